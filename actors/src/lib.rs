@@ -1,0 +1,1 @@
+//! The running system: supervisors, fleets of fetchers, storage.

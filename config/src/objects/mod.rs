@@ -1,0 +1,253 @@
+//! Declared objects: `apiVersion: qyran.dev/v1alpha1`, `kind: Source | Topic`, `metadata.name`, `spec`.
+//!
+//! Reading is all or nothing: [`load`] gives either every object of the named files, or every
+//! problem in them.
+
+mod difference;
+mod fields;
+mod source;
+mod topic;
+mod tree;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use model::{Name, Source, Topic};
+use serde_json::{Value, json};
+
+use crate::{Problem, yaml};
+pub use difference::{Change, compare};
+use fields::{Fields, Notes};
+
+/// The version of the object shape that this build reads and writes.
+pub const API_VERSION: &str = "qyran.dev/v1alpha1";
+
+/// Files larger than this are not declarations.
+const MAX_FILE_BYTES: u64 = 64 << 20;
+
+/// A declared object.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Object {
+    /// Something that publishes.
+    Source(Source),
+    /// Something watched for.
+    Topic(Topic),
+}
+
+impl Object {
+    /// The kind as it is written.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Source(_) => "Source",
+            Self::Topic(_) => "Topic",
+        }
+    }
+
+    /// The object's name.
+    pub fn name(&self) -> &Name {
+        match self {
+            Self::Source(source) => &source.name,
+            Self::Topic(topic) => &topic.name,
+        }
+    }
+
+    /// The spec as it would be declared, defaults left out.
+    pub fn spec(&self) -> Value {
+        match self {
+            Self::Source(source) => source::write(source),
+            Self::Topic(topic) => topic::write(topic),
+        }
+    }
+
+    /// The whole object as it would be declared.
+    pub fn to_value(&self) -> Value {
+        json!({
+            "apiVersion": API_VERSION,
+            "kind": self.kind(),
+            "metadata": {"name": self.name()},
+            "spec": self.spec(),
+        })
+    }
+}
+
+/// Prints objects as one YAML stream that [`parse`] reads back to the same objects.
+pub fn print(objects: &[Object]) -> String {
+    let documents: Vec<String> = objects.iter().map(|object| yaml::print(&object.to_value())).collect();
+    documents.join("---\n")
+}
+
+/// An object and where it was declared.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Declared {
+    /// What was declared.
+    pub object: Object,
+    /// In which file.
+    pub file: PathBuf,
+    /// On which line its name stands.
+    pub line: usize,
+}
+
+/// Reads every object of a file, or of all `*.yaml` and `*.yml` files below a folder.
+pub fn load(path: &Path) -> Result<Vec<Declared>, Vec<Problem>> {
+    let mut files = Vec::new();
+    let mut problems = Vec::new();
+    collect_files(path, &mut files, &mut problems, 0);
+    if files.is_empty() && problems.is_empty() {
+        problems.push(whole_file(path, "holds no .yaml file", "name a folder with declarations, or a file"));
+    }
+    let mut declared = Vec::new();
+    for file in &files {
+        match read_file(file) {
+            Ok(text) => {
+                let (objects, found) = parse(file, &text);
+                declared.extend(objects);
+                problems.extend(found);
+            }
+            Err(problem) => problems.push(problem),
+        }
+    }
+    problems.extend(duplicates(&declared));
+    if problems.is_empty() { Ok(declared) } else { Err(problems) }
+}
+
+/// Reads the objects of one text, with all problems in it.
+pub fn parse(file: &Path, text: &str) -> (Vec<Declared>, Vec<Problem>) {
+    let mut notes = Notes { file, problems: Vec::new() };
+    let (documents, stopped) = tree::parse(text.trim_start_matches('\u{feff}'));
+    let mut declared = Vec::new();
+    for document in &documents {
+        if document.as_text() == Some("") {
+            continue; // an empty document between two `---`
+        }
+        if let Some((object, line)) = read_object(document, &mut notes) {
+            declared.push(Declared { object, file: file.to_path_buf(), line });
+        }
+    }
+    if let Some((line, reason)) = stopped {
+        notes.add(line, format!("this is not YAML: {reason}"), "what follows in this file was not read");
+    }
+    (declared, notes.problems)
+}
+
+fn read_object(document: &tree::Node, notes: &mut Notes<'_>) -> Option<(Object, usize)> {
+    let mut fields = Fields::open("", document, notes)?;
+    let before = notes.problems.len();
+    if let Some((version, line)) = fields.required("apiVersion", notes)
+        && version != API_VERSION
+    {
+        notes.add(
+            line,
+            format!("apiVersion cannot be {version:?}"),
+            format!("this build reads {API_VERSION}"),
+        );
+    }
+    fields.required("kind", notes);
+    let kind = fields.choice("kind", notes, &[("Source", Kind::Source), ("Topic", Kind::Topic)]);
+    let metadata = part(&mut fields, "metadata", notes);
+    let (name, line) = match metadata {
+        Some(mut metadata) => {
+            let line = metadata.node("name").map_or(document.line, |node| node.line);
+            metadata.required("name", notes);
+            let name = metadata.read("name", notes, Name::new);
+            metadata.close(notes);
+            (name, line)
+        }
+        None => (None, document.line),
+    };
+    let spec = part(&mut fields, "spec", notes);
+    fields.close(notes);
+    let mut spec = spec?;
+    let object = match kind? {
+        Kind::Source => source::read(name, &mut spec, notes).map(Object::Source),
+        Kind::Topic => topic::read(name, &mut spec, notes).map(Object::Topic),
+    };
+    spec.close(notes);
+    (notes.problems.len() == before).then_some((object?, line))
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Source,
+    Topic,
+}
+
+fn part<'a>(fields: &mut Fields<'a>, key: &'static str, notes: &mut Notes<'_>) -> Option<Fields<'a>> {
+    match fields.node(key) {
+        Some(node) => Fields::open(key, node, notes),
+        None => {
+            fields.required(key, notes);
+            None
+        }
+    }
+}
+
+fn duplicates(declared: &[Declared]) -> Vec<Problem> {
+    let mut first: HashMap<(&str, &Name), &Declared> = HashMap::new();
+    let mut problems = Vec::new();
+    for one in declared {
+        let Some(earlier) = first.get(&(one.object.kind(), one.object.name())) else {
+            first.insert((one.object.kind(), one.object.name()), one);
+            continue;
+        };
+        problems.push(Problem {
+            file: one.file.clone(),
+            line: Some(one.line),
+            message: format!("{} {:?} is declared twice", one.object.kind(), one.object.name().as_str()),
+            remedy: format!(
+                "the first stands in {}:{}; rename or remove one",
+                earlier.file.display(),
+                earlier.line
+            ),
+        });
+    }
+    problems
+}
+
+fn collect_files(path: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<Problem>, depth: usize) {
+    if !path.is_dir() {
+        files.push(path.to_path_buf());
+        return;
+    }
+    if depth > 16 {
+        problems.push(whole_file(path, "is nested deeper than 16 folders", "is there a circle of links?"));
+        return;
+    }
+    match std::fs::read_dir(path) {
+        Ok(entries) => {
+            let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
+            paths.sort();
+            for inner in paths {
+                let yaml =
+                    inner.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
+                if inner.is_dir() || yaml {
+                    collect_files(&inner, files, problems, depth + 1);
+                }
+            }
+        }
+        Err(error) => problems.push(whole_file(path, &format!("cannot be read: {error}"), "")),
+    }
+}
+
+fn read_file(file: &Path) -> Result<String, Problem> {
+    let unreadable = |error: std::io::Error| whole_file(file, &format!("cannot be read: {error}"), "");
+    if std::fs::metadata(file).map_err(unreadable)?.len() > MAX_FILE_BYTES {
+        return Err(whole_file(file, "is larger than 64 MiB", "split it"));
+    }
+    let bytes = std::fs::read(file).map_err(unreadable)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let line = 1 + error
+            .as_bytes()
+            .iter()
+            .take(error.utf8_error().valid_up_to())
+            .filter(|b| **b == b'\n')
+            .count();
+        Problem { line: Some(line), ..whole_file(file, "this is not UTF-8", "save the file as UTF-8") }
+    })
+}
+
+fn whole_file(file: &Path, message: &str, remedy: &str) -> Problem {
+    Problem { file: file.to_path_buf(), line: None, message: message.to_owned(), remedy: remedy.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,192 @@
+//! A source as it is declared.
+
+use std::time::Duration;
+
+use model::{ArticleMode, Category, Every, Name, Rights, Selectors, Source, SourceKind};
+use serde_json::{Map, Value, json};
+
+use super::fields::{Fields, Notes};
+use crate::print_duration;
+
+const KINDS: &[(&str, SourceKind)] =
+    &[("feed", SourceKind::Feed), ("sitemap", SourceKind::Sitemap), ("listing", SourceKind::Listing)];
+
+pub(crate) const CATEGORIES: &[(&str, Category)] = &[
+    ("news", Category::News),
+    ("blog", Category::Blog),
+    ("forum", Category::Forum),
+    ("review", Category::Review),
+    ("social", Category::Social),
+];
+
+const ARTICLES: &[(&str, ArticleMode)] =
+    &[("auto", ArticleMode::Auto), ("always", ArticleMode::Always), ("never", ArticleMode::Never)];
+
+const RIGHTS: &[(&str, Rights)] =
+    &[("link", Rights::Link), ("excerpt", Rights::Excerpt), ("full", Rights::Full)];
+
+/// The interval of a source that declares none.
+pub(crate) const DEFAULT_EVERY: Every =
+    Every { min: Duration::from_secs(5 * 60), max: Duration::from_secs(6 * 3600) };
+
+/// Intervals outside of this range are mistakes, or rude.
+const EVERY_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(90 * 86_400));
+
+pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Source> {
+    let has_kind = spec.required("kind", notes);
+    let kind = has_kind.and_then(|_| spec.choice("kind", notes, KINDS));
+    let url = spec.web_address("url", notes);
+    let category = spec.choice("category", notes, CATEGORIES).unwrap_or(Category::News);
+    let country = spec.read("country", notes, country);
+    let languages = spec.languages("languages", notes);
+    let timezone = spec.read("timezone", notes, timezone);
+    let every = every(spec, notes);
+    let delay = spec.duration("delay", notes);
+    let article = spec.choice("article", notes, ARTICLES).unwrap_or_default();
+    let rights = spec.choice("rights", notes, RIGHTS).unwrap_or_default();
+    let selectors = selectors(spec, notes);
+    let politeness_group =
+        spec.read("politenessGroup", notes, |text| Name::new(text).map(|name| name.to_string()));
+    let paused = spec.boolean("paused", notes).unwrap_or(false);
+    Some(Source {
+        name: name?,
+        kind: kind?,
+        url: url?,
+        category,
+        country,
+        languages,
+        timezone,
+        every,
+        delay,
+        article,
+        rights,
+        selectors,
+        politeness_group,
+        paused,
+    })
+}
+
+fn country(text: &str) -> Result<String, String> {
+    if text.len() == 2 && text.chars().all(|c| c.is_ascii_lowercase()) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!("{text:?} is not a country code; use two small letters such as kz"))
+    }
+}
+
+fn timezone(text: &str) -> Result<String, String> {
+    match jiff::tz::TimeZone::get(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err(format!("{text:?} is not a time zone; use an IANA name such as Asia/Almaty")),
+    }
+}
+
+fn every(spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Every {
+    let Some(node) = spec.node("every") else { return DEFAULT_EVERY };
+    let Some(mut fields) = Fields::open("spec.every", node, notes) else { return DEFAULT_EVERY };
+    let min = fields.duration("min", notes);
+    let max = fields.duration("max", notes);
+    fields.close(notes);
+    let every = match (min, max) {
+        (Some(min), Some(max)) => Every { min, max },
+        (Some(min), None) => Every { min, max: min.max(DEFAULT_EVERY.max) },
+        (None, Some(max)) => Every { min: max.min(DEFAULT_EVERY.min), max },
+        (None, None) => DEFAULT_EVERY,
+    };
+    if every.min > every.max {
+        notes.add(node.line, "spec.every.min is longer than spec.every.max", "swap them");
+    }
+    if every.min < EVERY_BOUNDS.0 || every.max > EVERY_BOUNDS.1 {
+        notes.add(node.line, "spec.every is out of range", "keep it between 1s and 90d");
+    }
+    every
+}
+
+fn selectors(spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Selectors {
+    let Some(node) = spec.node("selectors") else { return Selectors::default() };
+    let Some(mut fields) = Fields::open("spec.selectors", node, notes) else { return Selectors::default() };
+    let mut take = |key| fields.text(key, notes).map(|(text, _)| text.to_owned());
+    let selectors = Selectors {
+        item: take("item"),
+        link: take("link"),
+        title: take("title"),
+        time: take("time"),
+        text: take("text"),
+        next: take("next"),
+    };
+    fields.close(notes);
+    selectors
+}
+
+/// The spec as it would be declared: only what differs from the defaults, in the order of the manual.
+pub(crate) fn write(source: &Source) -> Value {
+    let Source {
+        name: _,
+        kind,
+        url,
+        category,
+        country,
+        languages,
+        timezone,
+        every,
+        delay,
+        article,
+        rights,
+        selectors,
+        politeness_group,
+        paused,
+    } = source;
+    let mut spec = Map::new();
+    let mut put = |key: &str, value: Value| spec.insert(key.to_owned(), value);
+    put("kind", word(KINDS, *kind));
+    put("url", json!(url.as_str()));
+    put("category", word(CATEGORIES, *category));
+    if let Some(country) = country {
+        put("country", json!(country));
+    }
+    if !languages.is_empty() {
+        put("languages", json!(languages));
+    }
+    if let Some(timezone) = timezone {
+        put("timezone", json!(timezone));
+    }
+    if *every != DEFAULT_EVERY {
+        put("every", json!({"min": print_duration(every.min), "max": print_duration(every.max)}));
+    }
+    if let Some(delay) = delay {
+        put("delay", json!(print_duration(*delay)));
+    }
+    if *article != ArticleMode::default() {
+        put("article", word(ARTICLES, *article));
+    }
+    if *rights != Rights::default() {
+        put("rights", word(RIGHTS, *rights));
+    }
+    if !selectors.is_empty() {
+        let Selectors { item, link, title, time, text, next } = selectors;
+        let all = [
+            ("item", item),
+            ("link", link),
+            ("title", title),
+            ("time", time),
+            ("text", text),
+            ("next", next),
+        ];
+        let given: Map<String, Value> = all
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), json!(value.as_ref()?))))
+            .collect();
+        put("selectors", Value::Object(given));
+    }
+    if let Some(group) = politeness_group {
+        put("politenessGroup", json!(group));
+    }
+    if *paused {
+        put("paused", json!(true));
+    }
+    Value::Object(spec)
+}
+
+fn word<T: PartialEq + Copy>(choices: &[(&'static str, T)], value: T) -> Value {
+    json!(choices.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word))
+}

@@ -1,0 +1,119 @@
+use super::*;
+
+const GOOD: &str = "\
+apiVersion: qyran.dev/v1alpha1
+kind: Source
+metadata: {name: tengri}
+spec:
+  kind: feed
+  url: https://tengri.example/rss
+  country: no
+  languages: [ru, kk]
+  timezone: Asia/Almaty
+  every: {min: 2m, max: 1h}
+  selectors: {text: \".body\"}
+---
+apiVersion: qyran.dev/v1alpha1
+kind: Topic
+metadata: {name: bank}
+spec:
+  query: '\"народный банк\" OR Halyk'
+  client: demo
+";
+
+fn check(text: &str) -> Vec<String> {
+    let (_, problems) = parse(Path::new("f.yaml"), text);
+    problems.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_good_file_is_read_and_printed_and_read_back_the_same() {
+    let (declared, problems) = parse(Path::new("f.yaml"), GOOD);
+    assert_eq!(problems, []);
+    let objects: Vec<Object> = declared.into_iter().map(|one| one.object).collect();
+    let Object::Source(source) = &objects[0] else { panic!("a source comes first") };
+    assert_eq!(source.country.as_deref(), Some("no"), "Norway is not false");
+    let printed = print(&objects);
+    let (again, problems) = parse(Path::new("g.yaml"), &printed);
+    assert_eq!(problems, [], "{printed}");
+    let again: Vec<Object> = again.into_iter().map(|one| one.object).collect();
+    assert_eq!(again, objects);
+    assert_eq!(print(&again), printed);
+    assert_eq!(compare(&objects, &again), []);
+}
+
+#[test]
+fn every_problem_is_told_at_once_with_line_and_remedy() {
+    let told = check(
+        "apiVersion: qyran.dev/v1alpha1
+kind: Source
+metadata: {name: bad name}
+spec:
+  kind: fead
+  url: ftp://x.kz/
+  catgory: news
+  every: {min: 5 parsecs, max: 1h}
+  languages: [russian]
+  timezone: Mars/Base
+---
+apiVersion: qyran.dev/v2
+kind: Topik
+metadata: {name: t}
+spec: {query: x}
+",
+    );
+    for expected in [
+        "f.yaml:3: metadata.name: a name may hold letters, digits, '-', '_' and '.', not ' '",
+        "f.yaml:5: spec.kind cannot be \"fead\"; did you mean `feed`?",
+        "f.yaml:6: spec.url: the scheme \"ftp\" cannot be fetched; write a full http:// or https:// address",
+        "f.yaml:7: unknown key spec.catgory; did you mean `category`?",
+        "f.yaml:8: spec.every.min: \"5 parsecs\" is not a duration; write a number and a unit, such as 500ms, 30s, 5m, 1h30m or 7d",
+        "f.yaml:9: spec.languages: \"russian\" is not a language code; use ISO 639-1 codes such as kk, ru, en",
+        "f.yaml:10: spec.timezone: \"Mars/Base\" is not a time zone; use an IANA name such as Asia/Almaty",
+        "f.yaml:12: apiVersion cannot be \"qyran.dev/v2\"; this build reads qyran.dev/v1alpha1",
+        "f.yaml:13: kind cannot be \"Topik\"; did you mean `Topic`?",
+    ] {
+        assert!(told.iter().any(|line| line == expected), "missing: {expected}\ntold: {told:#?}");
+    }
+    assert_eq!(told.len(), 9, "{told:#?}");
+}
+
+#[test]
+fn what_is_not_yaml_is_told_with_its_line_and_the_rest_still_checked() {
+    let told = check("apiVersion: x\nkind: Source\n---\na: [1\n");
+    assert!(told.iter().any(|line| line.contains("this is not YAML")), "{told:#?}");
+    assert!(told.iter().any(|line| line.contains("spec is missing")), "{told:#?}");
+    assert!(check("a: &x [1]\nb: *x\n").iter().any(|line| line.contains("aliases")));
+    assert!(!check(&"[".repeat(50_000)).is_empty());
+}
+
+#[test]
+fn a_name_declared_twice_is_told_with_both_places() {
+    let folder = std::env::temp_dir().join(format!("qyran-objects-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("a.yaml"), GOOD).unwrap();
+    std::fs::write(folder.join("b.yml"), GOOD).unwrap();
+    let problems = load(&folder).unwrap_err();
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(problems.len(), 2);
+    assert!(
+        problems[0].to_string().contains("b.yml:3: Source \"tengri\" is declared twice"),
+        "{}",
+        problems[0]
+    );
+    assert!(problems[0].remedy.contains("a.yaml:3"), "{}", problems[0].remedy);
+}
+
+#[test]
+fn differences_are_told_field_by_field() {
+    let objects = |text: &str| -> Vec<Object> {
+        parse(Path::new("f"), text).0.into_iter().map(|declared| declared.object).collect()
+    };
+    let changed = objects(&GOOD.replace("min: 2m", "min: 10m").replace("name: bank", "name: banks"));
+    let expected = [
+        Change::Edit { object: "Source/tengri".into(), fields: vec!["spec.every.min: 2m -> 10m".into()] },
+        Change::Add { object: "Topic/banks".into() },
+        Change::Remove { object: "Topic/bank".into() },
+    ];
+    assert_eq!(compare(&objects(GOOD), &changed), expected);
+}

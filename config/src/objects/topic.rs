@@ -1,0 +1,39 @@
+//! A topic as it is declared.
+
+use model::{Name, Topic};
+use serde_json::{Map, Value, json};
+
+use super::fields::{Fields, Notes};
+use super::source::CATEGORIES;
+
+pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Topic> {
+    let query = spec.required("query", notes).map(|(text, _)| text.trim().to_owned());
+    let client = spec.text("client", notes).map(|(text, _)| text.to_owned());
+    let languages = spec.languages("languages", notes);
+    let categories = spec.choices("categories", notes, CATEGORIES);
+    let sources = spec.names("sources", notes);
+    let exclude_sources = spec.names("excludeSources", notes);
+    Some(Topic { name: name?, query: query?, client, languages, categories, sources, exclude_sources })
+}
+
+/// The spec as it would be declared.
+pub(crate) fn write(topic: &Topic) -> Value {
+    let Topic { name: _, query, client, languages, categories, sources, exclude_sources } = topic;
+    let mut spec = Map::new();
+    spec.insert("query".to_owned(), json!(query));
+    if let Some(client) = client {
+        spec.insert("client".to_owned(), json!(client));
+    }
+    let categories: Vec<&str> = categories.iter().map(|category| category.as_str()).collect();
+    for (key, list) in [
+        ("languages", json!(languages)),
+        ("categories", json!(categories)),
+        ("sources", json!(sources)),
+        ("excludeSources", json!(exclude_sources)),
+    ] {
+        if list.as_array().is_some_and(|list| !list.is_empty()) {
+            spec.insert(key.to_owned(), list);
+        }
+    }
+    Value::Object(spec)
+}

@@ -1,0 +1,1 @@
+//! From a source's address to what it publishes: fetching, robots, reading, extraction.

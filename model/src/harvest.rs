@@ -1,0 +1,203 @@
+//! What one exchange brought home, on its way to storage.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::{Failure, Host, Item, Match, Name, Published, SourceState, Timestamp, Token};
+
+/// What one fetch brought home. It is stored whole, in one transaction, or not at all.
+#[derive(Debug, Clone)]
+pub struct Harvest {
+    /// Whose harvest it is.
+    pub source: Name,
+    /// The host whose lease it was gathered under.
+    pub host: Host,
+    /// The lease's token: the store refuses one lower than it has seen.
+    pub token: Token,
+    /// When it was gathered.
+    pub at: Timestamp,
+    /// Publications and the topics they matched.
+    pub items: Vec<(Item, Vec<Match>)>,
+    /// Article pages to be fetched later.
+    pub pages: Vec<PageWork>,
+    /// Pages that are done with, by address.
+    pub pages_done: Vec<Url>,
+    /// What the fetch told about the source itself; absent for article pages.
+    pub news: Option<SourceNews>,
+    /// For the history.
+    pub fetches: Vec<FetchRecord>,
+    /// Fingerprint of the topic set that `items` were matched against. Storage matches again where
+    /// the set has changed meanwhile, so that no topic misses what came while it was declared.
+    pub topics_version: u64,
+}
+
+/// What a poll told about its source.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceNews {
+    /// How it is doing now.
+    pub state: SourceState,
+    /// Why, in words; empty when live.
+    pub reason: String,
+    /// Failure points gathered; a success clears them.
+    pub failures: f64,
+    /// The poll succeeded.
+    pub ok: bool,
+    /// The interval learnt so far.
+    pub interval: Duration,
+    /// When it is polled next.
+    pub next_poll: Timestamp,
+    /// Validators of the body that this harvest was read from. `None` keeps the stored ones.
+    pub validators: Option<Validators>,
+}
+
+/// What makes the next request conditional. Kept letter by letter (RFC 9110 §8.8).
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Validators {
+    /// The `ETag` field.
+    pub etag: Option<String>,
+    /// The `Last-Modified` field.
+    pub last_modified: Option<String>,
+    /// Fingerprint of the decoded body: an unchanged one need not be read again.
+    pub body_hash: Option<String>,
+}
+
+/// An entry of a feed, sitemap or listing, as read.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
+pub struct Entry {
+    /// The publisher's identifier.
+    pub id: Option<String>,
+    /// Where the publication is.
+    pub url: Option<Url>,
+    /// Plain text.
+    pub title: Option<String>,
+    /// Plain text of the summary.
+    pub summary: Option<String>,
+    /// Plain text of the whole publication, where the entry carries it.
+    pub text: Option<String>,
+    /// As the entry names them.
+    pub author: Option<String>,
+    /// When it was published.
+    pub published: Option<Published>,
+    /// When it was changed.
+    pub updated_at: Option<Timestamp>,
+    /// The picture that stands for it.
+    pub image: Option<Url>,
+    /// The language it declares.
+    pub language: Option<String>,
+    /// What could not be understood.
+    pub problems: Vec<String>,
+}
+
+/// An article page that waits to be fetched, with the entry that told of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PageWork {
+    /// The host that it is owed to.
+    pub host: Host,
+    /// Where.
+    pub url: Url,
+    /// What is known of it already.
+    pub entry: Entry,
+    /// How often it was tried.
+    pub tries: u32,
+}
+
+/// One line of a source's history.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FetchRecord {
+    /// When the exchange ended.
+    pub at: Timestamp,
+    /// What was asked for.
+    pub url: String,
+    /// How it ended.
+    pub status: FetchStatus,
+    /// The HTTP status, where there was one.
+    pub http_status: Option<u16>,
+    /// Bytes on the wire.
+    pub bytes: u64,
+    /// From the start of the request to its end.
+    pub duration: Duration,
+    /// Entries or items read.
+    pub items: u64,
+    /// What went wrong or is worth telling; empty otherwise.
+    pub detail: String,
+}
+
+/// How an exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FetchStatus {
+    /// Read.
+    Ok,
+    /// The server says that nothing changed.
+    NotModified,
+    /// Robots rules forbid it; nothing was asked.
+    RobotsDenied,
+    /// No verdict yet; nothing was asked.
+    Deferred,
+    /// A 4xx answer.
+    Http4xx,
+    /// 429 Too Many Requests.
+    Http429,
+    /// A 5xx answer.
+    Http5xx,
+    /// No answer in time.
+    Timeout,
+    /// The name does not resolve.
+    Dns,
+    /// No connection, or it broke.
+    Connect,
+    /// The address guard refused.
+    Blocked,
+    /// Larger than the caps.
+    TooLarge,
+    /// Redirects without end, or to nowhere.
+    Redirect,
+    /// It came, but could not be read.
+    Unreadable,
+}
+
+impl FetchStatus {
+    /// The status as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::NotModified => "not_modified",
+            Self::RobotsDenied => "robots_denied",
+            Self::Deferred => "deferred",
+            Self::Http4xx => "http_4xx",
+            Self::Http429 => "http_429",
+            Self::Http5xx => "http_5xx",
+            Self::Timeout => "timeout",
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Blocked => "blocked_address",
+            Self::TooLarge => "too_large",
+            Self::Redirect => "redirect",
+            Self::Unreadable => "unreadable",
+        }
+    }
+
+    /// Whether nothing went wrong.
+    pub fn is_ok(self) -> bool {
+        matches!(self, Self::Ok | Self::NotModified)
+    }
+}
+
+/// What a failed poll means for its source's state.
+impl SourceNews {
+    /// The state after `failure`, given the failure points so far (this one included).
+    ///
+    /// Below two points a source is degraded; from two on it is unreachable. Two points are two
+    /// hard failures, four soft or eight temporary ones in a row.
+    pub fn state_after(failure: &Failure, points: f64, before: SourceState) -> SourceState {
+        use crate::FailureWeight::{Deferred, Disallowed};
+        match failure.weight {
+            Deferred => before,
+            Disallowed => SourceState::Disallowed,
+            _ if points >= 2.0 => SourceState::Unreachable,
+            _ => SourceState::Degraded,
+        }
+    }
+}

@@ -1,0 +1,264 @@
+//! One publication as read, and what identifies it.
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+use xxhash_rust::xxh3::xxh3_128;
+
+use crate::{Name, Timestamp, canonical_url};
+
+/// One publication as read. Stored once however often it is seen.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Item {
+    /// The source that published it.
+    pub source: Name,
+    /// What identifies it within its source.
+    pub key: ItemKey,
+    /// Where it was found.
+    pub url: Option<Url>,
+    /// The address the publisher calls its own, without tracking parameters.
+    pub canonical_url: Option<Url>,
+    /// Plain text.
+    pub title: Option<String>,
+    /// Plain text; paragraphs are separated by line feeds.
+    pub text: String,
+    /// The entry's own summary, where the text came from elsewhere.
+    pub summary: Option<String>,
+    /// As the publication names them.
+    pub author: Option<String>,
+    /// ISO 639-1 code.
+    pub language: Option<String>,
+    /// When it was published, and how that is known.
+    pub published: Option<Published>,
+    /// When the publisher says it was changed.
+    pub updated_at: Option<Timestamp>,
+    /// The picture that stands for it.
+    pub image: Option<Url>,
+    /// What could not be understood, in words.
+    pub problems: Vec<String>,
+}
+
+impl Item {
+    /// A fingerprint of what a reader sees: a change of it is an edit.
+    pub fn content_hash(&self) -> String {
+        let title = self.title.as_deref().unwrap_or("");
+        let published = self.published.as_ref().map(|p| p.original.as_str()).unwrap_or("");
+        let whole = format!("{title}\u{0}{}\u{0}{published}", self.text);
+        format!("{:032x}", xxh3_128(whole.as_bytes()))
+    }
+}
+
+/// What identifies an item within its source.
+///
+/// The publisher's own identifier where it gives one, else the canonical address, else a
+/// fingerprint of the words. Our clock is never part of it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ItemKey(String);
+
+impl ItemKey {
+    /// Chooses the strongest identity that is given. Keys are bounded: a longer identifier is hashed.
+    pub fn choose(native_id: Option<&str>, url: Option<&Url>, title: &str, text: &str) -> Self {
+        if let Some(id) = native_id.map(str::trim).filter(|id| !id.is_empty()) {
+            return Self::bounded(
+                "id",
+                Url::parse(id).map(|url| canonical_id(&url)).as_deref().unwrap_or(id),
+            );
+        }
+        if let Some(url) = url {
+            return Self::bounded("url", canonical_url(url).as_str());
+        }
+        let words = format!("{title}\u{0}{text}");
+        Self(format!("text:{:032x}", xxh3_128(words.as_bytes())))
+    }
+
+    /// A key as it was stored.
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
+    /// The key as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    fn bounded(prefix: &str, identifier: &str) -> Self {
+        if identifier.len() <= 512 {
+            Self(format!("{prefix}:{identifier}"))
+        } else {
+            Self(format!("{prefix}:{:032x}", xxh3_128(identifier.as_bytes())))
+        }
+    }
+}
+
+/// An identifier that is an address keeps its fragment: forums tell posts of a page apart by it.
+fn canonical_id(url: &Url) -> String {
+    let mut id = canonical_url(url);
+    id.set_fragment(url.fragment());
+    id.to_string()
+}
+
+/// When something was published, and how that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Published {
+    /// The moment, for order and display. Clamped to the first sight where the source's is absurd.
+    pub at: Timestamp,
+    /// How exact it is.
+    pub precision: Precision,
+    /// Where it was read.
+    pub method: PublishedMethod,
+    /// As the source gave it, letter by letter.
+    pub original: String,
+    /// The original lies in the future or before the web; `at` is a stand-in.
+    pub clamped: bool,
+}
+
+impl Published {
+    /// Clamps a time that lies more than 15 minutes after `seen` (clocks differ) or before 1990
+    /// (the web did not exist), keeping the original.
+    pub fn clamp(mut self, seen: Timestamp) -> Self {
+        let late = seen.saturating_add(std::time::Duration::from_secs(15 * 60)).unwrap_or(Timestamp::MAX);
+        let early = Timestamp::from_second(631_152_000).unwrap_or(Timestamp::MIN); // 1990-01-01
+        if self.at > late || self.at < early {
+            self.at = seen;
+            self.clamped = true;
+        }
+        self
+    }
+}
+
+/// How exact a time of publication is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// To the second or minute.
+    Second,
+    /// The day only.
+    Day,
+}
+
+/// Where a time of publication was read, the most trusted first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PublishedMethod {
+    /// In the feed's entry.
+    Feed,
+    /// In the sitemap.
+    Sitemap,
+    /// By the source's own selector.
+    Selector,
+    /// In the address.
+    Url,
+    /// In JSON-LD.
+    JsonLd,
+    /// In a meta element.
+    Meta,
+    /// In a time element or one named like a date.
+    Time,
+    /// In the visible text.
+    Text,
+}
+
+/// A topic matched an item.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Match {
+    /// The topic.
+    pub topic: Name,
+    /// Where the words stand.
+    pub spans: Vec<Span>,
+    /// At most 300 characters around the first span.
+    pub excerpt: String,
+}
+
+/// Words that made a query match.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Span {
+    /// Which part of the item.
+    pub zone: Zone,
+    /// First byte in the zone's text.
+    pub start: usize,
+    /// The byte after the last.
+    pub end: usize,
+    /// The words themselves.
+    pub text: String,
+}
+
+/// A part of an item; phrases never cross from one to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Zone {
+    /// The title.
+    Title,
+    /// The text.
+    Text,
+}
+
+/// At most `limit` characters of `text` around the byte range `start..end`, cut at white space.
+pub fn excerpt_around(text: &str, start: usize, end: usize, limit: usize) -> String {
+    let before = limit.saturating_sub(text.get(start..end).map_or(0, |s| s.chars().count())) / 3;
+    let head = text.get(..start).unwrap_or("");
+    let from = head.char_indices().rev().nth(before).map_or(0, |(at, _)| at);
+    let from = if from == 0 {
+        0
+    } else {
+        text.get(from..start).and_then(|s| s.find(char::is_whitespace)).map_or(start, |at| from + at)
+    };
+    let rest = text.get(from..).unwrap_or("").trim_start();
+    let mut cut: String = rest.chars().take(limit).collect();
+    if rest.chars().nth(limit).is_some() {
+        if let Some(space) = cut.rfind(char::is_whitespace).filter(|at| *at > cut.len() / 2) {
+            cut.truncate(space);
+        }
+        cut.push('…');
+    }
+    let cut = cut.split_whitespace().collect::<Vec<_>>().join(" ");
+    if from > 0 { format!("…{cut}") } else { cut }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_publishers_identifier_wins_over_the_address_and_the_address_over_the_words() {
+        let url = Url::parse("https://a.kz/n/1?utm_source=rss").unwrap();
+        assert_eq!(ItemKey::choose(Some(" 42 "), Some(&url), "t", "").as_str(), "id:42");
+        assert_eq!(ItemKey::choose(Some(""), Some(&url), "t", "").as_str(), "url:https://a.kz/n/1");
+        assert!(ItemKey::choose(None, None, "t", "x").as_str().starts_with("text:"));
+    }
+
+    #[test]
+    fn forum_posts_told_apart_by_fragment_stay_apart() {
+        let key = |id| ItemKey::choose(Some(id), None, "", "");
+        assert_ne!(key("https://f.kz/t/5#p1"), key("https://f.kz/t/5#p2"));
+        assert_eq!(key("https://f.kz/t/5?utm_source=a"), key("https://f.kz/t/5"));
+    }
+
+    #[test]
+    fn absurd_times_are_clamped_and_flagged_and_the_original_kept() {
+        let seen: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+        for (at, clamped) in
+            [("2026-11-23T10:10:00Z", false), ("2031-01-01T00:00:00Z", true), ("1970-01-01T00:00:00Z", true)]
+        {
+            let published = Published {
+                at: at.parse().unwrap(),
+                precision: Precision::Second,
+                method: PublishedMethod::Feed,
+                original: at.to_owned(),
+                clamped: false,
+            }
+            .clamp(seen);
+            assert_eq!(published.clamped, clamped, "{at}");
+            assert_eq!(published.original, at);
+            assert_eq!(published.at, if clamped { seen } else { at.parse().unwrap() });
+        }
+    }
+
+    #[test]
+    fn excerpts_are_bounded_and_hold_the_match() {
+        let text = "слово ".repeat(200) + "Каспий" + &" дальше".repeat(200);
+        let start = text.find("Каспий").unwrap();
+        let excerpt = excerpt_around(&text, start, start + "Каспий".len(), 300);
+        assert!(excerpt.contains("Каспий") && excerpt.chars().count() <= 302, "{excerpt}");
+        assert_eq!(excerpt_around("коротко", 0, 14, 300), "коротко");
+    }
+}

@@ -1,0 +1,74 @@
+//! What is scheduled, and the turn in which a host's jobs are done.
+
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+use crate::{Host, Name, Timestamp};
+
+/// A monotone number that tells a later owner of a host from an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Token(pub u64);
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobKind {
+    /// Reads the source's own address.
+    Poll,
+    /// Fetches article pages of the source that wait for this host.
+    Pages,
+}
+
+/// A job's identity: one poll a source, one pages job a source and host.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct JobId {
+    /// Whose job it is.
+    pub source: Name,
+    /// What it does.
+    pub kind: JobKind,
+    /// The host it is owed to.
+    pub host: Host,
+}
+
+/// A job with its time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// Which job.
+    pub id: JobId,
+    /// When it may be done.
+    pub due: Timestamp,
+    /// How often in a row it ended in a crash or a lost lease.
+    pub crashes: u32,
+}
+
+/// A host handed to one node for a while, with its due jobs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Turn {
+    /// The host.
+    pub host: Host,
+    /// Tells this owner from earlier ones.
+    pub token: Token,
+    /// No request to the host starts before this.
+    pub next_allowed_at: Timestamp,
+    /// The lease ends then unless it is renewed.
+    pub lease_until: Timestamp,
+    /// The due jobs, earliest first.
+    pub jobs: Vec<Job>,
+}
+
+/// How a job ended, and when it is due again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// Which job.
+    pub id: JobId,
+    /// When it is due again; `None` ends it.
+    pub next_due: Option<Timestamp>,
+}
+
+impl Settlement {
+    /// The job is due again after `wait`.
+    pub fn again(id: JobId, now: Timestamp, wait: Duration) -> Self {
+        Self { id, next_due: Some(now.saturating_add(wait).unwrap_or(Timestamp::MAX)) }
+    }
+}

@@ -1,0 +1,30 @@
+//! The vocabulary of Qyran: sources, topics, items, matches, hosts, jobs. No I/O, no async, no clocks.
+//!
+//! Every other crate speaks in these words and in no others. The three types that matter:
+//! [`Source`] (something that publishes), [`Item`] (one publication as read) and [`Topic`] (a
+//! monitoring request). An item that matched at least one topic is a *material*; the pair is a
+//! [`Match`].
+//!
+//! What is not here: how anything is fetched, read, matched, scheduled or stored.
+
+mod canonical;
+mod harvest;
+mod health;
+mod host;
+mod item;
+mod job;
+mod name;
+mod source;
+mod time;
+mod topic;
+
+pub use canonical::{canonical_url, same_site};
+pub use harvest::{Entry, FetchRecord, FetchStatus, Harvest, PageWork, SourceNews, Validators};
+pub use health::{Failure, FailureWeight, SourceState};
+pub use host::Host;
+pub use item::{Item, ItemKey, Match, Precision, Published, PublishedMethod, Span, Zone, excerpt_around};
+pub use job::{Job, JobId, JobKind, Settlement, Token, Turn};
+pub use name::{Name, NameError};
+pub use source::{ArticleMode, Category, Every, Rights, Selectors, Source, SourceKind};
+pub use time::{Clock, SystemClock, TestClock, Timestamp, rfc3339};
+pub use topic::Topic;

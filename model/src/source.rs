@@ -1,0 +1,163 @@
+//! What publishes: the declared part of a source.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::{Host, Name};
+
+/// Something that publishes, as the operator declared it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// Unique among sources.
+    pub name: Name,
+    /// How it is read.
+    pub kind: SourceKind,
+    /// Where it is read.
+    pub url: Url,
+    /// What sort of publisher it is.
+    pub category: Category,
+    /// ISO 3166 country code in lower case.
+    pub country: Option<String>,
+    /// ISO 639-1 codes of the languages it is expected to publish in: a hint, never a filter.
+    pub languages: Vec<String>,
+    /// IANA time zone for dates that come without one.
+    pub timezone: Option<String>,
+    /// Bounds of the poll interval.
+    pub every: Every,
+    /// Least delay between two requests to its host; the settings' delay where absent.
+    pub delay: Option<Duration>,
+    /// When the article page is fetched.
+    pub article: ArticleMode,
+    /// How much of the text may be shown.
+    pub rights: Rights,
+    /// Where things stand in a page.
+    pub selectors: Selectors,
+    /// Sources of one group share one politeness, whatever their hosts.
+    pub politeness_group: Option<String>,
+    /// Not polled while true.
+    pub paused: bool,
+}
+
+impl Source {
+    /// What politeness is owed to when `url` is fetched for this source.
+    pub fn host_for(&self, url: &Url) -> Option<Host> {
+        match &self.politeness_group {
+            Some(group) => Some(Host::group(group)),
+            None => Host::of(url),
+        }
+    }
+}
+
+/// How a source is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum SourceKind {
+    /// RSS, Atom or JSON Feed.
+    Feed,
+    /// Sitemap, sitemap index or Google-News sitemap.
+    Sitemap,
+    /// A page with links to articles.
+    Listing,
+}
+
+impl SourceKind {
+    /// The kind as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Feed => "feed",
+            Self::Sitemap => "sitemap",
+            Self::Listing => "listing",
+        }
+    }
+}
+
+/// What sort of publisher a source is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Category {
+    /// A newspaper, agency or news site.
+    News,
+    /// A blog.
+    Blog,
+    /// A forum.
+    Forum,
+    /// A site of reviews.
+    Review,
+    /// A social network.
+    Social,
+}
+
+impl Category {
+    /// The category as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::News => "news",
+            Self::Blog => "blog",
+            Self::Forum => "forum",
+            Self::Review => "review",
+            Self::Social => "social",
+        }
+    }
+}
+
+/// Bounds between which the poll interval is learnt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Every {
+    /// Never sooner than this.
+    pub min: Duration,
+    /// Never later than this while the source answers.
+    pub max: Duration,
+}
+
+/// When the article page of an entry is fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ArticleMode {
+    /// When the entry lacks its text.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never: the entry is all there is.
+    Never,
+}
+
+/// How much of a text may be shown to the reader of a material.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rights {
+    /// Title and link only.
+    Link,
+    /// Title, link and an excerpt.
+    Excerpt,
+    /// Everything.
+    #[default]
+    Full,
+}
+
+/// CSS selectors for sources whose pages are known. All are optional.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Selectors {
+    /// One entry of a listing.
+    pub item: Option<String>,
+    /// The link inside an entry.
+    pub link: Option<String>,
+    /// The title, inside an entry or on an article page.
+    pub title: Option<String>,
+    /// The time, inside an entry or on an article page.
+    pub time: Option<String>,
+    /// The text of an article page.
+    pub text: Option<String>,
+    /// The link to the next page of a listing.
+    pub next: Option<String>,
+}
+
+impl Selectors {
+    /// Whether nothing was declared.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}

@@ -1,0 +1,36 @@
+//! What is watched for: the declared part of a topic.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Category, Item, Name, Source};
+
+/// A monitoring request: one query, owned by a client, with filters around it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    /// Unique among topics.
+    pub name: Name,
+    /// The query in TQL.
+    pub query: String,
+    /// Whose topic it is.
+    pub client: Option<String>,
+    /// Languages an item must be in; empty admits all.
+    pub languages: Vec<String>,
+    /// Categories its source must have; empty admits all.
+    pub categories: Vec<Category>,
+    /// Sources it must come from; empty admits all.
+    pub sources: Vec<Name>,
+    /// Sources it must not come from.
+    pub exclude_sources: Vec<Name>,
+}
+
+impl Topic {
+    /// Whether the filters around the query admit an item of this source.
+    pub fn admits(&self, item: &Item, source: &Source) -> bool {
+        let language = self.languages.is_empty()
+            || item.language.as_ref().is_some_and(|language| self.languages.contains(language));
+        language
+            && (self.categories.is_empty() || self.categories.contains(&source.category))
+            && (self.sources.is_empty() || self.sources.contains(&source.name))
+            && !self.exclude_sources.contains(&source.name)
+    }
+}

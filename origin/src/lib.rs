@@ -1,0 +1,1 @@
+//! A simulated internet on loopback, and the judge of whoever visits it.

@@ -1,0 +1,1 @@
+//! What is kept: objects, items, matches, source state, history.
