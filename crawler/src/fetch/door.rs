@@ -1,0 +1,263 @@
+//! The door itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use model::{Clock, Host, Timestamp, Validators};
+use url::Url;
+
+use super::error::FetchError;
+use super::guard::AddressGuard;
+use super::permit::{Permit, Permits};
+use super::retry_after::retry_after;
+use super::transport::{Answer, Ask, Pass, Transport, TransportError};
+use crate::robots::{RobotsCache, RobotsMemory, Verdict};
+
+/// Hops after the first address (RFC 9309 asks for at least five for robots.txt).
+const MAX_REDIRECTS: usize = 5;
+
+/// What the door insists on.
+#[derive(Debug, Clone)]
+pub struct FetchPolicy {
+    /// Product token looked for in robots.txt.
+    pub agent: String,
+    /// A longer `Crawl-delay` counts as this.
+    pub max_crawl_delay: Duration,
+    /// A longer `Retry-After` counts as this.
+    pub max_retry_after: Duration,
+    /// The longest an exchange can take: none begins later than this before its lease ends.
+    pub longest_exchange: Duration,
+    /// Which addresses may be asked.
+    pub guard: AddressGuard,
+}
+
+/// What is wanted, for the `Accept` field and the conditions.
+#[derive(Debug, Clone, Default)]
+pub struct Want {
+    /// A feed or sitemap rather than a page.
+    pub xml: bool,
+    /// Validators of the copy that is at hand.
+    pub validators: Option<Validators>,
+    /// The address that gave them: the condition is put to no other.
+    pub validators_of: Option<Url>,
+}
+
+/// What came home.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// Where it came from, redirects followed.
+    pub url: Url,
+    /// Whether every redirect on the way was permanent (301, 308).
+    pub moved_permanently: bool,
+    /// HTTP status: 2xx or 304.
+    pub status: u16,
+    /// The `Content-Type` field.
+    pub content_type: Option<String>,
+    /// The decoded body; empty for 304.
+    pub body: Bytes,
+    /// What makes the next request conditional.
+    pub validators: Validators,
+    /// Bytes on the wire, of the last hop.
+    pub wire_bytes: u64,
+    /// The last hop's time.
+    pub duration: Duration,
+}
+
+impl Fetched {
+    /// The server says that nothing changed.
+    pub fn is_not_modified(&self) -> bool {
+        self.status == 304
+    }
+}
+
+/// The one door to the network.
+pub struct Door {
+    transport: Arc<dyn Transport>,
+    robots: RobotsCache,
+    policy: FetchPolicy,
+    clock: Arc<dyn Clock>,
+}
+
+impl Door {
+    /// A door over a transport, remembering robots rules in `memory`.
+    pub fn new(
+        transport: Arc<dyn Transport>,
+        memory: Arc<dyn RobotsMemory>,
+        policy: FetchPolicy,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        let robots = RobotsCache::new(memory, policy.agent.clone(), policy.max_crawl_delay);
+        Self { transport, robots, policy, clock }
+    }
+
+    /// Fetches an address, following redirects; every hop keeps all the rules.
+    pub async fn fetch(
+        &self,
+        url: &Url,
+        want: &Want,
+        permits: &mut dyn Permits,
+    ) -> Result<Fetched, FetchError> {
+        let mut at = url.clone();
+        let mut moved_permanently = true;
+        for hop in 0..=MAX_REDIRECTS {
+            self.check_address(&at)?;
+            self.check_robots(&at, permits).await?;
+            let conditional = want.validators_of.as_ref() == Some(&at);
+            let validators = want.validators.as_ref().filter(|_| conditional);
+            let ask = Ask {
+                url: at.clone(),
+                accept: if want.xml { ACCEPT_XML } else { ACCEPT_PAGE },
+                if_none_match: validators.and_then(|v| v.etag.clone()),
+                if_modified_since: validators.and_then(|v| v.last_modified.clone()),
+                keep_at_most: None,
+            };
+            let answer = self.exchange(&ask, permits).await?;
+            match answer.status {
+                304 if validators.is_some() => return Ok(fetched(at, hop > 0 && moved_permanently, answer)),
+                200..=299 => return Ok(fetched(at, hop > 0 && moved_permanently, answer)),
+                301 | 302 | 303 | 307 | 308 => {
+                    moved_permanently &= matches!(answer.status, 301 | 308);
+                    at = destination(&at, &answer)?;
+                }
+                status => return Err(FetchError::Http { status, retry_after: self.asked_to_wait(&answer) }),
+            }
+        }
+        Err(FetchError::Redirect(format!("more than {MAX_REDIRECTS} redirects")))
+    }
+
+    /// Robots' word on an address, for display.
+    pub async fn robots_verdict(&self, url: &Url, permits: &mut dyn Permits) -> Result<Verdict, FetchError> {
+        self.check_address(url)?;
+        self.robots.verdict(url, self, permits, self.clock.now()).await
+    }
+
+    /// The sitemaps that the host's robots.txt offers.
+    pub async fn sitemaps(&self, url: &Url, permits: &mut dyn Permits) -> Result<Vec<Url>, FetchError> {
+        self.robots.sitemaps(url, self, permits, self.clock.now()).await
+    }
+
+    /// Fetches robots.txt: no robots rules apply to it, everything else does.
+    pub(crate) async fn fetch_robots(
+        &self,
+        url: &Url,
+        permits: &mut dyn Permits,
+        keep: usize,
+    ) -> Result<Answer, FetchError> {
+        let mut at = url.clone();
+        for _ in 0..=MAX_REDIRECTS {
+            self.check_address(&at)?;
+            let ask = Ask {
+                url: at.clone(),
+                accept: "text/plain, */*;q=0.5",
+                if_none_match: None,
+                if_modified_since: None,
+                keep_at_most: Some(keep),
+            };
+            let answer = self.exchange(&ask, permits).await?;
+            match answer.status {
+                301 | 302 | 303 | 307 | 308 => at = destination(&at, &answer)?,
+                _ => return Ok(answer),
+            }
+        }
+        Err(FetchError::Redirect(format!("more than {MAX_REDIRECTS} redirects")))
+    }
+
+    fn check_address(&self, url: &Url) -> Result<(), FetchError> {
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(FetchError::Scheme(url.scheme().to_owned()));
+        }
+        self.policy
+            .guard
+            .check_literal(url)
+            .map_err(|address| TransportError::Blocked(address.to_string()).into())
+    }
+
+    async fn check_robots(&self, url: &Url, permits: &mut dyn Permits) -> Result<(), FetchError> {
+        match self.robots.verdict(url, self, permits, self.clock.now()).await? {
+            Verdict::Allowed { crawl_delay, .. } => {
+                if let Some(delay) = crawl_delay {
+                    permit(url, permits).await?.raise_delay(delay);
+                }
+                Ok(())
+            }
+            Verdict::Denied { line, rule } => Err(FetchError::RobotsDenied { line, rule }),
+            Verdict::Deferred { until, reason } => Err(FetchError::RobotsDeferred { until, reason }),
+        }
+    }
+
+    async fn exchange(&self, ask: &Ask, permits: &mut dyn Permits) -> Result<Answer, FetchError> {
+        let permit = permit(&ask.url, permits).await?;
+        let now = self.clock.now();
+        if let Some(until) = permit.blocked_until().filter(|until| *until > now) {
+            return Err(FetchError::HostBusy { host: permit.host().to_string(), until });
+        }
+        permit.ready(self.policy.longest_exchange).await?;
+        let answer = {
+            let _under_way = UnderWay { permit: &mut *permit };
+            self.transport.exchange(Pass::granted(), ask).await?
+        };
+        if let Some(wait) = self.asked_to_wait(&answer) {
+            permit.block_until(self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX));
+        }
+        Ok(answer)
+    }
+
+    fn asked_to_wait(&self, answer: &Answer) -> Option<Duration> {
+        if !matches!(answer.status, 429 | 503) {
+            return None;
+        }
+        let wait = retry_after(answer.header("retry-after")?, self.clock.now())?;
+        Some(wait.min(self.policy.max_retry_after))
+    }
+}
+
+/// An exchange under way. Its end counts for the host's delay also when the caller gives up half-way.
+struct UnderWay<'a> {
+    permit: &'a mut Permit,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.permit.exchange_ended();
+    }
+}
+
+const ACCEPT_XML: &str = "application/rss+xml, application/atom+xml, application/feed+json, application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5";
+const ACCEPT_PAGE: &str = "text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.5";
+
+async fn permit<'a>(url: &Url, permits: &'a mut dyn Permits) -> Result<&'a mut Permit, FetchError> {
+    let host = Host::of(url).map_or_else(String::new, |host| host.to_string());
+    permits.permit(url).await.map_err(|busy| FetchError::HostBusy { host, until: busy.until })
+}
+
+fn destination(from: &Url, answer: &Answer) -> Result<Url, FetchError> {
+    let Some(location) = answer.header("location") else {
+        return Err(FetchError::Redirect(format!("HTTP status {} without a destination", answer.status)));
+    };
+    let mut to = from
+        .join(location.trim())
+        .map_err(|error| FetchError::Redirect(format!("redirect to an unreadable address ({error})")))?;
+    to.set_fragment(None);
+    if to == *from {
+        return Err(FetchError::Redirect("redirect to itself".to_owned()));
+    }
+    Ok(to)
+}
+
+fn fetched(url: Url, moved_permanently: bool, answer: Answer) -> Fetched {
+    Fetched {
+        validators: Validators {
+            etag: answer.header("etag").map(str::to_owned),
+            last_modified: answer.header("last-modified").map(str::to_owned),
+            body_hash: None,
+        },
+        content_type: answer.header("content-type").map(str::to_owned),
+        url,
+        moved_permanently,
+        status: answer.status,
+        wire_bytes: answer.wire_bytes,
+        duration: answer.duration,
+        body: answer.body,
+    }
+}

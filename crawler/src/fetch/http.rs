@@ -1,0 +1,157 @@
+//! Exchanges over HTTP by reqwest: connect, first-byte and total deadlines, capped bodies.
+
+use std::error::Error;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+};
+use tokio::time::{Instant, timeout};
+
+use super::body;
+use super::guard::{AddressGuard, Refused, Unresolved};
+use super::transport::{Answer, Ask, Pass, Transport, TransportError};
+
+/// How exchanges are made.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// The whole `User-Agent` field.
+    pub user_agent: String,
+    /// Until a connection stands.
+    pub connect_timeout: Duration,
+    /// Until the response begins.
+    pub first_byte_timeout: Duration,
+    /// Until the response is whole.
+    pub total_timeout: Duration,
+    /// Largest body on the wire, bytes.
+    pub max_wire_bytes: u64,
+    /// Largest body once decoded, bytes.
+    pub max_decoded_bytes: u64,
+    /// A proxy for all requests.
+    pub proxy: Option<String>,
+    /// Which addresses may be asked.
+    pub guard: AddressGuard,
+}
+
+/// Exchanges over HTTP.
+pub struct Http {
+    client: reqwest::Client,
+    settings: HttpSettings,
+}
+
+impl Http {
+    /// A client. Fails where the proxy is malformed or the TLS roots cannot be read.
+    pub fn new(settings: HttpSettings) -> Result<Self, String> {
+        let mut builder = reqwest::Client::builder()
+            .user_agent(&settings.user_agent)
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(settings.connect_timeout)
+            .dns_resolver(settings.guard.clone())
+            .pool_max_idle_per_host(1)
+            .pool_idle_timeout(Duration::from_secs(30))
+            .http2_adaptive_window(true)
+            .referer(false);
+        builder = match &settings.proxy {
+            Some(proxy) => {
+                builder.proxy(reqwest::Proxy::all(proxy).map_err(|error| format!("fetch.proxy: {error}"))?)
+            }
+            None => builder.no_proxy(),
+        };
+        let client =
+            builder.build().map_err(|error| format!("the HTTP client cannot start: {}", chain(&error)))?;
+        Ok(Self { client, settings })
+    }
+
+    async fn send(&self, ask: &Ask) -> Result<reqwest::Response, TransportError> {
+        let field = |text: &str| HeaderValue::from_bytes(text.as_bytes()).ok();
+        let mut request = self
+            .client
+            .get(ask.url.clone())
+            .header(ACCEPT, ask.accept)
+            .header(ACCEPT_LANGUAGE, "kk, ru, en;q=0.8, *;q=0.5")
+            .header(ACCEPT_ENCODING, body::ACCEPTED);
+        if let Some(etag) = ask.if_none_match.as_deref().and_then(field) {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        if let Some(date) = ask.if_modified_since.as_deref().and_then(field) {
+            request = request.header(IF_MODIFIED_SINCE, date);
+        }
+        let until_headers = self.settings.connect_timeout + self.settings.first_byte_timeout;
+        match timeout(until_headers, request.send()).await {
+            Ok(sent) => sent.map_err(|error| classify(&error, ask)),
+            Err(_) => Err(TransportError::Timeout("answer")),
+        }
+    }
+}
+
+#[async_trait]
+impl Transport for Http {
+    async fn exchange(&self, _pass: Pass, ask: &Ask) -> Result<Answer, TransportError> {
+        let started = Instant::now();
+        let whole = async {
+            let response = self.send(ask).await?;
+            let status = response.status().as_u16();
+            let headers = response
+                .headers()
+                .iter()
+                .map(|(name, value)| (name.as_str().to_owned(), latin1(value.as_bytes())))
+                .collect();
+            let caps = body::Caps {
+                wire: self.settings.max_wire_bytes,
+                decoded: self.settings.max_decoded_bytes,
+                keep: ask.keep_at_most,
+            };
+            let body = body::read(response, caps).await.map_err(|error| match error {
+                body::BodyError::Broken(error) => classify(&error, ask),
+                body::BodyError::Refused(error) => error,
+            })?;
+            Ok(Answer {
+                status,
+                headers,
+                body: body.bytes,
+                wire_bytes: body.wire_bytes,
+                truncated: body.truncated,
+                duration: Duration::ZERO,
+            })
+        };
+        let answer = match timeout(self.settings.total_timeout, whole).await {
+            Ok(answer) => answer?,
+            Err(_) => return Err(TransportError::Timeout("end of the answer")),
+        };
+        Ok(Answer { duration: started.elapsed(), ..answer })
+    }
+}
+
+fn latin1(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.to_owned(),
+        Err(_) => bytes.iter().copied().map(char::from).collect(),
+    }
+}
+
+fn classify(error: &reqwest::Error, ask: &Ask) -> TransportError {
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(inner) = cause {
+        if let Some(Refused(address)) = inner.downcast_ref() {
+            return TransportError::Blocked(address.to_string());
+        }
+        if let Some(Unresolved(name)) = inner.downcast_ref() {
+            return TransportError::Dns(name.clone());
+        }
+        cause = inner.source();
+    }
+    if error.is_timeout() {
+        return TransportError::Timeout("connection");
+    }
+    TransportError::Connect(format!("{} ({})", chain(error), ask.url.host_str().unwrap_or("")))
+}
+
+/// The innermost cause says what happened; the outer ones say where we were.
+fn chain(error: &dyn Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
+}

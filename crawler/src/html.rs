@@ -1,0 +1,240 @@
+//! The guard that stands before every tree: what html5ever would choke on never reaches it.
+//!
+//! A page of 20,000 nested elements keeps every html5ever-based parser busy for minutes. One linear
+//! scan counts depth and elements; ordinary pages pass untouched, the others lose the tags that
+//! are too many, never their text.
+
+use std::borrow::Cow;
+
+/// Open elements beyond this are dropped. Real pages stay below 100.
+const MAX_DEPTH: usize = 200;
+/// Start tags beyond this are dropped. Real pages stay below 20,000.
+const MAX_ELEMENTS: usize = 100_000;
+/// Markup beyond this is not read.
+const MAX_BYTES: usize = 4 << 20;
+/// Attributes of one tag beyond this are dropped with the tag's attributes.
+const MAX_TAG_BYTES: usize = 64 << 10;
+
+/// Elements without an end tag.
+const VOID: &[&str] = &[
+    "area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "param", "source", "track",
+    "wbr", "!doctype", "basefont", "frame", "keygen", "bgsound",
+];
+/// Elements whose end tag may be left out: a sibling of the same family closes them.
+const FAMILIES: &[&[&str]] = &[
+    &["p"],
+    &["li"],
+    &["dt", "dd"],
+    &["option", "optgroup"],
+    &["td", "th", "tr", "tbody", "thead", "tfoot"],
+    &["rb", "rt", "rp"],
+];
+/// Elements whose content holds no tags.
+const RAW: &[&str] = &["script", "style", "textarea", "title", "xmp", "noembed", "noframes"];
+
+/// The markup, bounded, and what was dropped if something was.
+pub(crate) fn bounded(markup: &str) -> (Cow<'_, str>, Option<String>) {
+    let mut problem = None;
+    let mut whole = markup;
+    if markup.len() > MAX_BYTES {
+        let end = (0..=MAX_BYTES).rev().find(|at| markup.is_char_boundary(*at)).unwrap_or(0);
+        whole = markup.get(..end).unwrap_or("");
+        problem = Some(format!("only the first {MAX_BYTES} bytes were read"));
+    }
+    let mut scan = Scan { open: Vec::new(), elements: 0, kept: None, copied: 0 };
+    scan.run(whole);
+    match scan.kept {
+        None => (Cow::Borrowed(whole), problem),
+        Some(mut kept) => {
+            kept.push_str(whole.get(scan.copied..).unwrap_or(""));
+            let note = format!(
+                "nested deeper than {MAX_DEPTH}, or more than {MAX_ELEMENTS} elements: tags were dropped"
+            );
+            (Cow::Owned(kept), problem.or(Some(note)))
+        }
+    }
+}
+
+struct Scan<'a> {
+    open: Vec<&'a str>,
+    elements: usize,
+    /// The rebuilt markup, once a tag had to be dropped.
+    kept: Option<String>,
+    /// Markup before this byte is in `kept`.
+    copied: usize,
+}
+
+impl<'a> Scan<'a> {
+    fn run(&mut self, markup: &'a str) {
+        let mut at = 0;
+        while let Some(found) = markup.get(at..).and_then(|rest| rest.find('<')) {
+            let start = at + found;
+            let rest = markup.get(start..).unwrap_or("");
+            if let Some(comment) = rest.strip_prefix("<!--") {
+                at = comment.find("-->").map_or(markup.len(), |end| start + 4 + end + 3);
+                continue;
+            }
+            let inner = rest.get(1..).unwrap_or("");
+            let closing = inner.starts_with('/');
+            let name_start = usize::from(closing);
+            let named = inner.get(name_start..).unwrap_or("");
+            if !named.starts_with(|c: char| c.is_ascii_alphabetic() || c == '!' || c == '?') {
+                at = start + 1;
+                continue;
+            }
+            let end = tag_end(rest);
+            let length =
+                named.find(|c: char| c.is_whitespace() || matches!(c, '>' | '/')).unwrap_or(named.len());
+            let name = named.get(..length).unwrap_or("");
+            at = start + end;
+            let keep =
+                if closing { self.close(name) } else { self.start(name, rest.get(..end).unwrap_or("")) };
+            if !keep {
+                self.drop_tag(markup, start, at);
+            } else if !closing && is_one_of(name, RAW) {
+                self.open.pop();
+                at = raw_end(markup, at, name);
+            }
+        }
+    }
+
+    fn start(&mut self, name: &'a str, tag: &str) -> bool {
+        self.elements += 1;
+        if self.elements > MAX_ELEMENTS || tag.len() > MAX_TAG_BYTES {
+            return false;
+        }
+        if is_one_of(name, VOID) || tag.ends_with("/>") && !is_one_of(name, RAW) {
+            return true;
+        }
+        if let Some(family) = FAMILIES.iter().find(|family| is_one_of(name, family)) {
+            // Within a table a row closes cells; otherwise like closes like.
+            while self
+                .open
+                .last()
+                .is_some_and(|last| is_one_of(last, family) && rank(family, last) >= rank(family, name))
+            {
+                self.open.pop();
+            }
+        }
+        if self.open.len() >= MAX_DEPTH {
+            return false;
+        }
+        self.open.push(name);
+        true
+    }
+
+    /// An end tag closes what is open above it. One that nothing opened is harmless, unless tags are
+    /// being dropped: then its start may be among them.
+    fn close(&mut self, name: &str) -> bool {
+        // Searching the whole stack for each stray end tag would be quadratic: it is at most MAX_DEPTH.
+        match self.open.iter().rposition(|open| open.eq_ignore_ascii_case(name)) {
+            Some(at) => {
+                self.open.truncate(at);
+                true
+            }
+            None => self.kept.is_none(),
+        }
+    }
+
+    fn drop_tag(&mut self, markup: &str, start: usize, end: usize) {
+        let kept = self.kept.get_or_insert_default();
+        kept.push_str(markup.get(self.copied..start).unwrap_or(""));
+        self.copied = end;
+    }
+}
+
+/// Cells rank above rows, rows above groups of rows; all others are equals.
+fn rank(family: &[&str], name: &str) -> usize {
+    if family.len() < 6 {
+        return 0;
+    }
+    match name.to_ascii_lowercase().as_str() {
+        "td" | "th" => 2,
+        "tr" => 1,
+        _ => 0,
+    }
+}
+
+fn is_one_of(name: &str, names: &[&str]) -> bool {
+    names.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
+/// Bytes to the end of a tag, quotes respected; a quote that never ends counts as none.
+fn tag_end(tag: &str) -> usize {
+    let mut quote = None;
+    for (at, byte) in tag.bytes().enumerate().take(MAX_TAG_BYTES * 2) {
+        match (quote, byte) {
+            (None, b'>') => return at + 1,
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (Some(open), byte) if open == byte => quote = None,
+            _ => (),
+        }
+    }
+    tag.find('>').map_or(tag.len(), |at| at + 1)
+}
+
+/// Where the content of a raw element ends (at its end tag).
+fn raw_end(markup: &str, from: usize, name: &str) -> usize {
+    let mut at = from;
+    while let Some(found) = markup.get(at..).and_then(|rest| rest.find("</")) {
+        let tail = at + found + 2;
+        if markup.get(tail..tail + name.len()).is_some_and(|end| end.eq_ignore_ascii_case(name)) {
+            return at + found;
+        }
+        at = tail;
+    }
+    markup.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What a real parser makes of it.
+    fn depth(markup: &str) -> usize {
+        let tree = scraper::Html::parse_document(markup);
+        tree.tree.nodes().map(|node| node.ancestors().count()).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn ordinary_pages_pass_untouched() {
+        let rows = "<tr><td>бір<td>екі".repeat(5000);
+        let paragraphs =
+            "<p>мәтін".repeat(5000) + &"<li>тармақ".repeat(5000) + &"<br><img src=a>".repeat(5000);
+        let script = "<script>if (a<b) { x = '<div>'.repeat(9) }</script>".repeat(1000);
+        for page in [rows, paragraphs, script, "<a title='a>b'>x</a>".repeat(1000), "a < b <3".to_owned()] {
+            let (kept, problem) = bounded(&page);
+            assert!(matches!(kept, Cow::Borrowed(_)), "{}", kept.get(..100).unwrap_or(""));
+            assert_eq!(problem, None);
+        }
+    }
+
+    #[test]
+    fn deep_pages_lose_tags_and_keep_text() {
+        for (open, close) in [("<div>", "</div>"), ("<table><tr><td>", "</td></tr></table>"), ("<b><i>", "")]
+        {
+            let page = format!("{}мәтін{}<p>соңы</p>", open.repeat(50_000), close.repeat(50_000));
+            let (kept, problem) = bounded(&page);
+            assert!(problem.is_some() && kept.contains("мәтін") && kept.contains("соңы"), "{open}");
+            assert!(depth(&kept) <= MAX_DEPTH * 2, "{open}: {}", depth(&kept));
+        }
+    }
+
+    #[test]
+    fn wide_and_long_pages_are_bounded() {
+        let wide = "<i>x</i>".repeat(300_000);
+        let (kept, _) = bounded(&wide);
+        assert!(kept.matches("<i>").count() <= MAX_ELEMENTS);
+        let tag = format!("<a {}>x", "b=\"c\" ".repeat(50_000));
+        assert_eq!(bounded(&tag).0, "x");
+    }
+
+    proptest! {
+        #[test]
+        fn any_markup_is_scanned(markup in "[<>/a-d\"'= !ә\\-]{0,80}") {
+            let (kept, problem) = bounded(&markup);
+            prop_assert!(problem.is_some() || kept == markup);
+        }
+    }
+}
