@@ -56,6 +56,7 @@ pub(crate) fn bounded(markup: &str) -> (Cow<'_, str>, Option<String>) {
 }
 
 struct Scan<'a> {
+    /// Open elements, those whose tags were dropped for their depth included.
     open: Vec<&'a str>,
     elements: usize,
     /// The rebuilt markup, once a tag had to be dropped.
@@ -116,23 +117,25 @@ impl<'a> Scan<'a> {
                 self.open.pop();
             }
         }
-        if self.open.len() >= MAX_DEPTH {
-            return false;
-        }
         self.open.push(name);
-        true
+        self.open.len() <= MAX_DEPTH
     }
 
-    /// An end tag closes what is open above it. One that nothing opened is harmless, unless tags are
-    /// being dropped: then its start may be among them.
+    /// An end tag closes what is open above it, and is dropped where its start tag was. One that
+    /// nothing near opened is harmless. Only so many are looked through: stray end tags in a deep
+    /// page would make the scan quadratic otherwise.
     fn close(&mut self, name: &str) -> bool {
-        // Searching the whole stack for each stray end tag would be quadratic: it is at most MAX_DEPTH.
-        match self.open.iter().rposition(|open| open.eq_ignore_ascii_case(name)) {
+        let near = self.open.len().saturating_sub(MAX_DEPTH);
+        let found = self
+            .open
+            .get(near..)
+            .and_then(|top| top.iter().rposition(|open| open.eq_ignore_ascii_case(name)));
+        match found {
             Some(at) => {
-                self.open.truncate(at);
-                true
+                self.open.truncate(near + at);
+                near + at < MAX_DEPTH
             }
-            None => self.kept.is_none(),
+            None => self.open.len() <= MAX_DEPTH,
         }
     }
 

@@ -8,9 +8,10 @@
 //! What is not here: when something is fetched (scheduler), what is kept (store), who waits for
 //! whom (actors).
 
+pub mod extract;
 pub mod fetch;
+pub mod read;
 pub mod robots;
-// read and extract come next
 
 mod charset;
 mod dates;

@@ -14,6 +14,7 @@ mod permit;
 mod retry_after;
 mod transport;
 
+pub(crate) use body::gunzip;
 pub use door::{Door, FetchPolicy, Fetched, Want};
 pub use error::FetchError;
 pub use guard::AddressGuard;

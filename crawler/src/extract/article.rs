@@ -1,0 +1,316 @@
+//! An article page, read.
+
+use jiff::tz::TimeZone;
+use model::{Published, canonical_url, same_site};
+use scraper::Html;
+use url::Url;
+
+use super::language::language_of;
+use super::metadata::Metadata;
+use super::published::published;
+use crate::dates;
+use crate::html::bounded;
+use crate::plain::{fold, plain_text, plain_title};
+use crate::read::{Page, guarded, selector, text_of};
+
+/// What was understood of an article page.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Article {
+    /// Plain text, without the site's name.
+    pub title: Option<String>,
+    /// Plain text; paragraphs are separated by line feeds.
+    pub text: String,
+    /// Names, separated by commas.
+    pub author: Option<String>,
+    /// When it was published, and how that is known.
+    pub published: Option<Published>,
+    /// When it was changed.
+    pub updated_at: Option<model::Timestamp>,
+    /// ISO 639-1 code.
+    pub language: Option<String>,
+    /// The address the page calls its own; of the same site, and no home page.
+    pub canonical_url: Option<Url>,
+    /// The picture that stands for it.
+    pub image: Option<Url>,
+    /// What could not be understood.
+    pub problems: Vec<String>,
+}
+
+/// Reads an article page. Never fails; a page without text gives an empty one and a problem.
+pub fn extract(page: &Page<'_>) -> Article {
+    let decoded = page.decoded();
+    let (markup, dropped) = bounded(&decoded.text);
+    let mut problems: Vec<String> = decoded.problem.into_iter().chain(dropped).collect();
+    let tree = Html::parse_document(&markup);
+    let metadata = Metadata::gather(&tree);
+    let mut selected = |text: &Option<String>| {
+        let found = selector(text.as_deref(), &mut problems)
+            .and_then(|wanted| tree.select(&wanted).next().map(|e| (e, text)));
+        found.map(|(element, _)| element)
+    };
+    let by_selector = selected(&page.selectors.text).map(|element| plain_text(&element.inner_html()));
+    let time = selected(&page.selectors.time);
+    let titled = selected(&page.selectors.title).map(text_of);
+    let time =
+        time.map(|element| element.value().attr("datetime").map_or_else(|| text_of(element), str::to_owned));
+    let by_trafilatura =
+        by_selector.is_none().then(|| read_text(&markup, page.url, &mut problems)).unwrap_or_default();
+    let text = by_selector.filter(|text| !text.is_empty()).unwrap_or(by_trafilatura.text);
+    if text.is_empty() {
+        problems.push("no article text was found on the page".to_owned());
+    }
+    let title =
+        titled.filter(|title| !title.is_empty()).or_else(|| title_of(&metadata)).or(by_trafilatura.title);
+    let sample = format!("{} {text}", title.as_deref().unwrap_or(""));
+    Article {
+        author: author_of(&metadata).or(by_trafilatura.author),
+        published: published(time.as_deref(), page.url, &metadata, &text, &page.zone, page.now),
+        updated_at: updated_at(&metadata, &page.zone),
+        language: language_of(&sample, metadata.lang.as_deref()),
+        canonical_url: canonical_of(&metadata, page.url),
+        image: image_of(&metadata, page.url),
+        title,
+        text,
+        problems,
+    }
+}
+
+#[derive(Default)]
+struct ByTrafilatura {
+    text: String,
+    title: Option<String>,
+    author: Option<String>,
+}
+
+fn read_text(markup: &str, url: &Url, problems: &mut Vec<String>) -> ByTrafilatura {
+    let options =
+        trafilatura::Options::default().with_fallback(true).with_url(url.clone()).with_exclude_comments(true);
+    let result = match guarded("trafilatura", || trafilatura::extract(markup, &options)) {
+        Ok(Ok(result)) => result,
+        Ok(Err(_)) => return ByTrafilatura::default(), // the caller tells that there is no text
+        Err(problem) => {
+            problems.push(problem);
+            return ByTrafilatura::default();
+        }
+    };
+    let lines = result.content_text.lines().map(fold).filter(|line| !line.is_empty());
+    ByTrafilatura {
+        text: lines.collect::<Vec<_>>().join("\n"),
+        title: filled(plain_title(&result.metadata.title)),
+        author: filled(result.metadata.author.replace("; ", ", ")),
+    }
+}
+
+/// The headline: what the page calls itself, less the site's name.
+fn title_of(page: &Metadata) -> Option<String> {
+    let social = page.meta(&["og:title", "twitter:title", "headline"]).map(plain_title).and_then(filled);
+    let headline = page.json_ld.headline.as_deref().map(plain_title).and_then(filled);
+    let whole = page.title.clone();
+    // A first-rank headline that the page's title repeats is the article's, not the site's.
+    let repeated = page.headlines.iter().find(|h1| {
+        h1.chars().count() > 8
+            && [&social, &headline, &whole]
+                .iter()
+                .any(|title| title.as_ref().is_some_and(|title| contains(title, h1)))
+    });
+    let site = page.meta(&["og:site_name", "application-name"]);
+    repeated
+        .cloned()
+        .or(headline)
+        .or_else(|| social.map(|title| without_site(&title, site)))
+        .or_else(|| page.headlines.first().filter(|h1| h1.chars().count() > 12).cloned())
+        .or_else(|| whole.map(|title| without_site(&title, site)))
+}
+
+fn contains(title: &str, part: &str) -> bool {
+    let letters = |text: &str| {
+        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>()
+    };
+    letters(title).contains(&letters(part))
+}
+
+/// "Headline | Site" without the site, where the rest still is a headline.
+fn without_site(title: &str, site: Option<&str>) -> String {
+    for mark in [" | ", " — ", " – ", " - ", " :: ", " » ", " · "] {
+        if let Some((head, tail)) = title.rsplit_once(mark) {
+            let named = site.is_some_and(|site| contains(site, tail) || contains(tail, site));
+            let short =
+                tail.split_whitespace().count() <= 4 && head.chars().count() > 2 * tail.chars().count();
+            if named || short {
+                return head.trim().to_owned();
+            }
+        }
+    }
+    title.to_owned()
+}
+
+fn author_of(page: &Metadata) -> Option<String> {
+    let structured: Vec<String> = page.json_ld.authors.iter().filter_map(|name| name_of(name)).collect();
+    if !structured.is_empty() {
+        return Some(dedup(structured).join(", "));
+    }
+    let meta = page.meta(&[
+        "author",
+        "article:author",
+        "dc.creator",
+        "parsely-author",
+        "sailthru.author",
+        "byl",
+        "mediator_author",
+        "citation_author",
+    ]);
+    let itemprop = page.itemprops.iter().filter(|(name, _)| name == "author").map(|(_, text)| text.as_str());
+    meta.into_iter().chain(itemprop).chain(page.bylines.iter().map(String::as_str)).find_map(name_of)
+}
+
+/// A byline as a name: `Автор: Иван Петров` is Иван Петров; addresses, dates and long texts are none.
+fn name_of(text: &str) -> Option<String> {
+    let text = fold(text);
+    let text = [
+        "Авторы:",
+        "Автор:",
+        "Авторлар:",
+        "Авторы",
+        "Автор",
+        "Мәтін:",
+        "Текст:",
+        "By ",
+        "by ",
+        "BY ",
+        "Von ",
+        "Written by ",
+        "Author:",
+        "@",
+    ]
+    .iter()
+    .find_map(|lead| text.strip_prefix(lead))
+    .unwrap_or(&text)
+    .trim_matches([' ', ':', ',', '|', '—', '-']);
+    let words = text.split_whitespace().count();
+    let named = text.chars().next().is_some_and(char::is_alphabetic);
+    let digits = text.chars().filter(char::is_ascii_digit).count();
+    let is_name = named
+        && digits == 0
+        && words <= 12
+        && text.chars().count() <= 100
+        && !text.contains("://")
+        && !text.contains('@');
+    is_name.then(|| text.to_owned())
+}
+
+fn dedup(names: Vec<String>) -> Vec<String> {
+    let mut seen = Vec::<String>::new();
+    for name in names {
+        if !seen.contains(&name) {
+            seen.push(name);
+        }
+    }
+    seen
+}
+
+fn updated_at(page: &Metadata, zone: &TimeZone) -> Option<model::Timestamp> {
+    let text = page
+        .json_ld
+        .modified
+        .as_deref()
+        .or_else(|| page.meta(&["article:modified_time", "og:updated_time", "datemodified"]))?;
+    dates::parse(text, zone).map(|moment| moment.at)
+}
+
+fn canonical_of(page: &Metadata, url: &Url) -> Option<Url> {
+    let declared = [page.canonical.as_deref(), page.meta(&["og:url"]), page.json_ld.url.as_deref()];
+    let home = |candidate: &Url| candidate.path() == "/" && candidate.query().is_none();
+    declared
+        .into_iter()
+        .flatten()
+        .filter_map(|text| url.join(text.trim()).ok())
+        .find(|candidate| {
+            matches!(candidate.scheme(), "http" | "https")
+                && same_site(candidate, url)
+                && (!home(candidate) || home(url))
+        })
+        .map(|candidate| canonical_url(&candidate))
+}
+
+fn image_of(page: &Metadata, url: &Url) -> Option<Url> {
+    let text = page.meta(&["og:image", "og:image:url", "twitter:image"]).or(page.json_ld.image.as_deref())?;
+    url.join(text).ok().filter(|image| matches!(image.scheme(), "http" | "https"))
+}
+
+fn filled(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{PublishedMethod, Selectors};
+
+    fn check(url: &str, html: &str, selectors: &Selectors) -> Article {
+        let url = Url::parse(url).unwrap();
+        let now = "2026-11-23T10:00:00Z".parse().unwrap();
+        extract(&Page::new(&url, html.as_bytes(), selectors, None, now))
+    }
+
+    const BODY: &str = "<p>Ұлттық банк базалық мөлшерлемені сақтап қалды, деп хабарлады реттеушінің баспасөз қызметі бейсенбі күні.</p>
+        <p>Сарапшылар мұндай шешімді күткен еді, себебі инфляция соңғы үш айда баяулаған және болжам дәлізінде қалып отыр.</p>";
+
+    #[test]
+    fn a_page_tells_what_it_is() {
+        let html = format!(
+            "<html lang=kk><head><title>Банк мөлшерлемені сақтады | Хабар</title><link rel=canonical href='/n/1?utm_source=x'>
+             <meta property='og:image' content='/i.jpg'><meta property='article:published_time' content='2026-11-03T14:05:00+05:00'></head>
+             <body><nav><a href=/>Басты бет</a></nav><article><h1>Банк мөлшерлемені сақтады</h1><span class=author>Автор: Айгүл Серікқызы</span>{BODY}</article></body></html>"
+        );
+        let article = check("https://xabar.kz/n/1?from=rss", &html, &Selectors::default());
+        assert_eq!(article.title.as_deref(), Some("Банк мөлшерлемені сақтады"));
+        assert!(
+            article.text.contains("Сарапшылар мұндай") && !article.text.contains("Басты бет"),
+            "{}",
+            article.text
+        );
+        assert_eq!(article.author.as_deref(), Some("Айгүл Серікқызы"));
+        assert_eq!(article.language.as_deref(), Some("kk"));
+        assert_eq!(article.canonical_url.as_ref().map(Url::as_str), Some("https://xabar.kz/n/1"));
+        assert_eq!(article.image.as_ref().map(Url::as_str), Some("https://xabar.kz/i.jpg"));
+        let published = article.published.unwrap();
+        assert_eq!(
+            (published.at.to_string().as_str(), published.method),
+            ("2026-11-03T09:05:00Z", PublishedMethod::Meta)
+        );
+    }
+
+    #[test]
+    fn a_day_in_the_address_is_refined_by_a_time_of_that_day_only() {
+        let page = |time: &str| format!("<html><body><time datetime='{time}'></time>{BODY}");
+        let url = "https://xabar.kz/2026/11/03/x";
+        let article = check(url, &page("2026-11-03T14:05:00+05:00"), &Selectors::default());
+        assert_eq!(article.published.map(|p| p.at.to_string()).as_deref(), Some("2026-11-03T09:05:00Z"));
+        let article = check(url, &page("2026-11-20T14:05:00+05:00"), &Selectors::default());
+        assert_eq!(article.published.map(|p| p.precision), Some(model::Precision::Day));
+    }
+
+    #[test]
+    fn selectors_come_first() {
+        let selectors = Selectors {
+            text: Some(".b".into()),
+            title: Some(".t".into()),
+            time: Some(".d".into()),
+            ..Selectors::default()
+        };
+        let html = "<h1>Басқа тақырып осында</h1><i class=t>Тақырып</i><i class=d>3 қараша 2026, 14:05</i><div class=b><p>Бір<p>Екі</div>";
+        let article = check("https://xabar.kz/n/1", html, &selectors);
+        assert_eq!((article.title.as_deref(), article.text.as_str()), (Some("Тақырып"), "Бір\nЕкі"));
+        assert_eq!(article.published.map(|p| p.method), Some(PublishedMethod::Selector));
+    }
+
+    #[test]
+    fn hostile_pages_are_read_to_their_end() {
+        let deep = format!("{}{BODY}", "<div>".repeat(60_000));
+        let tables = format!("{}{BODY}", "<table><tr><td>".repeat(20_000));
+        let long = format!("<p>{}</p>", "сөз ".repeat(300_000));
+        for page in [deep, tables, long, String::new(), "<".repeat(100_000), "&".repeat(100_000)] {
+            let _ = check("https://xabar.kz/n/1", &page, &Selectors::default());
+        }
+    }
+}

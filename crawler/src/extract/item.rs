@@ -1,0 +1,59 @@
+//! An entry and its article page, put together into an item.
+
+use model::{ArticleMode, Entry, Item, ItemKey, Source, Timestamp, canonical_url};
+use url::Url;
+
+use super::article::Article;
+use super::language::language_of;
+
+/// Whether an entry needs no page: its source never wants one, or the entry carries its text.
+pub fn has_its_text(entry: &Entry, source: &Source) -> bool {
+    match source.article {
+        ArticleMode::Never => true,
+        ArticleMode::Always => false,
+        ArticleMode::Auto => entry.text.is_some(),
+    }
+}
+
+/// The item that an entry stands for, with what its page told where there was one.
+///
+/// The entry's word wins on identity, title and time (they are exact); the page's on text, author
+/// and its own address. `fetched` is where the page came from.
+pub fn item_of(source: &Source, entry: &Entry, page: Option<(&Article, &Url)>, seen: Timestamp) -> Item {
+    let article = page.map(|(article, _)| article);
+    let mut problems = entry.problems.clone();
+    let text = match article.map(|article| article.text.as_str()).filter(|text| !text.is_empty()) {
+        Some(text) => text.to_owned(),
+        None => entry.text.clone().or_else(|| entry.summary.clone()).unwrap_or_default(),
+    };
+    if let Some(article) = article {
+        problems.extend(article.problems.iter().cloned());
+    }
+    let title = entry.title.clone().or_else(|| article.and_then(|article| article.title.clone()));
+    let key = ItemKey::choose(entry.id.as_deref(), entry.url.as_ref(), title.as_deref().unwrap_or(""), &text);
+    let published = entry.published.clone().or_else(|| article.and_then(|article| article.published.clone()));
+    let published = published.map(|published| published.clamp(seen));
+    if published.as_ref().is_some_and(|published| published.clamped) {
+        problems
+            .push("the time of publication is absurd; the time of first sight stands in for it".to_owned());
+    }
+    let hint = article.and_then(|article| article.language.as_deref()).or(entry.language.as_deref());
+    let hint = hint.or(source.languages.first().map(String::as_str));
+    let sample = format!("{} {text}", title.as_deref().unwrap_or(""));
+    let own_address = article.and_then(|article| article.canonical_url.clone());
+    Item {
+        source: source.name.clone(),
+        key,
+        canonical_url: own_address.or_else(|| entry.url.as_ref().map(canonical_url)),
+        url: entry.url.clone(),
+        summary: entry.summary.clone().filter(|summary| *summary != text),
+        author: entry.author.clone().or_else(|| article.and_then(|article| article.author.clone())),
+        language: language_of(&sample, hint),
+        updated_at: entry.updated_at.or_else(|| article.and_then(|article| article.updated_at)),
+        image: entry.image.clone().or_else(|| article.and_then(|article| article.image.clone())),
+        title,
+        text,
+        published,
+        problems,
+    }
+}

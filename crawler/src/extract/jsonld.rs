@@ -1,0 +1,137 @@
+//! JSON-LD: what the page tells search engines about its article. A vote, not the truth.
+
+use serde_json::Value;
+
+/// The fields of an article that publishers fill.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(super) struct JsonLd {
+    pub(super) headline: Option<String>,
+    pub(super) published: Option<String>,
+    pub(super) modified: Option<String>,
+    pub(super) authors: Vec<String>,
+    pub(super) url: Option<String>,
+    pub(super) image: Option<String>,
+    pub(super) body: Option<String>,
+}
+
+/// Nodes looked at in one page.
+const MAX_NODES: usize = 500;
+
+/// Reads the scripts of a page. The first node that is an article wins, then any with a date.
+pub(super) fn read(scripts: &[String]) -> JsonLd {
+    let mut nodes = Vec::new();
+    for script in scripts {
+        if let Some(value) = parse(script) {
+            flatten(value, &mut nodes);
+        }
+    }
+    let article = nodes
+        .iter()
+        .find(|node| is_article(node))
+        .or_else(|| nodes.iter().find(|node| node.get("datePublished").is_some()));
+    article.map(fields).unwrap_or_default()
+}
+
+fn parse(script: &str) -> Option<Value> {
+    let text = script.trim().trim_start_matches("<!--").trim_end_matches("-->").trim();
+    let text = text
+        .strip_prefix("//<![CDATA[")
+        .unwrap_or(text)
+        .trim_end_matches("//]]>")
+        .trim()
+        .trim_end_matches(';');
+    serde_json::from_str(text).ok().or_else(|| {
+        // Line breaks inside of strings are the usual mistake.
+        let folded: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        serde_json::from_str(&folded).ok()
+    })
+}
+
+fn flatten(value: Value, nodes: &mut Vec<Value>) {
+    if nodes.len() >= MAX_NODES {
+        return;
+    }
+    match value {
+        Value::Array(list) => list.into_iter().for_each(|value| flatten(value, nodes)),
+        Value::Object(mut map) => {
+            let inner: Vec<Value> = ["@graph", "mainEntity"]
+                .iter()
+                .filter_map(|key| map.get_mut(*key).map(Value::take))
+                .collect();
+            nodes.push(Value::Object(map));
+            inner.into_iter().for_each(|value| flatten(value, nodes));
+        }
+        _ => (),
+    }
+}
+
+fn is_article(node: &Value) -> bool {
+    let named = |value: &Value| {
+        value
+            .as_str()
+            .is_some_and(|kind| kind.ends_with("Article") || kind.ends_with("Posting") || kind == "Report")
+    };
+    match node.get("@type") {
+        Some(Value::Array(kinds)) => kinds.iter().any(named),
+        Some(kind) => named(kind),
+        None => false,
+    }
+}
+
+fn fields(node: &Value) -> JsonLd {
+    let text = |key: &str| node.get(key).and_then(text_of);
+    JsonLd {
+        headline: text("headline").or_else(|| text("name")),
+        published: text("datePublished").or_else(|| text("dateCreated")).or_else(|| text("uploadDate")),
+        modified: text("dateModified"),
+        authors: node.get("author").or_else(|| node.get("creator")).map(names).unwrap_or_default(),
+        url: node.get("mainEntityOfPage").and_then(text_of).or_else(|| text("url")),
+        image: node.get("image").and_then(text_of),
+        body: text("articleBody"),
+    }
+}
+
+/// A text, or the text inside of what should have been one.
+fn text_of(value: &Value) -> Option<String> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Array(list) => list.first().and_then(text_of)?,
+        Value::Object(map) => {
+            ["@id", "url", "@value", "name"].iter().find_map(|key| map.get(*key)?.as_str())?.to_owned()
+        }
+        _ => return None,
+    };
+    (!text.trim().is_empty()).then_some(text)
+}
+
+fn names(value: &Value) -> Vec<String> {
+    match value {
+        Value::Array(list) => list.iter().take(20).flat_map(names).collect(),
+        Value::Object(map) => map.get("name").map(names).unwrap_or_default(),
+        Value::String(name) if !name.trim().is_empty() => vec![name.clone()],
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_article_is_found_in_every_shape() {
+        for script in [
+            r#"{"@type":"NewsArticle","headline":"Т","datePublished":"2026-11-03","author":{"name":"А"}}"#,
+            r#"[{"@type":"WebSite","name":"S"},{"@type":["NewsArticle"],"headline":"Т","datePublished":"2026-11-03","author":["А"]}]"#,
+            r#"{"@graph":[{"@type":"Organization","name":"S"},{"@type":"BlogPosting","headline":"Т","datePublished":"2026-11-03","author":[{"name":"А"}]}]};"#,
+            "<!-- {\"@type\":\"Article\",\"headline\":\"Т\",\"datePublished\":\"2026-11-03\",\"author\":{\"name\":\"А\"},\"description\":\"a\nb\"} -->",
+        ] {
+            let found = read(&[script.to_owned()]);
+            assert_eq!(
+                (found.headline.as_deref(), found.published.as_deref(), found.authors),
+                (Some("Т"), Some("2026-11-03"), vec!["А".to_owned()]),
+                "{script}"
+            );
+        }
+        assert_eq!(read(&["{".to_owned(), "[[[".repeat(100_000)]), JsonLd::default());
+    }
+}

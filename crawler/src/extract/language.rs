@@ -1,0 +1,248 @@
+//! Which language a text is in: Kazakh told from Russian and Kyrgyz by its letters and small words.
+//!
+//! Cyrillic texts are judged by letters that only some alphabets have and by words that only some
+//! languages use; whichlang (character n-grams) judges the other scripts. Neither knows every
+//! language: what they cannot tell is `None`.
+
+use std::collections::HashMap;
+use std::sync::LazyLock;
+
+/// Letters judged at most: a sentence is enough, a page more than enough.
+const SAMPLE: usize = 4000;
+
+/// The ISO 639-1 code of a text's language. `hint` (the page's declaration, the source's languages)
+/// decides where the text is too short to tell.
+pub fn language_of(text: &str, hint: Option<&str>) -> Option<String> {
+    let sample: String = text.chars().take(SAMPLE).collect::<String>().to_lowercase();
+    let letters = sample.chars().filter(|c| c.is_alphabetic()).count();
+    let cyrillic = sample.chars().filter(|c| ('\u{400}'..='\u{52f}').contains(c)).count();
+    let hint = hint.map(|hint| {
+        hint.chars().take_while(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase()
+    });
+    let hint = hint.filter(|hint| hint.len() == 2);
+    if letters == 0 {
+        return hint;
+    }
+    if cyrillic * 2 > letters {
+        return Some(cyrillic_language(&sample, letters, hint.as_deref()).to_owned());
+    }
+    if letters < 12 {
+        return hint;
+    }
+    if is_latin_kazakh(&sample) {
+        return Some("kk".to_owned());
+    }
+    let code = match whichlang::detect_language(&sample).three_letter_code() {
+        "ara" => "ar",
+        "cmn" => "zh",
+        "deu" => "de",
+        "eng" => "en",
+        "fra" => "fr",
+        "hin" => "hi",
+        "ita" => "it",
+        "jpn" => "ja",
+        "kor" => "ko",
+        "nld" => "nl",
+        "por" => "pt",
+        "rus" => "ru",
+        "spa" => "es",
+        "swe" => "sv",
+        "tur" => "tr",
+        "vie" => "vi",
+        _ => return hint,
+    };
+    Some(code.to_owned())
+}
+
+/// Small words that are frequent in one language and rare or absent in its neighbours.
+const WORDS: &[(&str, &str)] = &[
+    (
+        "kk",
+        "және мен бен пен үшін бұл деп болды бар жоқ туралы бойынша дейін кейін сондай осы еді екен болып қазақстан бір екі жаңа адам оның олар біз сіз неге қалай қазір енді тек ғана бола алады керек деді айтты мәлім қазақ елде жылы жыл бойы арқылы",
+    ),
+    (
+        "ky",
+        "жана менен үчүн бул деп болгон бар жок жөнүндө боюнча чейин кийин ошондой ушул эле экен болуп кыргыз кыргызстан жаңы адам анын алар биз сиз эмне кантип азыр эми гана керек деди айтты жылы жыл аркылуу ичинде аны ал эки",
+    ),
+    (
+        "ru",
+        "и в не на что с по как это из за к у от для о же бы был была были его её их он она они мы вы при до после или но также чтобы который которые году года был сообщает уже ещё так есть если",
+    ),
+    (
+        "uk",
+        "і та не на що з по як це із за до від для про же був була були його її їх він вона вони ми ви при після або але також щоб який які року вже ще так є якщо",
+    ),
+    (
+        "be",
+        "і ў не на што з па як гэта за да ад для пра быў была былі яго яе іх ён яна яны мы вы або але таксама каб які якія годзе ўжо яшчэ так калі",
+    ),
+    (
+        "uz",
+        "ва билан учун бу деб бўлди бор йўқ ҳақида бўйича ҳам эди экан бўлиб ўзбекистон янги одам унинг улар биз сиз қандай ҳозир фақат керак деди айтди йил орқали",
+    ),
+    (
+        "tt",
+        "һәм белән өчен бу дип булды бар юк турында буенча кадәр соң шундый иде икән булып татарстан яңа кеше аның алар без сез ничек хәзер генә кирәк диде әйтте ел аша",
+    ),
+    ("tg", "ва бо барои ин ки буд аст дар аз ба ҳам тоҷикистон нав одам онҳо мо шумо чӣ ҳоло танҳо гуфт сол"),
+    ("mn", "ба бол нь энэ гэж байна байсан хүн монгол улсын шинэ тэд бид юм ямар одоо зөвхөн хэлэв он"),
+    (
+        "bg",
+        "и в не на че с по как това от за към у до при или но също което които година беше бяха са се ще е",
+    ),
+    ("sr", "и у не на да се је су за од до као то са по али или који која године био била били"),
+];
+
+static WORD_TABLE: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
+    let mut table: HashMap<&str, Vec<&str>> = HashMap::new();
+    for (language, words) in WORDS {
+        for word in words.split(' ') {
+            table.entry(word).or_default().push(language);
+        }
+    }
+    table
+});
+
+/// Letters and what each occurrence says for (or against) a language.
+const LETTERS: &[(&str, &[(&str, f64)])] = &[
+    (
+        "әғқұһ",
+        &[
+            ("kk", 3.0),
+            ("ky", -9.0),
+            ("ru", -3.0),
+            ("uk", -3.0),
+            ("be", -3.0),
+            ("mn", -3.0),
+            ("bg", -3.0),
+            ("sr", -3.0),
+        ],
+    ),
+    (
+        "і",
+        &[
+            ("kk", 1.0),
+            ("uk", 1.0),
+            ("be", 1.0),
+            ("ky", -9.0),
+            ("ru", -3.0),
+            ("uz", -3.0),
+            ("tt", -3.0),
+            ("tg", -3.0),
+            ("mn", -3.0),
+            ("bg", -3.0),
+        ],
+    ),
+    ("ң", &[("kk", 2.0), ("ky", 2.0), ("tt", 2.0), ("ru", -3.0), ("uk", -3.0), ("uz", -3.0)]),
+    ("ү", &[("kk", 1.5), ("ky", 1.5), ("tt", 1.5), ("mn", 1.5), ("ru", -3.0), ("uk", -3.0), ("uz", -3.0)]),
+    ("ө", &[("kk", 1.0), ("ky", 1.5), ("tt", 1.0), ("mn", 1.5), ("ru", -3.0), ("uk", -3.0), ("uz", -3.0)]),
+    ("ў", &[("uz", 3.0), ("be", 3.0), ("kk", -9.0), ("ru", -3.0)]),
+    ("ҳ", &[("uz", 3.0), ("tg", 3.0), ("kk", -9.0)]),
+    ("ӣӯҷ", &[("tg", 4.0), ("kk", -9.0)]),
+    ("җ", &[("tt", 4.0), ("kk", -9.0)]),
+    ("їє", &[("uk", 4.0), ("kk", -9.0), ("ru", -3.0)]),
+    ("ђћљњџј", &[("sr", 4.0), ("kk", -9.0), ("ru", -3.0)]),
+    ("ыэё", &[("uk", -2.0), ("bg", -2.0), ("sr", -2.0)]),
+    ("и", &[("be", -1.0)]),
+    ("щ", &[("kk", -0.3), ("ky", -0.3), ("be", -2.0), ("sr", -2.0)]),
+];
+
+/// Pairs that Kyrgyz writes and Kazakh does not.
+const KYRGYZ_PAIRS: &[&str] = &["оо", "өө", "уу", "үү", "аа", "ээ"];
+
+fn cyrillic_language(sample: &str, letters: usize, hint: Option<&str>) -> &'static str {
+    let mut scores: Vec<(&'static str, f64)> = WORDS.iter().map(|(language, _)| (*language, 0.0)).collect();
+    let mut add = |language: &str, points: f64| {
+        if let Some((_, score)) = scores.iter_mut().find(|(known, _)| *known == language) {
+            *score += points;
+        }
+    };
+    for word in sample.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
+        for language in WORD_TABLE.get(word).into_iter().flatten() {
+            add(language, 3.0);
+        }
+        if KYRGYZ_PAIRS.iter().any(|pair| word.contains(pair)) {
+            add("ky", 1.5);
+        }
+    }
+    for (set, effects) in LETTERS {
+        let count = sample.chars().filter(|c| set.contains(*c)).count() as f64;
+        for (language, points) in *effects {
+            add(language, count * points);
+        }
+    }
+    // Most of what we read is Russian; the page's own word counts where the text is short.
+    add("ru", 0.5);
+    if let Some(hint) = hint {
+        add(hint, if letters < 40 { 2.5 } else { 1.0 });
+    }
+    scores.into_iter().max_by(|one, other| one.1.total_cmp(&other.1)).map_or("ru", |(language, _)| language)
+}
+
+/// Kazakh in its Latin letters, which character n-grams take for Turkish.
+fn is_latin_kazakh(sample: &str) -> bool {
+    const WORDS: &[&str] = &[
+        "jäne",
+        "jáne",
+        "qazaqstan",
+        "üşin",
+        "úshin",
+        "bolyp",
+        "boldy",
+        "turaly",
+        "boiynşa",
+        "arqyly",
+        "memleket",
+        "qazaq",
+        "dep",
+        "osy",
+        "bul",
+        "jañ",
+        "jańa",
+        "jaña",
+        "eldiñ",
+        "qala",
+        "halyq",
+        "men",
+    ];
+    let hits = sample.split(|c: char| !c.is_alphabetic()).filter(|word| WORDS.contains(word)).count();
+    let letters = sample
+        .chars()
+        .filter(|c| matches!(c, 'ä' | 'ñ' | 'ğ' | 'ū' | 'q' | 'ş' | 'ı' | 'á' | 'ń' | 'ǵ' | 'ú' | 'ý'))
+        .count();
+    let q_before_others = sample.matches('q').count() > sample.matches("qu").count() + 2;
+    hits >= 2 && letters >= 3 && q_before_others
+}
+
+#[cfg(test)]
+mod tests {
+    use super::language_of;
+
+    #[test]
+    fn neighbours_are_told_apart() {
+        for (text, expected) in [
+            ("Қазақстан Республикасының Президенті бүгін жаңа заңға қол қойды", "kk"),
+            ("Ұлттық банк базалық мөлшерлемені сақтап қалды", "kk"),
+            ("Елімізде биыл егін мол болды деп хабарлады министрлік", "kk"),
+            ("Национальный банк сохранил базовую ставку на прежнем уровне", "ru"),
+            ("Кыргызстандын президенти бүгүн жаңы мыйзамга кол койду", "ky"),
+            ("Бишкекте жаңы мектеп ачылды, деп билдирди министрлик", "ky"),
+            ("Національний банк залишив облікову ставку на попередньому рівні", "uk"),
+            ("Ўзбекистон Президенти бугун янги қонунни имзолади", "uz"),
+            ("The National Bank kept its base rate unchanged on Friday", "en"),
+            ("Die Nationalbank hat den Leitzins am Freitag nicht verändert", "de"),
+            ("Qazaqstan Respublikasynyñ Ükimeti jaña zañ qabyldady jäne osy turaly habarlady", "kk"),
+            ("Türkiye Cumhurbaşkanı bugün yeni bir yasa imzaladı ve açıklama yaptı", "tr"),
+        ] {
+            assert_eq!(language_of(text, None).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn hints_decide_where_there_is_nothing_to_see() {
+        assert_eq!(language_of("", Some("kk-KZ")).as_deref(), Some("kk"));
+        assert_eq!(language_of("1234", None), None);
+        assert_eq!(language_of("Астана", Some("kk")).as_deref(), Some("kk"));
+        assert_eq!(language_of("Астана", None).as_deref(), Some("ru"));
+    }
+}

@@ -1,0 +1,46 @@
+//! The second opinion on feeds: feedparser-rs, which forgives more.
+
+use model::Timestamp;
+
+use super::feed::{Raw, assemble};
+use super::{Page, Reading, guarded};
+use crate::dates;
+use crate::plain::plain_title;
+
+pub(super) fn read(page: &Page<'_>, text: &str) -> Reading {
+    let feed = match guarded("feedparser-rs", || feedparser_rs::parse(text.as_bytes())) {
+        Ok(Ok(feed)) => feed,
+        Ok(Err(error)) => return Reading { problems: vec![error.to_string()], ..Reading::default() },
+        Err(problem) => return Reading { problems: vec![problem], ..Reading::default() },
+    };
+    let entries = feed.entries.iter().map(|entry| self::entry(page, entry)).collect();
+    let title = feed.feed.title.as_deref().map(plain_title).filter(|title| !title.is_empty());
+    let problems = feed.bozo_exception.into_iter().collect();
+    Reading { title, entries, problems, ..Reading::default() }
+}
+
+fn entry(page: &Page<'_>, entry: &feedparser_rs::Entry) -> model::Entry {
+    let moment = |at: Option<chrono::DateTime<chrono::Utc>>, text: Option<&String>| -> Option<Timestamp> {
+        at.and_then(|at| Timestamp::from_second(at.timestamp()).ok())
+            .or_else(|| text.and_then(|text| dates::parse(text, &page.zone)).map(|moment| moment.at))
+    };
+    let updated = moment(entry.updated, entry.updated_str.as_ref());
+    let published = moment(entry.published, entry.published_str.as_ref())
+        .or_else(|| moment(entry.dc_date, None))
+        .or(updated);
+    assemble(
+        page,
+        Raw {
+            id: entry.id.as_deref(),
+            link: entry.link.as_deref(),
+            title: entry.title.as_deref(),
+            body: entry.content.first().map(|content| content.value.as_str()),
+            summary: entry.summary.as_deref(),
+            author: entry.author.as_deref().map(str::to_owned),
+            published,
+            updated,
+            image: None,
+            language: None,
+        },
+    )
+}

@@ -1,0 +1,252 @@
+//! Listing pages: by the source's selectors, else every link that looks like an article.
+
+use std::collections::HashSet;
+
+use model::{Entry, Published, PublishedMethod, canonical_url, same_site};
+use scraper::{ElementRef, Html, Selector};
+use url::Url;
+
+use super::{Page, Reading};
+use crate::dates;
+use crate::html::bounded;
+use crate::plain::fold;
+
+pub(super) fn read(page: &Page<'_>) -> Reading {
+    let decoded = page.decoded();
+    let (markup, dropped) = bounded(&decoded.text);
+    let tree = Html::parse_document(&markup);
+    let mut reading =
+        Reading { problems: decoded.problem.into_iter().chain(dropped).collect(), ..Reading::default() };
+    let base = base_of(page.url, &tree);
+    match &page.selectors.item {
+        Some(item) => by_selectors(page, &base, &tree, item, &mut reading),
+        None => by_likeness(page, &base, &tree, &mut reading),
+    }
+    reading.next = selector(page.selectors.next.as_deref(), &mut reading.problems)
+        .and_then(|next| tree.select(&next).find_map(|element| link_of(element, &base)))
+        .filter(|next| next != page.url && same_site(next, page.url));
+    reading.title = tree.select(&TITLE).next().map(|title| text_of(title)).filter(|title| !title.is_empty());
+    reading
+}
+
+fn by_selectors(page: &Page<'_>, base: &Url, tree: &Html, item: &str, reading: &mut Reading) {
+    let problems = &mut reading.problems;
+    let Some(item) = selector(Some(item), problems) else { return };
+    let link = selector(page.selectors.link.as_deref(), problems);
+    let title = selector(page.selectors.title.as_deref(), problems);
+    let time = selector(page.selectors.time.as_deref(), problems);
+    let mut without_link = 0;
+    for element in tree.select(&item) {
+        let linked = match &link {
+            Some(link) => element.select(link).next(),
+            None => element.value().attr("href").map(|_| element).or_else(|| element.select(&ANCHOR).next()),
+        };
+        let Some((anchor, url)) = linked.and_then(|anchor| Some((anchor, link_of(anchor, base)?))) else {
+            without_link += 1;
+            continue;
+        };
+        let titled = title.as_ref().and_then(|title| element.select(title).next()).unwrap_or(anchor);
+        let published = time
+            .as_ref()
+            .and_then(|time| element.select(time).next())
+            .and_then(|element| time_of(element, page));
+        reading.entries.push(Entry {
+            url: Some(url),
+            title: filled(text_of(titled)),
+            published,
+            ..Entry::default()
+        });
+    }
+    if without_link > 0 {
+        problems.push(format!("{without_link} of the listing's items have no link"));
+    }
+    if reading.entries.is_empty() {
+        reading.alarm = Some("selectors.item and selectors.link matched nothing on this page".to_owned());
+    }
+}
+
+fn by_likeness(page: &Page<'_>, base: &Url, tree: &Html, reading: &mut Reading) {
+    let mut seen = HashSet::new();
+    for anchor in tree.select(&ANCHOR) {
+        let Some(url) = link_of(anchor, base) else { continue };
+        let title = text_of(anchor);
+        let here = canonical_url(page.url);
+        let target = canonical_url(&url);
+        if !same_site(&url, page.url)
+            || target == here
+            || !is_article_like(&url, &title)
+            || is_navigation(anchor)
+        {
+            continue;
+        }
+        if seen.insert(target) {
+            reading.entries.push(Entry { url: Some(url), title: filled(title), ..Entry::default() });
+        }
+    }
+}
+
+/// Whether a link looks as if an article stood behind it: by its words, or by its address.
+fn is_article_like(url: &Url, title: &str) -> bool {
+    let path = url.path().to_ascii_lowercase();
+    let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or("");
+    const NOT_PAGES: &[&str] = &[
+        ".jpg", ".jpeg", ".png", ".gif", ".webp", ".svg", ".pdf", ".zip", ".mp3", ".mp4", ".css", ".js",
+        ".xml", ".doc", ".docx", ".xls", ".xlsx",
+    ];
+    const SECTIONS: &[&str] = &[
+        "/tag/",
+        "/tags/",
+        "/category/",
+        "/author/",
+        "/login",
+        "/register",
+        "/search",
+        "/page/",
+        "/rubric/",
+        "/feed/",
+    ];
+    if last.is_empty()
+        || NOT_PAGES.iter().any(|ending| path.ends_with(ending))
+        || SECTIONS.iter().any(|section| path.contains(section))
+    {
+        return false;
+    }
+    let words = title.split_whitespace().filter(|word| word.chars().any(char::is_alphabetic)).count();
+    let slug = last.matches(['-', '_']).count() >= 3;
+    let number = last.chars().filter(char::is_ascii_digit).count() >= 4;
+    words >= 4
+        || slug
+        || number
+        || words >= 2 && (title.chars().count() >= 20 || dates::in_url(url).is_some())
+}
+
+/// Links in menus and footers lead to sections, not to articles.
+fn is_navigation(anchor: ElementRef<'_>) -> bool {
+    anchor
+        .ancestors()
+        .filter_map(ElementRef::wrap)
+        .any(|element| matches!(element.value().name(), "nav" | "footer"))
+}
+
+fn link_of(element: ElementRef<'_>, base: &Url) -> Option<Url> {
+    let href = element.value().attr("href")?.trim();
+    if href.is_empty() || href.starts_with('#') {
+        return None;
+    }
+    let mut url = base.join(href).ok()?;
+    url.set_fragment(None);
+    matches!(url.scheme(), "http" | "https").then_some(url)
+}
+
+fn time_of(element: ElementRef<'_>, page: &Page<'_>) -> Option<Published> {
+    let text = element.value().attr("datetime").map_or_else(|| text_of(element), str::to_owned);
+    let moment = dates::parse(&text, &page.zone)?;
+    Some(Published {
+        at: moment.at,
+        precision: moment.precision,
+        method: PublishedMethod::Selector,
+        original: text,
+        clamped: false,
+    })
+}
+
+fn base_of(url: &Url, tree: &Html) -> Url {
+    let declared = tree.select(&BASE).next().and_then(|base| base.value().attr("href"));
+    declared.and_then(|href| url.join(href).ok()).unwrap_or_else(|| url.clone())
+}
+
+pub(crate) fn text_of(element: ElementRef<'_>) -> String {
+    fold(&element.text().collect::<Vec<_>>().join(" "))
+}
+
+fn filled(text: String) -> Option<String> {
+    (!text.is_empty()).then_some(text)
+}
+
+/// A selector of the source; one that cannot be read is a problem, told once.
+pub(crate) fn selector(text: Option<&str>, problems: &mut Vec<String>) -> Option<Selector> {
+    match Selector::parse(text?) {
+        Ok(selector) => Some(selector),
+        Err(error) => {
+            problems.push(format!("the selector {:?} cannot be read: {error}", text?));
+            None
+        }
+    }
+}
+
+macro_rules! constant_selector {
+    ($name:ident, $text:literal) => {
+        static $name: std::sync::LazyLock<Selector> = std::sync::LazyLock::new(|| {
+            #[expect(clippy::expect_used, reason = "a constant selector, used in every test")]
+            Selector::parse($text).expect("a constant selector parses")
+        });
+    };
+}
+constant_selector!(ANCHOR, "a[href]");
+constant_selector!(BASE, "base[href]");
+constant_selector!(TITLE, "title");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::{Selectors, SourceKind};
+
+    fn check(body: &str, selectors: &Selectors) -> Reading {
+        let url = Url::parse("https://news.kz/list").unwrap();
+        let now = "2026-11-23T10:00:00Z".parse().unwrap();
+        super::super::read(SourceKind::Listing, &Page::new(&url, body.as_bytes(), selectors, None, now))
+    }
+
+    fn urls(reading: &Reading) -> Vec<&str> {
+        reading.entries.iter().filter_map(|entry| entry.url.as_ref()).map(Url::as_str).collect()
+    }
+
+    #[test]
+    fn links_that_look_like_articles() {
+        let reading = check(
+            "<nav><a href=/a/very-long-section-name>Бас мақалалар туралы жаңалықтар</a></nav>
+             <a href='/n/bank-raised-the-rate'>Банк</a><a href='/n/12345'>x</a>
+             <a href='/n/12345#comments'>Пікірлер</a><a href=/news/a>Елде жаңа банк ашылды бүгін</a>
+             <a href=https://other.kz/n/99999>Басқа</a><a href=/tag/12345>тег</a><a href=/about>Біз туралы</a>
+             <a href=mailto:a@b.kz>Жазыңыз бізге қазір барлығы</a><a href=/photo-2026-11-03-x.jpg>сурет</a>",
+            &Selectors::default(),
+        );
+        assert_eq!(
+            urls(&reading),
+            ["https://news.kz/n/bank-raised-the-rate", "https://news.kz/n/12345", "https://news.kz/news/a"]
+        );
+    }
+
+    #[test]
+    fn selectors_take_link_title_time_and_the_next_page() {
+        let selectors = Selectors {
+            item: Some(".card".into()),
+            title: Some("h2".into()),
+            time: Some(".t".into()),
+            next: Some("a.next".into()),
+            ..Selectors::default()
+        };
+        let reading = check(
+            "<base href=/deep/><div class=card><a href=x1><img></a><h2>Бірінші</h2><i class=t>3 қараша 2026, 14:05</i></div>
+             <div class=card>жоқ</div><a class=next href='/list?page=2'>→</a>",
+            &selectors,
+        );
+        assert_eq!(urls(&reading), ["https://news.kz/deep/x1"]);
+        assert_eq!(reading.entries[0].title.as_deref(), Some("Бірінші"));
+        assert_eq!(
+            reading.entries[0].published.as_ref().map(|p| p.at.to_string()).as_deref(),
+            Some("2026-11-03T09:05:00Z")
+        );
+        assert_eq!(reading.next.as_ref().map(Url::as_str), Some("https://news.kz/list?page=2"));
+        assert_eq!(reading.problems, ["1 of the listing's items have no link"]);
+    }
+
+    #[test]
+    fn selectors_that_match_nothing_or_cannot_be_read_are_told() {
+        let nothing = Selectors { item: Some(".none".into()), ..Selectors::default() };
+        assert!(check("<p>x", &nothing).alarm.unwrap().contains("matched nothing"));
+        let broken = Selectors { item: Some("[[".into()), ..Selectors::default() };
+        let reading = check("<p>x", &broken);
+        assert!(reading.alarm.is_some() && reading.problems[0].contains("cannot be read"), "{reading:?}");
+    }
+}

@@ -1,0 +1,114 @@
+//! XML as publishers write it, made well enough formed for a parser.
+//!
+//! Junk before the first `<` goes, HTML entities become letters, a bare `&` is escaped, characters
+//! that XML forbids are removed, and the XML declaration no longer names an encoding: the text has
+//! been decoded already.
+
+/// The text, mended. Linear; CDATA sections and comments keep their content.
+pub(super) fn sanitise(text: &str) -> String {
+    let start = text.find('<').unwrap_or(text.len());
+    let mut rest = text.get(start..).unwrap_or("");
+    let mut mended = String::with_capacity(rest.len() + 64);
+    if let Some((_, after)) = rest.strip_prefix("<?xml").and_then(|inner| inner.split_once("?>")) {
+        mended.push_str("<?xml version=\"1.0\"?>");
+        rest = after.trim_start();
+    }
+    while let Some(at) = rest.find(['&', '<']) {
+        let (before, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        push_clean(&mut mended, before);
+        let verbatim = section(special, "<![CDATA[", "]]>").or_else(|| section(special, "<!--", "-->"));
+        if let Some(length) = verbatim {
+            push_clean(&mut mended, special.get(..length).unwrap_or(""));
+            rest = special.get(length..).unwrap_or("");
+        } else if special.starts_with('&') {
+            let length = reference(special, &mut mended);
+            rest = special.get(length..).unwrap_or("");
+        } else {
+            mended.push('<');
+            rest = special.get(1..).unwrap_or("");
+        }
+    }
+    push_clean(&mut mended, rest);
+    mended
+}
+
+/// The length of a section that `text` starts with; an open end takes the rest.
+fn section(text: &str, open: &str, close: &str) -> Option<usize> {
+    let inner = text.strip_prefix(open)?;
+    Some(inner.find(close).map_or(text.len(), |end| open.len() + end + close.len()))
+}
+
+/// Writes what the reference at the start of `text` stands for; says how long it was.
+fn reference(text: &str, mended: &mut String) -> usize {
+    let body = text.get(1..).unwrap_or("");
+    let length = body.find(|c: char| !(c.is_ascii_alphanumeric() || c == '#')).unwrap_or(body.len());
+    let name = body.get(..length).unwrap_or("");
+    let closed = body.get(length..).is_some_and(|tail| tail.starts_with(';'));
+    if name.is_empty() || length > 32 || !closed {
+        mended.push_str("&amp;");
+        return 1;
+    }
+    let whole = text.get(..length + 2).unwrap_or("");
+    if matches!(name, "amp" | "lt" | "gt" | "quot" | "apos") {
+        mended.push_str(whole);
+    } else {
+        let decoded = html_escape::decode_html_entities(whole);
+        if decoded == whole {
+            mended.push_str("&amp;");
+            return 1;
+        }
+        for c in decoded.chars().filter(|c| is_xml(*c)) {
+            match c {
+                '<' => mended.push_str("&lt;"),
+                '>' => mended.push_str("&gt;"),
+                '&' => mended.push_str("&amp;"),
+                '"' => mended.push_str("&quot;"),
+                _ => mended.push(c),
+            }
+        }
+    }
+    length + 2
+}
+
+fn push_clean(mended: &mut String, text: &str) {
+    if text.chars().all(is_xml) {
+        mended.push_str(text);
+    } else {
+        mended.extend(text.chars().filter(|c| is_xml(*c)));
+    }
+}
+
+/// Characters that XML 1.0 admits (§2.2).
+fn is_xml(c: char) -> bool {
+    matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sanitise;
+    use proptest::prelude::*;
+
+    #[test]
+    fn table() {
+        for (given, expected) in [
+            ("\n\u{feff} junk<a/>", "<a/>"),
+            ("<?xml version='1.0' encoding='windows-1251'?>\n<a/>", "<?xml version=\"1.0\"?><a/>"),
+            ("<a>&nbsp;&laquo;x&raquo; &mdash;</a>", "<a>\u{a0}«x» —</a>"),
+            ("<a>A & B &amp; C &unknown; &#1178;</a>", "<a>A &amp; B &amp; C &amp;unknown; Қ</a>"),
+            ("<a>&#60;b&#x3e;</a>", "<a>&lt;b&gt;</a>"),
+            ("<a><![CDATA[x & y &nbsp;\u{0}]]></a>", "<a><![CDATA[x & y &nbsp;]]></a>"),
+            ("<a>\u{b}x\u{1f}</a>", "<a>x</a>"),
+            ("<a href=\"?a=1&b=2\"/>", "<a href=\"?a=1&amp;b=2\"/>"),
+        ] {
+            assert_eq!(sanitise(given), expected, "{given}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn mending_twice_is_mending_once(text in "[<>&;#a-z!\\[\\]\\-\u{0}ә ]{0,60}") {
+            let once = sanitise(&text);
+            prop_assert_eq!(sanitise(&once), once);
+        }
+    }
+}
