@@ -1,0 +1,228 @@
+//! The running set of topics: which of them an item matches.
+//!
+//! Each query names *anchors*: words of which every matching document holds at least one. A
+//! document's words lead to the few topics worth evaluating; only queries that hang on a wildcard
+//! are always tried.
+
+use std::collections::{BTreeSet, HashMap};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use model::{Item, Match, Source, Span, Topic, Zone, excerpt_around};
+
+use crate::analysis::{Analysis, Document};
+use crate::query::{Expr, Query, QueryError};
+
+/// Characters of an excerpt.
+const EXCERPT: usize = 300;
+
+/// A topic whose query cannot be understood.
+#[derive(Debug, Clone)]
+pub struct BadTopic {
+    /// Which topic.
+    pub topic: Topic,
+    /// What is wrong with its query.
+    pub error: QueryError,
+}
+
+/// The running set of topics. Immutable: a change of topics makes a new one.
+#[derive(Debug, Default)]
+pub struct TopicIndex {
+    analysis: Analysis,
+    topics: Vec<(Topic, Query)>,
+    by_anchor: HashMap<Anchor, Vec<usize>>,
+    always: Vec<usize>,
+    version: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Anchor {
+    Form(String),
+    Stem(String),
+}
+
+impl TopicIndex {
+    /// An index of topics, and those that could not be taken in.
+    pub fn new(topics: Vec<Topic>) -> (Self, Vec<BadTopic>) {
+        let mut index = Self { version: fingerprint(&topics), ..Self::default() };
+        let mut bad = Vec::new();
+        for topic in topics {
+            match Query::parse(&topic.query, &index.analysis) {
+                Ok(query) => index.add(topic, query),
+                Err(error) => bad.push(BadTopic { topic, error }),
+            }
+        }
+        (index, bad)
+    }
+
+    /// A fingerprint of the set: another set has another one.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The analysis that matching uses.
+    pub fn analysis(&self) -> &Analysis {
+        &self.analysis
+    }
+
+    /// The topics that match an item of a source, in the order of names.
+    pub fn matches(&self, item: &Item, source: &Source) -> (Document, Vec<Match>) {
+        let document = self.analysis.item(item);
+        let mut candidates: BTreeSet<usize> = self.always.iter().copied().collect();
+        if !self.by_anchor.is_empty() {
+            for form in document.by_form.keys() {
+                candidates.extend(self.by_anchor.get(&Anchor::Form(form.clone())).into_iter().flatten());
+            }
+            for stem in document.by_stem.keys() {
+                candidates.extend(self.by_anchor.get(&Anchor::Stem(stem.clone())).into_iter().flatten());
+            }
+        }
+        let matches = candidates
+            .into_iter()
+            .filter_map(|index| self.topics.get(index))
+            .filter(|(topic, _)| topic.admits(item, source))
+            .filter_map(|(topic, query)| Some(found(topic, item, query.matches(&document)?)))
+            .collect();
+        (document, matches)
+    }
+
+    fn add(&mut self, topic: Topic, query: Query) {
+        let index = self.topics.len();
+        match anchors(query.expr()) {
+            Some(anchors) => {
+                for anchor in anchors {
+                    self.by_anchor.entry(anchor).or_default().push(index);
+                }
+            }
+            None => self.always.push(index),
+        }
+        self.topics.push((topic, query));
+    }
+}
+
+fn found(topic: &Topic, item: &Item, spans: Vec<Span>) -> Match {
+    let zone = |zone| match zone {
+        Zone::Title => item.title.as_deref().unwrap_or(""),
+        Zone::Text => item.text.as_str(),
+    };
+    let spans: Vec<Span> = spans
+        .into_iter()
+        .map(|span| Span { text: zone(span.zone).get(span.start..span.end).unwrap_or("").to_owned(), ..span })
+        .collect();
+    // An excerpt of the text says more than one of the title, which is shown anyway.
+    let best = spans.iter().find(|span| span.zone == Zone::Text);
+    let excerpt = match best {
+        Some(span) => excerpt_around(&item.text, span.start, span.end, EXCERPT),
+        None => excerpt_around(&item.text, 0, 0, EXCERPT),
+    };
+    Match { topic: topic.name.clone(), spans, excerpt }
+}
+
+/// The smallest set of words of which every matching document holds one; `None` where there is none.
+fn anchors(expr: &Expr) -> Option<Vec<Anchor>> {
+    match expr {
+        Expr::Word { form, stem } => Some(vec![Anchor::Stem(stem.clone()), Anchor::Form(form.clone())]),
+        Expr::Exact(form) => Some(vec![Anchor::Form(form.clone())]),
+        Expr::Prefix(_) | Expr::Not(_) => None,
+        Expr::And(parts) | Expr::Phrase(parts) => parts.iter().filter_map(anchors).min_by_key(Vec::len),
+        Expr::Or(parts) => {
+            let all: Option<Vec<Vec<Anchor>>> = parts.iter().map(anchors).collect();
+            all.map(|all| all.concat())
+        }
+    }
+}
+
+fn fingerprint(topics: &[Topic]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for topic in topics {
+        format!("{topic:?}").hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use model::Name;
+
+    fn topic(name: &str, query: &str) -> Topic {
+        Topic {
+            name: Name::new(name).unwrap(),
+            query: query.to_owned(),
+            client: None,
+            languages: Vec::new(),
+            categories: Vec::new(),
+            sources: Vec::new(),
+            exclude_sources: Vec::new(),
+        }
+    }
+
+    fn source() -> Source {
+        let spec = r#"{"name":"s","kind":"feed","url":"https://a.kz/","category":"news","languages":[],"every":{"min":{"secs":60,"nanos":0},"max":{"secs":60,"nanos":0}},"article":"auto","rights":"full","selectors":{},"paused":false,"country":null,"timezone":null,"delay":null,"politeness_group":null}"#;
+        serde_json::from_str(spec).unwrap()
+    }
+
+    fn item(title: &str, text: &str) -> Item {
+        let entry = format!(
+            r#"{{"source":"s","key":"k","title":{title:?},"text":{text:?},"language":"ru","problems":[]}}"#
+        );
+        serde_json::from_str(&entry).unwrap()
+    }
+
+    fn check(index: &TopicIndex, title: &str, text: &str) -> Vec<String> {
+        let (_, matches) = index.matches(&item(title, text), &source());
+        matches.into_iter().map(|found| found.topic.to_string()).collect()
+    }
+
+    #[test]
+    fn the_index_agrees_with_trying_every_topic() {
+        let queries = [
+            "банк",
+            "!банку",
+            "банк NOT реклама",
+            "ипоте*",
+            "(ипоте* OR банк) биржа",
+            "\"народный банк\"",
+            "биржа OR ставка",
+        ];
+        let topics: Vec<Topic> =
+            queries.iter().enumerate().map(|(n, query)| topic(&format!("t{n}"), query)).collect();
+        let (index, bad) = TopicIndex::new(topics.clone());
+        assert!(bad.is_empty());
+        for text in [
+            "банки",
+            "дай банку",
+            "реклама банка",
+            "ипотечный кредит на бирже",
+            "Народный банк",
+            "ставки на биржах",
+            "ничего",
+        ] {
+            let document = index.analysis().document("", text);
+            let tried: Vec<String> = topics
+                .iter()
+                .filter(|topic| {
+                    Query::parse(&topic.query, index.analysis()).unwrap().matches(&document).is_some()
+                })
+                .map(|topic| topic.name.to_string())
+                .collect();
+            assert_eq!(check(&index, "", text), tried, "{text}");
+        }
+    }
+
+    #[test]
+    fn filters_spans_excerpt_and_bad_queries() {
+        let mut kazakh_only = topic("kk", "банк");
+        kazakh_only.languages = vec!["kk".into()];
+        let mut elsewhere = topic("else", "банк");
+        elsewhere.exclude_sources = vec![Name::new("s").unwrap()];
+        let (index, bad) =
+            TopicIndex::new(vec![topic("a", "банк"), kazakh_only, elsewhere, topic("bad", "(")]);
+        assert_eq!(bad[0].topic.name.as_str(), "bad");
+        assert_eq!(check(&index, "О банках", "Текст про банк"), ["a"]);
+        let (_, matches) = index.matches(&item("О банках", "Текст про банк"), &source());
+        let spans: Vec<(Zone, &str)> =
+            matches[0].spans.iter().map(|span| (span.zone, span.text.as_str())).collect();
+        assert_eq!(spans, [(Zone::Title, "банках"), (Zone::Text, "банк")]);
+        assert_eq!(matches[0].excerpt, "Текст про банк");
+    }
+}
