@@ -20,6 +20,16 @@ pub enum JobKind {
     Pages,
 }
 
+impl JobKind {
+    /// The kind as it is written.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Poll => "poll",
+            Self::Pages => "pages",
+        }
+    }
+}
+
 /// A job's identity: one poll a source, one pages job a source and host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct JobId {
@@ -51,6 +61,8 @@ pub struct Turn {
     pub token: Token,
     /// No request to the host starts before this.
     pub next_allowed_at: Timestamp,
+    /// Least delay between two exchanges: the longest that any of the host's sources asks for.
+    pub delay: Duration,
     /// The lease ends then unless it is renewed.
     pub lease_until: Timestamp,
     /// The due jobs, earliest first.
@@ -64,6 +76,17 @@ pub struct Settlement {
     pub id: JobId,
     /// When it is due again; `None` ends it.
     pub next_due: Option<Timestamp>,
+}
+
+/// A job to be made known, with the delay that its source asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Planned {
+    /// Which job.
+    pub id: JobId,
+    /// When it may be done first; an earlier time wins over a later one that is known.
+    pub due: Timestamp,
+    /// Least delay between two exchanges with the host.
+    pub delay: Duration,
 }
 
 impl Settlement {

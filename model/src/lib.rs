@@ -23,7 +23,7 @@ pub use harvest::{Entry, FetchRecord, FetchStatus, Harvest, PageWork, SourceNews
 pub use health::{Failure, FailureWeight, SourceState};
 pub use host::Host;
 pub use item::{Item, ItemKey, Match, Precision, Published, PublishedMethod, Span, Zone, excerpt_around};
-pub use job::{Job, JobId, JobKind, Settlement, Token, Turn};
+pub use job::{Job, JobId, JobKind, Planned, Settlement, Token, Turn};
 pub use name::{Name, NameError};
 pub use source::{ArticleMode, Category, Every, Rights, Selectors, Source, SourceKind};
 pub use time::{Clock, SystemClock, TestClock, Timestamp, rfc3339};

@@ -1,0 +1,335 @@
+//! What every schedule promises, run against every implementation.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Host, JobId, JobKind, Name, Planned, Settlement, Timestamp, Token, Turn};
+use proptest::prelude::*;
+
+use crate::schedule::{Borrowed, Claim, Lease, Schedule, ScheduleError, Settle};
+use crate::{InMemory, Sqlite};
+
+const DELAY: Duration = Duration::from_secs(5);
+const LEASE: Duration = Duration::from_secs(60);
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+fn host(name: &str) -> Host {
+    Host::stored(name.to_owned())
+}
+
+fn id(source: &str, host_name: &str) -> JobId {
+    JobId { source: Name::new(source).unwrap(), kind: JobKind::Poll, host: host(host_name) }
+}
+
+fn planned(source: &str, host_name: &str, due: i64) -> Planned {
+    Planned { id: id(source, host_name), due: at(due), delay: DELAY }
+}
+
+fn claim(now: i64) -> Claim {
+    Claim { node: "n1".into(), now: at(now), lease: LEASE, hosts: 10, jobs: 10 }
+}
+
+fn settle(turn: &Turn, now: i64) -> Settle {
+    Settle {
+        lease: Lease { host: turn.host.clone(), token: turn.token },
+        now: at(now),
+        jobs: Vec::new(),
+        crashed: Vec::new(),
+        found: Vec::new(),
+        release_until: None,
+    }
+}
+
+async fn turns(schedule: &dyn Schedule, now: i64) -> Vec<(String, Vec<String>)> {
+    let turns = schedule.claim(&claim(now)).await.unwrap();
+    turns
+        .into_iter()
+        .map(|turn| (turn.host.to_string(), turn.jobs.iter().map(|job| job.id.source.to_string()).collect()))
+        .collect()
+}
+
+/// A file that goes with the folder it lives in.
+fn each() -> Vec<(&'static str, Arc<dyn Schedule>, Option<tempfile::TempDir>)> {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = Sqlite::open(&folder.path().join("schedule.db")).unwrap();
+    vec![("memory", Arc::new(InMemory::default()), None), ("sqlite", Arc::new(sqlite), Some(folder))]
+}
+
+#[tokio::test]
+async fn due_hosts_are_handed_out_once_the_longest_overdue_first() {
+    for (name, schedule, _folder) in each() {
+        schedule
+            .plan(&[
+                planned("a", "h1", 10),
+                planned("b", "h2", 5),
+                planned("c", "h1", 20),
+                planned("d", "h3", 99),
+            ])
+            .await
+            .unwrap();
+        assert_eq!(turns(&*schedule, 4).await, [], "{name}");
+        assert_eq!(
+            turns(&*schedule, 12).await,
+            [("h2".into(), vec!["b".into()]), ("h1".into(), vec!["a".into()])],
+            "{name}"
+        );
+        assert_eq!(turns(&*schedule, 30).await, [], "{name}: a leased host is nobody else's");
+    }
+}
+
+#[tokio::test]
+async fn a_released_host_rests_until_its_next_permit() {
+    for (name, schedule, _folder) in each() {
+        schedule.plan(&[planned("a", "h", 0), planned("b", "h", 50)]).await.unwrap();
+        let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
+        assert_eq!((turn.delay, turn.lease_until), (DELAY, at(61)), "{name}");
+        let mut end = settle(&turn, 2);
+        end.jobs = vec![Settlement { id: id("a", "h"), next_due: Some(at(3)) }];
+        end.release_until = Some(at(20));
+        schedule.settle(&end).await.unwrap();
+        assert_eq!(schedule.next_due().await.unwrap(), Some(at(20)), "{name}");
+        assert_eq!(turns(&*schedule, 19).await, [], "{name}: politeness outlives the lease");
+        assert_eq!(turns(&*schedule, 20).await, [("h".into(), vec!["a".into()])], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_rise_and_old_ones_are_refused() {
+    for (name, schedule, _folder) in each() {
+        schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
+        let first = schedule.claim(&claim(1)).await.unwrap().remove(0);
+        // The lease runs out, the host rests one delay, somebody else takes it.
+        assert_eq!(turns(&*schedule, 61).await, [], "{name}: rests after a lost lease");
+        let second = schedule.claim(&claim(66)).await.unwrap().remove(0);
+        assert!(second.token > first.token, "{name}");
+        assert_eq!(second.jobs[0].crashes, 1, "{name}: a lost lease counts as a crash");
+        let mut late = settle(&first, 67);
+        late.jobs = vec![Settlement { id: id("a", "h"), next_due: None }];
+        assert!(matches!(schedule.settle(&late).await, Err(ScheduleError::Fenced { .. })), "{name}");
+        let old = Lease { host: host("h"), token: first.token };
+        assert!(matches!(schedule.renew(&old, at(999)).await, Err(ScheduleError::Fenced { .. })), "{name}");
+        let mut good = settle(&second, 67);
+        good.jobs = vec![Settlement { id: id("a", "h"), next_due: Some(at(100)) }];
+        good.release_until = Some(at(70));
+        schedule.settle(&good).await.unwrap();
+        let third = schedule.claim(&claim(100)).await.unwrap().remove(0);
+        assert_eq!(third.jobs[0].crashes, 0, "{name}: success forgets crashes");
+    }
+}
+
+#[tokio::test]
+async fn a_renewed_lease_lasts() {
+    for (name, schedule, _folder) in each() {
+        schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
+        let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
+        schedule.renew(&Lease { host: turn.host, token: turn.token }, at(200)).await.unwrap();
+        assert_eq!(turns(&*schedule, 150).await, [], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_node_that_is_gone_loses_its_hosts_at_once_and_they_rest() {
+    for (name, schedule, _folder) in each() {
+        schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
+        schedule.claim(&claim(1)).await.unwrap();
+        schedule.reclaim("other", at(2)).await.unwrap();
+        assert_eq!(turns(&*schedule, 10).await, [], "{name}: another node's end changes nothing");
+        schedule.reclaim("n1", at(10)).await.unwrap();
+        assert_eq!(turns(&*schedule, 14).await, [], "{name}");
+        assert_eq!(turns(&*schedule, 15).await, [("h".into(), vec!["a".into()])], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn blocks_keep_everybody_away_and_are_explained() {
+    for (name, schedule, _folder) in each() {
+        schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
+        schedule.block(&host("h"), at(100), "Retry-After").await.unwrap();
+        assert_eq!(turns(&*schedule, 99).await, [], "{name}");
+        assert_eq!(
+            schedule.borrow_host(&host("h"), DELAY, &claim(50)).await.unwrap(),
+            Borrowed::No { until: at(100) },
+            "{name}"
+        );
+        assert_eq!(schedule.next_due().await.unwrap(), Some(at(100)), "{name}");
+        let view = schedule.host(&host("h")).await.unwrap().unwrap();
+        assert_eq!(view.blocked, Some((at(100), "Retry-After".into())), "{name}");
+        assert_eq!(turns(&*schedule, 100).await.len(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_borrowed_host_is_held_like_any_other() {
+    for (name, schedule, _folder) in each() {
+        let Borrowed::Yes(turn) = schedule.borrow_host(&host("h"), DELAY, &claim(1)).await.unwrap() else {
+            panic!("{name}")
+        };
+        assert_eq!(turn.delay, DELAY, "{name}");
+        schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
+        assert_eq!(turns(&*schedule, 2).await, [], "{name}");
+        assert_eq!(
+            schedule.borrow_host(&host("h"), DELAY, &claim(2)).await.unwrap(),
+            Borrowed::No { until: at(61) },
+            "{name}"
+        );
+        let mut end = settle(&turn, 3);
+        end.release_until = Some(at(8));
+        schedule.settle(&end).await.unwrap();
+        assert_eq!(turns(&*schedule, 8).await.len(), 1, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn removed_sources_stay_removed_and_found_jobs_are_taken_in() {
+    for (name, schedule, _folder) in each() {
+        schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
+        let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
+        schedule.remove(&[Name::new("a").unwrap()]).await.unwrap();
+        let mut end = settle(&turn, 2);
+        end.jobs = vec![Settlement { id: id("a", "h"), next_due: Some(at(3)) }];
+        end.found = vec![planned("b", "other", 2)];
+        end.release_until = Some(at(3));
+        schedule.settle(&end).await.unwrap();
+        assert_eq!(turns(&*schedule, 10).await, [("other".into(), vec!["b".into()])], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn the_longest_delay_of_a_hosts_sources_wins() {
+    for (name, schedule, _folder) in each() {
+        let slow = Planned { delay: DELAY * 4, ..planned("slow", "h", 999) };
+        schedule.plan(&[planned("a", "h", 0), slow]).await.unwrap();
+        assert_eq!(schedule.claim(&claim(1)).await.unwrap()[0].delay, DELAY * 4, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_schedule_survives_its_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("schedule.db");
+    let before = Sqlite::open(&path).unwrap();
+    before.plan(&[planned("a", "h", 0)]).await.unwrap();
+    let turn = before.claim(&claim(1)).await.unwrap().remove(0);
+    let mut end = settle(&turn, 2);
+    end.jobs = vec![Settlement { id: id("a", "h"), next_due: Some(at(3)) }];
+    end.release_until = Some(at(30));
+    before.settle(&end).await.unwrap();
+    before.remember_robots("http://h:80", "{}").await.unwrap();
+    drop(before);
+    let again = Sqlite::open(&path).unwrap();
+    assert_eq!(turns(&again, 29).await, [], "the delay still holds");
+    assert_eq!(turns(&again, 30).await.len(), 1);
+    assert_eq!(again.recall_robots("http://h:80").await.unwrap().as_deref(), Some("{}"));
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Plan(u8, u8, u8),
+    Remove(u8),
+    Claim,
+    Settle(u8, u8, bool),
+    Renew(u8),
+    Block(u8, u8),
+    Reclaim,
+    Borrow(u8),
+    Wait(u8),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        (0..4u8, 0..3u8, 0..60u8).prop_map(|(s, h, d)| Step::Plan(s, h, d)),
+        (0..4u8).prop_map(Step::Remove),
+        Just(Step::Claim),
+        Just(Step::Claim),
+        (0..4u8, 0..60u8, any::<bool>()).prop_map(|(t, d, r)| Step::Settle(t, d, r)),
+        (0..4u8).prop_map(Step::Renew),
+        (0..3u8, 0..60u8).prop_map(|(h, d)| Step::Block(h, d)),
+        Just(Step::Reclaim),
+        (0..3u8).prop_map(Step::Borrow),
+        (0..90u8).prop_map(Step::Wait),
+    ]
+}
+
+/// What a schedule answers to a history.
+async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
+    let mut now: i64 = 0;
+    let mut held: Vec<Turn> = Vec::new();
+    let mut answers = Vec::new();
+    for step in steps {
+        let answer = match step {
+            Step::Plan(s, h, d) => format!(
+                "{:?}",
+                schedule.plan(&[planned(&format!("s{s}"), &format!("h{h}"), now + i64::from(*d))]).await
+            ),
+            Step::Remove(s) => {
+                format!("{:?}", schedule.remove(&[Name::new(&format!("s{s}")).unwrap()]).await)
+            }
+            Step::Claim => {
+                let turns = schedule.claim(&claim(now)).await.unwrap();
+                held.extend(turns.clone());
+                format!("{turns:?}")
+            }
+            Step::Settle(t, d, release) => match held.get(usize::from(*t)) {
+                None => String::new(),
+                Some(turn) => {
+                    let mut end = settle(turn, now);
+                    let next_due = Some(at(now + i64::from(*d)));
+                    end.jobs =
+                        turn.jobs.iter().map(|job| Settlement { id: job.id.clone(), next_due }).collect();
+                    end.release_until = release.then(|| at(now + 5));
+                    format!("{:?}", schedule.settle(&end).await.is_ok())
+                }
+            },
+            Step::Renew(t) => match held.get(usize::from(*t)) {
+                None => String::new(),
+                Some(turn) => {
+                    let lease = Lease { host: turn.host.clone(), token: turn.token };
+                    format!("{:?}", schedule.renew(&lease, at(now + 60)).await.is_ok())
+                }
+            },
+            Step::Block(h, d) => {
+                format!("{:?}", schedule.block(&host(&format!("h{h}")), at(now + i64::from(*d)), "x").await)
+            }
+            Step::Reclaim => format!("{:?}", schedule.reclaim("n1", at(now)).await),
+            Step::Borrow(h) => {
+                let lent = schedule.borrow_host(&host(&format!("h{h}")), DELAY, &claim(now)).await.unwrap();
+                if let Borrowed::Yes(turn) = &lent {
+                    held.push(turn.clone());
+                }
+                format!("{lent:?}")
+            }
+            Step::Wait(d) => {
+                now += i64::from(*d);
+                String::new()
+            }
+        };
+        answers.push(format!("{answer} next {:?}", schedule.next_due().await.unwrap()));
+    }
+    answers
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+    /// The file does what the model does, and no host ever has two owners.
+    #[test]
+    fn sqlite_does_what_the_model_does(steps in proptest::collection::vec(step(), 1..40)) {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(async {
+            let folder = tempfile::tempdir().unwrap();
+            let sqlite = Sqlite::open(&folder.path().join("s.db")).unwrap();
+            let model = play(&InMemory::default(), &steps).await;
+            prop_assert_eq!(play(&sqlite, &steps).await, model);
+            Ok(())
+        })?;
+    }
+}
+
+#[test]
+fn tokens_rise_over_a_loss_of_everything() {
+    let before = crate::schedule::next_token(Token(0), at(0));
+    let wiped = crate::schedule::next_token(Token(0), at(1));
+    assert!(wiped > before);
+}

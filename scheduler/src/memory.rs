@@ -1,0 +1,275 @@
+//! The model: every promise of [`Schedule`] in the simplest way, for tests and one-off visits.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::{Host, Job, JobId, Name, Planned, Settlement, Timestamp, Token, Turn};
+
+use crate::schedule::{Borrowed, Claim, HostView, Lease, Schedule, ScheduleError, Settle, next_token};
+
+/// A schedule that lives in memory and dies with it.
+#[derive(Debug, Default)]
+pub struct InMemory {
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    hosts: BTreeMap<Host, HostState>,
+    jobs: BTreeMap<JobId, JobState>,
+    robots: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Default)]
+struct HostState {
+    token: Token0,
+    owner: Option<(String, Timestamp)>,
+    next_allowed: Timestamp,
+    lent_delay: Duration,
+    blocked: Option<(Timestamp, String)>,
+}
+
+/// Tokens begin at zero.
+type Token0 = u64;
+
+#[derive(Debug)]
+struct JobState {
+    due: Timestamp,
+    delay: Duration,
+    crashes: u32,
+    under_way: bool,
+}
+
+impl InMemory {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn delay(&self, host: &Host) -> Duration {
+        let asked = self.jobs.iter().filter(|(id, _)| id.host == *host).map(|(_, job)| job.delay).max();
+        asked.unwrap_or_default().max(self.hosts.get(host).map_or(Duration::ZERO, |known| known.lent_delay))
+    }
+
+    /// Takes hosts from their owners; what was under way counts as crashed, and each rests a delay.
+    fn expire(&mut self, now: Timestamp, over: impl Fn(&str, Timestamp) -> bool) {
+        let over: Vec<Host> = self
+            .hosts
+            .iter()
+            .filter(|(_, host)| host.owner.as_ref().is_some_and(|(owner, until)| over(owner, *until)))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in over {
+            let rest = after(now, self.delay(&name));
+            if let Some(host) = self.hosts.get_mut(&name) {
+                host.owner = None;
+                host.next_allowed = host.next_allowed.max(rest);
+            }
+            for (_, job) in self.jobs.iter_mut().filter(|(id, job)| id.host == name && job.under_way) {
+                job.under_way = false;
+                job.crashes += 1;
+            }
+        }
+    }
+
+    fn take(&mut self, host: &Host, claim: &Claim) -> Turn {
+        let delay = self.delay(host);
+        let known = self.hosts.entry(host.clone()).or_default();
+        let token = next_token(Token(known.token), claim.now);
+        known.token = token.0;
+        let lease_until = after(claim.now, claim.lease);
+        known.owner = Some((claim.node.clone(), lease_until));
+        Turn {
+            host: host.clone(),
+            token,
+            next_allowed_at: known.next_allowed,
+            delay,
+            lease_until,
+            jobs: Vec::new(),
+        }
+    }
+
+    fn check(&self, lease: &Lease) -> Result<(), ScheduleError> {
+        let host = self.hosts.get(&lease.host);
+        if host.is_some_and(|host| host.token == lease.token.0 && host.owner.is_some()) {
+            Ok(())
+        } else {
+            Err(ScheduleError::Fenced { host: lease.host.clone(), token: lease.token })
+        }
+    }
+
+    fn plan(&mut self, planned: &Planned) {
+        let fresh = || JobState { due: planned.due, delay: planned.delay, crashes: 0, under_way: false };
+        let job = self.jobs.entry(planned.id.clone()).or_insert_with(fresh);
+        job.due = job.due.min(planned.due);
+        job.delay = planned.delay;
+        self.hosts.entry(planned.id.host.clone()).or_default();
+    }
+
+    fn end(&mut self, settlement: &Settlement, crashed: bool) {
+        match settlement.next_due {
+            None => drop(self.jobs.remove(&settlement.id)),
+            Some(due) => {
+                if let Some(job) = self.jobs.get_mut(&settlement.id) {
+                    job.due = due;
+                    job.under_way = false;
+                    job.crashes = if crashed { job.crashes + 1 } else { 0 };
+                }
+            }
+        }
+    }
+}
+
+pub(crate) fn after(now: Timestamp, wait: Duration) -> Timestamp {
+    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+#[async_trait]
+impl Schedule for InMemory {
+    async fn plan(&self, jobs: &[Planned]) -> Result<(), ScheduleError> {
+        let mut state = self.lock();
+        jobs.iter().for_each(|planned| state.plan(planned));
+        Ok(())
+    }
+
+    async fn remove(&self, sources: &[Name]) -> Result<(), ScheduleError> {
+        self.lock().jobs.retain(|id, _| !sources.contains(&id.source));
+        Ok(())
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError> {
+        let mut state = self.lock();
+        let now = claim.now;
+        state.expire(now, |_, until| until <= now);
+        let mut free: Vec<(Timestamp, Host)> = Vec::new();
+        for (name, host) in &state.hosts {
+            let blocked = host.blocked.as_ref().is_some_and(|(until, _)| *until > now);
+            let earliest = state.jobs.iter().filter(|(id, _)| id.host == *name).map(|(_, job)| job.due).min();
+            if let Some(due) = earliest
+                .filter(|due| *due <= now && !blocked && host.owner.is_none() && host.next_allowed <= now)
+            {
+                free.push((due, name.clone()));
+            }
+        }
+        free.sort();
+        let mut turns = Vec::new();
+        for (_, host) in free.into_iter().take(claim.hosts) {
+            let mut turn = state.take(&host, claim);
+            let mut due: Vec<(Timestamp, JobId)> = state
+                .jobs
+                .iter()
+                .filter(|(id, job)| id.host == host && job.due <= now)
+                .map(|(id, job)| (job.due, id.clone()))
+                .collect();
+            due.sort();
+            for (_, id) in due.into_iter().take(claim.jobs) {
+                if let Some(job) = state.jobs.get_mut(&id) {
+                    job.under_way = true;
+                    turn.jobs.push(Job { id, due: job.due, crashes: job.crashes });
+                }
+            }
+            turns.push(turn);
+        }
+        Ok(turns)
+    }
+
+    async fn borrow_host(
+        &self,
+        host: &Host,
+        delay: Duration,
+        claim: &Claim,
+    ) -> Result<Borrowed, ScheduleError> {
+        let mut state = self.lock();
+        let now = claim.now;
+        state.expire(now, |_, until| until <= now);
+        let known = state.hosts.entry(host.clone()).or_default();
+        if let Some((until, _)) = known.blocked.as_ref().filter(|(until, _)| *until > now) {
+            return Ok(Borrowed::No { until: *until });
+        }
+        if let Some((_, until)) = &known.owner {
+            return Ok(Borrowed::No { until: *until });
+        }
+        known.lent_delay = delay;
+        Ok(Borrowed::Yes(state.take(host, claim)))
+    }
+
+    async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<(), ScheduleError> {
+        let mut state = self.lock();
+        state.check(lease)?;
+        if let Some((_, held)) = state.hosts.get_mut(&lease.host).and_then(|host| host.owner.as_mut()) {
+            *held = until;
+        }
+        Ok(())
+    }
+
+    async fn settle(&self, settle: &Settle) -> Result<(), ScheduleError> {
+        let mut state = self.lock();
+        state.check(&settle.lease)?;
+        settle.jobs.iter().for_each(|job| state.end(job, false));
+        settle.crashed.iter().for_each(|job| state.end(job, true));
+        settle.found.iter().for_each(|planned| state.plan(planned));
+        if let Some(until) = settle.release_until {
+            for (_, job) in state.jobs.iter_mut().filter(|(id, _)| id.host == settle.lease.host) {
+                job.under_way = false;
+            }
+            if let Some(host) = state.hosts.get_mut(&settle.lease.host) {
+                host.owner = None;
+                host.next_allowed = until;
+            }
+        }
+        Ok(())
+    }
+
+    async fn block(&self, host: &Host, until: Timestamp, reason: &str) -> Result<(), ScheduleError> {
+        self.lock().hosts.entry(host.clone()).or_default().blocked = Some((until, reason.to_owned()));
+        Ok(())
+    }
+
+    async fn reclaim(&self, node: &str, now: Timestamp) -> Result<(), ScheduleError> {
+        self.lock().expire(now, |owner, _| owner == node);
+        Ok(())
+    }
+
+    async fn next_due(&self) -> Result<Option<Timestamp>, ScheduleError> {
+        let state = self.lock();
+        let times = state.jobs.iter().filter_map(|(id, job)| {
+            let host = state.hosts.get(&id.host)?;
+            let lease = host.owner.as_ref().map_or(Timestamp::MIN, |(_, until)| *until);
+            let blocked = host.blocked.as_ref().map_or(Timestamp::MIN, |(until, _)| *until);
+            Some(job.due.max(host.next_allowed).max(lease).max(blocked))
+        });
+        Ok(times.min())
+    }
+
+    async fn host(&self, host: &Host) -> Result<Option<HostView>, ScheduleError> {
+        let state = self.lock();
+        let Some(known) = state.hosts.get(host) else { return Ok(None) };
+        let mut jobs: Vec<Job> = state
+            .jobs
+            .iter()
+            .filter(|(id, _)| id.host == *host)
+            .map(|(id, job)| Job { id: id.clone(), due: job.due, crashes: job.crashes })
+            .collect();
+        jobs.sort_by(|one, other| (one.due, &one.id).cmp(&(other.due, &other.id)));
+        Ok(Some(HostView {
+            owner: known.owner.clone(),
+            token: Token(known.token),
+            next_allowed_at: known.next_allowed,
+            delay: state.delay(host),
+            blocked: known.blocked.clone(),
+            jobs,
+        }))
+    }
+
+    async fn recall_robots(&self, origin: &str) -> Result<Option<String>, ScheduleError> {
+        Ok(self.lock().robots.get(origin).cloned())
+    }
+
+    async fn remember_robots(&self, origin: &str, record: &str) -> Result<(), ScheduleError> {
+        self.lock().robots.insert(origin.to_owned(), record.to_owned());
+        Ok(())
+    }
+}

@@ -1,0 +1,132 @@
+//! The seam: what every schedule promises.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::{Host, Job, JobId, Name, Planned, Settlement, Timestamp, Token, Turn};
+
+/// Why the schedule did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ScheduleError {
+    /// The lease is somebody else's now: nothing was changed.
+    #[error("the lease of {host} with token {token} is over", token = token.0)]
+    Fenced {
+        /// Which host.
+        host: Host,
+        /// The token that was presented.
+        token: Token,
+    },
+    /// The storage behind it failed.
+    #[error("the schedule cannot be used: {0}")]
+    Storage(String),
+}
+
+/// A request for host turns.
+#[derive(Debug, Clone)]
+pub struct Claim {
+    /// Who asks.
+    pub node: String,
+    /// The time.
+    pub now: Timestamp,
+    /// How long the leases last.
+    pub lease: Duration,
+    /// How many hosts at most.
+    pub hosts: usize,
+    /// How many jobs of each at most.
+    pub jobs: usize,
+}
+
+/// Proof of a lease.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lease {
+    /// Of which host.
+    pub host: Host,
+    /// Which one.
+    pub token: Token,
+}
+
+/// The end of (part of) a turn.
+#[derive(Debug, Clone)]
+pub struct Settle {
+    /// The lease it was done under.
+    pub lease: Lease,
+    /// The time.
+    pub now: Timestamp,
+    /// How the jobs ended. A settled job's crashes are forgotten.
+    pub jobs: Vec<Settlement>,
+    /// Jobs that ended in a crash, and when each is due again.
+    pub crashed: Vec<Settlement>,
+    /// Jobs that the turn found, for any host.
+    pub found: Vec<Planned>,
+    /// Gives the host back: nobody may ask it before this.
+    pub release_until: Option<Timestamp>,
+}
+
+/// The answer to [`Schedule::borrow_host`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Borrowed {
+    /// The host is the asker's, without jobs.
+    Yes(Turn),
+    /// It is somebody else's, or blocked.
+    No {
+        /// When to ask again.
+        until: Timestamp,
+    },
+}
+
+/// What is known of a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostView {
+    /// Who has it, and until when.
+    pub owner: Option<(String, Timestamp)>,
+    /// The highest token given out.
+    pub token: Token,
+    /// No exchange starts before this.
+    pub next_allowed_at: Timestamp,
+    /// Its delay.
+    pub delay: Duration,
+    /// Blocked until then, and why.
+    pub blocked: Option<(Timestamp, String)>,
+    /// Its jobs, earliest first.
+    pub jobs: Vec<Job>,
+}
+
+/// Hands out host turns. Times are arguments; tokens only rise.
+#[async_trait]
+pub trait Schedule: Send + Sync {
+    /// Makes jobs known. A known job keeps the earlier of its due times and takes the new delay.
+    async fn plan(&self, jobs: &[Planned]) -> Result<(), ScheduleError>;
+    /// Forgets all jobs of these sources. Work under way ends; its settlement brings none back.
+    async fn remove(&self, sources: &[Name]) -> Result<(), ScheduleError>;
+    /// Hands out free hosts with due jobs, the longest overdue first. A lease that ran out counts as
+    /// a crash of what was under way, and the host rests for one delay first.
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError>;
+    /// Takes one host without its jobs, if it is free and not blocked.
+    async fn borrow_host(
+        &self,
+        host: &Host,
+        delay: Duration,
+        claim: &Claim,
+    ) -> Result<Borrowed, ScheduleError>;
+    /// Makes a lease last until `until`.
+    async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<(), ScheduleError>;
+    /// Ends jobs of a turn, or the turn.
+    async fn settle(&self, settle: &Settle) -> Result<(), ScheduleError>;
+    /// Keeps everybody from a host: what Retry-After asks for.
+    async fn block(&self, host: &Host, until: Timestamp, reason: &str) -> Result<(), ScheduleError>;
+    /// Lets go of every lease of a node that is known to be gone. Its hosts rest for one delay.
+    async fn reclaim(&self, node: &str, now: Timestamp) -> Result<(), ScheduleError>;
+    /// When the next turn will be there to claim; `None` while there are no jobs.
+    async fn next_due(&self) -> Result<Option<Timestamp>, ScheduleError>;
+    /// What is known of a host.
+    async fn host(&self, host: &Host) -> Result<Option<HostView>, ScheduleError>;
+    /// Robots rules as they were remembered, by origin.
+    async fn recall_robots(&self, origin: &str) -> Result<Option<String>, ScheduleError>;
+    /// Remembers robots rules.
+    async fn remember_robots(&self, origin: &str, record: &str) -> Result<(), ScheduleError>;
+}
+
+/// The next token of a host: it rises within the host, and over a loss of everything as time does.
+pub(crate) fn next_token(last: Token, now: Timestamp) -> Token {
+    Token((last.0 + 1).max(u64::try_from(now.as_millisecond()).unwrap_or(0)))
+}
