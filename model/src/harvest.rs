@@ -19,8 +19,8 @@ pub struct Harvest {
     /// When it was gathered.
     pub at: Timestamp,
     /// Publications and the topics they matched.
-    pub items: Vec<(Item, Vec<Match>)>,
-    /// Article pages to be fetched later.
+    pub findings: Vec<Finding>,
+    /// Article pages to be fetched later; one that waits already is replaced.
     pub pages: Vec<PageWork>,
     /// Pages that are done with, by address.
     pub pages_done: Vec<Url>,
@@ -28,9 +28,21 @@ pub struct Harvest {
     pub news: Option<SourceNews>,
     /// For the history.
     pub fetches: Vec<FetchRecord>,
-    /// Fingerprint of the topic set that `items` were matched against. Storage matches again where
-    /// the set has changed meanwhile, so that no topic misses what came while it was declared.
-    pub topics_version: u64,
+}
+
+/// A publication on its way to storage.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// The publication.
+    pub item: Item,
+    /// The topics it matched.
+    pub matches: Vec<Match>,
+    /// Its words as search sees them.
+    pub search_tokens: String,
+    /// Fingerprint of the entry it came from: another one means an edit at the source.
+    pub entry_hash: String,
+    /// The text is the whole publication, not a summary that stands in for it.
+    pub whole: bool,
 }
 
 /// What a poll told about its source.
@@ -48,6 +60,8 @@ pub struct SourceNews {
     pub interval: Duration,
     /// When it is polled next.
     pub next_poll: Timestamp,
+    /// Where it has moved for good, as its server says.
+    pub moved_to: Option<Url>,
     /// Validators of the body that this harvest was read from. `None` keeps the stored ones.
     pub validators: Option<Validators>,
 }
@@ -55,6 +69,8 @@ pub struct SourceNews {
 /// What makes the next request conditional. Kept letter by letter (RFC 9110 §8.8).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Validators {
+    /// The address that gave them; they are put to no other.
+    pub url: Option<Url>,
     /// The `ETag` field.
     pub etag: Option<String>,
     /// The `Last-Modified` field.
@@ -99,8 +115,12 @@ pub struct PageWork {
     pub url: Url,
     /// What is known of it already.
     pub entry: Entry,
+    /// The entry's fingerprint.
+    pub entry_hash: String,
     /// How often it was tried.
     pub tries: u32,
+    /// Not before this.
+    pub not_before: Timestamp,
 }
 
 /// One line of a source's history.

@@ -19,7 +19,7 @@ mod time;
 mod topic;
 
 pub use canonical::{canonical_url, same_site};
-pub use harvest::{Entry, FetchRecord, FetchStatus, Harvest, PageWork, SourceNews, Validators};
+pub use harvest::{Entry, FetchRecord, FetchStatus, Finding, Harvest, PageWork, SourceNews, Validators};
 pub use health::{Failure, FailureWeight, SourceState};
 pub use host::Host;
 pub use item::{Item, ItemKey, Match, Precision, Published, PublishedMethod, Span, Zone, excerpt_around};

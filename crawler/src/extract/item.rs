@@ -1,7 +1,8 @@
 //! An entry and its article page, put together into an item.
 
-use model::{ArticleMode, Entry, Item, ItemKey, Source, Timestamp, canonical_url};
+use model::{ArticleMode, Entry, Item, ItemKey, Source, SourceKind, Timestamp, canonical_url};
 use url::Url;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::article::Article;
 use super::language::language_of;
@@ -13,6 +14,21 @@ pub fn has_its_text(entry: &Entry, source: &Source) -> bool {
         ArticleMode::Always => false,
         ArticleMode::Auto => entry.text.is_some(),
     }
+}
+
+/// A fingerprint of what an entry says: another one means that its publication was edited.
+///
+/// Where the page is fetched, the summary does not count: many feeds put counters and
+/// advertisements there, and each change would cost the host a request. A listing's link text is
+/// no title: it differs from place to place on one page.
+pub fn entry_hash(entry: &Entry, source: &Source) -> String {
+    let title = entry.title.as_deref().filter(|_| source.kind != SourceKind::Listing).unwrap_or("");
+    let published = entry.published.as_ref().map_or("", |published| published.original.as_str());
+    let updated = entry.updated_at.map(|at| at.to_string()).unwrap_or_default();
+    let text =
+        if has_its_text(entry, source) { entry.text.as_deref().or(entry.summary.as_deref()) } else { None };
+    let whole = [title, published, &updated, text.unwrap_or("")].join("\u{0}");
+    format!("{:016x}", xxh3_64(whole.as_bytes()))
 }
 
 /// The item that an entry stands for, with what its page told where there was one.

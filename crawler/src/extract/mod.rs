@@ -12,5 +12,5 @@ mod metadata;
 mod published;
 
 pub use article::{Article, extract};
-pub use item::{has_its_text, item_of};
+pub use item::{entry_hash, has_its_text, item_of};
 pub use language::language_of;

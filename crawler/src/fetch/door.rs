@@ -37,10 +37,8 @@ pub struct FetchPolicy {
 pub struct Want {
     /// A feed or sitemap rather than a page.
     pub xml: bool,
-    /// Validators of the copy that is at hand.
+    /// Validators of the copy that is at hand; put only to the address that gave them.
     pub validators: Option<Validators>,
-    /// The address that gave them: the condition is put to no other.
-    pub validators_of: Option<Url>,
 }
 
 /// What came home.
@@ -103,8 +101,8 @@ impl Door {
         for hop in 0..=MAX_REDIRECTS {
             self.check_address(&at)?;
             self.check_robots(&at, permits).await?;
-            let conditional = want.validators_of.as_ref() == Some(&at);
-            let validators = want.validators.as_ref().filter(|_| conditional);
+            let validators =
+                want.validators.as_ref().filter(|validators| validators.url.as_ref() == Some(&at));
             let ask = Ask {
                 url: at.clone(),
                 accept: if want.xml { ACCEPT_XML } else { ACCEPT_PAGE },
@@ -248,6 +246,7 @@ fn destination(from: &Url, answer: &Answer) -> Result<Url, FetchError> {
 fn fetched(url: Url, moved_permanently: bool, answer: Answer) -> Fetched {
     Fetched {
         validators: Validators {
+            url: Some(url.clone()),
             etag: answer.header("etag").map(str::to_owned),
             last_modified: answer.header("last-modified").map(str::to_owned),
             body_hash: None,

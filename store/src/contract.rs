@@ -1,0 +1,378 @@
+//! What every store promises.
+
+use std::time::Duration;
+
+use model::{
+    Category, Entry, Every, FetchRecord, FetchStatus, Finding, Harvest, Host, Item, ItemKey, Match, Name,
+    PageWork, Precision, Published, PublishedMethod, Rights, Selectors, Source, SourceKind, SourceNews,
+    SourceState, Span, Timestamp, Token, Topic, Zone,
+};
+use url::Url;
+
+use crate::store::{EntryKnowledge, MaterialQuery, Saved, Store};
+use crate::{Sqlite, StoreError};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+fn source(text: &str) -> Source {
+    Source {
+        name: name(text),
+        kind: SourceKind::Feed,
+        url: Url::parse("https://a.kz/rss").unwrap(),
+        category: Category::News,
+        country: None,
+        languages: Vec::new(),
+        timezone: None,
+        every: Every { min: Duration::from_secs(60), max: Duration::from_secs(600) },
+        delay: None,
+        article: model::ArticleMode::Auto,
+        rights: Rights::Full,
+        selectors: Selectors::default(),
+        politeness_group: None,
+        paused: false,
+    }
+}
+
+fn topic(text: &str, query: &str) -> Topic {
+    Topic {
+        name: name(text),
+        query: query.to_owned(),
+        client: None,
+        languages: Vec::new(),
+        categories: Vec::new(),
+        sources: Vec::new(),
+        exclude_sources: Vec::new(),
+    }
+}
+
+fn found(topic: &str) -> Match {
+    let span = Span { zone: Zone::Text, start: 0, end: 4, text: "сөз".into() };
+    Match { topic: name(topic), spans: vec![span], excerpt: "сөз".into() }
+}
+
+fn finding(id: &str, text: &str, date: &str, topics: &[&str]) -> Finding {
+    let published = (!date.is_empty()).then(|| Published {
+        at: date.parse().unwrap(),
+        precision: Precision::Second,
+        method: PublishedMethod::Feed,
+        original: date.to_owned(),
+        clamped: false,
+    });
+    let url = Url::parse("https://a.kz/n/1").unwrap();
+    let item = Item {
+        source: name("s"),
+        key: ItemKey::choose(Some(id), None, "", ""),
+        url: Some(url.clone()),
+        canonical_url: Some(url),
+        title: Some("тақырып".into()),
+        text: text.to_owned(),
+        summary: None,
+        author: None,
+        language: Some("kk".into()),
+        published,
+        updated_at: None,
+        image: None,
+        problems: Vec::new(),
+    };
+    let matches = topics.iter().map(|topic| found(topic)).collect();
+    let tokens = text.split(' ').map(|word| format!("{word} ~{word} ")).collect();
+    Finding { item, matches, search_tokens: tokens, entry_hash: format!("{text}{date}"), whole: true }
+}
+
+fn harvest(token: u64, findings: Vec<Finding>) -> Harvest {
+    Harvest {
+        source: name("s"),
+        host: Host::stored("a.kz".into()),
+        token: Token(token),
+        at: at(token.try_into().unwrap()),
+        findings,
+        pages: Vec::new(),
+        pages_done: Vec::new(),
+        news: None,
+        fetches: Vec::new(),
+    }
+}
+
+const DAY1: &str = "2026-11-01T00:00:00Z";
+const DAY2: &str = "2026-11-02T00:00:00Z";
+
+struct Bench {
+    store: Sqlite,
+    folder: tempfile::TempDir,
+}
+
+async fn bench() -> Bench {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(&folder.path().join("store.db"), 3).unwrap();
+    store.declare(&[source("s")], &[topic("t", "сөз"), topic("u", "басқа")], false, at(0)).await.unwrap();
+    Bench { store, folder }
+}
+
+impl Bench {
+    async fn save(&self, harvests: &[Harvest]) -> Vec<Saved> {
+        let version = self.store.objects_version().await.unwrap();
+        self.store.save(harvests, version).await.unwrap()
+    }
+
+    async fn keys(&self) -> Vec<(String, String, i64)> {
+        let items = self.store.items(0, 100).await.unwrap();
+        items
+            .into_iter()
+            .map(|stored| (stored.item.key.as_str().to_owned(), stored.item.text, stored.version))
+            .collect()
+    }
+
+    async fn materials(&self, query: MaterialQuery) -> Vec<(String, String)> {
+        let all = self.store.materials(&MaterialQuery { limit: 100, ..query }).await.unwrap();
+        all.into_iter().map(|one| (one.found.topic.to_string(), one.item.item.text)).collect()
+    }
+}
+
+#[tokio::test]
+async fn an_item_is_stored_once_however_often_it_comes() {
+    let bench = bench().await;
+    let first = bench.save(&[harvest(1, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
+    assert_eq!(first, [Saved { new_items: 1, new_materials: 1, new_matches: 1, ..Saved::default() }]);
+    let again = bench.save(&[harvest(2, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
+    assert_eq!(again, [Saved::default()]);
+    // Re-dated and re-worded: an edit. Re-identified: the same address, title and time are one item.
+    let edited = bench.save(&[harvest(3, vec![finding("1", "екі сөз", DAY2, &["t", "u"])])]).await;
+    assert_eq!(edited, [Saved { edited_items: 1, new_matches: 1, ..Saved::default() }]);
+    let renamed = bench.save(&[harvest(4, vec![finding("2", "екі сөз", DAY1, &["t"])])]).await;
+    assert_eq!(renamed[0].new_items, 0, "the key's time is the one first given");
+    assert_eq!(bench.keys().await.len(), 1);
+    let another = bench.save(&[harvest(5, vec![finding("3", "үш", "2026-11-05T00:00:00Z", &[])])]).await;
+    assert_eq!(another[0].new_items, 1, "another post of the same thread is another item");
+}
+
+#[tokio::test]
+async fn dateless_entries_are_not_doubled() {
+    let bench = bench().await;
+    for token in 1..4 {
+        bench.save(&[harvest(token, vec![finding("1", "сөз", "", &["t"])])]).await;
+    }
+    assert_eq!(bench.keys().await, [("id:1".into(), "сөз".into(), 1)]);
+}
+
+#[tokio::test]
+async fn a_summary_never_replaces_a_whole_text_and_the_other_way_it_does() {
+    let bench = bench().await;
+    let summary = Finding { whole: false, ..finding("1", "қысқа", DAY1, &[]) };
+    bench.save(&[harvest(1, vec![summary.clone()])]).await;
+    bench.save(&[harvest(2, vec![finding("1", "толық мәтін", DAY1, &["t"])])]).await;
+    bench.save(&[harvest(3, vec![summary])]).await;
+    assert_eq!(bench.keys().await, [("id:1".into(), "толық мәтін".into(), 2)]);
+}
+
+#[tokio::test]
+async fn an_old_token_can_store_nothing() {
+    let bench = bench().await;
+    bench.save(&[harvest(5, vec![finding("1", "жаңа", DAY1, &[])])]).await;
+    let late = bench
+        .save(&[
+            harvest(4, vec![finding("9", "ескі", DAY2, &["t"])]),
+            harvest(6, vec![finding("7", "тағы", DAY2, &[])]),
+        ])
+        .await;
+    assert_eq!((late[0].fenced, late[0].new_items, late[1].fenced), (true, 0, false));
+    assert!(bench.keys().await.iter().all(|(key, ..)| key != "id:9"));
+}
+
+#[tokio::test]
+async fn a_harvest_matched_against_old_topics_is_refused_whole() {
+    let bench = bench().await;
+    let version = bench.store.objects_version().await.unwrap();
+    bench.store.declare(&[], &[topic("new", "сөз")], false, at(1)).await.unwrap();
+    let refused = bench.store.save(&[harvest(1, vec![finding("1", "сөз", DAY1, &[])])], version).await;
+    assert!(matches!(refused, Err(StoreError::StaleObjects)));
+    assert_eq!(bench.keys().await, []);
+}
+
+#[tokio::test]
+async fn declaring_is_idempotent_and_prunes_only_when_told() {
+    let bench = bench().await;
+    let version = bench.store.objects_version().await.unwrap();
+    let again = bench.store.declare(&[source("s")], &[topic("t", "сөз")], false, at(1)).await.unwrap();
+    assert_eq!((again, bench.store.objects_version().await.unwrap()), (crate::Applied::default(), version));
+    let edited = bench.store.declare(&[], &[topic("t", "сөз OR тағы")], false, at(1)).await.unwrap();
+    assert_eq!(edited.edited, ["Topic/t"]);
+    assert!(!bench.store.topics().await.unwrap()[0].is_matched);
+    let pruned = bench.store.declare(&[source("s")], &[], true, at(1)).await.unwrap();
+    assert_eq!(pruned.removed, ["Topic/t", "Topic/u"]);
+}
+
+#[tokio::test]
+async fn entries_are_known_once_stored_or_waiting() {
+    let bench = bench().await;
+    let entry = |id: &str| Entry {
+        id: Some(id.to_owned()),
+        url: Url::parse("https://a.kz/w").ok(),
+        ..Entry::default()
+    };
+    let page = |id: &str, url: &str, tries, not_before| PageWork {
+        host: Host::stored("a.kz".into()),
+        url: Url::parse(url).unwrap(),
+        entry: entry(id),
+        entry_hash: "h".into(),
+        tries,
+        not_before,
+    };
+    let mut one = harvest(1, vec![finding("1", "сөз", DAY1, &[])]);
+    one.pages = vec![page("2", "https://a.kz/w", 0, at(0)), page("3", "https://a.kz/later", 1, at(100))];
+    bench.save(&[one]).await;
+    let key = |id: &str| ItemKey::choose(Some(id), None, "", "");
+    let asked = [
+        (key("1"), format!("сөз{DAY1}")),
+        (key("1"), "other".into()),
+        (key("2"), "h".into()),
+        (key("9"), String::new()),
+    ];
+    let knowledge = bench.store.knowledge(&name("s"), &asked).await.unwrap();
+    use EntryKnowledge::{Changed, New, Same};
+    assert_eq!(knowledge, [Same, Changed, Same, New]);
+    let host = Host::stored("a.kz".into());
+    let waiting = bench.store.pages(&name("s"), &host, at(50), 10).await.unwrap();
+    assert_eq!(waiting.iter().map(|page| page.url.as_str()).collect::<Vec<_>>(), ["https://a.kz/w"]);
+    assert_eq!(bench.store.page_queues().await.unwrap(), [(name("s"), host.clone(), at(0))]);
+    let mut done = harvest(2, Vec::new());
+    done.pages_done = vec![Url::parse("https://a.kz/w").unwrap()];
+    bench.save(&[done]).await;
+    assert_eq!(bench.store.page_queues().await.unwrap(), [(name("s"), host, at(100))]);
+}
+
+#[tokio::test]
+async fn news_moves_the_state_history_is_bounded_and_a_pause_wins() {
+    let bench = bench().await;
+    let news = |state, ok, failures| SourceNews {
+        state,
+        reason: if ok { String::new() } else { "HTTP status 500".into() },
+        failures,
+        ok,
+        interval: Duration::from_secs(90),
+        next_poll: at(500),
+        moved_to: None,
+        validators: None,
+    };
+    let record = FetchRecord {
+        at: at(1),
+        url: "https://a.kz/rss".into(),
+        status: FetchStatus::Ok,
+        http_status: Some(200),
+        bytes: 1,
+        duration: Duration::from_millis(5),
+        items: 1,
+        detail: String::new(),
+    };
+    for token in 1..8 {
+        let mut one = harvest(token, Vec::new());
+        one.news = Some(news(SourceState::Degraded, false, 0.5));
+        one.fetches = vec![record.clone()];
+        bench.save(&[one]).await;
+    }
+    let known = bench.store.source(&name("s")).await.unwrap().unwrap();
+    assert_eq!((known.state, known.failed_polls, known.since), (SourceState::Degraded, 7, at(1)));
+    assert_eq!(
+        (known.interval, known.next_poll, known.last_ok),
+        (Some(Duration::from_secs(90)), Some(at(500)), None)
+    );
+    assert_eq!(bench.store.history(&name("s"), 100).await.unwrap().len(), 3);
+    assert!(bench.store.pause(&name("s"), true, at(9)).await.unwrap());
+    let mut late = harvest(9, Vec::new());
+    late.news = Some(news(SourceState::Live, true, 0.0));
+    bench.save(&[late]).await;
+    let known = bench.store.source(&name("s")).await.unwrap().unwrap();
+    assert_eq!((known.state, known.source.paused, known.last_ok), (SourceState::Paused, true, Some(at(9))));
+    assert!(!bench.store.pause(&name("nobody"), true, at(9)).await.unwrap());
+}
+
+#[tokio::test]
+async fn materials_are_listed_by_topic_source_words_and_order() {
+    let bench = bench().await;
+    bench
+        .save(&[harvest(
+            1,
+            vec![finding("1", "бір сөз", DAY1, &["t"]), finding("2", "екі ән", DAY2, &["t", "u"])],
+        )])
+        .await;
+    let one = |topic: &str, text: &str| (topic.to_owned(), text.to_owned());
+    assert_eq!(
+        bench.materials(MaterialQuery::default()).await,
+        [one("t", "бір сөз"), one("t", "екі ән"), one("u", "екі ән")]
+    );
+    let of = |topic: &str| MaterialQuery { topic: Some(name(topic)), ..MaterialQuery::default() };
+    assert_eq!(bench.materials(of("u")).await, [one("u", "екі ән")]);
+    let words = MaterialQuery { terms: vec!["~сөз".into()], ..MaterialQuery::default() };
+    assert_eq!(bench.materials(words).await, [one("t", "бір сөз")]);
+    let hostile = MaterialQuery { terms: vec!["\" OR ~ән".into()], ..MaterialQuery::default() };
+    assert_eq!(bench.materials(hostile).await, []);
+    let after = MaterialQuery { after_seq: 2, ..MaterialQuery::default() };
+    assert_eq!(bench.materials(after).await, [one("u", "екі ән")]);
+    let totals = bench.store.totals().await.unwrap();
+    assert_eq!((totals.items, totals.materials, totals.matches), (2, 2, 3));
+}
+
+#[tokio::test]
+async fn matching_again_replaces_only_the_topics_it_is_about() {
+    let bench = bench().await;
+    bench.save(&[harvest(1, vec![finding("1", "сөз", DAY1, &["t"])])]).await;
+    let row = bench.store.items(0, 1).await.unwrap()[0].row;
+    assert_eq!(bench.store.rematch(&[name("u")], &[(row, vec![found("u")])], at(5)).await.unwrap(), 1);
+    assert_eq!(bench.materials(MaterialQuery::default()).await.len(), 2);
+    bench.store.rematch(&[name("u")], &[(row, Vec::new())], at(6)).await.unwrap();
+    assert_eq!(bench.materials(MaterialQuery::default()).await, [("t".to_owned(), "сөз".to_owned())]);
+}
+
+#[tokio::test]
+async fn what_age_removed_does_not_come_back() {
+    let bench = bench().await;
+    bench.save(&[harvest(1, vec![finding("1", "ескі", DAY1, &["t"])])]).await;
+    assert_eq!(bench.store.retain(Some(at(100)), 3).await.unwrap(), 1);
+    assert_eq!(bench.store.totals().await.unwrap().matches, 0);
+    let again = bench.save(&[harvest(2, vec![finding("1", "ескі", DAY1, &["t"])])]).await;
+    assert_eq!((again[0].new_items, bench.keys().await.len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_backup_can_be_opened_and_holds_everything() {
+    let bench = bench().await;
+    bench.save(&[harvest(1, vec![finding("1", "сөз", DAY1, &["t"])])]).await;
+    let copy = bench.folder.path().join("copy.db");
+    bench.store.backup(&copy).await.unwrap();
+    assert_eq!(Sqlite::open(&copy, 3).unwrap().totals().await.unwrap(), bench.store.totals().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_harms_nothing() {
+    let bench = bench().await;
+    bench.store.limit_pages(60);
+    let version = bench.store.objects_version().await.unwrap();
+    let big = "сөз ".repeat(200_000);
+    let error =
+        bench.store.save(&[harvest(1, vec![finding("1", &big, DAY1, &[])])], version).await.unwrap_err();
+    assert!(matches!(error, StoreError::Full(_)), "{error}");
+    bench.store.limit_pages(100_000);
+    assert_eq!(bench.save(&[harvest(1, vec![finding("1", "сөз", DAY1, &[])])]).await[0].new_items, 1);
+}
+
+#[tokio::test]
+async fn damaged_newer_and_unwritable_files_are_told_apart() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store.db");
+    std::fs::write(&path, "this is no database, but it is long enough to be read as one".repeat(100))
+        .unwrap();
+    assert!(matches!(Sqlite::open(&path, 3), Err(StoreError::Damaged(_))));
+    let newer = folder.path().join("newer.db");
+    drop(Sqlite::open(&newer, 3).unwrap());
+    rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
+    assert!(matches!(Sqlite::open(&newer, 3), Err(StoreError::Version { found: 99, .. })));
+    assert!(matches!(
+        Sqlite::open(&folder.path().join("no/such/folder.db"), 3),
+        Err(StoreError::ReadOnly(_))
+    ));
+}

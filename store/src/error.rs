@@ -1,0 +1,50 @@
+//! Why the store did not do what was asked, in words an operator can act on.
+
+/// Why the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The topics changed since the harvest was matched: match again and save again.
+    #[error("the declared objects have changed meanwhile")]
+    StaleObjects,
+    /// No room left.
+    #[error("the disk is full ({0}); free some space or move the data folder")]
+    Full(String),
+    /// The folder or file may not be written.
+    #[error("the data cannot be written ({0}); check the folder's owner and permissions")]
+    ReadOnly(String),
+    /// The file is not a database, or a broken one.
+    #[error("the data file is damaged ({0}); restore a backup, or move the file away to begin anew")]
+    Damaged(String),
+    /// The file was written by another build.
+    #[error("the data file has schema version {found}, this build reads up to {known}; use the newer build")]
+    Version {
+        /// What the file has.
+        found: i64,
+        /// What this build knows.
+        known: i64,
+    },
+    /// Anything else.
+    #[error("the store failed: {0}")]
+    Other(String),
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        let text = error.to_string();
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DiskFull) => Self::Full(text),
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                Self::ReadOnly(text)
+            }
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(text),
+            _ => Self::Other(text),
+        }
+    }
+}
+
+impl From<serde_json::Error> for StoreError {
+    fn from(error: serde_json::Error) -> Self {
+        Self::Damaged(format!("a stored record cannot be read: {error}"))
+    }
+}

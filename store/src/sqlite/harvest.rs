@@ -1,0 +1,385 @@
+//! Harvests: items, matches, waiting pages, source news and history, in one transaction.
+
+use model::{FetchRecord, Finding, Harvest, Host, ItemKey, Match, Name, PageWork, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::rows::{host, length, limit, millis, name, time};
+use crate::StoreError;
+use crate::store::{EntryKnowledge, Saved};
+
+pub(super) fn knowledge(
+    connection: &Connection,
+    source: &Name,
+    entries: &[(ItemKey, String)],
+) -> Result<Vec<EntryKnowledge>, StoreError> {
+    let mut stored = connection.prepare_cached(
+        "SELECT entry_hash FROM page WHERE source = ?1 AND item_key = ?2
+         UNION ALL SELECT entry_hash FROM item WHERE source = ?1 AND item_key = ?2
+         UNION ALL SELECT '' FROM forgotten WHERE source = ?1 AND item_key = ?2 LIMIT 1",
+    )?;
+    let mut knowledge = Vec::with_capacity(entries.len());
+    for (key, hash) in entries {
+        let known: Option<String> =
+            stored.query_row([source.as_str(), key.as_str()], |row| row.get(0)).optional()?;
+        knowledge.push(match known {
+            None => EntryKnowledge::New,
+            Some(known) if known.is_empty() || known == *hash => EntryKnowledge::Same,
+            Some(_) => EntryKnowledge::Changed,
+        });
+    }
+    Ok(knowledge)
+}
+
+pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> Result<Saved, StoreError> {
+    let mut saved = Saved::default();
+    if !is_current(tx, harvest)? {
+        saved.fenced = true;
+        return Ok(saved);
+    }
+    for finding in &harvest.findings {
+        save_finding(tx, finding, harvest.at, &mut saved)?;
+    }
+    for page in &harvest.pages {
+        save_page(tx, &harvest.source, page)?;
+    }
+    for url in &harvest.pages_done {
+        tx.prepare_cached("DELETE FROM page WHERE source = ?1 AND url = ?2")?
+            .execute([harvest.source.as_str(), url.as_str()])?;
+    }
+    save_news(tx, harvest)?;
+    save_history(tx, harvest, history)?;
+    Ok(saved)
+}
+
+/// The highest token of each host is remembered; a lower one is a node that lost its lease.
+fn is_current(tx: &Transaction<'_>, harvest: &Harvest) -> Result<bool, StoreError> {
+    let token = i64::try_from(harvest.token.0).unwrap_or(i64::MAX);
+    let seen: Option<i64> = tx
+        .prepare_cached("SELECT token FROM host_token WHERE host = ?1")?
+        .query_row([harvest.host.as_str()], |row| row.get(0))
+        .optional()?;
+    if seen.is_some_and(|seen| seen > token) {
+        return Ok(false);
+    }
+    if seen != Some(token) {
+        tx.prepare_cached("INSERT OR REPLACE INTO host_token (host, token) VALUES (?1, ?2)")?
+            .execute(params![harvest.host.as_str(), token])?;
+    }
+    Ok(true)
+}
+
+/// What is stored of an item already.
+struct Known {
+    row: i64,
+    content_hash: String,
+    entry_hash: String,
+    whole: bool,
+    published_key: String,
+}
+
+fn save_finding(
+    tx: &Transaction<'_>,
+    finding: &Finding,
+    now: Timestamp,
+    saved: &mut Saved,
+) -> Result<(), StoreError> {
+    let row = match find(tx, finding)? {
+        None if is_forgotten(tx, finding)? => return Ok(()),
+        None => {
+            saved.new_items += 1;
+            insert(tx, finding, now)?
+        }
+        Some(known) => match update(tx, finding, &known, now)? {
+            true => {
+                saved.edited_items += 1;
+                known.row
+            }
+            false => return Ok(()),
+        },
+    };
+    let before: bool = tx.prepare_cached("SELECT 1 FROM match WHERE item = ?1")?.exists([row])?;
+    let fresh = replace_matches(tx, row, None, &finding.matches, now)?;
+    saved.new_matches += fresh;
+    saved.new_materials += u64::from(fresh > 0 && !before);
+    Ok(())
+}
+
+fn find(tx: &Transaction<'_>, finding: &Finding) -> Result<Option<Known>, StoreError> {
+    const COLUMNS: &str = "SELECT row, content_hash, entry_hash, whole, published_key FROM item";
+    let known = |row: &rusqlite::Row<'_>| {
+        Ok(Known {
+            row: row.get(0)?,
+            content_hash: row.get(1)?,
+            entry_hash: row.get(2)?,
+            whole: row.get(3)?,
+            published_key: row.get(4)?,
+        })
+    };
+    let item = &finding.item;
+    let by_key = tx
+        .prepare_cached(&format!("{COLUMNS} WHERE source = ?1 AND item_key = ?2"))?
+        .query_row([item.source.as_str(), item.key.as_str()], known)
+        .optional()?;
+    if by_key.is_some() {
+        return Ok(by_key);
+    }
+    // Some publishers invent a new identifier each time: the same address, title and time are one item.
+    let Some(address) = &item.url else { return Ok(None) };
+    let mut same = tx.prepare_cached(&format!(
+        "{COLUMNS} WHERE source = ?1 AND address = ?2 AND title IS ?3 AND published_key = ?4
+         AND (?4 != '' OR content_hash = ?5) LIMIT 1"
+    ))?;
+    let hash = item.content_hash();
+    let found = same
+        .query_row(
+            params![
+                item.source.as_str(),
+                model::canonical_url(address).as_str(),
+                item.title,
+                published_key(finding),
+                hash
+            ],
+            known,
+        )
+        .optional()?;
+    Ok(found)
+}
+
+fn is_forgotten(tx: &Transaction<'_>, finding: &Finding) -> Result<bool, StoreError> {
+    let mut query = tx.prepare_cached("SELECT 1 FROM forgotten WHERE source = ?1 AND item_key = ?2")?;
+    Ok(query.exists([finding.item.source.as_str(), finding.item.key.as_str()])?)
+}
+
+fn published_key(finding: &Finding) -> String {
+    finding.item.published.as_ref().map(|published| published.original.clone()).unwrap_or_default()
+}
+
+fn insert(tx: &Transaction<'_>, finding: &Finding, now: Timestamp) -> Result<i64, StoreError> {
+    let item = &finding.item;
+    tx.prepare_cached(
+        "INSERT INTO item (id, source, item_key, published_key, address, title, published_at, body, content_hash,
+                           entry_hash, whole, first_seen, changed_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?12)",
+    )?
+    .execute(params![
+        ulid::Ulid::new().to_string(),
+        item.source.as_str(),
+        item.key.as_str(),
+        published_key(finding),
+        item.url.as_ref().map(|url| model::canonical_url(url).to_string()),
+        item.title,
+        item.published.as_ref().map(|published| millis(published.at)),
+        serde_json::to_string(item)?,
+        item.content_hash(),
+        finding.entry_hash,
+        finding.whole,
+        millis(now),
+    ])?;
+    let row = tx.last_insert_rowid();
+    tx.prepare_cached("INSERT INTO item_words (rowid, tokens) VALUES (?1, ?2)")?
+        .execute(params![row, finding.search_tokens])?;
+    Ok(row)
+}
+
+/// Stores an edit. A summary never replaces a whole text, and what did not change is no edit.
+fn update(
+    tx: &Transaction<'_>,
+    finding: &Finding,
+    known: &Known,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let item = &finding.item;
+    let hash = item.content_hash();
+    let poorer = known.whole && !finding.whole;
+    if poorer || known.content_hash == hash {
+        if known.entry_hash != finding.entry_hash || finding.whole && !known.whole {
+            tx.prepare_cached("UPDATE item SET entry_hash = ?2, whole = whole OR ?3 WHERE row = ?1")?
+                .execute(params![known.row, finding.entry_hash, finding.whole])?;
+        }
+        return Ok(false);
+    }
+    // The key's time stays what the source gave first, unless it gave none and the item is younger
+    // than its first whole reading: a time learnt from the page is no re-dating.
+    let key = if known.published_key.is_empty() && !known.whole {
+        published_key(finding)
+    } else {
+        known.published_key.clone()
+    };
+    tx.prepare_cached(
+        "UPDATE item SET body = ?2, content_hash = ?3, entry_hash = ?4, whole = ?5, changed_at = ?6, title = ?7,
+                published_at = ?8, published_key = ?9, version = version + 1 WHERE row = ?1",
+    )?
+    .execute(params![
+        known.row,
+        serde_json::to_string(item)?,
+        hash,
+        finding.entry_hash,
+        finding.whole,
+        millis(now),
+        item.title,
+        item.published.as_ref().map(|published| millis(published.at)),
+        key,
+    ])?;
+    tx.prepare_cached("DELETE FROM item_words WHERE rowid = ?1")?.execute([known.row])?;
+    tx.prepare_cached("INSERT INTO item_words (rowid, tokens) VALUES (?1, ?2)")?
+        .execute(params![known.row, finding.search_tokens])?;
+    Ok(true)
+}
+
+/// Makes an item's matches (of all topics, or only of some) be these. A match that stays keeps its
+/// place in the order. How many are new.
+pub(super) fn replace_matches(
+    tx: &Transaction<'_>,
+    row: i64,
+    only: Option<&[Name]>,
+    matches: &[Match],
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let mut query = tx.prepare_cached("SELECT topic FROM match WHERE item = ?1")?;
+    let before: Vec<String> = query.query_map([row], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for topic in &before {
+        let in_scope = only.is_none_or(|only| only.iter().any(|name| name.as_str() == topic));
+        if in_scope && !matches.iter().any(|found| found.topic.as_str() == topic) {
+            tx.prepare_cached("DELETE FROM match WHERE item = ?1 AND topic = ?2")?
+                .execute(params![row, topic])?;
+        }
+    }
+    let mut fresh = 0;
+    for found in matches {
+        let spans = serde_json::to_string(&found.spans)?;
+        if before.iter().any(|topic| topic == found.topic.as_str()) {
+            tx.prepare_cached("UPDATE match SET spans = ?3, excerpt = ?4 WHERE item = ?1 AND topic = ?2")?
+                .execute(params![row, found.topic.as_str(), spans, found.excerpt])?;
+        } else {
+            fresh += 1;
+            tx.prepare_cached(
+                "INSERT INTO match (topic, item, spans, excerpt, matched_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute(params![found.topic.as_str(), row, spans, found.excerpt, millis(now)])?;
+        }
+    }
+    Ok(fresh)
+}
+
+fn save_page(tx: &Transaction<'_>, source: &Name, page: &PageWork) -> Result<(), StoreError> {
+    let entry = &page.entry;
+    let title = entry.title.as_deref().unwrap_or("");
+    let key = ItemKey::choose(entry.id.as_deref(), entry.url.as_ref(), title, "");
+    // Undated pages count as new as what was just found.
+    let published = entry.published.as_ref().map_or(page.not_before, |published| published.at);
+    tx.prepare_cached(
+        "INSERT OR REPLACE INTO page (source, url, host, item_key, entry_hash, entry, tries, not_before, published_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+    )?
+    .execute(params![
+        source.as_str(),
+        page.url.as_str(),
+        page.host.as_str(),
+        key.as_str(),
+        page.entry_hash,
+        serde_json::to_string(entry)?,
+        page.tries,
+        millis(page.not_before),
+        millis(published),
+    ])?;
+    Ok(())
+}
+
+fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
+    let Some(news) = &harvest.news else { return Ok(()) };
+    let validators = news.validators.as_ref().map(serde_json::to_string).transpose()?;
+    // An operator's pause wins over news from work that was under way.
+    tx.prepare_cached(
+        "UPDATE source SET
+            since = CASE WHEN state = ?2 OR state = 'paused' THEN since ELSE ?3 END,
+            reason = CASE WHEN state = 'paused' THEN reason ELSE ?4 END,
+            state = CASE WHEN state = 'paused' THEN state ELSE ?2 END,
+            failures = ?5,
+            failed_polls = CASE WHEN ?6 THEN 0 ELSE failed_polls + 1 END,
+            last_ok = CASE WHEN ?6 THEN ?3 ELSE last_ok END,
+            last_poll = ?3, next_poll = ?7, interval = ?8,
+            validators = coalesce(?9, validators),
+            moved_to = coalesce(?10, moved_to)
+         WHERE name = ?1",
+    )?
+    .execute(params![
+        harvest.source.as_str(),
+        news.state.as_str(),
+        millis(harvest.at),
+        news.reason,
+        news.failures,
+        news.ok,
+        millis(news.next_poll),
+        length(news.interval),
+        validators,
+        news.moved_to.as_ref().map(url::Url::as_str),
+    ])?;
+    Ok(())
+}
+
+fn save_history(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> Result<(), StoreError> {
+    for record in &harvest.fetches {
+        tx.prepare_cached("INSERT INTO fetch (source, at, record) VALUES (?1, ?2, ?3)")?.execute(params![
+            harvest.source.as_str(),
+            millis(record.at),
+            serde_json::to_string(record)?
+        ])?;
+    }
+    if !harvest.fetches.is_empty() {
+        tx.prepare_cached(
+            "DELETE FROM fetch WHERE source = ?1 AND id <=
+                (SELECT id FROM fetch WHERE source = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
+        )?
+        .execute(params![harvest.source.as_str(), limit(history)])?;
+    }
+    Ok(())
+}
+
+pub(super) fn pages(
+    connection: &Connection,
+    source: &Name,
+    of: &Host,
+    now: Timestamp,
+    most: usize,
+) -> Result<Vec<PageWork>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT url, entry, tries, not_before, entry_hash FROM page WHERE source = ?1 AND host = ?2 AND not_before <= ?3
+         ORDER BY published_at DESC LIMIT ?4",
+    )?;
+    let mut rows = query.query(params![source.as_str(), of.as_str(), millis(now), limit(most)])?;
+    let mut pages = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (address, entry): (String, String) = (row.get(0)?, row.get(1)?);
+        let url = url::Url::parse(&address)
+            .map_err(|error| StoreError::Damaged(format!("a stored address {address:?}: {error}")))?;
+        let entry = serde_json::from_str(&entry)?;
+        let (tries, not_before, entry_hash) = (row.get(2)?, time(row.get(3)?), row.get(4)?);
+        pages.push(PageWork { host: of.clone(), url, entry, tries, not_before, entry_hash });
+    }
+    Ok(pages)
+}
+
+pub(super) fn page_queues(connection: &Connection) -> Result<Vec<(Name, Host, Timestamp)>, StoreError> {
+    let mut query =
+        connection.prepare_cached("SELECT source, host, min(not_before) FROM page GROUP BY source, host")?;
+    let mut rows = query.query([])?;
+    let mut queues = Vec::new();
+    while let Some(row) = rows.next()? {
+        let source: String = row.get(0)?;
+        queues.push((name(&source)?, host(row.get(1)?), time(row.get(2)?)));
+    }
+    Ok(queues)
+}
+
+pub(super) fn history(
+    connection: &Connection,
+    source: &Name,
+    most: usize,
+) -> Result<Vec<FetchRecord>, StoreError> {
+    let mut query =
+        connection.prepare_cached("SELECT record FROM fetch WHERE source = ?1 ORDER BY id DESC LIMIT ?2")?;
+    let records: Vec<String> = query
+        .query_map(params![source.as_str(), limit(most)], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    records.iter().map(|record| Ok(serde_json::from_str(record)?)).collect()
+}

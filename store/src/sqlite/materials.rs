@@ -1,0 +1,123 @@
+//! Items and matches, read; matching again; retention.
+
+use model::{Match, Name, Timestamp};
+use rusqlite::{Connection, Transaction, params};
+
+use super::harvest::replace_matches;
+use super::rows::{ITEM, MATCH, found, item as stored_item, limit, millis};
+use crate::StoreError;
+use crate::store::{MaterialQuery, StoredItem, StoredMatch, Totals};
+
+pub(super) fn list(connection: &Connection, query: &MaterialQuery) -> Result<Vec<StoredMatch>, StoreError> {
+    let words = (!query.terms.is_empty()).then(|| fts_query(&query.terms));
+    let mut statement = connection.prepare_cached(&format!(
+        "SELECT {ITEM}, {MATCH} FROM match JOIN item ON item.row = match.item
+         WHERE match.seq > ?1 AND (?2 IS NULL OR match.topic = ?2) AND (?3 IS NULL OR item.source = ?3)
+           AND (?4 IS NULL OR item.row IN (SELECT rowid FROM item_words WHERE item_words MATCH ?4))
+         ORDER BY match.seq LIMIT ?5"
+    ))?;
+    let mut rows = statement.query(params![
+        query.after_seq,
+        query.topic.as_ref().map(Name::as_str),
+        query.source.as_ref().map(Name::as_str),
+        words,
+        limit(query.limit)
+    ])?;
+    let mut matches = Vec::new();
+    while let Some(row) = rows.next()? {
+        matches.push(found(row)?);
+    }
+    Ok(matches)
+}
+
+/// Every term must be there; each is quoted, so nothing in it is an operator.
+fn fts_query(terms: &[String]) -> String {
+    terms.iter().map(|term| format!("\"{}\"", term.replace('"', "\"\""))).collect::<Vec<_>>().join(" AND ")
+}
+
+pub(super) fn item(
+    connection: &Connection,
+    id: &str,
+) -> Result<Option<(StoredItem, Vec<StoredMatch>)>, StoreError> {
+    let mut one = connection.prepare_cached(&format!("SELECT {ITEM} FROM item WHERE id = ?1"))?;
+    let mut rows = one.query([id])?;
+    let Some(row) = rows.next()? else { return Ok(None) };
+    let item = stored_item(row)?;
+    let mut all = connection.prepare_cached(&format!(
+        "SELECT {ITEM}, {MATCH} FROM match JOIN item ON item.row = match.item WHERE item.row = ?1 ORDER BY match.topic"
+    ))?;
+    let mut rows = all.query([item.row])?;
+    let mut matches = Vec::new();
+    while let Some(row) = rows.next()? {
+        matches.push(found(row)?);
+    }
+    Ok(Some((item, matches)))
+}
+
+pub(super) fn items(
+    connection: &Connection,
+    after_row: i64,
+    most: usize,
+) -> Result<Vec<StoredItem>, StoreError> {
+    let mut query = connection
+        .prepare_cached(&format!("SELECT {ITEM} FROM item WHERE row > ?1 ORDER BY row LIMIT ?2"))?;
+    let mut rows = query.query(params![after_row, limit(most)])?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        items.push(stored_item(row)?);
+    }
+    Ok(items)
+}
+
+pub(super) fn rematch(
+    tx: &Transaction<'_>,
+    topics: &[Name],
+    items: &[(i64, Vec<Match>)],
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let mut fresh = 0;
+    for (row, matches) in items {
+        let there: bool = tx.prepare_cached("SELECT 1 FROM item WHERE row = ?1")?.exists([row])?;
+        if there {
+            fresh += replace_matches(tx, *row, Some(topics), matches, now)?;
+        }
+    }
+    Ok(fresh)
+}
+
+pub(super) fn totals(connection: &Connection) -> Result<Totals, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT (SELECT count(*) FROM item), (SELECT count(DISTINCT item) FROM match), (SELECT count(*) FROM match),
+                (SELECT count(*) FROM page)",
+    )?;
+    Ok(query.query_row([], |row| {
+        let count = |index: usize| -> rusqlite::Result<u64> { Ok(row.get::<_, i64>(index)?.unsigned_abs()) };
+        Ok(Totals { items: count(0)?, materials: count(1)?, matches: count(2)?, pages: count(3)? })
+    })?)
+}
+
+/// Items removed in one call: a long absence must not hold the writer for minutes.
+const RETAIN_BATCH: i64 = 5000;
+
+pub(super) fn retain(
+    tx: &Transaction<'_>,
+    seen_since: Option<Timestamp>,
+    history: usize,
+) -> Result<u64, StoreError> {
+    tx.execute(
+        "DELETE FROM fetch WHERE source NOT IN (SELECT name FROM source) OR id IN (
+            SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY source ORDER BY id DESC) AS place FROM fetch)
+            WHERE place > ?1)",
+        [limit(history)],
+    )?;
+    let Some(since) = seen_since else { return Ok(0) };
+    let old = "SELECT row FROM item WHERE first_seen < ?1 ORDER BY row LIMIT ?2";
+    let range = params![millis(since), RETAIN_BATCH];
+    tx.execute(
+        &format!("INSERT OR IGNORE INTO forgotten SELECT source, item_key FROM item WHERE row IN ({old})"),
+        range,
+    )?;
+    tx.execute(&format!("DELETE FROM item_words WHERE rowid IN ({old})"), range)?;
+    let gone = tx.execute(&format!("DELETE FROM item WHERE row IN ({old})"), range)?;
+    Ok(gone as u64)
+}

@@ -1,0 +1,240 @@
+//! The embedded store: one SQLite file.
+//!
+//! One connection writes, one reads; both work on blocking threads. WAL lets other processes read
+//! (and declare objects) while a node runs.
+
+mod harvest;
+mod materials;
+mod objects;
+mod rows;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::{FetchRecord, Harvest, Host, ItemKey, Match, Name, PageWork, Source, Timestamp, Topic};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+
+use crate::StoreError;
+use crate::store::{
+    Applied, EntryKnowledge, MaterialQuery, Saved, SourceRecord, Store, StoredItem, StoredMatch, TopicRecord,
+    Totals,
+};
+
+/// Migrations in their order; the file's `user_version` counts those that were made.
+const MIGRATIONS: &[&str] = &[include_str!("../migrations/sqlite/0001_create_tables.sql")];
+
+/// A store in a file.
+#[derive(Clone)]
+pub struct Sqlite {
+    writer: Arc<Mutex<Connection>>,
+    reader: Arc<Mutex<Connection>>,
+    history: usize,
+}
+
+impl Sqlite {
+    /// Opens or makes the file, keeping `history` lines of fetches for each source.
+    pub fn open(path: &Path, history: usize) -> Result<Self, StoreError> {
+        let mut writer = connect(path)?;
+        migrate(&mut writer)?;
+        Ok(Self {
+            writer: Arc::new(Mutex::new(writer)),
+            reader: Arc::new(Mutex::new(connect(path)?)),
+            history,
+        })
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        blocking(&self.writer, move |connection| {
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let value = work(&transaction)?;
+            transaction.commit()?;
+            Ok(value)
+        })
+        .await
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        blocking(&self.reader, move |connection| work(connection)).await
+    }
+
+    /// Limits the file's size, to see what a full disk does.
+    #[cfg(test)]
+    pub(crate) fn limit_pages(&self, pages: i64) {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let _: rusqlite::Result<i64> =
+            writer.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |row| row.get(0));
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    connection: &Arc<Mutex<Connection>>,
+    work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
+) -> Result<T, StoreError> {
+    let connection = connection.clone();
+    let done = tokio::task::spawn_blocking(move || {
+        work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner))
+    });
+    done.await.unwrap_or_else(|error| Err(StoreError::Other(error.to_string())))
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "NORMAL")?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let made: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if made > known {
+        return Err(StoreError::Version { found: made, known });
+    }
+    for migration in MIGRATIONS.iter().skip(usize::try_from(made).unwrap_or(0)) {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+#[async_trait]
+impl Store for Sqlite {
+    async fn declare(
+        &self,
+        sources: &[Source],
+        topics: &[Topic],
+        prune: bool,
+        now: Timestamp,
+    ) -> Result<Applied, StoreError> {
+        let (sources, topics) = (sources.to_vec(), topics.to_vec());
+        self.write(move |tx| objects::declare(tx, &sources, &topics, prune, now)).await
+    }
+
+    async fn undeclare(&self, sources: &[Name], topics: &[Name]) -> Result<Applied, StoreError> {
+        let (sources, topics) = (sources.to_vec(), topics.to_vec());
+        self.write(move |tx| objects::undeclare(tx, &sources, &topics)).await
+    }
+
+    async fn pause(&self, source: &Name, paused: bool, now: Timestamp) -> Result<bool, StoreError> {
+        let source = source.clone();
+        self.write(move |tx| objects::pause(tx, &source, paused, now)).await
+    }
+
+    async fn objects_version(&self) -> Result<i64, StoreError> {
+        self.read(objects::version).await
+    }
+
+    async fn sources(&self) -> Result<Vec<SourceRecord>, StoreError> {
+        self.read(|connection| objects::sources(connection, None)).await
+    }
+
+    async fn source(&self, name: &Name) -> Result<Option<SourceRecord>, StoreError> {
+        let name = name.clone();
+        self.read(move |connection| Ok(objects::sources(connection, Some(&name))?.pop())).await
+    }
+
+    async fn topics(&self) -> Result<Vec<TopicRecord>, StoreError> {
+        self.read(objects::topics).await
+    }
+
+    async fn knowledge(
+        &self,
+        source: &Name,
+        entries: &[(ItemKey, String)],
+    ) -> Result<Vec<EntryKnowledge>, StoreError> {
+        let (source, entries) = (source.clone(), entries.to_vec());
+        self.read(move |connection| harvest::knowledge(connection, &source, &entries)).await
+    }
+
+    async fn save(&self, harvests: &[Harvest], objects_version: i64) -> Result<Vec<Saved>, StoreError> {
+        let (harvests, history) = (harvests.to_vec(), self.history);
+        self.write(move |tx| {
+            if objects::version(tx)? != objects_version {
+                return Err(StoreError::StaleObjects);
+            }
+            harvests.iter().map(|one| harvest::save(tx, one, history)).collect()
+        })
+        .await
+    }
+
+    async fn pages(
+        &self,
+        source: &Name,
+        host: &Host,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<PageWork>, StoreError> {
+        let (source, host) = (source.clone(), host.clone());
+        self.read(move |connection| harvest::pages(connection, &source, &host, now, limit)).await
+    }
+
+    async fn page_queues(&self) -> Result<Vec<(Name, Host, Timestamp)>, StoreError> {
+        self.read(harvest::page_queues).await
+    }
+
+    async fn history(&self, source: &Name, limit: usize) -> Result<Vec<FetchRecord>, StoreError> {
+        let source = source.clone();
+        self.read(move |connection| harvest::history(connection, &source, limit)).await
+    }
+
+    async fn materials(&self, query: &MaterialQuery) -> Result<Vec<StoredMatch>, StoreError> {
+        let query = query.clone();
+        self.read(move |connection| materials::list(connection, &query)).await
+    }
+
+    async fn item(&self, id: &str) -> Result<Option<(StoredItem, Vec<StoredMatch>)>, StoreError> {
+        let id = id.to_owned();
+        self.read(move |connection| materials::item(connection, &id)).await
+    }
+
+    async fn items(&self, after_row: i64, limit: usize) -> Result<Vec<StoredItem>, StoreError> {
+        self.read(move |connection| materials::items(connection, after_row, limit)).await
+    }
+
+    async fn rematch(
+        &self,
+        topics: &[Name],
+        items: &[(i64, Vec<Match>)],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let (topics, items) = (topics.to_vec(), items.to_vec());
+        self.write(move |tx| materials::rematch(tx, &topics, &items, now)).await
+    }
+
+    async fn set_matched(&self, topics: &[(Name, i64)]) -> Result<(), StoreError> {
+        let topics = topics.to_vec();
+        self.write(move |tx| objects::set_matched(tx, &topics)).await
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        self.read(materials::totals).await
+    }
+
+    async fn retain(&self, seen_since: Option<Timestamp>, history: usize) -> Result<u64, StoreError> {
+        self.write(move |tx| materials::retain(tx, seen_since, history)).await
+    }
+
+    async fn backup(&self, path: &Path) -> Result<(), StoreError> {
+        let path = path.to_path_buf();
+        self.read(move |connection| {
+            let mut copy = Connection::open(&path)?;
+            let backup = rusqlite::backup::Backup::new(connection, &mut copy)?;
+            backup.run_to_completion(1000, Duration::ZERO, None)?;
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,251 @@
+//! Declared objects: sources with their state, topics with their versions.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use model::{Name, Source, SourceState, Timestamp, Topic};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::rows::{millis, name, time};
+use crate::StoreError;
+use crate::store::{Applied, SourceRecord, TopicRecord};
+
+pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
+    Ok(connection.query_row("SELECT value FROM meta WHERE key = 'objects_version'", [], |row| row.get(0))?)
+}
+
+fn changed(tx: &Transaction<'_>, applied: &Applied) -> Result<(), StoreError> {
+    if *applied != Applied::default() {
+        tx.execute("UPDATE meta SET value = value + 1 WHERE key = 'objects_version'", [])?;
+    }
+    Ok(())
+}
+
+pub(super) fn declare(
+    tx: &Transaction<'_>,
+    sources: &[Source],
+    topics: &[Topic],
+    prune: bool,
+    now: Timestamp,
+) -> Result<Applied, StoreError> {
+    let mut applied = Applied::default();
+    for source in sources {
+        declare_source(tx, source, now, &mut applied)?;
+    }
+    for topic in topics {
+        declare_topic(tx, topic, &mut applied)?;
+    }
+    if prune {
+        let kept: HashSet<&Name> = sources.iter().map(|source| &source.name).collect();
+        let gone = names(tx, "source")?.into_iter().filter(|name| !kept.contains(name)).collect::<Vec<_>>();
+        let kept: HashSet<&Name> = topics.iter().map(|topic| &topic.name).collect();
+        let gone_topics =
+            names(tx, "topic")?.into_iter().filter(|name| !kept.contains(name)).collect::<Vec<_>>();
+        remove(tx, &gone, &gone_topics, &mut applied)?;
+    }
+    changed(tx, &applied)?;
+    Ok(applied)
+}
+
+fn declare_source(
+    tx: &Transaction<'_>,
+    source: &Source,
+    now: Timestamp,
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
+    let spec = serde_json::to_string(source)?;
+    let label = format!("Source/{}", source.name);
+    let before: Option<String> = tx
+        .query_row("SELECT spec FROM source WHERE name = ?1", [source.name.as_str()], |row| row.get(0))
+        .optional()?;
+    let Some(before) = before else {
+        let state = if source.paused { SourceState::Paused } else { SourceState::New };
+        tx.execute(
+            "INSERT INTO source (name, spec, state, since) VALUES (?1, ?2, ?3, ?4)",
+            params![source.name.as_str(), spec, state.as_str(), millis(now)],
+        )?;
+        applied.added.push(label);
+        return Ok(());
+    };
+    if before == spec {
+        return Ok(());
+    }
+    tx.execute("UPDATE source SET spec = ?2 WHERE name = ?1", params![source.name.as_str(), spec])?;
+    let before: Source = serde_json::from_str(&before)?;
+    if (before.url.as_str(), before.kind) != (source.url.as_str(), source.kind)
+        || before.selectors != source.selectors
+    {
+        // What was learnt of another address, or read in another way, is worth nothing here.
+        tx.execute(
+            "UPDATE source SET state = 'new', reason = '', failures = 0, failed_polls = 0, next_poll = NULL,
+                    validators = NULL, interval = NULL, moved_to = NULL, since = ?2 WHERE name = ?1",
+            params![source.name.as_str(), millis(now)],
+        )?;
+    }
+    if before.paused != source.paused {
+        set_paused_state(tx, &source.name, source.paused, now)?;
+    }
+    applied.edited.push(label);
+    Ok(())
+}
+
+fn declare_topic(tx: &Transaction<'_>, topic: &Topic, applied: &mut Applied) -> Result<(), StoreError> {
+    let spec = serde_json::to_string(topic)?;
+    let label = format!("Topic/{}", topic.name);
+    let before: Option<String> = tx
+        .query_row("SELECT spec FROM topic WHERE name = ?1", [topic.name.as_str()], |row| row.get(0))
+        .optional()?;
+    match before {
+        None => {
+            tx.execute(
+                "INSERT INTO topic (name, spec, version) VALUES (?1, ?2, 1)",
+                [topic.name.as_str(), &spec],
+            )?;
+            applied.added.push(label);
+        }
+        Some(before) if before != spec => {
+            tx.execute(
+                "UPDATE topic SET spec = ?2, version = version + 1 WHERE name = ?1",
+                [topic.name.as_str(), &spec],
+            )?;
+            applied.edited.push(label);
+        }
+        Some(_) => (),
+    }
+    Ok(())
+}
+
+pub(super) fn undeclare(
+    tx: &Transaction<'_>,
+    sources: &[Name],
+    topics: &[Name],
+) -> Result<Applied, StoreError> {
+    let mut applied = Applied::default();
+    let known = |table: &str, wanted: &[Name]| -> Result<Vec<Name>, StoreError> {
+        Ok(names(tx, table)?.into_iter().filter(|name| wanted.contains(name)).collect())
+    };
+    remove(tx, &known("source", sources)?, &known("topic", topics)?, &mut applied)?;
+    changed(tx, &applied)?;
+    Ok(applied)
+}
+
+fn remove(
+    tx: &Transaction<'_>,
+    sources: &[Name],
+    topics: &[Name],
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
+    for source in sources {
+        tx.execute("DELETE FROM source WHERE name = ?1", [source.as_str()])?;
+        tx.execute("DELETE FROM page WHERE source = ?1", [source.as_str()])?;
+        tx.execute("DELETE FROM fetch WHERE source = ?1", [source.as_str()])?;
+        applied.removed.push(format!("Source/{source}"));
+    }
+    for topic in topics {
+        tx.execute("DELETE FROM match WHERE topic = ?1", [topic.as_str()])?;
+        tx.execute("DELETE FROM topic WHERE name = ?1", [topic.as_str()])?;
+        applied.removed.push(format!("Topic/{topic}"));
+    }
+    Ok(())
+}
+
+fn names(tx: &Transaction<'_>, table: &str) -> Result<Vec<Name>, StoreError> {
+    let mut query = tx.prepare(&format!("SELECT name FROM {table} ORDER BY name"))?;
+    let texts: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    texts.iter().map(|text| name(text)).collect()
+}
+
+pub(super) fn pause(
+    tx: &Transaction<'_>,
+    source: &Name,
+    paused: bool,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let spec: Option<String> = tx
+        .query_row("SELECT spec FROM source WHERE name = ?1", [source.as_str()], |row| row.get(0))
+        .optional()?;
+    let Some(spec) = spec else { return Ok(false) };
+    let declared: Source = serde_json::from_str(&spec)?;
+    let spec = serde_json::to_string(&Source { paused, ..declared })?;
+    tx.execute("UPDATE source SET spec = ?2 WHERE name = ?1", [source.as_str(), &spec])?;
+    set_paused_state(tx, source, paused, now)?;
+    tx.execute("UPDATE meta SET value = value + 1 WHERE key = 'objects_version'", [])?;
+    Ok(true)
+}
+
+fn set_paused_state(
+    tx: &Transaction<'_>,
+    source: &Name,
+    paused: bool,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (state, reason) =
+        if paused { (SourceState::Paused, "paused by the operator") } else { (SourceState::New, "") };
+    tx.execute(
+        "UPDATE source SET state = ?2, reason = ?3, since = ?4, failures = 0, failed_polls = 0, next_poll = NULL
+         WHERE name = ?1",
+        params![source.as_str(), state.as_str(), reason, millis(now)],
+    )?;
+    Ok(())
+}
+
+pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Vec<SourceRecord>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT spec, state, reason, failures, failed_polls, since, last_ok, last_poll, next_poll, interval, validators,
+                moved_to, (SELECT count(*) FROM page WHERE page.source = source.name)
+         FROM source WHERE ?1 IS NULL OR name = ?1 ORDER BY name",
+    )?;
+    let mut rows = query.query([only.map(Name::as_str)])?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        let (spec, state): (String, String) = (row.get(0)?, row.get(1)?);
+        let at = |index: usize| -> rusqlite::Result<Option<Timestamp>> {
+            Ok(row.get::<_, Option<i64>>(index)?.map(time))
+        };
+        let interval: Option<i64> = row.get(9)?;
+        let validators: Option<String> = row.get(10)?;
+        records.push(SourceRecord {
+            source: serde_json::from_str(&spec)?,
+            state: SourceState::parse(&state).unwrap_or(SourceState::New),
+            reason: row.get(2)?,
+            failures: row.get(3)?,
+            failed_polls: row.get(4)?,
+            since: time(row.get(5)?),
+            last_ok: at(6)?,
+            last_poll: at(7)?,
+            next_poll: at(8)?,
+            interval: interval.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis),
+            validators: validators.map(|text| serde_json::from_str(&text)).transpose()?,
+            moved_to: row.get(11)?,
+            pages_waiting: row.get::<_, i64>(12)?.unsigned_abs(),
+        });
+    }
+    Ok(records)
+}
+
+pub(super) fn topics(connection: &Connection) -> Result<Vec<TopicRecord>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT spec, version, matched_version, (SELECT count(*) FROM match WHERE match.topic = topic.name)
+         FROM topic ORDER BY name",
+    )?;
+    let mut rows = query.query([])?;
+    let mut records = Vec::new();
+    while let Some(row) = rows.next()? {
+        let spec: String = row.get(0)?;
+        let (version, matched): (i64, i64) = (row.get(1)?, row.get(2)?);
+        records.push(TopicRecord {
+            topic: serde_json::from_str(&spec)?,
+            version,
+            is_matched: matched == version,
+            materials: row.get::<_, i64>(3)?.unsigned_abs(),
+        });
+    }
+    Ok(records)
+}
+
+pub(super) fn set_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Result<(), StoreError> {
+    for (name, version) in topics {
+        tx.execute("UPDATE topic SET matched_version = ?2 WHERE name = ?1", params![name.as_str(), version])?;
+    }
+    Ok(())
+}

@@ -1,0 +1,221 @@
+//! The seam: what every store promises.
+
+use std::path::Path;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use model::{
+    FetchRecord, Harvest, Host, Item, ItemKey, Match, Name, PageWork, Source, SourceState, Timestamp, Topic,
+    Validators,
+};
+
+use crate::StoreError;
+
+/// A declared source and how it is doing.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SourceRecord {
+    /// As it is declared.
+    pub source: Source,
+    /// How it is doing.
+    pub state: SourceState,
+    /// Why, in words.
+    pub reason: String,
+    /// Failure points since the last success.
+    pub failures: f64,
+    /// Failed polls since the last success.
+    pub failed_polls: u32,
+    /// Since when it is in this state.
+    pub since: Timestamp,
+    /// The last good poll.
+    pub last_ok: Option<Timestamp>,
+    /// The last poll.
+    pub last_poll: Option<Timestamp>,
+    /// The next poll; `None` before the first.
+    pub next_poll: Option<Timestamp>,
+    /// The interval learnt so far.
+    pub interval: Option<Duration>,
+    /// What makes the next request conditional.
+    pub validators: Option<Validators>,
+    /// Where its server says it has moved for good.
+    pub moved_to: Option<String>,
+    /// Article pages that wait.
+    pub pages_waiting: u64,
+}
+
+/// A declared topic.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TopicRecord {
+    /// As it is declared.
+    pub topic: Topic,
+    /// Rises with each edit.
+    pub version: i64,
+    /// Everything stored has been matched against this version.
+    pub is_matched: bool,
+    /// Materials it has.
+    pub materials: u64,
+}
+
+/// What declaring objects changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// New ones, as `Kind/name`.
+    pub added: Vec<String>,
+    /// Edited ones.
+    pub edited: Vec<String>,
+    /// Removed ones.
+    pub removed: Vec<String>,
+}
+
+/// What is known of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EntryKnowledge {
+    /// Never seen.
+    New,
+    /// Stored, or waiting for its page, as it is.
+    Same,
+    /// Stored, and different now.
+    Changed,
+}
+
+/// What saving a harvest did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Saved {
+    /// The lease was over: nothing was stored.
+    pub fenced: bool,
+    /// Items stored for the first time.
+    pub new_items: u64,
+    /// Items changed.
+    pub edited_items: u64,
+    /// Items that matched a topic for the first time.
+    pub new_materials: u64,
+    /// Matches stored for the first time.
+    pub new_matches: u64,
+}
+
+/// An item as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredItem {
+    /// Where it stands in the order of storing.
+    pub row: i64,
+    /// Its public identifier.
+    pub id: String,
+    /// The item.
+    pub item: Item,
+    /// Rises with each edit.
+    pub version: i64,
+    /// When it was first seen.
+    pub first_seen: Timestamp,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+}
+
+/// A match as it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredMatch {
+    /// In the order of storing; rises.
+    pub seq: i64,
+    /// The item.
+    pub item: StoredItem,
+    /// Which topic, and where.
+    pub found: Match,
+    /// When.
+    pub matched_at: Timestamp,
+}
+
+/// Which matches are wanted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MaterialQuery {
+    /// Of this topic.
+    pub topic: Option<Name>,
+    /// Of this source.
+    pub source: Option<Name>,
+    /// Stored after this one.
+    pub after_seq: i64,
+    /// Holding all of these search terms.
+    pub terms: Vec<String>,
+    /// At most so many; a page of a longer list.
+    pub limit: usize,
+}
+
+/// How much there is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Items stored.
+    pub items: u64,
+    /// Items that matched at least one topic.
+    pub materials: u64,
+    /// Matches stored.
+    pub matches: u64,
+    /// Article pages that wait.
+    pub pages: u64,
+}
+
+/// Keeps everything that must not be lost.
+#[async_trait]
+pub trait Store: Send + Sync {
+    /// Declares objects. With `prune`, what is not among them is removed.
+    async fn declare(
+        &self,
+        sources: &[Source],
+        topics: &[Topic],
+        prune: bool,
+        now: Timestamp,
+    ) -> Result<Applied, StoreError>;
+    /// Removes objects, with the matches of topics. Items stay.
+    async fn undeclare(&self, sources: &[Name], topics: &[Name]) -> Result<Applied, StoreError>;
+    /// Pauses or resumes a source. False where there is none of that name.
+    async fn pause(&self, source: &Name, paused: bool, now: Timestamp) -> Result<bool, StoreError>;
+    /// Changes with every change of the declared objects.
+    async fn objects_version(&self) -> Result<i64, StoreError>;
+    /// All sources, in the order of names.
+    async fn sources(&self) -> Result<Vec<SourceRecord>, StoreError>;
+    /// One source.
+    async fn source(&self, name: &Name) -> Result<Option<SourceRecord>, StoreError>;
+    /// All topics, in the order of names.
+    async fn topics(&self) -> Result<Vec<TopicRecord>, StoreError>;
+
+    /// What is known of entries, in their order. The text is the entry's fingerprint.
+    async fn knowledge(
+        &self,
+        source: &Name,
+        entries: &[(ItemKey, String)],
+    ) -> Result<Vec<EntryKnowledge>, StoreError>;
+    /// Stores harvests in one transaction: all of them, less those whose lease was over. Refused as a
+    /// whole with [`StoreError::StaleObjects`] unless the objects are still at `objects_version`.
+    async fn save(&self, harvests: &[Harvest], objects_version: i64) -> Result<Vec<Saved>, StoreError>;
+    /// Article pages of a source that wait for a host, the newest publications first.
+    async fn pages(
+        &self,
+        source: &Name,
+        host: &Host,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<PageWork>, StoreError>;
+    /// Every source and host with waiting pages, and when the first of them may be fetched.
+    async fn page_queues(&self) -> Result<Vec<(Name, Host, Timestamp)>, StoreError>;
+    /// The last fetches of a source, the newest first.
+    async fn history(&self, source: &Name, limit: usize) -> Result<Vec<FetchRecord>, StoreError>;
+
+    /// Matches, in the order of storing.
+    async fn materials(&self, query: &MaterialQuery) -> Result<Vec<StoredMatch>, StoreError>;
+    /// One item with its matches.
+    async fn item(&self, id: &str) -> Result<Option<(StoredItem, Vec<StoredMatch>)>, StoreError>;
+    /// Items in the order of storing, after a row.
+    async fn items(&self, after_row: i64, limit: usize) -> Result<Vec<StoredItem>, StoreError>;
+    /// Replaces what these topics matched among these items (by row).
+    async fn rematch(
+        &self,
+        topics: &[Name],
+        items: &[(i64, Vec<Match>)],
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
+    /// Everything stored has been matched against these versions of topics.
+    async fn set_matched(&self, topics: &[(Name, i64)]) -> Result<(), StoreError>;
+    /// How much there is.
+    async fn totals(&self) -> Result<Totals, StoreError>;
+
+    /// Removes items first seen before a time, and history beyond a length. How many items went.
+    async fn retain(&self, seen_since: Option<Timestamp>, history: usize) -> Result<u64, StoreError>;
+    /// Writes a consistent copy to a file that does not exist yet.
+    async fn backup(&self, path: &Path) -> Result<(), StoreError>;
+}
