@@ -1,0 +1,149 @@
+//! Reads the log and says what a visitor did wrong.
+
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use crate::server::Exchange;
+use crate::world::World;
+
+/// What a visitor is held to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// From the end of an exchange with a host to the start of the next.
+    pub delay: Duration,
+    /// How late the log may notice that a visitor went away.
+    pub tolerance: Duration,
+}
+
+/// What the log shows.
+#[derive(Debug, Clone, Default, PartialEq, serde::Serialize)]
+pub struct Judgement {
+    /// Requests in all.
+    pub requests: usize,
+    /// Requests that carried a validator.
+    pub conditional: usize,
+    /// Requests of fronts and articles without a validator.
+    pub unconditional: usize,
+    /// The smallest gap of each host.
+    pub smallest_gap: BTreeMap<String, Duration>,
+    /// The most exchanges under way at once with any one host.
+    pub concurrency: usize,
+    /// Gaps below the delay.
+    pub too_soon: Vec<String>,
+    /// Requests that robots.txt forbids.
+    pub against_robots: Vec<String>,
+    /// Requests for the page of each article, where more than one.
+    pub repeated_pages: BTreeMap<String, usize>,
+}
+
+impl Judgement {
+    /// Everything that is a violation of politeness, in words.
+    pub fn violations(&self) -> Vec<String> {
+        let mut all = self.too_soon.clone();
+        all.extend(self.against_robots.iter().cloned());
+        if self.concurrency > 1 {
+            all.push(format!("{} exchanges with one host at once", self.concurrency));
+        }
+        all
+    }
+}
+
+/// Judges a log of a world.
+pub fn judge(world: &World, log: &[Exchange], rules: Rules) -> Judgement {
+    let mut judgement = Judgement { requests: log.len(), ..Judgement::default() };
+    let mut by_host: HashMap<&str, Vec<&Exchange>> = HashMap::new();
+    let mut pages: BTreeMap<String, usize> = BTreeMap::new();
+    for exchange in log {
+        by_host.entry(&exchange.host).or_default().push(exchange);
+        judgement.conditional += usize::from(exchange.conditional);
+        judgement.unconditional += usize::from(!exchange.conditional && exchange.path != "/robots.txt");
+        if let Some(site) = world.site(&exchange.host)
+            && site.forbids(&exchange.path)
+        {
+            judgement
+                .against_robots
+                .push(format!("{} {} is forbidden by robots.txt", exchange.host, exchange.path));
+        }
+        if exchange.status == 200 && exchange.path.starts_with("/news/") {
+            let path = exchange.path.split('?').next().unwrap_or("");
+            *pages.entry(format!("{}{path}", exchange.host)).or_default() += 1;
+        }
+    }
+    judgement.repeated_pages = pages.into_iter().filter(|(_, count)| *count > 1).collect();
+    for (host, mut exchanges) in by_host {
+        exchanges.sort_by_key(|exchange| exchange.started);
+        judgement.judge_host(world, host, &exchanges, rules);
+    }
+    judgement
+}
+
+impl Judgement {
+    fn judge_host(&mut self, world: &World, host: &str, exchanges: &[&Exchange], rules: Rules) {
+        let asked = world.site(host).and_then(|site| site.crawl_delay).unwrap_or_default();
+        let delay = rules.delay.max(asked);
+        let mut last_end: Option<Duration> = None;
+        for (index, exchange) in exchanges.iter().enumerate() {
+            let before = exchanges.iter().take(index);
+            let under_way =
+                1 + before.filter(|other| other.ended > exchange.started + rules.tolerance).count();
+            self.concurrency = self.concurrency.max(under_way);
+            if let Some(end) = last_end {
+                let gap = exchange.started.saturating_sub(end);
+                let smallest = self.smallest_gap.entry(host.to_owned()).or_insert(gap);
+                *smallest = gap.min(*smallest);
+                // robots.txt says how long to wait: before it was read nobody knows.
+                let owed = if index == 1 { rules.delay } else { delay };
+                if gap + rules.tolerance < owed {
+                    self.too_soon
+                        .push(format!("{host}: {gap:?} before {} where {owed:?} is owed", exchange.path));
+                }
+            }
+            last_end = last_end.max(Some(exchange.ended));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::site::{Behaviour, Kind};
+
+    fn exchange(host: &str, path: &str, started: u64, ended: u64) -> Exchange {
+        Exchange {
+            host: host.to_owned(),
+            path: path.to_owned(),
+            started: Duration::from_millis(started),
+            ended: Duration::from_millis(ended),
+            status: 200,
+            conditional: false,
+            agent: String::new(),
+        }
+    }
+
+    /// The control of everything the judge is used for: it must see what is wrong.
+    #[test]
+    fn the_judge_sees_what_is_wrong() {
+        let mut world = World::empty(1);
+        world.add(Kind::Feed, Behaviour::PartlyForbidden, 3, Duration::ZERO).crawl_delay =
+            Some(Duration::from_millis(300));
+        let host = world.sites[0].name.clone();
+        let rules = Rules { delay: Duration::from_millis(100), tolerance: Duration::ZERO };
+        let log = |paths: &[(&str, u64, u64)]| -> Vec<Exchange> {
+            paths.iter().map(|(path, start, end)| exchange(&host, path, *start, *end)).collect()
+        };
+        let good = judge(
+            &world,
+            &log(&[("/robots.txt", 0, 10), ("/feed.xml", 110, 120), ("/news/1", 420, 500)]),
+            rules,
+        );
+        assert_eq!(good.violations(), Vec::<String>::new());
+        for (what, bad) in [
+            ("delay", log(&[("/robots.txt", 0, 10), ("/feed.xml", 109, 120)])),
+            ("crawl-delay", log(&[("/robots.txt", 0, 10), ("/feed.xml", 110, 120), ("/news/1", 419, 500)])),
+            ("robots", log(&[("/private/0", 0, 10)])),
+            ("concurrency", log(&[("/feed.xml", 0, 500), ("/news/1", 100, 600)])),
+        ] {
+            assert!(!judge(&world, &bad, rules).violations().is_empty(), "{what} went unseen");
+        }
+    }
+}

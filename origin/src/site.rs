@@ -1,0 +1,170 @@
+//! A site: what it publishes and how it misbehaves.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+/// How a site shows what it publishes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// An RSS feed at `/feed.xml`, with summaries.
+    Feed,
+    /// An RSS feed at `/feed.xml`, with whole texts.
+    FullFeed,
+    /// A Google-News sitemap at `/sitemap.xml`.
+    Sitemap,
+    /// A page of links at `/list`.
+    Listing,
+}
+
+/// What a site publishes in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Language {
+    /// Kazakh in Cyrillic.
+    Kazakh,
+    /// Russian.
+    Russian,
+    /// English.
+    English,
+}
+
+impl Language {
+    /// ISO 639-1.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Kazakh => "kk",
+            Self::Russian => "ru",
+            Self::English => "en",
+        }
+    }
+}
+
+/// How a site behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Behaviour {
+    /// As it should.
+    Healthy,
+    /// Every address but robots.txt answers 500.
+    Failing,
+    /// Every third request answers 503 with `Retry-After: 1`.
+    Flaky,
+    /// Each answer takes two seconds.
+    Slow,
+    /// Connections are taken and never answered.
+    Stalled,
+    /// The front address moved for good to another address of the site.
+    Moved,
+    /// The front address moved for good to the next site of the world.
+    MovedAway,
+    /// The front address is gone (410).
+    Gone,
+    /// robots.txt forbids everything.
+    Forbidden,
+    /// Some articles lie under `/private/`, which robots.txt forbids.
+    PartlyForbidden,
+    /// robots.txt answers 503: nobody knows.
+    RobotsDown,
+    /// Redirects in a circle.
+    Loop,
+    /// Dates lie years ahead.
+    Ahead,
+    /// Entries have no dates, and articles neither.
+    Dateless,
+    /// An entry links to the machine's own metadata address.
+    Luring,
+    /// A page where the feed should be.
+    NoFeed,
+    /// A body of a few kilobytes that unfolds to 100 MiB.
+    Bomb,
+    /// Some articles answer 404.
+    MissingPages,
+}
+
+/// A site of the simulated internet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Site {
+    /// Its host name.
+    pub name: String,
+    /// Where it listens.
+    pub address: Ipv4Addr,
+    /// How it shows what it publishes.
+    pub kind: Kind,
+    /// What it publishes in.
+    pub language: Language,
+    /// How it behaves.
+    pub behaviour: Behaviour,
+    /// Articles that are there from the beginning.
+    pub backlog: u32,
+    /// A new article each time this has passed; none where zero.
+    pub every: Duration,
+    /// Asked for in robots.txt.
+    pub crawl_delay: Option<Duration>,
+    /// Links of clutter around each article.
+    pub clutter: usize,
+}
+
+impl Site {
+    /// The path of its front: the feed, sitemap or listing.
+    pub fn front(&self) -> &'static str {
+        match self.kind {
+            Kind::Feed | Kind::FullFeed => "/feed.xml",
+            Kind::Sitemap => "/sitemap.xml",
+            Kind::Listing => "/list",
+        }
+    }
+
+    /// Articles published after so long.
+    pub fn published_after(&self, elapsed: Duration) -> u32 {
+        let fresh =
+            if self.every.is_zero() { 0 } else { elapsed.as_millis() / self.every.as_millis().max(1) };
+        self.backlog + u32::try_from(fresh).unwrap_or(u32::MAX / 2)
+    }
+
+    /// The path of an article.
+    pub fn article_path(&self, number: u32) -> String {
+        if self.is_private(number) { format!("/private/{number}") } else { format!("/news/{number}") }
+    }
+
+    /// Whether robots.txt forbids an article.
+    pub fn is_private(&self, number: u32) -> bool {
+        self.behaviour == Behaviour::PartlyForbidden && number % 3 == 0
+    }
+
+    /// Whether an article's page answers 404.
+    pub fn is_missing(&self, number: u32) -> bool {
+        self.behaviour == Behaviour::MissingPages && number % 4 == 0
+    }
+
+    /// Whether a polite visitor can learn of the site's articles at all.
+    pub fn is_readable(&self) -> bool {
+        use Behaviour::{Bomb, Failing, Forbidden, Gone, Loop, NoFeed, RobotsDown, Stalled};
+        !matches!(self.behaviour, Failing | Stalled | Gone | Forbidden | RobotsDown | Loop | NoFeed | Bomb)
+    }
+
+    /// What robots.txt says.
+    pub fn robots(&self) -> String {
+        let rule = match self.behaviour {
+            Behaviour::Forbidden => "Disallow: /\n",
+            Behaviour::PartlyForbidden => "Disallow: /private/\n",
+            _ => "Disallow: /admin/\n",
+        };
+        let delay = self
+            .crawl_delay
+            .map(|delay| format!("Crawl-delay: {}\n", delay.as_secs_f64()))
+            .unwrap_or_default();
+        format!("User-agent: *\n{rule}{delay}\nSitemap: http://{}/sitemap.xml\n", self.name)
+    }
+
+    /// Whether robots.txt forbids a path. Said from what was meant, not by reading the file.
+    pub fn forbids(&self, path: &str) -> bool {
+        if path == "/robots.txt" {
+            return false;
+        }
+        match self.behaviour {
+            Behaviour::Forbidden => true,
+            Behaviour::PartlyForbidden => path.starts_with("/private/"),
+            // Nobody may be asked while the rules are not to be had (RFC 9309 §2.3.1.4).
+            Behaviour::RobotsDown => true,
+            _ => path.starts_with("/admin/"),
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Which sites there are: a pure function of the seed.
+
+use std::net::Ipv4Addr;
+use std::time::Duration;
+
+use crate::site::{Behaviour, Kind, Language, Site};
+
+/// A simulated internet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct World {
+    /// Texts and the order of things follow from it.
+    pub seed: u64,
+    /// The sites.
+    pub sites: Vec<Site>,
+}
+
+const NAMES: &[&str] = &[
+    "qala", "dala", "tany", "jebe", "altyn", "shyraq", "bulaq", "samal", "arman", "zhuldyz", "vestnik",
+    "kurier", "stolitsa", "region", "ekonom", "fakty", "novosti", "obzor", "portal", "golos", "herald",
+    "steppe", "silk", "caspian", "summit",
+];
+
+impl World {
+    /// Several dozen sites in three languages, most of them healthy, each kind of trouble at least once.
+    pub fn demo(seed: u64) -> Self {
+        use Behaviour::*;
+        const TROUBLES: &[Behaviour] = &[
+            Failing,
+            Flaky,
+            Slow,
+            Stalled,
+            Moved,
+            MovedAway,
+            Gone,
+            Forbidden,
+            PartlyForbidden,
+            RobotsDown,
+            Loop,
+            Ahead,
+            Dateless,
+            Luring,
+            NoFeed,
+            Bomb,
+            MissingPages,
+        ];
+        let mut world = Self { seed, sites: Vec::new() };
+        for index in 0..44 {
+            let behaviour = if index % 5 < 3 { Healthy } else { TROUBLES[(index * 2 / 5) % TROUBLES.len()] };
+            let kind = [Kind::Feed, Kind::Listing, Kind::FullFeed, Kind::Sitemap][index % 4];
+            let kind = if matches!(behaviour, NoFeed | Luring | Dateless) { Kind::Feed } else { kind };
+            world.add(kind, behaviour, 4, Duration::from_millis(2500 + 400 * (index as u64 % 7)));
+        }
+        world
+    }
+
+    /// `count` healthy sites of one kind with `articles` each, for measuring.
+    pub fn uniform(seed: u64, count: usize, kind: Kind, articles: u32, clutter: usize) -> Self {
+        let mut world = Self { seed, sites: Vec::new() };
+        for _ in 0..count {
+            world.add(kind, Behaviour::Healthy, articles, Duration::ZERO);
+        }
+        world.sites.iter_mut().for_each(|site| site.clutter = clutter);
+        world
+    }
+
+    /// An empty one, to be filled by [`World::add`].
+    pub fn empty(seed: u64) -> Self {
+        Self { seed, sites: Vec::new() }
+    }
+
+    /// Adds a site; its name, address and language follow from its number.
+    pub fn add(&mut self, kind: Kind, behaviour: Behaviour, backlog: u32, every: Duration) -> &mut Site {
+        let index = self.sites.len();
+        let language = [Language::Kazakh, Language::Russian, Language::English][index % 3];
+        let round = index / NAMES.len();
+        let suffix = if round == 0 { String::new() } else { format!("-{}", round + 1) };
+        let number = u32::try_from(index).unwrap_or(0) + 1;
+        let [_, high, middle, low] = number.to_be_bytes();
+        self.sites.push(Site {
+            name: format!("{}{suffix}.sim", NAMES[index % NAMES.len()]),
+            address: Ipv4Addr::new(127, 64 + high, middle, low),
+            kind,
+            language,
+            behaviour,
+            backlog,
+            every,
+            crawl_delay: None,
+            clutter: 24,
+        });
+        #[expect(clippy::expect_used, reason = "it was pushed in the line above")]
+        self.sites.last_mut().expect("a site was just added")
+    }
+
+    /// The site of that host name.
+    pub fn site(&self, name: &str) -> Option<&Site> {
+        self.sites.iter().find(|site| site.name == name)
+    }
+}
