@@ -29,7 +29,7 @@ fn planned(source: &str, host_name: &str, due: i64) -> Planned {
 }
 
 fn claim(now: i64) -> Claim {
-    Claim { node: "n1".into(), now: at(now), lease: LEASE, hosts: 10, jobs: 10 }
+    Claim { node: "n1".into(), now: at(now), due_by: at(now), lease: LEASE, hosts: 10, jobs: 10 }
 }
 
 fn settle(turn: &Turn, now: i64) -> Settle {
@@ -90,7 +90,7 @@ async fn a_released_host_rests_until_its_next_permit() {
         end.jobs = vec![Settlement { id: id("a", "h"), next_due: Some(at(3)) }];
         end.release_until = Some(at(20));
         schedule.settle(&end).await.unwrap();
-        assert_eq!(schedule.next_due().await.unwrap(), Some(at(20)), "{name}");
+        assert_eq!(schedule.next_due(Timestamp::MAX).await.unwrap(), Some(at(20)), "{name}");
         assert_eq!(turns(&*schedule, 19).await, [], "{name}: politeness outlives the lease");
         assert_eq!(turns(&*schedule, 20).await, [("h".into(), vec!["a".into()])], "{name}");
     }
@@ -154,7 +154,7 @@ async fn blocks_keep_everybody_away_and_are_explained() {
             Borrowed::No { until: at(100) },
             "{name}"
         );
-        assert_eq!(schedule.next_due().await.unwrap(), Some(at(100)), "{name}");
+        assert_eq!(schedule.next_due(Timestamp::MAX).await.unwrap(), Some(at(100)), "{name}");
         let view = schedule.host(&host("h")).await.unwrap().unwrap();
         assert_eq!(view.blocked, Some((at(100), "Retry-After".into())), "{name}");
         assert_eq!(turns(&*schedule, 100).await.len(), 1, "{name}");
@@ -194,6 +194,27 @@ async fn removed_sources_stay_removed_and_found_jobs_are_taken_in() {
         end.release_until = Some(at(3));
         schedule.settle(&end).await.unwrap();
         assert_eq!(turns(&*schedule, 10).await, [("other".into(), vec!["b".into()])], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_single_pass_takes_what_was_due_at_its_beginning() {
+    for (name, schedule, _folder) in each() {
+        schedule.plan(&[planned("a", "h1", 5), planned("b", "h2", 20)]).await.unwrap();
+        let pass = Claim { due_by: at(10), ..claim(30) };
+        let taken: Vec<String> =
+            schedule.claim(&pass).await.unwrap().iter().map(|turn| turn.host.to_string()).collect();
+        assert_eq!(taken, ["h1"], "{name}");
+        assert_eq!(schedule.next_due(at(4)).await.unwrap(), None, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_moves_to_another_host_is_polled_there_only() {
+    for (name, schedule, _folder) in each() {
+        schedule.plan(&[planned("a", "old", 0)]).await.unwrap();
+        schedule.plan(&[planned("a", "new", 0)]).await.unwrap();
+        assert_eq!(turns(&*schedule, 1).await, [("new".into(), vec!["a".into()])], "{name}");
     }
 }
 
@@ -306,7 +327,7 @@ async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
                 String::new()
             }
         };
-        answers.push(format!("{answer} next {:?}", schedule.next_due().await.unwrap()));
+        answers.push(format!("{answer} next {:?}", schedule.next_due(Timestamp::MAX).await.unwrap()));
     }
     answers
 }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{Host, Job, JobId, Name, Planned, Settlement, Timestamp, Token, Turn};
+use model::{Host, Job, JobId, JobKind, Name, Planned, Settlement, Timestamp, Token, Turn};
 
 use crate::schedule::{Borrowed, Claim, HostView, Lease, Schedule, ScheduleError, Settle, next_token};
 
@@ -102,6 +102,12 @@ impl State {
     }
 
     fn plan(&mut self, planned: &Planned) {
+        if planned.id.kind == JobKind::Poll {
+            let Planned { id, .. } = planned;
+            self.jobs.retain(|other, _| {
+                other.source != id.source || other.kind != JobKind::Poll || other.host == id.host
+            });
+        }
         let fresh = || JobState { due: planned.due, delay: planned.delay, crashes: 0, under_way: false };
         let job = self.jobs.entry(planned.id.clone()).or_insert_with(fresh);
         job.due = job.due.min(planned.due);
@@ -142,14 +148,14 @@ impl Schedule for InMemory {
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError> {
         let mut state = self.lock();
-        let now = claim.now;
+        let (now, due_by) = (claim.now, claim.due_by.min(claim.now));
         state.expire(now, |_, until| until <= now);
         let mut free: Vec<(Timestamp, Host)> = Vec::new();
         for (name, host) in &state.hosts {
             let blocked = host.blocked.as_ref().is_some_and(|(until, _)| *until > now);
             let earliest = state.jobs.iter().filter(|(id, _)| id.host == *name).map(|(_, job)| job.due).min();
             if let Some(due) = earliest
-                .filter(|due| *due <= now && !blocked && host.owner.is_none() && host.next_allowed <= now)
+                .filter(|due| *due <= due_by && !blocked && host.owner.is_none() && host.next_allowed <= now)
             {
                 free.push((due, name.clone()));
             }
@@ -161,7 +167,7 @@ impl Schedule for InMemory {
             let mut due: Vec<(Timestamp, JobId)> = state
                 .jobs
                 .iter()
-                .filter(|(id, job)| id.host == host && job.due <= now)
+                .filter(|(id, job)| id.host == host && job.due <= due_by)
                 .map(|(id, job)| (job.due, id.clone()))
                 .collect();
             due.sort();
@@ -233,9 +239,9 @@ impl Schedule for InMemory {
         Ok(())
     }
 
-    async fn next_due(&self) -> Result<Option<Timestamp>, ScheduleError> {
+    async fn next_due(&self, due_by: Timestamp) -> Result<Option<Timestamp>, ScheduleError> {
         let state = self.lock();
-        let times = state.jobs.iter().filter_map(|(id, job)| {
+        let times = state.jobs.iter().filter(|(_, job)| job.due <= due_by).filter_map(|(id, job)| {
             let host = state.hosts.get(&id.host)?;
             let lease = host.owner.as_ref().map_or(Timestamp::MIN, |(_, until)| *until);
             let blocked = host.blocked.as_ref().map_or(Timestamp::MIN, |(until, _)| *until);

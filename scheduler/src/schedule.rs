@@ -28,6 +28,8 @@ pub struct Claim {
     pub node: String,
     /// The time.
     pub now: Timestamp,
+    /// Only jobs that were due by then; not after `now`. A single pass stops at its beginning.
+    pub due_by: Timestamp,
     /// How long the leases last.
     pub lease: Duration,
     /// How many hosts at most.
@@ -94,7 +96,8 @@ pub struct HostView {
 /// Hands out host turns. Times are arguments; tokens only rise.
 #[async_trait]
 pub trait Schedule: Send + Sync {
-    /// Makes jobs known. A known job keeps the earlier of its due times and takes the new delay.
+    /// Makes jobs known. A known job keeps the earlier of its due times and takes the new delay; a
+    /// source has one poll, so one on another host is forgotten.
     async fn plan(&self, jobs: &[Planned]) -> Result<(), ScheduleError>;
     /// Forgets all jobs of these sources. Work under way ends; its settlement brings none back.
     async fn remove(&self, sources: &[Name]) -> Result<(), ScheduleError>;
@@ -116,8 +119,8 @@ pub trait Schedule: Send + Sync {
     async fn block(&self, host: &Host, until: Timestamp, reason: &str) -> Result<(), ScheduleError>;
     /// Lets go of every lease of a node that is known to be gone. Its hosts rest for one delay.
     async fn reclaim(&self, node: &str, now: Timestamp) -> Result<(), ScheduleError>;
-    /// When the next turn will be there to claim; `None` while there are no jobs.
-    async fn next_due(&self) -> Result<Option<Timestamp>, ScheduleError>;
+    /// When the next turn will be there to claim, of jobs that are due by a time; `None` where there are none.
+    async fn next_due(&self, due_by: Timestamp) -> Result<Option<Timestamp>, ScheduleError>;
     /// What is known of a host.
     async fn host(&self, host: &Host) -> Result<Option<HostView>, ScheduleError>;
     /// Robots rules as they were remembered, by origin.

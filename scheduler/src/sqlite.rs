@@ -192,6 +192,10 @@ fn check(tx: &Transaction<'_>, lease: &Lease) -> Result<(), Failed> {
 
 fn plan(tx: &Transaction<'_>, planned: &Planned) -> rusqlite::Result<()> {
     let Planned { id, due, delay } = planned;
+    if id.kind == JobKind::Poll {
+        tx.prepare_cached("DELETE FROM job WHERE source = ?1 AND kind = 'poll' AND host != ?2")?
+            .execute([id.source.as_str(), id.host.as_str()])?;
+    }
     tx.prepare_cached("INSERT OR IGNORE INTO host (host) VALUES (?1)")?.execute([id.host.as_str()])?;
     tx.prepare_cached(
         "INSERT INTO job (source, kind, host, due, delay) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -254,15 +258,15 @@ impl Schedule for Sqlite {
         let claim = claim.clone();
         self.run(move |tx| {
             expire(tx, claim.now, None)?;
-            let now = millis(claim.now);
+            let (now, due_by) = (millis(claim.now), millis(claim.due_by.min(claim.now)));
             let limit = i64::try_from(claim.hosts).unwrap_or(i64::MAX);
             let mut free = tx.prepare_cached(
                 "SELECT job.host FROM job JOIN host USING (host)
-                 WHERE due <= ?1 AND owner IS NULL AND next_allowed <= ?1 AND blocked_until <= ?1
+                 WHERE due <= ?3 AND owner IS NULL AND next_allowed <= ?1 AND blocked_until <= ?1
                  GROUP BY job.host ORDER BY min(due), job.host LIMIT ?2",
             )?;
             let hosts: Vec<String> =
-                free.query_map([now, limit], |row| row.get(0))?.collect::<Result<_, _>>()?;
+                free.query_map([now, limit, due_by], |row| row.get(0))?.collect::<Result<_, _>>()?;
             let mut turns = Vec::with_capacity(hosts.len());
             for host in hosts {
                 let mut turn = take(tx, &host, &claim)?;
@@ -272,7 +276,7 @@ impl Schedule for Sqlite {
                      ORDER BY due, source, kind = 'pages' LIMIT ?3",
                 )?;
                 let jobs: Vec<Option<Job>> =
-                    due.query_map(params![host, now, limit], job)?.collect::<Result<_, _>>()?;
+                    due.query_map(params![host, due_by, limit], job)?.collect::<Result<_, _>>()?;
                 turn.jobs = jobs.into_iter().flatten().collect();
                 for Job { id, .. } in &turn.jobs {
                     tx.prepare_cached(
@@ -365,12 +369,12 @@ impl Schedule for Sqlite {
         self.run(move |tx| Ok(expire(tx, now, Some(&node))?)).await
     }
 
-    async fn next_due(&self) -> Result<Option<Timestamp>, ScheduleError> {
+    async fn next_due(&self, due_by: Timestamp) -> Result<Option<Timestamp>, ScheduleError> {
         self.run(move |tx| {
             let next: Option<i64> = tx.query_row(
                 "SELECT min(max(due, next_allowed, blocked_until, CASE WHEN owner IS NULL THEN 0 ELSE lease_until END))
-                 FROM job JOIN host USING (host)",
-                [],
+                 FROM job JOIN host USING (host) WHERE due <= ?1",
+                [millis(due_by)],
                 |row| row.get(0),
             )?;
             Ok(next.map(time))
