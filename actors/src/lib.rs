@@ -1,1 +1,45 @@
-//! The running system: supervisors, fleets of fetchers, storage.
+//! The running system. The only crate that knows ractor.
+//!
+//! ```text
+//! Node ─┬─ Storage       one: saves harvests in batches, one transaction, then settles
+//!       ├─ Maintenance   one: notices changed objects, matches again, retention
+//!       └─ Dispatcher    one: claims host turns
+//!             └─ Fleet   one a leased host: owns lease, renewal, politeness permit
+//!                  └─ Fetcher   one at a time: does one job of one source
+//! ```
+//!
+//! Data goes one way: a Fetcher hands a harvest to Storage and waits until it is kept. Reading,
+//! extracting and matching are plain calls on the CPU [`pool`]. Mailboxes of ractor are unbounded, so
+//! an exchange needs a *credit* first, which travels with the harvest and comes back when it is
+//! stored: the number of credits is the node's memory bound.
+//!
+//! Who restarts whom: Node restarts its children (three times a minute at most, with growing waits;
+//! more often ends the node). A Fleet that dies loses its lease with a guard gap. A Fetcher that
+//! panics or makes no progress is a crash of its job; five in a row quarantine the source.
+//!
+//! What is not here: decisions about text, addresses or time tables; those are plain functions of
+//! the crates below.
+
+mod context;
+mod dispatcher;
+mod errand;
+mod fetcher;
+mod fleet;
+mod maintenance;
+mod node;
+mod pages;
+mod poll;
+mod pool;
+mod rematch;
+mod robots_memory;
+mod roster;
+mod storage;
+mod tally;
+mod visit;
+
+pub use context::{Context, NodeConfig, Pass};
+pub use node::{Node, NodeError};
+pub use rematch::{Progress, rematch};
+pub use robots_memory::ScheduledRobots;
+pub use roster::{Roster, plan_sources};
+pub use tally::{Event, Tally, Totals};

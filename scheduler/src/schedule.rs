@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{Host, Job, JobId, Name, Planned, Settlement, Timestamp, Token, Turn};
+use model::{Host, Job, Name, Planned, Settlement, Timestamp, Token, Turn};
 
 /// Why the schedule did not do what was asked.
 #[derive(Debug, thiserror::Error)]

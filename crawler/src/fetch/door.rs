@@ -161,7 +161,8 @@ impl Door {
         Err(FetchError::Redirect(format!("more than {MAX_REDIRECTS} redirects")))
     }
 
-    fn check_address(&self, url: &Url) -> Result<(), FetchError> {
+    /// Refuses an address that is never asked: a foreign scheme, or a literal that the guard refuses.
+    pub fn check_address(&self, url: &Url) -> Result<(), FetchError> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(FetchError::Scheme(url.scheme().to_owned()));
         }

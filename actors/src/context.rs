@@ -1,0 +1,143 @@
+//! What every actor of a node shares: the seams, the settings, the current roster, the credits.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crawler::Door;
+use model::{Clock, Timestamp};
+use ractor::ActorRef;
+use scheduler::Schedule;
+use store::Store;
+use tokio::sync::{Semaphore, watch};
+
+use crate::pool::Pool;
+use crate::roster::Roster;
+use crate::storage::StorageMsg;
+use crate::tally::Tally;
+
+/// How a node runs.
+#[derive(Debug, Clone)]
+pub struct NodeConfig {
+    /// The node's name: its leases carry it.
+    pub name: String,
+    /// Hosts visited at the same time.
+    pub hosts: usize,
+    /// Exchanges whose bodies may be in memory at once.
+    pub credits: usize,
+    /// CPU-bound calls at the same time.
+    pub cpus: usize,
+    /// Article pages of one source in one turn.
+    pub pages: usize,
+    /// How long a host's lease lasts without renewal.
+    pub lease: Duration,
+    /// Work without progress for this long is stopped.
+    pub stuck_after: Duration,
+    /// Time to finish what was begun once the node is told to stop.
+    pub drain: Duration,
+    /// Delay between exchanges where nobody asks for longer.
+    pub delay: Duration,
+    /// First wait after a failed poll.
+    pub backoff: Duration,
+    /// Longest wait after failed polls.
+    pub max_backoff: Duration,
+    /// Items first seen longer ago are removed; zero keeps all.
+    pub retention: Duration,
+    /// Lines of history kept for each source.
+    pub history: usize,
+    /// A single pass instead of running for ever.
+    pub pass: Option<Pass>,
+}
+
+/// A single pass: what was due at its beginning, then the end.
+#[derive(Debug, Clone)]
+pub struct Pass {
+    /// Jobs due by then are done.
+    pub due_by: Timestamp,
+    /// Retry-After and backoff up to this are waited for, and tried again.
+    pub longest_wait: Duration,
+    /// First backoff between tries; it doubles.
+    pub first_wait: Duration,
+    /// Tries of one address.
+    pub tries: u32,
+}
+
+impl Pass {
+    /// The pass of `run --once`: at most three tries, waits up to 15 s, the first backoff 2 s.
+    pub fn starting(now: Timestamp) -> Self {
+        Self {
+            due_by: now,
+            longest_wait: Duration::from_secs(15),
+            first_wait: Duration::from_secs(2),
+            tries: 3,
+        }
+    }
+}
+
+/// What every actor of a node shares.
+pub struct Context {
+    /// What is kept.
+    pub store: Arc<dyn Store>,
+    /// Which host next.
+    pub schedule: Arc<dyn Schedule>,
+    /// The network.
+    pub door: Arc<Door>,
+    /// The wall time.
+    pub clock: Arc<dyn Clock>,
+    /// How the node runs.
+    pub config: NodeConfig,
+    /// What was done so far.
+    pub tally: Arc<Tally>,
+    pub(crate) roster: watch::Sender<Arc<Roster>>,
+    pub(crate) storage: watch::Sender<Option<ActorRef<StorageMsg>>>,
+    pub(crate) credits: Arc<Semaphore>,
+    pub(crate) pool: Pool,
+    /// True once the node is told to stop.
+    pub(crate) draining: watch::Sender<bool>,
+}
+
+impl Context {
+    /// The surroundings of a node. The roster is loaded when the node starts.
+    pub fn new(
+        store: Arc<dyn Store>,
+        schedule: Arc<dyn Schedule>,
+        door: Arc<Door>,
+        clock: Arc<dyn Clock>,
+        config: NodeConfig,
+    ) -> Self {
+        Self {
+            store,
+            schedule,
+            door,
+            clock,
+            tally: Arc::default(),
+            roster: watch::Sender::new(Arc::default()),
+            storage: watch::Sender::new(None),
+            credits: Arc::new(Semaphore::new(config.credits)),
+            pool: Pool::new(config.cpus),
+            draining: watch::Sender::new(false),
+            config,
+        }
+    }
+
+    pub(crate) fn roster(&self) -> Arc<Roster> {
+        self.roster.borrow().clone()
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.draining.borrow()
+    }
+
+    /// Loads the declared objects anew and plans what follows from them.
+    pub(crate) async fn reload(&self) -> Result<Arc<Roster>, String> {
+        let before = self.roster();
+        let roster = Arc::new(Roster::load(&*self.store).await.map_err(|error| error.to_string())?);
+        for bad in roster.bad_topics() {
+            tracing::warn!(topic = %bad.topic.name, "the topic is not matched: {}", bad.error);
+        }
+        let now = self.clock.now();
+        crate::roster::replan(&*self.store, &*self.schedule, &before, &roster, self.config.delay, now)
+            .await?;
+        self.roster.send_replace(roster.clone());
+        Ok(roster)
+    }
+}

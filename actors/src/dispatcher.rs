@@ -1,0 +1,163 @@
+//! Claims host turns and starts a fleet for each.
+//!
+//! Supervised by [`crate::node::Node`]. If it dies, its fleets die with it and their leases run out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Host, Timestamp};
+use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use scheduler::{Claim, ScheduleError};
+use tokio::time::Instant;
+
+use crate::context::Context;
+use crate::fleet::{Fleet, FleetArgs, FleetMsg};
+
+/// How often the schedule is asked while there is room for more.
+const PACE: Duration = Duration::from_millis(200);
+/// Hosts claimed in one call: larger batches only make others wait (measured).
+const BATCH: usize = 32;
+/// Jobs of a host handed out in one turn.
+const JOBS: usize = 20;
+
+pub(crate) enum DispatcherMsg {
+    /// Claim what there is room for.
+    Claim,
+    /// Claim no more; tell the fleets.
+    Drain,
+}
+
+pub(crate) struct Dispatcher;
+
+pub(crate) struct DispatcherState {
+    context: Arc<Context>,
+    fleets: HashMap<ActorId, (Host, ActorRef<FleetMsg>)>,
+    draining: bool,
+}
+
+impl Actor for Dispatcher {
+    type Msg = DispatcherMsg;
+    type State = DispatcherState;
+    type Arguments = Arc<Context>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<DispatcherMsg>,
+        context: Arc<Context>,
+    ) -> Result<DispatcherState, ActorProcessingErr> {
+        myself.send_interval(PACE, || DispatcherMsg::Claim);
+        myself.cast(DispatcherMsg::Claim)?;
+        Ok(DispatcherState { context, fleets: HashMap::new(), draining: false })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<DispatcherMsg>,
+        message: DispatcherMsg,
+        state: &mut DispatcherState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            DispatcherMsg::Claim => state.claim(&myself).await?,
+            DispatcherMsg::Drain => state.drain(),
+        }
+        state.end_when_done(&myself).await;
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<DispatcherMsg>,
+        event: SupervisionEvent,
+        state: &mut DispatcherState,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorFailed(cell, error) => {
+                if let Some((host, _)) = state.fleets.remove(&cell.get_id()) {
+                    state.context.tally.restarted();
+                    tracing::error!(%host, %error, "a fleet crashed; its lease runs out");
+                }
+            }
+            SupervisionEvent::ActorTerminated(cell, ..) => {
+                state.fleets.remove(&cell.get_id());
+                // There may be more to do at once; asking costs little where there is not.
+                if !state.draining {
+                    myself.cast(DispatcherMsg::Claim)?;
+                }
+            }
+            _ => (),
+        }
+        state.end_when_done(&myself).await;
+        Ok(())
+    }
+}
+
+impl DispatcherState {
+    async fn claim(&mut self, myself: &ActorRef<DispatcherMsg>) -> Result<(), ActorProcessingErr> {
+        let config = &self.context.config;
+        while !self.draining && self.fleets.len() < config.hosts {
+            let now = self.context.clock.now();
+            let claim = Claim {
+                node: config.name.clone(),
+                now,
+                due_by: self.due_by(now),
+                lease: config.lease,
+                hosts: (config.hosts - self.fleets.len()).min(BATCH),
+                jobs: JOBS,
+            };
+            let asked_at = Instant::now();
+            let turns = match self.context.schedule.claim(&claim).await {
+                Ok(turns) => turns,
+                Err(error) => {
+                    tracing::error!(%error, "no turns can be claimed");
+                    return Ok(());
+                }
+            };
+            let full = turns.len() == claim.hosts;
+            for turn in turns {
+                let host = turn.host.clone();
+                let args = FleetArgs { context: self.context.clone(), turn, asked_at };
+                let (fleet, _) = Actor::spawn_linked(None, Fleet, args, myself.get_cell()).await?;
+                self.fleets.insert(fleet.get_id(), (host, fleet));
+            }
+            if !full {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn due_by(&self, now: Timestamp) -> Timestamp {
+        self.context.config.pass.as_ref().map_or(now, |pass| pass.due_by)
+    }
+
+    fn drain(&mut self) {
+        self.draining = true;
+        for (_, fleet) in self.fleets.values() {
+            drop(fleet.cast(FleetMsg::Drain));
+        }
+    }
+
+    /// A draining dispatcher ends with its last fleet; a single pass when nothing is left of it.
+    async fn end_when_done(&mut self, myself: &ActorRef<DispatcherMsg>) {
+        if !self.fleets.is_empty() {
+            return;
+        }
+        let done = match &self.context.config.pass {
+            _ if self.draining => true,
+            None => false,
+            Some(pass) => match self.context.schedule.next_due(pass.due_by).await {
+                Ok(None) => true,
+                Ok(Some(next)) => {
+                    let wait = next.duration_since(self.context.clock.now());
+                    Duration::try_from(wait)
+                        .is_ok_and(|wait| wait > pass.longest_wait.max(self.context.config.delay * 2))
+                }
+                Err(ScheduleError::Fenced { .. } | ScheduleError::Storage(_)) => false,
+            },
+        };
+        if done {
+            myself.stop(Some("done".to_owned()));
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Does one job of one source, then ends. Owns nothing that outlives it but the host's permit, which
+//! it hands back.
+//!
+//! Supervised by [`crate::fleet::Fleet`]. If it dies, the job counts as crashed and is due again;
+//! the host rests for one delay.
+
+use std::sync::Arc;
+
+use crawler::Permit;
+use model::{JobId, JobKind, Turn};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::context::Context;
+use crate::errand::Errand;
+use crate::fleet::FleetMsg;
+use crate::visit::{Interrupted, Visit};
+use crate::{pages, poll};
+
+pub(crate) enum FetcherMsg {
+    /// Do the job, then report to the fleet.
+    Do(Box<Visit>),
+}
+
+pub(crate) struct Fetcher;
+
+pub(crate) struct FetcherArgs {
+    pub(crate) context: Arc<Context>,
+    pub(crate) job: JobId,
+    pub(crate) turn: Turn,
+    pub(crate) permit: Permit,
+    pub(crate) progress: watch::Sender<Instant>,
+    pub(crate) fleet: ActorRef<FleetMsg>,
+}
+
+pub(crate) struct FetcherState {
+    fleet: ActorRef<FleetMsg>,
+}
+
+impl Actor for Fetcher {
+    type Msg = FetcherMsg;
+    type State = FetcherState;
+    type Arguments = FetcherArgs;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<FetcherMsg>,
+        args: FetcherArgs,
+    ) -> Result<FetcherState, ActorProcessingErr> {
+        let FetcherArgs { context, job, turn, permit, progress, fleet } = args;
+        let errand = Errand::new(context.clone(), permit);
+        match context.roster().source(&job.source) {
+            Some(source) => {
+                let visit = Visit::new(context, source, job, &turn, errand, progress);
+                myself.cast(FetcherMsg::Do(Box::new(visit)))?;
+            }
+            // Removed or paused while its job was on the way: there is nothing to do.
+            None => fleet.cast(FleetMsg::Done {
+                job,
+                permit: Box::new(errand.into_home()),
+                ended: true,
+                outcome: Ok(()),
+            })?,
+        }
+        Ok(FetcherState { fleet })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<FetcherMsg>,
+        message: FetcherMsg,
+        state: &mut FetcherState,
+    ) -> Result<(), ActorProcessingErr> {
+        let FetcherMsg::Do(visit) = message;
+        let (job, permit, outcome) = Box::pin(work(*visit)).await;
+        state.fleet.cast(FleetMsg::Done { job, permit: Box::new(permit), ended: false, outcome })?;
+        myself.stop(None);
+        Ok(())
+    }
+}
+
+async fn work(mut visit: Visit) -> (JobId, Permit, Result<(), Interrupted>) {
+    let outcome = match visit.job.kind {
+        JobKind::Poll => poll::poll(&mut visit).await,
+        JobKind::Pages => pages::pages(&mut visit).await,
+    };
+    (visit.job, visit.errand.into_home(), outcome)
+}

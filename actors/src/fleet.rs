@@ -1,0 +1,280 @@
+//! One leased host: owns its lease, its renewal and its permit, and has its jobs done one at a time.
+//!
+//! Supervised by [`crate::dispatcher::Dispatcher`]. If it dies, its lease runs out and the host rests
+//! for one delay: nothing that was fetched and not stored is lost, it is fetched again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crawler::Permit;
+use model::{Job, JobId, Settlement, SourceNews, SourceState, Turn};
+use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use scheduler::{Lease, ScheduleError, Settle};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::context::Context;
+use crate::errand::{after, deadline, permit_of};
+use crate::fetcher::{Fetcher, FetcherArgs, FetcherMsg};
+use crate::storage::StorageMsg;
+use crate::visit::Interrupted;
+
+/// Crashes in a row after which a source is put aside until somebody looks.
+const MAX_CRASHES: u32 = 5;
+
+pub(crate) enum FleetMsg {
+    /// Start the next job, or end the turn.
+    Next,
+    /// A fetcher is done; its permit comes back.
+    Done { job: JobId, permit: Box<Permit>, ended: bool, outcome: Result<(), Interrupted> },
+    /// Renew the lease; look after the fetcher.
+    Tick,
+    /// Start nothing new; end the turn when the current exchange is done.
+    Drain,
+}
+
+pub(crate) struct Fleet;
+
+pub(crate) struct FleetArgs {
+    pub(crate) context: Arc<Context>,
+    pub(crate) turn: Turn,
+    /// When the turn was asked for.
+    pub(crate) asked_at: Instant,
+}
+
+pub(crate) struct FleetState {
+    context: Arc<Context>,
+    turn: Turn,
+    jobs: VecDeque<Job>,
+    /// With us while no fetcher has it.
+    permit: Option<Permit>,
+    lease: watch::Sender<Instant>,
+    current: Option<Current>,
+    draining: bool,
+}
+
+struct Current {
+    job: Job,
+    fetcher: ActorRef<FetcherMsg>,
+    progress: watch::Receiver<Instant>,
+}
+
+impl Actor for Fleet {
+    type Msg = FleetMsg;
+    type State = FleetState;
+    type Arguments = FleetArgs;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<FleetMsg>,
+        args: FleetArgs,
+    ) -> Result<FleetState, ActorProcessingErr> {
+        let FleetArgs { context, turn, asked_at } = args;
+        let lease = watch::Sender::new(deadline(asked_at, context.config.lease));
+        let permit = permit_of(&turn, context.clock.now(), lease.subscribe());
+        let tick =
+            (context.config.lease / 3).min(context.config.stuck_after / 4).max(Duration::from_millis(50));
+        myself.send_interval(tick, || FleetMsg::Tick);
+        myself.cast(FleetMsg::Next)?;
+        let jobs = turn.jobs.iter().cloned().collect();
+        Ok(FleetState { context, turn, jobs, permit: Some(permit), lease, current: None, draining: false })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<FleetMsg>,
+        message: FleetMsg,
+        state: &mut FleetState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            FleetMsg::Next => state.next(&myself).await?,
+            FleetMsg::Done { job, permit, ended, outcome } => {
+                state.done(&myself, job, *permit, ended, outcome).await?
+            }
+            FleetMsg::Tick => state.tick(&myself).await,
+            FleetMsg::Drain => state.draining = true,
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<FleetMsg>,
+        event: SupervisionEvent,
+        state: &mut FleetState,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorFailed(cell, error) if state.is_current(cell.get_id()) => {
+                state.crashed(&myself, &error.to_string()).await?;
+            }
+            SupervisionEvent::ActorTerminated(cell, _, reason) if state.is_current(cell.get_id()) => {
+                // Its `Done` clears `current`; who ends before that was stopped by us.
+                state.crashed(&myself, &reason.unwrap_or_else(|| "no progress".to_owned())).await?;
+            }
+            _ => (),
+        }
+        Ok(())
+    }
+}
+
+impl FleetState {
+    fn is_current(&self, id: ractor::ActorId) -> bool {
+        self.current.as_ref().is_some_and(|current| current.fetcher.get_id() == id)
+    }
+
+    async fn next(&mut self, myself: &ActorRef<FleetMsg>) -> Result<(), ActorProcessingErr> {
+        let job = self.jobs.pop_front().filter(|_| !self.draining);
+        let (Some(job), Some(permit)) = (job, self.permit.take()) else { return self.end(myself).await };
+        if job.crashes >= MAX_CRASHES {
+            self.quarantine(&job).await;
+            self.permit = Some(permit);
+            return Ok(myself.cast(FleetMsg::Next)?);
+        }
+        let progress = watch::Sender::new(Instant::now());
+        let args = FetcherArgs {
+            context: self.context.clone(),
+            job: job.id.clone(),
+            turn: self.turn.clone(),
+            permit,
+            progress: progress.clone(),
+            fleet: myself.clone(),
+        };
+        let (fetcher, _) = Actor::spawn_linked(None, Fetcher, args, myself.get_cell()).await?;
+        self.current = Some(Current { job, fetcher, progress: progress.subscribe() });
+        Ok(())
+    }
+
+    async fn done(
+        &mut self,
+        myself: &ActorRef<FleetMsg>,
+        job: JobId,
+        permit: Permit,
+        ended: bool,
+        outcome: Result<(), Interrupted>,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Some(current) = self.current.take() {
+            current.fetcher.stop(None);
+        }
+        self.permit = Some(permit);
+        if ended {
+            self.settle(vec![Settlement { id: job, next_due: None }], Vec::new()).await;
+        } else if let Err(reason) = outcome {
+            // Nothing was settled: the job is due again after a while, and is not to blame.
+            tracing::warn!(source = %job.source, %reason, "a job was interrupted");
+            let again = Settlement::again(job, self.context.clock.now(), self.context.config.backoff);
+            self.settle(vec![again], Vec::new()).await;
+        }
+        Ok(myself.cast(FleetMsg::Next)?)
+    }
+
+    async fn crashed(&mut self, myself: &ActorRef<FleetMsg>, reason: &str) -> Result<(), ActorProcessingErr> {
+        let Some(Current { job, .. }) = self.current.take() else { return Ok(()) };
+        self.context.tally.restarted();
+        tracing::error!(source = %job.id.source, crashes = job.crashes + 1, reason, "a fetcher crashed");
+        // The permit died with it: an exchange may have been under way until now.
+        let now = self.context.clock.now();
+        let rested = Turn { next_allowed_at: after(now, self.turn.delay), ..self.turn.clone() };
+        self.permit = Some(permit_of(&rested, now, self.lease.subscribe()));
+        if job.crashes + 1 >= MAX_CRASHES {
+            self.quarantine(&job).await;
+        } else {
+            let wait = self.context.config.backoff.saturating_mul(job.crashes + 1);
+            self.settle(Vec::new(), vec![Settlement::again(job.id, now, wait)]).await;
+        }
+        Ok(myself.cast(FleetMsg::Next)?)
+    }
+
+    /// Puts a source aside that crashes again and again.
+    async fn quarantine(&self, job: &Job) {
+        let now = self.context.clock.now();
+        let source = &job.id.source;
+        tracing::error!(%source, "put in quarantine after {MAX_CRASHES} crashes in a row; `qyran source resume` tries it again");
+        let record = self.context.store.source(source).await.ok().flatten();
+        let news = record.map(|record| SourceNews {
+            state: SourceState::Quarantined,
+            reason: format!("reading it crashed {MAX_CRASHES} times in a row; `qyran source resume {source}` tries it again"),
+            failures: record.failures,
+            ok: false,
+            interval: record.interval.unwrap_or(record.source.every.min),
+            next_poll: now,
+            moved_to: None,
+            validators: None,
+        });
+        let harvest = model::Harvest {
+            source: source.clone(),
+            host: self.turn.host.clone(),
+            token: self.turn.token,
+            at: now,
+            findings: Vec::new(),
+            pages: Vec::new(),
+            pages_done: Vec::new(),
+            news,
+            fetches: Vec::new(),
+        };
+        let settle = self.settle_of(vec![Settlement { id: job.id.clone(), next_due: None }], Vec::new());
+        let storage = self.context.storage.borrow().clone();
+        if let Some(storage) = storage {
+            let message = |reply| StorageMsg::Keep {
+                harvest: Box::new(harvest),
+                settle: Some(Box::new(settle)),
+                _credit: None,
+                reply,
+            };
+            drop(storage.call(message, Some(Duration::from_secs(10))).await);
+        }
+    }
+
+    async fn tick(&mut self, myself: &ActorRef<FleetMsg>) {
+        let asked_at = Instant::now();
+        let until = after(self.context.clock.now(), self.context.config.lease);
+        match self.context.schedule.renew(&self.lease(), until).await {
+            Ok(()) => drop(self.lease.send_replace(deadline(asked_at, self.context.config.lease))),
+            Err(ScheduleError::Fenced { .. }) => {
+                // Somebody else has the host: whatever is under way must end now.
+                tracing::warn!(host = %self.turn.host, "the lease was lost");
+                myself.kill();
+            }
+            Err(error) => tracing::warn!(host = %self.turn.host, %error, "the lease could not be renewed"),
+        }
+        if let Some(current) = &self.current
+            && current.progress.borrow().elapsed() > self.context.config.stuck_after
+        {
+            current.fetcher.kill();
+        }
+    }
+
+    /// Gives the host back.
+    async fn end(&mut self, myself: &ActorRef<FleetMsg>) -> Result<(), ActorProcessingErr> {
+        let wait = self.permit.as_ref().map_or(self.turn.delay, Permit::wait_left);
+        let now = self.context.clock.now();
+        let settle =
+            Settle { release_until: Some(after(now, wait)), ..self.settle_of(Vec::new(), Vec::new()) };
+        if let Err(error) = self.context.schedule.settle(&settle).await {
+            tracing::warn!(host = %self.turn.host, %error, "the host could not be given back; its lease runs out");
+        }
+        myself.stop(None);
+        Ok(())
+    }
+
+    async fn settle(&self, jobs: Vec<Settlement>, crashed: Vec<Settlement>) {
+        if let Err(error) = self.context.schedule.settle(&self.settle_of(jobs, crashed)).await {
+            tracing::warn!(host = %self.turn.host, %error, "jobs could not be settled");
+        }
+    }
+
+    fn settle_of(&self, jobs: Vec<Settlement>, crashed: Vec<Settlement>) -> Settle {
+        Settle {
+            lease: self.lease(),
+            now: self.context.clock.now(),
+            jobs,
+            crashed,
+            found: Vec::new(),
+            release_until: None,
+        }
+    }
+
+    fn lease(&self) -> Lease {
+        Lease { host: self.turn.host.clone(), token: self.turn.token }
+    }
+}

@@ -1,0 +1,83 @@
+//! What has to happen now and then: noticing changed objects, matching again, retention.
+//!
+//! Supervised by [`crate::node::Node`]. If it dies, nothing is lost: each duty begins anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::time::Instant;
+
+use crate::context::Context;
+use crate::errand::after;
+use crate::rematch::rematch;
+
+/// How soon a change of the objects is noticed.
+const LOOK: Duration = Duration::from_secs(1);
+/// How often what is old is removed.
+const RETAIN: Duration = Duration::from_secs(600);
+
+pub(crate) enum MaintenanceMsg {
+    /// Look whether something is to be done.
+    Look,
+}
+
+pub(crate) struct Maintenance;
+
+pub(crate) struct MaintenanceState {
+    context: Arc<Context>,
+    retained_at: Option<Instant>,
+}
+
+impl Actor for Maintenance {
+    type Msg = MaintenanceMsg;
+    type State = MaintenanceState;
+    type Arguments = Arc<Context>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<MaintenanceMsg>,
+        context: Arc<Context>,
+    ) -> Result<MaintenanceState, ActorProcessingErr> {
+        myself.send_interval(LOOK, || MaintenanceMsg::Look);
+        Ok(MaintenanceState { context, retained_at: None })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<MaintenanceMsg>,
+        MaintenanceMsg::Look: MaintenanceMsg,
+        state: &mut MaintenanceState,
+    ) -> Result<(), ActorProcessingErr> {
+        if let Err(error) = state.look().await {
+            tracing::warn!(error, "maintenance failed; it is tried again");
+        }
+        Ok(())
+    }
+}
+
+impl MaintenanceState {
+    async fn look(&mut self) -> Result<(), String> {
+        let context = &self.context;
+        let version = context.store.objects_version().await.map_err(|error| error.to_string())?;
+        if version != context.roster().version {
+            context.reload().await?;
+        }
+        rematch(&*context.store, context.clock.now(), |_| ()).await.map_err(|error| error.to_string())?;
+        if self.retained_at.is_none_or(|at| at.elapsed() >= RETAIN) {
+            self.retained_at = Some(Instant::now());
+            self.retain().await?;
+        }
+        Ok(())
+    }
+
+    async fn retain(&self) -> Result<(), String> {
+        let config = &self.context.config;
+        let now = self.context.clock.now();
+        let since = (!config.retention.is_zero())
+            .then(|| now.saturating_sub(config.retention).unwrap_or(after(now, Duration::ZERO)));
+        while self.context.store.retain(since, config.history).await.map_err(|error| error.to_string())? > 0 {
+        }
+        Ok(())
+    }
+}

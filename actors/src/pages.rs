@@ -1,0 +1,158 @@
+//! The job that fetches article pages of a source from one host.
+
+use std::time::Duration;
+
+use crawler::extract::{Article, extract, item_of};
+use crawler::read::Page;
+use crawler::{FetchError, Fetched, Want};
+use model::{Entry, FetchStatus, Finding, PageWork, Timestamp};
+
+use crate::visit::{Interrupted, Visit, finding_of_entry};
+
+/// A page that cannot be had for passing reasons is tried so often, then its entry stands for it.
+const MAX_TRIES: u32 = 4;
+/// First wait between tries of a page; it grows fourfold.
+const RETRY: Duration = Duration::from_secs(60);
+
+/// Fetches waiting pages, at most a turn's worth. Each is stored as it comes.
+pub(crate) async fn pages(visit: &mut Visit) -> Result<(), Interrupted> {
+    let limit = visit.context.config.pages;
+    let host = visit.job.host.clone();
+    let waiting = waiting(visit, limit + 1).await?;
+    let mut interrupted = false;
+    for page in waiting.iter().take(limit) {
+        if visit.context.is_draining() || !crate::poll::is_declared(visit) {
+            interrupted = true;
+            break;
+        }
+        if !one_page(visit, page).await? {
+            interrupted = true;
+            break;
+        }
+    }
+    let next_due = next_due(visit, interrupted || waiting.len() > limit).await?;
+    tracing::debug!(source = %visit.source.name, %host, pages = waiting.len(), "pages fetched");
+    visit.keep(visit.harvest(), Some(visit.settlement(next_due, Vec::new())), None).await.map(drop)
+}
+
+async fn waiting(visit: &Visit, limit: usize) -> Result<Vec<PageWork>, Interrupted> {
+    let pages = visit.context.store.pages(&visit.source.name, &visit.job.host, visit.now(), limit).await;
+    pages.map_err(|error| Interrupted::Storage(error.to_string()))
+}
+
+/// When the rest is due: at once where more is ready, when the first may be tried again, or never.
+async fn next_due(visit: &Visit, more: bool) -> Result<Option<Timestamp>, Interrupted> {
+    if more {
+        return Ok(Some(visit.after(Duration::from_millis(1))));
+    }
+    let queues =
+        visit.context.store.page_queues().await.map_err(|error| Interrupted::Storage(error.to_string()))?;
+    let mine =
+        queues.into_iter().find(|(source, host, _)| *source == visit.source.name && *host == visit.job.host);
+    Ok(mine.map(|(_, _, not_before)| not_before.max(visit.after(Duration::from_millis(1)))))
+}
+
+/// Fetches one page. False: the turn is over, the page waits on.
+async fn one_page(visit: &mut Visit, page: &PageWork) -> Result<bool, Interrupted> {
+    let credit = visit.credit().await?;
+    let result = visit.fetch(&page.url, &Want::default()).await;
+    if matches!(result, Err(FetchError::LeaseEnds)) {
+        return Ok(false);
+    }
+    let mut harvest = visit.harvest();
+    match result {
+        Ok(fetched) => {
+            let (finding, fetched, problem) = read_on_pool(visit, page.entry.clone(), fetched).await;
+            let mut line = visit.record(&page.url, Ok(&fetched), usize::from(finding.whole), problem.clone());
+            if !problem.is_empty() {
+                line.status = FetchStatus::Unreadable;
+            }
+            harvest.fetches.push(line);
+            harvest.findings.push(finding);
+            harvest.pages_done.push(page.url.clone());
+        }
+        Err(error) => {
+            harvest.fetches.push(visit.record(&page.url, Err(&error), 0, String::new()));
+            let note = format!("the article page could not be read: {error}");
+            let topics = visit.context.roster().topics.clone();
+            harvest.findings.push(finding_of_entry(
+                &visit.source,
+                &page.entry,
+                Some(&note),
+                &topics,
+                visit.now(),
+            ));
+            match try_again_at(visit, page, &error) {
+                Some((tries, not_before)) => {
+                    harvest.pages.push(PageWork { tries, not_before, ..page.clone() })
+                }
+                None => harvest.pages_done.push(page.url.clone()),
+            }
+        }
+    }
+    visit.keep(harvest, None, Some(credit)).await?;
+    Ok(true)
+}
+
+/// Whether a page is tried again, and when. Its entry is stored at once in either case.
+fn try_again_at(visit: &Visit, page: &PageWork, error: &FetchError) -> Option<(u32, Timestamp)> {
+    if let Some(until) = error.deferred_until() {
+        return Some((page.tries, until.max(visit.after(Duration::from_secs(1)))));
+    }
+    let passing = matches!(
+        error.status(),
+        FetchStatus::Timeout
+            | FetchStatus::Connect
+            | FetchStatus::Dns
+            | FetchStatus::Http429
+            | FetchStatus::Http5xx
+    );
+    let tries = page.tries + 1;
+    let wait =
+        RETRY.saturating_mul(4u32.saturating_pow(page.tries)).max(error.retry_after().unwrap_or_default());
+    (passing && tries < MAX_TRIES).then(|| (tries, visit.after(wait)))
+}
+
+/// The finding that a page makes, and what was wrong with it, if something was.
+async fn read_on_pool(visit: &Visit, entry: Entry, fetched: Fetched) -> (Finding, Fetched, String) {
+    let (source, topics, now) = (visit.source.clone(), visit.context.roster().topics.clone(), visit.now());
+    let work = move || {
+        if let Some(kind) = foreign_type(&fetched) {
+            let note = format!("the article page could not be read: it is {kind}");
+            return (finding_of_entry(&source, &entry, Some(&note), &topics, now), fetched, note);
+        }
+        let page = Page::new(&fetched.url, &fetched.body, &source.selectors, source.timezone.as_deref(), now);
+        let article: Article = extract(&page.of_type(fetched.content_type.as_deref()));
+        let problem = if article.text.is_empty() {
+            "no article text was found on the page".to_owned()
+        } else {
+            String::new()
+        };
+        let item = item_of(&source, &entry, Some((&article, &fetched.url)), now);
+        let (document, matches) = topics.matches(&item, &source);
+        let finding = Finding {
+            item,
+            matches,
+            search_tokens: document.search_tokens(),
+            entry_hash: crawler::extract::entry_hash(&entry, &source),
+            whole: !article.text.is_empty(),
+        };
+        (finding, fetched, problem)
+    };
+    visit.context.pool.run(work).await
+}
+
+/// What a body is, where it is nothing to read as a page.
+fn foreign_type(fetched: &Fetched) -> Option<String> {
+    let kind = fetched.content_type.as_deref()?.split(';').next()?.trim().to_ascii_lowercase();
+    let foreign = [
+        "image/",
+        "audio/",
+        "video/",
+        "font/",
+        "application/pdf",
+        "application/zip",
+        "application/octet-stream",
+    ];
+    foreign.iter().any(|prefix| kind.starts_with(prefix)).then_some(kind)
+}

@@ -1,0 +1,186 @@
+//! Keeps harvests: batches, one transaction, *then* settles.
+//!
+//! Supervised by [`crate::node::Node`]. If it dies, what was in its batch was not settled and is done
+//! again; the credits come back when the batch is dropped.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Harvest, Name};
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use scheduler::Settle;
+use store::{Saved, StoreError};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::sleep;
+
+use crate::context::Context;
+use crate::tally::Event;
+
+/// Harvests in one transaction at most.
+const BATCH: usize = 64;
+/// How long a harvest waits for others to share its transaction.
+const GATHER: Duration = Duration::from_millis(3);
+/// Waits between tries while the store is out, growing.
+const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
+/// How long a single pass, or a node that is stopping, waits for a store that is out.
+const PATIENCE: Duration = Duration::from_secs(8);
+
+pub(crate) enum StorageMsg {
+    /// Keep a harvest, settle its job, answer.
+    Keep {
+        harvest: Box<Harvest>,
+        settle: Option<Box<Settle>>,
+        /// Comes back when the harvest is stored.
+        _credit: Option<OwnedSemaphorePermit>,
+        reply: RpcReplyPort<Result<Saved, String>>,
+    },
+    /// Store what was gathered.
+    Flush,
+}
+
+pub(crate) struct Storage;
+
+pub(crate) struct StorageState {
+    context: Arc<Context>,
+    batch: Vec<Waiting>,
+}
+
+struct Waiting {
+    harvest: Harvest,
+    settle: Option<Settle>,
+    _credit: Option<OwnedSemaphorePermit>,
+    reply: RpcReplyPort<Result<Saved, String>>,
+}
+
+impl Actor for Storage {
+    type Msg = StorageMsg;
+    type State = StorageState;
+    type Arguments = Arc<Context>;
+
+    async fn pre_start(
+        &self,
+        _myself: ActorRef<StorageMsg>,
+        context: Arc<Context>,
+    ) -> Result<StorageState, ActorProcessingErr> {
+        Ok(StorageState { context, batch: Vec::new() })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<StorageMsg>,
+        message: StorageMsg,
+        state: &mut StorageState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            StorageMsg::Keep { harvest, settle, _credit, reply } => {
+                state.batch.push(Waiting {
+                    harvest: *harvest,
+                    settle: settle.map(|settle| *settle),
+                    _credit,
+                    reply,
+                });
+                match state.batch.len() {
+                    1 => drop(myself.send_after(GATHER, || StorageMsg::Flush)),
+                    BATCH.. => state.flush().await,
+                    _ => (),
+                }
+            }
+            StorageMsg::Flush => state.flush().await,
+        }
+        Ok(())
+    }
+}
+
+impl StorageState {
+    async fn flush(&mut self) {
+        if self.batch.is_empty() {
+            return;
+        }
+        let mut batch = std::mem::take(&mut self.batch);
+        match self.save(&mut batch).await {
+            Ok(saved) => {
+                for (waiting, saved) in batch.into_iter().zip(saved) {
+                    self.tell(&waiting.harvest, &saved);
+                    let outcome = self.settle(&waiting, saved).await;
+                    drop(waiting.reply.send(outcome));
+                }
+            }
+            Err(reason) => {
+                for waiting in batch {
+                    drop(waiting.reply.send(Err(reason.clone())));
+                }
+            }
+        }
+    }
+
+    /// Saves until it is saved. While the store is out, credits stay with us and fetching stops.
+    async fn save(&self, batch: &mut [Waiting]) -> Result<Vec<Saved>, String> {
+        let mut wait = RETRY.0;
+        let mut waited = Duration::ZERO;
+        loop {
+            let roster = self.context.roster();
+            let harvests: Vec<Harvest> = batch.iter().map(|waiting| waiting.harvest.clone()).collect();
+            match self.context.store.save(&harvests, roster.version).await {
+                Ok(saved) => return Ok(saved),
+                Err(StoreError::StaleObjects) => {
+                    self.context.reload().await?;
+                    self.match_again(batch).await;
+                }
+                Err(error) => {
+                    let impatient = self.context.config.pass.is_some() || self.context.is_draining();
+                    if impatient && waited >= PATIENCE {
+                        return Err(error.to_string());
+                    }
+                    tracing::error!(%error, waiting = batch.len(), "harvests cannot be stored; trying again");
+                    sleep(wait).await;
+                    waited += wait;
+                    wait = (wait * 2).min(RETRY.1);
+                }
+            }
+        }
+    }
+
+    /// The topics changed while these harvests were on the way.
+    async fn match_again(&self, batch: &mut [Waiting]) {
+        let roster = self.context.roster();
+        for waiting in batch {
+            let Some(source) = roster.source(&waiting.harvest.source) else { continue };
+            let topics = roster.topics.clone();
+            let mut findings = std::mem::take(&mut waiting.harvest.findings);
+            waiting.harvest.findings = self
+                .context
+                .pool
+                .run(move || {
+                    for finding in &mut findings {
+                        finding.matches = topics.matches(&finding.item, &source).1;
+                    }
+                    findings
+                })
+                .await;
+        }
+    }
+
+    async fn settle(&self, waiting: &Waiting, saved: Saved) -> Result<Saved, String> {
+        if saved.fenced {
+            return Err("the lease was over before the harvest was stored".to_owned());
+        }
+        match &waiting.settle {
+            None => Ok(saved),
+            Some(settle) => {
+                self.context.schedule.settle(settle).await.map(|()| saved).map_err(|error| error.to_string())
+            }
+        }
+    }
+
+    fn tell(&self, harvest: &Harvest, saved: &Saved) {
+        self.context.tally.stored(saved);
+        if saved.new_materials == 0 {
+            return;
+        }
+        for finding in harvest.findings.iter().filter(|finding| !finding.matches.is_empty()) {
+            let topics: Vec<Name> = finding.matches.iter().map(|found| found.topic.clone()).collect();
+            let title = finding.item.title.clone().unwrap_or_default();
+            self.context.tally.tell(|| Event::Material { source: harvest.source.clone(), topics, title });
+        }
+    }
+}

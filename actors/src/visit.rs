@@ -1,0 +1,239 @@
+//! What a job works with: its source, its permits, and the ways to fetch and to hand over.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crawler::extract::{entry_hash, item_of};
+use crawler::{FetchError, Fetched, Want};
+use matcher::TopicIndex;
+use model::{
+    Entry, FetchRecord, FetchStatus, Finding, Harvest, JobId, Planned, Settlement, Source, Timestamp, Turn,
+};
+use scheduler::{Lease, Settle};
+use store::Saved;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, sleep};
+use url::Url;
+
+use crate::context::Context;
+use crate::errand::{Errand, after};
+use crate::storage::StorageMsg;
+
+/// Why a job could not be brought to its end. Nothing is lost: it is due again.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Interrupted {
+    /// The store or the schedule failed, or refuses us.
+    #[error("{0}")]
+    Storage(String),
+    /// The node is stopping.
+    #[error("the node is stopping")]
+    Stopping,
+}
+
+/// A job of a source, being done.
+pub(crate) struct Visit {
+    pub(crate) context: Arc<Context>,
+    pub(crate) source: Arc<Source>,
+    pub(crate) job: JobId,
+    pub(crate) errand: Errand,
+    lease: Lease,
+    progress: watch::Sender<Instant>,
+}
+
+impl Visit {
+    pub(crate) fn new(
+        context: Arc<Context>,
+        source: Arc<Source>,
+        job: JobId,
+        turn: &Turn,
+        errand: Errand,
+        progress: watch::Sender<Instant>,
+    ) -> Self {
+        let lease = Lease { host: turn.host.clone(), token: turn.token };
+        Self { context, source, job, errand, lease, progress }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.context.clock.now()
+    }
+
+    /// A sign of life: whoever gives none for long is taken to be stuck.
+    pub(crate) fn touch(&self) {
+        self.progress.send_replace(Instant::now());
+    }
+
+    /// The right to have one more body in memory.
+    pub(crate) async fn credit(&self) -> Result<OwnedSemaphorePermit, Interrupted> {
+        loop {
+            self.touch(); // waiting for storage is no standstill of ours
+            let waiting =
+                tokio::time::timeout(Duration::from_secs(5), self.context.credits.clone().acquire_owned());
+            match waiting.await {
+                Ok(credit) => return credit.map_err(|_| Interrupted::Stopping),
+                Err(_) if self.context.is_draining() => return Err(Interrupted::Stopping),
+                Err(_) => (),
+            }
+        }
+    }
+
+    /// Fetches through the door. A single pass waits for short Retry-Afters and tries again.
+    pub(crate) async fn fetch(&mut self, url: &Url, want: &Want) -> Result<Fetched, FetchError> {
+        let mut tries = 1;
+        loop {
+            self.touch();
+            let result = self.context.door.fetch(url, want, &mut self.errand).await;
+            self.errand.settle().await;
+            self.touch();
+            let Some(wait) = result.as_ref().err().and_then(|error| self.patience(error, tries)) else {
+                return result;
+            };
+            tries += 1;
+            sleep(wait).await;
+        }
+    }
+
+    /// How long to wait before trying again at once; `None`: not at all.
+    fn patience(&self, error: &FetchError, tries: u32) -> Option<Duration> {
+        let pass = self.context.config.pass.as_ref()?;
+        if tries >= pass.tries || self.context.is_draining() {
+            return None;
+        }
+        let backoff = pass.first_wait.saturating_mul(1 << (tries - 1).min(8));
+        let wait = match error {
+            FetchError::HostBusy { until, .. } => {
+                Duration::try_from(until.duration_since(self.now())).ok()?
+            }
+            error if error.is_worth_a_quick_retry() => {
+                error.retry_after().map_or(backoff, |asked| asked.max(Duration::from_millis(1)))
+            }
+            _ => return None,
+        };
+        (wait <= pass.longest_wait).then_some(wait)
+    }
+
+    /// The line of history for an exchange.
+    pub(crate) fn record(
+        &self,
+        url: &Url,
+        result: Result<&Fetched, &FetchError>,
+        items: usize,
+        detail: String,
+    ) -> FetchRecord {
+        let base = FetchRecord {
+            at: self.now(),
+            url: url.to_string(),
+            status: FetchStatus::Ok,
+            http_status: None,
+            bytes: 0,
+            duration: Duration::ZERO,
+            items: items as u64,
+            detail,
+        };
+        match result {
+            Ok(fetched) => FetchRecord {
+                status: if fetched.is_not_modified() { FetchStatus::NotModified } else { FetchStatus::Ok },
+                http_status: Some(fetched.status),
+                bytes: fetched.wire_bytes,
+                duration: fetched.duration,
+                ..base
+            },
+            Err(error) => {
+                let http_status =
+                    if let FetchError::Http { status, .. } = error { Some(*status) } else { None };
+                FetchRecord { status: error.status(), http_status, detail: error.to_string(), ..base }
+            }
+        }
+    }
+
+    /// An empty harvest of this visit.
+    pub(crate) fn harvest(&self) -> Harvest {
+        Harvest {
+            source: self.source.name.clone(),
+            host: self.lease.host.clone(),
+            token: self.lease.token,
+            at: self.now(),
+            findings: Vec::new(),
+            pages: Vec::new(),
+            pages_done: Vec::new(),
+            news: None,
+            fetches: Vec::new(),
+        }
+    }
+
+    /// An ending for (part of) this visit's job.
+    pub(crate) fn settlement(&self, next_due: Option<Timestamp>, found: Vec<Planned>) -> Settle {
+        Settle {
+            lease: self.lease.clone(),
+            now: self.now(),
+            jobs: vec![Settlement { id: self.job.clone(), next_due }],
+            crashed: Vec::new(),
+            found,
+            release_until: None,
+        }
+    }
+
+    /// Hands a harvest to storage and waits until it is kept and, with `settle`, settled.
+    pub(crate) async fn keep(
+        &self,
+        harvest: Harvest,
+        settle: Option<Settle>,
+        credit: Option<OwnedSemaphorePermit>,
+    ) -> Result<Saved, Interrupted> {
+        for record in &harvest.fetches {
+            self.context.tally.fetched(&harvest.source, record);
+        }
+        if let Some(news) = &harvest.news {
+            self.context.tally.polled(&harvest.source, news.state, news.ok);
+        }
+        let storage = self.context.storage.borrow().clone();
+        let Some(storage) = storage else {
+            return Err(Interrupted::Storage("storage is not running".to_owned()));
+        };
+        let message = |reply| StorageMsg::Keep {
+            harvest: Box::new(harvest),
+            settle: settle.map(Box::new),
+            _credit: credit,
+            reply,
+        };
+        let asked = storage.call(message, None);
+        tokio::pin!(asked);
+        loop {
+            self.touch(); // a slow store is no standstill of ours
+            tokio::select! {
+                answer = &mut asked => {
+                    return match answer {
+                        Ok(ractor::rpc::CallResult::Success(Ok(saved))) => Ok(saved),
+                        Ok(ractor::rpc::CallResult::Success(Err(reason))) => Err(Interrupted::Storage(reason)),
+                        _ => Err(Interrupted::Storage("storage went away".to_owned())),
+                    };
+                }
+                () = sleep(Duration::from_secs(5)) => (),
+            }
+        }
+    }
+
+    /// A later time, as a wait from now.
+    pub(crate) fn after(&self, wait: Duration) -> Timestamp {
+        after(self.now(), wait)
+    }
+}
+
+/// The finding that an entry alone makes, with a note where it should have been more.
+pub(crate) fn finding_of_entry(
+    source: &Source,
+    entry: &Entry,
+    note: Option<&str>,
+    topics: &TopicIndex,
+    now: Timestamp,
+) -> Finding {
+    let mut item = item_of(source, entry, None, now);
+    item.problems.extend(note.map(str::to_owned));
+    let (document, matches) = topics.matches(&item, source);
+    Finding {
+        item,
+        matches,
+        search_tokens: document.search_tokens(),
+        entry_hash: entry_hash(entry, source),
+        whole: entry.text.is_some(),
+    }
+}
