@@ -88,11 +88,6 @@ pub(crate) fn in_url(url: &Url) -> Option<Date> {
     date(number(&found, 1)?, number(&found, 3)?, number(&found, 5)?)
 }
 
-/// Noon-free day: the start of a day in its zone.
-pub(crate) fn day(date: Date, zone: &TimeZone) -> Option<Moment> {
-    moment(date, None, zone)
-}
-
 struct Form {
     pattern: Regex,
     date: fn(&Captures<'_>) -> Option<Date>,
@@ -186,14 +181,16 @@ fn offset(text: &str) -> Option<Offset> {
 }
 
 fn moment(date: Date, time: Option<(Time, Option<Offset>)>, zone: &TimeZone) -> Option<Moment> {
-    let (clock, offset) = time.unwrap_or((Time::midnight(), None));
+    let Some((clock, offset)) = time else {
+        // A day without a time is a date in a calendar: it keeps its name in every zone.
+        return Some(Moment { at: TimeZone::UTC.to_timestamp(date.into()).ok()?, precision: Precision::Day });
+    };
     let local = date.to_datetime(clock);
     let at = match offset {
         Some(offset) => offset.to_timestamp(local).ok()?,
         None => zone.to_zoned(local).ok()?.timestamp(),
     };
-    let precision = if time.is_some() { Precision::Second } else { Precision::Day };
-    Some(Moment { at, precision })
+    Some(Moment { at, precision: Precision::Second })
 }
 
 /// `20261103T140500`, `20261103`, or seconds since 1970.
@@ -379,7 +376,7 @@ mod tests {
             let moment = parse(text, &almaty()).unwrap_or_else(|| panic!("{text} was not understood"));
             assert_eq!(
                 (model::rfc3339(moment.at).as_str(), moment.precision),
-                ("2026-11-02T19:00:00Z", Precision::Day),
+                ("2026-11-03T00:00:00Z", Precision::Day),
                 "{text}"
             );
         }

@@ -17,6 +17,7 @@ mod charset;
 mod dates;
 mod html;
 mod plain;
+pub mod yardstick;
 
 pub use charset::{Decoded, decode};
 pub use fetch::{Door, FetchError, FetchPolicy, Fetched, Permit, Permits, Want};

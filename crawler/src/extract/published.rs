@@ -61,7 +61,7 @@ pub(super) fn published(
     let refined = (best.moment.precision == Precision::Day)
         .then(|| {
             sane.iter().find(|hint| {
-                hint.moment.precision == Precision::Second && same_day(hint.moment.at, best.moment.at, zone)
+                hint.moment.precision == Precision::Second && is_of_day(hint.moment.at, best.moment.at, zone)
             })
         })
         .flatten()
@@ -85,7 +85,7 @@ struct Hint {
 fn hints(selected: Option<&str>, url: &Url, page: &Metadata, text: &str, zone: &TimeZone) -> Vec<Hint> {
     let mut hints = Vec::new();
     let mut read = |method, text: &str| {
-        if let Some(moment) = dates::parse(text, zone) {
+        if let Some(moment) = dates::parse(text, zone).map(|moment| as_day(moment, text)) {
             hints.push(Hint { method, original: text.to_owned(), moment });
         }
     };
@@ -120,7 +120,18 @@ fn is_sane(at: Timestamp, now: Timestamp) -> bool {
     at >= early && at.as_second() <= now.as_second() + 86_400
 }
 
-fn same_day(one: Timestamp, other: Timestamp, zone: &TimeZone) -> bool {
-    let day = |at: Timestamp| at.to_zoned(zone.clone()).date();
-    day(one) == day(other)
+/// Midnight to the second is what systems write that know the day only.
+fn as_day(moment: Moment, text: &str) -> Moment {
+    let midnight =
+        ["T00:00:00", " 00:00:00", "T00:00+", "T00:00-", "T00:00Z"].iter().any(|mark| text.contains(mark));
+    let date = text.get(..10).and_then(|date| date.parse::<jiff::civil::Date>().ok()).filter(|_| midnight);
+    match date.and_then(|date| TimeZone::UTC.to_timestamp(date.into()).ok()) {
+        Some(at) => Moment { at, precision: Precision::Day },
+        None => moment,
+    }
+}
+
+/// Whether a moment lies, by its own clock, on a day (which is midnight UTC by convention).
+fn is_of_day(at: Timestamp, day: Timestamp, zone: &TimeZone) -> bool {
+    at.to_zoned(zone.clone()).date() == day.to_zoned(TimeZone::UTC).date()
 }
