@@ -1,1 +1,132 @@
-fn main() {}
+//! The `qyran` command. Wires the crates together and decides nothing itself.
+//!
+//! One command is one file. What they share: [`global`] (flags and settings), [`data_folder`] (where
+//! things are kept), [`output`] (how they are printed), [`failure`] (how they fail), [`wiring`] (how
+//! a node is put together).
+
+mod data_folder;
+mod failure;
+mod global;
+mod live;
+mod output;
+mod stop;
+mod usage;
+mod view;
+mod wiring;
+
+mod apply;
+mod backup;
+mod batch;
+mod bench;
+mod check;
+mod completion;
+mod delete;
+mod demo;
+mod diff;
+mod export;
+mod extract;
+mod feed;
+mod material;
+mod robots;
+mod run;
+mod source;
+mod topic;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::global::{Global, GlobalArgs};
+
+/// Watches public sources and keeps what they publish about your topics.
+#[derive(Parser)]
+#[command(
+    name = "qyran",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    max_term_width = 100
+)]
+#[command(after_help = "\
+Examples:
+  qyran demo                                 see it work, on a simulated internet
+  qyran source test https://site.kz/rss      what would be read there; stores nothing
+  qyran run -f sources/ --once               one pass over the sources declared in a folder
+  qyran material list -o jsonl               what was found
+
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 5 differences, 6 partly failed, 130 interrupted.")]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArgs,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Demo(demo::Args),
+    Run(run::Args),
+    Check(check::Args),
+    Apply(apply::Args),
+    Diff(diff::Args),
+    Export(export::Args),
+    Delete(delete::Args),
+    Backup(backup::Args),
+    Source(source::Args),
+    Topic(topic::Args),
+    Material(material::Args),
+    Extract(extract::Args),
+    Feed(feed::Args),
+    Robots(robots::Args),
+    Bench(bench::Args),
+    Completion(completion::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::command().try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches)) {
+        Ok(cli) => cli,
+        Err(error) => return failure::usage(&error),
+    };
+    let format = cli.global.output;
+    match start(cli) {
+        Ok(code) => code,
+        Err(error) => failure::report(&error, format),
+    }
+}
+
+fn start(cli: Cli) -> anyhow::Result<ExitCode> {
+    if let Command::Completion(args) = cli.command {
+        return completion::run(&args, &mut Cli::command());
+    }
+    let global = Global::resolve(cli.global)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::failed(format!("the runtime cannot start: {error}")))?;
+    let done = runtime.block_on(dispatch(cli.command, &global));
+    // What still hangs in a blocking call is not waited for: everything that matters is stored.
+    runtime.shutdown_background();
+    done
+}
+
+async fn dispatch(command: Command, global: &Global) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Demo(args) => demo::run(args, global).await,
+        Command::Run(args) => run::run(args, global).await,
+        Command::Check(args) => check::run(&args, global),
+        Command::Apply(args) => apply::run(&args, global).await,
+        Command::Diff(args) => diff::run(&args, global).await,
+        Command::Export(args) => export::run(&args, global).await,
+        Command::Delete(args) => delete::run(&args, global).await,
+        Command::Backup(args) => backup::run(&args, global).await,
+        Command::Source(args) => source::run(args, global).await,
+        Command::Topic(args) => topic::run(args, global).await,
+        Command::Material(args) => material::run(args, global).await,
+        Command::Extract(args) => extract::run(&args, global),
+        Command::Feed(args) => feed::run(&args, global),
+        Command::Robots(args) => robots::run(&args, global),
+        Command::Bench(args) => bench::run(args, global).await,
+        Command::Completion(_) => Ok(ExitCode::SUCCESS),
+    }
+}

@@ -1,1 +1,16 @@
+//! What the project promises as a whole, shown on the built binary and the simulated internet.
+//!
+//! One binary, so that it is linked once. [`support`] holds the stage: worlds, data folders, the
+//! running command.
 
+mod support;
+
+mod architecture;
+mod chaos;
+mod cli;
+mod crawl;
+mod declared;
+mod docs;
+mod local_site;
+mod peers;
+mod terminal;

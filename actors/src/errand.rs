@@ -42,10 +42,6 @@ impl Errand {
         self.home
     }
 
-    pub(crate) fn home(&self) -> &Permit {
-        &self.home
-    }
-
     /// Gives lent hosts back, and writes down what servers asked for in Retry-After.
     pub(crate) async fn settle(&mut self) {
         self.write_down_block(&self.home).await;

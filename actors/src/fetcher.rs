@@ -68,14 +68,15 @@ impl Actor for Fetcher {
 
     async fn handle(
         &self,
-        myself: ActorRef<FetcherMsg>,
+        _myself: ActorRef<FetcherMsg>,
         message: FetcherMsg,
         state: &mut FetcherState,
     ) -> Result<(), ActorProcessingErr> {
         let FetcherMsg::Do(visit) = message;
         let (job, permit, outcome) = Box::pin(work(*visit)).await;
+        // It does not stop itself: news of its end would overtake `Done` (ractor hands supervision events
+        // over before messages) and look like a crash. The fleet stops it.
         state.fleet.cast(FleetMsg::Done { job, permit: Box::new(permit), ended: false, outcome })?;
-        myself.stop(None);
         Ok(())
     }
 }

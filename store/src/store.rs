@@ -148,6 +148,8 @@ pub struct Totals {
     pub matches: u64,
     /// Article pages that wait.
     pub pages: u64,
+    /// The seq of the match that was stored last; 0 where there is none.
+    pub last_seq: i64,
 }
 
 /// Keeps everything that must not be lost.

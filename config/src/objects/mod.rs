@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use crate::{Problem, yaml};
 pub use difference::{Change, compare};
 use fields::{Fields, Notes};
+pub use source::DEFAULT_EVERY;
 
 /// The version of the object shape that this build reads and writes.
 pub const API_VERSION: &str = "qyran.dev/v1alpha1";

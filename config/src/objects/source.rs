@@ -26,7 +26,7 @@ const RIGHTS: &[(&str, Rights)] =
     &[("link", Rights::Link), ("excerpt", Rights::Excerpt), ("full", Rights::Full)];
 
 /// The interval of a source that declares none.
-pub(crate) const DEFAULT_EVERY: Every =
+pub const DEFAULT_EVERY: Every =
     Every { min: Duration::from_secs(5 * 60), max: Duration::from_secs(6 * 3600) };
 
 /// Intervals outside of this range are mistakes, or rude.

@@ -88,11 +88,17 @@ pub(super) fn rematch(
 pub(super) fn totals(connection: &Connection) -> Result<Totals, StoreError> {
     let mut query = connection.prepare_cached(
         "SELECT (SELECT count(*) FROM item), (SELECT count(DISTINCT item) FROM match), (SELECT count(*) FROM match),
-                (SELECT count(*) FROM page)",
+                (SELECT count(*) FROM page), (SELECT coalesce(max(seq), 0) FROM match)",
     )?;
     Ok(query.query_row([], |row| {
         let count = |index: usize| -> rusqlite::Result<u64> { Ok(row.get::<_, i64>(index)?.unsigned_abs()) };
-        Ok(Totals { items: count(0)?, materials: count(1)?, matches: count(2)?, pages: count(3)? })
+        Ok(Totals {
+            items: count(0)?,
+            materials: count(1)?,
+            matches: count(2)?,
+            pages: count(3)?,
+            last_seq: row.get(4)?,
+        })
     })?)
 }
 

@@ -1,0 +1,93 @@
+//! What the demo watches: every site of the simulated world, and a handful of topics.
+
+use config::AddressRange;
+use config::Object;
+use config::objects::{self};
+use model::{Source, Topic};
+use origin::{Behaviour, Kind, Origin, Site};
+
+use crate::failure::Failure;
+
+/// Declared as an operator would declare them.
+const TOPICS: &str = r#"
+apiVersion: qyran.dev/v1alpha1
+kind: Topic
+metadata: {name: national-bank}
+spec:
+  client: demo
+  query: '"Ұлттық банк Алматы қаласында" OR "Национальный банк в Алматы" OR "National Bank in Almaty"'
+---
+apiVersion: qyran.dev/v1alpha1
+kind: Topic
+metadata: {name: mortgages}
+spec:
+  client: demo
+  query: '"Астанада ипотека" OR "в Астане по вопросу ипотеки" OR "Astana on mortgages"'
+---
+apiVersion: qyran.dev/v1alpha1
+kind: Topic
+metadata: {name: caspian}
+spec:
+  client: demo
+  query: '(Каспий* OR Caspian) AND (футбол* OR football) NOT (банк OR bank)'
+---
+apiVersion: qyran.dev/v1alpha1
+kind: Topic
+metadata: {name: floods}
+spec:
+  client: demo
+  query: '"Шымкентте су тасқынына" OR "в Шымкенте для подготовки к паводку" OR "Shymkent to prepare for the floods"'
+"#;
+
+/// The declared objects of the demo.
+pub(super) struct Scene {
+    pub(super) sources: Vec<Source>,
+    pub(super) topics: Vec<Topic>,
+}
+
+impl Scene {
+    pub(super) fn of(origin: &Origin) -> anyhow::Result<Self> {
+        let mut text = TOPICS.to_owned();
+        for site in &origin.world().sites {
+            text.push_str("---\n");
+            text.push_str(&declaration(origin, site));
+        }
+        let (declared, problems) = objects::parse(std::path::Path::new("demo"), &text);
+        if let Some(problem) = problems.first() {
+            return Err(Failure::failed(format!("the demo's own declarations are wrong: {problem}")).into());
+        }
+        let mut scene = Self { sources: Vec::new(), topics: Vec::new() };
+        for one in declared {
+            match one.object {
+                Object::Source(source) => scene.sources.push(source),
+                Object::Topic(topic) => scene.topics.push(topic),
+            }
+        }
+        Ok(scene)
+    }
+}
+
+fn declaration(origin: &Origin, site: &Site) -> String {
+    let kind = match site.kind {
+        Kind::Feed | Kind::FullFeed => "feed",
+        Kind::Sitemap => "sitemap",
+        Kind::Listing => "listing",
+    };
+    format!(
+        "apiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: {}}}\n\
+         spec: {{kind: {kind}, url: '{}', languages: [{}], country: kz, every: {{min: 3s, max: 12s}}}}\n",
+        site.name.trim_end_matches(".sim"),
+        origin.front(site),
+        site.language.code()
+    )
+}
+
+/// The addresses that simulated sites live on.
+pub(super) fn loopback() -> AddressRange {
+    AddressRange { network: std::net::Ipv4Addr::new(127, 0, 0, 0).into(), prefix: 8 }
+}
+
+/// How many sites behave badly, each in its way.
+pub(super) fn troubled(origin: &Origin) -> usize {
+    origin.world().sites.iter().filter(|site| site.behaviour != Behaviour::Healthy).count()
+}

@@ -1,0 +1,97 @@
+//! What holds for every command: global flags, and the settings that follow from them.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Args;
+use config::Settings;
+use model::{Clock, SystemClock};
+use tracing_subscriber::EnvFilter;
+
+use crate::failure::Failure;
+use crate::output::Format;
+
+#[derive(Args)]
+pub(crate) struct GlobalArgs {
+    /// Settings file; config/qyran.toml shows every setting
+    #[arg(long, global = true, value_name = "FILE", env = "QYRAN_CONFIG", help_heading = "Global")]
+    config: Option<PathBuf>,
+    /// Data folder [default: qyran-data]
+    #[arg(long, global = true, value_name = "DIR", env = "QYRAN_DATA", help_heading = "Global")]
+    data: Option<PathBuf>,
+    /// table, wide, json, jsonl, yaml, csv or name
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Global",
+        hide_possible_values = true
+    )]
+    pub(crate) output: Format,
+    /// error, warn, info, debug, trace, or directives such as info,crawler=debug
+    #[arg(long, global = true, value_name = "LEVEL", help_heading = "Global")]
+    log_level: Option<String>,
+    /// text or json
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = ["text", "json"], help_heading = "Global", hide_possible_values = true)]
+    log_format: Option<String>,
+}
+
+/// What holds for every command.
+pub(crate) struct Global {
+    pub(crate) settings: Settings,
+    pub(crate) output: Format,
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The data folder was named, by flag, environment or file.
+    pub(crate) data_is_named: bool,
+}
+
+impl Global {
+    /// Reads the settings and lets the log begin.
+    pub(crate) fn resolve(args: GlobalArgs) -> anyhow::Result<Self> {
+        let mut settings = Settings::load(args.config.as_deref(), environment())?;
+        let before = settings.store.data.clone();
+        if let Some(data) = args.data {
+            settings.store.data = data;
+        }
+        settings.log.level = args.log_level.unwrap_or(settings.log.level);
+        settings.log.format = args.log_format.unwrap_or(settings.log.format);
+        begin_log(&settings)?;
+        let data_is_named = settings.store.data != before || before != Settings::default().store.data;
+        Ok(Self { settings, output: args.output, clock: Arc::new(SystemClock), data_is_named })
+    }
+}
+
+/// Variables of the environment that are text; others are nobody's settings.
+fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+fn begin_log(settings: &Settings) -> anyhow::Result<()> {
+    let filter = EnvFilter::try_new(&settings.log.level).map_err(|error| {
+        Failure::usage(format!("log level {:?}: {error}", settings.log.level))
+            .hint("write error, warn, info, debug or trace, or directives such as info,crawler=debug")
+    })?;
+    // Other people's crates tell their own debugging stories; ours are enough.
+    let filter = ["html5ever", "selectors", "trafilatura", "rs_trafilatura"]
+        .iter()
+        .filter_map(|quiet| format!("{quiet}=error").parse().ok())
+        .fold(filter, EnvFilter::add_directive);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let begun = if settings.log.format == "json" {
+        builder.json().try_init()
+    } else {
+        let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+            && std::io::IsTerminal::is_terminal(&std::io::stderr());
+        builder.with_ansi(colour).with_target(false).try_init()
+    };
+    begun.map_err(|error| Failure::failed(format!("the log cannot begin: {error}")))?;
+    // Other people's parsers may panic on what the web sends. It is caught where they are called; the
+    // log is where it is told, not a backtrace in between.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
+    Ok(())
+}

@@ -1,0 +1,207 @@
+//! `qyran material`: what was found.
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use matcher::Analysis;
+use model::Name;
+use serde_json::Value;
+use store::{MaterialQuery, Store};
+
+use crate::data_folder::DataFolder;
+use crate::failure::Failure;
+use crate::global::Global;
+use crate::output::{Column, column, object, rows, show, wide};
+use crate::stop::Stop;
+use crate::view::{self, RightsOf};
+
+/// Matches read from the store at once.
+const PAGE: usize = 500;
+/// How often new matches are looked for.
+const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// What was found: list, show, follow
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List matches, in the order in which they were stored
+    #[command(after_help = "\
+Examples:
+  qyran material list --topic caspian
+  qyran material list --search 'ипотека ставка' -o jsonl
+  qyran material list -o csv > materials.csv")]
+    List {
+        #[command(flatten)]
+        wanted: Wanted,
+        /// At most so many [default: all]
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        /// Look again and again
+        #[arg(short, long)]
+        watch: bool,
+    },
+    /// Show one material with everything that it matched
+    Get {
+        /// Its id
+        id: String,
+    },
+    /// Follow new matches as they are stored
+    #[command(after_help = "Example:\n  qyran material tail --topic caspian -o jsonl")]
+    Tail {
+        #[command(flatten)]
+        wanted: Wanted,
+        /// Begin behind this seq, to go on where an earlier tail ended [default: what is new from now on]
+        #[arg(long, value_name = "SEQ")]
+        after: Option<i64>,
+    },
+}
+
+#[derive(clap::Args)]
+struct Wanted {
+    /// Of this topic
+    #[arg(long, value_name = "NAME")]
+    topic: Option<String>,
+    /// Of this source
+    #[arg(long, value_name = "NAME")]
+    source: Option<String>,
+    /// Holding all of these words, in any form
+    #[arg(long, value_name = "WORDS")]
+    search: Option<String>,
+}
+
+impl Wanted {
+    fn query(&self) -> anyhow::Result<MaterialQuery> {
+        let name = |text: &Option<String>| {
+            text.as_deref().map(Name::new).transpose().map_err(|error| Failure::usage(error.to_string()))
+        };
+        let terms =
+            self.search.as_deref().map(|words| Analysis::default().search_terms(words)).unwrap_or_default();
+        if self.search.is_some() && terms.is_empty() {
+            return Err(Failure::usage("--search holds no word").into());
+        }
+        Ok(MaterialQuery {
+            topic: name(&self.topic)?,
+            source: name(&self.source)?,
+            terms,
+            after_seq: 0,
+            limit: PAGE,
+        })
+    }
+
+    /// A name that nothing has is a mistake worth telling, not an empty list.
+    async fn check(&self, store: &dyn Store) -> anyhow::Result<()> {
+        if let Some(topic) = &self.topic
+            && !store.topics().await?.iter().any(|record| record.topic.name.as_str() == topic)
+        {
+            return Err(Failure::not_found(format!("there is no topic {topic:?}"))
+                .hint("qyran topic list shows them")
+                .into());
+        }
+        // Items outlive the source they came from: an unknown source may still have some.
+        Ok(())
+    }
+}
+
+pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let data = DataFolder::open(&global.settings)?;
+    match args.command {
+        Command::List { wanted, limit, watch } => list(&data, &wanted, limit, watch, global).await?,
+        Command::Get { id } => get(&data, &id, global).await?,
+        Command::Tail { wanted, after } => tail(&data, &wanted, after, global).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn columns() -> Vec<Column> {
+    vec![
+        column("published_at"),
+        column("topic"),
+        column("source"),
+        column("language"),
+        column("title"),
+        wide("matched_at"),
+        wide("url"),
+        wide("id"),
+    ]
+}
+
+async fn list(
+    data: &DataFolder,
+    wanted: &Wanted,
+    limit: Option<usize>,
+    watch: bool,
+    global: &Global,
+) -> anyhow::Result<()> {
+    wanted.check(&*data.store).await?;
+    let query = wanted.query()?;
+    if watch {
+        return show(true, async |out, width| {
+            let mut rows = crate::output::Rows::new(global.output, &columns(), "id", out, width);
+            print(&*data.store, &query, limit, |row| rows.row(row)).await?;
+            Ok(rows.finish("no materials yet")?)
+        })
+        .await;
+    }
+    let mut rows = rows(global.output, &columns(), "id");
+    print(&*data.store, &query, limit, |row| rows.row(row)).await?;
+    Ok(rows.finish("no materials yet")?)
+}
+
+/// Hands over matches page by page: a long list is streamed, never held.
+async fn print(
+    store: &dyn Store,
+    query: &MaterialQuery,
+    limit: Option<usize>,
+    mut row: impl FnMut(Value) -> std::io::Result<()>,
+) -> anyhow::Result<i64> {
+    let rights = RightsOf::load(store).await?;
+    let mut query = query.clone();
+    let mut left = limit.unwrap_or(usize::MAX);
+    while left > 0 {
+        query.limit = left.min(PAGE);
+        let page = store.materials(&query).await?;
+        let Some(last) = page.last() else { break };
+        query.after_seq = last.seq;
+        left -= page.len().min(left);
+        for stored in &page {
+            row(view::material(stored, &rights))?;
+        }
+    }
+    Ok(query.after_seq)
+}
+
+async fn get(data: &DataFolder, id: &str, global: &Global) -> anyhow::Result<()> {
+    let Some((item, matches)) = data.store.item(id).await? else {
+        return Err(Failure::not_found(format!("there is no material {id:?}"))
+            .hint("qyran material list -o wide shows ids")
+            .into());
+    };
+    let rights = RightsOf::load(&*data.store).await?;
+    let shown = view::item(&item, &matches, &rights);
+    Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "id")?)
+}
+
+async fn tail(data: &DataFolder, wanted: &Wanted, after: Option<i64>, global: &Global) -> anyhow::Result<()> {
+    wanted.check(&*data.store).await?;
+    let mut query = wanted.query()?;
+    query.after_seq = match after {
+        Some(seq) => seq,
+        None => data.store.totals().await?.last_seq,
+    };
+    let mut stop = Stop::listen()?;
+    let mut rows = rows(global.output, &columns(), "id");
+    loop {
+        query.after_seq = print(&*data.store, &query, None, |row| rows.row(row)).await?;
+        rows.flush()?;
+        tokio::select! {
+            () = stop.asked() => break,
+            () = tokio::time::sleep(LOOK) => (),
+        }
+    }
+    Ok(rows.finish("nothing new was stored")?)
+}

@@ -1,0 +1,196 @@
+//! `qyran run`: the main job, for ever or once.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use actors::{Context, Node, Pass, Totals, plan_sources};
+use config::print_duration;
+use model::{Timestamp, rfc3339};
+use serde_json::{Value, json};
+use store::Store;
+use tokio::time::Instant;
+
+use crate::apply::apply;
+use crate::check::declared;
+use crate::data_folder::DataFolder;
+use crate::failure::say;
+use crate::global::Global;
+use crate::live::StatusLine;
+use crate::output::{Format, object};
+use crate::stop::Stop;
+use crate::usage;
+use crate::view::time;
+use crate::wiring;
+
+/// How often the status line is written anew.
+const REFRESH: Duration = Duration::from_millis(250);
+
+/// Read the declared sources: for ever, or once
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  qyran run                              until SIGTERM or Ctrl-C; a second one ends at once
+  qyran run -f sources/ --once           declare what the folder holds, read what is due, end
+  qyran run --once --now -o json         everything now, as one JSON object: for cron and trials
+
+Exit codes of --once: 0 all read (or nothing due), 6 some sources could not be read, 130 interrupted.")]
+pub(crate) struct Args {
+    /// Declare the objects of this file or folder first; repeatable
+    #[arg(short, long, value_name = "PATH")]
+    file: Vec<PathBuf>,
+    /// One bounded turn for each source that is due, then end
+    #[arg(long)]
+    once: bool,
+    /// Take every source for due, never against a host's delay
+    #[arg(long)]
+    now: bool,
+    /// Article pages of one source in one turn; the rest stays queued [default: 50]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pages: Option<u32>,
+}
+
+pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let objects = declared(&args.file)?;
+    wiring::warn_without_contact(&global.settings);
+    let mut stop = Stop::listen()?;
+    let data = DataFolder::create(&global.settings)?;
+    let _lock = DataFolder::lock(&data.path)?;
+    if !objects.is_empty() {
+        apply(&*data.store, objects, false, global).await?;
+    }
+    let mut settings = global.settings.clone();
+    settings.run.pages =
+        args.pages.map_or(settings.run.pages, |pages| usize::try_from(pages).unwrap_or(usize::MAX));
+    // Planned before the pass begins, so that new sources are due by its beginning.
+    plan_sources(&*data.store, &*data.schedule, settings.fetch.delay, global.clock.now(), args.now)
+        .await
+        .map_err(anyhow::Error::msg)?;
+    let pass = args.once.then(|| Pass::starting(global.clock.now()));
+    let context = wiring::context(&settings, &data, global.clock.clone(), pass.clone())?;
+    match pass {
+        None => endless(context, global, &mut stop).await,
+        Some(pass) => once(context, &data, &pass, global, &mut stop).await,
+    }
+}
+
+async fn endless(context: Context, global: &Global, stop: &mut Stop) -> anyhow::Result<ExitCode> {
+    let sources = context.store.sources().await?.len();
+    say(&format!("watching {sources} sources; data in {}", global.settings.store.data.display()));
+    if sources == 0 {
+        say("there is nothing to watch yet: `qyran apply -f FILE` works while this runs");
+    }
+    let mut node = Node::start(context).await?;
+    let is_asked = until_ended(&mut node, global, stop).await?;
+    if is_asked {
+        say("stopping: what is under way is finished first; once more ends at once");
+        node.drain();
+        stop.or_at_once(node.ended()).await?;
+    }
+    let Totals { fetches, items, materials, errors, .. } = node.context().tally.totals();
+    say(&format!(
+        "ended: {fetches} fetches, {errors} of them failed, {items} items, {materials} materials stored"
+    ));
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Waits, with a line of status, for the node's end or for a signal. True: a signal came.
+pub(crate) async fn until_ended(node: &mut Node, global: &Global, stop: &mut Stop) -> anyhow::Result<bool> {
+    let tally = node.context().tally.clone();
+    let mut line = StatusLine::new(global.output == Format::Table);
+    let mut refresh = tokio::time::interval(REFRESH);
+    loop {
+        tokio::select! {
+            ended = node.ended() => {
+                ended?;
+                return Ok(false);
+            }
+            () = stop.asked() => return Ok(true),
+            _ = refresh.tick() => {
+                let Totals { fetches, items, materials, errors, .. } = tally.totals();
+                line.show(&format!("{fetches} fetches, {errors} failed · {items} items · {materials} materials"));
+            }
+        }
+    }
+}
+
+async fn once(
+    context: Context,
+    data: &DataFolder,
+    pass: &Pass,
+    global: &Global,
+    stop: &mut Stop,
+) -> anyhow::Result<ExitCode> {
+    let began = Instant::now();
+    if data.schedule.next_due(pass.due_by).await?.is_none() {
+        tell_nothing_due(data, global).await?;
+    }
+    let mut node = Node::start(context).await?;
+    let interrupted = until_ended(&mut node, global, stop).await?;
+    if interrupted {
+        say("stopping: what is under way is finished first; once more ends at once");
+        node.drain();
+        stop.or_at_once(node.ended()).await?;
+    }
+    let totals = node.context().tally.totals();
+    let left = data.schedule.next_due(pass.due_by).await?;
+    let pages_waiting = data.store.totals().await?.pages;
+    let report = report(&totals, pages_waiting, next_poll(&*data.store).await?, began.elapsed());
+    object(&mut std::io::stdout().lock(), global.output, &report, "materials")?;
+    if pages_waiting > 0 {
+        say(&format!("{pages_waiting} article pages stay queued for the next run"));
+    }
+    if let Some(until) = left.filter(|_| !interrupted) {
+        say(&format!("some sources are due and their hosts ask to be left alone until {}", rfc3339(until)));
+    }
+    if totals.sources_failed > 0 {
+        say(&format!("{} sources could not be read; `qyran source list` says why", totals.sources_failed));
+    }
+    let all_read = totals.sources_failed == 0 && left.is_none();
+    Ok(ExitCode::from(if interrupted {
+        130
+    } else if all_read {
+        0
+    } else {
+        6
+    }))
+}
+
+fn report(totals: &Totals, pages_waiting: u64, next: Option<Timestamp>, took: Duration) -> Value {
+    json!({
+        "sources": totals.sources_read + totals.sources_failed,
+        "fetches": totals.fetches,
+        "items": totals.items,
+        "materials": totals.materials,
+        "errors": totals.errors,
+        "duration_seconds": (took.as_secs_f64() * 1000.0).round() / 1000.0,
+        "sources_read": totals.sources_read,
+        "sources_failed": totals.sources_failed,
+        "edited": totals.edited,
+        "pages_waiting": pages_waiting,
+        "restarts": totals.restarts,
+        "next_poll": time(next),
+        "cpu_seconds": usage::cpu_seconds(),
+        "peak_memory_bytes": usage::peak_memory(),
+    })
+}
+
+async fn next_poll(store: &dyn Store) -> anyhow::Result<Option<Timestamp>> {
+    let records = store.sources().await?;
+    Ok(records.iter().filter(|record| !record.source.paused).filter_map(|record| record.next_poll).min())
+}
+
+async fn tell_nothing_due(data: &DataFolder, global: &Global) -> anyhow::Result<()> {
+    match next_poll(&*data.store).await? {
+        None => say("nothing is due: no sources are declared, or all are paused"),
+        Some(next) => {
+            let seconds = next.duration_since(global.clock.now()).as_secs().max(0).unsigned_abs();
+            let wait = print_duration(Duration::from_secs(seconds));
+            say(&format!(
+                "nothing is due; the next poll is due in {wait}, at {}; --now takes all",
+                rfc3339(next)
+            ));
+        }
+    }
+    Ok(())
+}

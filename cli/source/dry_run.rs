@@ -1,0 +1,274 @@
+//! `qyran source test`: what would be read at an address. Fetches, stores nothing.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use config::objects::DEFAULT_EVERY;
+use config::print_duration;
+use crawler::extract::{extract, has_its_text, item_of};
+use crawler::fetch::OneVisit;
+use crawler::read::{Page, Reading, read, sniff};
+use crawler::robots::{NoMemory, Verdict};
+use crawler::{Door, Fetched, Want};
+use model::{ArticleMode, Category, Entry, Item, Name, Rights, Selectors, Source, SourceKind};
+use serde_json::{Value, json};
+use url::Url;
+
+use crate::data_folder::DataFolder;
+use crate::failure::{Failure, say};
+use crate::global::Global;
+use crate::live::StatusLine;
+use crate::output::{Format, clean, column, object, rows, wide};
+use crate::view::{self, time};
+use crate::wiring::{door, warn_without_contact};
+
+/// Try an address out: robots verdict, what it is, what would be read; stores nothing
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  qyran source test https://site.kz/rss
+  qyran source test https://site.kz/news --kind listing --pages 3
+  qyran source test akorda-news -o json    a declared source, as it is declared
+
+It keeps robots.txt and the host's delay like any other fetch, so it takes a few seconds.")]
+pub(super) struct Args {
+    /// An address, or the name of a declared source
+    #[arg(value_name = "URL|NAME")]
+    address: String,
+    /// Read it as this [default: what it looks like]
+    #[arg(long, value_name = "KIND", value_parser = ["feed", "sitemap", "listing"])]
+    kind: Option<String>,
+    /// Entries to show
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    items: usize,
+    /// Article pages to fetch, where entries lack their text
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pages: usize,
+}
+
+/// What was found out.
+struct Tried {
+    robots: Value,
+    fetched: Option<Fetched>,
+    kind: Option<SourceKind>,
+    reading: Reading,
+    items: Vec<Item>,
+    error: Option<String>,
+}
+
+pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
+    warn_without_contact(&global.settings);
+    let source = source(args, global).await?;
+    let line = StatusLine::new(global.output == Format::Table);
+    let tried =
+        Trial { args, global, door: door(&global.settings, Arc::new(NoMemory), global.clock.clone())?, line }
+            .run(&source)
+            .await;
+    print(args, global, &source, &tried)?;
+    Ok(ExitCode::from(u8::from(tried.error.is_some())))
+}
+
+async fn source(args: &Args, global: &Global) -> anyhow::Result<Source> {
+    let kind = match args.kind.as_deref() {
+        Some("feed") => Some(SourceKind::Feed),
+        Some("sitemap") => Some(SourceKind::Sitemap),
+        Some(_) => Some(SourceKind::Listing),
+        None => None,
+    };
+    if let Ok(url) = Url::parse(&args.address) {
+        return undeclared(url, kind.unwrap_or(SourceKind::Feed));
+    }
+    if !global.settings.store.data.join("store.db").exists() {
+        return Err(Failure::usage(format!(
+            "{:?} is not an address, and no sources are declared here",
+            args.address
+        ))
+        .hint("write a full http:// or https:// address")
+        .into());
+    }
+    let data = DataFolder::open(&global.settings)?;
+    let declared = super::known(&*data.store, &args.address).await?.source;
+    Ok(Source { kind: kind.unwrap_or(declared.kind), ..declared })
+}
+
+fn undeclared(url: Url, kind: SourceKind) -> anyhow::Result<Source> {
+    Ok(Source {
+        name: Name::new("test").map_err(|error| Failure::failed(error.to_string()))?,
+        kind,
+        url,
+        category: Category::News,
+        country: None,
+        languages: Vec::new(),
+        timezone: None,
+        every: DEFAULT_EVERY,
+        delay: None,
+        article: ArticleMode::Auto,
+        rights: Rights::Full,
+        selectors: Selectors::default(),
+        politeness_group: None,
+        paused: false,
+    })
+}
+
+struct Trial<'a> {
+    args: &'a Args,
+    global: &'a Global,
+    door: Door,
+    line: StatusLine,
+}
+
+impl Trial<'_> {
+    async fn run(mut self, source: &Source) -> Tried {
+        let delay = source.delay.unwrap_or(self.global.settings.fetch.delay);
+        let mut visit = OneVisit::new(delay);
+        let mut tried = Tried {
+            robots: Value::Null,
+            fetched: None,
+            kind: None,
+            reading: Reading::default(),
+            items: Vec::new(),
+            error: None,
+        };
+        self.line.show("asking for robots.txt");
+        match self.door.robots_verdict(&source.url, &mut visit).await {
+            Err(error) => tried.error = Some(error.to_string()),
+            Ok(verdict) => {
+                tried.robots = robots(&verdict);
+                if let Verdict::Allowed { .. } = verdict {
+                    self.read(source, &mut visit, &mut tried).await;
+                } else {
+                    tried.error = Some("robots.txt does not let it be read".to_owned());
+                }
+            }
+        }
+        tried
+    }
+
+    async fn read(&mut self, source: &Source, visit: &mut OneVisit, tried: &mut Tried) {
+        self.line.show("fetching");
+        let want = Want { xml: self.args.kind.as_deref() != Some("listing"), validators: None };
+        let fetched = match self.door.fetch(&source.url, &want, visit).await {
+            Ok(fetched) => fetched,
+            Err(error) => {
+                tried.error = Some(error.to_string());
+                return;
+            }
+        };
+        let page = self.page(source, &fetched);
+        let is_declared = self.args.kind.is_some() || source.name.as_str() == self.args.address;
+        let kind = if is_declared { Some(source.kind) } else { sniff(&page) };
+        tried.kind = kind;
+        match kind {
+            None => tried.error = Some("it looks like neither a feed, a sitemap nor a page".to_owned()),
+            Some(kind) => {
+                tried.reading = read(kind, &page);
+                tried.error = tried.reading.alarm.clone();
+                for index in 0..tried.reading.entries.len().min(self.args.items) {
+                    let entry = tried.reading.entries[index].clone();
+                    let item = self.item(source, &entry, index < self.args.pages, visit).await;
+                    tried.items.push(item);
+                }
+            }
+        }
+        tried.fetched = Some(fetched);
+    }
+
+    /// The item as it would be stored; `with_page` fetches its page where the entry lacks the text.
+    async fn item(&mut self, source: &Source, entry: &Entry, with_page: bool, visit: &mut OneVisit) -> Item {
+        let now = self.global.clock.now();
+        let address = entry.url.as_ref().filter(|_| with_page && !has_its_text(entry, source));
+        let Some(url) = address else { return item_of(source, entry, None, now) };
+        self.line.show(&format!("fetching the article page {}", clean(url.as_str())));
+        match self.door.fetch(url, &Want::default(), visit).await {
+            Ok(fetched) => {
+                let article = extract(&self.page(source, &fetched));
+                item_of(source, entry, Some((&article, &fetched.url)), now)
+            }
+            Err(error) => {
+                let mut item = item_of(source, entry, None, now);
+                item.problems.push(format!("the article page could not be read: {error}"));
+                item
+            }
+        }
+    }
+
+    fn page<'a>(&self, source: &'a Source, fetched: &'a Fetched) -> Page<'a> {
+        Page::new(
+            &fetched.url,
+            &fetched.body,
+            &source.selectors,
+            source.timezone.as_deref(),
+            self.global.clock.now(),
+        )
+        .of_type(fetched.content_type.as_deref())
+    }
+}
+
+fn robots(verdict: &Verdict) -> Value {
+    match verdict {
+        Verdict::Allowed { rule, crawl_delay } => json!({
+            "verdict": "allowed",
+            "rule": (!rule.is_empty()).then_some(rule),
+            "line": null,
+            "crawl_delay": crawl_delay.map(print_duration),
+        }),
+        Verdict::Denied { line, rule } => {
+            json!({"verdict": "denied", "rule": rule, "line": line, "crawl_delay": null})
+        }
+        Verdict::Deferred { until, reason } => {
+            json!({"verdict": "deferred", "rule": null, "line": null, "crawl_delay": null, "reason": reason, "until": time(Some(*until))})
+        }
+    }
+}
+
+fn print(args: &Args, global: &Global, source: &Source, tried: &Tried) -> anyhow::Result<()> {
+    let next = global.clock.now().saturating_add(source.every.min).ok();
+    let fetched = tried.fetched.as_ref();
+    let mut shown = json!({
+        "url": source.url,
+        "final_url": fetched.map(|fetched| &fetched.url),
+        "robots": tried.robots,
+        "kind": tried.kind.map(SourceKind::as_str),
+        "title": tried.reading.title,
+        "entries": tried.reading.entries.len(),
+        "next_poll": time(next),
+        "error": tried.error,
+        "problems": tried.reading.problems,
+        "items": tried.items.iter().map(view::unstored).collect::<Vec<_>>(),
+    });
+    if !matches!(global.output, Format::Table | Format::Wide) {
+        return Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "url")?);
+    }
+    if let Some(shown) = shown.as_object_mut() {
+        let verdict = tried.robots["verdict"].as_str().unwrap_or("not asked");
+        let rule = tried.robots["rule"].as_str().map_or(String::new(), |rule| format!(" ({rule})"));
+        shown.insert("robots".to_owned(), json!(format!("{verdict}{rule}")));
+        shown.remove("items");
+        shown.remove("error");
+    }
+    object(&mut std::io::stdout().lock(), global.output, &shown, "url")?;
+    let mut rows =
+        rows(global.output, &[column("published_at"), column("title"), column("url"), wide("author")], "url");
+    for item in &tried.items {
+        rows.row(view::unstored(item))?;
+    }
+    rows.finish("")?;
+    for problem in tried.items.iter().flat_map(|item| &item.problems) {
+        say(&format!("warning: {}", clean(problem)));
+    }
+    match &tried.error {
+        Some(error) => say(&format!("error: {}", clean(error))),
+        None => say(&declaration(args, tried)),
+    }
+    Ok(())
+}
+
+/// What to declare, for whoever liked what they saw.
+fn declaration(args: &Args, tried: &Tried) -> String {
+    let kind = tried.kind.map_or("feed", SourceKind::as_str);
+    format!(
+        "\nTo watch it, put this into a file and `qyran apply -f` it:\n\n\
+         apiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: a-name}}\nspec: {{kind: {kind}, url: \"{}\"}}",
+        clean(&args.address)
+    )
+}

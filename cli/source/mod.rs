@@ -1,0 +1,323 @@
+//! `qyran source`: what is watched, and how it is doing.
+
+mod dry_run;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use config::print_duration;
+use model::{JobId, JobKind, Name, Planned, SourceState, Timestamp};
+use scheduler::HostView;
+use serde_json::{Value, json};
+use store::{SourceRecord, Store};
+
+use crate::data_folder::DataFolder;
+use crate::failure::{Failure, say};
+use crate::global::Global;
+use crate::output::{Format, column, object, rows, show, wide};
+use crate::view::{self, time};
+
+/// Sources: list, show, try out, pause
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List sources and how they are doing
+    #[command(after_help = "\
+Examples:
+  qyran source list --state degraded,unreachable
+  qyran source list -o json")]
+    List {
+        /// Only sources in these states, separated by commas
+        #[arg(long, value_name = "STATES", value_delimiter = ',')]
+        state: Vec<String>,
+        /// At most so many [default: all]
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        /// Look again and again
+        #[arg(short, long)]
+        watch: bool,
+    },
+    /// Show one source: its state and why, its host, its last fetches
+    Get {
+        /// Which source
+        name: String,
+        /// Look again and again
+        #[arg(short, long)]
+        watch: bool,
+    },
+    Test(dry_run::Args),
+    /// Show the last fetches of a source, the newest first
+    History {
+        /// Which source
+        name: String,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Stop polling a source until it is resumed; apply leaves it as its file says
+    Pause {
+        /// Which source
+        name: String,
+    },
+    /// Poll a paused or quarantined source again
+    Resume {
+        /// Which source
+        name: String,
+    },
+    /// Make a source due at once; its host's delay is kept all the same
+    Poll {
+        /// Which source
+        name: String,
+    },
+}
+
+pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    if let Command::Test(args) = &args.command {
+        return dry_run::run(args, global).await;
+    }
+    let data = DataFolder::open(&global.settings)?;
+    match args.command {
+        Command::List { state, limit, watch } => list(&data, &states(&state)?, limit, watch, global).await?,
+        Command::Get { name, watch } => get(&data, &name, watch, global).await?,
+        Command::History { name, limit } => history(&data, &name, limit, global).await?,
+        Command::Pause { name } => pause(&data, &name, true, global).await?,
+        Command::Resume { name } => pause(&data, &name, false, global).await?,
+        Command::Poll { name } => poll(&data, &name, global).await?,
+        Command::Test(_) => (),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn states(words: &[String]) -> anyhow::Result<Vec<SourceState>> {
+    let parse = |word: &String| {
+        let word = word.trim();
+        SourceState::parse(word).ok_or_else(|| {
+            let known = SourceState::ALL.map(SourceState::as_str);
+            let hint = match config::nearest(word, known) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("states are: {}", known.join(", ")),
+            };
+            Failure::usage(format!("there is no state {word:?}")).hint(hint).into()
+        })
+    };
+    words.iter().map(parse).collect()
+}
+
+async fn list(
+    data: &DataFolder,
+    states: &[SourceState],
+    limit: Option<usize>,
+    watch: bool,
+    global: &Global,
+) -> anyhow::Result<()> {
+    let columns = [
+        column("name"),
+        column("kind"),
+        column("state"),
+        column("last_ok"),
+        column("next_poll"),
+        column("every"),
+        column("reason"),
+        wide("url"),
+        wide("pages_waiting"),
+    ];
+    show(watch, async |out, width| {
+        let records = data.store.sources().await?;
+        let wanted = records.iter().filter(|record| states.is_empty() || states.contains(&record.state));
+        let mut rows = crate::output::Rows::new(global.output, &columns, "name", out, width);
+        for record in wanted.take(limit.unwrap_or(usize::MAX)) {
+            rows.row(view::source(record))?;
+        }
+        Ok(rows.finish("no sources; declare some with `qyran apply -f FILE`")?)
+    })
+    .await
+}
+
+async fn get(data: &DataFolder, name: &str, watch: bool, global: &Global) -> anyhow::Result<()> {
+    show(watch, async |out, _| {
+        let record = known(&*data.store, name).await?;
+        let history = data.store.history(&record.source.name, 5).await?;
+        let host = match record.source.host_for(&record.source.url) {
+            Some(host) => data.schedule.host(&host).await?.map(|view| (host, view)),
+            None => None,
+        };
+        let now = global.clock.now();
+        let mut shown = view::source(&record);
+        if let Some(shown) = shown.as_object_mut() {
+            let spec = config::Object::Source(record.source.clone()).spec();
+            shown.insert("why".to_owned(), json!(why(&record, host.as_ref().map(|(_, view)| view), now)));
+            shown.insert(
+                "host".to_owned(),
+                host.map_or(Value::Null, |(host, view)| host_of(host.as_str(), &view, now)),
+            );
+            shown.insert("spec".to_owned(), spec);
+            shown.insert("fetches".to_owned(), history.iter().map(view::fetch).collect());
+        }
+        if matches!(global.output, Format::Table | Format::Wide) {
+            flatten(&mut shown);
+        }
+        Ok(object(out, global.output, &shown, "name")?)
+    })
+    .await
+}
+
+/// What is next for a source, and what it waits for.
+fn why(record: &SourceRecord, host: Option<&HostView>, now: Timestamp) -> String {
+    let wait = |at: Timestamp| {
+        let seconds = at.duration_since(now).as_secs().max(0).unsigned_abs();
+        print_duration(std::time::Duration::from_secs(seconds))
+    };
+    match record.state {
+        SourceState::Paused => return "paused: it is not polled until `qyran source resume`".to_owned(),
+        SourceState::Quarantined => {
+            return "in quarantine: it is not polled until `qyran source resume`".to_owned();
+        }
+        _ => (),
+    }
+    let Some(host) = host else { return "no node has planned it yet".to_owned() };
+    let job =
+        host.jobs.iter().find(|job| job.id.source == record.source.name && job.id.kind == JobKind::Poll);
+    let Some(job) = job else { return "no node has planned it yet".to_owned() };
+    if let Some((until, reason)) = host.blocked.as_ref().filter(|(until, _)| *until > now) {
+        return format!("its host asked to be left alone for {} more ({reason})", wait(*until));
+    }
+    if let Some((owner, until)) = host.owner.as_ref().filter(|(_, until)| *until > now) {
+        return format!("its host is being visited by node {owner} (lease for {} more)", wait(*until));
+    }
+    if job.due > now {
+        return format!("due in {}", wait(job.due));
+    }
+    if host.next_allowed_at > now {
+        return format!("due; its host's delay lasts {} more", wait(host.next_allowed_at));
+    }
+    "due; it is polled as soon as a node runs".to_owned()
+}
+
+fn host_of(name: &str, host: &HostView, now: Timestamp) -> Value {
+    let blocked = host.blocked.as_ref().filter(|(until, _)| *until > now);
+    json!({
+        "name": name,
+        "delay": print_duration(host.delay),
+        "next_allowed_at": time(Some(host.next_allowed_at)),
+        "blocked_until": time(blocked.map(|(until, _)| *until)),
+        "block_reason": blocked.map(|(_, reason)| reason),
+        "owner": host.owner.as_ref().map(|(owner, _)| owner),
+        "token": host.token.0,
+        "jobs": host.jobs.len(),
+    })
+}
+
+/// Inner objects as text, so that people can read them.
+fn flatten(shown: &mut Value) {
+    let Some(object) = shown.as_object_mut() else { return };
+    for (key, value) in object.iter_mut() {
+        match value {
+            Value::Object(inner) => {
+                let lines: Vec<String> = inner
+                    .iter()
+                    .filter(|(_, value)| !value.is_null())
+                    .map(|(key, value)| format!("{key}: {}", plain(value)))
+                    .collect();
+                *value = Value::String(format!("{}\n", lines.join("\n")));
+            }
+            Value::Array(list) if key == "fetches" => {
+                let lines: Vec<String> = list
+                    .iter()
+                    .map(|fetch| {
+                        let detail = fetch["detail"].as_str().unwrap_or("");
+                        format!(
+                            "{}  {}  {} items  {} {detail}",
+                            plain(&fetch["at"]),
+                            plain(&fetch["status"]),
+                            fetch["items"],
+                            plain(&fetch["url"])
+                        )
+                    })
+                    .collect();
+                *value = Value::String(format!("{}\n", lines.join("\n")));
+            }
+            _ => (),
+        }
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+async fn history(data: &DataFolder, name: &str, limit: usize, global: &Global) -> anyhow::Result<()> {
+    let record = known(&*data.store, name).await?;
+    let columns = [
+        column("at"),
+        column("status"),
+        column("http_status"),
+        column("items"),
+        column("bytes"),
+        column("url"),
+        column("detail"),
+        wide("duration_seconds"),
+    ];
+    let mut rows = rows(global.output, &columns, "at");
+    for fetch in data.store.history(&record.source.name, limit).await? {
+        rows.row(view::fetch(&fetch))?;
+    }
+    Ok(rows.finish("not fetched yet")?)
+}
+
+async fn pause(data: &DataFolder, name: &str, paused: bool, global: &Global) -> anyhow::Result<()> {
+    let record = known(&*data.store, name).await?;
+    data.store.pause(&record.source.name, paused, global.clock.now()).await?;
+    if paused {
+        data.schedule.remove(std::slice::from_ref(&record.source.name)).await?;
+        say(&format!("{name} is paused; a running node stops polling it within a second or two"));
+    } else {
+        plan_now(data, &record, global).await?;
+        say(&format!("{name} is due now"));
+    }
+    Ok(())
+}
+
+async fn poll(data: &DataFolder, name: &str, global: &Global) -> anyhow::Result<()> {
+    let record = known(&*data.store, name).await?;
+    if matches!(record.state, SourceState::Paused | SourceState::Quarantined) {
+        return Err(Failure::failed(format!("{name} is {}", record.state.as_str()))
+            .hint(format!("qyran source resume {name} makes it due, too"))
+            .into());
+    }
+    plan_now(data, &record, global).await?;
+    say(&format!("{name} is due now; a running node polls it as soon as its host's delay allows"));
+    Ok(())
+}
+
+async fn plan_now(data: &DataFolder, record: &SourceRecord, global: &Global) -> anyhow::Result<()> {
+    let source = &record.source;
+    let Some(host) = source.host_for(&source.url) else { return Ok(()) };
+    let planned = Planned {
+        id: JobId { source: source.name.clone(), kind: JobKind::Poll, host },
+        due: global.clock.now(),
+        delay: source.delay.unwrap_or(global.settings.fetch.delay),
+    };
+    Ok(data.schedule.plan(&[planned]).await?)
+}
+
+/// The source of that name, or what might have been meant.
+pub(crate) async fn known(store: &dyn Store, name: &str) -> anyhow::Result<SourceRecord> {
+    let found = match Name::new(name) {
+        Ok(name) => store.source(&name).await?,
+        Err(_) => None,
+    };
+    if let Some(record) = found {
+        return Ok(record);
+    }
+    let all = store.sources().await?;
+    let hint = match config::nearest(name, all.iter().map(|record| record.source.name.as_str())) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => "qyran source list shows them".to_owned(),
+    };
+    Err(Failure::not_found(format!("there is no source {name:?}")).hint(hint).into())
+}

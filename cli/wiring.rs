@@ -1,0 +1,95 @@
+//! Puts a node together from settings.
+
+use std::sync::Arc;
+
+use actors::{Context, NodeConfig, Pass, ScheduledRobots};
+use config::Settings;
+use crawler::fetch::{AddressGuard, Http, HttpSettings};
+use crawler::robots::RobotsMemory;
+use crawler::{Door, FetchPolicy};
+use model::Clock;
+
+use crate::data_folder::DataFolder;
+use crate::failure::{Failure, say};
+
+/// The door to the network that the settings describe.
+pub(crate) fn door(
+    settings: &Settings,
+    memory: Arc<dyn RobotsMemory>,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Door> {
+    let fetch = &settings.fetch;
+    let ranges = fetch.allow_addresses.clone();
+    let guard = AddressGuard::new(
+        move |address| ranges.iter().any(|range| range.contains(address)),
+        fetch.resolve.clone(),
+    );
+    let http = Http::new(HttpSettings {
+        user_agent: user_agent(settings),
+        connect_timeout: fetch.connect_timeout,
+        first_byte_timeout: fetch.first_byte_timeout,
+        total_timeout: fetch.total_timeout,
+        max_wire_bytes: fetch.max_wire_bytes.0,
+        max_decoded_bytes: fetch.max_decoded_bytes.0,
+        proxy: (!fetch.proxy.is_empty()).then(|| fetch.proxy.clone()),
+        guard: guard.clone(),
+    })
+    .map_err(Failure::failed)?;
+    let policy = FetchPolicy {
+        agent: fetch.agent.clone(),
+        max_crawl_delay: fetch.max_crawl_delay,
+        max_retry_after: settings.poll.max_retry_after,
+        longest_exchange: fetch.total_timeout,
+        guard,
+    };
+    Ok(Door::new(Arc::new(http), memory, policy, clock))
+}
+
+/// What every actor of the node shares.
+pub(crate) fn context(
+    settings: &Settings,
+    data: &DataFolder,
+    clock: Arc<dyn Clock>,
+    pass: Option<Pass>,
+) -> anyhow::Result<Context> {
+    let memory = Arc::new(ScheduledRobots(data.schedule.clone()));
+    let door = Arc::new(door(settings, memory, clock.clone())?);
+    Ok(Context::new(data.store.clone(), data.schedule.clone(), door, clock, node_config(settings, pass)))
+}
+
+fn node_config(settings: &Settings, pass: Option<Pass>) -> NodeConfig {
+    NodeConfig {
+        // One node a data folder (its lock sees to that): it takes its own leases back after a crash.
+        name: "local".to_owned(),
+        hosts: settings.run.hosts,
+        credits: settings.run.credits,
+        cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        pages: settings.run.pages,
+        lease: settings.run.lease,
+        stuck_after: settings.run.stuck_after,
+        drain: settings.run.drain,
+        delay: settings.fetch.delay,
+        backoff: settings.poll.backoff,
+        max_backoff: settings.poll.max_backoff,
+        retention: settings.store.retention,
+        history: settings.store.history,
+        pass,
+    }
+}
+
+/// Says once that site owners cannot reach the operator.
+pub(crate) fn warn_without_contact(settings: &Settings) {
+    if settings.fetch.contact.is_empty() {
+        say(
+            "warning: no contact address is set; please give site owners one: QYRAN_FETCH_CONTACT=https://you.example/bot",
+        );
+    }
+}
+
+fn user_agent(settings: &Settings) -> String {
+    let (agent, version) = (&settings.fetch.agent, env!("CARGO_PKG_VERSION"));
+    match settings.fetch.contact.as_str() {
+        "" => format!("{agent}/{version}"),
+        contact => format!("{agent}/{version} (+{contact})"),
+    }
+}

@@ -1,0 +1,183 @@
+//! The layers of the workspace, and the rules that no compiler keeps.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Each crate and the crates of ours it may depend on. A row names only rows above it, so there can
+/// be no circle.
+const LAYERS: &[(&str, &[&str])] = &[
+    ("model", &[]),
+    ("origin", &[]),
+    ("config", &["model"]),
+    ("matcher", &["model"]),
+    ("crawler", &["model"]),
+    ("scheduler", &["model"]),
+    ("store", &["model"]),
+    ("actors", &["model", "matcher", "crawler", "scheduler", "store"]),
+    ("qyran", &["model", "origin", "config", "matcher", "crawler", "scheduler", "store", "actors"]),
+];
+
+/// Third-party crates that only some of our crates may name.
+const OWNED: &[(&str, &[&str])] = &[
+    ("reqwest", &["crawler"]),
+    ("scraper", &["crawler"]),
+    ("feed-rs", &["crawler"]),
+    ("trafilatura", &["crawler"]),
+    ("quick-xml", &["crawler"]),
+    ("encoding_rs", &["crawler"]),
+    ("ractor", &["actors"]),
+    ("rusqlite", &["scheduler", "store"]),
+    ("hyper", &["origin"]),
+    ("rust-stemmers", &["matcher"]),
+    ("saphyr", &["config"]),
+    ("toml", &["config"]),
+    ("clap", &["qyran"]),
+    ("anyhow", &["qyran"]),
+    ("ratatui", &["qyran"]),
+    ("tracing-subscriber", &["qyran"]),
+];
+
+/// What is wrong with the dependencies of one crate.
+fn wrongs(name: &str, dependencies: &[String]) -> Vec<String> {
+    let layers: BTreeMap<&str, &[&str]> = LAYERS.iter().copied().collect();
+    let Some(may_use) = layers.get(name) else {
+        return vec![format!("`{name}` has no row in LAYERS: say what it may depend on")];
+    };
+    let mut wrongs = Vec::new();
+    for dependency in dependencies {
+        if layers.contains_key(dependency.as_str()) && !may_use.contains(&dependency.as_str()) {
+            wrongs.push(format!("`{name}` must not depend on `{dependency}`"));
+        }
+        if let Some((_, owners)) = OWNED.iter().find(|(owned, _)| owned == dependency)
+            && !owners.contains(&name)
+        {
+            wrongs.push(format!("only {} may depend on `{dependency}`, not `{name}`", owners.join(", ")));
+        }
+    }
+    wrongs
+}
+
+#[test]
+fn crates_depend_only_on_the_layers_below() {
+    let mut found = Vec::new();
+    for member in members() {
+        found.extend(wrongs(&member, &dependencies(&Path::new(&member).join("Cargo.toml"))));
+    }
+    found.extend(wrongs("qyran", &dependencies(Path::new("Cargo.toml"))));
+    assert!(found.is_empty(), "{found:#?}");
+}
+
+/// The control: the rules see a broken tree.
+#[test]
+fn broken_layers_are_seen() {
+    let of = |name: &str, dependency: &str| wrongs(name, &[dependency.to_owned()]);
+    assert_eq!(of("crawler", "store"), ["`crawler` must not depend on `store`"]);
+    assert_eq!(of("model", "actors"), ["`model` must not depend on `actors`"]);
+    assert_eq!(of("store", "reqwest"), ["only crawler may depend on `reqwest`, not `store`"]);
+    assert_eq!(of("newcomer", "model"), ["`newcomer` has no row in LAYERS: say what it may depend on"]);
+    assert!(of("actors", "store").is_empty());
+}
+
+#[test]
+fn each_layer_names_only_layers_above_it() {
+    for (row, (name, may_use)) in LAYERS.iter().enumerate() {
+        for used in *may_use {
+            assert!(LAYERS[..row].iter().any(|(above, _)| above == used), "`{name}` names `{used}` below it");
+        }
+    }
+}
+
+/// Every version stands in one place.
+#[test]
+fn versions_stand_in_the_workspace_only() {
+    for member in members() {
+        let manifest = manifest(&Path::new(&member).join("Cargo.toml"));
+        for section in ["dependencies", "dev-dependencies"] {
+            for (name, wanted) in manifest.get(section).and_then(toml::Value::as_table).into_iter().flatten()
+            {
+                let inherited = wanted.get("workspace").and_then(toml::Value::as_bool) == Some(true);
+                assert!(inherited, "`{member}` gives `{name}` a version of its own");
+            }
+        }
+        assert_eq!(manifest["lints"]["workspace"].as_bool(), Some(true), "`{member}` has lints of its own");
+    }
+}
+
+/// A file or folder called after a kind of code instead of a thing of the domain is a drawer.
+#[test]
+fn there_are_no_drawers() {
+    const DRAWERS: &[&str] =
+        &["utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "types"];
+    for file in sources() {
+        let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        assert!(!DRAWERS.contains(&stem.as_str()), "{}: named after no thing of the domain", file.display());
+    }
+}
+
+/// A test that sleeps is slow, and flickers on a busy machine: waiting is paused time, or a condition.
+#[test]
+fn no_test_sleeps_and_none_is_ignored() {
+    for file in sources() {
+        let text = fs::read_to_string(&file).unwrap();
+        for forbidden in
+            [concat!("thread::", "sleep("), concat!("#[", "ignore"), concat!("#[", "should_panic")]
+        {
+            assert!(!text.contains(forbidden), "{}: {forbidden}", file.display());
+        }
+    }
+}
+
+/// Nothing of a machine or a workplace stands in the repository.
+#[test]
+fn no_path_of_a_machine_is_written_down() {
+    for file in sources() {
+        let text = fs::read_to_string(&file).unwrap();
+        for home in [concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/ho", "me/")] {
+            assert!(!text.contains(home), "{}: {home}", file.display());
+        }
+    }
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources() -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    let mut folders: Vec<PathBuf> = members().iter().map(|member| root().join(member)).collect();
+    folders.extend([root().join("cli"), root().join("tests")]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    assert!(files.len() > 50, "where is the code? {} files", files.len());
+    files
+}
+
+fn members() -> Vec<String> {
+    let manifest = manifest(Path::new("Cargo.toml"));
+    manifest["workspace"]["members"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|member| member.as_str().unwrap().to_owned())
+        .collect()
+}
+
+/// Development dependencies are free by intention: tests may look at anything.
+fn dependencies(path: &Path) -> Vec<String> {
+    let manifest = manifest(path);
+    let table = manifest.get("dependencies").and_then(toml::Value::as_table);
+    table.map(|table| table.keys().cloned().collect()).unwrap_or_default()
+}
+
+fn manifest(path: &Path) -> toml::Table {
+    fs::read_to_string(root().join(path)).unwrap().parse().unwrap()
+}

@@ -1,0 +1,223 @@
+//! The main job on a simulated internet: everything once, nothing forbidden, always polite.
+
+use std::time::Duration;
+
+use origin::{Behaviour, Kind, World};
+
+use crate::support::{Stage, Staging, count, not_exactly_once, text};
+
+/// One site of each behaviour, in each kind that makes sense, with a backlog and nothing new.
+fn troubled_world() -> World {
+    use Behaviour::*;
+    let mut world = World::empty(11);
+    let none = Duration::ZERO;
+    for kind in [Kind::Feed, Kind::FullFeed, Kind::Sitemap, Kind::Listing] {
+        for behaviour in [Healthy, Moved, PartlyForbidden, MissingPages, Flaky] {
+            world.add(kind, behaviour, 4, none);
+        }
+    }
+    for behaviour in [
+        Failing, Slow, Gone, Forbidden, RobotsDown, Loop, Ahead, Dateless, Luring, NoFeed, Bomb, Stalled,
+        MovedAway,
+    ] {
+        world.add(Kind::Feed, behaviour, 4, none);
+    }
+    // Where the one before it moved to.
+    world.add(Kind::Feed, Healthy, 4, none).crawl_delay = Some(Duration::from_millis(300));
+    world
+}
+
+fn healthy_world(sites: usize, articles: u32) -> World {
+    let mut world = World::empty(5);
+    for index in 0..sites {
+        let kind = [Kind::Feed, Kind::FullFeed, Kind::Sitemap, Kind::Listing][index % 4];
+        world.add(kind, Behaviour::Healthy, articles, Duration::ZERO);
+    }
+    world
+}
+
+/// Everything that a polite reader can learn of on this stage.
+fn reachable(stage: &Stage) -> Vec<(String, String)> {
+    let sites = &stage.origin.world().sites;
+    let mut all = Vec::new();
+    for (index, site) in sites.iter().enumerate().filter(|(_, site)| site.is_readable()) {
+        // A source that moved to another site publishes what stands there now.
+        let reads = if site.behaviour == Behaviour::MovedAway { &sites[index + 1] } else { site };
+        all.extend(stage.published(site, reads));
+    }
+    all
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_material_once_and_none_from_forbidden_places() {
+    let stage = Stage::of(troubled_world()).await;
+    let (first, output) = stage.pass().await;
+    assert_eq!(output.status.code(), Some(6), "some sources cannot be read: {}", text(&output.stderr));
+    stage.pass().await; // whoever was busy the first time
+
+    let expected = reachable(&stage);
+    let found = stage.materials("all").await;
+    // A listing knows no titles of pages that it must not read but its own link texts, which end in the number.
+    assert_eq!(not_exactly_once(&expected, &found), Vec::<String>::new());
+    assert!(first["materials"].as_u64().unwrap() > 60, "{first}");
+
+    // Whole texts come from pages that may be read, and that are there.
+    for (source, address) in stage.materials("whole").await.keys() {
+        let site = stage.origin.world().site(source).unwrap();
+        if site.kind != Kind::FullFeed {
+            assert!(!address.contains("/private/"), "{address} was read");
+        }
+    }
+    let judgement = stage.judge();
+    assert_eq!(judgement.violations(), Vec::<String>::new());
+    assert_eq!(judgement.repeated_pages.len(), 0, "{:?}", judgement.repeated_pages);
+    assert!(judgement.requests > 100, "{}", judgement.requests);
+}
+
+/// The control of the judge on a real log: with the delay switched off, the same crawl is a violation.
+#[tokio::test(flavor = "multi_thread")]
+async fn control_without_a_delay_the_judge_objects() {
+    let rude = Staging { delay: Duration::ZERO, ..Staging::default() };
+    let mut stage = Stage::with(healthy_world(3, 6), rude).await;
+    stage.pass().await;
+    stage.delay = Duration::from_millis(100);
+    assert!(stage.judge().violations().len() > 10);
+}
+
+/// The control of robots and of "one at a time": a bare loop over the same pages keeps neither.
+#[tokio::test(flavor = "multi_thread")]
+async fn control_a_bare_loop_is_seen_to_be_rude() {
+    let stage = Stage::of(troubled_world()).await;
+    let mut addresses = Vec::new();
+    for site in &stage.origin.world().sites {
+        if site.behaviour == Behaviour::PartlyForbidden {
+            addresses.extend((0..4).map(|number| stage.origin.article(site, number).parse().unwrap()));
+        }
+    }
+    let hosts: Vec<_> =
+        stage.origin.world().sites.iter().map(|site| (site.name.clone(), site.address.into())).collect();
+    let read = crawler::yardstick::fetch_all(addresses, &hosts, 8, |_, _| ()).await.unwrap();
+    assert_eq!(read, 16);
+    let judgement = stage.judge();
+    assert_eq!(judgement.against_robots.len(), 8, "{:?}", judgement.against_robots);
+    assert!(!judgement.too_soon.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_pass_only_asks_whether_something_changed() {
+    let stage = Stage::of(healthy_world(8, 5)).await;
+    let (first, output) = stage.pass().await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(first["items"], 40);
+
+    stage.origin.forget();
+    let (second, _) = stage.pass().await;
+    assert_eq!((second["items"].as_u64(), second["materials"].as_u64()), (Some(0), Some(0)), "{second}");
+    let judgement = stage.judge();
+    assert_eq!((judgement.conditional, judgement.unconditional), (8, 0), "{judgement:?}");
+
+    // The control: without the validators that came with the harvest every request is a full one; the
+    // store still knows every entry.
+    stage.database("store.db").execute("UPDATE source SET validators = NULL", []).unwrap();
+    stage.origin.forget();
+    let (third, _) = stage.pass().await;
+    assert_eq!(third["items"], 0, "{third}");
+    let judgement = stage.judge();
+    assert_eq!((judgement.conditional, judgement.unconditional), (0, 8), "{judgement:?}");
+}
+
+/// The control of "exactly once": with what the store knows of identities made useless, the same pass
+/// stores everything again, and the check says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn control_without_identities_everything_is_stored_twice() {
+    let stage = Stage::of(healthy_world(4, 3)).await;
+    stage.pass().await;
+    let expected = reachable(&stage);
+    assert_eq!(not_exactly_once(&expected, &stage.materials("all").await), Vec::<String>::new());
+    stage
+        .database("store.db")
+        .execute_batch(
+            "UPDATE item SET item_key = 'x' || item_key, address = NULL; UPDATE source SET validators = NULL",
+        )
+        .unwrap();
+    stage.pass().await;
+    assert_eq!(not_exactly_once(&expected, &stage.materials("all").await).len(), 12);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_address_guard_is_on_unless_it_is_opened() {
+    let closed = Staging { allow: "[]", ..Staging::default() };
+    let stage = Stage::with(healthy_world(3, 2), closed).await;
+    let (report, output) = stage.pass().await;
+    assert_eq!((report["sources_failed"].as_u64(), output.status.code()), (Some(3), Some(6)));
+    assert_eq!(stage.origin.log(), [], "something was asked for although its address is not public");
+    let sources = stage.lines(&["source", "list", "-o", "jsonl"]).await;
+    assert!(sources[0]["reason"].as_str().unwrap().contains("not public"), "{}", sources[0]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_entry_lures_to_is_kept_as_text_and_never_asked() {
+    let mut world = World::empty(3);
+    world.add(Kind::Feed, Behaviour::Luring, 2, Duration::ZERO);
+    let stage = Stage::of(world).await;
+    stage.declare(
+        &std::fs::read_to_string(stage.path("objects/all.yaml"))
+            .unwrap()
+            .replace("{query: 'qyransim'}", "{query: 'деректер OR файл'}"),
+    );
+    stage.pass().await;
+    let lures = stage.lines(&["material", "list", "--topic", "whole", "-o", "jsonl"]).await;
+    let told: Vec<String> = lures.iter().map(|lure| lure["problems"].to_string()).collect();
+    assert_eq!(lures.len(), 2, "{lures:?}");
+    assert!(told.iter().any(|told| told.contains("169.254.169.254 is not public")), "{told:?}");
+    assert!(told.iter().any(|told| told.contains("the scheme \\\"file\\\"")), "{told:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_turn_takes_at_most_its_pages_and_the_rest_stays_queued() {
+    let stage = Stage::of(healthy_world(1, 9)).await;
+    let objects = stage.path("objects");
+    let run = ["run", "--once", "-o", "json", "--pages", "4", "-f", objects.to_str().unwrap()];
+    let output = crate::support::finished(stage.command(&run)).await;
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((report["items"].as_u64(), report["pages_waiting"].as_u64()), (Some(4), Some(5)), "{report}");
+    assert!(text(&output.stderr).contains("5 article pages stay queued"), "{}", text(&output.stderr));
+    assert_eq!(output.status.code(), Some(0));
+
+    let again = crate::support::finished(stage.command(&["run", "--once", "-o", "json"])).await;
+    let report: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    assert_eq!((report["items"].as_u64(), report["pages_waiting"].as_u64()), (Some(5), Some(0)), "{report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_without_dates_is_not_stored_twice_and_an_edit_is_no_new_item() {
+    let mut world = World::empty(9);
+    world.add(Kind::Feed, Behaviour::Dateless, 3, Duration::ZERO);
+    let stage = Stage::of(world).await;
+    stage.pass().await;
+    let before = stage.lines(&["material", "list", "--topic", "all", "-o", "jsonl"]).await;
+    assert!(before.iter().all(|material| material["published_at"].is_null()), "{before:?}");
+    // As if the publisher's pages had said something else then.
+    stage
+        .database("store.db")
+        .execute_batch(
+            "UPDATE item SET entry_hash = 'other', content_hash = 'other'; UPDATE source SET validators = NULL",
+        )
+        .unwrap();
+    let (report, _) = stage.pass().await;
+    assert_eq!((report["items"].as_u64(), report["edited"].as_u64()), (Some(0), Some(3)), "{report}");
+    let after = stage.lines(&["material", "list", "--topic", "all", "-o", "jsonl"]).await;
+    assert_eq!(count(&before), count(&after));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_topic_sees_what_is_stored_already() {
+    let stage = Stage::of(healthy_world(2, 3)).await;
+    stage.pass().await;
+    let topic = "apiVersion: qyran.dev/v1alpha1\nkind: Topic\nmetadata: {name: late}\nspec: {query: 'qyransim AND 1'}\n";
+    std::fs::write(stage.path("late.yaml"), topic).unwrap();
+    let apply = stage.command(&["apply", "-f", stage.path("late.yaml").to_str().unwrap()]);
+    assert!(crate::support::finished(apply).await.status.success());
+    assert_eq!(stage.materials("late").await.len(), 2);
+    assert_eq!(stage.origin.log().iter().filter(|exchange| exchange.path == "/robots.txt").count(), 2);
+}

@@ -1,0 +1,121 @@
+//! What the documents say is so: commands parse, examples check, the map names what is there.
+
+use std::path::Path;
+
+use crate::support::{finished, qyran, text};
+
+fn read(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// Lines of fenced blocks, with the language each block names.
+fn fenced(document: &str) -> Vec<(String, String)> {
+    let mut lines = Vec::new();
+    let mut language: Option<String> = None;
+    for line in document.lines() {
+        match (line.strip_prefix("```"), &language) {
+            (Some(_), Some(_)) => language = None,
+            (Some(named), None) => language = Some(named.trim().to_owned()),
+            (None, Some(inside)) => lines.push((inside.clone(), line.to_owned())),
+            (None, None) => (),
+        }
+    }
+    assert!(language.is_none(), "a fence is never closed");
+    lines
+}
+
+fn commands(document: &str) -> Vec<Vec<String>> {
+    let mut commands = Vec::new();
+    for (language, line) in fenced(document) {
+        if language != "sh" {
+            continue;
+        }
+        let line = line.split(" #").next().unwrap_or_default().replace("cargo run --release -- ", "qyran ");
+        let line = line.split(['|', '>', '<', '&']).next().unwrap_or_default();
+        let mut words = words(line).into_iter();
+        if words.next().as_deref() == Some("qyran") {
+            commands.push(words.collect());
+        }
+    }
+    commands
+}
+
+/// Words of a shell line; quotes keep blanks together.
+fn words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
+    for c in line.chars() {
+        match (quote, c) {
+            (None, '\'' | '"') => quote = Some(c),
+            (Some(open), _) if open == c => quote = None,
+            (None, ' ') => words.push(std::mem::take(&mut word)),
+            _ => word.push(c),
+        }
+    }
+    words.push(word);
+    words.into_iter().filter(|word| !word.is_empty()).collect()
+}
+
+#[tokio::test]
+async fn every_command_of_the_documents_parses() {
+    let mut tried = 0;
+    for document in ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"] {
+        for command in commands(&read(document)) {
+            // Help comes before anything is done, and after everything before it was understood.
+            let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
+            arguments.push("--help");
+            let output = finished(qyran(&arguments)).await;
+            assert!(
+                output.status.success(),
+                "{document}: qyran {}\n{}",
+                command.join(" "),
+                text(&output.stderr)
+            );
+            tried += 1;
+        }
+    }
+    assert!(tried >= 12, "only {tried} commands are shown");
+}
+
+#[tokio::test]
+async fn the_first_source_and_topic_of_the_readme_are_well_formed() {
+    let yaml: Vec<String> = fenced(&read("README.md"))
+        .into_iter()
+        .filter(|(language, _)| language == "yaml")
+        .map(|(_, line)| line)
+        .collect();
+    let folder = tempfile::TempDir::new().unwrap();
+    let file = folder.path().join("first.yaml");
+    std::fs::write(&file, yaml.join("\n")).unwrap();
+    let output = finished(qyran(&["check", "-o", "json", "-f", file.to_str().unwrap()])).await;
+    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (found["sources"].as_u64(), found["topics"].as_u64()),
+        (Some(1), Some(1)),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
+fn the_maps_name_what_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let readme = read("README.md");
+    for entry in std::fs::read_dir(root).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let is_folder = root.join(&name).is_dir() && !name.starts_with('.') && name != "target";
+        assert!(!is_folder || readme.contains(&format!("`{name}/`")), "README's map lacks {name}/");
+    }
+    for line in readme.lines().filter(|line| line.starts_with("| `")) {
+        let name = line.split('`').nth(1).unwrap_or_default();
+        assert!(root.join(name).exists(), "README's map names {name}, which is not there");
+    }
+}
+
+/// The control of the reading above.
+#[test]
+fn words_and_fences_are_told_apart() {
+    let shown = commands(
+        "```sh\nqyran topic test 'a \"b c\"' x # why\n$ no\nqyran feed - < x\n```\n```yaml\nqyran: no\n```\n",
+    );
+    assert_eq!(shown, [vec!["topic", "test", "a \"b c\"", "x"], vec!["feed", "-"]]);
+}

@@ -1,0 +1,92 @@
+//! What a person sees: the demo on a real terminal (tmux), and what a pipe gets instead.
+
+use crate::support::{eventually, finished, qyran, text};
+
+/// A terminal of 100 × 30 that runs one command.
+struct Terminal {
+    socket: String,
+}
+
+impl Terminal {
+    /// `None`, said aloud, where there is no tmux.
+    fn running(command: &str) -> Option<Self> {
+        let terminal = Self { socket: format!("qyran-test-{}", std::process::id()) };
+        let started = terminal.tmux(&[
+            "-f",
+            "/dev/null",
+            "new-session",
+            "-d",
+            "-x",
+            "100",
+            "-y",
+            "30",
+            &format!("{command}; read -r _"),
+        ]);
+        if started.is_none() {
+            println!("SKIPPED: there is no tmux");
+        }
+        started.map(|_| terminal)
+    }
+
+    fn tmux(&self, arguments: &[&str]) -> Option<String> {
+        let mut tmux = std::process::Command::new("tmux");
+        tmux.args(["-L", &self.socket]).args(arguments).env("LC_ALL", "C.UTF-8");
+        tmux.output().ok().filter(|output| output.status.success()).map(|output| text(&output.stdout))
+    }
+
+    fn picture(&self) -> String {
+        self.tmux(&["capture-pane", "-p"]).unwrap_or_default()
+    }
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        self.tmux(&["kill-server"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_is_alive_on_a_terminal_and_leaves_it_clean() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let command = format!(
+        "{} --data {} demo --for 6s",
+        env!("CARGO_BIN_EXE_qyran"),
+        folder.path().join("data").display()
+    );
+    let Some(terminal) = Terminal::running(&command) else { return };
+    let shows = |wanted: &[&str]| {
+        let picture = terminal.picture();
+        wanted.iter().all(|wanted| picture.contains(wanted))
+    };
+    let alive = [
+        "44 simulated sites",
+        "sources by state",
+        "live",
+        "fetches",
+        "materials",
+        "national-bank",
+        "trouble",
+    ];
+    eventually("the live view shows what happens", || shows(&alive)).await;
+    eventually("it ends by itself", || shows(&["materials stored", "0 violations of politeness"])).await;
+    let end = terminal.picture();
+    assert!(!end.contains("sources by state"), "the live view was left standing:\n{end}");
+    assert!(end.trim_end().ends_with("materials stored"), "{end}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_demo_is_plain_lines_in_a_pipe() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let mut demo = qyran(&["--data"]);
+    demo.arg(folder.path().join("data")).args(["demo", "--for", "5s", "--seed", "3"]);
+    let output = finished(demo).await;
+    let out = text(&output.stdout);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(!out.contains('\u{1b}'), "control characters in a pipe");
+    assert!(out.contains("44 simulated sites on loopback") && out.contains("\nmaterial  "), "{out}");
+    let last = out.lines().last().unwrap();
+    let stored: u64 = last.strip_suffix(" materials stored").expect(last).parse().unwrap();
+    let shown = out.lines().filter(|line| line.starts_with("material  ")).count();
+    assert!(stored > 0 && shown > 0, "{out}");
+    assert!(out.contains(" 0 violations of politeness"), "{out}");
+}
