@@ -35,15 +35,7 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
 
 /// The objects that files declare; with all problems told where there are any, queries included.
 pub(crate) fn declared(paths: &[PathBuf]) -> anyhow::Result<Vec<Object>> {
-    let mut all: Vec<Declared> = Vec::new();
-    let mut problems: Vec<Problem> = Vec::new();
-    for path in paths {
-        match config::objects::load(path) {
-            Ok(declared) => all.extend(declared),
-            Err(found) => problems.extend(found),
-        }
-    }
-    problems.extend(twice(&all));
+    let (all, mut problems) = config::objects::load(paths);
     problems.extend(bad_queries(&all));
     if problems.is_empty() {
         return Ok(all.into_iter().map(|declared| declared.object).collect());
@@ -55,24 +47,6 @@ pub(crate) fn declared(paths: &[PathBuf]) -> anyhow::Result<Vec<Object>> {
         count => format!("{count} problems"),
     };
     Err(Failure::usage(format!("{count}; nothing was applied\n{}", lines.join("\n"))).into())
-}
-
-/// Objects of one kind and name in several of the named paths.
-fn twice(all: &[Declared]) -> Vec<Problem> {
-    let mut first = std::collections::HashMap::new();
-    let mut problems = Vec::new();
-    for one in all {
-        let key = (one.object.kind(), one.object.name());
-        if let Some(earlier) = first.insert(key, one) {
-            problems.push(Problem {
-                file: one.file.clone(),
-                line: Some(one.line),
-                message: format!("{} {:?} is declared twice", key.0, key.1.as_str()),
-                remedy: format!("the other stands in {}:{}", earlier.file.display(), earlier.line),
-            });
-        }
-    }
-    problems
 }
 
 fn bad_queries(all: &[Declared]) -> Vec<Problem> {

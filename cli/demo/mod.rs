@@ -111,7 +111,7 @@ fn tell(data: &DataFolder, verdict: &Judgement, stored: u64) {
     let violations = verdict.violations();
     let lines = [
         format!(
-            "the simulated internet counted {} requests; smallest gap on one host {} ms ({} ms owed); {} violations of politeness",
+            "the sites counted {} requests; smallest gap {} ms where {} are owed; {} violations",
             verdict.requests,
             smallest.as_millis(),
             DELAY.as_millis(),

@@ -268,7 +268,7 @@ impl Picture<'_> {
         let line = |(source, topics, title): &(Name, String, String)| {
             Line::from(vec![
                 Span::styled(format!(" {source:<11} "), self.style(Color::Cyan)),
-                Span::styled(format!("{topics:<10} "), self.style(Color::Green)),
+                Span::styled(format!("{topics:<22.22} "), self.style(Color::Green)),
                 Span::raw(title.clone()),
             ])
         };

@@ -45,7 +45,9 @@ impl World {
         ];
         let mut world = Self { seed, sites: Vec::new() };
         for index in 0..44 {
-            let behaviour = if index % 5 < 3 { Healthy } else { TROUBLES[(index * 2 / 5) % TROUBLES.len()] };
+            // Sites 3 and 4 of every five are in trouble, each in the next way.
+            let trouble = (index / 5 * 2 + index % 5 - 3.min(index % 5)) % TROUBLES.len();
+            let behaviour = if index % 5 < 3 { Healthy } else { TROUBLES[trouble] };
             let kind = [Kind::Feed, Kind::Listing, Kind::FullFeed, Kind::Sitemap][index % 4];
             let kind = if matches!(behaviour, NoFeed | Luring | Dateless) { Kind::Feed } else { kind };
             world.add(kind, behaviour, 4, Duration::from_millis(2500 + 400 * (index as u64 % 7)));
@@ -94,5 +96,39 @@ impl World {
     /// The site of that host name.
     pub fn site(&self, name: &str) -> Option<&Site> {
         self.sites.iter().find(|site| site.name == name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_has_each_trouble_at_least_once_and_is_mostly_healthy() {
+        use Behaviour::*;
+        let world = World::demo(7);
+        for trouble in [
+            Failing,
+            Flaky,
+            Slow,
+            Stalled,
+            Moved,
+            MovedAway,
+            Gone,
+            Forbidden,
+            PartlyForbidden,
+            RobotsDown,
+            Loop,
+            Ahead,
+            Dateless,
+            Luring,
+            NoFeed,
+            Bomb,
+            MissingPages,
+        ] {
+            assert!(world.sites.iter().any(|site| site.behaviour == trouble), "{trouble:?}");
+        }
+        assert!(world.sites.iter().filter(|site| site.behaviour == Healthy).count() > world.sites.len() / 2);
+        assert_eq!(world, World::demo(7), "the same for the same seed");
     }
 }

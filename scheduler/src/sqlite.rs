@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Host, Job, JobId, JobKind, Name, Planned, Timestamp, Token, Turn};
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
 
 use crate::memory::after;
 use crate::schedule::{Borrowed, Claim, HostView, Lease, Schedule, ScheduleError, Settle, next_token};
@@ -112,7 +112,12 @@ impl From<rusqlite::Error> for Failed {
 }
 
 fn storage(error: &rusqlite::Error) -> ScheduleError {
-    ScheduleError::Storage(error.to_string())
+    let remedy = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => "; is the disk full, or failing?",
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => "; check the folder's owner and permissions",
+        _ => "",
+    };
+    ScheduleError::Storage(format!("{error}{remedy}"))
 }
 
 fn millis(at: Timestamp) -> i64 {

@@ -23,6 +23,9 @@ pub enum StoreError {
         /// What this build knows.
         known: i64,
     },
+    /// The disk failed a read or write; some file systems say so when they are full.
+    #[error("the disk cannot be used ({0}); is it full, or failing?")]
+    Disk(String),
     /// Anything else.
     #[error("the store failed: {0}")]
     Other(String),
@@ -37,6 +40,7 @@ impl From<rusqlite::Error> for StoreError {
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
                 Self::ReadOnly(text)
             }
+            Some(ErrorCode::SystemIoFailure) => Self::Disk(text),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(text),
             _ => Self::Other(text),
         }

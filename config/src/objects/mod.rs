@@ -1,7 +1,7 @@
 //! Declared objects: `apiVersion: qyran.dev/v1alpha1`, `kind: Source | Topic`, `metadata.name`, `spec`.
 //!
-//! Reading is all or nothing: [`load`] gives either every object of the named files, or every
-//! problem in them.
+//! Reading never stops at the first mistake: [`load`] gives what it understood and every problem. Using
+//! it is all or nothing: with one problem, nothing is applied.
 
 mod difference;
 mod fields;
@@ -88,13 +88,18 @@ pub struct Declared {
     pub line: usize,
 }
 
-/// Reads every object of a file, or of all `*.yaml` and `*.yml` files below a folder.
-pub fn load(path: &Path) -> Result<Vec<Declared>, Vec<Problem>> {
+/// Reads every object of these files, and of all `*.yaml` and `*.yml` files below these folders, with
+/// all problems in them. Where there are any, the objects are good for finding more, not for use.
+pub fn load(paths: &[PathBuf]) -> (Vec<Declared>, Vec<Problem>) {
     let mut files = Vec::new();
     let mut problems = Vec::new();
-    collect_files(path, &mut files, &mut problems, 0);
-    if files.is_empty() && problems.is_empty() {
-        problems.push(whole_file(path, "holds no .yaml file", "name a folder with declarations, or a file"));
+    for path in paths {
+        let before = (files.len(), problems.len());
+        collect_files(path, &mut files, &mut problems, 0);
+        if before == (files.len(), problems.len()) {
+            let remedy = "name a folder with declarations, or a file";
+            problems.push(whole_file(path, "holds no .yaml file", remedy));
+        }
     }
     let mut declared = Vec::new();
     for file in &files {
@@ -108,7 +113,7 @@ pub fn load(path: &Path) -> Result<Vec<Declared>, Vec<Problem>> {
         }
     }
     problems.extend(duplicates(&declared));
-    if problems.is_empty() { Ok(declared) } else { Err(problems) }
+    (declared, problems)
 }
 
 /// Reads the objects of one text, with all problems in it.
