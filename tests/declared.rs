@@ -95,7 +95,7 @@ async fn all_problems_are_told_and_nothing_is_applied() {
     assert_eq!((code, out.as_str()), (Some(2), ""));
     assert!(told.starts_with("error: 2 problems; nothing was applied\n"), "{told}");
     assert!(told.contains("bad.yaml:7: unknown key spec.catgory; did you mean `category`?"), "{told}");
-    assert!(told.contains("bad.yaml:15: the query of topic \"bank\": the bracket that opens here"), "{told}");
+    assert!(told.contains("bad.yaml:16: the query of topic \"bank\": the bracket that opens here"), "{told}");
     let caret = told.lines().find(|line| line.trim() == "^").unwrap();
     let query = told.lines().find(|line| line.contains("AND (банк")).unwrap();
     let column = query.chars().position(|c| c == '(').unwrap();

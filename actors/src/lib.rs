@@ -37,6 +37,11 @@ mod storage;
 mod tally;
 mod visit;
 
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+
 pub use context::{Context, NodeConfig, Pass};
 pub use node::{Node, NodeError};
 pub use rematch::{Progress, rematch};

@@ -1,0 +1,232 @@
+//! The stage of this crate's tests: a web in memory, a clock that follows tokio's paused one, a node.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use crawler::fetch::{AddressGuard, Answer, Ask, Pass as Passed, Transport, TransportError};
+use crawler::{Door, FetchPolicy};
+use model::{
+    ArticleMode, Category, Clock, Every, Name, Rights, Selectors, Source, SourceKind, SourceState, Timestamp,
+    Topic,
+};
+use scheduler::InMemory;
+use store::{Sqlite, Store};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::{Context, Node, NodeConfig, ScheduledRobots};
+
+/// Wall time that moves with tokio's.
+#[derive(Debug)]
+struct FollowingClock {
+    start: Timestamp,
+    began: Instant,
+}
+
+impl Clock for FollowingClock {
+    fn now(&self) -> Timestamp {
+        self.start.saturating_add(self.began.elapsed()).unwrap()
+    }
+}
+
+/// How an address of the web in memory behaves.
+#[derive(Debug, Clone)]
+pub(crate) enum Page {
+    /// 200 with a body.
+    Body(String),
+    /// Answers after a while.
+    Slow(Duration, String),
+    /// Never answers, whatever its deadlines say: a bug of ours.
+    Hangs,
+    /// Reading it panics: a bug of ours.
+    Panics,
+}
+
+/// A web in memory. What is not there answers 404.
+#[derive(Default)]
+pub(crate) struct FakeWeb {
+    pages: Mutex<HashMap<String, Page>>,
+    asked: Mutex<Vec<String>>,
+}
+
+impl FakeWeb {
+    pub(crate) fn put(&self, url: &str, page: Page) {
+        self.pages.lock().unwrap().insert(url.to_owned(), page);
+    }
+
+    /// Everything that was asked for, robots.txt left out.
+    pub(crate) fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().iter().filter(|url| !url.ends_with("/robots.txt")).cloned().collect()
+    }
+
+    pub(crate) fn times_asked(&self, url: &str) -> usize {
+        self.asked().iter().filter(|asked| *asked == url).count()
+    }
+}
+
+#[async_trait]
+impl Transport for FakeWeb {
+    async fn exchange(&self, _pass: Passed, ask: &Ask) -> Result<Answer, TransportError> {
+        self.asked.lock().unwrap().push(ask.url.to_string());
+        let page = self.pages.lock().unwrap().get(ask.url.as_str()).cloned();
+        let body = match page {
+            None => return Ok(Answer { status: 404, ..Answer::default() }),
+            Some(Page::Body(body)) => body,
+            Some(Page::Slow(wait, body)) => {
+                tokio::time::sleep(wait).await;
+                body
+            }
+            Some(Page::Hangs) => std::future::pending().await,
+            Some(Page::Panics) => panic!("a bug, as the test asks for"),
+        };
+        Ok(Answer { status: 200, body: body.into(), ..Answer::default() })
+    }
+}
+
+/// A feed with so many whole entries.
+pub(crate) fn feed(entries: usize) -> Page {
+    let items: String = (0..entries)
+        .map(|n| {
+            format!(
+                "<item><guid isPermaLink='false'>{n}</guid><title>Новость {n}</title><description>кратко</description>\
+                 <content:encoded xmlns:content='http://purl.org/rss/1.0/modules/content/'>Полный текст новости {n}</content:encoded></item>"
+            )
+        })
+        .collect();
+    Page::Body(format!("<rss version='2.0'><channel><title>Лента</title>{items}</channel></rss>"))
+}
+
+/// A node, and everything around it.
+pub(crate) struct Stage {
+    pub(crate) web: Arc<FakeWeb>,
+    pub(crate) store: Arc<Sqlite>,
+    pub(crate) schedule: Arc<InMemory>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) config: NodeConfig,
+    folder: tempfile::TempDir,
+}
+
+impl Stage {
+    /// With a source of each of these hosts, read at `http://HOST/feed`, and a topic that all match.
+    pub(crate) async fn with(hosts: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Sqlite::open(&folder.path().join("store.db"), 100).unwrap());
+        let start: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+        let clock: Arc<dyn Clock> = Arc::new(FollowingClock { start, began: Instant::now() });
+        let web = Arc::new(FakeWeb::default());
+        for host in hosts {
+            web.put(&format!("http://{host}/feed"), feed(2));
+        }
+        let sources: Vec<Source> = hosts.iter().map(|host| source(host)).collect();
+        store.declare(&sources, &[topic()], false, clock.now()).await.unwrap();
+        Self { web, store, schedule: Arc::default(), clock, config: config(), folder }
+    }
+
+    pub(crate) async fn start(&self) -> Node {
+        let policy = FetchPolicy {
+            agent: "Qyran".to_owned(),
+            max_crawl_delay: Duration::from_secs(60),
+            max_retry_after: Duration::from_secs(3600),
+            longest_exchange: Duration::from_secs(10),
+            guard: AddressGuard::default(),
+        };
+        let robots = Arc::new(ScheduledRobots(self.schedule.clone()));
+        let door = Arc::new(Door::new(self.web.clone(), robots, policy, self.clock.clone()));
+        let context = Context::new(
+            self.store.clone(),
+            self.schedule.clone(),
+            door,
+            self.clock.clone(),
+            self.config.clone(),
+        );
+        Node::start(context).await.unwrap()
+    }
+
+    /// Lets the store refuse every new item, or take them again.
+    pub(crate) fn outage(&self, is_out: bool) {
+        let database = rusqlite::Connection::open(self.folder.path().join("store.db")).unwrap();
+        let change = if is_out {
+            "CREATE TRIGGER outage BEFORE INSERT ON item BEGIN SELECT RAISE(ABORT, 'the test says so'); END"
+        } else {
+            "DROP TRIGGER outage"
+        };
+        database.execute_batch(change).unwrap();
+    }
+
+    pub(crate) async fn state(&self, host: &str) -> SourceState {
+        self.store.source(&name(host)).await.unwrap().unwrap().state
+    }
+
+    pub(crate) async fn items(&self) -> u64 {
+        self.store.totals().await.unwrap().items
+    }
+}
+
+/// Waits, in paused time, until something is so. An hour at most.
+pub(crate) async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
+    let end = Instant::now() + Duration::from_secs(3600);
+    while !is_so().await {
+        assert!(Instant::now() < end, "{what}: it never came to that");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+pub(crate) fn name(host: &str) -> Name {
+    Name::new(host).unwrap()
+}
+
+pub(crate) fn host(name: &str) -> model::Host {
+    model::Host::of(&Url::parse(&format!("http://{name}/")).unwrap()).unwrap()
+}
+
+fn config() -> NodeConfig {
+    NodeConfig {
+        name: "n1".to_owned(),
+        hosts: 16,
+        credits: 16,
+        cpus: 2,
+        pages: 10,
+        lease: Duration::from_secs(60),
+        stuck_after: Duration::from_secs(30),
+        drain: Duration::from_secs(20),
+        delay: Duration::from_secs(1),
+        backoff: Duration::from_secs(10),
+        max_backoff: Duration::from_secs(600),
+        retention: Duration::ZERO,
+        history: 100,
+        pass: None,
+    }
+}
+
+fn source(host: &str) -> Source {
+    Source {
+        name: name(host),
+        kind: SourceKind::Feed,
+        url: format!("http://{host}/feed").parse().unwrap(),
+        category: Category::News,
+        country: None,
+        languages: Vec::new(),
+        timezone: None,
+        every: Every { min: Duration::from_secs(60), max: Duration::from_secs(600) },
+        delay: None,
+        article: ArticleMode::Auto,
+        rights: Rights::Full,
+        selectors: Selectors::default(),
+        politeness_group: None,
+        paused: false,
+    }
+}
+
+fn topic() -> Topic {
+    Topic {
+        name: Name::new("news").unwrap(),
+        query: "новость".to_owned(),
+        client: None,
+        languages: Vec::new(),
+        categories: Vec::new(),
+        sources: Vec::new(),
+        exclude_sources: Vec::new(),
+    }
+}
