@@ -391,7 +391,7 @@ mod tests {
             Format::Csv,
             Format::Name,
         ] {
-            let text = printed(format, None, &[row.clone()]);
+            let text = printed(format, None, std::slice::from_ref(&row));
             assert!(!text.chars().any(|c| is_obeyed(c) && c != '\n'), "{format:?}: {text:?}");
         }
         assert!(printed(Format::Csv, None, &[row]).contains("'=HYPERLINK"));

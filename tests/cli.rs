@@ -155,7 +155,8 @@ async fn topic_test_prints_matched_spans_and_warnings() {
     assert_eq!(found["matched"], true);
     let spans = found["spans"].as_array().unwrap();
     let at = |span: &Value, key: &str| usize::try_from(span[key].as_u64().unwrap()).unwrap();
-    let shown: Vec<&str> = spans.iter().map(|span| &words[at(span, "start")..at(span, "end")]).collect();
+    let shown: Vec<&str> =
+        spans.iter().map(|span| words.get(at(span, "start")..at(span, "end")).unwrap()).collect();
     assert_eq!(shown, ["ставки", "банков"]);
 
     let bad = fed(qyran(&["topic", "test", "банк AND \"ставка", "-", "-o", "json"]), b"x").await;

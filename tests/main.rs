@@ -3,6 +3,9 @@
 //! One binary, so that it is linked once. [`support`] holds the stage: worlds, data folders, the
 //! running command.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by ending")]
+#![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
+
 mod support;
 
 mod architecture;

@@ -1,9 +1,42 @@
-//! `qyran bench`: figures.
-use crate::global::Global;
+//! `qyran bench`: figures, always beside a yardstick or a bound, on loopback only.
+//!
+//! Each measured crawl is a process of its own, so that the simulated internet's work is not counted.
+
+mod crawl;
+mod idle;
+mod laboratory;
+mod soak;
+mod yardstick;
+
 use std::process::ExitCode;
-/// Bench
+
+use clap::Subcommand;
+
+use crate::global::Global;
+
+/// Measure: pages per CPU-second beside a bare loop, memory at rest and over time
 #[derive(clap::Args)]
-pub(crate) struct Args {}
-pub(crate) async fn run(_args: Args, _global: &Global) -> anyhow::Result<ExitCode> {
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    Crawl(crawl::Args),
+    Idle(idle::Args),
+    Soak(soak::Args),
+    /// The bare loop of `bench crawl`, started by it
+    #[command(hide = true)]
+    Yardstick(yardstick::Args),
+}
+
+pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Command::Crawl(args) => crawl::run(&args, global).await?,
+        Command::Idle(args) => idle::run(&args, global).await?,
+        Command::Soak(args) => soak::run(&args, global).await?,
+        Command::Yardstick(args) => yardstick::run(&args).await?,
+    }
     Ok(ExitCode::SUCCESS)
 }

@@ -28,8 +28,10 @@ impl std::str::FromStr for Bytes {
 
 impl std::fmt::Display for Bytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (unit, worth) =
-            UNITS.iter().find(|(_, worth)| self.0 >= *worth && self.0 % worth == 0).unwrap_or(&("B", 1));
+        let (unit, worth) = UNITS
+            .iter()
+            .find(|(_, worth)| self.0 >= *worth && self.0.is_multiple_of(*worth))
+            .unwrap_or(&("B", 1));
         write!(f, "{}{unit}", self.0 / worth)
     }
 }

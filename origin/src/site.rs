@@ -126,12 +126,12 @@ impl Site {
 
     /// Whether robots.txt forbids an article.
     pub fn is_private(&self, number: u32) -> bool {
-        self.behaviour == Behaviour::PartlyForbidden && number % 3 == 0
+        self.behaviour == Behaviour::PartlyForbidden && number.is_multiple_of(3)
     }
 
     /// Whether an article's page answers 404.
     pub fn is_missing(&self, number: u32) -> bool {
-        self.behaviour == Behaviour::MissingPages && number % 4 == 0
+        self.behaviour == Behaviour::MissingPages && number.is_multiple_of(4)
     }
 
     /// Whether a polite visitor can learn of the site's articles at all.

@@ -91,7 +91,7 @@ impl<'a> Fields<'a> {
     /// A plain value that must be there.
     pub(crate) fn required(&mut self, key: &'static str, notes: &mut Notes<'_>) -> Option<(&'a str, usize)> {
         let found = self.text(key, notes);
-        if !self.entries.get(key).is_some_and(|node| node.as_text() != Some("")) {
+        if self.entries.get(key).is_none_or(|node| node.as_text() == Some("")) {
             notes.add(self.line, format!("{} is missing", self.at(key)), format!("add a line `{key}: …`"));
         }
         found

@@ -28,6 +28,7 @@ const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// A declared object.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(clippy::large_enum_variant, reason = "most objects are sources: boxing them would save nothing")]
 pub enum Object {
     /// Something that publishes.
     Source(Source),

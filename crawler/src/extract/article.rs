@@ -54,7 +54,7 @@ pub fn extract(page: &Page<'_>) -> Article {
     let time =
         time.map(|element| element.value().attr("datetime").map_or_else(|| text_of(element), str::to_owned));
     let by_trafilatura =
-        by_selector.is_none().then(|| read_text(&markup, page.url, &mut problems)).unwrap_or_default();
+        if by_selector.is_none() { read_text(&markup, page.url, &mut problems) } else { Default::default() };
     let text = by_selector.filter(|text| !text.is_empty()).unwrap_or(by_trafilatura.text);
     if text.is_empty() {
         problems.push("no article text was found on the page".to_owned());

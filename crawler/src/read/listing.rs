@@ -176,10 +176,8 @@ pub(crate) fn selector(text: Option<&str>, problems: &mut Vec<String>) -> Option
 
 macro_rules! constant_selector {
     ($name:ident, $text:literal) => {
-        static $name: std::sync::LazyLock<Selector> = std::sync::LazyLock::new(|| {
-            #[expect(clippy::expect_used, reason = "a constant selector, used in every test")]
-            Selector::parse($text).expect("a constant selector parses")
-        });
+        static $name: std::sync::LazyLock<Selector> =
+            std::sync::LazyLock::new(|| Selector::parse($text).expect("a constant selector parses"));
     };
 }
 constant_selector!(ANCHOR, "a[href]");

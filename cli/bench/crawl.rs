@@ -1,0 +1,131 @@
+//! `qyran bench crawl`: the whole pipeline beside a bare loop that does the same reading.
+
+use clap::ValueEnum;
+use origin::{Kind, Origin, World};
+use serde_json::{Value, json};
+
+use super::laboratory::{Laboratory, TOPICS, answer, bytes_of, source, spread};
+use super::yardstick::Plan;
+use crate::global::Global;
+use crate::live::StatusLine;
+use crate::output::{Format, object};
+
+/// Links of clutter that make a page of about 23 KB.
+const CLUTTER: usize = 128;
+/// Sites, visited at the same time.
+const SITES: usize = 40;
+/// Pages of each site.
+const PAGES: u32 = 30;
+
+/// Pages per CPU-second through the whole pipeline, beside a bare loop in the same run
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  qyran bench crawl                   article pages of about 23 KB
+  qyran bench crawl --read links      listing pages of about 23 KB
+
+The yardstick is a loop of requests with the same client, the same reading and nothing around it: no
+robots, no politeness, no matching, no store. CPU-seconds are those of the measured process alone.")]
+pub(super) struct Args {
+    /// What is read of each page
+    #[arg(long, value_enum, default_value_t = Read::Article, value_name = "WHAT")]
+    read: Read,
+    /// How often each is measured, in turn
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    repeats: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Read {
+    /// Listing pages: their links
+    Links,
+    /// Article pages: title, text, author, time, language
+    Article,
+}
+
+/// What one process did.
+struct Run {
+    pages: f64,
+    cpu: f64,
+    memory: f64,
+}
+
+pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+    let articles = if args.read == Read::Article { PAGES } else { 3 };
+    let origin =
+        Origin::start(World::uniform(5, SITES, Kind::Listing, articles, CLUTTER), global.clock.now()).await?;
+    let laboratory = Laboratory::open(&origin, "[run]\nhosts = 64\n")?;
+    let objects = objects(&origin, args.read);
+    let objects = laboratory.write("objects.yaml", &objects)?;
+    let plan = Plan::of(&origin, args.read, PAGES);
+    let plan = laboratory.write("plan.json", &serde_json::to_string(&plan)?)?;
+    let (mut ours, mut yardstick) = (Vec::new(), Vec::new());
+    let mut line = StatusLine::new(global.output == Format::Table);
+    let mut bytes = 0;
+    for turn in 1..=args.repeats {
+        line.show(&format!("{turn} of {}", args.repeats));
+        let data = format!("data-{turn}");
+        let mut crawl = laboratory.command(&data)?;
+        crawl.args(["run", "--once", "-o", "json", "--pages", "1000", "-f"]).arg(&objects);
+        let report = answer(crawl).await?;
+        ours.push(Run { pages: number(&report, "fetches"), ..measured(&report) });
+        bytes = bytes_of(&laboratory.path(&data));
+        let mut bare = laboratory.command("none")?;
+        bare.args(["bench", "yardstick"]).arg(&plan);
+        let report = answer(bare).await?;
+        yardstick.push(Run { pages: number(&report, "pages"), ..measured(&report) });
+    }
+    line.clear();
+    let rates = |runs: &[Run]| runs.iter().map(|run| run.pages / run.cpu).collect::<Vec<f64>>();
+    let ratios: Vec<f64> =
+        rates(&ours).iter().zip(rates(&yardstick)).map(|(ours, bare)| ours / bare).collect();
+    let shown = json!({
+        "read": if args.read == Read::Links { "links" } else { "article" },
+        "repeats": args.repeats,
+        "pages": ours.first().map(|run| run.pages),
+        "yardstick_pages": yardstick.first().map(|run| run.pages),
+        "pages_per_cpu_second": spread(rates(&ours)),
+        "yardstick_pages_per_cpu_second": spread(rates(&yardstick)),
+        "ratio": spread(ratios),
+        "peak_memory_bytes": spread(ours.iter().map(|run| run.memory).collect()),
+        "yardstick_peak_memory_bytes": spread(yardstick.iter().map(|run| run.memory).collect()),
+        "data_bytes": bytes,
+    });
+    Ok(object(&mut std::io::stdout().lock(), format(global), &shown, "ratio")?)
+}
+
+/// Figures are for programs first: JSON unless something else is asked for.
+pub(super) fn format(global: &Global) -> Format {
+    if global.output == Format::Table { Format::Json } else { global.output }
+}
+
+fn measured(report: &Value) -> Run {
+    Run {
+        pages: 0.0,
+        cpu: number(report, "cpu_seconds").max(0.01),
+        memory: number(report, "peak_memory_bytes"),
+    }
+}
+
+fn number(report: &Value, key: &str) -> f64 {
+    report.get(key).and_then(Value::as_f64).unwrap_or(0.0)
+}
+
+fn objects(origin: &Origin, read: Read) -> String {
+    let mut text = TOPICS.to_owned();
+    for site in &origin.world().sites {
+        match read {
+            Read::Article => {
+                text.push_str(&source(&site.name, &origin.front(site), "always", "{min: 1h, max: 2h}"))
+            }
+            Read::Links => {
+                for page in 0..PAGES {
+                    let (name, url) =
+                        (format!("{}-{page}", site.name), format!("{}?page={page}", origin.front(site)));
+                    text.push_str(&source(&name, &url, "never", "{min: 1h, max: 2h}"));
+                }
+            }
+        }
+    }
+    text
+}

@@ -1,0 +1,117 @@
+//! A temporary folder with a simulated internet's settings, and the processes that are measured in it.
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use origin::Origin;
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+use crate::failure::Failure;
+
+/// A folder that goes when the bench ends.
+pub(super) struct Laboratory {
+    folder: PathBuf,
+}
+
+impl Laboratory {
+    /// Settings for a world: names pinned, no delay unless `more` says so.
+    pub(super) fn open(origin: &Origin, more: &str) -> anyhow::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("qyran-bench-{}", std::process::id()));
+        std::fs::create_dir_all(&folder)?;
+        let laboratory = Self { folder };
+        let pins: String = origin
+            .world()
+            .sites
+            .iter()
+            .map(|site| format!("{:?} = \"{}\"\n", site.name, site.address))
+            .collect();
+        let settings = format!(
+            "[fetch]\ncontact = \"bench\"\ndelay = \"0s\"\nallow_addresses = [\"127.0.0.0/8\"]\n[fetch.resolve]\n{pins}\n{more}"
+        );
+        std::fs::write(laboratory.path("qyran.toml"), settings)?;
+        Ok(laboratory)
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
+    pub(super) fn write(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
+        let path = self.path(name);
+        std::fs::write(&path, text)?;
+        Ok(path)
+    }
+
+    /// This binary, on the laboratory's settings and a data folder in it.
+    pub(super) fn command(&self, data: &str) -> anyhow::Result<Command> {
+        let mut command = Command::new(std::env::current_exe()?);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QYRAN_"))
+        {
+            command.env_remove(name);
+        }
+        command.arg("--config").arg(self.path("qyran.toml")).arg("--data").arg(self.path(data));
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        Ok(command)
+    }
+}
+
+impl Drop for Laboratory {
+    fn drop(&mut self) {
+        // A temporary folder that stays is a nuisance, not an error.
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Runs a process that prints one JSON object, to its end. Exit code 6 is an answer, too.
+pub(super) async fn answer(mut command: Command) -> anyhow::Result<Value> {
+    let output = command.output().await?;
+    serde_json::from_slice(&output.stdout).map_err(|error| {
+        let told = String::from_utf8_lossy(&output.stderr);
+        Failure::failed(format!("the measured process failed ({}): {error}\n{told}", output.status)).into()
+    })
+}
+
+/// Starts a process that runs until it is dropped.
+pub(super) fn background(mut command: Command) -> anyhow::Result<Child> {
+    Ok(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
+}
+
+/// Lines of a JSON array that declare listing sources.
+pub(super) fn source(name: &str, url: &str, article: &str, every: &str) -> String {
+    format!(
+        "---\napiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: {name}}}\n\
+         spec: {{kind: listing, url: '{url}', article: {article}, every: {every}}}\n"
+    )
+}
+
+/// A handful of topics, as a small installation has.
+pub(super) const TOPICS: &str = "\
+apiVersion: qyran.dev/v1alpha1
+kind: Topic
+metadata: {name: bank}
+spec: {query: '(\"базовую ставку\" OR ипотек*) AND банк'}
+---
+apiVersion: qyran.dev/v1alpha1
+kind: Topic
+metadata: {name: floods}
+spec: {query: 'паводок OR flood OR тасқын*'}
+---
+apiVersion: qyran.dev/v1alpha1
+kind: Topic
+metadata: {name: none}
+spec: {query: 'никогда AND nowhere'}
+";
+
+/// Smallest, middle and largest of some figures.
+pub(super) fn spread(mut figures: Vec<f64>) -> Value {
+    figures.sort_by(f64::total_cmp);
+    let at = |index: usize| figures.get(index).map(|figure| (figure * 1000.0).round() / 1000.0);
+    serde_json::json!({"min": at(0), "median": at(figures.len() / 2), "max": at(figures.len().saturating_sub(1))})
+}
+
+/// Bytes of the files below a folder that a bench left there.
+pub(super) fn bytes_of(path: &Path) -> u64 {
+    let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+}

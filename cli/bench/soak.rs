@@ -1,0 +1,74 @@
+//! `qyran bench soak`: whether memory stays flat while a node works.
+
+use std::time::Duration;
+
+use config::parse_duration;
+use origin::{Behaviour, Kind, Origin, World};
+use serde_json::json;
+use tokio::time::{Instant, interval};
+
+use super::crawl::format;
+use super::laboratory::{Laboratory, TOPICS, background, source};
+use crate::failure::Failure;
+use crate::global::Global;
+use crate::live::StatusLine;
+use crate::output::{Format, object};
+use crate::usage;
+
+/// Sites that publish all the time.
+const SITES: usize = 40;
+
+/// Memory of a node over time, while sites publish and it reads them
+#[derive(clap::Args)]
+pub(super) struct Args {
+    /// How long
+    #[arg(long = "for", value_name = "DURATION", default_value = "2m", value_parser = parse_duration)]
+    length: Duration,
+}
+
+pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+    let mut world = World::empty(5);
+    for index in 0..SITES {
+        let kind = [Kind::Feed, Kind::Listing, Kind::FullFeed, Kind::Sitemap][index % 4];
+        world.add(kind, Behaviour::Healthy, 10, Duration::from_millis(400)).clutter = 128;
+    }
+    let origin = Origin::start(world, global.clock.now()).await?;
+    let laboratory = Laboratory::open(&origin, "")?;
+    let mut text = TOPICS.to_owned();
+    for site in &origin.world().sites {
+        let kind = match site.kind {
+            Kind::Feed | Kind::FullFeed => "feed",
+            Kind::Sitemap => "sitemap",
+            Kind::Listing => "listing",
+        };
+        let declared = source(&site.name, &origin.front(site), "auto", "{min: 1s, max: 2s}");
+        text.push_str(&declared.replace("kind: listing", &format!("kind: {kind}")));
+    }
+    let mut command = laboratory.command("data")?;
+    command.arg("run").arg("-f").arg(laboratory.write("objects.yaml", &text)?);
+    let mut node = background(command)?;
+    let pid = node.id().ok_or_else(|| Failure::failed("the measured node ended at once"))?;
+    let (began, end) = (Instant::now(), Instant::now() + args.length);
+    let mut samples: Vec<u64> = Vec::new();
+    let mut look = interval((args.length / 200).max(Duration::from_millis(50)));
+    let mut line = StatusLine::new(global.output == Format::Table);
+    while Instant::now() < end {
+        look.tick().await;
+        samples.extend(usage::memory_of(pid));
+        line.show(&format!("{} s, {} requests", began.elapsed().as_secs(), origin.log().len()));
+    }
+    line.clear();
+    node.kill().await?;
+    // The mean of each tenth: single samples jump with what is in flight.
+    let tenths: Vec<u64> = samples
+        .chunks(samples.len().div_ceil(10).max(1))
+        .map(|tenth| tenth.iter().sum::<u64>() / tenth.len().max(1) as u64)
+        .collect();
+    let shown = json!({
+        "seconds": args.length.as_secs(),
+        "requests": origin.log().len(),
+        "memory_bytes_by_tenth": tenths,
+        "peak_memory_bytes": samples.iter().max(),
+    });
+    Ok(object(&mut std::io::stdout().lock(), format(global), &shown, "requests")?)
+}
