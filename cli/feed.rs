@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crawler::read::{Page, Reading, read as read_as};
+use crawler::read::{Alarm, Page, Reading, read as read_as};
 use model::{Entry, Selectors, SourceKind};
 use serde_json::{Value, json};
 use url::Url;
@@ -74,13 +74,21 @@ fn batch(folder: &Path, args: &Args, global: &Global) -> anyhow::Result<()> {
     let mut rows = rows(Format::Jsonl, &[wide("file")], "file");
     for path in walk(folder)? {
         let name = file_name(&path);
-        let reading = reading(args, global, &addresses.of(&name)?, &read(&path)?);
+        let mut reading = reading(args, global, &addresses.of(&name)?, &read(&path)?);
+        // A crawl is alarmed by an empty feed; as a document it is one that was read.
+        let error = match reading.alarm {
+            Some(Alarm::Empty(reason)) => {
+                reading.problems.push(reason);
+                None
+            }
+            alarm => alarm.map(|alarm| alarm.to_string()),
+        };
         rows.row(json!({
             "file": name,
             "title": reading.title,
             "items": reading.entries.iter().map(shown).collect::<Vec<_>>(),
             "problems": reading.problems,
-            "error": reading.alarm,
+            "error": error,
         }))?;
     }
     Ok(rows.finish("")?)

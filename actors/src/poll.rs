@@ -114,12 +114,12 @@ async fn read_and_keep(
     let moved_to = moved_to(visit, &fetched);
     let (mut reading, fetched) = read_on_pool(visit, fetched).await;
     let mut harvest = visit.harvest();
-    let detail = reading.alarm.clone().unwrap_or_else(|| reading.problems.join("; "));
+    let detail = detail_of(&reading);
     let mut line = visit.record(&fetched.url, Ok(&fetched), reading.entries.len(), detail);
     if let Some(alarm) = reading.alarm.take() {
         line.status = FetchStatus::Unreadable;
         harvest.fetches.push(line);
-        let failure = Failure { weight: FailureWeight::Soft, reason: alarm };
+        let failure = Failure { weight: FailureWeight::Soft, reason: alarm.to_string() };
         let news = SourceNews { state: SourceState::Broken, ..bad_news(visit, record, &failure) };
         return finish(visit, harvest, news, Vec::new(), credit).await;
     }
@@ -155,7 +155,7 @@ async fn follow(visit: &mut Visit, reading: &mut Reading, fetches: &mut Vec<Fetc
             }
             Ok(fetched) => {
                 let (more, fetched) = read_on_pool(visit, fetched).await;
-                let detail = more.alarm.unwrap_or_else(|| more.problems.join("; "));
+                let detail = detail_of(&more);
                 fetches.push(visit.record(&url, Ok(&fetched), more.entries.len(), detail));
                 reading.entries.extend(more.entries);
                 queue.extend(more.next);
@@ -163,6 +163,11 @@ async fn follow(visit: &mut Visit, reading: &mut Reading, fetches: &mut Vec<Fetc
         }
     }
     complete
+}
+
+/// What the history tells of a reading: the alarm, or else the problems.
+fn detail_of(reading: &Reading) -> String {
+    reading.alarm.as_ref().map_or_else(|| reading.problems.join("; "), ToString::to_string)
 }
 
 async fn read_on_pool(visit: &Visit, fetched: Fetched) -> (Reading, Fetched) {

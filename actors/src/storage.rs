@@ -42,11 +42,11 @@ pub(crate) struct Storage;
 
 pub(crate) struct StorageState {
     context: Arc<Context>,
-    batch: Vec<Waiting>,
+    batch: Vec<(Harvest, Waiting)>,
 }
 
+/// Who waits for a harvest to be kept.
 struct Waiting {
-    harvest: Harvest,
     settle: Option<Settle>,
     _credit: Option<OwnedSemaphorePermit>,
     reply: RpcReplyPort<Result<Saved, String>>,
@@ -73,12 +73,8 @@ impl Actor for Storage {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             StorageMsg::Keep { harvest, settle, _credit, reply } => {
-                state.batch.push(Waiting {
-                    harvest: *harvest,
-                    settle: settle.map(|settle| *settle),
-                    _credit,
-                    reply,
-                });
+                let waiting = Waiting { settle: settle.map(|settle| *settle), _credit, reply };
+                state.batch.push((*harvest, waiting));
                 match state.batch.len() {
                     1 => drop(myself.send_after(GATHER, || StorageMsg::Flush)),
                     BATCH.. => state.flush().await,
@@ -96,11 +92,12 @@ impl StorageState {
         if self.batch.is_empty() {
             return;
         }
-        let mut batch = std::mem::take(&mut self.batch);
-        match self.save(&mut batch).await {
-            Ok(saved) => {
-                for (waiting, saved) in batch.into_iter().zip(saved) {
-                    self.tell(&waiting.harvest, &saved);
+        let (harvests, batch): (Vec<Harvest>, Vec<Waiting>) =
+            std::mem::take(&mut self.batch).into_iter().unzip();
+        match self.save(harvests.into()).await {
+            Ok((harvests, saved)) => {
+                for ((waiting, harvest), saved) in batch.into_iter().zip(&*harvests).zip(saved) {
+                    self.tell(harvest, &saved);
                     let outcome = self.settle(&waiting, saved).await;
                     drop(waiting.reply.send(outcome));
                 }
@@ -113,25 +110,24 @@ impl StorageState {
         }
     }
 
-    /// Saves until it is saved. While the store is out, credits stay with us and fetching stops.
-    async fn save(&self, batch: &mut [Waiting]) -> Result<Vec<Saved>, String> {
+    /// Saves until it is saved. While the store is out, credits stay with us and fetching stops. Gives the
+    /// harvests back as they were stored.
+    async fn save(&self, mut harvests: Arc<[Harvest]>) -> Result<(Arc<[Harvest]>, Vec<Saved>), String> {
         let mut wait = RETRY.0;
         let mut waited = Duration::ZERO;
         loop {
-            let roster = self.context.roster();
-            let harvests: Vec<Harvest> = batch.iter().map(|waiting| waiting.harvest.clone()).collect();
-            match self.context.store.save(&harvests, roster.version).await {
-                Ok(saved) => return Ok(saved),
+            match self.context.store.save(&harvests, self.context.roster().version).await {
+                Ok(saved) => return Ok((harvests, saved)),
                 Err(StoreError::StaleObjects) => {
                     self.context.reload().await?;
-                    self.match_again(batch).await;
+                    harvests = self.match_again(harvests).await;
                 }
                 Err(error) => {
                     let impatient = self.context.config.pass.is_some() || self.context.is_draining();
                     if impatient && waited >= PATIENCE {
                         return Err(error.to_string());
                     }
-                    tracing::error!(%error, waiting = batch.len(), "harvests cannot be stored; trying again");
+                    tracing::error!(%error, waiting = harvests.len(), "harvests cannot be stored; trying again");
                     sleep(wait).await;
                     waited += wait;
                     wait = (wait * 2).min(RETRY.1);
@@ -141,23 +137,19 @@ impl StorageState {
     }
 
     /// The topics changed while these harvests were on the way.
-    async fn match_again(&self, batch: &mut [Waiting]) {
+    async fn match_again(&self, harvests: Arc<[Harvest]>) -> Arc<[Harvest]> {
         let roster = self.context.roster();
-        for waiting in batch {
-            let Some(source) = roster.source(&waiting.harvest.source) else { continue };
-            let topics = roster.topics.clone();
-            let mut findings = std::mem::take(&mut waiting.harvest.findings);
-            waiting.harvest.findings = self
-                .context
-                .pool
-                .run(move || {
-                    for finding in &mut findings {
-                        finding.matches = topics.matches(&finding.item, &source).1;
-                    }
-                    findings
-                })
-                .await;
-        }
+        let again = move || {
+            let mut harvests = harvests.to_vec();
+            for harvest in &mut harvests {
+                let Some(source) = roster.source(&harvest.source) else { continue };
+                for finding in &mut harvest.findings {
+                    finding.matches = roster.topics.matches(&finding.item, &source).1;
+                }
+            }
+            harvests.into()
+        };
+        self.context.pool.run(again).await
     }
 
     async fn settle(&self, waiting: &Waiting, saved: Saved) -> Result<Saved, String> {

@@ -123,7 +123,7 @@ async fn a_node_that_lost_its_lease_stores_nothing() {
         fetches: Vec::new(),
     };
     let version = stage.store.objects_version().await.unwrap();
-    stage.store.save(&[harvest], version).await.unwrap();
+    stage.store.save(&vec![harvest].into(), version).await.unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(stage.items().await, 0, "a fenced-out harvest was stored");
     assert_eq!(node.context().tally.totals().fenced, 1);

@@ -95,6 +95,6 @@ async fn prepare(laboratory: &Laboratory, sources: usize, global: &Global) -> an
     };
     let harvests: Vec<Harvest> = data.store.sources().await?.into_iter().filter_map(polled).collect();
     let version = data.store.objects_version().await?;
-    data.store.save(&harvests, version).await?;
+    data.store.save(&harvests.into(), version).await?;
     Ok(())
 }

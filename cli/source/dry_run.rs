@@ -162,7 +162,7 @@ impl Trial<'_> {
             None => tried.error = Some("it looks like neither a feed, a sitemap nor a page".to_owned()),
             Some(kind) => {
                 tried.reading = read(kind, &page);
-                tried.error = tried.reading.alarm.clone();
+                tried.error = tried.reading.alarm.as_ref().map(ToString::to_string);
                 for index in 0..tried.reading.entries.len().min(self.args.items) {
                     let entry = tried.reading.entries[index].clone();
                     let item = self.item(source, &entry, index < self.args.pages, visit).await;

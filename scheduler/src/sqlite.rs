@@ -57,6 +57,7 @@ impl Sqlite {
 
     fn with(mut connection: Connection) -> Result<Self, ScheduleError> {
         let prepare = |connection: &mut Connection| -> rusqlite::Result<i64> {
+            connection.set_prepared_statement_cache_capacity(64);
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "NORMAL")?;
             connection.busy_timeout(Duration::from_secs(5))?;
@@ -154,14 +155,14 @@ fn expire(tx: &Transaction<'_>, now: Timestamp, gone: Option<&str>) -> rusqlite:
         over.query_map(params![millis(now), gone], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for host in hosts {
         let rest = millis(now).saturating_add(delay(tx, &host)?);
-        tx.execute(
+        tx.prepare_cached(
             "UPDATE host SET owner = NULL, next_allowed = max(next_allowed, ?2) WHERE host = ?1",
-            params![host, rest],
-        )?;
-        tx.execute(
+        )?
+        .execute(params![host, rest])?;
+        tx.prepare_cached(
             "UPDATE job SET under_way = 0, crashes = crashes + 1 WHERE host = ?1 AND under_way = 1",
-            [host],
-        )?;
+        )?
+        .execute([host])?;
     }
     Ok(())
 }
@@ -327,10 +328,8 @@ impl Schedule for Sqlite {
         let lease = lease.clone();
         self.run(move |tx| {
             check(tx, &lease)?;
-            tx.execute(
-                "UPDATE host SET lease_until = ?2 WHERE host = ?1",
-                params![lease.host.as_str(), millis(until)],
-            )?;
+            tx.prepare_cached("UPDATE host SET lease_until = ?2 WHERE host = ?1")?
+                .execute(params![lease.host.as_str(), millis(until)])?;
             Ok(())
         })
         .await
@@ -345,11 +344,10 @@ impl Schedule for Sqlite {
             settle.found.iter().try_for_each(|planned| plan(tx, planned))?;
             if let Some(until) = settle.release_until {
                 let host = settle.lease.host.as_str();
-                tx.execute("UPDATE job SET under_way = 0 WHERE host = ?1 AND under_way = 1", [host])?;
-                tx.execute(
-                    "UPDATE host SET owner = NULL, next_allowed = ?2 WHERE host = ?1",
-                    params![host, millis(until)],
-                )?;
+                tx.prepare_cached("UPDATE job SET under_way = 0 WHERE host = ?1 AND under_way = 1")?
+                    .execute([host])?;
+                tx.prepare_cached("UPDATE host SET owner = NULL, next_allowed = ?2 WHERE host = ?1")?
+                    .execute(params![host, millis(until)])?;
             }
             Ok(())
         })
@@ -376,12 +374,11 @@ impl Schedule for Sqlite {
 
     async fn next_due(&self, due_by: Timestamp) -> Result<Option<Timestamp>, ScheduleError> {
         self.run(move |tx| {
-            let next: Option<i64> = tx.query_row(
+            let mut query = tx.prepare_cached(
                 "SELECT min(max(due, next_allowed, blocked_until, CASE WHEN owner IS NULL THEN 0 ELSE lease_until END))
                  FROM job JOIN host USING (host) WHERE due <= ?1",
-                [millis(due_by)],
-                |row| row.get(0),
             )?;
+            let next: Option<i64> = query.query_row([millis(due_by)], |row| row.get(0))?;
             Ok(next.map(time))
         })
         .await

@@ -117,7 +117,7 @@ async fn bench() -> Bench {
 impl Bench {
     async fn save(&self, harvests: &[Harvest]) -> Vec<Saved> {
         let version = self.store.objects_version().await.unwrap();
-        self.store.save(harvests, version).await.unwrap()
+        self.store.save(&harvests.to_vec().into(), version).await.unwrap()
     }
 
     async fn keys(&self) -> Vec<(String, String, i64)> {
@@ -189,7 +189,8 @@ async fn a_harvest_matched_against_old_topics_is_refused_whole() {
     let bench = bench().await;
     let version = bench.store.objects_version().await.unwrap();
     bench.store.declare(&[], &[topic("new", "сөз")], false, at(1)).await.unwrap();
-    let refused = bench.store.save(&[harvest(1, vec![finding("1", "сөз", DAY1, &[])])], version).await;
+    let refused =
+        bench.store.save(&vec![harvest(1, vec![finding("1", "сөз", DAY1, &[])])].into(), version).await;
     assert!(matches!(refused, Err(StoreError::StaleObjects)));
     assert_eq!(bench.keys().await, []);
 }
@@ -353,8 +354,11 @@ async fn a_full_disk_is_told_and_harms_nothing() {
     bench.store.limit_pages(60);
     let version = bench.store.objects_version().await.unwrap();
     let big = "сөз ".repeat(200_000);
-    let error =
-        bench.store.save(&[harvest(1, vec![finding("1", &big, DAY1, &[])])], version).await.unwrap_err();
+    let error = bench
+        .store
+        .save(&vec![harvest(1, vec![finding("1", &big, DAY1, &[])])].into(), version)
+        .await
+        .unwrap_err();
     assert!(matches!(error, StoreError::Full(_)), "{error}");
     bench.store.limit_pages(100_000);
     assert_eq!(bench.save(&[harvest(1, vec![finding("1", "сөз", DAY1, &[])])]).await[0].new_items, 1);

@@ -1,6 +1,7 @@
 //! The seam: what every store promises.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -184,7 +185,7 @@ pub trait Store: Send + Sync {
     ) -> Result<Vec<EntryKnowledge>, StoreError>;
     /// Stores harvests in one transaction: all of them, less those whose lease was over. Refused as a
     /// whole with [`StoreError::StaleObjects`] unless the objects are still at `objects_version`.
-    async fn save(&self, harvests: &[Harvest], objects_version: i64) -> Result<Vec<Saved>, StoreError>;
+    async fn save(&self, harvests: &Arc<[Harvest]>, objects_version: i64) -> Result<Vec<Saved>, StoreError>;
     /// Article pages of a source that wait for a host, the newest publications first.
     async fn pages(
         &self,

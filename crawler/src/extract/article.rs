@@ -1,7 +1,7 @@
 //! An article page, read.
 
 use jiff::tz::TimeZone;
-use model::{Published, canonical_url, same_site};
+use model::{Precision, Published, PublishedMethod, Timestamp, canonical_url, same_site};
 use scraper::Html;
 use url::Url;
 
@@ -25,7 +25,7 @@ pub struct Article {
     /// When it was published, and how that is known.
     pub published: Option<Published>,
     /// When it was changed.
-    pub updated_at: Option<model::Timestamp>,
+    pub updated_at: Option<Timestamp>,
     /// ISO 639-1 code.
     pub language: Option<String>,
     /// The address the page calls its own; of the same site, and no home page.
@@ -64,7 +64,8 @@ pub fn extract(page: &Page<'_>) -> Article {
     let sample = format!("{} {text}", title.as_deref().unwrap_or(""));
     Article {
         author: author_of(&metadata).or(by_trafilatura.author),
-        published: published(time.as_deref(), page.url, &metadata, &text, &page.zone, page.now),
+        published: published(time.as_deref(), page.url, &metadata, &text, &page.zone, page.now)
+            .or_else(|| guessed(by_trafilatura.date, page.now)),
         updated_at: updated_at(&metadata, &page.zone),
         language: language_of(&sample, metadata.lang.as_deref()),
         canonical_url: canonical_of(&metadata, page.url),
@@ -80,11 +81,24 @@ struct ByTrafilatura {
     text: String,
     title: Option<String>,
     author: Option<String>,
+    date: Option<jiff::civil::Date>,
+}
+
+/// A day that trafilatura found somewhere on the page, where we found nothing: better than none, and told
+/// as what it is.
+fn guessed(date: Option<jiff::civil::Date>, now: Timestamp) -> Option<Published> {
+    let at = TimeZone::UTC.to_timestamp(date?.into()).ok().filter(|at| *at <= now)?;
+    Some(Published {
+        at,
+        precision: Precision::Day,
+        method: PublishedMethod::Text,
+        original: String::new(),
+        clamped: false,
+    })
 }
 
 fn read_text(markup: &str, url: &Url, problems: &mut Vec<String>) -> ByTrafilatura {
-    let options =
-        trafilatura::Options::default().with_fallback(true).with_url(url.clone()).with_exclude_comments(true);
+    let options = trafilatura::Options::default().with_fallback(true).with_url(url.clone());
     let result = match guarded("trafilatura", || trafilatura::extract(markup, &options)) {
         Ok(Ok(result)) => result,
         Ok(Err(_)) => return ByTrafilatura::default(), // the caller tells that there is no text
@@ -98,6 +112,7 @@ fn read_text(markup: &str, url: &Url, problems: &mut Vec<String>) -> ByTrafilatu
         text: lines.collect::<Vec<_>>().join("\n"),
         title: filled(plain_title(&result.metadata.title)),
         author: filled(result.metadata.author.replace("; ", ", ")),
+        date: result.metadata.date.and_then(|at| at.to_string().parse().ok()),
     }
 }
 
@@ -208,7 +223,7 @@ fn dedup(names: Vec<String>) -> Vec<String> {
     seen
 }
 
-fn updated_at(page: &Metadata, zone: &TimeZone) -> Option<model::Timestamp> {
+fn updated_at(page: &Metadata, zone: &TimeZone) -> Option<Timestamp> {
     let text = page
         .json_ld
         .modified

@@ -7,14 +7,14 @@
 use model::{Entry, Precision, Published, PublishedMethod, SourceKind};
 use url::Url;
 
-use super::{Page, Reading, guarded, lenient, sanitise, sniff};
+use super::{Alarm, Page, Reading, guarded, lenient, sanitise, sniff};
 use crate::dates;
 use crate::plain::{plain_text, plain_title};
 
 pub(super) fn read(page: &Page<'_>) -> Reading {
     if sniff(page) == Some(SourceKind::Listing) && !is_embedded(page) {
         return Reading {
-            alarm: Some("a web page came where a feed was expected".to_owned()),
+            alarm: Some(Alarm::Foreign("a web page came where a feed was expected".to_owned())),
             ..Reading::default()
         };
     }
@@ -27,8 +27,8 @@ pub(super) fn read(page: &Page<'_>) -> Reading {
         Ok(reading) => richer(reading, lenient::read(page, &text)),
         Err(problem) => {
             let mut second = lenient::read(page, &text);
-            if second.entries.is_empty() {
-                second.alarm = Some(format!("this is not a feed: {problem}"));
+            if second.alarm.is_some() {
+                second.alarm = Some(Alarm::Foreign(format!("this is not a feed: {problem}")));
             } else {
                 second.problems.push(problem);
             }
@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn a_page_is_no_feed_and_an_empty_feed_is_an_alarm() {
-        assert!(check("<!DOCTYPE html><html><body>404").alarm.unwrap().contains("web page"));
+        assert!(check("<!DOCTYPE html><html><body>404").alarm.unwrap().to_string().contains("web page"));
         assert!(check(&rss("")).alarm.is_some());
         assert!(check("").alarm.is_some());
         assert!(check("{\"a\":1}").alarm.is_some());

@@ -1,18 +1,23 @@
 //! The second opinion on feeds: feedparser-rs, which forgives more.
 
+use feedparser_rs::FeedVersion;
 use model::Timestamp;
 
 use super::feed::{Raw, assemble};
-use super::{Page, Reading, guarded};
+use super::{Alarm, Page, Reading, guarded};
 use crate::dates;
 use crate::plain::plain_title;
 
 pub(super) fn read(page: &Page<'_>, text: &str) -> Reading {
+    let foreign = |reason| Reading { alarm: Some(Alarm::Foreign(reason)), ..Reading::default() };
     let feed = match guarded("feedparser-rs", || feedparser_rs::parse(text.as_bytes())) {
         Ok(Ok(feed)) => feed,
-        Ok(Err(error)) => return Reading { problems: vec![error.to_string()], ..Reading::default() },
-        Err(problem) => return Reading { problems: vec![problem], ..Reading::default() },
+        Ok(Err(error)) => return foreign(error.to_string()),
+        Err(problem) => return foreign(problem),
     };
+    if feed.version == FeedVersion::Unknown && feed.entries.is_empty() {
+        return foreign("no kind of feed is recognised".to_owned());
+    }
     let entries = feed.entries.iter().map(|entry| self::entry(page, entry)).collect();
     let title = feed.feed.title.as_deref().map(plain_title).filter(|title| !title.is_empty());
     let problems = feed.bozo_exception.into_iter().collect();

@@ -6,7 +6,7 @@ use model::{Entry, Published, PublishedMethod, canonical_url, same_site};
 use scraper::{ElementRef, Html, Selector};
 use url::Url;
 
-use super::{Page, Reading};
+use super::{Alarm, Page, Reading};
 use crate::dates;
 use crate::html::bounded;
 use crate::plain::fold;
@@ -61,7 +61,8 @@ fn by_selectors(page: &Page<'_>, base: &Url, tree: &Html, item: &str, reading: &
         problems.push(format!("{without_link} of the listing's items have no link"));
     }
     if reading.entries.is_empty() {
-        reading.alarm = Some("selectors.item and selectors.link matched nothing on this page".to_owned());
+        reading.alarm =
+            Some(Alarm::Empty("selectors.item and selectors.link matched nothing on this page".to_owned()));
     }
 }
 
@@ -242,7 +243,7 @@ mod tests {
     #[test]
     fn selectors_that_match_nothing_or_cannot_be_read_are_told() {
         let nothing = Selectors { item: Some(".none".into()), ..Selectors::default() };
-        assert!(check("<p>x", &nothing).alarm.unwrap().contains("matched nothing"));
+        assert!(check("<p>x", &nothing).alarm.unwrap().to_string().contains("matched nothing"));
         let broken = Selectors { item: Some("[[".into()), ..Selectors::default() };
         let reading = check("<p>x", &broken);
         assert!(reading.alarm.is_some() && reading.problems[0].contains("cannot be read"), "{reading:?}");

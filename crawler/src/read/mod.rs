@@ -33,8 +33,24 @@ pub struct Reading {
     pub next: Option<Url>,
     /// What could not be understood.
     pub problems: Vec<String>,
-    /// It is not what it was declared to be, or holds nothing.
-    pub alarm: Option<String>,
+    /// Why this is no success.
+    pub alarm: Option<Alarm>,
+}
+
+/// Why a body that was read is no success. In words an operator can act on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Alarm {
+    /// It is not what it was declared to be.
+    Foreign(String),
+    /// It is, and holds nothing.
+    Empty(String),
+}
+
+impl std::fmt::Display for Alarm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (Self::Foreign(reason) | Self::Empty(reason)) = self;
+        f.write_str(reason)
+    }
 }
 
 /// Reads a body as the kind of source it was declared to be.
@@ -49,7 +65,7 @@ pub fn read(kind: SourceKind, page: &Page<'_>) -> Reading {
         reading.problems.push(format!("only the first {MAX_ENTRIES} entries were read"));
     }
     if reading.alarm.is_none() && reading.entries.is_empty() && reading.children.is_empty() {
-        reading.alarm = Some(format!("no entries were found in this {}", kind.as_str()));
+        reading.alarm = Some(Alarm::Empty(format!("no entries were found in this {}", kind.as_str())));
     }
     settle_identities(&mut reading);
     reading

@@ -4,7 +4,7 @@ use model::{Entry, Precision, Published, PublishedMethod};
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use super::{MAX_ENTRIES, Page, Reading, sanitise};
+use super::{Alarm, MAX_ENTRIES, Page, Reading, sanitise};
 use crate::dates;
 use crate::fetch::gunzip;
 use crate::plain::plain_title;
@@ -18,7 +18,7 @@ pub(super) fn read(page: &Page<'_>) -> Reading {
     }
     match gunzip(page.body, MAX_BYTES) {
         Ok(body) => read_plain(&Page { body: &body, ..page.clone() }),
-        Err(error) => Reading { alarm: Some(error.to_string()), ..Reading::default() },
+        Err(error) => Reading { alarm: Some(Alarm::Foreign(error.to_string())), ..Reading::default() },
     }
 }
 
@@ -31,7 +31,7 @@ fn read_plain(page: &Page<'_>) -> Reading {
     let head: String = start.chars().take(512).collect::<String>().to_ascii_lowercase();
     if head.contains("<!doctype html") || head.contains("<html") {
         return Reading {
-            alarm: Some("a web page came where a sitemap was expected".to_owned()),
+            alarm: Some(Alarm::Foreign("a web page came where a sitemap was expected".to_owned())),
             ..Reading::default()
         };
     }
@@ -105,7 +105,7 @@ fn read_xml(page: &Page<'_>, text: &str) -> Reading {
         }
     }
     if foreign && reading.entries.is_empty() && children.is_empty() {
-        reading.alarm = Some("this is not a sitemap".to_owned());
+        reading.alarm = Some(Alarm::Foreign("this is not a sitemap".to_owned()));
     }
     children.sort_by_key(|(changed, _)| std::cmp::Reverse(*changed));
     reading.children = children.into_iter().map(|(_, url)| url).collect();

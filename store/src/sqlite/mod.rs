@@ -159,8 +159,8 @@ impl Store for Sqlite {
         self.read(move |connection| harvest::knowledge(connection, &source, &entries)).await
     }
 
-    async fn save(&self, harvests: &[Harvest], objects_version: i64) -> Result<Vec<Saved>, StoreError> {
-        let (harvests, history) = (harvests.to_vec(), self.history);
+    async fn save(&self, harvests: &Arc<[Harvest]>, objects_version: i64) -> Result<Vec<Saved>, StoreError> {
+        let (harvests, history) = (harvests.clone(), self.history);
         self.write(move |tx| {
             if objects::version(tx)? != objects_version {
                 return Err(StoreError::StaleObjects);

@@ -11,7 +11,8 @@ use crate::StoreError;
 use crate::store::{Applied, SourceRecord, TopicRecord};
 
 pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
-    Ok(connection.query_row("SELECT value FROM meta WHERE key = 'objects_version'", [], |row| row.get(0))?)
+    let mut query = connection.prepare_cached("SELECT value FROM meta WHERE key = 'objects_version'")?;
+    Ok(query.query_row([], |row| row.get(0))?)
 }
 
 fn changed(tx: &Transaction<'_>, applied: &Applied) -> Result<(), StoreError> {
@@ -190,12 +191,17 @@ fn set_paused_state(
 }
 
 pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Vec<SourceRecord>, StoreError> {
-    let mut query = connection.prepare_cached(
-        "SELECT spec, state, reason, failures, failed_polls, since, last_ok, last_poll, next_poll, interval, validators,
-                moved_to, (SELECT count(*) FROM page WHERE page.source = source.name)
-         FROM source WHERE ?1 IS NULL OR name = ?1 ORDER BY name",
-    )?;
-    let mut rows = query.query([only.map(Name::as_str)])?;
+    const COLUMNS: &str = "SELECT spec, state, reason, failures, failed_polls, since, last_ok, last_poll, next_poll,
+        interval, validators, moved_to, (SELECT count(*) FROM page WHERE page.source = source.name) FROM source";
+    // Two queries: with an OR in it SQLite would read every source to find one.
+    let mut query = connection.prepare_cached(&match only {
+        Some(_) => format!("{COLUMNS} WHERE name = ?1"),
+        None => format!("{COLUMNS} ORDER BY name"),
+    })?;
+    let mut rows = match only {
+        Some(name) => query.query([name.as_str()])?,
+        None => query.query([])?,
+    };
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
         let (spec, state): (String, String) = (row.get(0)?, row.get(1)?);
