@@ -11,7 +11,7 @@ use store::Store;
 use tokio::sync::{Semaphore, watch};
 
 use crate::pool::Pool;
-use crate::roster::Roster;
+use crate::roster::{Roster, Terms, replan};
 use crate::storage::StorageMsg;
 use crate::tally::Tally;
 
@@ -130,13 +130,13 @@ impl Context {
     /// Loads the declared objects anew and plans what follows from them.
     pub(crate) async fn reload(&self) -> Result<Arc<Roster>, String> {
         let before = self.roster();
-        let roster = Arc::new(Roster::load(&*self.store).await.map_err(|error| error.to_string())?);
+        let (roster, records) = Roster::load(&*self.store).await.map_err(|error| error.to_string())?;
         for bad in roster.bad_topics() {
             tracing::warn!(topic = %bad.topic.name, "the topic is not matched: {}", bad.error);
         }
-        let now = self.clock.now();
-        crate::roster::replan(&*self.store, &*self.schedule, &before, &roster, self.config.delay, now)
-            .await?;
+        let terms = Terms { delay: self.config.delay, now: self.clock.now(), all_now: false };
+        replan(&*self.store, &*self.schedule, &before, (&roster, &records), terms).await?;
+        let roster = Arc::new(roster);
         self.roster.send_replace(roster.clone());
         Ok(roster)
     }

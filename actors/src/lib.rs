@@ -46,5 +46,5 @@ pub use context::{Context, NodeConfig, Pass};
 pub use node::{Node, NodeError};
 pub use rematch::{Progress, rematch};
 pub use robots_memory::ScheduledRobots;
-pub use roster::{Roster, plan_sources};
+pub use roster::plan_sources;
 pub use tally::{Event, Tally, Totals};

@@ -26,6 +26,8 @@ pub(crate) struct Maintenance;
 
 pub(crate) struct MaintenanceState {
     context: Arc<Context>,
+    /// The version of the objects that everything stored has been matched against.
+    matched: Option<i64>,
     retained_at: Option<Instant>,
 }
 
@@ -40,7 +42,7 @@ impl Actor for Maintenance {
         context: Arc<Context>,
     ) -> Result<MaintenanceState, ActorProcessingErr> {
         myself.send_interval(LOOK, || MaintenanceMsg::Look);
-        Ok(MaintenanceState { context, retained_at: None })
+        Ok(MaintenanceState { context, matched: None, retained_at: None })
     }
 
     async fn handle(
@@ -63,7 +65,10 @@ impl MaintenanceState {
         if version != context.roster().version {
             context.reload().await?;
         }
-        rematch(&*context.store, context.clock.now(), |_| ()).await.map_err(|error| error.to_string())?;
+        if self.matched != Some(version) {
+            rematch(&*context.store, context.clock.now(), |_| ()).await.map_err(|error| error.to_string())?;
+            self.matched = Some(version);
+        }
         if self.retained_at.is_none_or(|at| at.elapsed() >= RETAIN) {
             self.retained_at = Some(Instant::now());
             self.retain().await?;

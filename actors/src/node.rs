@@ -11,7 +11,6 @@ use tokio::time::Instant;
 use crate::context::Context;
 use crate::dispatcher::{Dispatcher, DispatcherMsg};
 use crate::maintenance::Maintenance;
-use crate::roster::plan_sources;
 use crate::storage::Storage;
 
 /// Restarts of a part within [`WINDOW`] before the node gives up.
@@ -51,9 +50,6 @@ impl Node {
             .await
             .map_err(|error| failed(error.to_string()))?;
         context.reload().await.map_err(failed)?;
-        plan_sources(&*context.store, &*context.schedule, context.config.delay, now, false)
-            .await
-            .map_err(failed)?;
         let (tell, outcome) = tokio::sync::watch::channel(None);
         let args = RootArgs { context: context.clone(), outcome: tell };
         let (root, ended) =

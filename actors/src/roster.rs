@@ -12,7 +12,7 @@ use url::Url;
 
 /// The declared objects at one moment.
 #[derive(Default)]
-pub struct Roster {
+pub(crate) struct Roster {
     /// The version of the objects in the store.
     pub(crate) version: i64,
     pub(crate) topics: Arc<TopicIndex>,
@@ -22,21 +22,22 @@ pub struct Roster {
 }
 
 impl Roster {
-    /// The objects that the store holds now.
-    pub async fn load(store: &dyn Store) -> Result<Self, StoreError> {
+    /// The objects that the store holds now, and how each source is doing.
+    pub(crate) async fn load(store: &dyn Store) -> Result<(Self, Vec<SourceRecord>), StoreError> {
         // The version is read first: objects that change meanwhile make it stale, and it is loaded again.
         let version = store.objects_version().await?;
         let records = store.sources().await?;
         let topics = store.topics().await?.into_iter().map(|record| record.topic).collect();
         let (index, bad_topics) = TopicIndex::new(topics);
-        let sources: Vec<Source> = records.into_iter().map(|record| record.source).collect();
-        Ok(Self {
+        let named = |record: &SourceRecord| (record.source.name.clone(), Arc::new(record.source.clone()));
+        let roster = Self {
             version,
             topics: Arc::new(index),
-            groups: groups(&sources),
-            sources: sources.into_iter().map(|source| (source.name.clone(), Arc::new(source))).collect(),
+            groups: groups(&records),
+            sources: records.iter().map(named).collect(),
             bad_topics,
-        })
+        };
+        Ok((roster, records))
     }
 
     /// A source that is declared and not paused.
@@ -51,7 +52,7 @@ impl Roster {
     }
 
     /// Topics whose queries cannot be understood.
-    pub fn bad_topics(&self) -> &[BadTopic] {
+    pub(crate) fn bad_topics(&self) -> &[BadTopic] {
         &self.bad_topics
     }
 
@@ -60,10 +61,20 @@ impl Roster {
     }
 }
 
-fn groups(sources: &[Source]) -> HashMap<Host, Host> {
-    let grouped =
-        |source: &Source| Some((Host::of(&source.url)?, Host::group(source.politeness_group.as_ref()?)));
-    sources.iter().filter_map(grouped).collect()
+fn groups(records: &[SourceRecord]) -> HashMap<Host, Host> {
+    let grouped = |SourceRecord { source, .. }: &SourceRecord| {
+        Some((Host::of(&source.url)?, Host::group(source.politeness_group.as_ref()?)))
+    };
+    records.iter().filter_map(grouped).collect()
+}
+
+/// How jobs are planned: the delay where nobody asks for longer, and the time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms {
+    pub(crate) delay: Duration,
+    pub(crate) now: Timestamp,
+    /// Every poll is due at once, never against a host's delay.
+    pub(crate) all_now: bool,
 }
 
 /// Plans the polls of all sources, and the pages that wait: what a schedule needs to begin, or to
@@ -75,33 +86,36 @@ pub async fn plan_sources(
     now: Timestamp,
     all_now: bool,
 ) -> Result<(), String> {
-    let roster = Roster::load(store).await.map_err(|error| error.to_string())?;
-    let records = store.sources().await.map_err(|error| error.to_string())?;
+    let (roster, records) = Roster::load(store).await.map_err(|error| error.to_string())?;
+    plan(store, schedule, &roster, &records, Terms { delay, now, all_now }).await
+}
+
+async fn plan(
+    store: &dyn Store,
+    schedule: &dyn Schedule,
+    roster: &Roster,
+    records: &[SourceRecord],
+    terms: Terms,
+) -> Result<(), String> {
     let mut planned: Vec<Planned> =
-        records.iter().filter_map(|record| poll_of(&roster, record, delay, now, all_now)).collect();
+        records.iter().filter_map(|record| poll_of(roster, record, terms)).collect();
     for (source, host, not_before) in store.page_queues().await.map_err(|error| error.to_string())? {
         if let Some(declared) = roster.source(&source) {
             let id = JobId { source, kind: JobKind::Pages, host };
-            planned.push(Planned { id, due: not_before, delay: declared.delay.unwrap_or(delay) });
+            planned.push(Planned { id, due: not_before, delay: declared.delay.unwrap_or(terms.delay) });
         }
     }
     schedule.plan(&planned).await.map_err(|error| error.to_string())
 }
 
-fn poll_of(
-    roster: &Roster,
-    record: &SourceRecord,
-    delay: Duration,
-    now: Timestamp,
-    all_now: bool,
-) -> Option<Planned> {
+fn poll_of(roster: &Roster, record: &SourceRecord, terms: Terms) -> Option<Planned> {
     let source = &record.source;
     if source.paused || record.state == SourceState::Quarantined {
         return None;
     }
     let id = JobId { source: source.name.clone(), kind: JobKind::Poll, host: roster.poll_host(source)? };
-    let due = record.next_poll.filter(|_| !all_now).unwrap_or(now);
-    Some(Planned { id, due, delay: source.delay.unwrap_or(delay) })
+    let due = record.next_poll.filter(|_| !terms.all_now).unwrap_or(terms.now);
+    Some(Planned { id, due, delay: source.delay.unwrap_or(terms.delay) })
 }
 
 /// Plans what a change of the objects asks for: sources that are new, edited, paused or gone.
@@ -109,9 +123,8 @@ pub(crate) async fn replan(
     store: &dyn Store,
     schedule: &dyn Schedule,
     before: &Roster,
-    after: &Roster,
-    delay: Duration,
-    now: Timestamp,
+    (after, records): (&Roster, &[SourceRecord]),
+    terms: Terms,
 ) -> Result<(), String> {
     let stopped: Vec<Name> = before
         .sources
@@ -122,5 +135,5 @@ pub(crate) async fn replan(
     if !stopped.is_empty() {
         schedule.remove(&stopped).await.map_err(|error| error.to_string())?;
     }
-    plan_sources(store, schedule, delay, now, false).await
+    plan(store, schedule, after, records, terms).await
 }

@@ -51,7 +51,8 @@ struct Run {
 }
 
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
-    let articles = if args.read == Read::Article { PAGES } else { 3 };
+    // A listing is polled again and again: most polls that bring something bring one new publication.
+    let articles = if args.read == Read::Article { PAGES } else { 1 };
     let origin =
         Origin::start(World::uniform(5, SITES, Kind::Listing, articles, CLUTTER), global.clock.now()).await?;
     let laboratory = Laboratory::open(&origin, "[run]\nhosts = 64\n")?;
@@ -59,7 +60,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let objects = laboratory.write("objects.yaml", &objects)?;
     let plan = Plan::of(&origin, args.read, PAGES);
     let plan = laboratory.write("plan.json", &serde_json::to_string(&plan)?)?;
-    let (mut ours, mut yardstick) = (Vec::new(), Vec::new());
+    let (mut ours, mut yardstick, mut items) = (Vec::new(), Vec::new(), 0.0);
     let mut line = StatusLine::new(global.output == Format::Table);
     let mut bytes = 0;
     for turn in 1..=args.repeats {
@@ -68,6 +69,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         let mut crawl = laboratory.command(&data)?;
         crawl.args(["run", "--once", "-o", "json", "--pages", "1000", "-f"]).arg(&objects);
         let report = answer(crawl).await?;
+        items = number(&report, "items");
         ours.push(Run { pages: number(&report, "fetches"), ..measured(&report) });
         bytes = bytes_of(&laboratory.path(&data));
         let mut bare = laboratory.command("none")?;
@@ -84,6 +86,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         "repeats": args.repeats,
         "pages": ours.first().map(|run| run.pages),
         "yardstick_pages": yardstick.first().map(|run| run.pages),
+        "items_stored": items,
         "pages_per_cpu_second": spread(rates(&ours)),
         "yardstick_pages_per_cpu_second": spread(rates(&yardstick)),
         "ratio": spread(ratios),

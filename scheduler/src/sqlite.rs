@@ -3,12 +3,13 @@
 //! Times are milliseconds since 1970. Every call is one transaction on a blocking thread.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Host, Job, JobId, JobKind, Name, Planned, Timestamp, Token, Turn};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
+use tokio::sync::Mutex;
 
 use crate::memory::after;
 use crate::schedule::{Borrowed, Claim, HostView, Lease, Schedule, ScheduleError, Settle, next_token};
@@ -83,9 +84,9 @@ impl Sqlite {
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, ScheduleError> {
-        let connection = self.connection.clone();
+        // Waiting for the connection is done here, not on a thread.
+        let mut connection = self.connection.clone().lock_owned().await;
         let done = tokio::task::spawn_blocking(move || {
-            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
             let transaction = connection.transaction()?;
             let value = work(&transaction)?;
             transaction.commit()?;

@@ -9,12 +9,13 @@ mod objects;
 mod rows;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{FetchRecord, Harvest, Host, ItemKey, Match, Name, PageWork, Source, Timestamp, Topic};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::Mutex;
 
 use crate::StoreError;
 use crate::store::{
@@ -68,7 +69,7 @@ impl Sqlite {
     /// Limits the file's size, to see what a full disk does.
     #[cfg(test)]
     pub(crate) fn limit_pages(&self, pages: i64) {
-        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let writer = self.writer.try_lock().unwrap();
         let _: rusqlite::Result<i64> =
             writer.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |row| row.get(0));
     }
@@ -78,10 +79,9 @@ async fn blocking<T: Send + 'static>(
     connection: &Arc<Mutex<Connection>>,
     work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    let connection = connection.clone();
-    let done = tokio::task::spawn_blocking(move || {
-        work(&mut connection.lock().unwrap_or_else(PoisonError::into_inner))
-    });
+    // Waiting for the connection is done here, not on a thread: one thread a connection is enough.
+    let mut connection = connection.clone().lock_owned().await;
+    let done = tokio::task::spawn_blocking(move || work(&mut connection));
     done.await.unwrap_or_else(|error| Err(StoreError::Other(error.to_string())))
 }
 

@@ -57,14 +57,13 @@ fn declare_source(
     let spec = serde_json::to_string(source)?;
     let label = format!("Source/{}", source.name);
     let before: Option<String> = tx
-        .query_row("SELECT spec FROM source WHERE name = ?1", [source.name.as_str()], |row| row.get(0))
+        .prepare_cached("SELECT spec FROM source WHERE name = ?1")?
+        .query_row([source.name.as_str()], |row| row.get(0))
         .optional()?;
     let Some(before) = before else {
         let state = if source.paused { SourceState::Paused } else { SourceState::New };
-        tx.execute(
-            "INSERT INTO source (name, spec, state, since) VALUES (?1, ?2, ?3, ?4)",
-            params![source.name.as_str(), spec, state.as_str(), millis(now)],
-        )?;
+        tx.prepare_cached("INSERT INTO source (name, spec, state, since) VALUES (?1, ?2, ?3, ?4)")?
+            .execute(params![source.name.as_str(), spec, state.as_str(), millis(now)])?;
         applied.added.push(label);
         return Ok(());
     };
@@ -94,14 +93,13 @@ fn declare_topic(tx: &Transaction<'_>, topic: &Topic, applied: &mut Applied) -> 
     let spec = serde_json::to_string(topic)?;
     let label = format!("Topic/{}", topic.name);
     let before: Option<String> = tx
-        .query_row("SELECT spec FROM topic WHERE name = ?1", [topic.name.as_str()], |row| row.get(0))
+        .prepare_cached("SELECT spec FROM topic WHERE name = ?1")?
+        .query_row([topic.name.as_str()], |row| row.get(0))
         .optional()?;
     match before {
         None => {
-            tx.execute(
-                "INSERT INTO topic (name, spec, version) VALUES (?1, ?2, 1)",
-                [topic.name.as_str(), &spec],
-            )?;
+            tx.prepare_cached("INSERT INTO topic (name, spec, version) VALUES (?1, ?2, 1)")?
+                .execute([topic.name.as_str(), &spec])?;
             applied.added.push(label);
         }
         Some(before) if before != spec => {
