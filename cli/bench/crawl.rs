@@ -66,8 +66,11 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     for turn in 1..=args.repeats {
         line.show(&format!("{turn} of {}", args.repeats));
         let data = format!("data-{turn}");
+        let mut declare = laboratory.command(&data)?;
+        declare.args(["apply", "-o", "json", "-f"]).arg(&objects);
+        answer(declare).await?;
         let mut crawl = laboratory.command(&data)?;
-        crawl.args(["run", "--once", "-o", "json", "--pages", "1000", "-f"]).arg(&objects);
+        crawl.args(["run", "--once", "-o", "json", "--pages", "1000"]);
         let report = answer(crawl).await?;
         items = number(&report, "items");
         ours.push(Run { pages: number(&report, "fetches"), ..measured(&report) });

@@ -327,6 +327,7 @@ fn path_of(url: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn allowed(robots: &str, agent: &str, url: &str) -> bool {
         Rules::parse(robots.as_bytes()).decide(agent, url).allowed
@@ -368,5 +369,34 @@ mod tests {
         assert_eq!(rules.crawl_delay("Other"), Some(Duration::from_millis(2500)));
         assert_eq!(rules.sitemaps(), ["https://x.kz/s.xml"]);
         assert_eq!(Rules::parse(b"User-agent: *\nCrawl-delay: -1e400\n").crawl_delay("Q"), None);
+    }
+
+    /// A pattern of stars, which hangs matchers that try every way of dividing it.
+    #[test]
+    fn a_bomb_of_stars_is_matched_in_linear_time() {
+        let robots = format!("User-agent: *\nDisallow: /{}b\n", "*a".repeat(500));
+        assert!(allowed(&robots, "Qyran", &format!("http://x.kz/{}", "a".repeat(5000))));
+    }
+
+    proptest! {
+        /// The `robotstxt` crate as an oracle, where it can be trusted: ASCII files without stars.
+        #[test]
+        fn agrees_with_another_reading_of_the_rfc(
+            groups in prop::collection::vec(
+                (prop::sample::select(vec!["*", "Qyran", "qyran", "Other"]),
+                 prop::collection::vec((prop::bool::ANY, "(/[ab/]{0,4}[$]?)?"), 0..4)), 0..4),
+            path in "/[ab/]{0,6}",
+        ) {
+            let mut robots = String::new();
+            for (agent, rules) in groups {
+                robots.push_str(&format!("User-agent: {agent}\n"));
+                for (allow, pattern) in rules {
+                    robots.push_str(&format!("{}: {pattern}\n", if allow { "Allow" } else { "Disallow" }));
+                }
+            }
+            let url = format!("http://x.kz{path}");
+            let oracle = robotstxt::DefaultMatcher::default().one_agent_allowed_by_robots(&robots, "Qyran", &url);
+            prop_assert_eq!(allowed(&robots, "Qyran", &url), oracle, "{}\n{}", robots, url);
+        }
     }
 }
