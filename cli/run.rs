@@ -122,7 +122,7 @@ async fn once(
     stop: &mut Stop,
 ) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
-    if data.schedule.next_due(pass.due_by).await?.is_none() {
+    if data.schedule.next_due(pass.due_by, Timestamp::MAX).await?.is_none() {
         tell_nothing_due(data, global).await?;
     }
     let mut node = Node::start(context).await?;
@@ -133,7 +133,7 @@ async fn once(
         stop.or_at_once(node.ended()).await?;
     }
     let totals = node.context().tally.totals();
-    let left = data.schedule.next_due(pass.due_by).await?;
+    let left = data.schedule.next_due(pass.due_by, Timestamp::MAX).await?;
     let pages_waiting = data.store.totals().await?.pages;
     let report = report(&totals, pages_waiting, next_poll(&*data.store).await?, began.elapsed());
     object(&mut std::io::stdout().lock(), global.output, &report, "materials")?;
@@ -146,7 +146,10 @@ async fn once(
     if totals.sources_failed > 0 {
         say(&format!("{} sources could not be read; `qyran source list` says why", totals.sources_failed));
     }
-    let all_read = totals.sources_failed == 0 && left.is_none();
+    if totals.interrupted > 0 {
+        say(&format!("{} jobs were interrupted and are due again; the log says why", totals.interrupted));
+    }
+    let all_read = totals.sources_failed == 0 && totals.interrupted == 0 && left.is_none();
     Ok(ExitCode::from(if interrupted {
         130
     } else if all_read {
@@ -168,7 +171,7 @@ fn report(totals: &Totals, pages_waiting: u64, next: Option<Timestamp>, took: Du
         "sources_failed": totals.sources_failed,
         "edited": totals.edited,
         "pages_waiting": pages_waiting,
-        "restarts": totals.restarts,
+        "interrupted": totals.interrupted,
         "next_poll": time(next),
         "cpu_seconds": usage::cpu_seconds(),
         "peak_memory_bytes": usage::peak_memory(),

@@ -1,10 +1,11 @@
 //! What every actor of a node shares: the seams, the settings, the current roster, the credits.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crawler::Door;
-use model::{Clock, Timestamp};
+use model::{Clock, Name, Timestamp};
 use ractor::ActorRef;
 use scheduler::Schedule;
 use store::Store;
@@ -91,6 +92,8 @@ pub struct Context {
     pub(crate) storage: watch::Sender<Option<ActorRef<StorageMsg>>>,
     pub(crate) credits: Arc<Semaphore>,
     pub(crate) pool: Pool,
+    /// Article pages that each source had in a single pass.
+    pass_pages: Mutex<HashMap<Name, usize>>,
     /// True once the node is told to stop.
     pub(crate) draining: watch::Sender<bool>,
 }
@@ -114,6 +117,7 @@ impl Context {
             storage: watch::Sender::new(None),
             credits: Arc::new(Semaphore::new(config.credits)),
             pool: Pool::new(config.cpus),
+            pass_pages: Mutex::default(),
             draining: watch::Sender::new(false),
             config,
         }
@@ -125,6 +129,21 @@ impl Context {
 
     pub(crate) fn is_draining(&self) -> bool {
         *self.draining.borrow()
+    }
+
+    /// How many article pages of a source may be fetched now: a turn's worth, or what is left of a single
+    /// pass, however many hosts they are on.
+    pub(crate) fn pages_left(&self, source: &Name) -> usize {
+        let had = self.pass_pages.lock().unwrap_or_else(PoisonError::into_inner).get(source).copied();
+        self.config.pages.saturating_sub(had.unwrap_or(0))
+    }
+
+    /// An article page was fetched. It counts in a single pass only.
+    pub(crate) fn had_page(&self, source: &Name) {
+        if self.config.pass.is_some() {
+            let mut had = self.pass_pages.lock().unwrap_or_else(PoisonError::into_inner);
+            *had.entry(source.clone()).or_default() += 1;
+        }
     }
 
     /// Loads the declared objects anew and plans what follows from them.

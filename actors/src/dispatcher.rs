@@ -8,16 +8,19 @@ use std::time::Duration;
 
 use model::{Host, Timestamp};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use scheduler::{Claim, ScheduleError};
+use scheduler::Claim;
 use tokio::time::Instant;
 
 use crate::context::Context;
+use crate::errand::after;
 use crate::fleet::{Fleet, FleetArgs, FleetMsg};
 
 /// How often the schedule is asked while there is room for more.
 const PACE: Duration = Duration::from_millis(200);
 /// Hosts claimed in one call: larger batches only make others wait (measured).
 const BATCH: usize = 32;
+/// Claims that fail in a row before a single pass gives up; a node goes on trying.
+const MAX_FAILURES: u32 = 50;
 /// Jobs of a host handed out in one turn.
 const JOBS: usize = 20;
 
@@ -34,6 +37,8 @@ pub(crate) struct DispatcherState {
     context: Arc<Context>,
     fleets: HashMap<ActorId, (Host, ActorRef<FleetMsg>)>,
     draining: bool,
+    /// Claims in a row that failed.
+    failures: u32,
 }
 
 impl Actor for Dispatcher {
@@ -48,7 +53,7 @@ impl Actor for Dispatcher {
     ) -> Result<DispatcherState, ActorProcessingErr> {
         myself.send_interval(PACE, || DispatcherMsg::Claim);
         myself.cast(DispatcherMsg::Claim)?;
-        Ok(DispatcherState { context, fleets: HashMap::new(), draining: false })
+        Ok(DispatcherState { context, fleets: HashMap::new(), draining: false, failures: 0 })
     }
 
     async fn handle(
@@ -109,10 +114,12 @@ impl DispatcherState {
             let turns = match self.context.schedule.claim(&claim).await {
                 Ok(turns) => turns,
                 Err(error) => {
+                    self.failures += 1;
                     tracing::error!(%error, "no turns can be claimed");
                     return Ok(());
                 }
             };
+            self.failures = 0;
             let full = turns.len() == claim.hosts;
             for turn in turns {
                 let host = turn.host.clone();
@@ -146,15 +153,14 @@ impl DispatcherState {
         let done = match &self.context.config.pass {
             _ if self.draining => true,
             None => false,
-            Some(pass) => match self.context.schedule.next_due(pass.due_by).await {
-                Ok(None) => true,
-                Ok(Some(next)) => {
-                    let wait = next.duration_since(self.context.clock.now());
-                    Duration::try_from(wait)
-                        .is_ok_and(|wait| wait > pass.longest_wait.max(self.context.config.delay * 2))
+            // Delays and leases are waited out; a host that asks to be left alone only for a while.
+            Some(pass) => {
+                let blocked_by = after(self.context.clock.now(), pass.longest_wait);
+                match self.context.schedule.next_due(pass.due_by, blocked_by).await {
+                    Ok(next) => next.is_none(),
+                    Err(_) => self.failures >= MAX_FAILURES,
                 }
-                Err(ScheduleError::Fenced { .. } | ScheduleError::Storage(_)) => false,
-            },
+            }
         };
         if done {
             myself.stop(Some("done".to_owned()));

@@ -8,8 +8,8 @@ use crawler::fetch::{Busy, Deadline};
 use crawler::{Permit, Permits};
 use model::{Host, Timestamp, Turn};
 use scheduler::{Borrowed, Claim, Lease, Settle};
-use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::time::{Instant, timeout};
 use url::Url;
 
 use crate::context::Context;
@@ -24,17 +24,39 @@ pub(crate) struct Errand {
     context: Arc<Context>,
     home: Permit,
     lent: Vec<Lent>,
+    /// Until when waiting is no standstill.
+    progress: watch::Sender<Instant>,
+    /// The right to have a body in memory.
+    credit: Option<OwnedSemaphorePermit>,
+    /// Something is in memory: the credit stays.
+    is_laden: bool,
 }
 
 struct Lent {
     turn: Turn,
     permit: Permit,
-    _lease: watch::Sender<Instant>,
+    lease: watch::Sender<Instant>,
 }
 
 impl Errand {
-    pub(crate) fn new(context: Arc<Context>, home: Permit) -> Self {
-        Self { context, home, lent: Vec::new() }
+    pub(crate) fn new(context: Arc<Context>, home: Permit, progress: watch::Sender<Instant>) -> Self {
+        Self { context, home, lent: Vec::new(), progress, credit: None, is_laden: false }
+    }
+
+    /// A sign of life: whoever gives none for long is taken to be stuck.
+    pub(crate) fn touch(&self) {
+        self.progress.send_replace(Instant::now());
+    }
+
+    /// What came home is in memory from now on.
+    pub(crate) fn load(&mut self) {
+        self.is_laden = true;
+    }
+
+    /// The credit of what was brought home, to travel with it.
+    pub(crate) fn unload(&mut self) -> Option<OwnedSemaphorePermit> {
+        self.is_laden = false;
+        self.credit.take()
     }
 
     /// The host's permit, at the end of the job.
@@ -92,13 +114,23 @@ impl Errand {
         };
         let wait = Duration::try_from(turn.next_allowed_at.duration_since(now)).unwrap_or_default();
         let lease = watch::Sender::new(deadline(asked_at, config.lease));
-        let permit = Permit::new(turn.host.clone(), turn.delay, wait, lease.subscribe());
-        self.lent.push(Lent { turn, permit, _lease: lease });
+        let permit = permit_of(&turn, now, lease.subscribe());
+        self.lent.push(Lent { turn, permit, lease });
         if wait > LONGEST_WAIT {
             self.settle().await;
             return Err(Busy { until: after(now, wait) });
         }
         Ok(())
+    }
+
+    /// A lent host that is needed for another hop stays ours for as long as that may take.
+    async fn renew(&self, lent: &Lent) {
+        let lease = Lease { host: lent.turn.host.clone(), token: lent.turn.token };
+        let (asked_at, now) = (Instant::now(), self.context.clock.now());
+        let length = self.context.config.lease + lent.permit.wait_left();
+        if self.context.schedule.renew(&lease, after(now, length)).await.is_ok() {
+            lent.lease.send_replace(deadline(asked_at, length));
+        }
     }
 }
 
@@ -107,13 +139,41 @@ impl Permits for Errand {
     async fn permit(&mut self, url: &Url) -> Result<&mut Permit, Busy> {
         let host = self.context.roster().host_of(url).ok_or(Busy { until: Timestamp::MAX })?;
         if *self.home.host() == host {
+            // Keeping a delay is no standstill.
+            self.progress.send_replace(Instant::now() + self.home.wait_left());
             return Ok(&mut self.home);
         }
-        if !self.lent.iter().any(|lent| lent.turn.host == host) {
-            self.borrow_host(&host).await?;
+        match self.lent.iter().find(|lent| lent.turn.host == host) {
+            Some(lent) => self.renew(lent).await,
+            None => self.borrow_host(&host).await?,
         }
         let lent = self.lent.iter_mut().find(|lent| lent.turn.host == host);
-        lent.map(|lent| &mut lent.permit).ok_or(Busy { until: Timestamp::MAX })
+        let permit = lent.map(|lent| &mut lent.permit).ok_or(Busy { until: Timestamp::MAX })?;
+        self.progress.send_replace(Instant::now() + permit.wait_left());
+        Ok(permit)
+    }
+
+    async fn delay_changed(&mut self, url: &Url) {
+        let Ok(permit) = self.permit(url).await else { return };
+        let (host, delay) = (permit.host().clone(), permit.robots_delay());
+        if let Err(error) = self.context.schedule.ask_delay(&host, delay).await {
+            tracing::warn!(%host, %error, "a delay that robots.txt asks for could not be written down");
+        }
+    }
+
+    fn resign(&mut self) {
+        if !self.is_laden {
+            self.credit = None;
+        }
+    }
+
+    async fn admit(&mut self) {
+        while self.credit.is_none() {
+            self.touch(); // waiting for storage is no standstill of ours
+            let waiting = timeout(Duration::from_secs(5), self.context.credits.clone().acquire_owned());
+            // The semaphore is never closed.
+            self.credit = waiting.await.ok().and_then(Result::ok);
+        }
     }
 }
 
@@ -129,5 +189,5 @@ pub(crate) fn after(now: Timestamp, wait: Duration) -> Timestamp {
 /// A permit for the host of a turn.
 pub(crate) fn permit_of(turn: &Turn, now: Timestamp, deadline: Deadline) -> Permit {
     let wait = Duration::try_from(turn.next_allowed_at.duration_since(now)).unwrap_or_default();
-    Permit::new(turn.host.clone(), turn.delay, wait, deadline)
+    Permit::new(turn.host.clone(), turn.delay, wait, deadline).with_robots_delay(turn.robots_delay)
 }

@@ -49,10 +49,11 @@ impl Actor for Fetcher {
         args: FetcherArgs,
     ) -> Result<FetcherState, ActorProcessingErr> {
         let FetcherArgs { context, job, turn, permit, progress, fleet } = args;
-        let errand = Errand::new(context.clone(), permit);
-        match context.roster().source(&job.source) {
+        let errand = Errand::new(context.clone(), permit, progress);
+        let roster = context.roster();
+        match roster.source(&job.source) {
             Some(source) => {
-                let visit = Visit::new(context, source, job, &turn, errand, progress);
+                let visit = Visit::new(context, roster, source, job, &turn, errand);
                 myself.cast(FetcherMsg::Do(Box::new(visit)))?;
             }
             // Removed or paused while its job was on the way: there is nothing to do.

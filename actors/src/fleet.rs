@@ -124,8 +124,11 @@ impl FleetState {
     }
 
     async fn next(&mut self, myself: &ActorRef<FleetMsg>) -> Result<(), ActorProcessingErr> {
-        let job = self.jobs.pop_front().filter(|_| !self.draining);
-        let (Some(job), Some(permit)) = (job, self.permit.take()) else { return self.end(myself).await };
+        let Some(job) = self.jobs.pop_front().filter(|_| !self.draining) else {
+            return self.end(myself).await;
+        };
+        // It comes back with each job's end, before the next begins.
+        let Some(permit) = self.permit.take() else { return self.end(myself).await };
         if job.crashes >= MAX_CRASHES {
             self.quarantine(&job).await;
             self.permit = Some(permit);
@@ -156,11 +159,13 @@ impl FleetState {
         if let Some(current) = self.current.take() {
             current.fetcher.stop(None);
         }
+        self.turn.robots_delay = permit.robots_delay();
         self.permit = Some(permit);
         if ended {
             self.settle(vec![Settlement { id: job, next_due: None }], Vec::new()).await;
         } else if let Err(reason) = outcome {
             // Nothing was settled: the job is due again after a while, and is not to blame.
+            self.context.tally.interrupted();
             tracing::warn!(source = %job.source, %reason, "a job was interrupted");
             let again = Settlement::again(job, self.context.clock.now(), self.context.config.backoff);
             self.settle(vec![again], Vec::new()).await;
@@ -171,10 +176,14 @@ impl FleetState {
     async fn crashed(&mut self, myself: &ActorRef<FleetMsg>, reason: &str) -> Result<(), ActorProcessingErr> {
         let Some(Current { job, .. }) = self.current.take() else { return Ok(()) };
         self.context.tally.restarted();
+        self.context.tally.interrupted();
         tracing::error!(source = %job.id.source, crashes = job.crashes + 1, reason, "a fetcher crashed");
         // The permit died with it: an exchange may have been under way until now.
         let now = self.context.clock.now();
-        let rested = Turn { next_allowed_at: after(now, self.turn.delay), ..self.turn.clone() };
+        // What robots.txt asks for may have been learnt by the fetcher alone; it has written it down.
+        let written = self.context.schedule.host(&self.turn.host).await.ok().flatten();
+        let delay = written.map_or(self.turn.delay, |host| host.delay).max(self.turn.robots_delay);
+        let rested = Turn { next_allowed_at: after(now, delay), ..self.turn.clone() };
         self.permit = Some(permit_of(&rested, now, self.lease.subscribe()));
         if job.crashes + 1 >= MAX_CRASHES {
             self.quarantine(&job).await;
@@ -196,6 +205,7 @@ impl FleetState {
             reason: format!("reading it crashed {MAX_CRASHES} times in a row; `qyran source resume {source}` tries it again"),
             failures: record.failures,
             ok: false,
+            deferred: false,
             interval: record.interval.unwrap_or(record.source.every.min),
             next_poll: now,
             moved_to: None,
@@ -206,6 +216,7 @@ impl FleetState {
             host: self.turn.host.clone(),
             token: self.turn.token,
             at: now,
+            objects_version: self.context.roster().version,
             findings: Vec::new(),
             pages: Vec::new(),
             pages_done: Vec::new(),
@@ -217,11 +228,16 @@ impl FleetState {
         if let Some(storage) = storage {
             let message = |reply| StorageMsg::Keep {
                 harvest: Box::new(harvest),
+                source: None,
                 settle: Some(Box::new(settle)),
                 _credit: None,
                 reply,
             };
             drop(storage.call(message, Some(Duration::from_secs(10))).await);
+        }
+        // Its other jobs as well: nothing of it is done until somebody has looked.
+        if let Err(error) = self.context.schedule.remove(std::slice::from_ref(source)).await {
+            tracing::warn!(%source, %error, "the jobs of a source in quarantine could not be taken back");
         }
     }
 

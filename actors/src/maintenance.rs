@@ -9,7 +9,6 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::errand::after;
 use crate::rematch::rematch;
 
 /// How soon a change of the objects is noticed.
@@ -72,6 +71,8 @@ impl MaintenanceState {
         if self.retained_at.is_none_or(|at| at.elapsed() >= RETAIN) {
             self.retained_at = Some(Instant::now());
             self.retain().await?;
+            // Planning anew loses nothing, and finds pages whose job got lost between store and schedule.
+            context.reload().await?;
         }
         Ok(())
     }
@@ -79,10 +80,11 @@ impl MaintenanceState {
     async fn retain(&self) -> Result<(), String> {
         let config = &self.context.config;
         let now = self.context.clock.now();
-        let since = (!config.retention.is_zero())
-            .then(|| now.saturating_sub(config.retention).unwrap_or(after(now, Duration::ZERO)));
-        while self.context.store.retain(since, config.history).await.map_err(|error| error.to_string())? > 0 {
+        if config.retention.is_zero() {
+            return Ok(());
         }
+        let Ok(since) = now.saturating_sub(config.retention) else { return Ok(()) };
+        while self.context.store.retain(since).await.map_err(|error| error.to_string())? > 0 {}
         Ok(())
     }
 }

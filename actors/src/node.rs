@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
+use scheduler::Leaving;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -46,7 +47,7 @@ impl Node {
         let now = context.clock.now();
         context
             .schedule
-            .reclaim(&context.config.name, now)
+            .reclaim(&context.config.name, now, Leaving::Crashed)
             .await
             .map_err(|error| failed(error.to_string()))?;
         context.reload().await.map_err(failed)?;
@@ -230,7 +231,9 @@ impl RootState {
             cell.kill();
         }
         let now = self.context.clock.now();
-        if let Err(error) = self.context.schedule.reclaim(&self.context.config.name, now).await {
+        if let Err(error) =
+            self.context.schedule.reclaim(&self.context.config.name, now, Leaving::HandedBack).await
+        {
             tracing::warn!(%error, "hosts could not be handed back; their leases run out");
         }
         myself.stop(None);

@@ -16,12 +16,12 @@ const RETRY: Duration = Duration::from_secs(60);
 
 /// Fetches waiting pages, at most a turn's worth. Each is stored as it comes.
 pub(crate) async fn pages(visit: &mut Visit) -> Result<(), Interrupted> {
-    let limit = visit.context.config.pages;
+    let limit = visit.context.pages_left(&visit.source.name);
     let host = visit.job.host.clone();
     let waiting = waiting(visit, limit + 1).await?;
     let mut interrupted = false;
     for page in waiting.iter().take(limit) {
-        if visit.context.is_draining() || !crate::poll::is_declared(visit) {
+        if visit.context.is_draining() || !visit.refresh() {
             interrupted = true;
             break;
         }
@@ -29,10 +29,11 @@ pub(crate) async fn pages(visit: &mut Visit) -> Result<(), Interrupted> {
             interrupted = true;
             break;
         }
+        visit.context.had_page(&visit.source.name);
     }
     let next_due = next_due(visit, interrupted || waiting.len() > limit).await?;
     tracing::debug!(source = %visit.source.name, %host, pages = waiting.len(), "pages fetched");
-    visit.keep(visit.harvest(), Some(visit.settlement(next_due, Vec::new())), None).await.map(drop)
+    visit.keep(visit.harvest(), Some(visit.settlement(next_due, Vec::new()))).await.map(drop)
 }
 
 async fn waiting(visit: &Visit, limit: usize) -> Result<Vec<PageWork>, Interrupted> {
@@ -45,16 +46,13 @@ async fn next_due(visit: &Visit, more: bool) -> Result<Option<Timestamp>, Interr
     if more {
         return Ok(Some(visit.after(Duration::from_millis(1))));
     }
-    let queues =
-        visit.context.store.page_queues().await.map_err(|error| Interrupted::Storage(error.to_string()))?;
-    let mine =
-        queues.into_iter().find(|(source, host, _)| *source == visit.source.name && *host == visit.job.host);
-    Ok(mine.map(|(_, _, not_before)| not_before.max(visit.after(Duration::from_millis(1)))))
+    let first = visit.context.store.next_page(&visit.source.name, &visit.job.host).await;
+    let first = first.map_err(|error| Interrupted::Storage(error.to_string()))?;
+    Ok(first.map(|not_before| not_before.max(visit.after(Duration::from_millis(1)))))
 }
 
 /// Fetches one page. False: the turn is over, the page waits on.
 async fn one_page(visit: &mut Visit, page: &PageWork) -> Result<bool, Interrupted> {
-    let credit = visit.credit().await?;
     let result = visit.fetch(&page.url, &Want::default()).await;
     if matches!(result, Err(FetchError::LeaseEnds)) {
         return Ok(false);
@@ -69,12 +67,12 @@ async fn one_page(visit: &mut Visit, page: &PageWork) -> Result<bool, Interrupte
             }
             harvest.fetches.push(line);
             harvest.findings.push(finding);
-            harvest.pages_done.push(page.url.clone());
+            harvest.pages_done.push(page.key.clone());
         }
         Err(error) => {
             harvest.fetches.push(visit.record(&page.url, Err(&error), 0, String::new()));
             let note = format!("the article page could not be read: {error}");
-            let topics = visit.context.roster().topics.clone();
+            let topics = visit.roster.topics.clone();
             harvest.findings.push(finding_of_entry(
                 &visit.source,
                 &page.entry,
@@ -86,11 +84,11 @@ async fn one_page(visit: &mut Visit, page: &PageWork) -> Result<bool, Interrupte
                 Some((tries, not_before)) => {
                     harvest.pages.push(PageWork { tries, not_before, ..page.clone() })
                 }
-                None => harvest.pages_done.push(page.url.clone()),
+                None => harvest.pages_done.push(page.key.clone()),
             }
         }
     }
-    visit.keep(harvest, None, Some(credit)).await?;
+    visit.keep(harvest, None).await?;
     Ok(true)
 }
 
@@ -115,7 +113,7 @@ fn try_again_at(visit: &Visit, page: &PageWork, error: &FetchError) -> Option<(u
 
 /// The finding that a page makes, and what was wrong with it, if something was.
 async fn read_on_pool(visit: &Visit, entry: Entry, fetched: Fetched) -> (Finding, Fetched, String) {
-    let (source, topics, now) = (visit.source.clone(), visit.context.roster().topics.clone(), visit.now());
+    let (source, topics, now) = (visit.source.clone(), visit.roster.topics.clone(), visit.now());
     let work = move || {
         if let Some(kind) = foreign_type(&fetched) {
             let note = format!("the article page could not be read: it is {kind}");

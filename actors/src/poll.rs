@@ -1,19 +1,17 @@
 //! The job that reads a source's own address.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
 use crawler::extract::{entry_hash, has_its_text};
-use crawler::read::{Page, Reading, read};
+use crawler::read::{Alarm, Page, Reading, read};
 use crawler::{FetchError, Fetched, Want};
 use model::{
     Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Finding, Harvest, Host, ItemKey, JobId, JobKind,
-    PageWork, Planned, SourceKind, SourceNews, SourceState, Timestamp, Validators,
+    PageWork, Planned, SourceKind, SourceNews, SourceState, Timestamp, Validators, canonical_url,
 };
 use scheduler::due::{self, Seen};
 use std::time::Duration;
-use store::{EntryKnowledge, SourceRecord};
-use tokio::sync::OwnedSemaphorePermit;
+use store::{EntryKnowledge, Sighting, SourceRecord};
 use url::Url;
 
 use crate::visit::{Interrupted, Visit, finding_of_entry};
@@ -32,56 +30,51 @@ pub(crate) async fn poll(visit: &mut Visit) -> Result<(), Interrupted> {
     let storage = |error: store::StoreError| Interrupted::Storage(error.to_string());
     let record = visit.context.store.source(&visit.source.name).await.map_err(storage)?;
     let Some(record) = record else { return end_without_source(visit).await };
-    let credit = visit.credit().await?;
     let url = visit.source.url.clone();
     let xml = visit.source.kind != SourceKind::Listing;
     let want = Want { xml, validators: record.validators.clone() };
     match visit.fetch(&url, &want).await {
-        Err(error) => failed(visit, &record, &url, &error, credit).await,
-        Ok(fetched) if fetched.is_not_modified() => {
-            unchanged(visit, &record, &url, &fetched, None, credit).await
-        }
+        Err(error) => failed(visit, &record, &url, &error).await,
+        Ok(fetched) if fetched.is_not_modified() => unchanged(visit, &record, &url, &fetched, None).await,
         Ok(fetched) => {
             let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&fetched.body));
             let same =
                 record.validators.as_ref().is_some_and(|known| known.body_hash.as_ref() == Some(&hash));
             let validators = Validators { body_hash: Some(hash), ..fetched.validators.clone() };
             if same {
-                unchanged(visit, &record, &url, &fetched, Some(validators), credit).await
+                unchanged(visit, &record, &url, &fetched, Some(validators)).await
             } else {
-                read_and_keep(visit, &record, fetched, validators, credit).await
+                read_and_keep(visit, &record, fetched, validators).await
             }
         }
     }
 }
 
 /// The source was removed or paused while its job was on the way.
-async fn end_without_source(visit: &Visit) -> Result<(), Interrupted> {
-    visit.keep(visit.harvest(), Some(visit.settlement(None, Vec::new())), None).await.map(drop)
+async fn end_without_source(visit: &mut Visit) -> Result<(), Interrupted> {
+    visit.keep(visit.harvest(), Some(visit.settlement(None, Vec::new()))).await.map(drop)
 }
 
 async fn unchanged(
-    visit: &Visit,
+    visit: &mut Visit,
     record: &SourceRecord,
     url: &Url,
     fetched: &Fetched,
     validators: Option<Validators>,
-    credit: OwnedSemaphorePermit,
 ) -> Result<(), Interrupted> {
     let mut harvest = visit.harvest();
     harvest.fetches.push(visit.record(url, Ok(fetched), 0, String::new()));
     let seen = Seen { known: 1, fresh: 0, on_time: is_on_time(record, harvest.at) };
     let news =
         SourceNews { validators, moved_to: moved_to(visit, fetched), ..good_news(visit, record, seen) };
-    finish(visit, harvest, news, Vec::new(), credit).await
+    finish(visit, harvest, news, Vec::new()).await
 }
 
 async fn failed(
-    visit: &Visit,
+    visit: &mut Visit,
     record: &SourceRecord,
     url: &Url,
     error: &FetchError,
-    credit: OwnedSemaphorePermit,
 ) -> Result<(), Interrupted> {
     let mut harvest = visit.harvest();
     harvest.fetches.push(visit.record(url, Err(error), 0, String::new()));
@@ -92,7 +85,7 @@ async fn failed(
         news.next_poll = visit.after(GONE);
     }
     match error {
-        FetchError::LeaseEnds => news.next_poll = visit.now(),
+        FetchError::LeaseEnds => news.next_poll = due_now(visit),
         error => {
             let asked = error.retry_after().map(|wait| visit.after(wait));
             news.next_poll = news.next_poll.max(asked.unwrap_or(news.next_poll));
@@ -101,7 +94,7 @@ async fn failed(
             }
         }
     }
-    finish(visit, harvest, news, Vec::new(), credit).await
+    finish(visit, harvest, news, Vec::new()).await
 }
 
 async fn read_and_keep(
@@ -109,7 +102,6 @@ async fn read_and_keep(
     record: &SourceRecord,
     fetched: Fetched,
     validators: Validators,
-    credit: OwnedSemaphorePermit,
 ) -> Result<(), Interrupted> {
     let moved_to = moved_to(visit, &fetched);
     let (mut reading, fetched) = read_on_pool(visit, fetched).await;
@@ -121,18 +113,20 @@ async fn read_and_keep(
         harvest.fetches.push(line);
         let failure = Failure { weight: FailureWeight::Soft, reason: alarm.to_string() };
         let news = SourceNews { state: SourceState::Broken, ..bad_news(visit, record, &failure) };
-        return finish(visit, harvest, news, Vec::new(), credit).await;
+        return finish(visit, harvest, news, Vec::new()).await;
     }
     harvest.fetches.push(line);
     drop(fetched);
+    let has_parts = !reading.children.is_empty();
     let complete = follow(visit, &mut reading, &mut harvest.fetches).await;
     let on_time = is_on_time(record, harvest.at);
     let seen = sort_entries(visit, reading.entries, &mut harvest, on_time).await?;
     let found = found_jobs(visit, &harvest);
-    // Validators vouch for everything that was read under them: not where a part is missing.
-    let validators = complete.then_some(validators);
+    // Validators vouch for everything that was read under them: not where a part is missing, and not for
+    // an index, whose parts change while it stays the same.
+    let validators = (complete && !has_parts).then_some(validators);
     let news = SourceNews { validators, moved_to, ..good_news(visit, record, seen) };
-    finish(visit, harvest, news, found, credit).await
+    finish(visit, harvest, news, found).await
 }
 
 /// Reads the documents that belong to this one: sitemaps of an index, further pages of a listing.
@@ -144,7 +138,10 @@ async fn follow(visit: &mut Visit, reading: &mut Reading, fetches: &mut Vec<Fetc
     let mut followed = BTreeSet::new();
     let mut complete = true;
     while let Some(url) = queue.pop().filter(|_| followed.len() < MAX_CHILDREN + MAX_NEXT) {
-        if !followed.insert(url.clone()) || visit.context.is_draining() {
+        if visit.context.is_draining() {
+            return false;
+        }
+        if !followed.insert(url.clone()) {
             continue;
         }
         let want = Want { xml: visit.source.kind != SourceKind::Listing, validators: None };
@@ -155,6 +152,7 @@ async fn follow(visit: &mut Visit, reading: &mut Reading, fetches: &mut Vec<Fetc
             }
             Ok(fetched) => {
                 let (more, fetched) = read_on_pool(visit, fetched).await;
+                complete &= !matches!(more.alarm, Some(Alarm::Foreign(_)));
                 let detail = detail_of(&more);
                 fetches.push(visit.record(&url, Ok(&fetched), more.entries.len(), detail));
                 reading.entries.extend(more.entries);
@@ -197,13 +195,20 @@ async fn sort_entries(
     };
     let mut within = BTreeSet::new();
     let entries: Vec<Entry> = entries.into_iter().filter(|entry| within.insert(key(entry))).collect();
-    let asked: Vec<(ItemKey, String)> =
-        entries.iter().map(|entry| (key(entry), entry_hash(entry, &visit.source))).collect();
+    let asked: Vec<Sighting> = entries
+        .iter()
+        .map(|entry| Sighting {
+            key: key(entry),
+            hash: entry_hash(entry, &visit.source),
+            address: entry.published.as_ref().and(entry.url.as_ref()).map(canonical_url),
+        })
+        .collect();
+    let shared = shared_addresses(&entries);
     let knowledge = visit.context.store.knowledge(&visit.source.name, &asked).await;
     let knowledge = knowledge.map_err(|error| Interrupted::Storage(error.to_string()))?;
     let mut seen = Seen { known: 0, fresh: 0, on_time };
     let mut whole: Vec<(Entry, Option<String>)> = Vec::new();
-    for ((entry, (_, hash)), known) in entries.into_iter().zip(asked).zip(knowledge) {
+    for ((entry, Sighting { key, hash, .. }), known) in entries.into_iter().zip(asked).zip(knowledge) {
         match known {
             EntryKnowledge::Same => {
                 seen.known += 1;
@@ -212,9 +217,10 @@ async fn sort_entries(
             EntryKnowledge::Changed => seen.known += 1,
             EntryKnowledge::New => seen.fresh += 1,
         }
-        match page_of(visit, &entry) {
+        match page_of(visit, &entry, &shared) {
             Ok(Some((url, host))) => {
                 harvest.pages.push(PageWork {
+                    key,
                     host,
                     url,
                     entry,
@@ -231,16 +237,31 @@ async fn sort_entries(
     Ok(seen)
 }
 
-/// The page that an entry needs, if it needs one; a note where it must not be asked for.
-fn page_of(visit: &Visit, entry: &Entry) -> Result<Option<(Url, Host)>, String> {
+/// Pages that several entries of one document lead to: none of these is the page of any of them.
+fn shared_addresses(entries: &[Entry]) -> BTreeSet<Url> {
+    let mut seen = BTreeSet::new();
+    let pages = entries.iter().filter_map(|entry| entry.url.as_ref()).map(without_fragment);
+    pages.filter(|page| !seen.insert(page.clone())).collect()
+}
+
+fn without_fragment(url: &Url) -> Url {
+    let mut page = url.clone();
+    page.set_fragment(None);
+    page
+}
+
+/// The page that an entry needs, if it needs one; a note where it is not asked for.
+fn page_of(visit: &Visit, entry: &Entry, shared: &BTreeSet<Url>) -> Result<Option<(Url, Host)>, String> {
     let Some(url) = &entry.url else { return Ok(None) };
     visit.context.door.check_address(url).map_err(|error| format!("the page was not asked for: {error}"))?;
     if has_its_text(entry, &visit.source) {
         return Ok(None);
     }
-    let mut url = url.clone();
-    url.set_fragment(None);
-    match visit.context.roster().host_of(&url) {
+    let url = without_fragment(url);
+    if shared.contains(&url) {
+        return Err("the page was not asked for: several entries lead to it".to_owned());
+    }
+    match visit.roster.host_of(&url) {
         Some(host) => Ok(Some((url, host))),
         None => Err("the page was not asked for: its address names no host".to_owned()),
     }
@@ -250,7 +271,7 @@ async fn findings_on_pool(visit: &Visit, entries: Vec<(Entry, Option<String>)>) 
     if entries.is_empty() {
         return Vec::new();
     }
-    let (source, topics, now) = (visit.source.clone(), visit.context.roster().topics.clone(), visit.now());
+    let (source, topics, now) = (visit.source.clone(), visit.roster.topics.clone(), visit.now());
     let findings = move || {
         entries
             .iter()
@@ -264,23 +285,27 @@ async fn findings_on_pool(visit: &Visit, entries: Vec<(Entry, Option<String>)>) 
 fn found_jobs(visit: &Visit, harvest: &Harvest) -> Vec<Planned> {
     let hosts: BTreeSet<&Host> = harvest.pages.iter().map(|page| &page.host).collect();
     // A single pass takes what its polls found; it stops at its beginning otherwise.
-    let due = visit.context.config.pass.as_ref().map_or(harvest.at, |pass| pass.due_by);
+    let due = due_now(visit);
     let delay = visit.source.delay.unwrap_or(visit.context.config.delay);
     let job =
         |host: &Host| JobId { source: visit.source.name.clone(), kind: JobKind::Pages, host: host.clone() };
     hosts.into_iter().map(|host| Planned { id: job(host), due, delay }).collect()
 }
 
+/// What is to be done at once; in a single pass, within it.
+fn due_now(visit: &Visit) -> Timestamp {
+    visit.context.config.pass.as_ref().map_or(visit.now(), |pass| pass.due_by)
+}
+
 async fn finish(
-    visit: &Visit,
+    visit: &mut Visit,
     mut harvest: Harvest,
     news: SourceNews,
     found: Vec<Planned>,
-    credit: OwnedSemaphorePermit,
 ) -> Result<(), Interrupted> {
     let settle = visit.settlement(Some(news.next_poll), found);
     harvest.news = Some(news);
-    visit.keep(harvest, Some(settle), Some(credit)).await.map(drop)
+    visit.keep(harvest, Some(settle)).await.map(drop)
 }
 
 fn good_news(visit: &Visit, record: &SourceRecord, seen: Seen) -> SourceNews {
@@ -292,6 +317,7 @@ fn good_news(visit: &Visit, record: &SourceRecord, seen: Seen) -> SourceNews {
         reason: String::new(),
         failures: 0.0,
         ok: true,
+        deferred: false,
         interval,
         next_poll: visit.after(due::spread(interval, visit.source.name.as_str(), round)),
         moved_to: None,
@@ -312,6 +338,7 @@ fn bad_news(visit: &Visit, record: &SourceRecord, failure: &Failure) -> SourceNe
         reason: failure.reason.clone(),
         failures: points,
         ok: false,
+        deferred: failure.weight == FailureWeight::Deferred,
         interval,
         next_poll: visit.after(due::spread(wait, visit.source.name.as_str(), u64::from(record.failed_polls))),
         moved_to: None,
@@ -327,13 +354,4 @@ fn is_on_time(record: &SourceRecord, now: Timestamp) -> bool {
 
 fn moved_to(visit: &Visit, fetched: &Fetched) -> Option<Url> {
     (fetched.moved_permanently && fetched.url != visit.source.url).then(|| fetched.url.clone())
-}
-
-/// The source as the job knows it.
-pub(crate) fn is_declared(visit: &Visit) -> bool {
-    visit
-        .context
-        .roster()
-        .source(&visit.source.name)
-        .is_some_and(|declared| Arc::ptr_eq(&declared, &visit.source) || *declared == *visit.source)
 }

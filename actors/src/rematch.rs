@@ -1,10 +1,10 @@
 //! A new or edited topic sees what is stored already.
 
 use matcher::TopicIndex;
-use model::{Match, Name, Source, Timestamp, Topic};
+use model::{Name, Source, Timestamp, Topic};
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::{Store, StoreError, StoredItem};
+use store::{Rematched, Store, StoreError, StoredItem};
 
 /// Items matched in one step: small enough for harvests to be stored in between.
 const STEP: usize = 500;
@@ -65,14 +65,11 @@ pub async fn rematch(
 }
 
 /// What these items match. Items of sources that are no longer declared match nothing new.
-fn matched(
-    index: &TopicIndex,
-    sources: &HashMap<Name, Source>,
-    items: &[StoredItem],
-) -> Vec<(i64, Vec<Match>)> {
+fn matched(index: &TopicIndex, sources: &HashMap<Name, Source>, items: &[StoredItem]) -> Vec<Rematched> {
     let of = |stored: &StoredItem| {
         let source = sources.get(&stored.item.source)?;
-        Some((stored.row, index.matches(&stored.item, source).1))
+        let matches = index.matches(&stored.item, source).1;
+        Some(Rematched { row: stored.row, version: stored.version, matches })
     };
     items.iter().filter_map(of).collect()
 }

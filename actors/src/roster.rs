@@ -1,6 +1,6 @@
 //! The declared objects as a node works with them: a snapshot, replaced whole.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -43,6 +43,11 @@ impl Roster {
     /// A source that is declared and not paused.
     pub(crate) fn source(&self, name: &Name) -> Option<Arc<Source>> {
         self.sources.get(name).filter(|source| !source.paused).cloned()
+    }
+
+    /// A source that is declared, paused or not.
+    pub(crate) fn declared(&self, name: &Name) -> Option<Arc<Source>> {
+        self.sources.get(name).cloned()
     }
 
     /// What politeness is owed to at an address: its host, or the group that a source on it declares.
@@ -99,8 +104,13 @@ async fn plan(
 ) -> Result<(), String> {
     let mut planned: Vec<Planned> =
         records.iter().filter_map(|record| poll_of(roster, record, terms)).collect();
+    let aside: HashSet<&Name> = records
+        .iter()
+        .filter(|record| record.state == SourceState::Quarantined)
+        .map(|record| &record.source.name)
+        .collect();
     for (source, host, not_before) in store.page_queues().await.map_err(|error| error.to_string())? {
-        if let Some(declared) = roster.source(&source) {
+        if let Some(declared) = roster.source(&source).filter(|_| !aside.contains(&source)) {
             let id = JobId { source, kind: JobKind::Pages, host };
             planned.push(Planned { id, due: not_before, delay: declared.delay.unwrap_or(terms.delay) });
         }

@@ -6,9 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Harvest, Name};
+use model::{Harvest, Name, Source};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use scheduler::Settle;
+use scheduler::{ScheduleError, Settle};
 use store::{Saved, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
@@ -25,10 +25,15 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// How long a single pass, or a node that is stopping, waits for a store that is out.
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// How often a schedule that fails is asked to settle.
+const SETTLE_TRIES: u32 = 4;
+
 pub(crate) enum StorageMsg {
     /// Keep a harvest, settle its job, answer.
     Keep {
         harvest: Box<Harvest>,
+        /// As it was declared when the harvest was gathered.
+        source: Option<Arc<Source>>,
         settle: Option<Box<Settle>>,
         /// Comes back when the harvest is stored.
         _credit: Option<OwnedSemaphorePermit>,
@@ -47,6 +52,7 @@ pub(crate) struct StorageState {
 
 /// Who waits for a harvest to be kept.
 struct Waiting {
+    source: Option<Arc<Source>>,
     settle: Option<Settle>,
     _credit: Option<OwnedSemaphorePermit>,
     reply: RpcReplyPort<Result<Saved, String>>,
@@ -72,8 +78,8 @@ impl Actor for Storage {
         state: &mut StorageState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            StorageMsg::Keep { harvest, settle, _credit, reply } => {
-                let waiting = Waiting { settle: settle.map(|settle| *settle), _credit, reply };
+            StorageMsg::Keep { harvest, source, settle, _credit, reply } => {
+                let waiting = Waiting { source, settle: settle.map(|settle| *settle), _credit, reply };
                 state.batch.push((*harvest, waiting));
                 match state.batch.len() {
                     1 => drop(myself.send_after(GATHER, || StorageMsg::Flush)),
@@ -94,7 +100,8 @@ impl StorageState {
         }
         let (harvests, batch): (Vec<Harvest>, Vec<Waiting>) =
             std::mem::take(&mut self.batch).into_iter().unzip();
-        match self.save(harvests.into()).await {
+        let sources: Vec<Option<Arc<Source>>> = batch.iter().map(|waiting| waiting.source.clone()).collect();
+        match self.save(harvests.into(), &sources).await {
             Ok((harvests, saved)) => {
                 for ((waiting, harvest), saved) in batch.into_iter().zip(&*harvests).zip(saved) {
                     self.tell(harvest, &saved);
@@ -112,15 +119,22 @@ impl StorageState {
 
     /// Saves until it is saved. While the store is out, credits stay with us and fetching stops. Gives the
     /// harvests back as they were stored.
-    async fn save(&self, mut harvests: Arc<[Harvest]>) -> Result<(Arc<[Harvest]>, Vec<Saved>), String> {
+    async fn save(
+        &self,
+        mut harvests: Arc<[Harvest]>,
+        sources: &[Option<Arc<Source>>],
+    ) -> Result<(Arc<[Harvest]>, Vec<Saved>), String> {
         let mut wait = RETRY.0;
         let mut waited = Duration::ZERO;
         loop {
+            let version = self.context.roster().version;
+            if harvests.iter().any(|harvest| harvest.objects_version != version) {
+                harvests = self.match_again(harvests, sources.to_vec()).await;
+            }
             match self.context.store.save(&harvests, self.context.roster().version).await {
                 Ok(saved) => return Ok((harvests, saved)),
                 Err(StoreError::StaleObjects) => {
                     self.context.reload().await?;
-                    harvests = self.match_again(harvests).await;
                 }
                 Err(error) => {
                     let impatient = self.context.config.pass.is_some() || self.context.is_draining();
@@ -136,15 +150,27 @@ impl StorageState {
         }
     }
 
-    /// The topics changed while these harvests were on the way.
-    async fn match_again(&self, harvests: Arc<[Harvest]>) -> Arc<[Harvest]> {
+    /// The declared objects changed while these harvests were on the way.
+    async fn match_again(
+        &self,
+        harvests: Arc<[Harvest]>,
+        sources: Vec<Option<Arc<Source>>>,
+    ) -> Arc<[Harvest]> {
         let roster = self.context.roster();
         let again = move || {
             let mut harvests = harvests.to_vec();
-            for harvest in &mut harvests {
-                let Some(source) = roster.source(&harvest.source) else { continue };
+            for (harvest, before) in harvests.iter_mut().zip(&sources) {
+                harvest.objects_version = roster.version;
+                let Some(before) = before else { continue };
+                let declared = roster.declared(&harvest.source);
+                if declared.as_ref().is_none_or(|now| is_read_otherwise(now, before)) {
+                    // What was learnt of the source as it was is worth nothing for what it is now.
+                    harvest.news = None;
+                    harvest.pages.clear();
+                }
+                let source = declared.as_ref().unwrap_or(before);
                 for finding in &mut harvest.findings {
-                    finding.matches = roster.topics.matches(&finding.item, &source).1;
+                    finding.matches = roster.topics.matches(&finding.item, source).1;
                 }
             }
             harvests.into()
@@ -152,14 +178,23 @@ impl StorageState {
         self.context.pool.run(again).await
     }
 
+    /// What is stored must be settled, or its pages would be forgotten: a schedule that fails is asked a
+    /// few times.
     async fn settle(&self, waiting: &Waiting, saved: Saved) -> Result<Saved, String> {
         if saved.fenced {
             return Err("the lease was over before the harvest was stored".to_owned());
         }
-        match &waiting.settle {
-            None => Ok(saved),
-            Some(settle) => {
-                self.context.schedule.settle(settle).await.map(|()| saved).map_err(|error| error.to_string())
+        let Some(settle) = &waiting.settle else { return Ok(saved) };
+        let mut tries = 1;
+        loop {
+            match self.context.schedule.settle(settle).await {
+                Ok(()) => return Ok(saved),
+                Err(ScheduleError::Storage(error)) if tries < SETTLE_TRIES => {
+                    tracing::warn!(error, "a job could not be settled; trying again");
+                    tries += 1;
+                    sleep(RETRY.0).await;
+                }
+                Err(error) => return Err(error.to_string()),
             }
         }
     }
@@ -175,4 +210,9 @@ impl StorageState {
             self.context.tally.tell(|| Event::Material { source: harvest.source.clone(), topics, title });
         }
     }
+}
+
+/// Whether a source is read otherwise than it was.
+fn is_read_otherwise(now: &Source, before: &Source) -> bool {
+    (now.kind, &now.url, &now.selectors) != (before.kind, &before.url, &before.selectors)
 }

@@ -49,6 +49,7 @@ pub struct Tally {
     sources_failed: AtomicU64,
     restarts: AtomicU64,
     fenced: AtomicU64,
+    interrupted: AtomicU64,
     events: broadcast::Sender<Event>,
 }
 
@@ -73,6 +74,8 @@ pub struct Totals {
     pub restarts: u64,
     /// Harvests refused because their lease was over.
     pub fenced: u64,
+    /// Jobs that crashed, or whose harvest could not be stored: they are due again.
+    pub interrupted: u64,
 }
 
 impl Default for Tally {
@@ -87,6 +90,7 @@ impl Default for Tally {
             sources_failed: AtomicU64::default(),
             restarts: AtomicU64::default(),
             fenced: AtomicU64::default(),
+            interrupted: AtomicU64::default(),
             events: broadcast::Sender::new(EVENTS),
         }
     }
@@ -106,6 +110,7 @@ impl Tally {
             sources_failed: read(&self.sources_failed),
             restarts: read(&self.restarts),
             fenced: read(&self.fenced),
+            interrupted: read(&self.interrupted),
         }
     }
 
@@ -133,6 +138,10 @@ impl Tally {
         add(&self.edited, saved.edited_items);
         add(&self.materials, saved.new_materials);
         add(&self.fenced, u64::from(saved.fenced));
+    }
+
+    pub(crate) fn interrupted(&self) {
+        add(&self.interrupted, 1);
     }
 
     pub(crate) fn restarted(&self) {

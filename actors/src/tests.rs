@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::SourceState;
-use scheduler::{Claim, Schedule};
+use scheduler::{Claim, Leaving, Schedule};
 use store::Store;
 
 use crate::NodeError;
@@ -100,7 +100,7 @@ async fn a_node_that_lost_its_lease_stores_nothing() {
     until("the exchange is under way", async || stage.web.times_asked("http://a.kz/feed") == 1).await;
     // Somebody takes the host away, as if our lease had run out, and stores under a newer token.
     let now = stage.clock.now();
-    stage.schedule.reclaim("n1", now).await.unwrap();
+    stage.schedule.reclaim("n1", now, Leaving::Crashed).await.unwrap();
     let later = now.saturating_add(Duration::from_secs(2)).unwrap();
     let claim = Claim {
         node: "n2".to_owned(),
@@ -116,6 +116,7 @@ async fn a_node_that_lost_its_lease_stores_nothing() {
         host: host("a.kz"),
         token: turn.token,
         at: later,
+        objects_version: 0,
         findings: Vec::new(),
         pages: Vec::new(),
         pages_done: Vec::new(),

@@ -4,20 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crawler::extract::{entry_hash, item_of};
-use crawler::{FetchError, Fetched, Want};
+use crawler::{FetchError, Fetched, Permits, Want};
 use matcher::TopicIndex;
 use model::{
-    Entry, FetchRecord, FetchStatus, Finding, Harvest, JobId, Planned, Settlement, Source, Timestamp, Turn,
+    Entry, FetchRecord, FetchStatus, Finding, Harvest, JobId, Planned, Settlement, Source, SourceNews,
+    Timestamp, Turn,
 };
 use scheduler::{Lease, Settle};
 use store::Saved;
-use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use url::Url;
 
 use crate::context::Context;
 use crate::errand::{Errand, after};
+use crate::roster::Roster;
 use crate::storage::StorageMsg;
+
+/// How often a single pass asks for a host that is busy: ten seconds each, some minutes in all.
+const BUSY_TRIES: u32 = 30;
 
 /// Why a job could not be brought to its end. Nothing is lost: it is due again.
 #[derive(Debug, thiserror::Error)]
@@ -25,69 +29,58 @@ pub(crate) enum Interrupted {
     /// The store or the schedule failed, or refuses us.
     #[error("{0}")]
     Storage(String),
-    /// The node is stopping.
-    #[error("the node is stopping")]
-    Stopping,
 }
 
 /// A job of a source, being done.
 pub(crate) struct Visit {
     pub(crate) context: Arc<Context>,
+    /// The declared objects that it works with: what it matches is matched against these.
+    pub(crate) roster: Arc<Roster>,
     pub(crate) source: Arc<Source>,
     pub(crate) job: JobId,
     pub(crate) errand: Errand,
     lease: Lease,
-    progress: watch::Sender<Instant>,
 }
 
 impl Visit {
     pub(crate) fn new(
         context: Arc<Context>,
+        roster: Arc<Roster>,
         source: Arc<Source>,
         job: JobId,
         turn: &Turn,
         errand: Errand,
-        progress: watch::Sender<Instant>,
     ) -> Self {
         let lease = Lease { host: turn.host.clone(), token: turn.token };
-        Self { context, source, job, errand, lease, progress }
+        Self { context, roster, source, job, errand, lease }
+    }
+
+    /// Goes on with the objects as they are declared now. False: its source is not what it was.
+    pub(crate) fn refresh(&mut self) -> bool {
+        self.roster = self.context.roster();
+        self.roster.source(&self.source.name).is_some_and(|declared| *declared == *self.source)
     }
 
     pub(crate) fn now(&self) -> Timestamp {
         self.context.clock.now()
     }
 
-    /// A sign of life: whoever gives none for long is taken to be stuck.
-    pub(crate) fn touch(&self) {
-        self.progress.send_replace(Instant::now());
-    }
-
-    /// The right to have one more body in memory.
-    pub(crate) async fn credit(&self) -> Result<OwnedSemaphorePermit, Interrupted> {
-        loop {
-            self.touch(); // waiting for storage is no standstill of ours
-            let waiting =
-                tokio::time::timeout(Duration::from_secs(5), self.context.credits.clone().acquire_owned());
-            match waiting.await {
-                Ok(credit) => return credit.map_err(|_| Interrupted::Stopping),
-                Err(_) if self.context.is_draining() => return Err(Interrupted::Stopping),
-                Err(_) => (),
-            }
-        }
-    }
-
     /// Fetches through the door. A single pass waits for short Retry-Afters and tries again.
     pub(crate) async fn fetch(&mut self, url: &Url, want: &Want) -> Result<Fetched, FetchError> {
         let mut tries = 1;
         loop {
-            self.touch();
+            self.errand.touch();
             let result = self.context.door.fetch(url, want, &mut self.errand).await;
             self.errand.settle().await;
-            self.touch();
+            self.errand.touch();
             let Some(wait) = result.as_ref().err().and_then(|error| self.patience(error, tries)) else {
+                if result.is_ok() {
+                    self.errand.load();
+                }
                 return result;
             };
             tries += 1;
+            self.errand.resign();
             sleep(wait).await;
         }
     }
@@ -95,7 +88,9 @@ impl Visit {
     /// How long to wait before trying again at once; `None`: not at all.
     fn patience(&self, error: &FetchError, tries: u32) -> Option<Duration> {
         let pass = self.context.config.pass.as_ref()?;
-        if tries >= pass.tries || self.context.is_draining() {
+        // A host on the way that is only busy is waited for, since its own turn will end.
+        let most = if matches!(error, FetchError::HostBusy { .. }) { BUSY_TRIES } else { pass.tries };
+        if tries >= most || self.context.is_draining() {
             return None;
         }
         let backoff = pass.first_wait.saturating_mul(1 << (tries - 1).min(8));
@@ -152,6 +147,7 @@ impl Visit {
             host: self.lease.host.clone(),
             token: self.lease.token,
             at: self.now(),
+            objects_version: self.roster.version,
             findings: Vec::new(),
             pages: Vec::new(),
             pages_done: Vec::new(),
@@ -174,41 +170,49 @@ impl Visit {
 
     /// Hands a harvest to storage and waits until it is kept and, with `settle`, settled.
     pub(crate) async fn keep(
-        &self,
+        &mut self,
         harvest: Harvest,
         settle: Option<Settle>,
-        credit: Option<OwnedSemaphorePermit>,
     ) -> Result<Saved, Interrupted> {
-        for record in &harvest.fetches {
-            self.context.tally.fetched(&harvest.source, record);
-        }
-        if let Some(news) = &harvest.news {
-            self.context.tally.polled(&harvest.source, news.state, news.ok);
-        }
+        let (fetches, news) = (harvest.fetches.clone(), harvest.news.clone());
         let storage = self.context.storage.borrow().clone();
         let Some(storage) = storage else {
             return Err(Interrupted::Storage("storage is not running".to_owned()));
         };
+        let (credit, source) = (self.errand.unload(), self.source.clone());
         let message = |reply| StorageMsg::Keep {
             harvest: Box::new(harvest),
+            source: Some(source),
             settle: settle.map(Box::new),
             _credit: credit,
             reply,
         };
         let asked = storage.call(message, None);
         tokio::pin!(asked);
-        loop {
-            self.touch(); // a slow store is no standstill of ours
+        let answer = loop {
+            self.errand.touch(); // a slow store is no standstill of ours
             tokio::select! {
-                answer = &mut asked => {
-                    return match answer {
-                        Ok(ractor::rpc::CallResult::Success(Ok(saved))) => Ok(saved),
-                        Ok(ractor::rpc::CallResult::Success(Err(reason))) => Err(Interrupted::Storage(reason)),
-                        _ => Err(Interrupted::Storage("storage went away".to_owned())),
-                    };
-                }
+                answer = &mut asked => break answer,
                 () = sleep(Duration::from_secs(5)) => (),
             }
+        };
+        match answer {
+            Ok(ractor::rpc::CallResult::Success(Ok(saved))) => {
+                self.tell(&fetches, news.as_ref());
+                Ok(saved)
+            }
+            Ok(ractor::rpc::CallResult::Success(Err(reason))) => Err(Interrupted::Storage(reason)),
+            _ => Err(Interrupted::Storage("storage went away".to_owned())),
+        }
+    }
+
+    /// What was stored counts.
+    fn tell(&self, fetches: &[FetchRecord], news: Option<&SourceNews>) {
+        for record in fetches {
+            self.context.tally.fetched(&self.source.name, record);
+        }
+        if let Some(news) = news {
+            self.context.tally.polled(&self.source.name, news.state, news.ok);
         }
     }
 

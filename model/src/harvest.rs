@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::{Failure, Host, Item, Match, Name, Published, SourceState, Timestamp, Token};
+use crate::{Failure, Host, Item, ItemKey, Match, Name, Published, SourceState, Timestamp, Token};
 
 /// What one fetch brought home. It is stored whole, in one transaction, or not at all.
 #[derive(Debug, Clone)]
@@ -18,12 +18,14 @@ pub struct Harvest {
     pub token: Token,
     /// When it was gathered.
     pub at: Timestamp,
+    /// The version of the declared objects that it was matched against.
+    pub objects_version: i64,
     /// Publications and the topics they matched.
     pub findings: Vec<Finding>,
     /// Article pages to be fetched later; one that waits already is replaced.
     pub pages: Vec<PageWork>,
-    /// Pages that are done with, by address.
-    pub pages_done: Vec<Url>,
+    /// Pages that are done with.
+    pub pages_done: Vec<ItemKey>,
     /// What the fetch told about the source itself; absent for article pages.
     pub news: Option<SourceNews>,
     /// For the history.
@@ -56,6 +58,8 @@ pub struct SourceNews {
     pub failures: f64,
     /// The poll succeeded.
     pub ok: bool,
+    /// There was no verdict yet: nothing counts against the source.
+    pub deferred: bool,
     /// The interval learnt so far.
     pub interval: Duration,
     /// When it is polled next.
@@ -109,6 +113,8 @@ pub struct Entry {
 /// An article page that waits to be fetched, with the entry that told of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PageWork {
+    /// The item that it is the page of.
+    pub key: ItemKey,
     /// The host that it is owed to.
     pub host: Host,
     /// Where.

@@ -63,6 +63,8 @@ pub struct Turn {
     pub next_allowed_at: Timestamp,
     /// Least delay between two exchanges: the longest that any of the host's sources asks for.
     pub delay: Duration,
+    /// The delay that the host's robots.txt asked for when it was read last.
+    pub robots_delay: Duration,
     /// The lease ends then unless it is renewed.
     pub lease_until: Timestamp,
     /// The due jobs, earliest first.

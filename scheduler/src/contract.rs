@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::{Host, JobId, JobKind, Name, Planned, Settlement, Timestamp, Token, Turn};
 use proptest::prelude::*;
 
-use crate::schedule::{Borrowed, Claim, Lease, Schedule, ScheduleError, Settle};
+use crate::schedule::{Borrowed, Claim, Lease, Leaving, Schedule, ScheduleError, Settle};
 use crate::{InMemory, Sqlite};
 
 const DELAY: Duration = Duration::from_secs(5);
@@ -90,7 +90,7 @@ async fn a_released_host_rests_until_its_next_permit() {
         end.jobs = vec![Settlement { id: id("a", "h"), next_due: Some(at(3)) }];
         end.release_until = Some(at(20));
         schedule.settle(&end).await.unwrap();
-        assert_eq!(schedule.next_due(Timestamp::MAX).await.unwrap(), Some(at(20)), "{name}");
+        assert_eq!(schedule.next_due(Timestamp::MAX, Timestamp::MAX).await.unwrap(), Some(at(20)), "{name}");
         assert_eq!(turns(&*schedule, 19).await, [], "{name}: politeness outlives the lease");
         assert_eq!(turns(&*schedule, 20).await, [("h".into(), vec!["a".into()])], "{name}");
     }
@@ -135,11 +135,77 @@ async fn a_node_that_is_gone_loses_its_hosts_at_once_and_they_rest() {
     for (name, schedule, _folder) in each() {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         schedule.claim(&claim(1)).await.unwrap();
-        schedule.reclaim("other", at(2)).await.unwrap();
+        schedule.reclaim("other", at(2), Leaving::Crashed).await.unwrap();
         assert_eq!(turns(&*schedule, 10).await, [], "{name}: another node's end changes nothing");
-        schedule.reclaim("n1", at(10)).await.unwrap();
+        schedule.reclaim("n1", at(10), Leaving::Crashed).await.unwrap();
         assert_eq!(turns(&*schedule, 14).await, [], "{name}");
         assert_eq!(turns(&*schedule, 15).await, [("h".into(), vec!["a".into()])], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_robots_ask_for_outlives_leases_and_crashes() {
+    for (name, schedule, _folder) in each() {
+        schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
+        schedule.claim(&claim(1)).await.unwrap();
+        schedule.ask_delay(&host("h"), DELAY * 6).await.unwrap();
+        schedule.reclaim("n1", at(10), Leaving::Crashed).await.unwrap();
+        assert_eq!(turns(&*schedule, 39).await, [], "{name}: it rests for the delay of robots.txt");
+        let turn = schedule.claim(&claim(40)).await.unwrap().remove(0);
+        assert_eq!((turn.delay, turn.robots_delay), (DELAY, DELAY * 6), "{name}");
+        schedule.ask_delay(&host("h"), Duration::ZERO).await.unwrap();
+        assert_eq!(
+            schedule.host(&host("h")).await.unwrap().unwrap().delay,
+            DELAY,
+            "{name}: it may be taken back"
+        );
+    }
+}
+
+/// Only what was being done is to blame, and nobody for a node that was told to stop.
+#[tokio::test]
+async fn crashes_are_counted_where_they_happened() {
+    for (name, schedule, _folder) in each() {
+        schedule.plan(&[planned("a", "h", 0), planned("b", "h", 1), planned("c", "h", 2)]).await.unwrap();
+        let turn = schedule.claim(&claim(3)).await.unwrap().remove(0);
+        let mut first = settle(&turn, 4);
+        first.jobs = vec![Settlement { id: id("a", "h"), next_due: Some(at(900)) }];
+        schedule.settle(&first).await.unwrap();
+        schedule.reclaim("n1", at(5), Leaving::Crashed).await.unwrap();
+        let crashes = async || {
+            let mut jobs = schedule.host(&host("h")).await.unwrap().unwrap().jobs;
+            jobs.sort_by(|one, other| one.id.cmp(&other.id));
+            jobs.iter().map(|job| job.crashes).collect::<Vec<_>>()
+        };
+        assert_eq!(crashes().await, [0, 1, 0], "{name}");
+        schedule.claim(&claim(20)).await.unwrap();
+        schedule.reclaim("n1", at(21), Leaving::HandedBack).await.unwrap();
+        assert_eq!(crashes().await, [0, 1, 0], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_is_planned_anew_while_it_ends_is_done_again() {
+    for (name, schedule, _folder) in each() {
+        schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
+        let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
+        schedule.plan(&[planned("a", "h", 2)]).await.unwrap();
+        let mut end = settle(&turn, 3);
+        end.jobs = vec![Settlement { id: id("a", "h"), next_due: None }];
+        end.release_until = Some(at(3));
+        schedule.settle(&end).await.unwrap();
+        assert_eq!(turns(&*schedule, 4).await, [("h".into(), vec!["a".into()])], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_blocked_for_long_is_not_waited_for() {
+    for (name, schedule, _folder) in each() {
+        schedule.plan(&[planned("a", "h", 0), planned("b", "i", 0)]).await.unwrap();
+        schedule.block(&host("h"), at(100), "Retry-After").await.unwrap();
+        schedule.block(&host("i"), at(10), "Retry-After").await.unwrap();
+        assert_eq!(schedule.next_due(at(1), at(50)).await.unwrap(), Some(at(10)), "{name}");
+        assert_eq!(schedule.next_due(at(1), at(5)).await.unwrap(), None, "{name}");
     }
 }
 
@@ -154,7 +220,7 @@ async fn blocks_keep_everybody_away_and_are_explained() {
             Borrowed::No { until: at(100) },
             "{name}"
         );
-        assert_eq!(schedule.next_due(Timestamp::MAX).await.unwrap(), Some(at(100)), "{name}");
+        assert_eq!(schedule.next_due(Timestamp::MAX, Timestamp::MAX).await.unwrap(), Some(at(100)), "{name}");
         let view = schedule.host(&host("h")).await.unwrap().unwrap();
         assert_eq!(view.blocked, Some((at(100), "Retry-After".into())), "{name}");
         assert_eq!(turns(&*schedule, 100).await.len(), 1, "{name}");
@@ -205,7 +271,7 @@ async fn a_single_pass_takes_what_was_due_at_its_beginning() {
         let taken: Vec<String> =
             schedule.claim(&pass).await.unwrap().iter().map(|turn| turn.host.to_string()).collect();
         assert_eq!(taken, ["h1"], "{name}");
-        assert_eq!(schedule.next_due(at(4)).await.unwrap(), None, "{name}");
+        assert_eq!(schedule.next_due(at(4), Timestamp::MAX).await.unwrap(), None, "{name}");
     }
 }
 
@@ -255,6 +321,7 @@ enum Step {
     Renew(u8),
     Block(u8, u8),
     Reclaim,
+    AskDelay(u8, u8),
     Borrow(u8),
     Wait(u8),
 }
@@ -269,6 +336,7 @@ fn step() -> impl Strategy<Value = Step> {
         (0..4u8).prop_map(Step::Renew),
         (0..3u8, 0..60u8).prop_map(|(h, d)| Step::Block(h, d)),
         Just(Step::Reclaim),
+        (0..3u8, 0..90u8).prop_map(|(h, d)| Step::AskDelay(h, d)),
         (0..3u8).prop_map(Step::Borrow),
         (0..90u8).prop_map(Step::Wait),
     ]
@@ -298,8 +366,14 @@ async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
                 Some(turn) => {
                     let mut end = settle(turn, now);
                     let next_due = Some(at(now + i64::from(*d)));
-                    end.jobs =
-                        turn.jobs.iter().map(|job| Settlement { id: job.id.clone(), next_due }).collect();
+                    // Sometimes one job after the other, sometimes all, sometimes for good.
+                    let (some, next_due) = match d % 3 {
+                        0 => (1, next_due),
+                        1 => (turn.jobs.len(), next_due),
+                        _ => (1, None),
+                    };
+                    let ended = turn.jobs.iter().take(some);
+                    end.jobs = ended.map(|job| Settlement { id: job.id.clone(), next_due }).collect();
                     end.release_until = release.then(|| at(now + 5));
                     format!("{:?}", schedule.settle(&end).await.is_ok())
                 }
@@ -314,7 +388,11 @@ async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
             Step::Block(h, d) => {
                 format!("{:?}", schedule.block(&host(&format!("h{h}")), at(now + i64::from(*d)), "x").await)
             }
-            Step::Reclaim => format!("{:?}", schedule.reclaim("n1", at(now)).await),
+            Step::Reclaim => format!("{:?}", schedule.reclaim("n1", at(now), Leaving::HandedBack).await),
+            Step::AskDelay(h, d) => {
+                let delay = Duration::from_secs(u64::from(*d));
+                format!("{:?}", schedule.ask_delay(&host(&format!("h{h}")), delay).await)
+            }
             Step::Borrow(h) => {
                 let lent = schedule.borrow_host(&host(&format!("h{h}")), DELAY, &claim(now)).await.unwrap();
                 if let Borrowed::Yes(turn) = &lent {
@@ -327,7 +405,10 @@ async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
                 String::new()
             }
         };
-        answers.push(format!("{answer} next {:?}", schedule.next_due(Timestamp::MAX).await.unwrap()));
+        answers.push(format!(
+            "{answer} next {:?}",
+            schedule.next_due(Timestamp::MAX, Timestamp::MAX).await.unwrap()
+        ));
     }
     answers
 }

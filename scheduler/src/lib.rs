@@ -17,5 +17,5 @@ mod schedule;
 mod sqlite;
 
 pub use memory::InMemory;
-pub use schedule::{Borrowed, Claim, HostView, Lease, Schedule, ScheduleError, Settle};
+pub use schedule::{Borrowed, Claim, HostView, Lease, Leaving, Schedule, ScheduleError, Settle};
 pub use sqlite::Sqlite;

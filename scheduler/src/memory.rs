@@ -7,7 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::{Host, Job, JobId, JobKind, Name, Planned, Settlement, Timestamp, Token, Turn};
 
-use crate::schedule::{Borrowed, Claim, HostView, Lease, Schedule, ScheduleError, Settle, next_token};
+use crate::schedule::{
+    Borrowed, Claim, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, next_token,
+};
 
 /// A schedule that lives in memory and dies with it.
 #[derive(Debug, Default)]
@@ -28,6 +30,7 @@ struct HostState {
     owner: Option<(String, Timestamp)>,
     next_allowed: Timestamp,
     lent_delay: Duration,
+    robots_delay: Duration,
     blocked: Option<(Timestamp, String)>,
 }
 
@@ -39,7 +42,15 @@ struct JobState {
     due: Timestamp,
     delay: Duration,
     crashes: u32,
-    under_way: bool,
+    turn: InTurn,
+}
+
+/// Where a job stands in the turn that it was claimed for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum InTurn {
+    No,
+    Waiting,
+    UnderWay,
 }
 
 impl InMemory {
@@ -54,8 +65,12 @@ impl State {
         asked.unwrap_or_default().max(self.hosts.get(host).map_or(Duration::ZERO, |known| known.lent_delay))
     }
 
+    fn robots_delay(&self, host: &Host) -> Duration {
+        self.hosts.get(host).map_or(Duration::ZERO, |known| known.robots_delay)
+    }
+
     /// Takes hosts from their owners; what was under way counts as crashed, and each rests a delay.
-    fn expire(&mut self, now: Timestamp, over: impl Fn(&str, Timestamp) -> bool) {
+    fn expire(&mut self, now: Timestamp, leaving: Leaving, over: impl Fn(&str, Timestamp) -> bool) {
         let over: Vec<Host> = self
             .hosts
             .iter()
@@ -63,14 +78,14 @@ impl State {
             .map(|(name, _)| name.clone())
             .collect();
         for name in over {
-            let rest = after(now, self.delay(&name));
+            let rest = after(now, self.delay(&name).max(self.robots_delay(&name)));
             if let Some(host) = self.hosts.get_mut(&name) {
                 host.owner = None;
                 host.next_allowed = host.next_allowed.max(rest);
             }
-            for (_, job) in self.jobs.iter_mut().filter(|(id, job)| id.host == name && job.under_way) {
-                job.under_way = false;
-                job.crashes += 1;
+            for (_, job) in self.jobs.iter_mut().filter(|(id, _)| id.host == name) {
+                job.crashes += u32::from(job.turn == InTurn::UnderWay && leaving == Leaving::Crashed);
+                job.turn = InTurn::No;
             }
         }
     }
@@ -87,8 +102,18 @@ impl State {
             token,
             next_allowed_at: known.next_allowed,
             delay,
+            robots_delay: known.robots_delay,
             lease_until,
             jobs: Vec::new(),
+        }
+    }
+
+    /// The next job of a turn begins when the one before it has ended.
+    fn begin_next(&mut self, host: &Host) {
+        let waiting =
+            self.jobs.iter_mut().filter(|(id, job)| id.host == *host && job.turn == InTurn::Waiting);
+        if let Some((_, job)) = waiting.min_by_key(|(id, job)| (job.due, (*id).clone())) {
+            job.turn = InTurn::UnderWay;
         }
     }
 
@@ -108,20 +133,22 @@ impl State {
                 other.source != id.source || other.kind != JobKind::Poll || other.host == id.host
             });
         }
-        let fresh = || JobState { due: planned.due, delay: planned.delay, crashes: 0, under_way: false };
+        let fresh = || JobState { due: planned.due, delay: planned.delay, crashes: 0, turn: InTurn::No };
         let job = self.jobs.entry(planned.id.clone()).or_insert_with(fresh);
         job.due = job.due.min(planned.due);
         job.delay = planned.delay;
+        job.turn = InTurn::No;
         self.hosts.entry(planned.id.host.clone()).or_default();
     }
 
     fn end(&mut self, settlement: &Settlement, crashed: bool) {
         match settlement.next_due {
+            None if self.jobs.get(&settlement.id).is_some_and(|job| job.turn == InTurn::No) => (),
             None => drop(self.jobs.remove(&settlement.id)),
             Some(due) => {
                 if let Some(job) = self.jobs.get_mut(&settlement.id) {
                     job.due = due;
-                    job.under_way = false;
+                    job.turn = InTurn::No;
                     job.crashes = if crashed { job.crashes + 1 } else { 0 };
                 }
             }
@@ -149,7 +176,7 @@ impl Schedule for InMemory {
     async fn claim(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError> {
         let mut state = self.lock();
         let (now, due_by) = (claim.now, claim.due_by.min(claim.now));
-        state.expire(now, |_, until| until <= now);
+        state.expire(now, Leaving::Crashed, |_, until| until <= now);
         let mut free: Vec<(Timestamp, Host)> = Vec::new();
         for (name, host) in &state.hosts {
             let blocked = host.blocked.as_ref().is_some_and(|(until, _)| *until > now);
@@ -171,9 +198,9 @@ impl Schedule for InMemory {
                 .map(|(id, job)| (job.due, id.clone()))
                 .collect();
             due.sort();
-            for (_, id) in due.into_iter().take(claim.jobs) {
+            for (index, (_, id)) in due.into_iter().take(claim.jobs).enumerate() {
                 if let Some(job) = state.jobs.get_mut(&id) {
-                    job.under_way = true;
+                    job.turn = if index == 0 { InTurn::UnderWay } else { InTurn::Waiting };
                     turn.jobs.push(Job { id, due: job.due, crashes: job.crashes });
                 }
             }
@@ -190,7 +217,7 @@ impl Schedule for InMemory {
     ) -> Result<Borrowed, ScheduleError> {
         let mut state = self.lock();
         let now = claim.now;
-        state.expire(now, |_, until| until <= now);
+        state.expire(now, Leaving::Crashed, |_, until| until <= now);
         let known = state.hosts.entry(host.clone()).or_default();
         if let Some((until, _)) = known.blocked.as_ref().filter(|(until, _)| *until > now) {
             return Ok(Borrowed::No { until: *until });
@@ -217,9 +244,12 @@ impl Schedule for InMemory {
         settle.jobs.iter().for_each(|job| state.end(job, false));
         settle.crashed.iter().for_each(|job| state.end(job, true));
         settle.found.iter().for_each(|planned| state.plan(planned));
+        if !(settle.jobs.is_empty() && settle.crashed.is_empty()) {
+            state.begin_next(&settle.lease.host);
+        }
         if let Some(until) = settle.release_until {
             for (_, job) in state.jobs.iter_mut().filter(|(id, _)| id.host == settle.lease.host) {
-                job.under_way = false;
+                job.turn = InTurn::No;
             }
             if let Some(host) = state.hosts.get_mut(&settle.lease.host) {
                 host.owner = None;
@@ -229,23 +259,32 @@ impl Schedule for InMemory {
         Ok(())
     }
 
+    async fn ask_delay(&self, host: &Host, delay: Duration) -> Result<(), ScheduleError> {
+        self.lock().hosts.entry(host.clone()).or_default().robots_delay = delay;
+        Ok(())
+    }
+
     async fn block(&self, host: &Host, until: Timestamp, reason: &str) -> Result<(), ScheduleError> {
         self.lock().hosts.entry(host.clone()).or_default().blocked = Some((until, reason.to_owned()));
         Ok(())
     }
 
-    async fn reclaim(&self, node: &str, now: Timestamp) -> Result<(), ScheduleError> {
-        self.lock().expire(now, |owner, _| owner == node);
+    async fn reclaim(&self, node: &str, now: Timestamp, leaving: Leaving) -> Result<(), ScheduleError> {
+        self.lock().expire(now, leaving, |owner, _| owner == node);
         Ok(())
     }
 
-    async fn next_due(&self, due_by: Timestamp) -> Result<Option<Timestamp>, ScheduleError> {
+    async fn next_due(
+        &self,
+        due_by: Timestamp,
+        blocked_by: Timestamp,
+    ) -> Result<Option<Timestamp>, ScheduleError> {
         let state = self.lock();
         let times = state.jobs.iter().filter(|(_, job)| job.due <= due_by).filter_map(|(id, job)| {
             let host = state.hosts.get(&id.host)?;
             let lease = host.owner.as_ref().map_or(Timestamp::MIN, |(_, until)| *until);
             let blocked = host.blocked.as_ref().map_or(Timestamp::MIN, |(until, _)| *until);
-            Some(job.due.max(host.next_allowed).max(lease).max(blocked))
+            (blocked <= blocked_by).then(|| job.due.max(host.next_allowed).max(lease).max(blocked))
         });
         Ok(times.min())
     }
@@ -264,7 +303,7 @@ impl Schedule for InMemory {
             owner: known.owner.clone(),
             token: Token(known.token),
             next_allowed_at: known.next_allowed,
-            delay: state.delay(host),
+            delay: state.delay(host).max(known.robots_delay),
             blocked: known.blocked.clone(),
             jobs,
         }))

@@ -76,6 +76,15 @@ pub enum Borrowed {
     },
 }
 
+/// How a node left its hosts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaving {
+    /// It ended in the middle of something: what was under way counts as crashed.
+    Crashed,
+    /// It was told to stop and hands back what it had not begun or not finished: nothing is to blame.
+    HandedBack,
+}
+
 /// What is known of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostView {
@@ -85,7 +94,7 @@ pub struct HostView {
     pub token: Token,
     /// No exchange starts before this.
     pub next_allowed_at: Timestamp,
-    /// Its delay.
+    /// Its delay: the longest of what its sources and its robots.txt ask for.
     pub delay: Duration,
     /// Blocked until then, and why.
     pub blocked: Option<(Timestamp, String)>,
@@ -97,12 +106,14 @@ pub struct HostView {
 #[async_trait]
 pub trait Schedule: Send + Sync {
     /// Makes jobs known. A known job keeps the earlier of its due times and takes the new delay; a
-    /// source has one poll, so one on another host is forgotten.
+    /// source has one poll, so one on another host is forgotten. A job that is under way is to be done
+    /// again: its end does not end it.
     async fn plan(&self, jobs: &[Planned]) -> Result<(), ScheduleError>;
     /// Forgets all jobs of these sources. Work under way ends; its settlement brings none back.
     async fn remove(&self, sources: &[Name]) -> Result<(), ScheduleError>;
-    /// Hands out free hosts with due jobs, the longest overdue first. A lease that ran out counts as
-    /// a crash of what was under way, and the host rests for one delay first.
+    /// Hands out free hosts with due jobs, the longest overdue first. The first job of a turn is under
+    /// way then, and each next one when the one before it is settled. A lease that ran out counts as a
+    /// crash of what was under way, and the host rests for one delay first.
     async fn claim(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError>;
     /// Takes one host without its jobs, if it is free and not blocked.
     async fn borrow_host(
@@ -115,12 +126,20 @@ pub trait Schedule: Send + Sync {
     async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<(), ScheduleError>;
     /// Ends jobs of a turn, or the turn.
     async fn settle(&self, settle: &Settle) -> Result<(), ScheduleError>;
+    /// Writes down the delay that a host's robots.txt asks for; it holds over leases and crashes until
+    /// another one is written down.
+    async fn ask_delay(&self, host: &Host, delay: Duration) -> Result<(), ScheduleError>;
     /// Keeps everybody from a host: what Retry-After asks for.
     async fn block(&self, host: &Host, until: Timestamp, reason: &str) -> Result<(), ScheduleError>;
     /// Lets go of every lease of a node that is known to be gone. Its hosts rest for one delay.
-    async fn reclaim(&self, node: &str, now: Timestamp) -> Result<(), ScheduleError>;
-    /// When the next turn will be there to claim, of jobs that are due by a time; `None` where there are none.
-    async fn next_due(&self, due_by: Timestamp) -> Result<Option<Timestamp>, ScheduleError>;
+    async fn reclaim(&self, node: &str, now: Timestamp, leaving: Leaving) -> Result<(), ScheduleError>;
+    /// When the next turn will be there to claim, of jobs that are due by a time on hosts that are blocked
+    /// no longer than to another one; `None` where there are none.
+    async fn next_due(
+        &self,
+        due_by: Timestamp,
+        blocked_by: Timestamp,
+    ) -> Result<Option<Timestamp>, ScheduleError>;
     /// What is known of a host.
     async fn host(&self, host: &Host) -> Result<Option<HostView>, ScheduleError>;
     /// Robots rules as they were remembered, by origin.

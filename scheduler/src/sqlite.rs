@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{Host, Job, JobId, JobKind, Name, Planned, Timestamp, Token, Turn};
-use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use tokio::sync::Mutex;
 
 use crate::memory::after;
-use crate::schedule::{Borrowed, Claim, HostView, Lease, Schedule, ScheduleError, Settle, next_token};
+use crate::schedule::{
+    Borrowed, Claim, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, next_token,
+};
 
 /// The shape of the file. A file of another shape is told, never guessed at.
 const VERSION: i64 = 1;
@@ -25,6 +27,7 @@ CREATE TABLE host (
     lease_until INTEGER,
     next_allowed INTEGER NOT NULL DEFAULT 0,
     lent_delay INTEGER NOT NULL DEFAULT 0,
+    robots_delay INTEGER NOT NULL DEFAULT 0,
     blocked_until INTEGER NOT NULL DEFAULT 0,
     block_reason TEXT NOT NULL DEFAULT ''
 ) WITHOUT ROWID;
@@ -36,10 +39,11 @@ CREATE TABLE job (
     due INTEGER NOT NULL,
     delay INTEGER NOT NULL,
     crashes INTEGER NOT NULL DEFAULT 0,
-    under_way INTEGER NOT NULL DEFAULT 0,
+    -- Where it stands in a turn: 0 in none, 1 waiting, 2 under way.
+    in_turn INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (source, kind, host)
 ) WITHOUT ROWID;
-CREATE INDEX job_due ON job(due);
+CREATE INDEX job_due ON job(due, host);
 CREATE INDEX job_host ON job(host, due);
 CREATE TABLE robots (origin TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 ";
@@ -87,7 +91,8 @@ impl Sqlite {
         // Waiting for the connection is done here, not on a thread.
         let mut connection = self.connection.clone().lock_owned().await;
         let done = tokio::task::spawn_blocking(move || {
-            let transaction = connection.transaction()?;
+            // Immediate: one that begins by reading could not wait for another process's write.
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = work(&transaction)?;
             transaction.commit()?;
             Ok(value)
@@ -147,7 +152,12 @@ fn delay(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<i64> {
 }
 
 /// Takes hosts from owners whose lease is over, or from one owner that is gone.
-fn expire(tx: &Transaction<'_>, now: Timestamp, gone: Option<&str>) -> rusqlite::Result<()> {
+fn expire(
+    tx: &Transaction<'_>,
+    now: Timestamp,
+    gone: Option<&str>,
+    leaving: Leaving,
+) -> rusqlite::Result<()> {
     let mut over = tx.prepare_cached(match gone {
         Some(_) => "SELECT host FROM host WHERE owner = ?2 AND ?1 = ?1",
         None => "SELECT host FROM host WHERE owner IS NOT NULL AND lease_until <= ?1 AND ?2 IS NULL",
@@ -155,22 +165,24 @@ fn expire(tx: &Transaction<'_>, now: Timestamp, gone: Option<&str>) -> rusqlite:
     let hosts: Vec<String> =
         over.query_map(params![millis(now), gone], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for host in hosts {
-        let rest = millis(now).saturating_add(delay(tx, &host)?);
         tx.prepare_cached(
-            "UPDATE host SET owner = NULL, next_allowed = max(next_allowed, ?2) WHERE host = ?1",
+            "UPDATE host SET owner = NULL, next_allowed = max(next_allowed, ?2 + max(?3, robots_delay))
+             WHERE host = ?1",
         )?
-        .execute(params![host, rest])?;
+        .execute(params![host, millis(now), delay(tx, &host)?])?;
         tx.prepare_cached(
-            "UPDATE job SET under_way = 0, crashes = crashes + 1 WHERE host = ?1 AND under_way = 1",
+            "UPDATE job SET in_turn = 0, crashes = crashes + (in_turn = 2 AND ?2) WHERE host = ?1 AND in_turn > 0",
         )?
-        .execute([host])?;
+        .execute(params![host, leaving == Leaving::Crashed])?;
     }
     Ok(())
 }
 
 fn take(tx: &Transaction<'_>, host: &str, claim: &Claim) -> rusqlite::Result<Turn> {
-    let mut known = tx.prepare_cached("SELECT token, next_allowed FROM host WHERE host = ?1")?;
-    let (last, next_allowed): (i64, i64) = known.query_row([host], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    let mut known =
+        tx.prepare_cached("SELECT token, next_allowed, robots_delay FROM host WHERE host = ?1")?;
+    let (last, next_allowed, robots_delay): (i64, i64, i64) =
+        known.query_row([host], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let token = next_token(Token(u64::try_from(last).unwrap_or(0)), claim.now);
     let lease_until = after(claim.now, claim.lease);
     tx.prepare_cached("UPDATE host SET token = ?2, owner = ?3, lease_until = ?4 WHERE host = ?1")?.execute(
@@ -181,6 +193,7 @@ fn take(tx: &Transaction<'_>, host: &str, claim: &Claim) -> rusqlite::Result<Tur
         token,
         next_allowed_at: time(next_allowed),
         delay: duration(delay(tx, host)?),
+        robots_delay: duration(robots_delay),
         lease_until,
         jobs: Vec::new(),
     })
@@ -206,7 +219,7 @@ fn plan(tx: &Transaction<'_>, planned: &Planned) -> rusqlite::Result<()> {
     tx.prepare_cached("INSERT OR IGNORE INTO host (host) VALUES (?1)")?.execute([id.host.as_str()])?;
     tx.prepare_cached(
         "INSERT INTO job (source, kind, host, due, delay) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT DO UPDATE SET due = min(due, excluded.due), delay = excluded.delay",
+         ON CONFLICT DO UPDATE SET due = min(due, excluded.due), delay = excluded.delay, in_turn = 0",
     )?
     .execute(params![
         id.source.as_str(),
@@ -222,15 +235,27 @@ fn end(tx: &Transaction<'_>, job: &model::Settlement, crashed: bool) -> rusqlite
     let (source, kind, host) = (job.id.source.as_str(), job.id.kind.as_str(), job.id.host.as_str());
     match job.next_due {
         None => tx
-            .prepare_cached("DELETE FROM job WHERE source = ?1 AND kind = ?2 AND host = ?3")?
+            // Not one that was planned anew meanwhile.
+            .prepare_cached("DELETE FROM job WHERE source = ?1 AND kind = ?2 AND host = ?3 AND in_turn > 0")?
             .execute(params![source, kind, host])?,
         Some(due) => tx
             .prepare_cached(
-                "UPDATE job SET due = ?4, under_way = 0, crashes = CASE WHEN ?5 THEN crashes + 1 ELSE 0 END
+                "UPDATE job SET due = ?4, in_turn = 0, crashes = CASE WHEN ?5 THEN crashes + 1 ELSE 0 END
                  WHERE source = ?1 AND kind = ?2 AND host = ?3",
             )?
             .execute(params![source, kind, host, millis(due), crashed])?,
     };
+    Ok(())
+}
+
+/// The next job of a turn begins when the one before it has ended.
+fn begin_next(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE job SET in_turn = 2 WHERE (source, kind, host) =
+            (SELECT source, kind, host FROM job WHERE host = ?1 AND in_turn = 1
+             ORDER BY due, source, kind = 'pages' LIMIT 1)",
+    )?
+    .execute([host])?;
     Ok(())
 }
 
@@ -264,16 +289,24 @@ impl Schedule for Sqlite {
     async fn claim(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError> {
         let claim = claim.clone();
         self.run(move |tx| {
-            expire(tx, claim.now, None)?;
+            expire(tx, claim.now, None, Leaving::Crashed)?;
             let (now, due_by) = (millis(claim.now), millis(claim.due_by.min(claim.now)));
-            let limit = i64::try_from(claim.hosts).unwrap_or(i64::MAX);
+            // By the index on (due, host), and no further than needed: thousands may be due at once.
             let mut free = tx.prepare_cached(
-                "SELECT job.host FROM job JOIN host USING (host)
-                 WHERE due <= ?3 AND owner IS NULL AND next_allowed <= ?1 AND blocked_until <= ?1
-                 GROUP BY job.host ORDER BY min(due), job.host LIMIT ?2",
+                "SELECT job.host FROM job CROSS JOIN host USING (host)
+                 WHERE due <= ?2 AND owner IS NULL AND next_allowed <= ?1 AND blocked_until <= ?1
+                 ORDER BY due, job.host",
             )?;
-            let hosts: Vec<String> =
-                free.query_map([now, limit, due_by], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            let mut hosts: Vec<String> = Vec::new();
+            let mut rows = free.query([now, due_by])?;
+            while hosts.len() < claim.hosts {
+                let Some(row) = rows.next()? else { break };
+                let host: String = row.get(0)?;
+                if !hosts.contains(&host) {
+                    hosts.push(host);
+                }
+            }
+            drop(rows);
             let mut turns = Vec::with_capacity(hosts.len());
             for host in hosts {
                 let mut turn = take(tx, &host, &claim)?;
@@ -285,11 +318,17 @@ impl Schedule for Sqlite {
                 let jobs: Vec<Option<Job>> =
                     due.query_map(params![host, due_by, limit], job)?.collect::<Result<_, _>>()?;
                 turn.jobs = jobs.into_iter().flatten().collect();
-                for Job { id, .. } in &turn.jobs {
+                for (index, Job { id, .. }) in turn.jobs.iter().enumerate() {
+                    let place = if index == 0 { 2 } else { 1 };
                     tx.prepare_cached(
-                        "UPDATE job SET under_way = 1 WHERE source = ?1 AND kind = ?2 AND host = ?3",
+                        "UPDATE job SET in_turn = ?4 WHERE source = ?1 AND kind = ?2 AND host = ?3",
                     )?
-                    .execute(params![id.source.as_str(), id.kind.as_str(), host])?;
+                    .execute(params![
+                        id.source.as_str(),
+                        id.kind.as_str(),
+                        host,
+                        place
+                    ])?;
                 }
                 turns.push(turn);
             }
@@ -306,7 +345,7 @@ impl Schedule for Sqlite {
     ) -> Result<Borrowed, ScheduleError> {
         let (host, claim) = (host.clone(), claim.clone());
         self.run(move |tx| {
-            expire(tx, claim.now, None)?;
+            expire(tx, claim.now, None, Leaving::Crashed)?;
             tx.execute("INSERT OR IGNORE INTO host (host) VALUES (?1)", [host.as_str()])?;
             let (owned, blocked): (Option<i64>, i64) = tx.query_row(
                 "SELECT CASE WHEN owner IS NULL THEN NULL ELSE lease_until END, blocked_until FROM host WHERE host = ?1",
@@ -343,13 +382,29 @@ impl Schedule for Sqlite {
             settle.jobs.iter().try_for_each(|job| end(tx, job, false))?;
             settle.crashed.iter().try_for_each(|job| end(tx, job, true))?;
             settle.found.iter().try_for_each(|planned| plan(tx, planned))?;
+            if !(settle.jobs.is_empty() && settle.crashed.is_empty()) {
+                begin_next(tx, settle.lease.host.as_str())?;
+            }
             if let Some(until) = settle.release_until {
                 let host = settle.lease.host.as_str();
-                tx.prepare_cached("UPDATE job SET under_way = 0 WHERE host = ?1 AND under_way = 1")?
+                tx.prepare_cached("UPDATE job SET in_turn = 0 WHERE host = ?1 AND in_turn > 0")?
                     .execute([host])?;
                 tx.prepare_cached("UPDATE host SET owner = NULL, next_allowed = ?2 WHERE host = ?1")?
                     .execute(params![host, millis(until)])?;
             }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn ask_delay(&self, host: &Host, delay: Duration) -> Result<(), ScheduleError> {
+        let host = host.clone();
+        self.run(move |tx| {
+            tx.prepare_cached(
+                "INSERT INTO host (host, robots_delay) VALUES (?1, ?2)
+                 ON CONFLICT DO UPDATE SET robots_delay = excluded.robots_delay",
+            )?
+            .execute(params![host.as_str(), length(delay)])?;
             Ok(())
         })
         .await
@@ -368,18 +423,23 @@ impl Schedule for Sqlite {
         .await
     }
 
-    async fn reclaim(&self, node: &str, now: Timestamp) -> Result<(), ScheduleError> {
+    async fn reclaim(&self, node: &str, now: Timestamp, leaving: Leaving) -> Result<(), ScheduleError> {
         let node = node.to_owned();
-        self.run(move |tx| Ok(expire(tx, now, Some(&node))?)).await
+        self.run(move |tx| Ok(expire(tx, now, Some(&node), leaving)?)).await
     }
 
-    async fn next_due(&self, due_by: Timestamp) -> Result<Option<Timestamp>, ScheduleError> {
+    async fn next_due(
+        &self,
+        due_by: Timestamp,
+        blocked_by: Timestamp,
+    ) -> Result<Option<Timestamp>, ScheduleError> {
         self.run(move |tx| {
             let mut query = tx.prepare_cached(
                 "SELECT min(max(due, next_allowed, blocked_until, CASE WHEN owner IS NULL THEN 0 ELSE lease_until END))
-                 FROM job JOIN host USING (host) WHERE due <= ?1",
+                 FROM job JOIN host USING (host) WHERE due <= ?1 AND blocked_until <= ?2",
             )?;
-            let next: Option<i64> = query.query_row([millis(due_by)], |row| row.get(0))?;
+            let next: Option<i64> =
+                query.query_row([millis(due_by), millis(blocked_by)], |row| row.get(0))?;
             Ok(next.map(time))
         })
         .await
@@ -389,7 +449,8 @@ impl Schedule for Sqlite {
         let host = host.clone();
         self.run(move |tx| {
             let mut query = tx.prepare(
-                "SELECT owner, lease_until, token, next_allowed, blocked_until, block_reason FROM host WHERE host = ?1",
+                "SELECT owner, lease_until, token, next_allowed, blocked_until, block_reason, robots_delay
+                 FROM host WHERE host = ?1",
             )?;
             let delay = duration(delay(tx, host.as_str())?);
             let view = query
@@ -402,7 +463,7 @@ impl Schedule for Sqlite {
                         owner: owner.map(|owner| (owner, time(lease.unwrap_or(0)))),
                         token: Token(u64::try_from(token).unwrap_or(0)),
                         next_allowed_at: time(row.get(3)?),
-                        delay,
+                        delay: delay.max(duration(row.get(6)?)),
                         blocked: (blocked > 0).then(|| (time(blocked), reason)),
                         jobs: Vec::new(),
                     })

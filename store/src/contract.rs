@@ -9,7 +9,7 @@ use model::{
 };
 use url::Url;
 
-use crate::store::{EntryKnowledge, MaterialQuery, Saved, Store};
+use crate::store::{EntryKnowledge, MaterialQuery, Rematched, Saved, Sighting, Store};
 use crate::{Sqlite, StoreError};
 
 fn at(seconds: i64) -> Timestamp {
@@ -91,6 +91,7 @@ fn harvest(token: u64, findings: Vec<Finding>) -> Harvest {
         host: Host::stored("a.kz".into()),
         token: Token(token),
         at: at(token.try_into().unwrap()),
+        objects_version: 1,
         findings,
         pages: Vec::new(),
         pages_done: Vec::new(),
@@ -217,6 +218,7 @@ async fn entries_are_known_once_stored_or_waiting() {
         ..Entry::default()
     };
     let page = |id: &str, url: &str, tries, not_before| PageWork {
+        key: ItemKey::choose(Some(id), None, "", ""),
         host: Host::stored("a.kz".into()),
         url: Url::parse(url).unwrap(),
         entry: entry(id),
@@ -225,26 +227,50 @@ async fn entries_are_known_once_stored_or_waiting() {
         not_before,
     };
     let mut one = harvest(1, vec![finding("1", "сөз", DAY1, &[])]);
-    one.pages = vec![page("2", "https://a.kz/w", 0, at(0)), page("3", "https://a.kz/later", 1, at(100))];
+    // Two that lead to one address are two.
+    one.pages = vec![
+        page("2", "https://a.kz/w", 0, at(0)),
+        page("2b", "https://a.kz/w", 0, at(5)),
+        page("3", "https://a.kz/later", 1, at(100)),
+    ];
     bench.save(&[one]).await;
     let key = |id: &str| ItemKey::choose(Some(id), None, "", "");
+    let sighting = |id: &str, hash: &str, address: Option<&str>| Sighting {
+        key: key(id),
+        hash: hash.to_owned(),
+        address: address.map(|address| Url::parse(address).unwrap()),
+    };
+    let stored = format!("сөз{DAY1}");
     let asked = [
-        (key("1"), format!("сөз{DAY1}")),
-        (key("1"), "other".into()),
-        (key("2"), "h".into()),
-        (key("9"), String::new()),
+        sighting("1", &stored, None),
+        sighting("1", "other", None),
+        sighting("2", "h", None),
+        sighting("9", "", None),
+        // A publisher that invents identifiers: known by address and fingerprint together.
+        sighting("new", &stored, Some("https://a.kz/n/1")),
+        sighting("new", "other", Some("https://a.kz/n/1")),
+        sighting("new", "h", Some("https://a.kz/w")),
     ];
     let knowledge = bench.store.knowledge(&name("s"), &asked).await.unwrap();
     use EntryKnowledge::{Changed, New, Same};
-    assert_eq!(knowledge, [Same, Changed, Same, New]);
+    assert_eq!(knowledge, [Same, Changed, Same, New, Same, New, Same]);
     let host = Host::stored("a.kz".into());
     let waiting = bench.store.pages(&name("s"), &host, at(50), 10).await.unwrap();
-    assert_eq!(waiting.iter().map(|page| page.url.as_str()).collect::<Vec<_>>(), ["https://a.kz/w"]);
+    assert_eq!(waiting.iter().map(|page| page.key.as_str()).collect::<Vec<_>>(), ["id:2b", "id:2"]);
     assert_eq!(bench.store.page_queues().await.unwrap(), [(name("s"), host.clone(), at(0))]);
     let mut done = harvest(2, Vec::new());
-    done.pages_done = vec![Url::parse("https://a.kz/w").unwrap()];
+    done.pages_done = vec![key("2"), key("2b")];
     bench.save(&[done]).await;
-    assert_eq!(bench.store.page_queues().await.unwrap(), [(name("s"), host, at(100))]);
+    assert_eq!(bench.store.page_queues().await.unwrap(), [(name("s"), host.clone(), at(100))]);
+    assert_eq!(bench.store.next_page(&name("s"), &host).await.unwrap(), Some(at(100)));
+    assert_eq!(bench.store.next_page(&name("t"), &host).await.unwrap(), None);
+
+    // Of a source that is gone only publications are kept.
+    bench.store.undeclare(&[name("s")], &[]).await.unwrap();
+    let mut late = harvest(3, vec![finding("late", "сөз", DAY2, &[])]);
+    late.pages = vec![page("4", "https://a.kz/x", 0, at(0))];
+    assert_eq!(bench.save(&[late]).await[0].new_items, 1);
+    assert_eq!(bench.store.page_queues().await.unwrap(), []);
 }
 
 #[tokio::test]
@@ -255,6 +281,7 @@ async fn news_moves_the_state_history_is_bounded_and_a_pause_wins() {
         reason: if ok { String::new() } else { "HTTP status 500".into() },
         failures,
         ok,
+        deferred: false,
         interval: Duration::from_secs(90),
         next_poll: at(500),
         moved_to: None,
@@ -283,6 +310,11 @@ async fn news_moves_the_state_history_is_bounded_and_a_pause_wins() {
         (Some(Duration::from_secs(90)), Some(at(500)), None)
     );
     assert_eq!(bench.store.history(&name("s"), 100).await.unwrap().len(), 3);
+    let mut deferred = harvest(8, Vec::new());
+    deferred.news = Some(SourceNews { deferred: true, ..news(SourceState::Degraded, false, 0.5) });
+    bench.save(&[deferred]).await;
+    let known = bench.store.source(&name("s")).await.unwrap().unwrap();
+    assert_eq!(known.failed_polls, 7, "no verdict is no failure");
     assert!(bench.store.pause(&name("s"), true, at(9)).await.unwrap());
     let mut late = harvest(9, Vec::new());
     late.news = Some(news(SourceState::Live, true, 0.0));
@@ -323,9 +355,13 @@ async fn matching_again_replaces_only_the_topics_it_is_about() {
     let bench = bench().await;
     bench.save(&[harvest(1, vec![finding("1", "сөз", DAY1, &["t"])])]).await;
     let row = bench.store.items(0, 1).await.unwrap()[0].row;
-    assert_eq!(bench.store.rematch(&[name("u")], &[(row, vec![found("u")])], at(5)).await.unwrap(), 1);
+    let matched = |version, matches| [Rematched { row, version, matches }];
+    let again = matched(1, vec![found("u")]);
+    assert_eq!(bench.store.rematch(&[name("u")], &again, at(5)).await.unwrap(), 1);
     assert_eq!(bench.materials(MaterialQuery::default()).await.len(), 2);
-    bench.store.rematch(&[name("u")], &[(row, Vec::new())], at(6)).await.unwrap();
+    bench.store.rematch(&[name("u")], &matched(9, Vec::new()), at(6)).await.unwrap();
+    assert_eq!(bench.materials(MaterialQuery::default()).await.len(), 2, "it was looked at before an edit");
+    bench.store.rematch(&[name("u")], &matched(1, Vec::new()), at(6)).await.unwrap();
     assert_eq!(bench.materials(MaterialQuery::default()).await, [("t".to_owned(), "сөз".to_owned())]);
 }
 
@@ -333,7 +369,7 @@ async fn matching_again_replaces_only_the_topics_it_is_about() {
 async fn what_age_removed_does_not_come_back() {
     let bench = bench().await;
     bench.save(&[harvest(1, vec![finding("1", "ескі", DAY1, &["t"])])]).await;
-    assert_eq!(bench.store.retain(Some(at(100)), 3).await.unwrap(), 1);
+    assert_eq!(bench.store.retain(at(100)).await.unwrap(), 1);
     assert_eq!(bench.store.totals().await.unwrap().matches, 0);
     let again = bench.save(&[harvest(2, vec![finding("1", "ескі", DAY1, &["t"])])]).await;
     assert_eq!((again[0].new_items, bench.keys().await.len()), (0, 0));

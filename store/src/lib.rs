@@ -15,6 +15,6 @@ mod store;
 pub use error::StoreError;
 pub use sqlite::Sqlite;
 pub use store::{
-    Applied, EntryKnowledge, MaterialQuery, Saved, SourceRecord, Store, StoredItem, StoredMatch, TopicRecord,
-    Totals,
+    Applied, EntryKnowledge, MaterialQuery, Rematched, Saved, Sighting, SourceRecord, Store, StoredItem,
+    StoredMatch, TopicRecord, Totals,
 };

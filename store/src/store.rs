@@ -9,6 +9,7 @@ use model::{
     FetchRecord, Harvest, Host, Item, ItemKey, Match, Name, PageWork, Source, SourceState, Timestamp, Topic,
     Validators,
 };
+use url::Url;
 
 use crate::StoreError;
 
@@ -78,6 +79,18 @@ pub enum EntryKnowledge {
     Changed,
 }
 
+/// An entry as it was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sighting {
+    /// Its item's key.
+    pub key: ItemKey,
+    /// Its fingerprint.
+    pub hash: String,
+    /// The canonical address of a dated entry: some publishers invent a new identifier each time, and
+    /// then address and fingerprint tell that it is known.
+    pub address: Option<Url>,
+}
+
 /// What saving a harvest did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Saved {
@@ -121,6 +134,17 @@ pub struct StoredMatch {
     pub found: Match,
     /// When.
     pub matched_at: Timestamp,
+}
+
+/// What an item matches now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Rematched {
+    /// Which item.
+    pub row: i64,
+    /// The version of it that was looked at.
+    pub version: i64,
+    /// What it matches.
+    pub matches: Vec<Match>,
 }
 
 /// Which matches are wanted.
@@ -177,14 +201,12 @@ pub trait Store: Send + Sync {
     /// All topics, in the order of names.
     async fn topics(&self) -> Result<Vec<TopicRecord>, StoreError>;
 
-    /// What is known of entries, in their order. The text is the entry's fingerprint.
-    async fn knowledge(
-        &self,
-        source: &Name,
-        entries: &[(ItemKey, String)],
-    ) -> Result<Vec<EntryKnowledge>, StoreError>;
+    /// What is known of entries, in their order.
+    async fn knowledge(&self, source: &Name, entries: &[Sighting])
+    -> Result<Vec<EntryKnowledge>, StoreError>;
     /// Stores harvests in one transaction: all of them, less those whose lease was over. Refused as a
-    /// whole with [`StoreError::StaleObjects`] unless the objects are still at `objects_version`.
+    /// whole with [`StoreError::StaleObjects`] unless the objects are still at `objects_version`. Of a
+    /// source that is no longer declared only publications are stored.
     async fn save(&self, harvests: &Arc<[Harvest]>, objects_version: i64) -> Result<Vec<Saved>, StoreError>;
     /// Article pages of a source that wait for a host, the newest publications first.
     async fn pages(
@@ -194,6 +216,8 @@ pub trait Store: Send + Sync {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<PageWork>, StoreError>;
+    /// When the first page of a source that waits for a host may be fetched.
+    async fn next_page(&self, source: &Name, host: &Host) -> Result<Option<Timestamp>, StoreError>;
     /// Every source and host with waiting pages, and when the first of them may be fetched.
     async fn page_queues(&self) -> Result<Vec<(Name, Host, Timestamp)>, StoreError>;
     /// The last fetches of a source, the newest first.
@@ -205,20 +229,15 @@ pub trait Store: Send + Sync {
     async fn item(&self, id: &str) -> Result<Option<(StoredItem, Vec<StoredMatch>)>, StoreError>;
     /// Items in the order of storing, after a row.
     async fn items(&self, after_row: i64, limit: usize) -> Result<Vec<StoredItem>, StoreError>;
-    /// Replaces what these topics matched among these items (by row).
-    async fn rematch(
-        &self,
-        topics: &[Name],
-        items: &[(i64, Vec<Match>)],
-        now: Timestamp,
-    ) -> Result<u64, StoreError>;
+    /// Replaces what these topics matched among these items, unless one was edited meanwhile.
+    async fn rematch(&self, topics: &[Name], items: &[Rematched], now: Timestamp) -> Result<u64, StoreError>;
     /// Everything stored has been matched against these versions of topics.
     async fn set_matched(&self, topics: &[(Name, i64)]) -> Result<(), StoreError>;
     /// How much there is.
     async fn totals(&self) -> Result<Totals, StoreError>;
 
-    /// Removes items first seen before a time, and history beyond a length. How many items went.
-    async fn retain(&self, seen_since: Option<Timestamp>, history: usize) -> Result<u64, StoreError>;
+    /// Removes items first seen before a time, a batch of them. How many went.
+    async fn retain(&self, seen_since: Timestamp) -> Result<u64, StoreError>;
     /// Writes a consistent copy to a file that does not exist yet.
     async fn backup(&self, path: &Path) -> Result<(), StoreError>;
 }

@@ -175,8 +175,8 @@ impl Door {
     async fn check_robots(&self, url: &Url, permits: &mut dyn Permits) -> Result<(), FetchError> {
         match self.robots.verdict(url, self, permits, self.clock.now()).await? {
             Verdict::Allowed { crawl_delay, .. } => {
-                if let Some(delay) = crawl_delay {
-                    permit(url, permits).await?.raise_delay(delay);
+                if permit(url, permits).await?.follow_robots(crawl_delay.unwrap_or_default()) {
+                    permits.delay_changed(url).await;
                 }
                 Ok(())
             }
@@ -186,12 +186,11 @@ impl Door {
     }
 
     async fn exchange(&self, ask: &Ask, permits: &mut dyn Permits) -> Result<Answer, FetchError> {
-        let permit = permit(&ask.url, permits).await?;
-        let now = self.clock.now();
-        if let Some(until) = permit.blocked_until().filter(|until| *until > now) {
-            return Err(FetchError::HostBusy { host: permit.host().to_string(), until });
-        }
-        permit.ready(self.policy.longest_exchange).await?;
+        permits.resign();
+        self.ready(ask, permits).await?;
+        permits.admit().await;
+        // That may have taken long: the lease must still outlast the exchange.
+        let permit = self.ready(ask, permits).await?;
         let answer = {
             let _under_way = UnderWay { permit: &mut *permit };
             self.transport.exchange(Pass::granted(), ask).await?
@@ -200,6 +199,17 @@ impl Door {
             permit.block_until(self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX));
         }
         Ok(answer)
+    }
+
+    /// The permit for an exchange, once its host may be asked.
+    async fn ready<'a>(&self, ask: &Ask, permits: &'a mut dyn Permits) -> Result<&'a mut Permit, FetchError> {
+        let permit = permit(&ask.url, permits).await?;
+        let now = self.clock.now();
+        if let Some(until) = permit.blocked_until().filter(|until| *until > now) {
+            return Err(FetchError::HostBusy { host: permit.host().to_string(), until });
+        }
+        permit.ready(self.policy.longest_exchange).await?;
+        Ok(permit)
     }
 
     fn asked_to_wait(&self, answer: &Answer) -> Option<Duration> {
@@ -226,7 +236,9 @@ const ACCEPT_XML: &str = "application/rss+xml, application/atom+xml, application
 const ACCEPT_PAGE: &str = "text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.5";
 
 async fn permit<'a>(url: &Url, permits: &'a mut dyn Permits) -> Result<&'a mut Permit, FetchError> {
-    let host = Host::of(url).map_or_else(String::new, |host| host.to_string());
+    let Some(host) = Host::of(url).map(|host| host.to_string()) else {
+        return Err(FetchError::Redirect(format!("the address {url} names no host")));
+    };
     permits.permit(url).await.map_err(|busy| FetchError::HostBusy { host, until: busy.until })
 }
 

@@ -20,7 +20,10 @@ pub type Deadline = watch::Receiver<Instant>;
 #[derive(Debug)]
 pub struct Permit {
     host: Host,
-    delay: Duration,
+    /// What the host's sources ask for.
+    declared: Duration,
+    /// What its robots.txt asks for.
+    robots: Duration,
     next_allowed: Instant,
     deadline: Deadline,
     blocked_until: Option<Timestamp>,
@@ -28,9 +31,22 @@ pub struct Permit {
 }
 
 impl Permit {
-    /// A permit for `host`: the first exchange not before `wait` has passed, then `delay` between them.
-    pub fn new(host: Host, delay: Duration, wait: Duration, deadline: Deadline) -> Self {
-        Self { host, delay, next_allowed: Instant::now() + wait, deadline, blocked_until: None, exchanges: 0 }
+    /// A permit for `host`: the first exchange not before `wait` has passed, then `declared` between them.
+    pub fn new(host: Host, declared: Duration, wait: Duration, deadline: Deadline) -> Self {
+        Self {
+            host,
+            declared,
+            robots: Duration::ZERO,
+            next_allowed: Instant::now() + wait,
+            deadline,
+            blocked_until: None,
+            exchanges: 0,
+        }
+    }
+
+    /// The same, where robots.txt asked for a delay when it was read last.
+    pub fn with_robots_delay(self, robots: Duration) -> Self {
+        Self { robots, ..self }
     }
 
     /// The host it is for.
@@ -53,19 +69,25 @@ impl Permit {
         self.blocked_until
     }
 
-    /// The delay kept between exchanges.
+    /// The delay kept between exchanges: the longer of what sources and robots.txt ask for.
     pub fn delay(&self) -> Duration {
-        self.delay
+        self.declared.max(self.robots)
     }
 
-    /// Robots.txt asks for a longer delay: it holds from the last exchange on.
-    pub(super) fn raise_delay(&mut self, delay: Duration) {
-        if delay > self.delay {
-            if self.exchanges > 0 {
-                self.next_allowed += delay - self.delay;
-            }
-            self.delay = delay;
+    /// The delay that robots.txt asks for.
+    pub fn robots_delay(&self) -> Duration {
+        self.robots
+    }
+
+    /// Robots.txt asks for this delay. A longer one holds from the last exchange on. True: it is news.
+    pub(super) fn follow_robots(&mut self, robots: Duration) -> bool {
+        let before = self.delay();
+        let is_news = robots != self.robots;
+        self.robots = robots;
+        if self.exchanges > 0 {
+            self.next_allowed += self.delay().saturating_sub(before);
         }
+        is_news
     }
 
     pub(super) fn block_until(&mut self, until: Timestamp) {
@@ -96,7 +118,7 @@ impl Permit {
 
     pub(super) fn exchange_ended(&mut self) {
         self.exchanges += 1;
-        self.next_allowed = Instant::now() + self.delay;
+        self.next_allowed = Instant::now() + self.delay();
     }
 }
 
@@ -112,6 +134,15 @@ pub struct Busy {
 pub trait Permits: Send {
     /// The permit for the host of `url`, or who-knows-when.
     async fn permit(&mut self, url: &Url) -> Result<&mut Permit, Busy>;
+
+    /// Robots.txt asks for another delay than it did: whoever outlives this visit should know.
+    async fn delay_changed(&mut self, _url: &Url) {}
+
+    /// A wait for a host's delay begins: what is scarce should not be held meanwhile.
+    fn resign(&mut self) {}
+
+    /// Everything else is ready for an exchange: takes the right to have its body in memory.
+    async fn admit(&mut self) {}
 }
 
 /// Permits for a single visit by hand: any host of the way, each with its delay, nothing remembered.
@@ -166,10 +197,13 @@ mod tests {
     async fn a_longer_crawl_delay_holds_at_once() {
         let (mut permit, _lease) = permit(1, 1000);
         permit.exchange_ended();
-        permit.raise_delay(Duration::from_secs(20));
+        assert!(permit.follow_robots(Duration::from_secs(20)));
         let ended = Instant::now();
         permit.ready(EXCHANGE).await.unwrap();
         assert_eq!(ended.elapsed(), Duration::from_secs(20));
+        assert!(!permit.follow_robots(Duration::from_secs(20)));
+        permit.follow_robots(Duration::ZERO);
+        assert_eq!(permit.delay(), Duration::from_secs(1), "robots.txt may take it back");
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,26 +5,33 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::rows::{host, length, limit, millis, name, time};
 use crate::StoreError;
-use crate::store::{EntryKnowledge, Saved};
+use crate::store::{EntryKnowledge, Saved, Sighting};
 
 pub(super) fn knowledge(
     connection: &Connection,
     source: &Name,
-    entries: &[(ItemKey, String)],
+    entries: &[Sighting],
 ) -> Result<Vec<EntryKnowledge>, StoreError> {
-    let mut stored = connection.prepare_cached(
+    let mut by_key = connection.prepare_cached(
         "SELECT entry_hash FROM page WHERE source = ?1 AND item_key = ?2
          UNION ALL SELECT entry_hash FROM item WHERE source = ?1 AND item_key = ?2
          UNION ALL SELECT '' FROM forgotten WHERE source = ?1 AND item_key = ?2 LIMIT 1",
     )?;
+    let mut by_address = connection.prepare_cached(
+        "SELECT 1 FROM item WHERE source = ?1 AND address = ?2 AND entry_hash = ?3
+         UNION ALL SELECT 1 FROM page WHERE source = ?1 AND address = ?2 AND entry_hash = ?3",
+    )?;
     let mut knowledge = Vec::with_capacity(entries.len());
-    for (key, hash) in entries {
+    for Sighting { key, hash, address } in entries {
         let known: Option<String> =
-            stored.query_row([source.as_str(), key.as_str()], |row| row.get(0)).optional()?;
-        knowledge.push(match known {
-            None => EntryKnowledge::New,
-            Some(known) if known.is_empty() || known == *hash => EntryKnowledge::Same,
-            Some(_) => EntryKnowledge::Changed,
+            by_key.query_row([source.as_str(), key.as_str()], |row| row.get(0)).optional()?;
+        knowledge.push(match (known, address) {
+            (Some(known), _) if known.is_empty() || known == *hash => EntryKnowledge::Same,
+            (Some(_), _) => EntryKnowledge::Changed,
+            (None, Some(address)) if by_address.exists([source.as_str(), address.as_str(), hash])? => {
+                EntryKnowledge::Same
+            }
+            (None, _) => EntryKnowledge::New,
         });
     }
     Ok(knowledge)
@@ -39,16 +46,24 @@ pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> R
     for finding in &harvest.findings {
         save_finding(tx, finding, harvest.at, &mut saved)?;
     }
+    if !is_declared(tx, harvest)? {
+        return Ok(saved);
+    }
     for page in &harvest.pages {
         save_page(tx, &harvest.source, page)?;
     }
-    for url in &harvest.pages_done {
-        tx.prepare_cached("DELETE FROM page WHERE source = ?1 AND url = ?2")?
-            .execute([harvest.source.as_str(), url.as_str()])?;
+    for key in &harvest.pages_done {
+        tx.prepare_cached("DELETE FROM page WHERE source = ?1 AND item_key = ?2")?
+            .execute([harvest.source.as_str(), key.as_str()])?;
     }
     save_news(tx, harvest)?;
     save_history(tx, harvest, history)?;
     Ok(saved)
+}
+
+fn is_declared(tx: &Transaction<'_>, harvest: &Harvest) -> Result<bool, StoreError> {
+    let mut query = tx.prepare_cached("SELECT 1 FROM source WHERE name = ?1")?;
+    Ok(query.exists([harvest.source.as_str()])?)
 }
 
 /// The highest token of each host is remembered; a lower one is a node that lost its lease.
@@ -263,24 +278,24 @@ pub(super) fn replace_matches(
 
 fn save_page(tx: &Transaction<'_>, source: &Name, page: &PageWork) -> Result<(), StoreError> {
     let entry = &page.entry;
-    let title = entry.title.as_deref().unwrap_or("");
-    let key = ItemKey::choose(entry.id.as_deref(), entry.url.as_ref(), title, "");
     // Undated pages count as new as what was just found.
     let published = entry.published.as_ref().map_or(page.not_before, |published| published.at);
     tx.prepare_cached(
-        "INSERT OR REPLACE INTO page (source, url, host, item_key, entry_hash, entry, tries, not_before, published_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        "INSERT OR REPLACE INTO page (source, url, host, item_key, entry_hash, entry, tries, not_before, published_at,
+                                      address)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
     )?
     .execute(params![
         source.as_str(),
         page.url.as_str(),
         page.host.as_str(),
-        key.as_str(),
+        page.key.as_str(),
         page.entry_hash,
         serde_json::to_string(entry)?,
         page.tries,
         millis(page.not_before),
         millis(published),
+        entry.url.as_ref().map(|url| model::canonical_url(url).to_string()),
     ])?;
     Ok(())
 }
@@ -288,14 +303,14 @@ fn save_page(tx: &Transaction<'_>, source: &Name, page: &PageWork) -> Result<(),
 fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
     let Some(news) = &harvest.news else { return Ok(()) };
     let validators = news.validators.as_ref().map(serde_json::to_string).transpose()?;
-    // An operator's pause wins over news from work that was under way.
+    // An operator's pause, or a quarantine, wins over news from work that was under way.
     tx.prepare_cached(
         "UPDATE source SET
-            since = CASE WHEN state = ?2 OR state = 'paused' THEN since ELSE ?3 END,
-            reason = CASE WHEN state = 'paused' THEN reason ELSE ?4 END,
-            state = CASE WHEN state = 'paused' THEN state ELSE ?2 END,
+            since = CASE WHEN state IN (?2, 'paused', 'quarantined') THEN since ELSE ?3 END,
+            reason = CASE WHEN state IN ('paused', 'quarantined') THEN reason ELSE ?4 END,
+            state = CASE WHEN state IN ('paused', 'quarantined') THEN state ELSE ?2 END,
             failures = ?5,
-            failed_polls = CASE WHEN ?6 THEN 0 ELSE failed_polls + 1 END,
+            failed_polls = CASE WHEN ?6 THEN 0 WHEN ?11 THEN failed_polls ELSE failed_polls + 1 END,
             last_ok = CASE WHEN ?6 THEN ?3 ELSE last_ok END,
             last_poll = ?3, next_poll = ?7, interval = ?8,
             validators = coalesce(?9, validators),
@@ -313,6 +328,7 @@ fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> 
         length(news.interval),
         validators,
         news.moved_to.as_ref().map(url::Url::as_str),
+        news.deferred,
     ])?;
     Ok(())
 }
@@ -343,7 +359,7 @@ pub(super) fn pages(
     most: usize,
 ) -> Result<Vec<PageWork>, StoreError> {
     let mut query = connection.prepare_cached(
-        "SELECT url, entry, tries, not_before, entry_hash FROM page WHERE source = ?1 AND host = ?2 AND not_before <= ?3
+        "SELECT url, entry, tries, not_before, entry_hash, item_key FROM page WHERE source = ?1 AND host = ?2 AND not_before <= ?3
          ORDER BY published_at DESC LIMIT ?4",
     )?;
     let mut rows = query.query(params![source.as_str(), of.as_str(), millis(now), limit(most)])?;
@@ -354,9 +370,21 @@ pub(super) fn pages(
             .map_err(|error| StoreError::Damaged(format!("a stored address {address:?}: {error}")))?;
         let entry = serde_json::from_str(&entry)?;
         let (tries, not_before, entry_hash) = (row.get(2)?, time(row.get(3)?), row.get(4)?);
-        pages.push(PageWork { host: of.clone(), url, entry, tries, not_before, entry_hash });
+        let key = ItemKey::stored(row.get(5)?);
+        pages.push(PageWork { key, host: of.clone(), url, entry, tries, not_before, entry_hash });
     }
     Ok(pages)
+}
+
+pub(super) fn next_page(
+    connection: &Connection,
+    source: &Name,
+    host: &Host,
+) -> Result<Option<Timestamp>, StoreError> {
+    let mut query =
+        connection.prepare_cached("SELECT min(not_before) FROM page WHERE source = ?1 AND host = ?2")?;
+    let first: Option<i64> = query.query_row([source.as_str(), host.as_str()], |row| row.get(0))?;
+    Ok(first.map(time))
 }
 
 pub(super) fn page_queues(connection: &Connection) -> Result<Vec<(Name, Host, Timestamp)>, StoreError> {

@@ -1,12 +1,12 @@
 //! Items and matches, read; matching again; retention.
 
-use model::{Match, Name, Timestamp};
+use model::{Name, Timestamp};
 use rusqlite::{Connection, Transaction, params};
 
 use super::harvest::replace_matches;
 use super::rows::{ITEM, MATCH, found, item as stored_item, limit, millis};
 use crate::StoreError;
-use crate::store::{MaterialQuery, StoredItem, StoredMatch, Totals};
+use crate::store::{MaterialQuery, Rematched, StoredItem, StoredMatch, Totals};
 
 pub(super) fn list(connection: &Connection, query: &MaterialQuery) -> Result<Vec<StoredMatch>, StoreError> {
     let words = (!query.terms.is_empty()).then(|| fts_query(&query.terms));
@@ -72,13 +72,16 @@ pub(super) fn items(
 pub(super) fn rematch(
     tx: &Transaction<'_>,
     topics: &[Name],
-    items: &[(i64, Vec<Match>)],
+    items: &[Rematched],
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     let mut fresh = 0;
-    for (row, matches) in items {
-        let there: bool = tx.prepare_cached("SELECT 1 FROM item WHERE row = ?1")?.exists([row])?;
-        if there {
+    for Rematched { row, version, matches } in items {
+        // An edit that was stored meanwhile was matched against these topics already.
+        let same: bool = tx
+            .prepare_cached("SELECT 1 FROM item WHERE row = ?1 AND version = ?2")?
+            .exists([row, version])?;
+        if same {
             fresh += replace_matches(tx, *row, Some(topics), matches, now)?;
         }
     }
@@ -105,18 +108,7 @@ pub(super) fn totals(connection: &Connection) -> Result<Totals, StoreError> {
 /// Items removed in one call: a long absence must not hold the writer for minutes.
 const RETAIN_BATCH: i64 = 5000;
 
-pub(super) fn retain(
-    tx: &Transaction<'_>,
-    seen_since: Option<Timestamp>,
-    history: usize,
-) -> Result<u64, StoreError> {
-    tx.execute(
-        "DELETE FROM fetch WHERE source NOT IN (SELECT name FROM source) OR id IN (
-            SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY source ORDER BY id DESC) AS place FROM fetch)
-            WHERE place > ?1)",
-        [limit(history)],
-    )?;
-    let Some(since) = seen_since else { return Ok(0) };
+pub(super) fn retain(tx: &Transaction<'_>, since: Timestamp) -> Result<u64, StoreError> {
     let old = "SELECT row FROM item WHERE first_seen < ?1 ORDER BY row LIMIT ?2";
     let range = params![millis(since), RETAIN_BATCH];
     tx.execute(

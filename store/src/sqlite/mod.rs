@@ -13,14 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{FetchRecord, Harvest, Host, ItemKey, Match, Name, PageWork, Source, Timestamp, Topic};
+use model::{FetchRecord, Harvest, Host, Name, PageWork, Source, Timestamp, Topic};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Mutex;
 
 use crate::StoreError;
 use crate::store::{
-    Applied, EntryKnowledge, MaterialQuery, Saved, SourceRecord, Store, StoredItem, StoredMatch, TopicRecord,
-    Totals,
+    Applied, EntryKnowledge, MaterialQuery, Rematched, Saved, Sighting, SourceRecord, Store, StoredItem,
+    StoredMatch, TopicRecord, Totals,
 };
 
 /// Migrations in their order; the file's `user_version` counts those that were made.
@@ -153,7 +153,7 @@ impl Store for Sqlite {
     async fn knowledge(
         &self,
         source: &Name,
-        entries: &[(ItemKey, String)],
+        entries: &[Sighting],
     ) -> Result<Vec<EntryKnowledge>, StoreError> {
         let (source, entries) = (source.clone(), entries.to_vec());
         self.read(move |connection| harvest::knowledge(connection, &source, &entries)).await
@@ -181,6 +181,11 @@ impl Store for Sqlite {
         self.read(move |connection| harvest::pages(connection, &source, &host, now, limit)).await
     }
 
+    async fn next_page(&self, source: &Name, host: &Host) -> Result<Option<Timestamp>, StoreError> {
+        let (source, host) = (source.clone(), host.clone());
+        self.read(move |connection| harvest::next_page(connection, &source, &host)).await
+    }
+
     async fn page_queues(&self) -> Result<Vec<(Name, Host, Timestamp)>, StoreError> {
         self.read(harvest::page_queues).await
     }
@@ -204,12 +209,7 @@ impl Store for Sqlite {
         self.read(move |connection| materials::items(connection, after_row, limit)).await
     }
 
-    async fn rematch(
-        &self,
-        topics: &[Name],
-        items: &[(i64, Vec<Match>)],
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
+    async fn rematch(&self, topics: &[Name], items: &[Rematched], now: Timestamp) -> Result<u64, StoreError> {
         let (topics, items) = (topics.to_vec(), items.to_vec());
         self.write(move |tx| materials::rematch(tx, &topics, &items, now)).await
     }
@@ -223,16 +223,15 @@ impl Store for Sqlite {
         self.read(materials::totals).await
     }
 
-    async fn retain(&self, seen_since: Option<Timestamp>, history: usize) -> Result<u64, StoreError> {
-        self.write(move |tx| materials::retain(tx, seen_since, history)).await
+    async fn retain(&self, seen_since: Timestamp) -> Result<u64, StoreError> {
+        self.write(move |tx| materials::retain(tx, seen_since)).await
     }
 
     async fn backup(&self, path: &Path) -> Result<(), StoreError> {
         let path = path.to_path_buf();
         self.read(move |connection| {
-            let mut copy = Connection::open(&path)?;
-            let backup = rusqlite::backup::Backup::new(connection, &mut copy)?;
-            backup.run_to_completion(1000, Duration::ZERO, None)?;
+            // One statement, one snapshot: copying page by page would begin anew with each commit of a node.
+            connection.execute("VACUUM INTO ?1", [path.to_string_lossy()])?;
             Ok(())
         })
         .await

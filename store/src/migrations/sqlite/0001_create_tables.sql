@@ -69,18 +69,20 @@ CREATE INDEX match_item ON match(item);
 
 CREATE TABLE page (
     source TEXT NOT NULL,
-    url TEXT NOT NULL,
-    host TEXT NOT NULL,
     item_key TEXT NOT NULL,
+    url TEXT NOT NULL,
+    -- The entry's canonical address, as in item.
+    address TEXT,
+    host TEXT NOT NULL,
     entry_hash TEXT NOT NULL,
     entry TEXT NOT NULL,
     tries INTEGER NOT NULL,
     not_before INTEGER NOT NULL,
     published_at INTEGER NOT NULL,
-    PRIMARY KEY (source, url)
+    PRIMARY KEY (source, item_key)
 ) WITHOUT ROWID;
 CREATE INDEX page_host ON page(source, host, not_before);
-CREATE INDEX page_key ON page(source, item_key);
+CREATE INDEX page_address ON page(source, address) WHERE address IS NOT NULL;
 
 CREATE TABLE fetch (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
