@@ -48,7 +48,7 @@ pub(crate) enum Page {
 #[derive(Default)]
 pub(crate) struct FakeWeb {
     pages: Mutex<HashMap<String, Page>>,
-    asked: Mutex<Vec<String>>,
+    asked: Mutex<Vec<(String, Instant)>>,
 }
 
 impl FakeWeb {
@@ -58,7 +58,15 @@ impl FakeWeb {
 
     /// Everything that was asked for, robots.txt left out.
     pub(crate) fn asked(&self) -> Vec<String> {
-        self.asked.lock().unwrap().iter().filter(|url| !url.ends_with("/robots.txt")).cloned().collect()
+        let asked = self.asked.lock().unwrap();
+        asked.iter().map(|(url, _)| url.clone()).filter(|url| !url.ends_with("/robots.txt")).collect()
+    }
+
+    /// The shortest time between the beginnings of two exchanges, robots.txt included.
+    pub(crate) fn shortest_gap(&self) -> Duration {
+        let asked = self.asked.lock().unwrap();
+        let gaps = asked.windows(2).map(|pair| pair[1].1.duration_since(pair[0].1));
+        gaps.min().unwrap_or(Duration::MAX)
     }
 
     pub(crate) fn times_asked(&self, url: &str) -> usize {
@@ -69,7 +77,7 @@ impl FakeWeb {
 #[async_trait]
 impl Transport for FakeWeb {
     async fn exchange(&self, _pass: Passed, ask: &Ask) -> Result<Answer, TransportError> {
-        self.asked.lock().unwrap().push(ask.url.to_string());
+        self.asked.lock().unwrap().push((ask.url.to_string(), Instant::now()));
         let page = self.pages.lock().unwrap().get(ask.url.as_str()).cloned();
         let body = match page {
             None => return Ok(Answer { status: 404, ..Answer::default() }),
@@ -94,6 +102,16 @@ pub(crate) fn feed(entries: usize) -> Page {
                  <content:encoded xmlns:content='http://purl.org/rss/1.0/modules/content/'>Полный текст новости {n}</content:encoded></item>"
             )
         })
+        .collect();
+    Page::Body(format!("<rss version='2.0'><channel><title>Лента</title>{items}</channel></rss>"))
+}
+
+/// A feed whose entries are links, each with an identifier of its own.
+pub(crate) fn links(addresses: &[&str]) -> Page {
+    let items: String = addresses
+        .iter()
+        .enumerate()
+        .map(|(n, url)| format!("<item><guid isPermaLink='false'>{n}</guid><title>Новость {n}</title><link>{url}</link></item>"))
         .collect();
     Page::Body(format!("<rss version='2.0'><channel><title>Лента</title>{items}</channel></rss>"))
 }

@@ -165,3 +165,44 @@ async fn a_paused_source_is_left_alone_within_seconds() {
     stage.store.pause(&name("a.kz"), false, stage.clock.now()).await.unwrap();
     until("it is read again", async || stage.web.asked().len() > before).await;
 }
+
+/// The delay of robots.txt holds between the turns of a host, and over the end of a node.
+#[tokio::test(start_paused = true)]
+async fn what_robots_ask_for_holds_between_turns_and_nodes() {
+    let stage = Stage::with(&["a.kz"]).await;
+    stage.web.put("http://a.kz/robots.txt", Page::Body("User-agent: *\nCrawl-delay: 40\n".to_owned()));
+    let pages = ["http://a.kz/1", "http://a.kz/2", "http://a.kz/3"];
+    stage.web.put("http://a.kz/feed", crate::testing::links(&pages));
+    let mut node = stage.start().await;
+    until("a page is read", async || stage.web.asked().len() == 2).await;
+    node.drain();
+    node.ended().await.unwrap();
+    let _again = stage.start().await;
+    until("the others are read", async || stage.web.asked().len() >= 5).await;
+    assert!(stage.web.shortest_gap() >= Duration::from_secs(40), "{:?}", stage.web.shortest_gap());
+}
+
+/// Keeping a long delay on a way of several hops is no standstill.
+#[tokio::test(start_paused = true)]
+async fn a_long_delay_is_no_crash() {
+    let mut stage = Stage::with(&["a.kz"]).await;
+    stage.config.stuck_after = Duration::from_secs(30);
+    stage.web.put("http://a.kz/robots.txt", Page::Body("User-agent: *\nCrawl-delay: 59\n".to_owned()));
+    stage.web.put("http://a.kz/feed", crate::testing::links(&["http://a.kz/1"]));
+    let node = stage.start().await;
+    until("the page is read", async || stage.web.times_asked("http://a.kz/1") == 1).await;
+    assert_eq!(node.context().tally.totals().restarts, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn entries_that_share_an_address_are_all_kept() {
+    let stage = Stage::with(&["a.kz"]).await;
+    stage.web.put(
+        "http://a.kz/feed",
+        crate::testing::links(&["http://a.kz/live", "http://a.kz/live#2", "http://a.kz/own"]),
+    );
+    let _node = stage.start().await;
+    until("all are stored", async || stage.items().await == 3).await;
+    assert_eq!(stage.web.times_asked("http://a.kz/live"), 0, "it is the page of none of them");
+    assert_eq!(stage.web.times_asked("http://a.kz/own"), 1);
+}

@@ -41,19 +41,35 @@ pub fn decode(bytes: &[u8], content_type: Option<&str>) -> Decoded {
             return Decoded { text: text.to_owned(), encoding: UTF_8.name(), problem: None };
         }
     }
+    let is_damaged_utf8 = is_mostly_utf8(bytes);
     let mut problem = None;
     for encoding in declared.into_iter().flatten() {
+        if encoding == UTF_8 && is_damaged_utf8 {
+            break;
+        }
         if let Some(text) = encoding.decode_without_bom_handling_and_without_replacement(bytes) {
             return Decoded { text: text.into_owned(), encoding: encoding.name(), problem };
         }
         problem = Some(format!("declared as {}, which its bytes are not", encoding.name()));
     }
-    let encoding = detect(bytes);
+    let encoding = if is_damaged_utf8 { UTF_8 } else { detect(bytes) };
     let (text, had_errors) = encoding.decode_without_bom_handling(bytes);
     if had_errors {
         problem = problem.or_else(|| Some(format!("some bytes are not {}", encoding.name())));
     }
     Decoded { text: text.into_owned(), encoding: encoding.name(), problem }
+}
+
+/// Whether this is UTF-8 but for a few broken letters: one that was cut in the middle must not turn the
+/// whole document into another encoding's letters. In no other encoding of Cyrillic do so many pairs of
+/// bytes happen to be UTF-8.
+fn is_mostly_utf8(bytes: &[u8]) -> bool {
+    let (mut good, mut broken) = (0usize, 0usize);
+    for chunk in bytes.utf8_chunks() {
+        good += chunk.valid().chars().filter(|c| !c.is_ascii()).count();
+        broken += usize::from(!chunk.invalid().is_empty());
+    }
+    good > 0 && broken * 20 <= good
 }
 
 fn detect(bytes: &[u8]) -> &'static Encoding {
@@ -144,5 +160,26 @@ mod tests {
         for bytes in [&b""[..], b"\xff", b"\xfe\xff\xd8", b"\x00<\x00", b"<\x00a"] {
             let _ = decode(bytes, Some("text/html; charset=nonsense"));
         }
+    }
+
+    #[test]
+    fn a_broken_letter_does_not_change_the_encoding() {
+        let mut bytes = format!("<meta charset=utf-8>{TEXT}").into_bytes();
+        let cut = bytes.len() - 1;
+        bytes.truncate(cut);
+        bytes.extend_from_slice(" Алматы".as_bytes());
+        for declared in [Some("text/html; charset=utf-8"), None] {
+            let decoded = decode(&bytes, declared);
+            assert_eq!(decoded.encoding, "UTF-8");
+            assert!(
+                decoded.text.contains("Народный банк") && decoded.text.ends_with("Алматы"),
+                "{}",
+                decoded.text
+            );
+            assert!(decoded.problem.is_some());
+        }
+        // Enough wrong bytes, and it is something else.
+        let (legacy, _, _) = WINDOWS_1251.encode(TEXT);
+        assert_eq!(decode(&legacy, Some("text/html; charset=utf-8")).encoding, "windows-1251");
     }
 }

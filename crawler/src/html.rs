@@ -21,14 +21,73 @@ const VOID: &[&str] = &[
     "wbr", "!doctype", "basefont", "frame", "keygen", "bgsound",
 ];
 /// Elements whose end tag may be left out: a sibling of the same family closes them.
-const FAMILIES: &[&[&str]] = &[
-    &["p"],
-    &["li"],
-    &["dt", "dd"],
-    &["option", "optgroup"],
-    &["td", "th", "tr", "tbody", "thead", "tfoot"],
-    &["rb", "rt", "rp"],
+const FAMILIES: &[&[&str]] =
+    &[&["p"], &["li"], &["dt", "dd"], &["option"], &["td", "th", "tr", "tbody", "thead", "tfoot"]];
+/// An end tag does not reach beyond these (HTML §13.2.4.2, "in scope")…
+const WALLS: &[&str] = &["applet", "caption", "html", "table", "td", "th", "marquee", "object", "template"];
+/// …and those of a table's parts not beyond these ("in table scope").
+const TABLE_WALLS: &[&str] = &["html", "table", "template"];
+const TABLE_PARTS: &[&str] = &["table", "tbody", "thead", "tfoot", "tr", "td", "th", "caption"];
+/// Elements that go on in every later block until they are closed (HTML §13.2.4.3): each that is left
+/// open costs every block behind it.
+const FORMATTING: &[&str] =
+    &["a", "b", "big", "code", "em", "font", "i", "nobr", "s", "small", "strike", "strong", "tt", "u"];
+/// Blocks that stay open when a formatting element around them is closed (HTML §13.2.4.2, "special").
+const SPECIAL: &[&str] = &[
+    "address",
+    "applet",
+    "article",
+    "aside",
+    "blockquote",
+    "body",
+    "button",
+    "caption",
+    "center",
+    "colgroup",
+    "dd",
+    "details",
+    "dir",
+    "div",
+    "dl",
+    "dt",
+    "fieldset",
+    "figcaption",
+    "figure",
+    "footer",
+    "form",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "header",
+    "hgroup",
+    "li",
+    "main",
+    "marquee",
+    "menu",
+    "nav",
+    "object",
+    "ol",
+    "p",
+    "pre",
+    "search",
+    "section",
+    "select",
+    "summary",
+    "table",
+    "tbody",
+    "td",
+    "template",
+    "tfoot",
+    "th",
+    "thead",
+    "tr",
+    "ul",
 ];
+/// Formatting elements left open beyond this are dropped. Real pages close theirs.
+const MAX_FORMATTING: usize = 40;
 /// Elements whose content holds no tags.
 const RAW: &[&str] = &["script", "style", "textarea", "title", "xmp", "noembed", "noframes"];
 
@@ -41,14 +100,14 @@ pub(crate) fn bounded(markup: &str) -> (Cow<'_, str>, Option<String>) {
         whole = markup.get(..end).unwrap_or("");
         problem = Some(format!("only the first {MAX_BYTES} bytes were read"));
     }
-    let mut scan = Scan { open: Vec::new(), elements: 0, kept: None, copied: 0 };
+    let mut scan = Scan { open: Vec::new(), formatting: Vec::new(), elements: 0, kept: None, copied: 0 };
     scan.run(whole);
     match scan.kept {
         None => (Cow::Borrowed(whole), problem),
         Some(mut kept) => {
             kept.push_str(whole.get(scan.copied..).unwrap_or(""));
             let note = format!(
-                "nested deeper than {MAX_DEPTH}, or more than {MAX_ELEMENTS} elements: tags were dropped"
+                "nested deeper than {MAX_DEPTH}, more than {MAX_ELEMENTS} elements, or formatting that is never closed: tags were dropped"
             );
             (Cow::Owned(kept), problem.or(Some(note)))
         }
@@ -58,6 +117,8 @@ pub(crate) fn bounded(markup: &str) -> (Cow<'_, str>, Option<String>) {
 struct Scan<'a> {
     /// Open elements, those whose tags were dropped for their depth included.
     open: Vec<&'a str>,
+    /// Formatting elements that were not closed, open blocks or not.
+    formatting: Vec<&'a str>,
     elements: usize,
     /// The rebuilt markup, once a tag had to be dropped.
     kept: Option<String>,
@@ -72,7 +133,7 @@ impl<'a> Scan<'a> {
             let start = at + found;
             let rest = markup.get(start..).unwrap_or("");
             if let Some(comment) = rest.strip_prefix("<!--") {
-                at = comment.find("-->").map_or(markup.len(), |end| start + 4 + end + 3);
+                at = start + 4 + comment_end(comment);
                 continue;
             }
             let inner = rest.get(1..).unwrap_or("");
@@ -104,8 +165,19 @@ impl<'a> Scan<'a> {
         if self.elements > MAX_ELEMENTS || tag.len() > MAX_TAG_BYTES {
             return false;
         }
-        if is_one_of(name, VOID) || tag.ends_with("/>") && !is_one_of(name, RAW) {
+        // `/>` closes what is drawn or calculated; anywhere else it means nothing (HTML §13.2.5.40).
+        let near = self.open.iter().rev().take(MAX_DEPTH);
+        let is_closed = tag.ends_with("/>")
+            && !is_one_of(name, RAW)
+            && near.into_iter().any(|open| is_one_of(open, &["svg", "math"]));
+        if is_one_of(name, VOID) || is_closed {
             return true;
+        }
+        if is_one_of(name, FORMATTING) {
+            if self.formatting.len() >= MAX_FORMATTING {
+                return false;
+            }
+            self.formatting.push(name);
         }
         if let Some(family) = FAMILIES.iter().find(|family| is_one_of(name, family)) {
             // Within a table a row closes cells; otherwise like closes like.
@@ -125,14 +197,24 @@ impl<'a> Scan<'a> {
     /// nothing near opened is harmless. Only so many are looked through: stray end tags in a deep
     /// page would make the scan quadratic otherwise.
     fn close(&mut self, name: &str) -> bool {
+        if let Some(at) = self.formatting.iter().rposition(|open| open.eq_ignore_ascii_case(name)) {
+            self.formatting.remove(at);
+        }
         let near = self.open.len().saturating_sub(MAX_DEPTH);
-        let found = self
-            .open
-            .get(near..)
-            .and_then(|top| top.iter().rposition(|open| open.eq_ignore_ascii_case(name)));
+        let walls = if is_one_of(name, TABLE_PARTS) { TABLE_WALLS } else { WALLS };
+        let found = self.open.get(near..).and_then(|top| {
+            let stop =
+                top.iter().rposition(|open| open.eq_ignore_ascii_case(name) || is_one_of(open, walls))?;
+            top.get(stop).filter(|open| open.eq_ignore_ascii_case(name)).map(|_| stop)
+        });
         match found {
             Some(at) => {
-                self.open.truncate(near + at);
+                let inside = self.open.get(near + at + 1..).unwrap_or_default();
+                if is_one_of(name, FORMATTING) && inside.iter().any(|open| is_one_of(open, SPECIAL)) {
+                    self.open.remove(near + at);
+                } else {
+                    self.open.truncate(near + at);
+                }
                 near + at < MAX_DEPTH
             }
             None => self.open.len() <= MAX_DEPTH,
@@ -177,6 +259,18 @@ fn tag_end(tag: &str) -> usize {
         value_begins = quote.is_none() && (byte == b'=' || value_begins && byte.is_ascii_whitespace());
     }
     tag.find('>').map_or(tag.len(), |at| at + 1)
+}
+
+/// Bytes to the end of a comment whose `<!--` has been read, as the standard's tokenizer ends them.
+fn comment_end(comment: &str) -> usize {
+    if comment.starts_with('>') {
+        return 1;
+    }
+    if comment.starts_with("->") {
+        return 2;
+    }
+    let ends = [("-->", 3), ("--!>", 4)];
+    ends.iter().filter_map(|(end, length)| Some(comment.find(end)? + length)).min().unwrap_or(comment.len())
 }
 
 /// Where the content of a raw element ends (at its end tag).
@@ -231,6 +325,34 @@ mod tests {
             let (kept, problem) = bounded(&page);
             assert!(problem.is_some() && kept.contains("мәтін") && kept.contains("соңы"), "{open}");
             assert!(depth(&kept) <= MAX_DEPTH * 2, "{open}: {}", depth(&kept));
+        }
+    }
+
+    /// Small pages that keep a tree builder busy for minutes, or eat gigabytes, each in its own way.
+    #[test]
+    fn hostile_pages_become_small_trees() {
+        let many = 4000;
+        let formatting: String = (0..many).map(|n| format!("<p><font a={n}></p>")).collect();
+        for page in [
+            "<div/>".repeat(many),
+            format!("<!-->{}", "<div>".repeat(many)),
+            format!("<!--->{}", "<div>".repeat(many)),
+            format!("<!-- --!>{}", "<div>".repeat(many)),
+            "<optgroup>".repeat(many),
+            "<ruby><rt>".repeat(many),
+            "<div><object></div>".repeat(many),
+            "<div><marquee></div>".repeat(many),
+            "<table><tr><td><div></table>".repeat(many),
+            "<b><p></b>".repeat(many),
+            "<a href=x><div></a>".repeat(many),
+            formatting,
+        ] {
+            let (kept, _) = bounded(&page);
+            let tags = page.matches('<').count();
+            let nodes = scraper::Html::parse_document(&kept).tree.nodes().count();
+            let start = page.get(..20).unwrap_or("");
+            assert!(nodes <= tags * (MAX_FORMATTING + 2) + 10, "{start}: {nodes} nodes of {tags} tags");
+            assert!(depth(&kept) <= MAX_DEPTH * 2, "{start}: {}", depth(&kept));
         }
     }
 

@@ -76,7 +76,9 @@ fn strip(markup: &str, line_end: &str) -> String {
         return markup.to_owned();
     }
     let mut text = String::with_capacity(markup.len());
-    let mut rest = markup;
+    // Behind the last `>` there is no tag: looking for its end again and again would be quadratic.
+    let (mut rest, tail) =
+        markup.rfind('>').and_then(|last| markup.split_at_checked(last + 1)).unwrap_or(("", markup));
     while let Some(open) = rest.find('<') {
         let (before, tag) = rest.split_at_checked(open).unwrap_or((rest, ""));
         text.push_str(before);
@@ -93,6 +95,7 @@ fn strip(markup: &str, line_end: &str) -> String {
         }
     }
     text.push_str(rest);
+    text.push_str(&tail.replace('<', "&lt;"));
     html_escape::decode_html_entities(&text).into_owned()
 }
 

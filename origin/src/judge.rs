@@ -82,6 +82,7 @@ impl Judgement {
         let asked = world.site(host).and_then(|site| site.crawl_delay).unwrap_or_default();
         let delay = rules.delay.max(asked);
         let mut last_end: Option<Duration> = None;
+        let mut knows = false;
         for (index, exchange) in exchanges.iter().enumerate() {
             let before = exchanges.iter().take(index);
             let under_way =
@@ -91,13 +92,14 @@ impl Judgement {
                 let gap = exchange.started.saturating_sub(end);
                 let smallest = self.smallest_gap.entry(host.to_owned()).or_insert(gap);
                 *smallest = gap.min(*smallest);
-                // robots.txt says how long to wait: before it was read nobody knows.
-                let owed = if index == 1 { rules.delay } else { delay };
+                // robots.txt says how long to wait: once it was read, everybody knows.
+                let owed = if knows { delay } else { rules.delay };
                 if gap + rules.tolerance < owed {
                     self.too_soon
                         .push(format!("{host}: {gap:?} before {} where {owed:?} is owed", exchange.path));
                 }
             }
+            knows |= exchange.path == "/robots.txt";
             last_end = last_end.max(Some(exchange.ended));
         }
     }
@@ -133,17 +135,23 @@ mod tests {
         };
         let good = judge(
             &world,
-            &log(&[("/robots.txt", 0, 10), ("/feed.xml", 110, 120), ("/news/1", 420, 500)]),
+            &log(&[("/robots.txt", 0, 10), ("/feed.xml", 310, 320), ("/news/1", 620, 700)]),
             rules,
         );
         assert_eq!(good.violations(), Vec::<String>::new());
         for (what, bad) in [
-            ("delay", log(&[("/robots.txt", 0, 10), ("/feed.xml", 109, 120)])),
-            ("crawl-delay", log(&[("/robots.txt", 0, 10), ("/feed.xml", 110, 120), ("/news/1", 419, 500)])),
+            ("delay", log(&[("/feed.xml", 0, 10), ("/news/1", 109, 120)])),
+            ("crawl-delay", log(&[("/robots.txt", 0, 10), ("/feed.xml", 309, 320)])),
             ("robots", log(&[("/private/0", 0, 10)])),
             ("concurrency", log(&[("/feed.xml", 0, 500), ("/news/1", 100, 600)])),
         ] {
             assert!(!judge(&world, &bad, rules).violations().is_empty(), "{what} went unseen");
         }
+        let crowd = judge(
+            &world,
+            &log(&[("/feed.xml", 0, 500), ("/news/1", 100, 600), ("/news/2", 200, 300)]),
+            rules,
+        );
+        assert_eq!((good.concurrency, crowd.concurrency), (1, 3));
     }
 }

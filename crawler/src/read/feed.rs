@@ -303,4 +303,18 @@ mod tests {
         ));
         assert!(reading.entries.iter().all(|entry| entry.id.is_none()), "{reading:?}");
     }
+
+    /// Parsers of feeds recurse: what is nested deeper than any feed must not reach them.
+    #[test]
+    fn deep_feeds_are_read_to_their_end() {
+        for (open, close) in [("<media:group>", "</media:group>"), ("<a>", ""), ("<a:b c='d'>", "</a:b>")] {
+            let deep = format!("{}{}", open.repeat(60_000), close.repeat(60_000));
+            let feed = format!(
+                "<rss version='2.0' xmlns:media='http://search.yahoo.com/mrss/' xmlns:a='x'><channel><title>t</title>\
+                 <item><title>бірінші</title><guid>1</guid></item><item><title>екінші</title><guid>2</guid>{deep}</item></channel></rss>"
+            );
+            let reading = check(&feed);
+            assert!(!reading.entries.is_empty(), "{open}: {:?}", reading.alarm);
+        }
+    }
 }

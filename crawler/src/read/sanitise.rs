@@ -4,11 +4,18 @@
 //! that XML forbids are removed, and the XML declaration no longer names an encoding: the text has
 //! been decoded already.
 
+/// Elements inside elements beyond this lose their tags: parsers of feeds recurse, and a stack that
+/// overflows ends the whole process. Real feeds stay below 20.
+const MAX_DEPTH: usize = 200;
+/// Elements of HTML that have no end tag, as they stand in feeds that are not well formed.
+const VOID: &[&str] = &["br", "hr", "img", "input", "meta", "link", "col", "area", "embed", "source", "wbr"];
+
 /// The text, mended. Linear; CDATA sections and comments keep their content.
 pub(super) fn sanitise(text: &str) -> String {
     let start = text.find('<').unwrap_or(text.len());
     let mut rest = text.get(start..).unwrap_or("");
     let mut mended = String::with_capacity(rest.len() + 64);
+    let mut depth = Depth(0);
     if let Some((_, after)) = rest.strip_prefix("<?xml").and_then(|inner| inner.split_once("?>")) {
         mended.push_str("<?xml version=\"1.0\"?>");
         rest = after.trim_start();
@@ -24,12 +31,41 @@ pub(super) fn sanitise(text: &str) -> String {
             let length = reference(special, &mut mended);
             rest = special.get(length..).unwrap_or("");
         } else {
-            mended.push('<');
-            rest = special.get(1..).unwrap_or("");
+            let kept = depth.keeps(special);
+            let length = if kept { 1 } else { special.find('>').map_or(special.len(), |end| end + 1) };
+            mended.push_str(if kept { "<" } else { "" });
+            rest = special.get(length..).unwrap_or("");
         }
     }
     push_clean(&mut mended, rest);
     mended
+}
+
+/// How many elements are open.
+struct Depth(usize);
+
+impl Depth {
+    /// Counts the tag that `text` starts with. False: it is too deep, and is dropped.
+    fn keeps(&mut self, text: &str) -> bool {
+        let inner = text.get(1..).unwrap_or("");
+        if inner.starts_with('/') {
+            let keeps = self.0 <= MAX_DEPTH;
+            self.0 = self.0.saturating_sub(1);
+            return keeps;
+        }
+        if !inner.starts_with(|c: char| c.is_alphabetic() || c == '_') {
+            return true;
+        }
+        // A tag is looked at only so far: one without an end must not be read again and again.
+        let head: &str = inner.split('<').next().unwrap_or("");
+        let tag = head.split('>').next().unwrap_or("");
+        let name = tag.split(|c: char| c.is_whitespace() || c == '/').next().unwrap_or("");
+        if tag.ends_with('/') || VOID.iter().any(|void| void.eq_ignore_ascii_case(name)) {
+            return true;
+        }
+        self.0 += 1;
+        self.0 <= MAX_DEPTH
+    }
 }
 
 /// The length of a section that `text` starts with; an open end takes the rest.
