@@ -4,13 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use config::Object;
-use model::{Name, Source, Topic};
+use model::{Source, Topic};
 use serde_json::json;
 use store::{Applied, Store};
 
-use crate::check::declared;
+use crate::check::{declared, stored_sources};
 use crate::data_folder::DataFolder;
-use crate::failure::Failure;
 use crate::global::Global;
 use crate::live::StatusLine;
 use crate::output::{Format, column, rows};
@@ -34,7 +33,9 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let objects = declared(&args.file)?;
+    // With --prune only what the files declare is there afterwards.
+    let known = if args.prune { Vec::new() } else { stored_sources(global).await? };
+    let objects = declared(&args.file, &known)?;
     let data = DataFolder::create(&global.settings)?;
     let applied = apply(&*data.store, objects, args.prune, global).await?;
     let mut rows = rows(global.output, &[column("object"), column("change")], "object");
@@ -57,7 +58,6 @@ pub(crate) async fn apply(
     global: &Global,
 ) -> anyhow::Result<Applied> {
     let (sources, topics) = parted(objects);
-    check_references(store, &sources, &topics, prune).await?;
     let applied = store.declare(&sources, &topics, prune, global.clock.now()).await?;
     match_again(store, global).await?;
     Ok(applied)
@@ -87,33 +87,4 @@ fn parted(objects: Vec<Object>) -> (Vec<Source>, Vec<Topic>) {
         }
     }
     parts
-}
-
-/// A topic that names a source which does not exist would silently match nothing.
-async fn check_references(
-    store: &dyn Store,
-    sources: &[Source],
-    topics: &[Topic],
-    prune: bool,
-) -> anyhow::Result<()> {
-    let mut known: Vec<Name> = sources.iter().map(|source| source.name.clone()).collect();
-    if !prune {
-        known.extend(store.sources().await?.into_iter().map(|record| record.source.name));
-    }
-    let mut problems = Vec::new();
-    for topic in topics {
-        for name in topic.sources.iter().chain(&topic.exclude_sources).filter(|name| !known.contains(name)) {
-            let hint = config::nearest(name.as_str(), known.iter().map(Name::as_str))
-                .map_or(String::new(), |near| format!("; did you mean {near:?}?"));
-            problems.push(format!(
-                "topic {:?} names the source {name:?}, which is not declared{hint}",
-                topic.name.as_str(),
-                name = name.as_str()
-            ));
-        }
-    }
-    if problems.is_empty() {
-        return Ok(());
-    }
-    Err(Failure::usage(format!("nothing was applied\n{}", problems.join("\n"))).into())
 }

@@ -8,8 +8,8 @@ use url::Url;
 
 use crate::failure::{Failure, say};
 
-/// A document larger than this is read up to here: no page or feed is.
-const MAX_BYTES: u64 = 64 << 20;
+/// A document larger than this is refused: no page, feed or robots.txt is.
+const MAX_BYTES: u64 = 256 << 20;
 /// Folders inside folders; deeper is a circle of links.
 const MAX_DEPTH: usize = 16;
 
@@ -20,11 +20,15 @@ const NOWHERE: &str = "http://unknown.invalid/";
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let read = if path.as_os_str() == "-" {
-        std::io::stdin().lock().take(MAX_BYTES).read_to_end(&mut bytes)
+        std::io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes)
     } else {
-        std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES).read_to_end(&mut bytes))
+        std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
     };
-    read.map_err(|error| unreadable(path, &error))?;
+    let length = read.map_err(|error| unreadable(path, &error))?;
+    if length as u64 > MAX_BYTES {
+        let most = MAX_BYTES >> 20;
+        return Err(Failure::failed(format!("{} is larger than {most} MiB", path.display())).into());
+    }
     Ok(bytes)
 }
 
@@ -78,6 +82,14 @@ pub(crate) fn address(url: Option<&str>) -> anyhow::Result<Url> {
             .hint("write a full http:// or https:// address")
             .into()
     })
+}
+
+/// A time zone given on the command line.
+pub(crate) fn timezone(text: &str) -> Result<String, String> {
+    match jiff::tz::TimeZone::get(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("it is not a time zone; use an IANA name such as Asia/Almaty".to_owned()),
+    }
 }
 
 /// Addresses of files: `name⇥url` a line, further columns ignored.

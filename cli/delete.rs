@@ -8,7 +8,7 @@ use model::Name;
 use serde_json::json;
 use store::Store;
 
-use crate::check::declared;
+use crate::check::{declared, stored_sources};
 use crate::data_folder::DataFolder;
 use crate::diff::stored;
 use crate::failure::Failure;
@@ -32,7 +32,7 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let (mut sources, mut topics) = (Vec::new(), Vec::new());
-    for object in declared(&args.file)? {
+    for object in declared(&args.file, &stored_sources(global).await?)? {
         match object {
             Object::Source(source) => sources.push(source.name),
             Object::Topic(topic) => topics.push(topic.name),
@@ -46,6 +46,7 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     }
     let data = DataFolder::open(&global.settings)?;
     check_known(&*data.store, &sources, &topics).await?;
+    check_unused(&*data.store, &sources, &topics).await?;
     let applied = data.store.undeclare(&sources, &topics).await?;
     data.schedule.remove(&sources).await?;
     let mut rows = rows(global.output, &[column("object"), column("change")], "object");
@@ -84,5 +85,25 @@ async fn check_known(store: &dyn Store, sources: &[Name], topics: &[Name]) -> an
     }
     Err(Failure::not_found(format!("not declared: {}; nothing was removed", unknown.join(", ")))
         .hint("qyran source list and qyran topic list show what is")
+        .into())
+}
+
+/// A topic that names a source which is gone would silently match less, or nothing.
+async fn check_unused(store: &dyn Store, sources: &[Name], topics: &[Name]) -> anyhow::Result<()> {
+    let records = store.topics().await?;
+    let names = |topic: &model::Topic| {
+        topic.sources.iter().chain(&topic.exclude_sources).any(|name| sources.contains(name))
+    };
+    let still: Vec<String> = records
+        .iter()
+        .map(|record| &record.topic)
+        .filter(|topic| !topics.contains(&topic.name) && names(topic))
+        .map(|topic| format!("topic/{}", topic.name))
+        .collect();
+    if still.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::failed(format!("named by {}; nothing was removed", still.join(", ")))
+        .hint("edit these topics first, or delete them in the same call")
         .into())
 }

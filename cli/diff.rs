@@ -9,7 +9,7 @@ use config::objects::{Change, compare};
 use serde_json::{Value, json};
 use store::Store;
 
-use crate::check::declared;
+use crate::check::{declared, stored_sources};
 use crate::data_folder::DataFolder;
 use crate::global::Global;
 use crate::output::{Format, clean, column, rows};
@@ -27,7 +27,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let objects = declared(&args.file)?;
+    let known = if args.prune { Vec::new() } else { stored_sources(global).await? };
+    let objects = declared(&args.file, &known)?;
     let stored = if global.settings.store.data.join("store.db").exists() {
         stored(&*DataFolder::open(&global.settings)?.store).await?
     } else {
@@ -42,7 +43,7 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         }
     } else {
         let mut rows = rows(global.output, &[column("object"), column("change")], "object");
-        for change in &changes {
+        for change in changes.iter().filter(|change| args.prune || !matches!(change, Change::Remove { .. })) {
             rows.row(row(change))?;
         }
         rows.finish("")?;

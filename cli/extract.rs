@@ -9,7 +9,7 @@ use model::Selectors;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::batch::{Addresses, address, file_name, read, walk};
+use crate::batch::{Addresses, address, file_name, read, timezone, walk};
 use crate::global::Global;
 use crate::output::{Format, object, rows, wide};
 use crate::view::time;
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
     /// IANA time zone of dates that come without one [default: by the host's country]
-    #[arg(long, value_name = "ZONE")]
+    #[arg(long, value_name = "ZONE", value_parser = timezone)]
     timezone: Option<String>,
     /// Read every file below a folder, in one process
     #[arg(long, value_name = "DIR")]
@@ -60,7 +60,11 @@ fn batch(folder: &Path, args: &Args, global: &Global) -> anyhow::Result<()> {
     let mut rows = rows(Format::Jsonl, &[wide("file")], "file");
     for path in walk(folder)? {
         let name = file_name(&path);
-        let article = article(args, global, &addresses.of(&name)?, &read(&path)?);
+        // One file that cannot be read does not end the others.
+        let article = match read(&path) {
+            Ok(body) => article(args, global, &addresses.of(&name)?, &body),
+            Err(error) => Article { problems: vec![error.to_string()], ..Article::default() },
+        };
         let mut line = json!({"file": name});
         if let (Some(line), Value::Object(fields)) = (line.as_object_mut(), shown(&article)) {
             line.extend(fields);

@@ -73,7 +73,7 @@ pub(crate) fn report(error: &anyhow::Error, format: Format) -> ExitCode {
     let (kind, hint) = match error.downcast_ref::<Failure>() {
         Some(failure) => (failure.kind, failure.hint.clone()),
         None if error.downcast_ref::<config::SettingsError>().is_some() => {
-            (Kind::Usage, "qyran check says what settings there are".to_owned())
+            (Kind::Usage, "config/qyran.toml shows every setting with its default".to_owned())
         }
         None => (Kind::Failed, String::new()),
     };

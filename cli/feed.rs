@@ -8,7 +8,7 @@ use model::{Entry, Selectors, SourceKind};
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::batch::{Addresses, address, file_name, read, walk};
+use crate::batch::{Addresses, address, file_name, read, timezone, walk};
 use crate::failure::{Failure, say};
 use crate::global::Global;
 use crate::output::{Format, clean, column, rows, wide};
@@ -32,7 +32,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
     /// IANA time zone of dates that come without one [default: by the host's country]
-    #[arg(long, value_name = "ZONE")]
+    #[arg(long, value_name = "ZONE", value_parser = timezone)]
     timezone: Option<String>,
     /// Read every file below a folder, in one process
     #[arg(long, value_name = "DIR")]
@@ -74,7 +74,11 @@ fn batch(folder: &Path, args: &Args, global: &Global) -> anyhow::Result<()> {
     let mut rows = rows(Format::Jsonl, &[wide("file")], "file");
     for path in walk(folder)? {
         let name = file_name(&path);
-        let mut reading = reading(args, global, &addresses.of(&name)?, &read(&path)?);
+        // One file that cannot be read does not end the others.
+        let mut reading = match read(&path) {
+            Ok(body) => reading(args, global, &addresses.of(&name)?, &body),
+            Err(error) => Reading { alarm: Some(Alarm::Foreign(error.to_string())), ..Reading::default() },
+        };
         // A crawl is alarmed by an empty feed; as a document it is one that was read.
         let error = match reading.alarm {
             Some(Alarm::Empty(reason)) => {

@@ -52,14 +52,12 @@ impl Global {
     /// Reads the settings and lets the log begin.
     pub(crate) fn resolve(args: GlobalArgs) -> anyhow::Result<Self> {
         let mut settings = Settings::load(args.config.as_deref(), environment())?;
-        let before = settings.store.data.clone();
-        if let Some(data) = args.data {
-            settings.store.data = data;
-        }
+        let data_is_named = args.data.is_some() || settings.store.data != Settings::default().store.data;
+        settings.store.data = args.data.unwrap_or(settings.store.data);
         settings.log.level = args.log_level.unwrap_or(settings.log.level);
         settings.log.format = args.log_format.unwrap_or(settings.log.format);
+        let settings = settings.validated()?;
         begin_log(&settings)?;
-        let data_is_named = settings.store.data != before || before != Settings::default().store.data;
         Ok(Self { settings, output: args.output, clock: Arc::new(SystemClock), data_is_named })
     }
 }

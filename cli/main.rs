@@ -114,7 +114,7 @@ async fn dispatch(command: Command, global: &Global) -> anyhow::Result<ExitCode>
     match command {
         Command::Demo(args) => demo::run(args, global).await,
         Command::Run(args) => run::run(args, global).await,
-        Command::Check(args) => check::run(&args, global),
+        Command::Check(args) => check::run(&args, global).await,
         Command::Apply(args) => apply::run(&args, global).await,
         Command::Diff(args) => diff::run(&args, global).await,
         Command::Export(args) => export::run(&args, global).await,

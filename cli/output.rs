@@ -172,9 +172,7 @@ impl<W: Write> Rows<W> {
         if self.printed == 1 {
             writer.write_record(object.keys()).map_err(std::io::Error::other)?;
         }
-        writer
-            .write_record(object.values().map(|value| formula_free(&cell(Some(value)))))
-            .map_err(std::io::Error::other)?;
+        writer.write_record(object.values().map(csv_field)).map_err(std::io::Error::other)?;
         let text = writer.into_inner().map_err(|error| std::io::Error::other(error.to_string()))?;
         self.out.write_all(&text)
     }
@@ -314,6 +312,11 @@ fn formula_free(text: &str) -> String {
     }
 }
 
+/// An unknown value is an empty field.
+fn csv_field(value: &Value) -> String {
+    if value.is_null() { String::new() } else { formula_free(&cell(Some(value))) }
+}
+
 fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),
@@ -361,7 +364,7 @@ mod tests {
                 Format::Jsonl,
                 "{\"name\":\"a\",\"state\":null,\"url\":\"https://a.kz/\"}\n{\"name\":\"b, c\",\"state\":\"live\",\"url\":\"https://b.kz/\"}\n",
             ),
-            (Format::Csv, "name,state,url\na,-,https://a.kz/\n\"b, c\",live,https://b.kz/\n"),
+            (Format::Csv, "name,state,url\na,,https://a.kz/\n\"b, c\",live,https://b.kz/\n"),
             (Format::Name, "a\nb, c\n"),
         ] {
             assert_eq!(printed(format, None, &rows), expected, "{format:?}");

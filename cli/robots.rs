@@ -68,7 +68,8 @@ pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
 fn batch(checks: &Path, folder: &Path, answers: &mut Answers) -> anyhow::Result<()> {
     let questions = read(checks)?;
     let mut files: HashMap<String, Rules> = HashMap::new();
-    for (index, line) in String::from_utf8_lossy(&questions).lines().enumerate() {
+    let questions = String::from_utf8_lossy(&questions).into_owned();
+    for (index, line) in questions.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let mut columns = line.split('\t');
         let (Some(file), Some(agent), Some(url)) = (columns.next(), columns.next(), columns.next()) else {
             let place = format!("{}:{}", checks.display(), index + 1);

@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use actors::{Context, Node, Pass, Totals, plan_sources};
 use config::print_duration;
-use model::{Timestamp, rfc3339};
+use model::{SourceState, Timestamp, rfc3339};
 use serde_json::{Value, json};
 use store::Store;
 use tokio::time::Instant;
 
 use crate::apply::apply;
-use crate::check::declared;
+use crate::check::{declared, stored_sources};
 use crate::data_folder::DataFolder;
 use crate::failure::say;
 use crate::global::Global;
@@ -51,7 +51,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let objects = declared(&args.file)?;
+    let objects = declared(&args.file, &stored_sources(global).await?)?;
     wiring::warn_without_contact(&global.settings);
     let mut stop = Stop::listen()?;
     let data = DataFolder::create(&global.settings)?;
@@ -85,7 +85,8 @@ async fn endless(context: Context, global: &Global, stop: &mut Stop) -> anyhow::
     if is_asked {
         say("stopping: what is under way is finished first; once more ends at once");
         node.drain();
-        stop.or_at_once(node.ended()).await?;
+        let Some(ended) = stop.or_at_once(node.ended()).await else { return Ok(ExitCode::from(130)) };
+        ended?;
     }
     let Totals { fetches, items, materials, errors, .. } = node.context().tally.totals();
     say(&format!(
@@ -130,7 +131,8 @@ async fn once(
     if interrupted {
         say("stopping: what is under way is finished first; once more ends at once");
         node.drain();
-        stop.or_at_once(node.ended()).await?;
+        let Some(ended) = stop.or_at_once(node.ended()).await else { return Ok(ExitCode::from(130)) };
+        ended?;
     }
     let totals = node.context().tally.totals();
     let left = data.schedule.next_due(pass.due_by, Timestamp::MAX).await?;
@@ -180,12 +182,15 @@ fn report(totals: &Totals, pages_waiting: u64, next: Option<Timestamp>, took: Du
 
 async fn next_poll(store: &dyn Store) -> anyhow::Result<Option<Timestamp>> {
     let records = store.sources().await?;
-    Ok(records.iter().filter(|record| !record.source.paused).filter_map(|record| record.next_poll).min())
+    let is_polled = |record: &&store::SourceRecord| {
+        !matches!(record.state, SourceState::Paused | SourceState::Quarantined)
+    };
+    Ok(records.iter().filter(is_polled).filter_map(|record| record.next_poll).min())
 }
 
 async fn tell_nothing_due(data: &DataFolder, global: &Global) -> anyhow::Result<()> {
     match next_poll(&*data.store).await? {
-        None => say("nothing is due: no sources are declared, or all are paused"),
+        None => say("nothing is due: no sources are declared, or all are paused or in quarantine"),
         Some(next) => {
             let seconds = next.duration_since(global.clock.now()).as_secs().max(0).unsigned_abs();
             let wait = print_duration(Duration::from_secs(seconds));

@@ -25,13 +25,14 @@ impl Stop {
         }
     }
 
-    /// Waits for `end`, which is under way already; a further signal ends the process at once.
-    pub(crate) async fn or_at_once<T>(&mut self, end: impl Future<Output = T>) -> T {
+    /// Waits for `end`, which is under way already. `None`: a further signal came, and the process is to
+    /// end at once with 130.
+    pub(crate) async fn or_at_once<T>(&mut self, end: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
-            done = end => done,
+            done = end => Some(done),
             () = self.asked() => {
                 say("ended at once; what was under way is done again next time");
-                std::process::exit(130);
+                None
             }
         }
     }

@@ -63,6 +63,7 @@ fn node_config(settings: &Settings, pass: Option<Pass>) -> NodeConfig {
         name: "local".to_owned(),
         hosts: settings.run.hosts,
         credits: settings.run.credits,
+        max_decoded: settings.fetch.max_decoded_bytes.0,
         cpus: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         pages: settings.run.pages,
         lease: settings.run.lease,

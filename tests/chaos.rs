@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use origin::{Behaviour, Kind, World};
 
-use crate::support::{Stage, Staging, eventually, finished, not_exactly_once, signal, text};
+use crate::support::{Stage, Staging, eventually, finished, not_exactly_once, signal, skipped, text};
 
 /// Longer than a restart takes, so that only what was written down can keep it.
 const DELAY: Duration = Duration::from_millis(1500);
@@ -176,7 +176,7 @@ async fn a_full_disk_is_told_and_survived() {
     let mount =
         std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=16M", "tmpfs", &disk]).output();
     if !mount.is_ok_and(|output| output.status.success()) {
-        println!("SKIPPED: no right to mount a small disk");
+        skipped("no right to mount a small disk");
         return;
     }
     let _unmount = Unmount(disk);

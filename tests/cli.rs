@@ -182,6 +182,8 @@ async fn wrong_use_says_what_is_right() {
         (vec!["extract", "/nowhere.html"], 3, "/nowhere.html"),
         (vec!["source", "test", "not-an-address"], 2, "not an address"),
         (vec!["--log-level", "loud=x=y", "check"], 2, "log level"),
+        (vec!["--log-level", "inof", "check"], 2, "log.level"),
+        (vec!["extract", "-", "--timezone", "Asia/Almty"], 2, "Asia/Almaty"),
     ] {
         let (found, _, told) = run(&arguments).await;
         assert_eq!(found, Some(code), "{arguments:?}: {told}");
@@ -239,9 +241,15 @@ async fn bash_takes_the_completion_script() {
 /// A reader that has seen enough (`| head -1`) is no failure.
 #[tokio::test]
 async fn a_closed_pipe_is_no_error() {
-    let binary = env!("CARGO_BIN_EXE_qyran");
-    let ask =
-        format!("set -o pipefail; {binary} completion bash | head -1 >/dev/null; echo ${{PIPESTATUS[0]}}");
+    // More than a pipe holds, or nobody would notice that its reader is gone.
+    let many: String = (0..3000).map(|n| format!("robots.txt\tQyran\thttps://a.kz/private/{n}\n")).collect();
+    let rules = "User-agent: *\nDisallow: /private\n";
+    let (_folder, path) = folder_with(&[("robots.txt", rules), ("checks.tsv", &many)]);
+    let (binary, here) = (env!("CARGO_BIN_EXE_qyran"), path.display());
+    let ask = format!(
+        "set -o pipefail; {binary} robots --batch {here}/checks.tsv --dir {here} -o json | head -1 >/dev/null; \
+         echo ${{PIPESTATUS[0]}}"
+    );
     let output = std::process::Command::new("bash").args(["-c", &ask]).output().unwrap();
     assert_eq!((text(&output.stdout).trim(), text(&output.stderr).as_str()), ("0", ""));
 }

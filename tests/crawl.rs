@@ -75,6 +75,14 @@ async fn every_material_once_and_none_from_forbidden_places() {
         judgement.repeated_pages.keys().filter(|page| !page.starts_with(shared.as_str())).collect();
     assert_eq!(repeated, Vec::<&String>::new());
     assert!(judgement.requests > 100, "{}", judgement.requests);
+    // A page that answered 503 again and again waits for a later turn; its entry stands for it.
+    let is_flaky = |page: &&String| {
+        let site = stage.origin.world().site(page.split('/').next().unwrap());
+        site.unwrap().behaviour == Behaviour::Flaky
+    };
+    let unread: Vec<_> = judgement.unread.iter().filter(|page| !is_flaky(page)).collect();
+    assert_eq!(unread, Vec::<&String>::new());
+    assert!(judgement.requests_per_article < 3.0, "{}", judgement.requests_per_article);
 }
 
 /// The control of the judge on a real log: with the delay switched off, the same crawl is a violation.
@@ -96,11 +104,14 @@ async fn control_a_bare_loop_is_seen_to_be_rude() {
         if site.behaviour == Behaviour::PartlyForbidden {
             addresses.extend((0..4).map(|number| stage.origin.article(site, number).parse().unwrap()));
         }
+        if site.behaviour == Behaviour::Slow {
+            addresses.extend((0..2).map(|number| stage.origin.article(site, number).parse().unwrap()));
+        }
     }
     let hosts: Vec<_> =
         stage.origin.world().sites.iter().map(|site| (site.name.clone(), site.address.into())).collect();
     let read = crawler::yardstick::fetch_all(addresses, &hosts, 8, |_, _| ()).await.unwrap();
-    assert_eq!(read, 16);
+    assert_eq!(read, 18);
     let judgement = stage.judge();
     assert_eq!(judgement.against_robots.len(), 8, "{:?}", judgement.against_robots);
     assert!(!judgement.too_soon.is_empty());
@@ -224,4 +235,104 @@ async fn a_new_topic_sees_what_is_stored_already() {
     assert!(crate::support::finished(apply).await.status.success());
     assert_eq!(stage.materials("late").await.len(), 2);
     assert_eq!(stage.origin.log().iter().filter(|exchange| exchange.path == "/robots.txt").count(), 2);
+}
+
+/// A visit by hand owes a host what a node owes it, and the node what the visit did.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_reads_politely_and_stores_nothing() {
+    let stage =
+        Stage::with(healthy_world(1, 3), Staging { delay: Duration::from_millis(700), ..Staging::default() })
+            .await;
+    let site = &stage.origin.world().sites[0];
+    let front = stage.origin.front(site);
+    let dry_run = async || {
+        let output = crate::support::finished(stage.command(&["source", "test", &front, "-o", "json"])).await;
+        assert!(output.status.success(), "{}", text(&output.stderr));
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
+    };
+    // Once without a data folder, and then around a pass.
+    let alone = dry_run().await;
+    assert!(!stage.path("data").exists());
+    assert_eq!(
+        (alone["robots"]["verdict"].as_str(), alone["kind"].as_str()),
+        (Some("allowed"), Some("feed"))
+    );
+    assert_eq!((alone["entries"].as_u64(), alone["items"].as_array().unwrap().len()), (Some(3), 3));
+    assert!(alone["next_poll"].is_string() && alone["error"].is_null(), "{alone}");
+    stage.origin.forget();
+    stage.pass().await;
+    dry_run().await;
+    dry_run().await;
+    stage.pass().await;
+    assert_eq!(stage.judge().violations(), Vec::<String>::new());
+    assert_eq!(stage.materials("all").await.len(), 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_can_be_looked_at_in_every_way() {
+    let stage = Stage::of(healthy_world(2, 3)).await;
+    stage.pass().await;
+    let all = stage.lines(&["material", "list", "--topic", "all", "-o", "jsonl"]).await;
+    for key in ["id", "source", "topic", "title", "url", "published_at", "text", "language", "matched_at"] {
+        assert!(all[0].get(key).is_some(), "{key}: {}", all[0]);
+    }
+    let id = all[0]["id"].as_str().unwrap();
+    let one = &stage.lines(&["material", "get", id, "-o", "jsonl"]).await[0];
+    assert_eq!((one["id"].as_str(), one["matches"].as_array().unwrap().len()), (Some(id), 2), "{one}");
+    let sources = stage.lines(&["source", "list", "-o", "jsonl"]).await;
+    for key in ["name", "kind", "url", "state", "reason", "last_ok", "next_poll", "every"] {
+        assert!(sources[0].get(key).is_some(), "{key}: {}", sources[0]);
+    }
+    let feed = &stage.origin.world().sites[0].name;
+    let history = stage.lines(&["source", "history", feed, "-o", "jsonl"]).await;
+    assert_eq!(history.iter().filter(|fetch| fetch["status"] == "ok").count(), 4, "a feed and three pages");
+    let found = stage.lines(&["material", "list", "--search", "qyransim 1", "-o", "jsonl"]).await;
+    assert!(!found.is_empty() && found.len() < all.len(), "{}", found.len());
+
+    // The same list in the other forms.
+    let print = async |format: &str| {
+        let output =
+            crate::support::finished(stage.command(&["material", "list", "--topic", "all", "-o", format]))
+                .await;
+        assert!(output.status.success(), "{format}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    assert_eq!(
+        serde_json::from_str::<Vec<serde_json::Value>>(&print("json").await).unwrap().len(),
+        all.len()
+    );
+    assert_eq!(print("name").await.lines().count(), all.len());
+    assert!(print("csv").await.starts_with("id,seq,source,topic,title,url,published_at,"));
+    assert_eq!(print("yaml").await.matches("\n---\n").count(), all.len() - 1);
+    assert!(print("table").await.starts_with("PUBLISHED AT "));
+
+    // Nothing is due: it says so, and that is fine.
+    let again =
+        crate::support::finished(stage.command(&["run", "--once", "-o", "json", "--log-format", "json"]))
+            .await;
+    assert_eq!(again.status.code(), Some(0));
+    let report: serde_json::Value = serde_json::from_slice(&again.stdout).unwrap();
+    if report["sources"] == 0 {
+        assert!(
+            text(&again.stderr).contains("nothing is due; the next poll is due in"),
+            "{}",
+            text(&again.stderr)
+        );
+    }
+}
+
+/// A tail goes on where an earlier one ended, and ends when it is told to.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_follows_what_is_stored() {
+    use tokio::io::AsyncBufReadExt;
+    let stage = Stage::of(healthy_world(1, 3)).await;
+    stage.pass().await;
+    let mut tail = stage.command(&["material", "tail", "--topic", "all", "--after", "1", "-o", "jsonl"]);
+    tail.stdout(std::process::Stdio::piped()).kill_on_drop(true);
+    let mut tail = tail.spawn().unwrap();
+    let mut lines = tokio::io::BufReader::new(tail.stdout.take().unwrap()).lines();
+    let first: serde_json::Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
+    assert!(first["seq"].as_i64().unwrap() > 1, "{first}");
+    crate::support::signal(&tail, "TERM");
+    assert!(tail.wait().await.unwrap().success());
 }

@@ -109,8 +109,18 @@ async fn a_topic_that_names_no_source_is_told() {
     let file = desk.write("all.yaml", &format!("{SOURCE}---\n{}", TOPIC.replace("[akorda]", "[akroda]")));
     let (code, _, told) = desk.run(&["apply", "-f", &file]).await;
     assert_eq!(code, Some(2));
+    assert!(told.contains("all.yaml:16: topic \"bank\" names the source \"akroda\""), "{told}");
     assert!(told.contains("did you mean \"akorda\"?"), "{told}");
-    assert_eq!(desk.run(&["source", "list", "-o", "name"]).await.1, "");
+    assert!(!desk.0.path().join("data").exists(), "something was made");
+}
+
+#[tokio::test]
+async fn selectors_that_cannot_be_read_are_told_before_anything_is_fetched() {
+    let desk = Desk::new();
+    let file = desk.write("all.yaml", &SOURCE.replace("text: '.body'", "text: 'div[['"));
+    let (code, _, told) = desk.run(&["check", "-f", &file]).await;
+    assert_eq!(code, Some(2));
+    assert!(told.contains("spec.selectors.text: \"div[[\""), "{told}");
 }
 
 #[tokio::test]
@@ -122,6 +132,8 @@ async fn delete_is_all_or_nothing() {
     assert_eq!(code, Some(3));
     assert!(told.contains("not declared: topic/bonk; nothing was removed"), "{told}");
     assert_eq!(desk.run(&["source", "list", "-o", "name"]).await.1, "akorda\n");
+    let (code, _, told) = desk.run(&["delete", "source/akorda"]).await;
+    assert_eq!(code, Some(1), "a topic names it: {told}");
     assert_eq!(desk.run(&["delete", "source/akorda", "Topic/bank"]).await.0, Some(0));
     assert_eq!(desk.run(&["source", "list", "-o", "json"]).await.1, "[]\n");
     assert_eq!(desk.run(&["delete", "bank"]).await.0, Some(2));

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{eventually, finished, qyran, text};
+use crate::support::{eventually, finished, qyran, skipped, text};
 
 const SITE: &str = "/usr/share/doc/python3-doc/html";
 
@@ -22,7 +22,7 @@ impl Nginx {
     fn serving(site: &str) -> Option<Self> {
         let binary = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().find(|path| Path::new(path).exists());
         let (Some(binary), true) = (binary, Path::new(site).join("index.html").exists()) else {
-            println!("SKIPPED: nginx or {site} is not here");
+            skipped(&format!("nginx or {site} is not here"));
             return None;
         };
         let folder = tempfile::TempDir::new().unwrap();

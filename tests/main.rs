@@ -4,7 +4,6 @@
 //! running command.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by ending")]
-#![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 mod support;
 

@@ -1,6 +1,6 @@
 //! What a person sees: the demo on a real terminal (tmux), and what a pipe gets instead.
 
-use crate::support::{eventually, finished, qyran, text};
+use crate::support::{eventually, finished, qyran, skipped, text};
 
 /// A terminal of 100 × 30 that runs one command.
 struct Terminal {
@@ -23,7 +23,7 @@ impl Terminal {
             &format!("{command}; read -r _"),
         ]);
         if started.is_none() {
-            println!("SKIPPED: there is no tmux");
+            skipped("there is no tmux");
         }
         started.map(|_| terminal)
     }

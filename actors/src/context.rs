@@ -25,6 +25,8 @@ pub struct NodeConfig {
     pub hosts: usize,
     /// Exchanges whose bodies may be in memory at once.
     pub credits: usize,
+    /// Largest body once decoded, bytes.
+    pub max_decoded: u64,
     /// CPU-bound calls at the same time.
     pub cpus: usize,
     /// Article pages of one source in one turn.
@@ -144,6 +146,13 @@ impl Context {
             let mut had = self.pass_pages.lock().unwrap_or_else(PoisonError::into_inner);
             *had.entry(source.clone()).or_default() += 1;
         }
+    }
+
+    /// Loads the declared objects, for a visit by hand: nothing is planned.
+    pub async fn look(&self) -> Result<(), String> {
+        let (roster, _) = Roster::load(&*self.store).await.map_err(|error| error.to_string())?;
+        self.roster.send_replace(Arc::new(roster));
+        Ok(())
     }
 
     /// Loads the declared objects anew and plans what follows from them.

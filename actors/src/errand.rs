@@ -20,9 +20,10 @@ const LONGEST_WAIT: Duration = Duration::from_secs(20);
 const RETRY: Duration = Duration::from_secs(10);
 
 /// Permits for what a job needs: its own host, and hosts on the way.
-pub(crate) struct Errand {
+pub struct Errand {
     context: Arc<Context>,
-    home: Permit,
+    /// The permit of the turn; a visit by hand has none, and lends every host.
+    home: Option<Permit>,
     lent: Vec<Lent>,
     /// Until when waiting is no standstill.
     progress: watch::Sender<Instant>,
@@ -40,7 +41,14 @@ struct Lent {
 
 impl Errand {
     pub(crate) fn new(context: Arc<Context>, home: Permit, progress: watch::Sender<Instant>) -> Self {
-        Self { context, home, lent: Vec::new(), progress, credit: None, is_laden: false }
+        Self { context, home: Some(home), lent: Vec::new(), progress, credit: None, is_laden: false }
+    }
+
+    /// For a visit by hand: every host is lent from the schedule, so that it keeps the delays and blocks
+    /// that a running node keeps, and the node keeps those of the visit.
+    pub fn by_hand(context: Arc<Context>) -> Self {
+        let progress = watch::Sender::new(Instant::now());
+        Self { context, home: None, lent: Vec::new(), progress, credit: None, is_laden: false }
     }
 
     /// A sign of life: whoever gives none for long is taken to be stuck.
@@ -60,13 +68,15 @@ impl Errand {
     }
 
     /// The host's permit, at the end of the job.
-    pub(crate) fn into_home(self) -> Permit {
+    pub(crate) fn into_home(self) -> Option<Permit> {
         self.home
     }
 
     /// Gives lent hosts back, and writes down what servers asked for in Retry-After.
-    pub(crate) async fn settle(&mut self) {
-        self.write_down_block(&self.home).await;
+    pub async fn settle(&mut self) {
+        if let Some(home) = &self.home {
+            self.write_down_block(home).await;
+        }
         for lent in std::mem::take(&mut self.lent) {
             self.write_down_block(&lent.permit).await;
             let now = self.context.clock.now();
@@ -138,17 +148,15 @@ impl Errand {
 impl Permits for Errand {
     async fn permit(&mut self, url: &Url) -> Result<&mut Permit, Busy> {
         let host = self.context.roster().host_of(url).ok_or(Busy { until: Timestamp::MAX })?;
-        if *self.home.host() == host {
-            // Keeping a delay is no standstill.
-            self.progress.send_replace(Instant::now() + self.home.wait_left());
-            return Ok(&mut self.home);
-        }
+        let is_home = self.home.as_ref().is_some_and(|home| *home.host() == host);
         match self.lent.iter().find(|lent| lent.turn.host == host) {
+            _ if is_home => (),
             Some(lent) => self.renew(lent).await,
             None => self.borrow_host(&host).await?,
         }
-        let lent = self.lent.iter_mut().find(|lent| lent.turn.host == host);
-        let permit = lent.map(|lent| &mut lent.permit).ok_or(Busy { until: Timestamp::MAX })?;
+        let lent = self.lent.iter_mut().find(|lent| lent.turn.host == host).map(|lent| &mut lent.permit);
+        let permit = if is_home { self.home.as_mut() } else { lent }.ok_or(Busy { until: Timestamp::MAX })?;
+        // Keeping a delay is no standstill.
         self.progress.send_replace(Instant::now() + permit.wait_left());
         Ok(permit)
     }

@@ -59,7 +59,7 @@ impl Actor for Fetcher {
             // Removed or paused while its job was on the way: there is nothing to do.
             None => fleet.cast(FleetMsg::Done {
                 job,
-                permit: Box::new(errand.into_home()),
+                permit: errand.into_home().map(Box::new),
                 ended: true,
                 outcome: Ok(()),
             })?,
@@ -77,12 +77,12 @@ impl Actor for Fetcher {
         let (job, permit, outcome) = Box::pin(work(*visit)).await;
         // It does not stop itself: news of its end would overtake `Done` (ractor hands supervision events
         // over before messages) and look like a crash. The fleet stops it.
-        state.fleet.cast(FleetMsg::Done { job, permit: Box::new(permit), ended: false, outcome })?;
+        state.fleet.cast(FleetMsg::Done { job, permit: permit.map(Box::new), ended: false, outcome })?;
         Ok(())
     }
 }
 
-async fn work(mut visit: Visit) -> (JobId, Permit, Result<(), Interrupted>) {
+async fn work(mut visit: Visit) -> (JobId, Option<Permit>, Result<(), Interrupted>) {
     let outcome = match visit.job.kind {
         JobKind::Poll => poll::poll(&mut visit).await,
         JobKind::Pages => pages::pages(&mut visit).await,

@@ -27,7 +27,7 @@ pub(crate) enum FleetMsg {
     /// Start the next job, or end the turn.
     Next,
     /// A fetcher is done; its permit comes back.
-    Done { job: JobId, permit: Box<Permit>, ended: bool, outcome: Result<(), Interrupted> },
+    Done { job: JobId, permit: Option<Box<Permit>>, ended: bool, outcome: Result<(), Interrupted> },
     /// Renew the lease; look after the fetcher.
     Tick,
     /// Start nothing new; end the turn when the current exchange is done.
@@ -90,7 +90,7 @@ impl Actor for Fleet {
         match message {
             FleetMsg::Next => state.next(&myself).await?,
             FleetMsg::Done { job, permit, ended, outcome } => {
-                state.done(&myself, job, *permit, ended, outcome).await?
+                state.done(&myself, job, permit, ended, outcome).await?
             }
             FleetMsg::Tick => state.tick(&myself).await,
             FleetMsg::Drain => state.draining = true,
@@ -152,15 +152,17 @@ impl FleetState {
         &mut self,
         myself: &ActorRef<FleetMsg>,
         job: JobId,
-        permit: Permit,
+        permit: Option<Box<Permit>>,
         ended: bool,
         outcome: Result<(), Interrupted>,
     ) -> Result<(), ActorProcessingErr> {
         if let Some(current) = self.current.take() {
             current.fetcher.stop(None);
         }
-        self.turn.robots_delay = permit.robots_delay();
-        self.permit = Some(permit);
+        if let Some(permit) = permit {
+            self.turn.robots_delay = permit.robots_delay();
+            self.permit = Some(*permit);
+        }
         if ended {
             self.settle(vec![Settlement { id: job, next_due: None }], Vec::new()).await;
         } else if let Err(reason) = outcome {

@@ -43,6 +43,7 @@ mod testing;
 mod tests;
 
 pub use context::{Context, NodeConfig, Pass};
+pub use errand::Errand;
 pub use node::{Node, NodeError};
 pub use rematch::{Progress, rematch};
 pub use robots_memory::ScheduledRobots;

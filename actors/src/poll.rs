@@ -169,14 +169,15 @@ fn detail_of(reading: &Reading) -> String {
 }
 
 async fn read_on_pool(visit: &Visit, fetched: Fetched) -> (Reading, Fetched) {
-    let (source, now) = (visit.source.clone(), visit.now());
+    let (source, now, most) = (visit.source.clone(), visit.now(), visit.context.config.max_decoded);
     visit
         .context
         .pool
         .run(move || {
             let page =
                 Page::new(&fetched.url, &fetched.body, &source.selectors, source.timezone.as_deref(), now);
-            let reading = read(source.kind, &page.of_type(fetched.content_type.as_deref()));
+            let page = page.of_type(fetched.content_type.as_deref()).at_most(most);
+            let reading = read(source.kind, &page);
             (reading, fetched)
         })
         .await

@@ -205,6 +205,7 @@ fn config() -> NodeConfig {
         hosts: 16,
         credits: 16,
         cpus: 2,
+        max_decoded: 1 << 20,
         pages: 10,
         lease: Duration::from_secs(60),
         stuck_after: Duration::from_secs(30),

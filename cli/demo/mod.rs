@@ -50,6 +50,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     let data = DataFolder::create(&settings)?;
     let _lock = DataFolder::lock(&data.path)?;
     let scene = Scene::of(&origin)?;
+    check_folder(&data, &scene).await?;
     // Only this run's world is watched: an earlier one's ports are closed.
     data.store.declare(&scene.sources, &scene.topics, true, global.clock.now()).await?;
     let before = data.store.totals().await?.materials;
@@ -59,12 +60,28 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     watch(&mut node, &mut screen, &mut stop, args.length).await?;
     node.drain();
     screen.closing();
-    stop.or_at_once(node.ended()).await?;
+    let ended = stop.or_at_once(node.ended()).await;
     screen.close()?;
+    let Some(ended) = ended else { return Ok(ExitCode::from(130)) };
+    ended?;
     let verdict = judge(origin.world(), &origin.log(), Rules { delay: DELAY, tolerance: TOLERANCE });
     let stored = data.store.totals().await?.materials.saturating_sub(before);
     tell(&data, &verdict, stored);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The demo declares its own world: a folder with anything else in it is somebody's work.
+async fn check_folder(data: &DataFolder, scene: &Scene) -> anyhow::Result<()> {
+    let known = crate::diff::stored(&*data.store).await?;
+    let is_ours = |object: &config::Object| match object {
+        config::Object::Source(source) => scene.sources.iter().any(|ours| ours.name == source.name),
+        config::Object::Topic(topic) => scene.topics.iter().any(|ours| ours.name == topic.name),
+    };
+    if known.iter().all(is_ours) {
+        return Ok(());
+    }
+    let message = format!("{} holds declared objects that are not the demo's", data.path.display());
+    Err(Failure::usage(message).hint("name an empty folder, or none").into())
 }
 
 /// Settings for a simulated world: its names are pinned to loopback, which the guard lets through here.
@@ -111,8 +128,11 @@ fn tell(data: &DataFolder, verdict: &Judgement, stored: u64) {
     let violations = verdict.violations();
     let lines = [
         format!(
-            "the sites counted {} requests; smallest gap {} ms where {} are owed; {} violations",
-            verdict.requests,
+            "the sites counted {} requests, {:.1} an article",
+            verdict.requests, verdict.requests_per_article
+        ),
+        format!(
+            "smallest gap on one host {} ms where {} are owed, {} violations of politeness",
             smallest.as_millis(),
             DELAY.as_millis(),
             violations.len()

@@ -3,10 +3,11 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use actors::Errand;
 use config::objects::DEFAULT_EVERY;
 use config::print_duration;
 use crawler::extract::{extract, has_its_text, item_of};
-use crawler::fetch::OneVisit;
+use crawler::fetch::{OneVisit, Permits};
 use crawler::read::{Page, Reading, read, sniff};
 use crawler::robots::{NoMemory, Verdict};
 use crawler::{Door, Fetched, Want};
@@ -60,12 +61,28 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     warn_without_contact(&global.settings);
     let source = source(args, global).await?;
     let line = StatusLine::new(global.output == Format::Table);
-    let tried =
-        Trial { args, global, door: door(&global.settings, Arc::new(NoMemory), global.clock.clone())?, line }
-            .run(&source)
-            .await;
+    let door = door(&global.settings, Arc::new(NoMemory), global.clock.clone())?;
+    let trial = Trial { args, global, door, line };
+    let tried = if has_data(global) {
+        // What a node owes to a host is owed by this visit as well, and what this visit does by the node.
+        let data = DataFolder::open(&global.settings)?;
+        let mut context = crate::wiring::context(&global.settings, &data, global.clock.clone(), None)?;
+        context.config.name = format!("by-hand-{}", std::process::id());
+        context.look().await.map_err(Failure::failed)?;
+        let mut errand = Errand::by_hand(Arc::new(context));
+        let tried = trial.run(&source, &mut errand).await;
+        errand.settle().await;
+        tried
+    } else {
+        let delay = source.delay.unwrap_or(global.settings.fetch.delay);
+        trial.run(&source, &mut OneVisit::new(delay)).await
+    };
     print(args, global, &source, &tried)?;
     Ok(ExitCode::from(u8::from(tried.error.is_some())))
+}
+
+fn has_data(global: &Global) -> bool {
+    global.settings.store.data.join("store.db").exists()
 }
 
 async fn source(args: &Args, global: &Global) -> anyhow::Result<Source> {
@@ -78,7 +95,7 @@ async fn source(args: &Args, global: &Global) -> anyhow::Result<Source> {
     if let Ok(url) = Url::parse(&args.address) {
         return undeclared(url, kind.unwrap_or(SourceKind::Feed));
     }
-    if !global.settings.store.data.join("store.db").exists() {
+    if !has_data(global) {
         return Err(Failure::usage(format!(
             "{:?} is not an address, and no sources are declared here",
             args.address
@@ -118,9 +135,7 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    async fn run(mut self, source: &Source) -> Tried {
-        let delay = source.delay.unwrap_or(self.global.settings.fetch.delay);
-        let mut visit = OneVisit::new(delay);
+    async fn run(mut self, source: &Source, visit: &mut dyn Permits) -> Tried {
         let mut tried = Tried {
             robots: Value::Null,
             fetched: None,
@@ -130,12 +145,12 @@ impl Trial<'_> {
             error: None,
         };
         self.line.show("asking for robots.txt");
-        match self.door.robots_verdict(&source.url, &mut visit).await {
+        match self.door.robots_verdict(&source.url, visit).await {
             Err(error) => tried.error = Some(error.to_string()),
             Ok(verdict) => {
                 tried.robots = robots(&verdict);
                 if let Verdict::Allowed { .. } = verdict {
-                    self.read(source, &mut visit, &mut tried).await;
+                    self.read(source, visit, &mut tried).await;
                 } else {
                     tried.error = Some("robots.txt does not let it be read".to_owned());
                 }
@@ -144,9 +159,9 @@ impl Trial<'_> {
         tried
     }
 
-    async fn read(&mut self, source: &Source, visit: &mut OneVisit, tried: &mut Tried) {
+    async fn read(&mut self, source: &Source, visit: &mut dyn Permits, tried: &mut Tried) {
         self.line.show("fetching");
-        let want = Want { xml: self.args.kind.as_deref() != Some("listing"), validators: None };
+        let want = Want { xml: source.kind != SourceKind::Listing, validators: None };
         let fetched = match self.door.fetch(&source.url, &want, visit).await {
             Ok(fetched) => fetched,
             Err(error) => {
@@ -174,7 +189,13 @@ impl Trial<'_> {
     }
 
     /// The item as it would be stored; `with_page` fetches its page where the entry lacks the text.
-    async fn item(&mut self, source: &Source, entry: &Entry, with_page: bool, visit: &mut OneVisit) -> Item {
+    async fn item(
+        &mut self,
+        source: &Source,
+        entry: &Entry,
+        with_page: bool,
+        visit: &mut dyn Permits,
+    ) -> Item {
         let now = self.global.clock.now();
         let address = entry.url.as_ref().filter(|_| with_page && !has_its_text(entry, source));
         let Some(url) = address else { return item_of(source, entry, None, now) };

@@ -293,7 +293,8 @@ impl Settings {
         settings.validated()
     }
 
-    fn validated(self) -> Result<Self, SettingsError> {
+    /// Whether all values make sense together.
+    pub fn validated(self) -> Result<Self, SettingsError> {
         let fetch = &self.fetch;
         let wrong = if fetch.agent.is_empty()
             || !fetch.agent.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '-' | '_'))
@@ -303,6 +304,10 @@ impl Settings {
             "fetch.contact must be plain ASCII"
         } else if self.run.hosts == 0 || self.run.credits == 0 || self.run.pages == 0 {
             "run.hosts, run.credits and run.pages must be at least 1"
+        } else if self.run.hosts > MOST || self.run.credits > MOST || self.run.pages > MOST {
+            "run.hosts, run.credits and run.pages must be at most 1000000"
+        } else if !is_level(&self.log.level) {
+            "log.level must be error, warn, info, debug, trace or off, or directives such as info,crawler=debug"
         } else if self.run.lease < fetch.total_timeout + fetch.connect_timeout {
             "run.lease must be longer than fetch.total_timeout and fetch.connect_timeout together"
         } else if self.run.stuck_after <= fetch.total_timeout {
@@ -314,6 +319,15 @@ impl Settings {
         };
         Err(SettingsError::Value(wrong.to_owned()))
     }
+}
+
+/// More at once is a slip of the finger.
+const MOST: usize = 1_000_000;
+
+/// A level, or directives of which each bare word is one: another word would name a target, and silence all.
+fn is_level(text: &str) -> bool {
+    const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+    text.split(',').all(|part| part.contains('=') || LEVELS.contains(&part.trim().to_lowercase().as_str()))
 }
 
 /// Lays one variable over the table: the default's type says how its text is read.
@@ -383,6 +397,9 @@ mod tests {
         assert!(error.to_string().contains("did you mean QYRAN_FETCH_DELAY?"), "{error}");
         assert!(Settings::load(None, env(&[("QYRAN_RUN_HOSTS", "many")])).is_err());
         assert!(Settings::load(None, env(&[("QYRAN_FETCH_AGENT", "a b")])).is_err());
+        assert!(Settings::load(None, env(&[("QYRAN_LOG_LEVEL", "wran")])).is_err());
+        assert!(Settings::load(None, env(&[("QYRAN_LOG_LEVEL", "info,crawler=debug")])).is_ok());
+        assert!(Settings::load(None, env(&[("QYRAN_RUN_CREDITS", "9000000000000000000")])).is_err());
     }
 
     #[test]

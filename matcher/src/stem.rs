@@ -23,13 +23,21 @@ impl Stems {
         if word.chars().any(is_kazakh) {
             word.to_owned()
         } else if word.chars().all(|c| ('а'..='я').contains(&c)) {
-            self.russian.stem(word).into_owned()
+            country(word).map_or_else(|| self.russian.stem(word).into_owned(), str::to_owned)
         } else if word.chars().all(|c| c.is_ascii_lowercase() || c == '\'') {
             self.english.stem(word.trim_end_matches("'s")).into_owned()
         } else {
             word.to_owned()
         }
     }
+}
+
+/// Countries and regions in -стан: Snowball takes the endings of some of their cases for a verb's, and
+/// would part Казахстана from Казахстане.
+fn country(word: &str) -> Option<&str> {
+    let at = word.rfind("стан").filter(|at| *at > 0)? + "стан".len();
+    let (name, ending) = word.split_at_checked(at)?;
+    matches!(ending, "" | "а" | "у" | "ом" | "е" | "ы" | "ов" | "ам" | "ами" | "ах").then_some(name)
 }
 
 fn is_kazakh(c: char) -> bool {

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use crate::server::Exchange;
+use crate::site::{Behaviour, Kind};
 use crate::world::World;
 
 /// What a visitor is held to.
@@ -34,6 +35,11 @@ pub struct Judgement {
     pub against_robots: Vec<String>,
     /// Requests for the page of each article, where more than one.
     pub repeated_pages: BTreeMap<String, usize>,
+    /// Articles that were out at the end of the log, may be read, and whose page nobody read, although
+    /// their site shows them by their pages only.
+    pub unread: Vec<String>,
+    /// Requests for each article that was out at the end of the log, robots.txt and fronts included.
+    pub requests_per_article: f64,
 }
 
 impl Judgement {
@@ -69,6 +75,7 @@ pub fn judge(world: &World, log: &[Exchange], rules: Rules) -> Judgement {
             *pages.entry(format!("{}{path}", exchange.host)).or_default() += 1;
         }
     }
+    judgement.judge_reading(world, log, &pages);
     judgement.repeated_pages = pages.into_iter().filter(|(_, count)| *count > 1).collect();
     for (host, mut exchanges) in by_host {
         exchanges.sort_by_key(|exchange| exchange.started);
@@ -78,6 +85,21 @@ pub fn judge(world: &World, log: &[Exchange], rules: Rules) -> Judgement {
 }
 
 impl Judgement {
+    /// What of everything that was out was read.
+    fn judge_reading(&mut self, world: &World, log: &[Exchange], pages: &BTreeMap<String, usize>) {
+        let end = log.iter().map(|exchange| exchange.ended).max().unwrap_or_default();
+        let mut articles = 0;
+        for site in world.sites.iter().filter(|site| site.is_readable()) {
+            let published = site.published_after(end);
+            articles += published;
+            let by_pages = site.kind != Kind::FullFeed && site.behaviour != Behaviour::MovedAway;
+            let wanted = (0..published).filter(|n| by_pages && !site.is_private(*n) && !site.is_missing(*n));
+            let pages_of = wanted.map(|number| format!("{}{}", site.name, site.article_path(number)));
+            self.unread.extend(pages_of.filter(|page| !pages.contains_key(page)));
+        }
+        self.requests_per_article = log.len() as f64 / f64::from(articles.max(1));
+    }
+
     fn judge_host(&mut self, world: &World, host: &str, exchanges: &[&Exchange], rules: Rules) {
         let asked = world.site(host).and_then(|site| site.crawl_delay).unwrap_or_default();
         let delay = rules.delay.max(asked);
@@ -108,8 +130,6 @@ impl Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::site::{Behaviour, Kind};
-
     fn exchange(host: &str, path: &str, started: u64, ended: u64) -> Exchange {
         Exchange {
             host: host.to_owned(),
@@ -139,6 +159,8 @@ mod tests {
             rules,
         );
         assert_eq!(good.violations(), Vec::<String>::new());
+        // Of three articles one is forbidden, one was read, and one was not.
+        assert_eq!((good.unread.clone(), good.requests_per_article), (vec![format!("{host}/news/2")], 1.0));
         for (what, bad) in [
             ("delay", log(&[("/feed.xml", 0, 10), ("/news/1", 109, 120)])),
             ("crawl-delay", log(&[("/robots.txt", 0, 10), ("/feed.xml", 309, 320)])),

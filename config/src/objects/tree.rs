@@ -3,7 +3,7 @@
 //! Scalars stay text, so `country: no` is Norway and a version is not a number. Aliases are refused:
 //! a few lines of them can unfold into gigabytes.
 
-use saphyr_parser::{Event, Parser};
+use saphyr_parser::{Event, Parser, ScalarStyle};
 
 /// One value and the line it starts on.
 #[derive(Debug, Clone, PartialEq)]
@@ -53,6 +53,12 @@ pub(crate) fn parse(text: &str) -> (Vec<Node>, Option<(usize, String)>) {
         let finished = match event {
             Event::Alias(_) => {
                 return (documents, Some((line, "aliases (*name) are not supported".to_owned())));
+            }
+            // `client: null` says that there is none, as `client:` does; "null" in quotes is a name.
+            Event::Scalar(text, ScalarStyle::Plain, ..)
+                if matches!(&*text, "null" | "~" | "Null" | "NULL") =>
+            {
+                Node { line, value: Value::Text(String::new()) }
             }
             Event::Scalar(text, ..) => Node { line, value: Value::Text(text.into_owned()) },
             Event::SequenceStart(..) | Event::MappingStart(..) if open.len() >= MAX_DEPTH => {

@@ -48,14 +48,17 @@ pub fn extract(page: &Page<'_>) -> Article {
             .and_then(|wanted| tree.select(&wanted).next().map(|e| (e, text)));
         found.map(|(element, _)| element)
     };
-    let by_selector = selected(&page.selectors.text).map(|element| plain_text(&element.inner_html()));
+    // A selector that matches something empty matches nothing.
+    let by_selector = selected(&page.selectors.text)
+        .map(|element| plain_text(&element.inner_html()))
+        .filter(|text| !text.is_empty());
     let time = selected(&page.selectors.time);
     let titled = selected(&page.selectors.title).map(text_of);
     let time =
         time.map(|element| element.value().attr("datetime").map_or_else(|| text_of(element), str::to_owned));
     let by_trafilatura =
         if by_selector.is_none() { read_text(&markup, page.url, &mut problems) } else { Default::default() };
-    let text = by_selector.filter(|text| !text.is_empty()).unwrap_or(by_trafilatura.text);
+    let text = by_selector.unwrap_or(by_trafilatura.text);
     if text.is_empty() {
         problems.push("no article text was found on the page".to_owned());
     }

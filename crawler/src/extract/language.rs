@@ -32,6 +32,11 @@ pub fn language_of(text: &str, hint: Option<&str>) -> Option<String> {
     if is_latin_kazakh(&sample) {
         return Some("kk".to_owned());
     }
+    // What whichlang does not know it takes for what it does: Uzbek for Turkish, Polish for Dutch.
+    if hint.as_deref().is_some_and(|hint| !KNOWN_TO_WHICHLANG.contains(&hint) && !IN_CYRILLIC.contains(&hint))
+    {
+        return hint;
+    }
     let code = match whichlang::detect_language(&sample).three_letter_code() {
         "ara" => "ar",
         "cmn" => "zh",
@@ -53,6 +58,12 @@ pub fn language_of(text: &str, hint: Option<&str>) -> Option<String> {
     };
     Some(code.to_owned())
 }
+
+/// The languages that whichlang tells apart.
+const KNOWN_TO_WHICHLANG: &[&str] =
+    &["ar", "zh", "de", "en", "fr", "hi", "it", "ja", "ko", "nl", "pt", "ru", "es", "sv", "tr", "vi"];
+/// Languages that are not written in these letters: such a hint is wrong.
+const IN_CYRILLIC: &[&str] = &["kk", "ky", "uk", "be", "bg", "mk", "mn", "tg", "tt", "ba"];
 
 /// Small words that are frequent in one language and rare or absent in its neighbours.
 const WORDS: &[(&str, &str)] = &[
@@ -244,5 +255,15 @@ mod tests {
         assert_eq!(language_of("1234", None), None);
         assert_eq!(language_of("Астана", Some("kk")).as_deref(), Some("kk"));
         assert_eq!(language_of("Астана", None).as_deref(), Some("ru"));
+    }
+
+    #[test]
+    fn a_hint_tells_what_the_detector_cannot() {
+        let uzbek = "Oʻzbekiston Respublikasi Markaziy banki asosiy stavkani oʻzgarishsiz qoldirdi, deb xabar berdi matbuot xizmati";
+        assert_eq!(language_of(uzbek, Some("uz")).as_deref(), Some("uz"));
+        // But not one that its letters refute, or that the detector knows better.
+        let english = "The central bank kept its base rate unchanged, the press service reported on Friday";
+        assert_eq!(language_of(english, Some("kk")).as_deref(), Some("en"));
+        assert_eq!(language_of(english, Some("fr")).as_deref(), Some("en"));
     }
 }

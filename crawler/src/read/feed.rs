@@ -4,12 +4,18 @@
 //! gives up on one bad entry; the lenient parser ([`super::lenient`]) reads those and fails on
 //! others. Whichever understood more entries wins.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
 use model::{Entry, Precision, Published, PublishedMethod, SourceKind};
 use url::Url;
 
 use super::{Alarm, Page, Reading, guarded, lenient, sanitise, sniff};
-use crate::dates;
+use crate::dates::{self, Moment};
 use crate::plain::{plain_text, plain_title};
+
+/// Problems of one kind that are told.
+const MAX_PROBLEMS: usize = 5;
 
 pub(super) fn read(page: &Page<'_>) -> Reading {
     if sniff(page) == Some(SourceKind::Listing) && !is_embedded(page) {
@@ -72,22 +78,55 @@ fn richer(first: Reading, second: Reading) -> Reading {
 
 fn strict(page: &Page<'_>, text: &str) -> Result<Reading, String> {
     let zone = page.zone.clone();
+    let times = Arc::new(Mutex::new(Times::default()));
+    let seen = times.clone();
     let parser = feed_rs::parser::Builder::new()
         .base_uri(Some(page.url.as_str()))
         .sanitize_content(false)
         .id_generator(|_, _, _| String::new())
         .timestamp_parser(move |text| {
-            let at = dates::parse(text, &zone)?.at;
-            chrono::DateTime::from_timestamp(at.as_second(), 0)
+            let moment = dates::parse(text, &zone);
+            seen.lock().unwrap_or_else(PoisonError::into_inner).note(text, moment);
+            chrono::DateTime::from_timestamp(moment?.at.as_second(), 0)
         })
         .build();
     let feed = guarded("feed-rs", || parser.parse(text.as_bytes()))?.map_err(|error| error.to_string())?;
-    let entries = feed.entries.into_iter().map(|entry| self::entry(page, entry)).collect();
+    let times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
+    let entries = feed.entries.into_iter().map(|entry| self::entry(page, entry, &times)).collect();
     let title = feed.title.map(|title| plain_title(&title.content)).filter(|title| !title.is_empty());
-    Ok(Reading { title, entries, ..Reading::default() })
+    Ok(Reading { title, entries, problems: times.problems, ..Reading::default() })
 }
 
-fn entry(page: &Page<'_>, entry: feed_rs::model::Entry) -> Entry {
+/// The times of a feed as they are written: feed-rs hands on the moments alone.
+#[derive(Default)]
+struct Times {
+    written: HashMap<i64, (String, Precision)>,
+    problems: Vec<String>,
+}
+
+impl Times {
+    fn note(&mut self, text: &str, moment: Option<Moment>) {
+        match moment {
+            Some(moment) => {
+                let written = (text.trim().to_owned(), moment.precision);
+                self.written.insert(moment.at.as_second(), written);
+            }
+            None if self.problems.len() < MAX_PROBLEMS && !text.trim().is_empty() => {
+                let text: String = text.trim().chars().take(60).collect();
+                self.problems.push(format!("the time {text:?} cannot be read"));
+            }
+            None => (),
+        }
+    }
+
+    fn published(&self, at: model::Timestamp) -> Published {
+        let (original, precision) =
+            self.written.get(&at.as_second()).cloned().unwrap_or((at.to_string(), Precision::Second));
+        Published { at, precision, method: PublishedMethod::Feed, original, clamped: false }
+    }
+}
+
+fn entry(page: &Page<'_>, entry: feed_rs::model::Entry, times: &Times) -> Entry {
     let link = entry
         .links
         .iter()
@@ -125,7 +164,7 @@ fn entry(page: &Page<'_>, entry: feed_rs::model::Entry) -> Entry {
             body,
             summary,
             author: (!authors.is_empty()).then(|| authors.join(", ")),
-            published: published.or(updated),
+            published: published.or(updated).map(|at| times.published(at)),
             updated,
             image,
             language: entry.language.as_deref(),
@@ -141,7 +180,7 @@ pub(super) struct Raw<'a> {
     pub(super) body: Option<&'a str>,
     pub(super) summary: Option<&'a str>,
     pub(super) author: Option<String>,
-    pub(super) published: Option<model::Timestamp>,
+    pub(super) published: Option<Published>,
     pub(super) updated: Option<model::Timestamp>,
     pub(super) image: Option<&'a str>,
     pub(super) language: Option<&'a str>,
@@ -172,13 +211,7 @@ pub(super) fn assemble(page: &Page<'_>, raw: Raw<'_>) -> Entry {
         summary: filled(summary),
         text: filled(text),
         author: raw.author.map(|author| plain_title(&author)).and_then(filled),
-        published: raw.published.map(|at| Published {
-            at,
-            precision: Precision::Second,
-            method: PublishedMethod::Feed,
-            original: at.to_string(),
-            clamped: false,
-        }),
+        published: raw.published,
         updated_at: raw.updated,
         image: raw
             .image

@@ -1,7 +1,7 @@
 //! The second opinion on feeds: feedparser-rs, which forgives more.
 
 use feedparser_rs::FeedVersion;
-use model::Timestamp;
+use model::{Precision, Published, PublishedMethod, Timestamp};
 
 use super::feed::{Raw, assemble};
 use super::{Alarm, Page, Reading, guarded};
@@ -25,14 +25,22 @@ pub(super) fn read(page: &Page<'_>, text: &str) -> Reading {
 }
 
 fn entry(page: &Page<'_>, entry: &feedparser_rs::Entry) -> model::Entry {
-    let moment = |at: Option<chrono::DateTime<chrono::Utc>>, text: Option<&String>| -> Option<Timestamp> {
-        at.and_then(|at| Timestamp::from_second(at.timestamp()).ok())
-            .or_else(|| text.and_then(|text| dates::parse(text, &page.zone)).map(|moment| moment.at))
+    let moment = |at: Option<chrono::DateTime<chrono::Utc>>, text: Option<&String>| -> Option<Published> {
+        let written = text.and_then(|text| dates::parse(text, &page.zone));
+        let at =
+            at.and_then(|at| Timestamp::from_second(at.timestamp()).ok()).or(written.map(|told| told.at))?;
+        Some(Published {
+            at,
+            precision: written.map_or(Precision::Second, |told| told.precision),
+            method: PublishedMethod::Feed,
+            original: text.map_or_else(|| at.to_string(), |text| text.trim().to_owned()),
+            clamped: false,
+        })
     };
     let updated = moment(entry.updated, entry.updated_str.as_ref());
     let published = moment(entry.published, entry.published_str.as_ref())
         .or_else(|| moment(entry.dc_date, None))
-        .or(updated);
+        .or_else(|| updated.clone());
     assemble(
         page,
         Raw {
@@ -43,7 +51,7 @@ fn entry(page: &Page<'_>, entry: &feedparser_rs::Entry) -> model::Entry {
             summary: entry.summary.as_deref(),
             author: entry.author.as_deref().map(str::to_owned),
             published,
-            updated,
+            updated: updated.map(|updated| updated.at),
             image: None,
             language: None,
         },

@@ -118,6 +118,11 @@ fn settle_identities(reading: &mut Reading) {
     }
 }
 
+/// What is wrong with a CSS selector, if something is.
+pub fn check_selector(text: &str) -> Result<(), String> {
+    scraper::Selector::parse(text).map(drop).map_err(|error| error.to_string())
+}
+
 /// Runs other people's parser: a panic of theirs is a problem of the document, not the end of us.
 pub(crate) fn guarded<T>(parser: &'static str, run: impl FnOnce() -> T) -> Result<T, String> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).map_err(|_| format!("{parser} broke on it"))

@@ -22,6 +22,8 @@ pub struct Page<'a> {
     pub zone: TimeZone,
     /// When it was fetched.
     pub now: Timestamp,
+    /// What a file that is packed inside may unfold to, bytes.
+    pub most_decoded: u64,
 }
 
 impl<'a> Page<'a> {
@@ -33,7 +35,13 @@ impl<'a> Page<'a> {
         timezone: Option<&str>,
         now: Timestamp,
     ) -> Self {
-        Self { url, content_type: None, body, selectors, zone: dates::zone_of(timezone, Some(url)), now }
+        let zone = dates::zone_of(timezone, Some(url));
+        Self { url, content_type: None, body, selectors, zone, now, most_decoded: u64::MAX }
+    }
+
+    /// The same, with a bound on what a packed file may unfold to.
+    pub fn at_most(self, most_decoded: u64) -> Self {
+        Self { most_decoded, ..self }
     }
 
     /// The same, with the `Content-Type` field.

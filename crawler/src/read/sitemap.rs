@@ -16,7 +16,7 @@ pub(super) fn read(page: &Page<'_>) -> Reading {
     if !page.body.starts_with(&[0x1f, 0x8b]) {
         return read_plain(page);
     }
-    match gunzip(page.body, MAX_BYTES) {
+    match gunzip(page.body, MAX_BYTES.min(page.most_decoded)) {
         Ok(body) => read_plain(&Page { body: &body, ..page.clone() }),
         Err(error) => Reading { alarm: Some(Alarm::Foreign(error.to_string())), ..Reading::default() },
     }
@@ -26,7 +26,7 @@ fn read_plain(page: &Page<'_>) -> Reading {
     let decoded = page.decoded();
     let start = decoded.text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     if start.starts_with("http://") || start.starts_with("https://") {
-        return read_lines(page, start);
+        return read_lines(start);
     }
     let head: String = start.chars().take(512).collect::<String>().to_ascii_lowercase();
     if head.contains("<!doctype html") || head.contains("<html") {
@@ -40,8 +40,11 @@ fn read_plain(page: &Page<'_>) -> Reading {
     reading
 }
 
-fn read_lines(page: &Page<'_>, text: &str) -> Reading {
-    let addresses = text.lines().filter_map(|line| page.url.join(line.trim()).ok()).take(MAX_ENTRIES);
+fn read_lines(text: &str) -> Reading {
+    // A line that is no address is a remark, or nothing.
+    let is_address = |line: &&str| line.starts_with("http://") || line.starts_with("https://");
+    let addresses =
+        text.lines().map(str::trim).filter(is_address).filter_map(|line| line.parse().ok()).take(MAX_ENTRIES);
     let entries = addresses.map(|url| Entry { url: Some(url), ..Entry::default() }).collect();
     Reading { entries, ..Reading::default() }
 }

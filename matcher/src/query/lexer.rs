@@ -86,7 +86,10 @@ impl Lexer<'_> {
             '«' => self.phrase(&['»'])?,
             '“' | '„' => self.phrase(&['”', '“'])?,
             '!' | '=' => self.exact()?,
-            '-' | '–' | '—' if self.begins_word(self.at + 1) => self.single(Kind::Not),
+            // A dash before a word excludes it; one between two words joins them, as a hyphen does.
+            '-' | '–' | '—' if self.begins_word(self.at + 1) && !self.follows_word() => {
+                self.single(Kind::Not);
+            }
             '-' | '–' | '—' => self.at += 1,
             _ if is_word(c) || matches!(c, '&' | '|') => self.word()?,
             '[' | '{' | '~' | '^' | '#' | '@' | '<' | '>' | ':' | '?' | '*' | '/' => {
@@ -106,6 +109,10 @@ impl Lexer<'_> {
             _ => self.at += 1, // other punctuation separates words
         }
         Ok(())
+    }
+
+    fn follows_word(&self) -> bool {
+        self.at.checked_sub(1).and_then(|before| self.characters.get(before)).is_some_and(|c| is_word(*c))
     }
 
     fn begins_word(&self, at: usize) -> bool {
@@ -188,7 +195,7 @@ impl Lexer<'_> {
     fn take_word(&mut self) -> String {
         let start = self.at;
         while let Some(c) = self.peek() {
-            let joins = matches!(c, '-' | '\'' | '’' | '.' | '&')
+            let joins = matches!(c, '-' | '–' | '—' | '\'' | '’' | '.' | '&')
                 && self.at > start
                 && self.characters.get(self.at + 1).is_some_and(|next| is_word(*next));
             if !is_word(c) && !joins {
@@ -196,7 +203,8 @@ impl Lexer<'_> {
             }
             self.at += 1;
         }
-        self.characters.iter().take(self.at).skip(start).collect()
+        let word = self.characters.iter().take(self.at).skip(start);
+        word.map(|c| if matches!(c, '–' | '—') { '-' } else { *c }).collect()
     }
 }
 

@@ -142,3 +142,18 @@ proptest! {
         prop_assert_eq!(has(a), words.iter().any(|word| word == "аб"));
     }
 }
+
+#[test]
+fn a_dash_between_words_joins_and_before_a_word_excludes() {
+    let analysis = Analysis::default();
+    for (query, text, expected) in [
+        ("Алматы–Астана", "поезд Алматы–Астана", true),
+        ("COVID—19", "вирус COVID-19", true),
+        ("Алматы-Астана", "в Алматы и в Астане", false),
+        ("Алматы -Астана", "только Алматы", true),
+        ("Алматы –Астана", "Алматы и Астана", false),
+    ] {
+        let query = Query::parse(query, &analysis).unwrap();
+        assert_eq!(query.matches(&analysis.document("", text)).is_some(), expected, "{query} in {text}");
+    }
+}
