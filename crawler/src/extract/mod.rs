@@ -2,7 +2,7 @@
 //!
 //! The text comes from the source's selectors where it has them, else from trafilatura (the best of
 //! ten Rust crates on every set we could measure), behind a guard on depth and size. Everything
-//! else about the page is ours: see [`metadata`] for what it says about itself.
+//! else about the page is ours: see `metadata.rs` for what it says about itself.
 
 mod article;
 mod item;
