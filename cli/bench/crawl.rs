@@ -12,11 +12,6 @@ use crate::output::{Format, object};
 
 /// Links of clutter that make a page of about 23 KB.
 const CLUTTER: usize = 128;
-/// Sites, visited at the same time.
-const SITES: usize = 40;
-/// Pages of each site.
-const PAGES: u32 = 30;
-
 /// Pages per CPU-second through the whole pipeline, beside a bare loop in the same run
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -33,6 +28,12 @@ pub(super) struct Args {
     /// How often each is measured, in turn
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     repeats: u16,
+    /// Sites, visited at the same time
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = clap::value_parser!(u16).range(1..=200))]
+    sites: u16,
+    /// Pages of each site
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    pages: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -52,13 +53,13 @@ struct Run {
 
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     // A listing is polled again and again: most polls that bring something bring one new publication.
-    let articles = if args.read == Read::Article { PAGES } else { 1 };
-    let origin =
-        Origin::start(World::uniform(5, SITES, Kind::Listing, articles, CLUTTER), global.clock.now()).await?;
+    let articles = if args.read == Read::Article { args.pages } else { 1 };
+    let world = World::uniform(5, args.sites.into(), Kind::Listing, articles, CLUTTER);
+    let origin = Origin::start(world, global.clock.now()).await?;
     let laboratory = Laboratory::open(&origin, "[run]\nhosts = 64\n")?;
-    let objects = objects(&origin, args.read);
+    let objects = objects(&origin, args);
     let objects = laboratory.write("objects.yaml", &objects)?;
-    let plan = Plan::of(&origin, args.read, PAGES);
+    let plan = Plan::of(&origin, args.read, args.pages);
     let plan = laboratory.write("plan.json", &serde_json::to_string(&plan)?)?;
     let (mut ours, mut yardstick, mut items) = (Vec::new(), Vec::new(), 0.0);
     let mut line = StatusLine::new(global.output == Format::Table);
@@ -117,15 +118,15 @@ fn number(report: &Value, key: &str) -> f64 {
     report.get(key).and_then(Value::as_f64).unwrap_or(0.0)
 }
 
-fn objects(origin: &Origin, read: Read) -> String {
+fn objects(origin: &Origin, args: &Args) -> String {
     let mut text = TOPICS.to_owned();
     for site in &origin.world().sites {
-        match read {
+        match args.read {
             Read::Article => {
                 text.push_str(&source(&site.name, &origin.front(site), "always", "{min: 1h, max: 2h}"))
             }
             Read::Links => {
-                for page in 0..PAGES {
+                for page in 0..args.pages {
                     let (name, url) =
                         (format!("{}-{page}", site.name), format!("{}?page={page}", origin.front(site)));
                     text.push_str(&source(&name, &url, "never", "{min: 1h, max: 2h}"));

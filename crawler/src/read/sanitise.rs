@@ -121,7 +121,7 @@ fn is_xml(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::sanitise;
+    use super::{MAX_DEPTH, sanitise};
     use proptest::prelude::*;
 
     #[test]
@@ -138,6 +138,29 @@ mod tests {
         ] {
             assert_eq!(sanitise(given), expected, "{given}");
         }
+    }
+
+    /// How deep a parser finds the elements of `xml`.
+    fn depth(xml: &str) -> usize {
+        let mut reader = quick_xml::Reader::from_str(xml);
+        let (mut open, mut deepest) = (0_usize, 0);
+        loop {
+            match reader.read_event().expect("well formed") {
+                quick_xml::events::Event::Start(_) => open += 1,
+                quick_xml::events::Event::End(_) => open -= 1,
+                quick_xml::events::Event::Eof => return deepest,
+                _ => (),
+            }
+            deepest = deepest.max(open);
+        }
+    }
+
+    #[test]
+    fn a_deep_feed_becomes_shallow_and_keeps_its_text() {
+        let given = format!("{}мәтін{}<b>соңы</b>", "<a>".repeat(60_000), "</a>".repeat(60_000));
+        let mended = sanitise(&given);
+        assert_eq!((depth(&given), depth(&mended)), (60_000, MAX_DEPTH));
+        assert!(mended.contains("мәтін") && mended.ends_with("<b>соңы</b>"));
     }
 
     proptest! {
