@@ -14,8 +14,7 @@ async fn bench(arguments: &[&str]) -> Value {
 async fn both_sides_of_a_measured_crawl_read_the_same_pages() {
     // Three sites: three articles and a listing each, or three listings, each of one publication.
     for (read, pages, items) in [("article", 12, 9), ("links", 9, 9)] {
-        let given =
-            bench(&["crawl", "--read", read, "--repeats", "2", "--sites", "3", "--pages", "3"]).await;
+        let given = bench(&["crawl", "--read", read, "--repeats", "2", "--sites", "3", "--pages", "3"]).await;
         let count = |key: &str| given[key].as_f64().unwrap() as u64;
         assert_eq!((count("pages"), count("yardstick_pages")), (pages, pages), "{given}");
         assert_eq!(count("items_stored"), items, "{given}");

@@ -177,3 +177,15 @@ async fn a_backup_is_a_data_folder() {
         "a backup is never written over"
     );
 }
+
+#[tokio::test]
+async fn the_demo_keeps_its_hands_off_a_folder_with_other_objects() {
+    let desk = Desk::new();
+    let file = desk.write("all.yaml", &format!("{SOURCE}---\n{TOPIC}"));
+    desk.run(&["apply", "-f", &file]).await;
+    let (_, before, _) = desk.run(&["export"]).await;
+    let (code, out, told) = desk.run(&["demo", "--for", "1s"]).await;
+    assert_eq!((code, out.as_str()), (Some(2), ""));
+    assert!(told.contains("not the demo's") && told.contains("name an empty folder"), "{told}");
+    assert_eq!(desk.run(&["export"]).await.1, before);
+}

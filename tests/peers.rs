@@ -65,3 +65,27 @@ async fn every_real_feed_is_read() {
     }
     assert!(real >= 20, "only {real} real feeds with entries");
 }
+
+/// The floor is what the extractor reaches that was chosen (`ARCHITECTURE.md`), less a hundredth.
+#[tokio::test]
+async fn articles_are_read_as_well_as_by_the_crate_that_was_chosen() {
+    const FLOOR: f64 = 0.947;
+    let (Some(archive), Some(score)) = (shared_data("articles-aeb.tar.gz"), shared_data("score.py")) else {
+        return;
+    };
+    let folder = unpacked(&archive);
+    let data = folder.path().join("aeb");
+    let (pages, urls, out) = (data.join("pages"), data.join("urls.tsv"), data.join("out.jsonl"));
+    let mut extract = qyran(&["extract", "-o", "jsonl"]);
+    extract.arg("--batch").arg(pages).arg("--urls").arg(urls);
+    let output = finished(extract).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(!text(&output.stdout).contains("broke on it"), "a parser panicked");
+    std::fs::write(&out, &output.stdout).unwrap();
+    let mut python = tokio::process::Command::new("python3");
+    python.arg(score).arg("articles").args([&data, &out]);
+    let scores = text(&finished(python).await.stdout);
+    let f1 = scores.split_whitespace().find_map(|word| word.strip_prefix("F1="));
+    let f1: f64 = f1.unwrap_or_else(|| panic!("no score: {scores}")).parse().unwrap();
+    assert!(scores.contains(" missing=0 ") && f1 >= FLOOR, "{scores}");
+}

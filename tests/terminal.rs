@@ -1,5 +1,7 @@
 //! What a person sees: the demo on a real terminal (tmux), and what a pipe gets instead.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use crate::support::{eventually, finished, qyran, skipped, text};
 
 /// A terminal of 100 × 30 that runs one command.
@@ -10,7 +12,9 @@ struct Terminal {
 impl Terminal {
     /// `None`, said aloud, where there is no tmux.
     fn running(command: &str) -> Option<Self> {
-        let terminal = Self { socket: format!("qyran-test-{}", std::process::id()) };
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let terminal = Self { socket: format!("qyran-test-{}-{number}", std::process::id()) };
         let started = terminal.tmux(&[
             "-f",
             "/dev/null",
@@ -72,6 +76,25 @@ async fn the_demo_is_alive_on_a_terminal_and_leaves_it_clean() {
     let end = terminal.picture();
     assert!(!end.contains("sources by state"), "the live view was left standing:\n{end}");
     assert!(end.trim_end().ends_with("materials stored"), "{end}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_twice_ends_the_demo_at_once_and_leaves_the_terminal_clean() {
+    let folder = tempfile::TempDir::new().unwrap();
+    let demo = format!("{} --data {}", env!("CARGO_BIN_EXE_qyran"), folder.path().join("data").display());
+    let command = format!("{demo} demo --for 10m; echo \"ended with $?\"; stty -a");
+    let Some(terminal) = Terminal::running(&command) else { return };
+    eventually("the live view shows", || terminal.picture().contains("sources by state")).await;
+    terminal.tmux(&["send-keys", "C-c"]);
+    terminal.tmux(&["send-keys", "C-c"]);
+    // The second may come only when the first has ended it in good order.
+    eventually("it ends", || terminal.picture().contains("ended with ")).await;
+    eventually("the terminal is as before", || terminal.picture().contains(" echo ")).await;
+    let end = terminal.picture();
+    let code = ["ended with 130", "ended with 0"];
+    assert!(code.iter().any(|code| end.contains(code)), "{end}");
+    assert!(end.contains(" icanon") && !end.contains("-icanon") && !end.contains("-echo "), "{end}");
+    assert!(!end.contains("sources by state"), "the live view was left standing:\n{end}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
