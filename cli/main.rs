@@ -5,6 +5,7 @@
 //! a node is put together).
 
 mod data_folder;
+mod documents;
 mod failure;
 mod global;
 mod live;
@@ -16,7 +17,6 @@ mod wiring;
 
 mod apply;
 mod backup;
-mod batch;
 mod bench;
 mod check;
 mod completion;

@@ -8,7 +8,7 @@ use crawler::robots::{Decision, Rules};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::batch::read;
+use crate::documents::read;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::{Format, Rows, column, rows};

@@ -9,8 +9,8 @@ use model::{Span, Zone};
 use serde_json::json;
 use std::io::IsTerminal;
 
-use crate::batch::read;
 use crate::data_folder::DataFolder;
+use crate::documents::read;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::{Format, clean, column, object, rows, wide};

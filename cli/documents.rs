@@ -1,12 +1,17 @@
-//! Reading what the offline commands are given: a file, standard input, a folder of files.
+//! What the offline commands are given: a file, standard input, a folder of files.
 
 use std::collections::HashMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use crawler::read::Page;
+use model::Selectors;
+use serde_json::{Value, json};
 use url::Url;
 
 use crate::failure::{Failure, say};
+use crate::global::Global;
+use crate::output::{Format, rows, wide};
 
 /// A document larger than this is refused: no page, feed or robots.txt is.
 const MAX_BYTES: u64 = 256 << 20;
@@ -15,6 +20,80 @@ const MAX_DEPTH: usize = 16;
 
 /// What a document is read with when nobody says where it came from (RFC 2606: such a host is nowhere).
 const NOWHERE: &str = "http://unknown.invalid/";
+
+/// The options of a command that reads documents of the web from files.
+#[derive(clap::Args)]
+pub(crate) struct Documents {
+    /// The document, or - for standard input
+    #[arg(value_name = "FILE|-", required_unless_present = "batch", conflicts_with = "batch")]
+    file: Option<PathBuf>,
+    /// Where the document came from: its links and dates are read with it
+    #[arg(long, value_name = "URL", conflicts_with = "batch")]
+    url: Option<String>,
+    /// The Content-Type field that it came with
+    #[arg(long, value_name = "TYPE")]
+    content_type: Option<String>,
+    /// IANA time zone of dates that come without one [default: by the host's country]
+    #[arg(long, value_name = "ZONE", value_parser = timezone)]
+    timezone: Option<String>,
+    /// Read every file below a folder, in one process
+    #[arg(long, value_name = "DIR")]
+    batch: Option<PathBuf>,
+    /// Addresses of the files: name, tab, address a line
+    #[arg(long, value_name = "FILE", requires = "batch")]
+    urls: Option<PathBuf>,
+}
+
+impl Documents {
+    /// The folder that is to be read, file by file.
+    pub(crate) fn folder(&self) -> Option<&Path> {
+        self.batch.as_deref()
+    }
+
+    /// The one document that is to be read, by name.
+    pub(crate) fn file(&self) -> &Path {
+        self.file.as_deref().unwrap_or(Path::new("-"))
+    }
+
+    /// Reads the one document.
+    pub(crate) fn one<T>(&self, global: &Global, reader: impl Fn(&Page<'_>) -> T) -> anyhow::Result<T> {
+        let url = address(self.url.as_deref())?;
+        Ok(self.with(global, &url, &read(self.file())?, &reader))
+    }
+
+    /// Reads every file of a folder and prints a JSON line for each, whatever `-o` says for a single
+    /// one: that is what a batch is for. One file that cannot be read, told in words, does not end the
+    /// others.
+    pub(crate) fn each<T>(
+        &self,
+        folder: &Path,
+        global: &Global,
+        reader: impl Fn(&Page<'_>) -> T,
+        shown: impl Fn(Result<T, String>) -> Value,
+    ) -> anyhow::Result<()> {
+        let addresses = Addresses::load(self.urls.as_deref())?;
+        let mut rows = rows(Format::Jsonl, &[wide("file")], "file");
+        for path in walk(folder)? {
+            let name = file_name(&path);
+            let given = match read(&path) {
+                Ok(body) => Ok(self.with(global, &addresses.of(&name)?, &body, &reader)),
+                Err(error) => Err(error.to_string()),
+            };
+            let mut line = json!({"file": name});
+            if let (Some(line), Value::Object(fields)) = (line.as_object_mut(), shown(given)) {
+                line.extend(fields);
+            }
+            rows.row(line)?;
+        }
+        Ok(rows.finish("")?)
+    }
+
+    fn with<T>(&self, global: &Global, url: &Url, body: &[u8], reader: &impl Fn(&Page<'_>) -> T) -> T {
+        let selectors = Selectors::default();
+        let page = Page::new(url, body, &selectors, self.timezone.as_deref(), global.clock.now());
+        reader(&page.of_type(self.content_type.as_deref()))
+    }
+}
 
 /// A file's bytes, or standard input's for `-`.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
@@ -42,7 +121,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
 }
 
 /// Every file below a folder, in the order of paths.
-pub(crate) fn walk(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+fn walk(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     walk_into(folder, &mut files, 0)?;
     Ok(files)
@@ -70,12 +149,12 @@ fn walk_into(folder: &Path, files: &mut Vec<PathBuf>, depth: usize) -> anyhow::R
 }
 
 /// A file's own name.
-pub(crate) fn file_name(path: &Path) -> String {
+fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
 /// The address given on the command line, or none.
-pub(crate) fn address(url: Option<&str>) -> anyhow::Result<Url> {
+fn address(url: Option<&str>) -> anyhow::Result<Url> {
     let text = url.unwrap_or(NOWHERE);
     Url::parse(text).map_err(|error| {
         Failure::usage(format!("{text:?} is not an address ({error})"))
@@ -85,7 +164,7 @@ pub(crate) fn address(url: Option<&str>) -> anyhow::Result<Url> {
 }
 
 /// A time zone given on the command line.
-pub(crate) fn timezone(text: &str) -> Result<String, String> {
+fn timezone(text: &str) -> Result<String, String> {
     match jiff::tz::TimeZone::get(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("it is not a time zone; use an IANA name such as Asia/Almaty".to_owned()),
@@ -93,10 +172,10 @@ pub(crate) fn timezone(text: &str) -> Result<String, String> {
 }
 
 /// Addresses of files: `name⇥url` a line, further columns ignored.
-pub(crate) struct Addresses(HashMap<String, Url>);
+struct Addresses(HashMap<String, Url>);
 
 impl Addresses {
-    pub(crate) fn load(file: Option<&Path>) -> anyhow::Result<Self> {
+    fn load(file: Option<&Path>) -> anyhow::Result<Self> {
         let Some(file) = file else { return Ok(Self(HashMap::new())) };
         let text = String::from_utf8_lossy(&read(file)?).into_owned();
         let mut addresses = HashMap::new();
@@ -111,7 +190,7 @@ impl Addresses {
     }
 
     /// The address of a file, by its own name.
-    pub(crate) fn of(&self, name: &str) -> anyhow::Result<Url> {
+    fn of(&self, name: &str) -> anyhow::Result<Url> {
         self.0.get(name).map_or_else(|| address(None), |url| Ok(url.clone()))
     }
 }
