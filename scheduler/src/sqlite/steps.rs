@@ -1,0 +1,224 @@
+//! The steps of the embedded schedule's transactions.
+
+use std::time::Duration;
+
+use model::{Host, Job, JobId, JobKind, Name, Planned, Timestamp, Token, Turn};
+use rusqlite::{OptionalExtension, Row, Transaction, params};
+
+use super::Failed;
+use crate::memory::after;
+use crate::schedule::{Claim, HostView, Lease, Leaving, ScheduleError, next_token};
+
+pub(super) fn millis(at: Timestamp) -> i64 {
+    at.as_millisecond()
+}
+
+pub(super) fn time(millis: i64) -> Timestamp {
+    Timestamp::from_millisecond(millis).unwrap_or(Timestamp::MAX)
+}
+
+pub(super) fn length(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn duration(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
+fn delay(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<i64> {
+    tx.prepare_cached(
+        "SELECT max(coalesce((SELECT max(delay) FROM job WHERE host = ?1), 0),
+                    coalesce((SELECT lent_delay FROM host WHERE host = ?1), 0))",
+    )?
+    .query_row([host], |row| row.get(0))
+}
+
+/// Takes hosts from owners whose lease is over, or from one owner that is gone.
+pub(super) fn expire(
+    tx: &Transaction<'_>,
+    now: Timestamp,
+    gone: Option<&str>,
+    leaving: Leaving,
+) -> rusqlite::Result<()> {
+    let mut over = tx.prepare_cached(match gone {
+        Some(_) => "SELECT host FROM host WHERE owner = ?2 AND ?1 = ?1",
+        None => "SELECT host FROM host WHERE owner IS NOT NULL AND lease_until <= ?1 AND ?2 IS NULL",
+    })?;
+    let hosts: Vec<String> =
+        over.query_map(params![millis(now), gone], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for host in hosts {
+        tx.prepare_cached(
+            "UPDATE host SET owner = NULL, next_allowed = max(next_allowed, ?2 + max(?3, robots_delay))
+             WHERE host = ?1",
+        )?
+        .execute(params![host, millis(now), delay(tx, &host)?])?;
+        tx.prepare_cached(
+            "UPDATE job SET in_turn = 0, crashes = crashes + (in_turn = 2 AND ?2) WHERE host = ?1 AND in_turn > 0",
+        )?
+        .execute(params![host, leaving == Leaving::Crashed])?;
+    }
+    Ok(())
+}
+
+pub(super) fn take(tx: &Transaction<'_>, host: &str, claim: &Claim) -> rusqlite::Result<Turn> {
+    let mut known =
+        tx.prepare_cached("SELECT token, next_allowed, robots_delay FROM host WHERE host = ?1")?;
+    let (last, next_allowed, robots_delay): (i64, i64, i64) =
+        known.query_row([host], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let token = next_token(Token(u64::try_from(last).unwrap_or(0)), claim.now);
+    let lease_until = after(claim.now, claim.lease);
+    tx.prepare_cached("UPDATE host SET token = ?2, owner = ?3, lease_until = ?4 WHERE host = ?1")?.execute(
+        params![host, i64::try_from(token.0).unwrap_or(i64::MAX), claim.node, millis(lease_until)],
+    )?;
+    Ok(Turn {
+        host: Host::stored(host.to_owned()),
+        token,
+        next_allowed_at: time(next_allowed),
+        delay: duration(delay(tx, host)?),
+        robots_delay: duration(robots_delay),
+        lease_until,
+        jobs: Vec::new(),
+    })
+}
+
+pub(super) fn check(tx: &Transaction<'_>, lease: &Lease) -> Result<(), Failed> {
+    let mut query =
+        tx.prepare_cached("SELECT 1 FROM host WHERE host = ?1 AND token = ?2 AND owner IS NOT NULL")?;
+    let token = i64::try_from(lease.token.0).unwrap_or(i64::MAX);
+    if query.exists(params![lease.host.as_str(), token])? {
+        Ok(())
+    } else {
+        Err(Failed::Schedule(ScheduleError::Fenced { host: lease.host.clone(), token: lease.token }))
+    }
+}
+
+pub(super) fn plan(tx: &Transaction<'_>, planned: &Planned) -> rusqlite::Result<()> {
+    let Planned { id, due, delay } = planned;
+    if id.kind == JobKind::Poll {
+        tx.prepare_cached("DELETE FROM job WHERE source = ?1 AND kind = 'poll' AND host != ?2")?
+            .execute([id.source.as_str(), id.host.as_str()])?;
+    }
+    tx.prepare_cached("INSERT OR IGNORE INTO host (host) VALUES (?1)")?.execute([id.host.as_str()])?;
+    tx.prepare_cached(
+        "INSERT INTO job (source, kind, host, due, delay) VALUES (?1, ?2, ?3, ?4, ?5)
+         ON CONFLICT DO UPDATE SET due = min(due, excluded.due), delay = excluded.delay, in_turn = 0",
+    )?
+    .execute(params![
+        id.source.as_str(),
+        id.kind.as_str(),
+        id.host.as_str(),
+        millis(*due),
+        length(*delay)
+    ])?;
+    Ok(())
+}
+
+pub(super) fn end(tx: &Transaction<'_>, job: &model::Settlement, crashed: bool) -> rusqlite::Result<()> {
+    let (source, kind, host) = (job.id.source.as_str(), job.id.kind.as_str(), job.id.host.as_str());
+    match job.next_due {
+        None => tx
+            // Not one that was planned anew meanwhile.
+            .prepare_cached("DELETE FROM job WHERE source = ?1 AND kind = ?2 AND host = ?3 AND in_turn > 0")?
+            .execute(params![source, kind, host])?,
+        Some(due) => tx
+            .prepare_cached(
+                "UPDATE job SET due = ?4, in_turn = 0, crashes = CASE WHEN ?5 THEN crashes + 1 ELSE 0 END
+                 WHERE source = ?1 AND kind = ?2 AND host = ?3",
+            )?
+            .execute(params![source, kind, host, millis(due), crashed])?,
+    };
+    Ok(())
+}
+
+/// The next job of a turn begins when the one before it has ended.
+pub(super) fn begin_next(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE job SET in_turn = 2 WHERE (source, kind, host) =
+            (SELECT source, kind, host FROM job WHERE host = ?1 AND in_turn = 1
+             ORDER BY due, source, kind = 'pages' LIMIT 1)",
+    )?
+    .execute([host])?;
+    Ok(())
+}
+
+fn job(row: &Row<'_>) -> rusqlite::Result<Option<Job>> {
+    let source: String = row.get(0)?;
+    let kind: String = row.get(1)?;
+    let kind = if kind == "poll" { JobKind::Poll } else { JobKind::Pages };
+    let Ok(source) = Name::new(&source) else { return Ok(None) };
+    let id = JobId { source, kind, host: Host::stored(row.get(2)?) };
+    Ok(Some(Job { id, due: time(row.get(3)?), crashes: row.get(4)? }))
+}
+
+/// Takes hosts that may be asked, the longest due first, each with its due jobs.
+pub(super) fn claim_hosts(tx: &Transaction<'_>, claim: &Claim) -> rusqlite::Result<Vec<Turn>> {
+    expire(tx, claim.now, None, Leaving::Crashed)?;
+    let (now, due_by) = (millis(claim.now), millis(claim.due_by.min(claim.now)));
+    // By the index on (due, host), and no further than needed: thousands may be due at once.
+    let mut free = tx.prepare_cached(
+        "SELECT job.host FROM job CROSS JOIN host USING (host)
+         WHERE due <= ?2 AND owner IS NULL AND next_allowed <= ?1 AND blocked_until <= ?1
+         ORDER BY due, job.host",
+    )?;
+    let mut hosts: Vec<String> = Vec::new();
+    let mut rows = free.query([now, due_by])?;
+    while hosts.len() < claim.hosts {
+        let Some(row) = rows.next()? else { break };
+        let host: String = row.get(0)?;
+        if !hosts.contains(&host) {
+            hosts.push(host);
+        }
+    }
+    drop(rows);
+    let mut turns = Vec::with_capacity(hosts.len());
+    for host in hosts {
+        let mut turn = take(tx, &host, claim)?;
+        let limit = i64::try_from(claim.jobs).unwrap_or(i64::MAX);
+        let mut due = tx.prepare_cached(
+            "SELECT source, kind, host, due, crashes FROM job WHERE host = ?1 AND due <= ?2
+             ORDER BY due, source, kind = 'pages' LIMIT ?3",
+        )?;
+        let jobs: Vec<Option<Job>> =
+            due.query_map(params![host, due_by, limit], job)?.collect::<Result<_, _>>()?;
+        turn.jobs = jobs.into_iter().flatten().collect();
+        for (index, Job { id, .. }) in turn.jobs.iter().enumerate() {
+            let place = if index == 0 { 2 } else { 1 };
+            tx.prepare_cached("UPDATE job SET in_turn = ?4 WHERE source = ?1 AND kind = ?2 AND host = ?3")?
+                .execute(params![id.source.as_str(), id.kind.as_str(), host, place])?;
+        }
+        turns.push(turn);
+    }
+    Ok(turns)
+}
+
+/// What is known of a host.
+pub(super) fn view(tx: &Transaction<'_>, host: &Host) -> rusqlite::Result<Option<HostView>> {
+    let mut query = tx.prepare(
+        "SELECT owner, lease_until, token, next_allowed, blocked_until, block_reason, robots_delay
+         FROM host WHERE host = ?1",
+    )?;
+    let delay = duration(delay(tx, host.as_str())?);
+    let view = query
+        .query_row([host.as_str()], |row| {
+            let owner: Option<String> = row.get(0)?;
+            let lease: Option<i64> = row.get(1)?;
+            let token: i64 = row.get(2)?;
+            let (blocked, reason): (i64, String) = (row.get(4)?, row.get(5)?);
+            Ok(HostView {
+                owner: owner.map(|owner| (owner, time(lease.unwrap_or(0)))),
+                token: Token(u64::try_from(token).unwrap_or(0)),
+                next_allowed_at: time(row.get(3)?),
+                delay: delay.max(duration(row.get(6)?)),
+                blocked: (blocked > 0).then(|| (time(blocked), reason)),
+                jobs: Vec::new(),
+            })
+        })
+        .optional()?;
+    let Some(mut view) = view else { return Ok(None) };
+    let mut jobs = tx.prepare(
+        "SELECT source, kind, host, due, crashes FROM job WHERE host = ?1 ORDER BY due, source, kind = 'pages'",
+    )?;
+    let jobs: Vec<Option<Job>> = jobs.query_map([host.as_str()], job)?.collect::<Result<_, _>>()?;
+    view.jobs = jobs.into_iter().flatten().collect();
+    Ok(Some(view))
+}
