@@ -16,10 +16,9 @@ fn troubled_world() -> World {
             world.add(kind, behaviour, 4, none);
         }
     }
-    for behaviour in [
-        Failing, Slow, Gone, Forbidden, RobotsDown, Loop, Ahead, Dateless, Luring, NoFeed, Bomb, Stalled,
-        MovedAway,
-    ] {
+    for behaviour in
+        [Failing, Slow, Gone, Forbidden, RobotsDown, Loop, Ahead, Dateless, Luring, NoFeed, Bomb, MovedAway]
+    {
         world.add(Kind::Feed, behaviour, 4, none);
     }
     // Where the one before it moved to.
@@ -53,11 +52,12 @@ async fn every_material_once_and_none_from_forbidden_places() {
     let stage = Stage::of(troubled_world()).await;
     let (first, output) = stage.pass().await;
     assert_eq!(output.status.code(), Some(6), "some sources cannot be read: {}", text(&output.stderr));
-    stage.pass().await; // whoever was busy the first time
+    let (second, _) = stage.pass().await; // whoever was busy the first time
 
     let expected = reachable(&stage);
     let found = stage.materials("all").await;
-    assert_eq!(not_exactly_once(&expected, &found), Vec::<String>::new());
+    let states = stage.lines(&["source", "list", "-o", "jsonl"]).await;
+    assert_eq!(not_exactly_once(&expected, &found), Vec::<String>::new(), "{first}\n{second}\n{states:#?}");
     assert!(first["materials"].as_u64().unwrap() > 60, "{first}");
 
     // Whole texts come from pages that may be read, and that are there.
@@ -83,6 +83,20 @@ async fn every_material_once_and_none_from_forbidden_places() {
     let unread: Vec<_> = judgement.unread.iter().filter(|page| !is_flaky(page)).collect();
     assert_eq!(unread, Vec::<&String>::new());
     assert!(judgement.requests_per_article < 3.0, "{}", judgement.requests_per_article);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_site_that_never_answers_ends_no_pass() {
+    let mut world = World::empty(12);
+    world.add(Kind::Feed, Behaviour::Stalled, 1, Duration::ZERO);
+    let hasty = Staging { deadline: Duration::from_secs(1), ..Staging::default() };
+    let stage = Stage::with(world, hasty).await;
+    let (report, output) = stage.pass().await;
+    assert_eq!((output.status.code(), &report["items"]), (Some(6), &0.into()), "{report}");
+    // Its robots.txt never came: that is deferred, and never counts against the source.
+    let source = &stage.lines(&["source", "list", "-o", "jsonl"]).await[0];
+    assert!(source["reason"].as_str().unwrap().contains("robots.txt is not to be had"), "{source}");
+    assert_eq!(source["failures"], 0.0, "{source}");
 }
 
 /// The control of the judge on a real log: with the delay switched off, the same crawl is a violation.

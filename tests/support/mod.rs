@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// What stage settings are, where a test does not say otherwise.
 pub(crate) struct Staging {
     pub(crate) delay: Duration,
+    /// Within which an exchange must connect, begin to answer, and end. Long: a busy machine is no fault
+    /// of a site's.
+    pub(crate) deadline: Duration,
     /// Text of an entry of `[fetch]`, and more sections.
     pub(crate) more: &'static str,
     /// Ranges that the address guard lets through.
@@ -26,7 +29,12 @@ pub(crate) struct Staging {
 
 impl Default for Staging {
     fn default() -> Self {
-        Self { delay: Duration::from_millis(100), more: "", allow: "[\"127.0.0.0/8\"]" }
+        Self {
+            delay: Duration::from_millis(100),
+            deadline: Duration::from_secs(20),
+            more: "",
+            allow: "[\"127.0.0.0/8\"]",
+        }
     }
 }
 
@@ -51,12 +59,13 @@ impl Stage {
             .iter()
             .map(|site| format!("{:?} = \"{}\"\n", site.name, site.address))
             .collect();
-        let Staging { delay, more, allow } = staging;
+        let Staging { delay, deadline, more, allow } = staging;
+        let (delay_ms, deadline_s) = (delay.as_millis(), deadline.as_secs());
         let settings = format!(
-            "[fetch]\ncontact = \"test\"\ndelay = \"{}ms\"\nallow_addresses = {allow}\nconnect_timeout = \"3s\"\n\
-             first_byte_timeout = \"3s\"\ntotal_timeout = \"3s\"\nmax_decoded_bytes = \"8MiB\"\n\
-             [fetch.resolve]\n{pins}\n{more}\n",
-            delay.as_millis()
+            "[fetch]\ncontact = \"test\"\ndelay = \"{delay_ms}ms\"\nallow_addresses = {allow}\n\
+             connect_timeout = \"{deadline_s}s\"\nfirst_byte_timeout = \"{deadline_s}s\"\n\
+             total_timeout = \"{deadline_s}s\"\nmax_decoded_bytes = \"8MiB\"\n\
+             [fetch.resolve]\n{pins}\n{more}\n"
         );
         std::fs::write(folder.path().join("qyran.toml"), settings).unwrap();
         let stage = Self { origin, delay, folder };
