@@ -8,6 +8,7 @@
 mod support;
 
 mod architecture;
+mod articles;
 mod bench;
 mod chaos;
 mod cli;

@@ -6,7 +6,7 @@ use scraper::Html;
 use url::Url;
 
 use super::language::language_of;
-use super::metadata::Metadata;
+use super::metadata::{Metadata, Shown, letters, place_of};
 use super::published::published;
 use crate::dates;
 use crate::html::bounded;
@@ -64,10 +64,11 @@ pub fn extract(page: &Page<'_>) -> Article {
     }
     let title =
         titled.filter(|title| !title.is_empty()).or_else(|| title_of(&metadata)).or(by_trafilatura.title);
+    let headline = title.as_deref().and_then(|title| place_of(title, &tree));
     let sample = format!("{} {text}", title.as_deref().unwrap_or(""));
     Article {
-        author: author_of(&metadata).or(by_trafilatura.author),
-        published: published(time.as_deref(), page.url, &metadata, &text, &page.zone, page.now)
+        author: author_of(&metadata, headline).or(by_trafilatura.author),
+        published: published(time.as_deref(), page.url, &metadata, headline, &text, &page.zone, page.now)
             .or_else(|| guessed(by_trafilatura.date, page.now)),
         updated_at: updated_at(&metadata, &page.zone),
         language: language_of(&sample, metadata.lang.as_deref()),
@@ -90,7 +91,9 @@ struct ByTrafilatura {
 /// A day that trafilatura found somewhere on the page, where we found nothing: better than none, and told
 /// as what it is.
 fn guessed(date: Option<jiff::civil::Date>, now: Timestamp) -> Option<Published> {
-    let at = TimeZone::UTC.to_timestamp(date?.into()).ok().filter(|at| *at <= now)?;
+    // The first of January is what it makes of a bare year.
+    let date = date.filter(|date| date.day_of_year() > 1)?;
+    let at = TimeZone::UTC.to_timestamp(date.into()).ok().filter(|at| *at <= now)?;
     Some(Published {
         at,
         precision: Precision::Day,
@@ -114,7 +117,7 @@ fn read_text(markup: &str, url: &Url, problems: &mut Vec<String>) -> ByTrafilatu
     ByTrafilatura {
         text: lines.collect::<Vec<_>>().join("\n"),
         title: filled(plain_title(&result.metadata.title)),
-        author: filled(result.metadata.author.replace("; ", ", ")),
+        author: name_of(&result.metadata.author.replace("; ", ", ")),
         date: result.metadata.date.and_then(|at| at.to_string().parse().ok()),
     }
 }
@@ -141,9 +144,6 @@ fn title_of(page: &Metadata) -> Option<String> {
 }
 
 fn contains(title: &str, part: &str) -> bool {
-    let letters = |text: &str| {
-        text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>()
-    };
     letters(title).contains(&letters(part))
 }
 
@@ -162,7 +162,19 @@ fn without_site(title: &str, site: Option<&str>) -> String {
     title.to_owned()
 }
 
-fn author_of(page: &Metadata) -> Option<String> {
+/// Short texts in the order of their distance from the headline. What stands before it is more often the
+/// site's than the article's.
+pub(super) fn nearest(shown: &[Shown], headline: Option<usize>) -> Vec<&str> {
+    let mut shown: Vec<&Shown> = shown.iter().collect();
+    shown.sort_by_key(|one| match headline {
+        Some(at) if one.place < at => (at - one.place) * 2,
+        Some(at) => one.place - at,
+        None => one.place,
+    });
+    shown.into_iter().map(|one| one.text.as_str()).collect()
+}
+
+fn author_of(page: &Metadata, headline: Option<usize>) -> Option<String> {
     let structured: Vec<String> = page.json_ld.authors.iter().filter_map(|name| name_of(name)).collect();
     if !structured.is_empty() {
         return Some(dedup(structured).join(", "));
@@ -178,32 +190,24 @@ fn author_of(page: &Metadata) -> Option<String> {
         "citation_author",
     ]);
     let itemprop = page.itemprops.iter().filter(|(name, _)| name == "author").map(|(_, text)| text.as_str());
-    meta.into_iter().chain(itemprop).chain(page.bylines.iter().map(String::as_str)).find_map(name_of)
+    let shown = [&page.bylines, &page.plain_bylines].into_iter().flat_map(|shown| nearest(shown, headline));
+    meta.into_iter().chain(itemprop).chain(shown).find_map(name_of)
 }
 
-/// A byline as a name: `Автор: Иван Петров` is Иван Петров; addresses, dates and long texts are none.
+/// A byline as a name: `Дайындаған: Айгүл Серікқызы` is Айгүл Серікқызы; addresses, dates and long texts
+/// are none.
 fn name_of(text: &str) -> Option<String> {
     let text = fold(text);
-    let text = [
-        "Авторы:",
-        "Автор:",
-        "Авторлар:",
-        "Авторы",
-        "Автор",
-        "Мәтін:",
-        "Текст:",
-        "By ",
-        "by ",
-        "BY ",
-        "Von ",
-        "Written by ",
-        "Author:",
-        "@",
-    ]
-    .iter()
-    .find_map(|lead| text.strip_prefix(lead))
-    .unwrap_or(&text)
-    .trim_matches([' ', ':', ',', '|', '—', '-']);
+    // What stands before a colon is what they did, in whatever language.
+    let text = match text.split_once(':') {
+        Some((lead, name)) if lead.split_whitespace().count() <= 4 => name.trim(),
+        _ => &text,
+    };
+    let text = ["Авторы ", "Автор ", "By ", "by ", "BY ", "Von ", "Written by ", "@"]
+        .iter()
+        .find_map(|lead| text.strip_prefix(lead))
+        .unwrap_or(text)
+        .trim_matches([' ', ':', ',', '|', '—', '-']);
     let words = text.split_whitespace().count();
     let named = text.chars().next().is_some_and(char::is_alphabetic);
     let digits = text.chars().filter(char::is_ascii_digit).count();

@@ -23,24 +23,64 @@ pub(super) struct Metadata {
     pub(super) headlines: Vec<String>,
     /// `itemprop` values of elements that are no meta elements: name, content.
     pub(super) itemprops: Vec<(String, String)>,
-    /// `<time>` elements: the attribute or the words, and whether it is marked as the publication's.
-    pub(super) times: Vec<(String, bool)>,
-    /// Texts of elements whose class or id speaks of a date.
-    pub(super) dated: Vec<String>,
+    /// `<time>` elements that are marked as the publication's: the attribute or the words.
+    pub(super) published: Vec<String>,
+    /// Other `<time>` elements.
+    pub(super) times: Vec<Shown>,
+    /// Elements whose class or id speaks of a date.
+    pub(super) dated: Vec<Shown>,
+    /// Other short texts that look like a date.
+    pub(super) plain_dates: Vec<Shown>,
     /// Texts of elements whose class, id or rel speaks of an author.
-    pub(super) bylines: Vec<String>,
+    pub(super) bylines: Vec<Shown>,
+    /// Other short texts that begin as a byline does.
+    pub(super) plain_bylines: Vec<Shown>,
     pub(super) json_ld: JsonLd,
 }
 
-/// Elements looked at for dates and bylines: the first of each, since the page's own stand high.
+/// A short text that stands on the page, and at which place among its elements.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) text: String,
+    pub(super) place: usize,
+}
+
+/// Elements looked at of each sort: the page's own stand high.
 const MAX_EACH: usize = 40;
+/// Letters of what stands on the page as a date by itself, `жаңартылды` or a view count beside it.
+const MAX_DATE: usize = 60;
+/// How a line begins that names who wrote, in lower case.
+const BYLINES: &[&str] = &[
+    "автор",
+    "авторы",
+    "авторлар",
+    "авторлары",
+    "мәтін",
+    "мәтін авторы",
+    "дайындаған",
+    "жазған",
+    "тілші",
+    "текст",
+    "текст подготовил",
+    "текст подготовила",
+    "подготовил",
+    "подготовила",
+    "материал подготовил",
+    "материал подготовила",
+    "корреспондент",
+    "muallif",
+    "avtor",
+    "author",
+    "written by",
+    "text",
+];
 
 impl Metadata {
     pub(super) fn gather(tree: &Html) -> Self {
         let mut found = Self::default();
         let mut scripts = Vec::new();
-        for element in tree.root_element().descendent_elements() {
-            found.look(element, &mut scripts);
+        for (place, element) in tree.root_element().descendent_elements().enumerate() {
+            found.look(element, place, &mut scripts);
         }
         found.lang = tree.root_element().value().attr("lang").map(str::to_owned);
         found.json_ld = jsonld::read(&scripts);
@@ -52,7 +92,7 @@ impl Metadata {
         names.iter().find_map(|name| self.meta.get(*name)).map(String::as_str)
     }
 
-    fn look(&mut self, element: ElementRef<'_>, scripts: &mut Vec<String>) {
+    fn look(&mut self, element: ElementRef<'_>, place: usize, scripts: &mut Vec<String>) {
         let value = element.value();
         match value.name() {
             "meta" => return self.look_at_meta(element),
@@ -72,7 +112,7 @@ impl Metadata {
             }
             "script" | "style" | "noscript" => return,
             "h1" if self.headlines.len() < MAX_EACH => self.headlines.extend(filled(text_of(element))),
-            "time" if self.times.len() < MAX_EACH => self.look_at_time(element),
+            "time" => self.look_at_time(element, place),
             _ => (),
         }
         if let Some(name) = value.attr("itemprop").filter(|_| self.itemprops.len() < MAX_EACH) {
@@ -82,7 +122,8 @@ impl Metadata {
                 .map_or_else(|| text_of(element), str::to_owned);
             self.itemprops.push((name.to_ascii_lowercase(), content));
         }
-        self.look_at_names(element);
+        self.look_at_names(element, place);
+        self.look_at_words(element, place);
     }
 
     fn look_at_meta(&mut self, element: ElementRef<'_>) {
@@ -98,7 +139,7 @@ impl Metadata {
         }
     }
 
-    fn look_at_time(&mut self, element: ElementRef<'_>) {
+    fn look_at_time(&mut self, element: ElementRef<'_>, place: usize) {
         let value = element.value();
         let text = value
             .attr("datetime")
@@ -109,22 +150,42 @@ impl Metadata {
             || value.attr("itemprop").is_some_and(|name| name.eq_ignore_ascii_case("datePublished"))
             || ["publish", "pubdate", "entry-date", "posted"].iter().any(|mark| names.contains(mark));
         let changed = names.contains("updated") || names.contains("modified");
-        self.times.push((text, marked && !changed));
+        if marked && !changed && self.published.len() < MAX_EACH {
+            self.published.push(text);
+        } else if self.times.len() < MAX_EACH {
+            self.times.push(Shown { text, place });
+        }
     }
 
-    fn look_at_names(&mut self, element: ElementRef<'_>) {
+    fn look_at_names(&mut self, element: ElementRef<'_>, place: usize) {
         let names = names_of(element);
-        if names.is_empty() {
+        if names.is_empty() || element.value().name() == "time" {
             return;
         }
         const DATES: &[&str] = &["date", "publish", "posted", "time", "kun", "күн", "meta"];
-        const AUTHORS: &[&str] = &["author", "byline", "avtor", "автор", "writer"];
+        const AUTHORS: &[&str] = &["author", "byline", "avtor", "автор", "writer", "name-uid"];
         if self.dated.len() < MAX_EACH && DATES.iter().any(|mark| names.contains(mark)) {
-            self.dated.extend(short_text(element, 120));
+            self.dated.extend(short_text(element, 120).map(|text| Shown { text, place }));
         }
         let relation = element.value().attr("rel").is_some_and(|rel| rel.contains("author"));
         if self.bylines.len() < MAX_EACH && (relation || AUTHORS.iter().any(|mark| names.contains(mark))) {
-            self.bylines.extend(short_text(element, 100));
+            self.bylines.extend(short_text(element, 100).map(|text| Shown { text, place }));
+        }
+    }
+
+    /// Old pages name nothing: there, what a short line says has to do.
+    fn look_at_words(&mut self, element: ElementRef<'_>, place: usize) {
+        if self.plain_dates.len() >= MAX_EACH && self.plain_bylines.len() >= MAX_EACH {
+            return;
+        }
+        let Some(text) = short_text(element, MAX_DATE) else { return };
+        if self.plain_dates.len() < MAX_EACH && text.chars().filter(char::is_ascii_digit).count() >= 5 {
+            self.plain_dates.push(Shown { text, place });
+        } else if let Some((lead, _)) = text.split_once(':')
+            && self.plain_bylines.len() < MAX_EACH
+            && BYLINES.contains(&lead.trim().to_lowercase().as_str())
+        {
+            self.plain_bylines.push(Shown { text, place });
         }
     }
 }
@@ -151,6 +212,24 @@ fn short_text(element: ElementRef<'_>, limit: usize) -> Option<String> {
     }
     let text = fold(&text);
     (!text.is_empty() && text.chars().count() <= limit).then_some(text)
+}
+
+/// Where on the page its headline stands: the first element that shows the title and nothing else.
+pub(super) fn place_of(title: &str, tree: &Html) -> Option<usize> {
+    let wanted = letters(title);
+    let mut elements = tree.root_element().descendent_elements().enumerate();
+    let is_shown =
+        |element: &ElementRef<'_>| !matches!(element.value().name(), "head" | "title" | "script" | "style");
+    elements.find_map(|(place, element)| {
+        let shows = is_shown(&element)
+            && short_text(element, title.chars().count() + 20).is_some_and(|text| letters(&text) == wanted);
+        shows.then_some(place)
+    })
+}
+
+/// A text's letters and digits in lower case: what is left of it in every typography.
+pub(super) fn letters(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 fn filled(text: String) -> Option<String> {

@@ -9,6 +9,7 @@ use jiff::tz::TimeZone;
 use model::{Precision, Published, PublishedMethod, Timestamp};
 use url::Url;
 
+use super::article::nearest;
 use super::metadata::Metadata;
 use crate::dates::{self, Moment};
 
@@ -51,11 +52,12 @@ pub(super) fn published(
     selected: Option<&str>,
     url: &Url,
     page: &Metadata,
+    headline: Option<usize>,
     text: &str,
     zone: &TimeZone,
     now: Timestamp,
 ) -> Option<Published> {
-    let hints = hints(selected, url, page, text, zone);
+    let hints = hints(selected, url, page, headline, text, zone);
     let sane: Vec<&Hint> = hints.iter().filter(|hint| is_sane(hint.moment.at, now)).collect();
     let best = *sane.first().or(hints.first().as_ref())?;
     let refined = (best.moment.precision == Precision::Day)
@@ -82,7 +84,14 @@ struct Hint {
     moment: Moment,
 }
 
-fn hints(selected: Option<&str>, url: &Url, page: &Metadata, text: &str, zone: &TimeZone) -> Vec<Hint> {
+fn hints(
+    selected: Option<&str>,
+    url: &Url,
+    page: &Metadata,
+    headline: Option<usize>,
+    text: &str,
+    zone: &TimeZone,
+) -> Vec<Hint> {
     let mut hints = Vec::new();
     let mut read = |method, text: &str| {
         if let Some(moment) = dates::parse(text, zone).map(|moment| as_day(moment, text)) {
@@ -103,9 +112,10 @@ fn hints(selected: Option<&str>, url: &Url, page: &Metadata, text: &str, zone: &
         read(PublishedMethod::Meta, text);
     }
     let itemprop = page.itemprops.iter().find(|(name, _)| name == "datepublished");
-    let times = page.times.iter().filter(|(_, marked)| *marked).map(|(text, _)| text);
-    let unmarked = page.times.iter().filter(|(_, marked)| !*marked).map(|(text, _)| text);
-    for text in itemprop.map(|(_, text)| text).into_iter().chain(times).chain(unmarked).chain(&page.dated) {
+    let marked = itemprop.map(|(_, text)| text).into_iter().chain(&page.published).map(String::as_str);
+    let shown =
+        [&page.times, &page.dated, &page.plain_dates].into_iter().flat_map(|shown| nearest(shown, headline));
+    for text in marked.chain(shown) {
         read(PublishedMethod::Time, text);
     }
     let head = text.char_indices().nth(TEXT_HEAD).map_or(text, |(at, _)| text.get(..at).unwrap_or(text));
