@@ -79,7 +79,11 @@ fn begin_log(settings: &Settings) -> anyhow::Result<()> {
         .iter()
         .filter_map(|quiet| format!("{quiet}=error").parse().ok())
         .fold(filter, EnvFilter::add_directive);
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A log that cannot be written (a full disk, a closed pipe) is lost, and nothing else with it.
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .log_internal_errors(false);
     let begun = if settings.log.format == "json" {
         builder.json().try_init()
     } else {

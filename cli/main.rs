@@ -45,7 +45,6 @@ use crate::global::{Global, GlobalArgs};
     name = "qyran",
     version,
     propagate_version = true,
-    disable_help_subcommand = true,
     max_term_width = 100
 )]
 #[command(after_help = "\

@@ -73,6 +73,5 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<()> {
         "cpu_seconds": usage::cpu_seconds(),
         "peak_memory_bytes": usage::peak_memory(),
     });
-    crate::demo::println(&done.to_string());
-    Ok(())
+    crate::demo::println(&done.to_string())
 }

@@ -12,7 +12,7 @@ use origin::{Judgement, Origin, Rules, World, judge};
 use tokio::time::Instant;
 
 use crate::data_folder::DataFolder;
-use crate::failure::{Failure, say};
+use crate::failure::Failure;
 use crate::global::Global;
 use crate::stop::Stop;
 use crate::wiring;
@@ -59,14 +59,14 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     let mut node = Node::start(context).await?;
     watch(&mut node, &mut screen, &mut stop, args.length).await?;
     node.drain();
-    screen.closing();
+    screen.closing()?;
     let ended = stop.or_at_once(node.ended()).await;
     screen.close()?;
     let Some(ended) = ended else { return Ok(ExitCode::from(130)) };
     ended?;
     let verdict = judge(origin.world(), &origin.log(), Rules { delay: DELAY, tolerance: TOLERANCE });
     let stored = data.store.totals().await?.materials.saturating_sub(before);
-    tell(&data, &verdict, stored);
+    tell(&data, &verdict, stored)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -123,7 +123,7 @@ async fn watch(
     }
 }
 
-fn tell(data: &DataFolder, verdict: &Judgement, stored: u64) {
+fn tell(data: &DataFolder, verdict: &Judgement, stored: u64) -> anyhow::Result<()> {
     let smallest = verdict.smallest_gap.values().min().copied().unwrap_or_default();
     let violations = verdict.violations();
     let lines = [
@@ -143,15 +143,13 @@ fn tell(data: &DataFolder, verdict: &Judgement, stored: u64) {
         format!("  qyran --data {} material list --search 'ипотека' -o jsonl", data.path.display()),
     ];
     for line in lines.iter().chain(&violations) {
-        println(line);
+        println(line)?;
     }
-    println(&format!("{stored} materials stored"));
+    println(&format!("{stored} materials stored"))
 }
 
-/// A line on stdout; whoever closed it has seen enough.
-pub(crate) fn println(line: &str) {
+/// A line on stdout. Whoever closed it has seen enough, and the command ends quietly.
+pub(crate) fn println(line: &str) -> anyhow::Result<()> {
     use std::io::Write;
-    if writeln!(std::io::stdout(), "{line}").is_err() {
-        say(line);
-    }
+    Ok(writeln!(std::io::stdout(), "{line}")?)
 }

@@ -63,7 +63,7 @@ impl Screen {
             execute!(std::io::stdout(), EnterAlternateScreen, Hide)?;
             Some(Terminal::new(CrosstermBackend::new(std::io::stdout()))?)
         } else {
-            println(&format!("{sites} simulated sites on loopback, {} of them in trouble", seen.troubled));
+            println(&format!("{sites} simulated sites on loopback, {} of them in trouble", seen.troubled))?;
             None
         };
         Ok(Self {
@@ -82,7 +82,7 @@ impl Screen {
     pub(super) fn refresh(&mut self) -> anyhow::Result<()> {
         loop {
             match self.events.try_recv() {
-                Ok(event) => self.take(event),
+                Ok(event) => self.take(event)?,
                 Err(broadcast::error::TryRecvError::Lagged(_)) => (),
                 Err(_) => break,
             }
@@ -91,10 +91,9 @@ impl Screen {
     }
 
     /// The time is up: what is under way is being finished.
-    pub(super) fn closing(&mut self) {
+    pub(super) fn closing(&mut self) -> anyhow::Result<()> {
         self.is_closing = true;
-        // Only a picture: the end comes in any case.
-        let _ = self.refresh();
+        self.refresh()
     }
 
     /// Gives the terminal back.
@@ -113,11 +112,10 @@ impl Screen {
             count(&[SourceState::Disallowed]),
             count(&[SourceState::Broken]),
             count(&[SourceState::Gone])
-        ));
-        Ok(())
+        ))
     }
 
-    fn take(&mut self, event: Event) {
+    fn take(&mut self, event: Event) -> anyhow::Result<()> {
         let is_plain = self.terminal.is_none();
         match event {
             Event::Fetched { source, record } => {
@@ -125,7 +123,7 @@ impl Screen {
                 if !record.status.is_ok() {
                     let text = format!("{}: {}", record.status.as_str(), clean(&record.detail));
                     if is_plain {
-                        println(&format!("trouble   {source:<12} {text}"));
+                        println(&format!("trouble   {source:<12} {text}"))?;
                     }
                     keep(&mut self.seen.troubles, (source, text));
                 }
@@ -133,18 +131,19 @@ impl Screen {
             Event::State { source, state } => {
                 let before = self.seen.states.insert(source.clone(), state);
                 if is_plain && before != Some(state) {
-                    println(&format!("source    {source:<12} {}", state.as_str()));
+                    println(&format!("source    {source:<12} {}", state.as_str()))?;
                 }
             }
             Event::Material { source, topics, title } => {
                 let topics = topics.iter().map(Name::as_str).collect::<Vec<_>>().join(", ");
                 let title = clean(&title);
                 if is_plain {
-                    println(&format!("material  {source:<12} [{topics}] {title}"));
+                    println(&format!("material  {source:<12} [{topics}] {title}"))?;
                 }
                 keep(&mut self.seen.materials, (source, topics, title));
             }
         }
+        Ok(())
     }
 
     fn draw(&mut self) -> anyhow::Result<()> {

@@ -1,5 +1,7 @@
 //! An article page, read.
 
+use std::collections::HashSet;
+
 use jiff::tz::TimeZone;
 use model::{Precision, Published, PublishedMethod, Timestamp, canonical_url, same_site};
 use scraper::Html;
@@ -12,6 +14,9 @@ use crate::dates;
 use crate::html::bounded;
 use crate::plain::{fold, plain_text, plain_title};
 use crate::read::{Page, guarded, selector, text_of};
+
+/// Links looked at in a page that is an article: real ones have a few hundred.
+const MAX_LINKS: usize = 5000;
 
 /// What was understood of an article page.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -58,7 +63,7 @@ pub fn extract(page: &Page<'_>) -> Article {
         time.map(|element| element.value().attr("datetime").map_or_else(|| text_of(element), str::to_owned));
     let by_trafilatura =
         if by_selector.is_none() { read_text(&markup, page.url, &mut problems) } else { Default::default() };
-    let text = by_selector.unwrap_or(by_trafilatura.text);
+    let text = by_selector.unwrap_or_else(|| without_teasers(by_trafilatura.text, &tree));
     if text.is_empty() {
         problems.push("no article text was found on the page".to_owned());
     }
@@ -113,13 +118,26 @@ fn read_text(markup: &str, url: &Url, problems: &mut Vec<String>) -> ByTrafilatu
             return ByTrafilatura::default();
         }
     };
-    let lines = result.content_text.lines().map(fold).filter(|line| !line.is_empty());
+    // Its plain text has lost the paragraphs, which its markup still has.
+    let text = filled(plain_text(&result.content_html)).unwrap_or_else(|| plain_text(&result.content_text));
     ByTrafilatura {
-        text: lines.collect::<Vec<_>>().join("\n"),
+        text,
         title: filled(plain_title(&result.metadata.title)),
         author: name_of(&result.metadata.author.replace("; ", ", ")),
         date: result.metadata.date.and_then(|at| at.to_string().parse().ok()),
     }
+}
+
+/// The text without lines that are the words of a link and nothing else: those lead to other articles.
+/// Where they are most of the text, they are what the page is about.
+fn without_teasers(text: String, tree: &Html) -> String {
+    let Some(links) = selector(Some("a[href]"), &mut Vec::new()) else { return text };
+    let links: HashSet<String> =
+        tree.select(&links).take(MAX_LINKS).map(|link| letters(&text_of(link))).collect();
+    let is_own = |line: &&str| line.split_whitespace().count() < 4 || !links.contains(&letters(line));
+    let own: Vec<&str> = text.lines().filter(is_own).collect();
+    let length: usize = own.iter().map(|line| line.len()).sum();
+    if length * 2 < text.len() { text } else { own.join("\n") }
 }
 
 /// The headline: what the page calls itself, less the site's name.

@@ -77,8 +77,7 @@ impl Http {
         if let Some(date) = ask.if_modified_since.as_deref().and_then(field) {
             request = request.header(IF_MODIFIED_SINCE, date);
         }
-        let until_headers = self.settings.connect_timeout + self.settings.first_byte_timeout;
-        match timeout(until_headers, request.send()).await {
+        match timeout(self.settings.first_byte_timeout, request.send()).await {
             Ok(sent) => sent.map_err(|error| classify(&error, ask)),
             Err(_) => Err(TransportError::Timeout("answer")),
         }

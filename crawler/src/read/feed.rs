@@ -2,7 +2,8 @@
 //!
 //! Measured on real feeds, feed-rs alone silently returns nothing for RSS 0.90 and Atom 0.3 and
 //! gives up on one bad entry; the lenient parser ([`super::lenient`]) reads those and fails on
-//! others. Whichever understood more entries wins.
+//! others. Whichever understood more entries wins; where a feed is not well formed, its entries are
+//! also read one by one ([`super::piecemeal`]).
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use model::{Entry, Precision, Published, PublishedMethod, SourceKind};
 use url::Url;
 
-use super::{Alarm, Page, Reading, guarded, lenient, sanitise, sniff};
+use super::{Alarm, Page, Reading, guarded, lenient, piecemeal, sanitise, sniff};
 use crate::dates::{self, Moment};
 use crate::plain::{plain_text, plain_title};
 
@@ -29,19 +30,40 @@ pub(super) fn read(page: &Page<'_>) -> Reading {
         decoded.text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').starts_with('{');
     let text = if json { decoded.text } else { sanitise::sanitise(&decoded.text) };
     let mut reading = match strict(page, &text) {
-        Ok(reading) if is_complete(&reading) => reading,
-        Ok(reading) => richer(reading, lenient::read(page, &text)),
-        Err(problem) => {
-            let mut second = lenient::read(page, &text);
-            if second.alarm.is_some() {
-                second.alarm = Some(Alarm::Foreign(format!("this is not a feed: {problem}")));
-            } else {
-                second.problems.push(problem);
-            }
-            second
-        }
+        Ok(reading) => supplemented(page, &text, reading),
+        Err(problem) => forgiving(page, &text, problem),
     };
     reading.problems.extend(decoded.problem);
+    reading
+}
+
+/// A reading without gaps is taken; another is held against the lenient parser's. One that ends before
+/// the feed does (a stray end tag is enough) is read on entry by entry.
+fn supplemented(page: &Page<'_>, text: &str, first: Reading) -> Reading {
+    let reading = if is_complete(&first) { first } else { richer(first, lenient::read(page, text)) };
+    let starts = piecemeal::starts_outside_sections(text);
+    if reading.entries.len() >= starts.len() {
+        return reading;
+    }
+    match piecemeal::read(page, text, &starts) {
+        Some(others) => richer(reading, others),
+        None => reading,
+    }
+}
+
+/// A feed that is not well formed.
+fn forgiving(page: &Page<'_>, text: &str, problem: String) -> Reading {
+    let mut reading = lenient::read(page, text);
+    if let Some(others) = piecemeal::read(page, text, &piecemeal::starts(text))
+        && others.entries.len() > reading.entries.len()
+    {
+        reading = others;
+    }
+    if reading.alarm.is_some() {
+        reading.alarm = Some(Alarm::Foreign(format!("this is not a feed: {problem}")));
+    } else {
+        reading.problems.push(problem);
+    }
     reading
 }
 
@@ -323,10 +345,36 @@ mod tests {
 
     #[test]
     fn one_bad_entry_does_not_cost_the_feed() {
-        let reading = check(&rss(
-            "<item><title>a</title><link>/1</link></item><item><title>b</b></title><link>/2</link></item>",
-        ));
-        assert!(!reading.entries.is_empty(), "{reading:?}");
+        let item = |number: u8, title: &str| {
+            format!("<item><title>{title}</title><link>/{number}</link><guid>{number}</guid></item>")
+        };
+        for bad in [
+            "b</b>",
+            "A & B <b>x",
+            "A < B",
+            "<link>",
+            "<![CDATA[ never closed",
+            "<!-- never closed",
+            "x</title></item></channel>",
+            "</description></item></channel></rss>",
+        ] {
+            for place in 0..3 {
+                let titles = [0, 1, 2].map(|at| if at == place { bad } else { "Хабар" });
+                let items: String = (1..).zip(titles).map(|(number, title)| item(number, title)).collect();
+                let reading = check(&rss(&items));
+                let read = |number: usize| {
+                    let url = format!("https://news.kz/{number}");
+                    reading
+                        .entries
+                        .iter()
+                        .any(|entry| entry.url.as_ref().is_some_and(|at| at.as_str() == url))
+                };
+                let others = [1, 2, 3].iter().filter(|number| **number != place + 1);
+                let lost: Vec<_> = others.filter(|number| !read(**number)).collect();
+                assert_eq!((reading.alarm.as_ref(), lost), (None, vec![]), "{bad} at {place}: {reading:?}");
+                assert_eq!(reading.title.as_deref(), Some("Жаңалық & т.б."), "{bad}");
+            }
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod feed;
 mod lenient;
 mod listing;
 mod page;
+mod piecemeal;
 mod sanitise;
 mod sitemap;
 
