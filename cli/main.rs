@@ -41,12 +41,7 @@ use crate::global::{Global, GlobalArgs};
 
 /// Watches public sources and keeps what they publish about your topics.
 #[derive(Parser)]
-#[command(
-    name = "qyran",
-    version,
-    propagate_version = true,
-    max_term_width = 100
-)]
+#[command(name = "qyran", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "\
 Examples:
   qyran demo                                 see it work, on a simulated internet

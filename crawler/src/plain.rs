@@ -90,6 +90,9 @@ fn strip(markup: &str, line_end: &str) -> String {
         rest = after;
         if BLOCKS.contains(&name.as_str()) {
             text.push_str(line_end);
+        } else if closing && name == "a" && rest.starts_with('<') && !rest.starts_with("</") {
+            // Links side by side are seen apart, whatever stands between them in the markup.
+            text.push(' ');
         } else if !closing && SILENT.contains(&name.as_str()) {
             rest = after_element(after, &name);
         }
@@ -157,6 +160,10 @@ mod tests {
         assert_eq!(
             plain_text("<p>Бір</p><p>Екі<br>үш</p><div><span>төрт</span> бес</div>"),
             "Бір\nЕкі\nүш\nтөрт бес"
+        );
+        assert_eq!(
+            plain_text("<a>Бір</a><a>екі</a>, <b><a>Алматы</a></b>да, <i>сө</i><i>з</i>"),
+            "Бір екі, Алматыда, сөз"
         );
     }
 

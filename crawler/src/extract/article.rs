@@ -63,7 +63,11 @@ pub fn extract(page: &Page<'_>) -> Article {
         time.map(|element| element.value().attr("datetime").map_or_else(|| text_of(element), str::to_owned));
     let by_trafilatura =
         if by_selector.is_none() { read_text(&markup, page.url, &mut problems) } else { Default::default() };
-    let text = by_selector.unwrap_or_else(|| without_teasers(by_trafilatura.text, &tree));
+    let text = match by_selector {
+        Some(text) => text,
+        None if metadata.is_article() => without_teasers(by_trafilatura.text, &tree),
+        None => by_trafilatura.text,
+    };
     if text.is_empty() {
         problems.push("no article text was found on the page".to_owned());
     }
@@ -118,8 +122,11 @@ fn read_text(markup: &str, url: &Url, problems: &mut Vec<String>) -> ByTrafilatu
             return ByTrafilatura::default();
         }
     };
-    // Its plain text has lost the paragraphs, which its markup still has.
-    let text = filled(plain_text(&result.content_html)).unwrap_or_else(|| plain_text(&result.content_text));
+    // Its plain text has lost the paragraphs. Its markup has them, but runs words together where it has
+    // lost a table.
+    let (plain, whole) = (plain_text(&result.content_text), plain_text(&result.content_html));
+    let words = |text: &str| text.split_whitespace().count();
+    let text = if words(&whole) * 100 < words(&plain) * 99 { plain } else { whole };
     ByTrafilatura {
         text,
         title: filled(plain_title(&result.metadata.title)),
@@ -129,15 +136,15 @@ fn read_text(markup: &str, url: &Url, problems: &mut Vec<String>) -> ByTrafilatu
 }
 
 /// The text without lines that are the words of a link and nothing else: those lead to other articles.
-/// Where they are most of the text, they are what the page is about.
+/// Where they are more than a little of the text (a list of contents, of projects), they belong to it.
 fn without_teasers(text: String, tree: &Html) -> String {
-    let Some(links) = selector(Some("a[href]"), &mut Vec::new()) else { return text };
-    let links: HashSet<String> =
+    let Some(links) = selector(Some("a[href]:not([href*='#'])"), &mut Vec::new()) else { return text };
+    let teasers: HashSet<String> =
         tree.select(&links).take(MAX_LINKS).map(|link| letters(&text_of(link))).collect();
-    let is_own = |line: &&str| line.split_whitespace().count() < 4 || !links.contains(&letters(line));
+    let is_own = |line: &&str| line.split_whitespace().count() < 4 || !teasers.contains(&letters(line));
     let own: Vec<&str> = text.lines().filter(is_own).collect();
     let length: usize = own.iter().map(|line| line.len()).sum();
-    if length * 2 < text.len() { text } else { own.join("\n") }
+    if length * 100 < text.len() * 85 { text } else { own.join("\n") }
 }
 
 /// The headline: what the page calls itself, less the site's name.
@@ -145,20 +152,35 @@ fn title_of(page: &Metadata) -> Option<String> {
     let social = page.meta(&["og:title", "twitter:title", "headline"]).map(plain_title).and_then(filled);
     let headline = page.json_ld.headline.as_deref().map(plain_title).and_then(filled);
     let whole = page.title.clone();
-    // A first-rank headline that the page's title repeats is the article's, not the site's.
-    let repeated = page.headlines.iter().find(|h1| {
-        h1.chars().count() > 8
-            && [&social, &headline, &whole]
-                .iter()
-                .any(|title| title.as_ref().is_some_and(|title| contains(title, h1)))
-    });
     let site = page.meta(&["og:site_name", "application-name"]);
-    repeated
-        .cloned()
+    // A first-rank headline may be the site's name, in its logo.
+    let is_own = |h1: &&String| !is_site(h1, site, whole.as_deref());
+    let h1s: Vec<&String> = page.headlines.iter().filter(is_own).collect();
+    // One that the page's title repeats is the article's.
+    let repeats =
+        |h1: &str| [&social, &headline, &whole].into_iter().flatten().any(|title| contains(title, h1));
+    let repeated = h1s.iter().find(|h1| h1.chars().count() > 8 && repeats(h1));
+    let only = h1s.first().filter(|h1| h1s.len() == 1 && h1.chars().count() > 20);
+    let first = h1s.first().filter(|h1| h1.chars().count() > 12);
+    let owned = |h1: Option<&&String>| h1.map(|h1| (*h1).clone());
+    owned(repeated)
         .or(headline)
+        .or(owned(only))
         .or_else(|| social.map(|title| without_site(&title, site)))
-        .or_else(|| page.headlines.first().filter(|h1| h1.chars().count() > 12).cloned())
+        .or(owned(first))
         .or_else(|| whole.map(|title| without_site(&title, site)))
+}
+
+/// Whether a headline is the site's name: as the page declares it, or as the title ends with it.
+fn is_site(h1: &str, site: Option<&str>, title: Option<&str>) -> bool {
+    let name = letters(h1);
+    let ends = |title: &str| {
+        [" | ", " — ", " – ", " - ", " :: ", " » ", " · "]
+            .iter()
+            .filter_map(|mark| title.rsplit_once(mark))
+            .any(|(_, tail)| letters(tail) == name)
+    };
+    site.is_some_and(|site| letters(site) == name) || title.is_some_and(ends)
 }
 
 fn contains(title: &str, part: &str) -> bool {
@@ -209,7 +231,8 @@ fn author_of(page: &Metadata, headline: Option<usize>) -> Option<String> {
     ]);
     let itemprop = page.itemprops.iter().filter(|(name, _)| name == "author").map(|(_, text)| text.as_str());
     let shown = [&page.bylines, &page.plain_bylines].into_iter().flat_map(|shown| nearest(shown, headline));
-    meta.into_iter().chain(itemprop).chain(shown).find_map(name_of)
+    let organizations = page.json_ld.organizations.iter().map(String::as_str);
+    meta.into_iter().chain(itemprop).chain(shown).chain(organizations).find_map(name_of)
 }
 
 /// A byline as a name: `Дайындаған: Айгүл Серікқызы` is Айгүл Серікқызы; addresses, dates and long texts

@@ -9,6 +9,8 @@ pub(super) struct JsonLd {
     pub(super) published: Option<String>,
     pub(super) modified: Option<String>,
     pub(super) authors: Vec<String>,
+    /// Organisations that stand where an author should.
+    pub(super) organizations: Vec<String>,
     pub(super) url: Option<String>,
     pub(super) image: Option<String>,
     pub(super) body: Option<String>,
@@ -84,7 +86,8 @@ fn fields(node: &Value) -> JsonLd {
         headline: text("headline").or_else(|| text("name")),
         published: text("datePublished").or_else(|| text("dateCreated")).or_else(|| text("uploadDate")),
         modified: text("dateModified"),
-        authors: node.get("author").or_else(|| node.get("creator")).map(names).unwrap_or_default(),
+        authors: authors(node, |value| !is_organization(value)),
+        organizations: authors(node, is_organization),
         url: node.get("mainEntityOfPage").and_then(text_of).or_else(|| text("url")),
         image: node.get("image").and_then(text_of),
         body: text("articleBody"),
@@ -102,6 +105,20 @@ fn text_of(value: &Value) -> Option<String> {
         _ => return None,
     };
     (!text.trim().is_empty()).then_some(text)
+}
+
+fn authors(node: &Value, wanted: fn(&Value) -> bool) -> Vec<String> {
+    let author = node.get("author").or_else(|| node.get("creator"));
+    let list = match author {
+        Some(Value::Array(list)) => list.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    list.iter().take(20).filter(|value| wanted(value)).flat_map(names).collect()
+}
+
+fn is_organization(value: &Value) -> bool {
+    value.get("@type").and_then(Value::as_str).is_some_and(|kind| kind.ends_with("Organization"))
 }
 
 fn names(value: &Value) -> Vec<String> {

@@ -19,7 +19,7 @@ pub(super) struct Metadata {
     pub(super) meta: HashMap<String, String>,
     /// `<link rel=canonical>`.
     pub(super) canonical: Option<String>,
-    /// Headlines of the first rank.
+    /// Headlines of the first rank, but for a logo's.
     pub(super) headlines: Vec<String>,
     /// `itemprop` values of elements that are no meta elements: name, content.
     pub(super) itemprops: Vec<(String, String)>,
@@ -92,6 +92,15 @@ impl Metadata {
         names.iter().find_map(|name| self.meta.get(*name)).map(String::as_str)
     }
 
+    /// Whether the page calls itself one article, in whatever vocabulary.
+    pub(super) fn is_article(&self) -> bool {
+        self.meta(&["og:type"]).is_some_and(|kind| kind.eq_ignore_ascii_case("article"))
+            || self.meta(&["article:published_time"]).is_some()
+            || self.json_ld.published.is_some()
+            || !self.published.is_empty()
+            || self.itemprops.iter().any(|(name, _)| name == "articlebody" || name == "datepublished")
+    }
+
     fn look(&mut self, element: ElementRef<'_>, place: usize, scripts: &mut Vec<String>) {
         let value = element.value();
         match value.name() {
@@ -111,7 +120,9 @@ impl Metadata {
                 return;
             }
             "script" | "style" | "noscript" => return,
-            "h1" if self.headlines.len() < MAX_EACH => self.headlines.extend(filled(text_of(element))),
+            "h1" if self.headlines.len() < MAX_EACH && !leads_home(element) => {
+                self.headlines.extend(filled(text_of(element)))
+            }
             "time" => self.look_at_time(element, place),
             _ => (),
         }
@@ -188,6 +199,12 @@ impl Metadata {
             self.plain_bylines.push(Shown { text, place });
         }
     }
+}
+
+/// Whether an element holds a link to the home page: it is the site's logo.
+fn leads_home(element: ElementRef<'_>) -> bool {
+    let is_home = |href: &str| matches!(href, "/" | "./" | "/index.html" | "/index.php");
+    element.descendent_elements().any(|inner| inner.value().attr("href").is_some_and(is_home))
 }
 
 fn names_of(element: ElementRef<'_>) -> String {
