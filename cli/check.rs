@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use config::objects::Declared;
+use config::objects::{Complaint, Declared, Judges, Loaded, Reference};
 use config::{Object, Problem};
 use crawler::read::check_selector;
-use matcher::{Analysis, Query};
-use model::{Name, Selectors};
+use matcher::{Analysis, Query, QueryError};
+use model::Name;
 use serde_json::json;
 
 use crate::data_folder::DataFolder;
@@ -49,15 +49,15 @@ pub(crate) async fn stored_sources(global: &Global) -> anyhow::Result<Vec<Name>>
 /// The objects that files declare, to stand beside sources that are `known` already; with all problems
 /// told where there are any: queries, selectors and references included.
 pub(crate) fn declared(paths: &[PathBuf], known: &[Name]) -> anyhow::Result<Vec<Object>> {
-    let (all, mut problems) = config::objects::load(paths);
-    problems.extend(bad_selectors(&all));
+    let analysis = Analysis::default();
+    let judges = Judges { query: &|query| judge_query(query, &analysis), selector: &judge_selector };
+    let mut loaded = config::objects::load(paths, judges);
+    let unknown = unknown_sources(&loaded, known);
+    loaded.problems.extend(unknown);
+    let mut problems = loaded.problems;
     if problems.is_empty() {
-        // What a reference leads to can be said once every object could be read.
-        problems.extend(bad_references(&all, known));
-    }
-    problems.extend(bad_queries(&all));
-    if problems.is_empty() {
-        return Ok(all.into_iter().map(|declared| declared.object).collect());
+        warn_of_queries(&loaded.objects, &analysis);
+        return Ok(loaded.objects.into_iter().map(|declared| declared.object).collect());
     }
     problems.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
     let lines: Vec<String> = problems.iter().map(ToString::to_string).collect();
@@ -68,85 +68,50 @@ pub(crate) fn declared(paths: &[PathBuf], known: &[Name]) -> anyhow::Result<Vec<
     Err(Failure::usage(format!("{count}; nothing was applied\n{}", lines.join("\n"))).into())
 }
 
-fn problem(one: &Declared, message: String, remedy: impl Into<String>) -> Problem {
-    Problem { file: one.file.clone(), line: Some(one.line), message, remedy: remedy.into() }
+fn judge_query(query: &str, analysis: &Analysis) -> Result<(), Complaint> {
+    let complaint = |error: QueryError| Complaint {
+        remedy: format!("{}\n{}", error.remedy, error.pointed_at(query)),
+        message: error.message,
+    };
+    Query::parse(query, analysis).map(|_| ()).map_err(complaint)
 }
 
-fn bad_selectors(all: &[Declared]) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    for one in all {
-        let Object::Source(source) = &one.object else { continue };
-        let Selectors { item, link, title, time, text, next } = &source.selectors;
-        let named = [
-            ("item", item),
-            ("link", link),
-            ("title", title),
-            ("time", time),
-            ("text", text),
-            ("next", next),
-        ];
-        for (key, selector) in named {
-            if let Some(selector) = selector
-                && let Err(error) = check_selector(selector)
-            {
-                let message =
-                    format!("source {:?}: spec.selectors.{key}: {selector:?}: {error}", source.name.as_str());
-                problems.push(problem(one, message, "write a CSS selector such as div.article > h1"));
-            }
-        }
-    }
-    problems
+fn judge_selector(selector: &str) -> Result<(), Complaint> {
+    check_selector(selector).map_err(|error| Complaint {
+        message: format!("{selector:?} is no CSS selector: {error}"),
+        remedy: "write one such as div.article > h1".to_owned(),
+    })
 }
 
 /// A topic that names a source which does not exist would silently match nothing.
-fn bad_references(all: &[Declared], known: &[Name]) -> Vec<Problem> {
-    let declared =
-        all.iter().filter(|one| matches!(one.object, Object::Source(_))).map(|one| one.object.name());
+fn unknown_sources(loaded: &Loaded, known: &[Name]) -> Vec<Problem> {
+    let declared = loaded.names.iter().filter(|named| named.kind == "Source").map(|named| &named.name);
     let known: BTreeSet<&Name> = known.iter().chain(declared).collect();
-    let mut problems = Vec::new();
+    let problem = |one: &Reference| {
+        let near = config::nearest(one.source.as_str(), known.iter().map(|name| name.as_str()));
+        Problem {
+            file: one.file.clone(),
+            line: Some(one.line),
+            message: format!("{}: no source {:?} is declared", one.key, one.source.as_str()),
+            remedy: near.map_or(String::new(), |near| format!("did you mean {near:?}?")),
+        }
+    };
+    loaded.references.iter().filter(|one| !known.contains(&one.source)).map(problem).collect()
+}
+
+fn warn_of_queries(all: &[Declared], analysis: &Analysis) {
     for one in all {
         let Object::Topic(topic) = &one.object else { continue };
-        for name in topic.sources.iter().chain(&topic.exclude_sources).filter(|name| !known.contains(name)) {
-            let message = format!(
-                "topic {:?} names the source {:?}, which is not declared",
+        let Ok(query) = Query::parse(&topic.query, analysis) else { continue };
+        for warning in query.warnings() {
+            say(&format!(
+                "warning: {}:{}: the query of topic {:?}, character {}: {}",
+                one.file.display(),
+                one.line,
                 topic.name.as_str(),
-                name.as_str()
-            );
-            let near = config::nearest(name.as_str(), known.iter().map(|name| name.as_str()));
-            problems.push(problem(
-                one,
-                message,
-                near.map_or(String::new(), |near| format!("did you mean {near:?}?")),
+                warning.position + 1,
+                warning.message
             ));
         }
     }
-    problems
-}
-
-fn bad_queries(all: &[Declared]) -> Vec<Problem> {
-    let analysis = Analysis::default();
-    let mut problems = Vec::new();
-    for one in all {
-        let Object::Topic(topic) = &one.object else { continue };
-        match Query::parse(&topic.query, &analysis) {
-            Err(error) => {
-                let message = format!("the query of topic {:?}: {}", topic.name.as_str(), error.message);
-                let remedy = format!("{}\n{}", error.remedy, error.pointed_at(&topic.query));
-                problems.push(problem(one, message, remedy));
-            }
-            Ok(query) => {
-                for warning in query.warnings() {
-                    say(&format!(
-                        "warning: {}:{}: the query of topic {:?}, character {}: {}",
-                        one.file.display(),
-                        one.line,
-                        topic.name.as_str(),
-                        warning.position + 1,
-                        warning.message
-                    ));
-                }
-            }
-        }
-    }
-    problems
 }

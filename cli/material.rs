@@ -112,7 +112,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     match args.command {
         Command::List { wanted, limit, watch } => list(&data, &wanted, limit, watch, global).await?,
         Command::Get { id } => get(&data, &id, global).await?,
-        Command::Tail { wanted, after } => tail(&data, &wanted, after, global).await?,
+        Command::Tail { wanted, after } => {
+            tail(&data, &wanted, after, global).await?;
+            return Ok(ExitCode::from(130)); // nothing else ends it
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

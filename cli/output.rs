@@ -7,11 +7,16 @@ use std::io::{IsTerminal, StdoutLock, Write};
 use std::time::Duration;
 
 use clap::ValueEnum;
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{ColumnConstraint, ContentArrangement, Table, presets};
 use serde_json::Value;
 
 /// Rows of a table measured together; a longer list goes on with new widths.
 const CHUNK: usize = 500;
+/// A column no wider than this (a name, a time) is shown whole where that is possible: what is cut to
+/// its day says nothing.
+const NARROW: usize = 22;
+/// Between columns.
+const GAP: u16 = 2;
 /// How often something watched is looked at.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -119,6 +124,10 @@ impl<W: Write> Rows<W> {
         match self.format {
             Format::Table | Format::Wide if self.printed == 0 => crate::failure::say(empty),
             Format::Table | Format::Wide => self.print_table()?,
+            Format::Csv if self.printed == 0 => {
+                let keys: Vec<&str> = self.columns.iter().map(|column| column.key).collect();
+                self.out.write_all(&csv_line(&keys)?)?;
+            }
             Format::Json if self.printed == 0 => writeln!(self.out, "[]")?,
             Format::Json => writeln!(self.out, "\n]")?,
             _ => (),
@@ -157,8 +166,16 @@ impl<W: Write> Rows<W> {
             }
             table.add_row(line);
         }
-        for column in table.column_iter_mut() {
-            column.set_padding((0, 2));
+        let widths = table.column_max_content_widths();
+        let narrow = |width: &u16| usize::from(*width) <= NARROW;
+        let needed: usize =
+            widths.iter().filter(|width| narrow(width)).map(|width| usize::from(width + GAP)).sum();
+        let fits = self.width.is_some_and(|width| needed < usize::from(width));
+        for (column, width) in table.column_iter_mut().zip(&widths) {
+            column.set_padding((0, GAP));
+            if fits && narrow(width) {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
         }
         for line in table.lines() {
             writeln!(self.out, "{}", line.trim_end())?;
@@ -168,14 +185,17 @@ impl<W: Write> Rows<W> {
 
     fn print_csv(&mut self, row: &Value) -> std::io::Result<()> {
         let Some(object) = row.as_object() else { return Ok(()) };
-        let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
         if self.printed == 1 {
-            writer.write_record(object.keys()).map_err(std::io::Error::other)?;
+            self.out.write_all(&csv_line(object.keys())?)?;
         }
-        writer.write_record(object.values().map(csv_field)).map_err(std::io::Error::other)?;
-        let text = writer.into_inner().map_err(|error| std::io::Error::other(error.to_string()))?;
-        self.out.write_all(&text)
+        self.out.write_all(&csv_line(object.values().map(csv_field))?)
     }
+}
+
+fn csv_line<T: AsRef<[u8]>>(fields: impl IntoIterator<Item = T>) -> std::io::Result<Vec<u8>> {
+    let mut writer = csv::WriterBuilder::new().from_writer(Vec::new());
+    writer.write_record(fields).map_err(std::io::Error::other)?;
+    writer.into_inner().map_err(|error| std::io::Error::other(error.to_string()))
 }
 
 /// Prints one object: as lines `key  value` for people.
@@ -371,6 +391,7 @@ mod tests {
         }
         assert_eq!(printed(Format::Json, None, &[]), "[]\n");
         assert_eq!(printed(Format::Jsonl, None, &[]), "");
+        assert_eq!(printed(Format::Csv, None, &[]), "name,state,url\n");
     }
 
     #[test]
@@ -379,6 +400,11 @@ mod tests {
         let table = printed(Format::Table, Some(80), &[row.clone(), row]);
         assert_eq!(table.lines().count(), 3, "{table}");
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
+        // What is narrow is shown whole; what is long makes way.
+        let row =
+            json!({"name": "2026-11-25T13:05:11Z", "state": "очень длинная причина ".repeat(9), "url": null});
+        let table = printed(Format::Table, Some(40), &[row]);
+        assert!(table.lines().any(|line| line.starts_with("2026-11-25T13:05:11Z  очень")), "{table}");
     }
 
     #[test]

@@ -65,7 +65,8 @@ pub(crate) fn fetch(record: &FetchRecord) -> Value {
         "http_status": record.http_status,
         "items": record.items,
         "bytes": record.bytes,
-        "duration_seconds": record.duration.as_secs_f64(),
+        // Measured for whole exchanges only.
+        "duration_seconds": (!record.duration.is_zero()).then_some(record.duration.as_secs_f64()),
         "url": record.url,
         "detail": (!record.detail.is_empty()).then_some(&record.detail),
     })

@@ -214,11 +214,12 @@ async fn every_command_explains_itself() {
         .collect();
     assert_eq!(
         commands,
-        "demo run check apply diff export delete backup source topic material extract feed robots bench completion"
+        "demo run check apply diff export delete backup source topic material extract feed robots bench completion help"
             .split(' ')
             .collect::<Vec<_>>()
     );
-    for command in &commands {
+    assert_eq!(run(&["help", "demo"]).await.0, Some(0));
+    for command in commands.iter().filter(|command| **command != "help") {
         let (code, short, _) = run(&[command, "-h"]).await;
         assert_eq!(code, Some(0), "{command}");
         assert!(short.lines().count() <= 40, "{command}: {} lines", short.lines().count());

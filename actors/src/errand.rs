@@ -9,7 +9,7 @@ use crawler::{Permit, Permits};
 use model::{Host, Timestamp, Turn};
 use scheduler::{Borrowed, Claim, Lease, Settle};
 use tokio::sync::{OwnedSemaphorePermit, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
 use crate::context::Context;
@@ -18,6 +18,9 @@ use crate::context::Context;
 const LONGEST_WAIT: Duration = Duration::from_secs(20);
 /// A host that is held by somebody is asked for again after this.
 const RETRY: Duration = Duration::from_secs(10);
+/// A visit by hand waits so long for a host that a node visits, and looks so often.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Permits for what a job needs: its own host, and hosts on the way.
 pub struct Errand {
@@ -103,6 +106,22 @@ impl Errand {
         }
     }
 
+    /// A turn of ours must not wait for another's, for that may wait for ours; a person may.
+    async fn borrow_patiently(&mut self, host: &Host) -> Result<(), Busy> {
+        let patience = if self.home.is_some() { Duration::ZERO } else { PATIENCE };
+        let give_up = Instant::now() + patience;
+        loop {
+            match self.borrow_host(host).await {
+                Err(Busy { until })
+                    if Instant::now() < give_up && until <= after(self.context.clock.now(), RETRY) =>
+                {
+                    sleep(LOOK).await;
+                }
+                done => return done,
+            }
+        }
+    }
+
     async fn borrow_host(&mut self, host: &Host) -> Result<(), Busy> {
         let config = &self.context.config;
         let asked_at = Instant::now();
@@ -152,7 +171,7 @@ impl Permits for Errand {
         match self.lent.iter().find(|lent| lent.turn.host == host) {
             _ if is_home => (),
             Some(lent) => self.renew(lent).await,
-            None => self.borrow_host(&host).await?,
+            None => self.borrow_patiently(&host).await?,
         }
         let lent = self.lent.iter_mut().find(|lent| lent.turn.host == host).map(|lent| &mut lent.permit);
         let permit = if is_home { self.home.as_mut() } else { lent }.ok_or(Busy { until: Timestamp::MAX })?;

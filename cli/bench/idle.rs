@@ -62,7 +62,8 @@ async fn prepare(laboratory: &Laboratory, sources: usize, global: &Global) -> an
         let url = format!("http://host-{number}.sim/list");
         text.push_str(&source(&format!("source-{number:05}"), &url, "auto", "{min: 1d, max: 2d}"));
     }
-    let (declared, _) = config::objects::load(&[laboratory.write("objects.yaml", &text)?]);
+    let file = laboratory.write("objects.yaml", &text)?;
+    let declared = config::objects::load(&[file], config::objects::Judges::LENIENT).objects;
     let mut settings = global.settings.clone();
     settings.store.data = laboratory.path("data");
     let data = crate::data_folder::DataFolder::create(&settings)?;

@@ -52,12 +52,12 @@ impl Scene {
             text.push_str("---\n");
             text.push_str(&declaration(origin, site));
         }
-        let (declared, problems) = objects::parse(std::path::Path::new("demo"), &text);
-        if let Some(problem) = problems.first() {
+        let declared = objects::parse(std::path::Path::new("demo"), &text, objects::Judges::LENIENT);
+        if let Some(problem) = declared.problems.first() {
             return Err(Failure::failed(format!("the demo's own declarations are wrong: {problem}")).into());
         }
         let mut scene = Self { sources: Vec::new(), topics: Vec::new() };
-        for one in declared {
+        for one in declared.objects {
             match one.object {
                 Object::Source(source) => scene.sources.push(source),
                 Object::Topic(topic) => scene.topics.push(topic),

@@ -11,7 +11,7 @@ use crawler::fetch::{OneVisit, Permits};
 use crawler::read::{Page, Reading, read, sniff};
 use crawler::robots::{NoMemory, Verdict};
 use crawler::{Door, Fetched, Want};
-use model::{ArticleMode, Category, Entry, Item, Name, Rights, Selectors, Source, SourceKind};
+use model::{ArticleMode, Category, Entry, Item, Name, Rights, Selectors, Source, SourceKind, Timestamp};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -31,7 +31,8 @@ Examples:
   qyran source test https://site.kz/news --kind listing --pages 3
   qyran source test akorda-news -o json    a declared source, as it is declared
 
-It keeps robots.txt and the host's delay like any other fetch, so it takes a few seconds.")]
+It keeps robots.txt and the host's delay like any other fetch, also before the first request: it
+takes a few seconds. Where a node runs on the data folder, it waits until the node leaves the host.")]
 pub(super) struct Args {
     /// An address, or the name of a declared source
     #[arg(value_name = "URL|NAME")]
@@ -149,10 +150,15 @@ impl Trial<'_> {
             Err(error) => tried.error = Some(error.to_string()),
             Ok(verdict) => {
                 tried.robots = robots(&verdict);
-                if let Verdict::Allowed { .. } = verdict {
-                    self.read(source, visit, &mut tried).await;
-                } else {
-                    tried.error = Some("robots.txt does not let it be read".to_owned());
+                match verdict {
+                    Verdict::Allowed { .. } => self.read(source, visit, &mut tried).await,
+                    Verdict::Denied { line, rule } => {
+                        tried.error = Some(format!("robots.txt forbids it (line {line}: {rule})"));
+                    }
+                    Verdict::Deferred { reason, .. } => {
+                        tried.error =
+                            Some(format!("robots.txt is not to be had ({reason}), so nothing was asked for"));
+                    }
                 }
             }
         }
@@ -226,24 +232,37 @@ impl Trial<'_> {
 }
 
 fn robots(verdict: &Verdict) -> Value {
+    let mut shown = json!({
+        "verdict": "allowed", "rule": null, "line": null, "crawl_delay": null, "reason": null, "until": null,
+    });
     match verdict {
-        Verdict::Allowed { rule, crawl_delay } => json!({
-            "verdict": "allowed",
-            "rule": (!rule.is_empty()).then_some(rule),
-            "line": null,
-            "crawl_delay": crawl_delay.map(print_duration),
-        }),
+        Verdict::Allowed { rule, crawl_delay } => {
+            shown["rule"] = json!((!rule.is_empty()).then_some(rule));
+            shown["crawl_delay"] = json!(crawl_delay.map(print_duration));
+        }
         Verdict::Denied { line, rule } => {
-            json!({"verdict": "denied", "rule": rule, "line": line, "crawl_delay": null})
+            shown["verdict"] = json!("denied");
+            shown["rule"] = json!(rule);
+            shown["line"] = json!(line);
         }
         Verdict::Deferred { until, reason } => {
-            json!({"verdict": "deferred", "rule": null, "line": null, "crawl_delay": null, "reason": reason, "until": time(Some(*until))})
+            shown["verdict"] = json!("deferred");
+            shown["reason"] = json!(reason);
+            shown["until"] = time(Some(*until));
         }
+    }
+    shown
+}
+
+/// When a node would poll next. After a failure that depends on what went before: unknown.
+fn next_poll(source: &Source, tried: &Tried, now: Timestamp) -> Value {
+    match (&tried.error, &tried.robots["until"]) {
+        (None, _) => time(now.saturating_add(source.every.min).ok()),
+        (Some(_), until) => until.clone(),
     }
 }
 
 fn print(args: &Args, global: &Global, source: &Source, tried: &Tried) -> anyhow::Result<()> {
-    let next = global.clock.now().saturating_add(source.every.min).ok();
     let fetched = tried.fetched.as_ref();
     let mut shown = json!({
         "url": source.url,
@@ -252,7 +271,7 @@ fn print(args: &Args, global: &Global, source: &Source, tried: &Tried) -> anyhow
         "kind": tried.kind.map(SourceKind::as_str),
         "title": tried.reading.title,
         "entries": tried.reading.entries.len(),
-        "next_poll": time(next),
+        "next_poll": next_poll(source, tried, global.clock.now()),
         "error": tried.error,
         "problems": tried.reading.problems,
         "items": tried.items.iter().map(view::unstored).collect::<Vec<_>>(),
@@ -262,7 +281,8 @@ fn print(args: &Args, global: &Global, source: &Source, tried: &Tried) -> anyhow
     }
     if let Some(shown) = shown.as_object_mut() {
         let verdict = tried.robots["verdict"].as_str().unwrap_or("not asked");
-        let rule = tried.robots["rule"].as_str().map_or(String::new(), |rule| format!(" ({rule})"));
+        let why = ["rule", "reason"].iter().find_map(|key| tried.robots[*key].as_str());
+        let rule = why.map_or(String::new(), |why| format!(" ({why})"));
         shown.insert("robots".to_owned(), json!(format!("{verdict}{rule}")));
         shown.remove("items");
         shown.remove("error");

@@ -119,10 +119,10 @@ async fn list(
         column("name"),
         column("kind"),
         column("state"),
-        column("last_ok"),
         column("next_poll"),
-        column("every"),
         column("reason"),
+        wide("last_ok"),
+        wide("every"),
         wide("url"),
         wide("pages_waiting"),
     ];
@@ -255,11 +255,11 @@ async fn history(data: &DataFolder, name: &str, limit: usize, global: &Global) -
     let columns = [
         column("at"),
         column("status"),
-        column("http_status"),
         column("items"),
-        column("bytes"),
         column("url"),
         column("detail"),
+        wide("http_status"),
+        wide("bytes"),
         wide("duration_seconds"),
     ];
     let mut rows = rows(global.output, &columns, "at");
@@ -279,7 +279,7 @@ async fn pause(data: &DataFolder, name: &str, paused: bool, global: &Global) -> 
         plan_now(data, &record, global).await?;
         say(&format!("{name} is due now"));
     }
-    Ok(())
+    changed(data, name, global).await
 }
 
 async fn poll(data: &DataFolder, name: &str, global: &Global) -> anyhow::Result<()> {
@@ -291,7 +291,16 @@ async fn poll(data: &DataFolder, name: &str, global: &Global) -> anyhow::Result<
     }
     plan_now(data, &record, global).await?;
     say(&format!("{name} is due now; a running node polls it as soon as its host's delay allows"));
-    Ok(())
+    changed(data, name, global).await
+}
+
+/// What a program is told of a change: the source as it is now. People were told in words.
+async fn changed(data: &DataFolder, name: &str, global: &Global) -> anyhow::Result<()> {
+    if matches!(global.output, Format::Table | Format::Wide) {
+        return Ok(());
+    }
+    let record = known(&*data.store, name).await?;
+    Ok(object(&mut std::io::stdout().lock(), global.output, &view::source(&record), "name")?)
 }
 
 async fn plan_now(data: &DataFolder, record: &SourceRecord, global: &Global) -> anyhow::Result<()> {

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a source or topic: letters, digits, `-`, `_` and `.`, at most 128 characters.
+/// The name of a source or topic: letters, digits, `-`, `_` and `.`, at most 128 characters; the first
+/// and the last is a letter or a digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Name(String);
@@ -19,6 +20,9 @@ pub enum NameError {
     /// A character that would need quoting somewhere.
     #[error("a name may hold letters, digits, '-', '_' and '.', not {0:?}")]
     Character(char),
+    /// `-o` would be taken for a flag, `..` for a folder.
+    #[error("a name begins and ends with a letter or a digit")]
+    Edge,
 }
 
 impl Name {
@@ -32,6 +36,9 @@ impl Name {
         }
         match text.chars().find(|c| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))) {
             Some(bad) => Err(NameError::Character(bad)),
+            None if !text.starts_with(char::is_alphanumeric) || !text.ends_with(char::is_alphanumeric) => {
+                Err(NameError::Edge)
+            }
             None => Ok(Self(text.to_owned())),
         }
     }

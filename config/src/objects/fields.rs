@@ -7,13 +7,17 @@ use std::time::Duration;
 use model::Name;
 use url::Url;
 
+use super::codes::LANGUAGES;
 use super::tree::{Node, Value};
+use super::{Complaint, Judges, Reference};
 use crate::{Problem, nearest, parse_duration};
 
-/// The problems found so far in one file.
+/// The problems found so far in one file, and the sources that are named there.
 pub(crate) struct Notes<'a> {
     pub(crate) file: &'a Path,
+    pub(crate) judges: Judges<'a>,
     pub(crate) problems: Vec<Problem>,
+    pub(crate) references: Vec<Reference>,
 }
 
 impl Notes<'_> {
@@ -192,25 +196,50 @@ impl<'a> Fields<'a> {
         texts.into_iter().filter_map(|(text, line)| self.chosen(key, text, line, notes, choices)).collect()
     }
 
-    pub(crate) fn names(&mut self, key: &'static str, notes: &mut Notes<'_>) -> Vec<Name> {
+    /// Names of sources. Whether those exist is for whoever knows all of them.
+    pub(crate) fn sources(&mut self, key: &'static str, notes: &mut Notes<'_>) -> Vec<Name> {
         let mut names = Vec::new();
         for (text, line) in self.texts(key, notes) {
             match Name::new(text) {
-                Ok(name) => names.push(name),
+                Ok(name) => {
+                    let file = notes.file.to_path_buf();
+                    notes.references.push(Reference { file, line, key: self.at(key), source: name.clone() });
+                    names.push(name);
+                }
                 Err(error) => notes.add(line, format!("{}: {error}", self.at(key)), ""),
             }
         }
         names
     }
 
-    /// Language codes of two or three letters, in lower case.
+    /// A plain value that somebody else judges.
+    pub(crate) fn judged(
+        &mut self,
+        key: &'static str,
+        notes: &mut Notes<'_>,
+        judge: &dyn Fn(&str) -> Result<(), Complaint>,
+    ) -> Option<String> {
+        let (text, line) = self.text(key, notes)?;
+        let text = text.trim();
+        if let Err(Complaint { message, remedy }) = judge(text) {
+            notes.add(line, format!("{}: {message}", self.at(key)), remedy);
+        }
+        Some(text.to_owned())
+    }
+
+    /// ISO 639-1 codes.
     pub(crate) fn languages(&mut self, key: &'static str, notes: &mut Notes<'_>) -> Vec<String> {
         let mut languages = Vec::new();
         for (text, line) in self.texts(key, notes) {
-            if matches!(text.len(), 2 | 3) && text.chars().all(|c| c.is_ascii_lowercase()) {
+            if LANGUAGES.split(' ').any(|code| code == text) {
                 languages.push(text.to_owned());
             } else {
-                let remedy = "use ISO 639-1 codes such as kk, ru, en";
+                let remedy = match text {
+                    "kz" | "kaz" => "Kazakh is kk",
+                    "kg" | "kir" => "Kyrgyz is ky",
+                    "ua" => "Ukrainian is uk",
+                    _ => "use ISO 639-1 codes such as kk, ru, en",
+                };
                 notes.add(line, format!("{}: {text:?} is not a language code", self.at(key)), remedy);
             }
         }

@@ -3,13 +3,14 @@
 //! Reading never stops at the first mistake: [`load`] gives what it understood and every problem. Using
 //! it is all or nothing: with one problem, nothing is applied.
 
+mod codes;
 mod difference;
 mod fields;
 mod source;
 mod topic;
 mod tree;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use model::{Name, Source, Topic};
@@ -89,55 +90,128 @@ pub struct Declared {
     pub line: usize,
 }
 
-/// Reads every object of these files, and of all `*.yaml` and `*.yml` files below these folders, with
-/// all problems in them. Where there are any, the objects are good for finding more, not for use.
-pub fn load(paths: &[PathBuf]) -> (Vec<Declared>, Vec<Problem>) {
-    let mut files = Vec::new();
-    let mut problems = Vec::new();
-    for path in paths {
-        let before = (files.len(), problems.len());
-        collect_files(path, &mut files, &mut problems, 0);
-        if before == (files.len(), problems.len()) {
-            let remedy = "name a folder with declarations, or a file";
-            problems.push(whole_file(path, "holds no .yaml file", remedy));
-        }
-    }
-    let mut declared = Vec::new();
-    for file in &files {
-        match read_file(file) {
-            Ok(text) => {
-                let (objects, found) = parse(file, &text);
-                declared.extend(objects);
-                problems.extend(found);
-            }
-            Err(problem) => problems.push(problem),
-        }
-    }
-    problems.extend(duplicates(&declared));
-    (declared, problems)
+/// Judges of what this crate only carries: it knows neither the language of queries nor selectors.
+#[derive(Clone, Copy)]
+pub struct Judges<'a> {
+    /// Of a topic's query.
+    pub query: &'a dyn Fn(&str) -> Result<(), Complaint>,
+    /// Of a source's selectors, each.
+    pub selector: &'a dyn Fn(&str) -> Result<(), Complaint>,
 }
 
-/// Reads the objects of one text, with all problems in it.
-pub fn parse(file: &Path, text: &str) -> (Vec<Declared>, Vec<Problem>) {
-    let mut notes = Notes { file, problems: Vec::new() };
+impl Judges<'static> {
+    /// For declarations that are known to be good.
+    pub const LENIENT: Self = Self { query: &|_| Ok(()), selector: &|_| Ok(()) };
+}
+
+/// What a judge has to say: reason and remedy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: String,
+}
+
+/// An object's name, where it stands, whether the object could be read or not.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// The kind as it is written.
+    pub kind: &'static str,
+    /// The name.
+    pub name: Name,
+    /// In which file.
+    pub file: PathBuf,
+    /// On which line.
+    pub line: usize,
+}
+
+/// A source that a topic names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference {
+    /// In which file.
+    pub file: PathBuf,
+    /// On which line.
+    pub line: usize,
+    /// Under which key.
+    pub key: String,
+    /// The source.
+    pub source: Name,
+}
+
+/// What files declare, and everything that is wrong with it.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The objects that could be read; of use only where there are no problems.
+    pub objects: Vec<Declared>,
+    /// The names of all objects, read or not.
+    pub names: Vec<Named>,
+    /// The sources that topics name.
+    pub references: Vec<Reference>,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+}
+
+impl Loaded {
+    fn take(&mut self, other: Self) {
+        self.objects.extend(other.objects);
+        self.names.extend(other.names);
+        self.references.extend(other.references);
+        self.problems.extend(other.problems);
+    }
+}
+
+/// Reads every object of these files, and of all `*.yaml` and `*.yml` files below these folders, with
+/// all problems in them. A file that is reached in several ways is read once.
+pub fn load(paths: &[PathBuf], judges: Judges<'_>) -> Loaded {
+    let mut files = Vec::new();
+    let mut loaded = Loaded::default();
+    for path in paths {
+        let before = (files.len(), loaded.problems.len());
+        collect_files(path, &mut files, &mut loaded.problems, 0);
+        if before == (files.len(), loaded.problems.len()) {
+            let remedy = "name a folder with declarations, or a file";
+            loaded.problems.push(whole_file(path, "holds no .yaml file", remedy));
+        }
+    }
+    let mut seen = HashSet::new();
+    files.retain(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
+    for file in &files {
+        match read_file(file) {
+            Ok(text) => loaded.take(parse(file, &text, judges)),
+            Err(problem) => loaded.problems.push(problem),
+        }
+    }
+    let twice = duplicates(&loaded.names);
+    loaded.problems.extend(twice);
+    loaded
+}
+
+/// Reads the objects of one text, with all problems in it but for names that stand twice.
+pub fn parse(file: &Path, text: &str, judges: Judges<'_>) -> Loaded {
+    let mut notes = Notes { file, judges, problems: Vec::new(), references: Vec::new() };
     let (documents, stopped) = tree::parse(text.trim_start_matches('\u{feff}'));
-    let mut declared = Vec::new();
+    let mut loaded = Loaded::default();
     for document in &documents {
         if document.as_text() == Some("") {
             continue; // an empty document between two `---`
         }
-        if let Some((object, line)) = read_object(document, &mut notes) {
-            declared.push(Declared { object, file: file.to_path_buf(), line });
+        let (object, named) = read_object(document, &mut notes);
+        if let (Some(object), Some(Named { line, .. })) = (object, &named) {
+            loaded.objects.push(Declared { object, file: file.to_path_buf(), line: *line });
         }
+        loaded.names.extend(named);
     }
     if let Some((line, reason)) = stopped {
         notes.add(line, format!("this is not YAML: {reason}"), "what follows in this file was not read");
     }
-    (declared, notes.problems)
+    loaded.problems = notes.problems;
+    loaded.references = notes.references;
+    loaded
 }
 
-fn read_object(document: &tree::Node, notes: &mut Notes<'_>) -> Option<(Object, usize)> {
-    let mut fields = Fields::open("", document, notes)?;
+fn read_object(document: &tree::Node, notes: &mut Notes<'_>) -> (Option<Object>, Option<Named>) {
+    let Some(mut fields) = Fields::open("", document, notes) else { return (None, None) };
     let before = notes.problems.len();
     if let Some((version, line)) = fields.required("apiVersion", notes)
         && version != API_VERSION
@@ -150,8 +224,7 @@ fn read_object(document: &tree::Node, notes: &mut Notes<'_>) -> Option<(Object, 
     }
     fields.required("kind", notes);
     let kind = fields.choice("kind", notes, &[("Source", Kind::Source), ("Topic", Kind::Topic)]);
-    let metadata = part(&mut fields, "metadata", notes);
-    let (name, line) = match metadata {
+    let (name, line) = match part(&mut fields, "metadata", notes) {
         Some(mut metadata) => {
             let line = metadata.node("name").map_or(document.line, |node| node.line);
             metadata.required("name", notes);
@@ -163,13 +236,17 @@ fn read_object(document: &tree::Node, notes: &mut Notes<'_>) -> Option<(Object, 
     };
     let spec = part(&mut fields, "spec", notes);
     fields.close(notes);
-    let mut spec = spec?;
-    let object = match kind? {
+    let named = name.clone().zip(kind).map(|(name, kind)| {
+        let kind = if matches!(kind, Kind::Source) { "Source" } else { "Topic" };
+        Named { kind, name, file: notes.file.to_path_buf(), line }
+    });
+    let (Some(mut spec), Some(kind)) = (spec, kind) else { return (None, named) };
+    let object = match kind {
         Kind::Source => source::read(name, &mut spec, notes).map(Object::Source),
         Kind::Topic => topic::read(name, &mut spec, notes).map(Object::Topic),
     };
     spec.close(notes);
-    (notes.problems.len() == before).then_some((object?, line))
+    (object.filter(|_| notes.problems.len() == before), named)
 }
 
 #[derive(Clone, Copy)]
@@ -188,18 +265,18 @@ fn part<'a>(fields: &mut Fields<'a>, key: &'static str, notes: &mut Notes<'_>) -
     }
 }
 
-fn duplicates(declared: &[Declared]) -> Vec<Problem> {
-    let mut first: HashMap<(&str, &Name), &Declared> = HashMap::new();
+fn duplicates(names: &[Named]) -> Vec<Problem> {
+    let mut first: HashMap<(&str, &Name), &Named> = HashMap::new();
     let mut problems = Vec::new();
-    for one in declared {
-        let Some(earlier) = first.get(&(one.object.kind(), one.object.name())) else {
-            first.insert((one.object.kind(), one.object.name()), one);
+    for one in names {
+        let Some(earlier) = first.get(&(one.kind, &one.name)) else {
+            first.insert((one.kind, &one.name), one);
             continue;
         };
         problems.push(Problem {
             file: one.file.clone(),
             line: Some(one.line),
-            message: format!("{} {:?} is declared twice", one.object.kind(), one.object.name().as_str()),
+            message: format!("{} {:?} is declared twice", one.kind, one.name.as_str()),
             remedy: format!(
                 "the first stands in {}:{}; rename or remove one",
                 earlier.file.display(),
@@ -226,7 +303,9 @@ fn collect_files(path: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<Probl
             for inner in paths {
                 let yaml =
                     inner.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-                if inner.is_dir() || yaml {
+                // Hidden ones are an editor's, or Kubernetes' (which mounts a folder by way of `..data`).
+                let name = inner.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                if !name.starts_with('.') && (inner.is_dir() || yaml) {
                     collect_files(&inner, files, problems, depth + 1);
                 }
             }

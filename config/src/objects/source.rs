@@ -5,8 +5,9 @@ use std::time::Duration;
 use model::{ArticleMode, Category, Every, Name, Rights, Selectors, Source, SourceKind};
 use serde_json::{Map, Value, json};
 
+use super::codes::COUNTRIES;
 use super::fields::{Fields, Notes};
-use crate::print_duration;
+use crate::{parse_duration, print_duration};
 
 const KINDS: &[(&str, SourceKind)] =
     &[("feed", SourceKind::Feed), ("sitemap", SourceKind::Sitemap), ("listing", SourceKind::Listing)];
@@ -41,10 +42,10 @@ pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<
     let languages = spec.languages("languages", notes);
     let timezone = spec.read("timezone", notes, timezone);
     let every = every(spec, notes);
-    let delay = spec.duration("delay", notes);
+    let delay = spec.read("delay", notes, delay);
     let article = spec.choice("article", notes, ARTICLES).unwrap_or_default();
     let rights = spec.choice("rights", notes, RIGHTS).unwrap_or_default();
-    let selectors = selectors(spec, notes);
+    let selectors = selectors(kind, spec, notes);
     let politeness_group =
         spec.read("politenessGroup", notes, |text| Name::new(text).map(|name| name.to_string()));
     let paused = spec.boolean("paused", notes).unwrap_or(false);
@@ -66,11 +67,21 @@ pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<
     })
 }
 
+/// A longer one is a slip: nothing would be read.
+const LONGEST_DELAY: Duration = Duration::from_secs(86_400);
+
+fn delay(text: &str) -> Result<Duration, String> {
+    match parse_duration(text).map_err(|error| error.to_string())? {
+        delay if delay > LONGEST_DELAY => Err(format!("{text:?} is longer than a day")),
+        delay => Ok(delay),
+    }
+}
+
 fn country(text: &str) -> Result<String, String> {
-    if text.len() == 2 && text.chars().all(|c| c.is_ascii_lowercase()) {
+    if COUNTRIES.split(' ').any(|code| code == text) {
         Ok(text.to_owned())
     } else {
-        Err(format!("{text:?} is not a country code; use two small letters such as kz"))
+        Err(format!("{text:?} is not a country code; use two small letters of ISO 3166-1 such as kz"))
     }
 }
 
@@ -102,10 +113,23 @@ fn every(spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Every {
     every
 }
 
-fn selectors(spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Selectors {
+fn selectors(kind: Option<SourceKind>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Selectors {
     let Some(node) = spec.node("selectors") else { return Selectors::default() };
     let Some(mut fields) = Fields::open("spec.selectors", node, notes) else { return Selectors::default() };
-    let mut take = |key| fields.text(key, notes).map(|(text, _)| text.to_owned());
+    let judge = notes.judges.selector;
+    let mut take = |key| {
+        let line = fields.node(key)?.line;
+        if matches!(key, "item" | "link" | "next")
+            && matches!(kind, Some(SourceKind::Feed | SourceKind::Sitemap))
+        {
+            notes.add(
+                line,
+                format!("spec.selectors.{key} is for listings only"),
+                "remove it, or set kind: listing",
+            );
+        }
+        fields.judged(key, notes, judge)
+    };
     let selectors = Selectors {
         item: take("item"),
         link: take("link"),

@@ -22,19 +22,19 @@ spec:
 ";
 
 fn check(text: &str) -> Vec<String> {
-    let (_, problems) = parse(Path::new("f.yaml"), text);
+    let problems = parse(Path::new("f.yaml"), text, Judges::LENIENT).problems;
     problems.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn a_good_file_is_read_and_printed_and_read_back_the_same() {
-    let (declared, problems) = parse(Path::new("f.yaml"), GOOD);
+    let Loaded { objects, problems, .. } = parse(Path::new("f.yaml"), GOOD, Judges::LENIENT);
     assert_eq!(problems, []);
-    let objects: Vec<Object> = declared.into_iter().map(|one| one.object).collect();
+    let objects: Vec<Object> = objects.into_iter().map(|one| one.object).collect();
     let Object::Source(source) = &objects[0] else { panic!("a source comes first") };
     assert_eq!(source.country.as_deref(), Some("no"), "Norway is not false");
     let printed = print(&objects);
-    let (again, problems) = parse(Path::new("g.yaml"), &printed);
+    let Loaded { objects: again, problems, .. } = parse(Path::new("g.yaml"), &printed, Judges::LENIENT);
     assert_eq!(problems, [], "{printed}");
     let again: Vec<Object> = again.into_iter().map(|one| one.object).collect();
     assert_eq!(again, objects);
@@ -93,7 +93,11 @@ fn a_name_declared_twice_is_told_with_both_places() {
     std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("a.yaml"), GOOD).unwrap();
     std::fs::write(folder.join("b.yml"), GOOD).unwrap();
-    let (_, problems) = load(std::slice::from_ref(&folder));
+    // As Kubernetes mounts a folder; what is reached twice is read once, what is hidden not at all.
+    std::fs::create_dir_all(folder.join("..data")).unwrap();
+    std::fs::write(folder.join("..data/a.yaml"), GOOD).unwrap();
+    std::os::unix::fs::symlink(folder.join("a.yaml"), folder.join("c.yaml")).unwrap();
+    let problems = load(&[folder.clone(), folder.join("a.yaml")], Judges::LENIENT).problems;
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(problems.len(), 2);
     assert!(
@@ -105,9 +109,52 @@ fn a_name_declared_twice_is_told_with_both_places() {
 }
 
 #[test]
+fn judges_are_asked_and_duplicates_seen_in_objects_that_are_bad() {
+    let refuse = |text: &str| Err(Complaint { message: format!("{text} is bad"), remedy: "mend it".into() });
+    let text = GOOD.replace("client:", "cleint:").replace("demo", "demo\n  sources: [tengri,\n    other]");
+    let loaded = parse(Path::new("f.yaml"), &text, Judges { query: &refuse, selector: &refuse });
+    let told: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "f.yaml:11: spec.selectors.text: .body is bad; mend it",
+            "f.yaml:17: spec.query: \"народный банк\" OR Halyk is bad; mend it",
+            "f.yaml:18: unknown key spec.cleint; did you mean `client`?",
+        ]
+    );
+    let names: Vec<&str> = loaded.names.iter().map(|named| named.name.as_str()).collect();
+    assert_eq!(names, ["tengri", "bank"]);
+    let references: Vec<_> = loaded.references.iter().map(|one| (one.source.as_str(), one.line)).collect();
+    assert_eq!(references, [("tengri", 19), ("other", 20)]);
+}
+
+#[test]
+fn values_that_mean_nothing_are_refused() {
+    for (value, told) in [
+        ("country: zz", "is not a country code"),
+        ("languages: [kz]", "Kazakh is kk"),
+        ("languages: [kkk]", "ISO 639-1"),
+        ("delay: 10000d", "longer than a day"),
+        ("selectors: {item: .x}", "is for listings only"),
+    ] {
+        let spec = "country: no\n  languages: [ru, kk]\n  timezone: Asia/Almaty\n  every: {min: 2m, max: 1h}\n  selectors: {text: \".body\"}";
+        let problems = check(&GOOD.replace(spec, value));
+        assert!(problems.iter().any(|line| line.contains(told)), "{value}: {problems:?}");
+    }
+    for name in ["..", "-o", ".hidden", "a-"] {
+        let problems = check(&GOOD.replace("tengri}", &format!("{name:?}}}")));
+        assert!(problems.iter().any(|line| line.contains("begins and ends with")), "{name}: {problems:?}");
+    }
+}
+
+#[test]
 fn differences_are_told_field_by_field() {
     let objects = |text: &str| -> Vec<Object> {
-        parse(Path::new("f"), text).0.into_iter().map(|declared| declared.object).collect()
+        parse(Path::new("f"), text, Judges::LENIENT)
+            .objects
+            .into_iter()
+            .map(|declared| declared.object)
+            .collect()
     };
     let changed = objects(&GOOD.replace("min: 2m", "min: 10m").replace("name: bank", "name: banks"));
     let expected = [

@@ -7,12 +7,13 @@ use super::fields::{Fields, Notes};
 use super::source::CATEGORIES;
 
 pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Topic> {
-    let query = spec.required("query", notes).map(|(text, _)| text.trim().to_owned());
+    spec.required("query", notes);
+    let query = spec.judged("query", notes, notes.judges.query);
     let client = spec.text("client", notes).map(|(text, _)| text.to_owned());
     let languages = spec.languages("languages", notes);
     let categories = spec.choices("categories", notes, CATEGORIES);
-    let sources = spec.names("sources", notes);
-    let exclude_sources = spec.names("excludeSources", notes);
+    let sources = spec.sources("sources", notes);
+    let exclude_sources = spec.sources("excludeSources", notes);
     Some(Topic { name: name?, query: query?, client, languages, categories, sources, exclude_sources })
 }
 

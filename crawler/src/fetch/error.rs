@@ -25,8 +25,8 @@ pub enum FetchError {
         /// Why there is none.
         reason: String,
     },
-    /// Another host on the way is busy or blocked.
-    #[error("the host {host} on the way is busy")]
+    /// A host that is needed is held by another turn, or blocked.
+    #[error("the host {host} is being visited, or asked to be left alone, until {until}")]
     HostBusy {
         /// Which.
         host: String,

@@ -154,7 +154,8 @@ pub struct OneVisit {
 }
 
 impl OneVisit {
-    /// A visit that keeps `delay` between exchanges with any one host, for at most a day.
+    /// A visit that keeps `delay` between exchanges with any one host, for at most a day. Nobody remembers
+    /// when a host was asked last, so the delay is kept before the first exchange, too.
     pub fn new(delay: Duration) -> Self {
         let lease = watch::Sender::new(Instant::now() + Duration::from_secs(24 * 3600));
         Self { delay, lease, permits: HashMap::new() }
@@ -165,7 +166,7 @@ impl OneVisit {
 impl Permits for OneVisit {
     async fn permit(&mut self, url: &Url) -> Result<&mut Permit, Busy> {
         let host = Host::of(url).ok_or(Busy { until: Timestamp::MAX })?;
-        let fresh = || Permit::new(host.clone(), self.delay, Duration::ZERO, self.lease.subscribe());
+        let fresh = || Permit::new(host.clone(), self.delay, self.delay, self.lease.subscribe());
         Ok(self.permits.entry(host.clone()).or_insert_with(fresh))
     }
 }

@@ -121,7 +121,14 @@ fn settle_identities(reading: &mut Reading) {
 
 /// What is wrong with a CSS selector, if something is.
 pub fn check_selector(text: &str) -> Result<(), String> {
-    scraper::Selector::parse(text).map(drop).map_err(|error| error.to_string())
+    use scraper::error::SelectorErrorKind;
+    let reason = |error| match error {
+        SelectorErrorKind::UnexpectedToken(_) => "a character stands where none may",
+        SelectorErrorKind::EndOfLine => "it ends too early",
+        SelectorErrorKind::UnexpectedSelectorParseError(_) => "it cannot be read",
+        _ => "it is not understood",
+    };
+    scraper::Selector::parse(text).map(drop).map_err(|error| reason(error).to_owned())
 }
 
 /// Runs other people's parser: a panic of theirs is a problem of the document, not the end of us.
