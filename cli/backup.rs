@@ -23,7 +23,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let data = DataFolder::open(&global.settings)?;
+    let data = DataFolder::to_read(&global.settings)?;
     begin(&args.to)?;
     // The schedule is not copied: it is rebuilt from the store. A half-written copy has another name.
     let unfinished = args.to.join("store.db.part");

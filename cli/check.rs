@@ -42,7 +42,7 @@ pub(crate) async fn stored_sources(global: &Global) -> anyhow::Result<Vec<Name>>
     if !global.settings.store.data.join("store.db").exists() {
         return Ok(Vec::new());
     }
-    let data = DataFolder::open(&global.settings)?;
+    let data = DataFolder::to_read(&global.settings)?;
     Ok(data.store.sources().await?.into_iter().map(|record| record.source.name).collect())
 }
 

@@ -31,13 +31,37 @@ impl DataFolder {
 
     /// Opens a folder that is there.
     pub(crate) fn open(settings: &Settings) -> anyhow::Result<Self> {
-        let path = &settings.store.data;
-        if !path.join("store.db").exists() {
-            return Err(Failure::not_found(format!("there is no data in {}", path.display()))
-                .hint("declare sources and topics with `qyran apply -f DIR`, or name the folder with --data DIR")
-                .into());
-        }
+        Self::check_there(&settings.store.data)?;
         Self::open_files(settings)
+    }
+
+    /// Opens a folder that is there, to look at it: also where nothing can be written, as on a full disk,
+    /// in a mounted backup, in another user's folder. Nothing is made there.
+    pub(crate) fn to_read(settings: &Settings) -> anyhow::Result<Self> {
+        let path = &settings.store.data;
+        if path.join("schedule.db").exists()
+            && let Ok(data) = Self::open(settings)
+        {
+            return Ok(data);
+        }
+        Self::check_there(path)?;
+        let store = store::Sqlite::open_to_read(&path.join("store.db"), settings.store.history)
+            .map_err(|error| Failure::failed(format!("{}: {error}", path.join("store.db").display())))?;
+        // What a schedule holds can be rebuilt; for looking at what is stored, an empty one does.
+        Ok(Self {
+            path: path.clone(),
+            store: Arc::new(store),
+            schedule: Arc::new(scheduler::InMemory::default()),
+        })
+    }
+
+    fn check_there(path: &Path) -> anyhow::Result<()> {
+        if path.join("store.db").exists() {
+            return Ok(());
+        }
+        Err(Failure::not_found(format!("there is no data in {}", path.display()))
+            .hint("declare sources and topics with `qyran apply -f DIR`, or name the folder with --data DIR")
+            .into())
     }
 
     fn open_files(settings: &Settings) -> anyhow::Result<Self> {

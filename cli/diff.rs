@@ -30,7 +30,7 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     let known = if args.prune { Vec::new() } else { stored_sources(global).await? };
     let objects = declared(&args.file, &known)?;
     let stored = if global.settings.store.data.join("store.db").exists() {
-        stored(&*DataFolder::open(&global.settings)?.store).await?
+        stored(&*DataFolder::to_read(&global.settings)?.store).await?
     } else {
         Vec::new()
     };

@@ -16,7 +16,7 @@ use crate::output::{Format, column, rows};
 pub(crate) struct Args {}
 
 pub(crate) async fn run(_args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let data = DataFolder::open(&global.settings)?;
+    let data = DataFolder::to_read(&global.settings)?;
     let objects = stored(&*data.store).await?;
     match global.output {
         Format::Table | Format::Wide | Format::Yaml => {

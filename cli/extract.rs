@@ -41,7 +41,7 @@ fn shown(article: &Article) -> Value {
     let published = article.published.as_ref();
     json!({
         "title": article.title,
-        "text": article.text,
+        "text": (!article.text.is_empty()).then_some(&article.text),
         "author": article.author,
         "published_at": time(published.map(|published| published.at)),
         "language": article.language,

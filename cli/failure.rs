@@ -6,7 +6,9 @@
 use std::fmt;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use model::{Clock, SystemClock, rfc3339};
 use serde_json::json;
 
 use crate::output::{Format, clean};
@@ -103,6 +105,23 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
 /// A line on stderr. A closed stderr is no reason to stop.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// Set where the log is JSON: then nothing else may stand between its lines.
+static LOG_IS_JSON: AtomicBool = AtomicBool::new(false);
+
+/// The log is JSON from now on.
+pub(crate) fn log_is_json() {
+    LOG_IS_JSON.store(true, Ordering::Relaxed);
+}
+
+/// A line on stderr of a command that runs for long: a line of the log where that is for programs.
+pub(crate) fn tell(line: &str) {
+    if LOG_IS_JSON.load(Ordering::Relaxed) {
+        say(&json!({"timestamp": rfc3339(SystemClock.now()), "level": "INFO", "message": line}).to_string());
+    } else {
+        say(line);
+    }
 }
 
 fn cleaned_lines(text: &str) -> String {

@@ -8,7 +8,7 @@ use config::Settings;
 use model::{Clock, SystemClock};
 use tracing_subscriber::EnvFilter;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, log_is_json};
 use crate::output::Format;
 
 #[derive(Args)]
@@ -85,7 +85,9 @@ fn begin_log(settings: &Settings) -> anyhow::Result<()> {
         .with_writer(std::io::stderr)
         .log_internal_errors(false);
     let begun = if settings.log.format == "json" {
-        builder.json().try_init()
+        log_is_json();
+        // Flat, as log collectors expect it: the message beside the level.
+        builder.json().flatten_event(true).try_init()
     } else {
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && std::io::IsTerminal::is_terminal(&std::io::stderr());

@@ -95,20 +95,33 @@ impl Wanted {
 
     /// A name that nothing has is a mistake worth telling, not an empty list.
     async fn check(&self, store: &dyn Store) -> anyhow::Result<()> {
-        if let Some(topic) = &self.topic
-            && !store.topics().await?.iter().any(|record| record.topic.name.as_str() == topic)
-        {
-            return Err(Failure::not_found(format!("there is no topic {topic:?}"))
-                .hint("qyran topic list shows them")
-                .into());
+        if let Some(topic) = &self.topic {
+            crate::topic::known(store, topic).await?;
         }
-        // Items outlive the source they came from: an unknown source may still have some.
+        if let Some(source) = &self.source
+            && let Err(error) = crate::source::known(store, source).await
+        {
+            // Items outlive the source they came from.
+            let of_source = MaterialQuery { topic: None, terms: Vec::new(), limit: 1, ..self.query()? };
+            if store.materials(&of_source).await?.is_empty() {
+                return Err(error);
+            }
+        }
         Ok(())
+    }
+
+    /// What is said where there is nothing.
+    fn nothing(&self) -> &'static str {
+        if self.topic.is_some() || self.source.is_some() || self.search.is_some() {
+            "no material is like that"
+        } else {
+            "no materials yet"
+        }
     }
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let data = DataFolder::open(&global.settings)?;
+    let data = DataFolder::to_read(&global.settings)?;
     match args.command {
         Command::List { wanted, limit, watch } => list(&data, &wanted, limit, watch, global).await?,
         Command::Get { id } => get(&data, &id, global).await?,
@@ -146,13 +159,13 @@ async fn list(
         return show(true, async |out, width| {
             let mut rows = crate::output::Rows::new(global.output, &columns(), "id", out, width);
             print(&*data.store, &query, limit, |row| rows.row(row)).await?;
-            Ok(rows.finish("no materials yet")?)
+            Ok(rows.finish(wanted.nothing())?)
         })
         .await;
     }
     let mut rows = rows(global.output, &columns(), "id");
     print(&*data.store, &query, limit, |row| rows.row(row)).await?;
-    Ok(rows.finish("no materials yet")?)
+    Ok(rows.finish(wanted.nothing())?)
 }
 
 /// Hands over matches page by page: a long list is streamed, never held.

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::apply::apply;
 use crate::check::{declared, stored_sources};
 use crate::data_folder::DataFolder;
-use crate::failure::say;
+use crate::failure::tell;
 use crate::global::Global;
 use crate::live::StatusLine;
 use crate::output::{Format, object};
@@ -76,20 +76,20 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
 
 async fn endless(context: Context, global: &Global, stop: &mut Stop) -> anyhow::Result<ExitCode> {
     let sources = context.store.sources().await?.len();
-    say(&format!("watching {sources} sources; data in {}", global.settings.store.data.display()));
+    tell(&format!("watching {sources} sources; data in {}", global.settings.store.data.display()));
     if sources == 0 {
-        say("there is nothing to watch yet: `qyran apply -f FILE` works while this runs");
+        tell("there is nothing to watch yet: `qyran apply -f FILE` works while this runs");
     }
     let mut node = Node::start(context).await?;
     let is_asked = until_ended(&mut node, global, stop).await?;
     if is_asked {
-        say("stopping: what is under way is finished first; once more ends at once");
+        tell("stopping: what is under way is finished first; once more ends at once");
         node.drain();
         let Some(ended) = stop.or_at_once(node.ended()).await else { return Ok(ExitCode::from(130)) };
         ended?;
     }
     let Totals { fetches, items, materials, errors, .. } = node.context().tally.totals();
-    say(&format!(
+    tell(&format!(
         "ended: {fetches} fetches, {errors} of them failed, {items} items, {materials} materials stored"
     ));
     Ok(ExitCode::SUCCESS)
@@ -129,7 +129,7 @@ async fn once(
     let mut node = Node::start(context).await?;
     let interrupted = until_ended(&mut node, global, stop).await?;
     if interrupted {
-        say("stopping: what is under way is finished first; once more ends at once");
+        tell("stopping: what is under way is finished first; once more ends at once");
         node.drain();
         let Some(ended) = stop.or_at_once(node.ended()).await else { return Ok(ExitCode::from(130)) };
         ended?;
@@ -140,16 +140,19 @@ async fn once(
     let report = report(&totals, pages_waiting, next_poll(&*data.store).await?, began.elapsed());
     object(&mut std::io::stdout().lock(), global.output, &report, "materials")?;
     if pages_waiting > 0 {
-        say(&format!("{pages_waiting} article pages stay queued for the next run"));
+        tell(&format!("{pages_waiting} article pages stay queued for the next run"));
+    }
+    if interrupted && left.is_some() {
+        tell("interrupted: sources that were not reached stay due");
     }
     if let Some(until) = left.filter(|_| !interrupted) {
-        say(&format!("some sources are due and their hosts ask to be left alone until {}", rfc3339(until)));
+        tell(&format!("some sources are due and their hosts ask to be left alone until {}", rfc3339(until)));
     }
     if totals.sources_failed > 0 {
-        say(&format!("{} sources could not be read; `qyran source list` says why", totals.sources_failed));
+        tell(&format!("{} sources could not be read; `qyran source list` says why", totals.sources_failed));
     }
     if totals.interrupted > 0 {
-        say(&format!("{} jobs were interrupted and are due again; the log says why", totals.interrupted));
+        tell(&format!("{} jobs were interrupted and are due again; the log says why", totals.interrupted));
     }
     let all_read = totals.sources_failed == 0 && totals.interrupted == 0 && left.is_none();
     Ok(ExitCode::from(if interrupted {
@@ -190,11 +193,11 @@ async fn next_poll(store: &dyn Store) -> anyhow::Result<Option<Timestamp>> {
 
 async fn tell_nothing_due(data: &DataFolder, global: &Global) -> anyhow::Result<()> {
     match next_poll(&*data.store).await? {
-        None => say("nothing is due: no sources are declared, or all are paused or in quarantine"),
+        None => tell("nothing is due: no sources are declared, or all are paused or in quarantine"),
         Some(next) => {
             let seconds = next.duration_since(global.clock.now()).as_secs().max(0).unsigned_abs();
             let wait = print_duration(Duration::from_secs(seconds));
-            say(&format!(
+            tell(&format!(
                 "nothing is due; the next poll is due in {wait}, at {}; --now takes all",
                 rfc3339(next)
             ));

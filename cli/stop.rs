@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::failure::{Failure, say};
+use crate::failure::{Failure, tell};
 
 /// Listens for the two signals that ask a process to end.
 pub(crate) struct Stop {
@@ -31,7 +31,7 @@ impl Stop {
         tokio::select! {
             done = end => Some(done),
             () = self.asked() => {
-                say("ended at once; what was under way is done again next time");
+                tell("ended at once; what was under way is done again next time");
                 None
             }
         }

@@ -8,12 +8,13 @@ use matcher::{Analysis, Query, QueryError};
 use model::{Span, Zone};
 use serde_json::json;
 use std::io::IsTerminal;
+use store::{Store, TopicRecord};
 
 use crate::data_folder::DataFolder;
 use crate::documents::read;
 use crate::failure::Failure;
 use crate::global::Global;
-use crate::output::{Format, clean, column, object, rows, wide};
+use crate::output::{Format, Rows, clean, column, object, show, wide};
 use crate::view;
 
 /// Topics: list, show, try queries out
@@ -26,7 +27,14 @@ pub(crate) struct Args {
 #[derive(Subcommand)]
 enum Command {
     /// List topics and how many materials each has
-    List,
+    List {
+        /// At most so many [default: all]
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        /// Look again and again
+        #[arg(short, long)]
+        watch: bool,
+    },
     /// Show one topic
     Get {
         /// Which topic
@@ -54,15 +62,15 @@ A query: words in any form, !exact, \"a phrase\", AND OR NOT, ( ), begin*; words
 
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     match args.command {
-        Command::List => list(global).await?,
+        Command::List { limit, watch } => list(limit, watch, global).await?,
         Command::Get { name } => get(&name, global).await?,
         Command::Test { query, file, lang: _ } => test(&query, file.as_deref(), global)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn list(global: &Global) -> anyhow::Result<()> {
-    let data = DataFolder::open(&global.settings)?;
+async fn list(limit: Option<usize>, watch: bool, global: &Global) -> anyhow::Result<()> {
+    let data = DataFolder::to_read(&global.settings)?;
     let columns = [
         column("name"),
         column("materials"),
@@ -71,24 +79,20 @@ async fn list(global: &Global) -> anyhow::Result<()> {
         wide("languages"),
         wide("is_matched"),
     ];
-    let mut rows = rows(global.output, &columns, "name");
-    for record in data.store.topics().await? {
-        rows.row(view::topic(&record))?;
-    }
-    Ok(rows.finish("no topics; declare some with `qyran apply -f FILE`")?)
+    show(watch, async |out, width| {
+        let mut rows = Rows::new(global.output, &columns, "name", out, width);
+        for record in data.store.topics().await?.iter().take(limit.unwrap_or(usize::MAX)) {
+            rows.row(view::topic(record))?;
+        }
+        Ok(rows.finish("no topics; declare some with `qyran apply -f FILE`")?)
+    })
+    .await
 }
 
 async fn get(name: &str, global: &Global) -> anyhow::Result<()> {
-    let data = DataFolder::open(&global.settings)?;
-    let topics = data.store.topics().await?;
-    let Some(record) = topics.iter().find(|record| record.topic.name.as_str() == name) else {
-        let hint = match config::nearest(name, topics.iter().map(|record| record.topic.name.as_str())) {
-            Some(near) => format!("did you mean {near:?}?"),
-            None => "qyran topic list shows them".to_owned(),
-        };
-        return Err(Failure::not_found(format!("there is no topic {name:?}")).hint(hint).into());
-    };
-    let mut shown = view::topic(record);
+    let data = DataFolder::to_read(&global.settings)?;
+    let record = known(&*data.store, name).await?;
+    let mut shown = view::topic(&record);
     if let (Some(shown), Ok(query)) =
         (shown.as_object_mut(), Query::parse(&record.topic.query, &Analysis::default()))
     {
@@ -96,6 +100,17 @@ async fn get(name: &str, global: &Global) -> anyhow::Result<()> {
         shown.insert("warnings".to_owned(), json!(query.warnings()));
     }
     Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "name")?)
+}
+
+/// The topic of that name, or what might have been meant.
+pub(crate) async fn known(store: &dyn Store, name: &str) -> anyhow::Result<TopicRecord> {
+    let topics = store.topics().await?;
+    let hint = match config::nearest(name, topics.iter().map(|record| record.topic.name.as_str())) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => "qyran topic list shows them".to_owned(),
+    };
+    let found = topics.into_iter().find(|record| record.topic.name.as_str() == name);
+    found.ok_or_else(|| Failure::not_found(format!("there is no topic {name:?}")).hint(hint).into())
 }
 
 fn test(query: &str, file: Option<&Path>, global: &Global) -> anyhow::Result<()> {

@@ -10,7 +10,7 @@ use crawler::{Door, FetchPolicy};
 use model::Clock;
 
 use crate::data_folder::DataFolder;
-use crate::failure::{Failure, say};
+use crate::failure::{Failure, tell};
 
 /// The door to the network that the settings describe.
 pub(crate) fn door(
@@ -81,7 +81,7 @@ fn node_config(settings: &Settings, pass: Option<Pass>) -> NodeConfig {
 /// Says once that site owners cannot reach the operator.
 pub(crate) fn warn_without_contact(settings: &Settings) {
     if settings.fetch.contact.is_empty() {
-        say(
+        tell(
             "warning: no contact address is set; please give site owners one: QYRAN_FETCH_CONTACT=https://you.example/bot",
         );
     }

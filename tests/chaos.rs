@@ -163,6 +163,28 @@ async fn a_newer_schema_is_told() {
     assert!(text(&output.stderr).contains("schema version 99"), "{}", text(&output.stderr));
 }
 
+/// The same tmpfs, mounted so that nothing can be written, as a backup or another user's folder.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_that_cannot_be_written_is_told_and_can_be_looked_at() {
+    let stage = Stage::of(world()).await;
+    stage.pass().await;
+    let data = stage.path("data").to_str().unwrap().to_owned();
+    let mount = |options: &str| {
+        let mut mount = std::process::Command::new("mount");
+        mount.args(["-o", options, &data, &data]).output().is_ok_and(|output| output.status.success())
+    };
+    if !(mount("bind") && mount("bind,remount,ro")) {
+        skipped("no right to mount a folder read-only");
+        return;
+    }
+    let _unmount = Unmount(data.clone());
+    assert_eq!(stage.materials("all").await.len(), 12);
+    assert_eq!(stage.lines(&["source", "list", "-o", "jsonl"]).await.len(), 3);
+    let output = finished(stage.command(&["source", "pause", &stage.origin.world().sites[0].name])).await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("cannot be written"), "{}", text(&output.stderr));
+}
+
 /// A disk of its own, of a few megabytes: needs the right to mount one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_and_survived() {
@@ -190,6 +212,8 @@ async fn a_full_disk_is_told_and_survived() {
     let told = text(&output.stderr);
     assert!(!output.status.success(), "{}{told}", text(&output.stdout));
     assert!(told.contains("full"), "{told}");
+    // What is there can still be looked at.
+    assert_eq!(stage.lines(&["source", "list", "-o", "jsonl"]).await.len(), 3);
     std::fs::remove_file(&filler).unwrap();
     let (_, output) = stage.pass().await;
     let (_, _) = stage.pass().await;

@@ -170,7 +170,11 @@ async fn a_backup_is_a_data_folder() {
     let copy = desk.0.path().join("copy");
     let (code, _, told) = desk.run(&["backup", copy.to_str().unwrap()]).await;
     assert_eq!(code, Some(0), "{told}");
+    let files =
+        || std::fs::read_dir(&copy).unwrap().map(|entry| entry.unwrap().file_name()).collect::<Vec<_>>();
+    let before = files();
     assert_eq!(desk.run_on("copy", &["source", "list", "-o", "name"]).await.1, "akorda\n");
+    assert_eq!(files(), before, "looking made something");
     assert_eq!(
         desk.run(&["backup", copy.to_str().unwrap()]).await.0,
         Some(2),

@@ -116,9 +116,10 @@ async fn read_and_keep(
         return finish(visit, harvest, news, Vec::new()).await;
     }
     harvest.fetches.push(line);
+    let first = fetched.url.clone();
     drop(fetched);
     let has_parts = !reading.children.is_empty();
-    let complete = follow(visit, &mut reading, &mut harvest.fetches).await;
+    let complete = follow(visit, first, &mut reading, &mut harvest.fetches).await;
     let on_time = is_on_time(record, harvest.at);
     let seen = sort_entries(visit, reading.entries, &mut harvest, on_time).await?;
     let found = found_jobs(visit, &harvest);
@@ -130,14 +131,19 @@ async fn read_and_keep(
 }
 
 /// Reads the documents that belong to this one: sitemaps of an index, further pages of a listing.
-/// False where one of them could not be read.
-async fn follow(visit: &mut Visit, reading: &mut Reading, fetches: &mut Vec<FetchRecord>) -> bool {
+/// `first` was read already, whatever leads back to it. False where one of them could not be read.
+async fn follow(
+    visit: &mut Visit,
+    first: Url,
+    reading: &mut Reading,
+    fetches: &mut Vec<FetchRecord>,
+) -> bool {
     let children = std::mem::take(&mut reading.children);
     let mut queue: Vec<Url> = children.into_iter().take(MAX_CHILDREN).collect();
     queue.extend(reading.next.take());
-    let mut followed = BTreeSet::new();
+    let mut followed = BTreeSet::from([visit.source.url.clone(), first]);
     let mut complete = true;
-    while let Some(url) = queue.pop().filter(|_| followed.len() < MAX_CHILDREN + MAX_NEXT) {
+    while let Some(url) = queue.pop().filter(|_| followed.len() < MAX_CHILDREN + MAX_NEXT + 2) {
         if visit.context.is_draining() {
             return false;
         }

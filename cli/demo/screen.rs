@@ -104,14 +104,16 @@ impl Screen {
         }
         let count =
             |wanted: &[SourceState]| self.seen.states.values().filter(|state| wanted.contains(state)).count();
+        let known = count(&SourceState::ALL) - count(&[SourceState::New]);
         println(&format!(
-            "{} sites: {} live, {} degraded or unreachable, {} disallowed, {} broken, {} gone",
+            "{} sites: {} live, {} degraded or unreachable, {} disallowed, {} broken, {} gone, {} not read yet",
             self.seen.sites,
             count(&[SourceState::Live]),
             count(&[SourceState::Degraded, SourceState::Unreachable]),
             count(&[SourceState::Disallowed]),
             count(&[SourceState::Broken]),
-            count(&[SourceState::Gone])
+            count(&[SourceState::Gone]),
+            self.seen.sites.saturating_sub(known)
         ))
     }
 

@@ -80,7 +80,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     if let Command::Test(args) = &args.command {
         return dry_run::run(args, global).await;
     }
-    let data = DataFolder::open(&global.settings)?;
+    let changes =
+        matches!(args.command, Command::Pause { .. } | Command::Resume { .. } | Command::Poll { .. });
+    let open = if changes { DataFolder::open } else { DataFolder::to_read };
+    let data = open(&global.settings)?;
     match args.command {
         Command::List { state, limit, watch } => list(&data, &states(&state)?, limit, watch, global).await?,
         Command::Get { name, watch } => get(&data, &name, watch, global).await?,

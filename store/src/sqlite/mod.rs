@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{FetchRecord, Harvest, Host, Name, PageWork, Source, Timestamp, Topic};
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::Mutex;
 
 use crate::StoreError;
@@ -44,6 +44,18 @@ impl Sqlite {
             reader: Arc::new(Mutex::new(connect(path)?)),
             history,
         })
+    }
+
+    /// Opens a file that is there, to look at it where nothing can be written.
+    pub fn open_to_read(path: &Path, history: usize) -> Result<Self, StoreError> {
+        let reader = connect_to_read(path)?;
+        let made: i64 = reader.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        if made != known {
+            return Err(StoreError::Version { found: made, known });
+        }
+        let writer = Arc::new(Mutex::new(connect_to_read(path)?));
+        Ok(Self { writer, reader: Arc::new(Mutex::new(reader)), history })
     }
 
     async fn write<T: Send + 'static>(
@@ -93,6 +105,36 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.set_prepared_statement_cache_capacity(64);
     Ok(connection)
+}
+
+/// A connection that changes nothing. Without room for WAL's shared memory the file can still be read
+/// as one that nobody changes, which is true where no log stands beside it.
+fn connect_to_read(path: &Path) -> Result<Connection, StoreError> {
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    let tried = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0));
+    let has_log = std::fs::metadata(with_suffix(path, "-wal")).is_ok_and(|log| log.len() > 0);
+    match tried {
+        Err(error) if has_log => Err(error.into()),
+        Err(_) => {
+            let mut address = url::Url::from_file_path(std::path::absolute(path).map_err(other)?)
+                .map_err(|()| StoreError::Other("the path is no address".to_owned()))?;
+            address.set_query(Some("immutable=1"));
+            Ok(Connection::open_with_flags(address.as_str(), flags)?)
+        }
+        Ok(_) => Ok(connection),
+    }
+}
+
+fn other(error: std::io::Error) -> StoreError {
+    StoreError::Other(error.to_string())
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> std::path::PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
