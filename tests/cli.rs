@@ -83,7 +83,7 @@ async fn batches_print_a_line_a_file() {
         ["a.html", "b.html"]
     );
     assert_eq!(lines[0]["canonical_url"], "https://a.kz/news/1");
-    assert_eq!(lines[1]["text"], "");
+    assert_eq!(lines[1]["text"], Value::Null);
 
     let (_folder, path) = folder_with(&[("a.xml", FEED), ("b.xml", "<html>no feed</html>")]);
     let (_, out, _) = run(&["feed", "--batch", path.to_str().unwrap()]).await;

@@ -264,7 +264,7 @@ async fn a_dry_run_reads_politely_and_stores_nothing() {
         assert!(output.status.success(), "{}", text(&output.stderr));
         serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap()
     };
-    // Once without a data folder, and then around a pass.
+    // Twice without a data folder, and then around a pass.
     let alone = dry_run().await;
     assert!(!stage.path("data").exists());
     assert_eq!(
@@ -273,11 +273,23 @@ async fn a_dry_run_reads_politely_and_stores_nothing() {
     );
     assert_eq!((alone["entries"].as_u64(), alone["items"].as_array().unwrap().len()), (Some(3), 3));
     assert!(alone["next_poll"].is_string() && alone["error"].is_null(), "{alone}");
+    dry_run().await;
+    assert_eq!(stage.judge().violations(), Vec::<String>::new());
     stage.origin.forget();
     stage.pass().await;
     dry_run().await;
     dry_run().await;
     stage.pass().await;
+    // While a node holds the host, a visit by hand waits for it.
+    let objects = std::fs::read_to_string(stage.path("objects/all.yaml")).unwrap();
+    stage.declare(&objects.replace("min: 1s, max: 1h", "min: 1s, max: 1s"));
+    let mut node = stage.node();
+    let before = stage.origin.log().len();
+    crate::support::eventually("the node polls", || stage.origin.log().len() > before).await;
+    dry_run().await;
+    dry_run().await;
+    crate::support::signal(&node, "TERM");
+    assert!(node.wait().await.unwrap().success());
     assert_eq!(stage.judge().violations(), Vec::<String>::new());
     assert_eq!(stage.materials("all").await.len(), 3);
 }
@@ -297,6 +309,8 @@ async fn what_is_stored_can_be_looked_at_in_every_way() {
     for key in ["name", "kind", "url", "state", "reason", "last_ok", "next_poll", "every"] {
         assert!(sources[0].get(key).is_some(), "{key}: {}", sources[0]);
     }
+    let unknown = stage.command(&["material", "list", "--source", "nosuch"]);
+    assert_eq!(crate::support::finished(unknown).await.status.code(), Some(3));
     let feed = &stage.origin.world().sites[0].name;
     let history = stage.lines(&["source", "history", feed, "-o", "jsonl"]).await;
     assert_eq!(history.iter().filter(|fetch| fetch["status"] == "ok").count(), 4, "a feed and three pages");
@@ -348,5 +362,31 @@ async fn a_tail_follows_what_is_stored() {
     let first: serde_json::Value = serde_json::from_str(&lines.next_line().await.unwrap().unwrap()).unwrap();
     assert!(first["seq"].as_i64().unwrap() > 1, "{first}");
     crate::support::signal(&tail, "TERM");
-    assert!(tail.wait().await.unwrap().success());
+    assert_eq!(tail.wait().await.unwrap().code(), Some(130));
+}
+
+/// Nothing but JSON stands in a log that programs read; and a log that cannot be written ends nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_log_is_of_one_form_and_its_loss_costs_nothing() {
+    let stage = Stage::of(healthy_world(2, 2)).await;
+    let objects = stage.path("objects").to_str().unwrap().to_owned();
+    let arguments =
+        ["--log-format", "json", "--log-level", "debug", "run", "--once", "--now", "-o", "json", "-f"];
+    let mut run = stage.command(&arguments);
+    run.arg(&objects);
+    let output = crate::support::finished(run).await;
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).lines().count() > 5, "{}", text(&output.stderr));
+    for line in text(&output.stderr).lines() {
+        let entry: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert!(["level", "message", "timestamp"].iter().all(|key| entry[key].is_string()), "{line}");
+    }
+
+    let mut run = stage.command(&["--log-level", "debug", "run", "--once", "--now", "-o", "json"]);
+    // Every write to it fails, as on a full disk.
+    run.stderr(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    run.stdout(std::process::Stdio::piped());
+    let output = run.spawn().unwrap().wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
 }
