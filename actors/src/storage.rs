@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use model::{Harvest, Name, Source};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
-use scheduler::{ScheduleError, Settle};
+use scheduler::Settle;
 use store::{Saved, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::sleep;
@@ -103,9 +103,11 @@ impl StorageState {
         let sources: Vec<Option<Arc<Source>>> = batch.iter().map(|waiting| waiting.source.clone()).collect();
         match self.save(harvests.into(), &sources).await {
             Ok((harvests, saved)) => {
-                for ((waiting, harvest), saved) in batch.into_iter().zip(&*harvests).zip(saved) {
-                    self.tell(harvest, &saved);
-                    let outcome = self.settle(&waiting, saved).await;
+                for (harvest, saved) in harvests.iter().zip(&saved) {
+                    self.tell(harvest, saved);
+                }
+                let outcomes = self.settle(&batch, saved).await;
+                for (waiting, outcome) in batch.into_iter().zip(outcomes) {
                     drop(waiting.reply.send(outcome));
                 }
             }
@@ -178,23 +180,40 @@ impl StorageState {
         self.context.pool.run(again).await
     }
 
+    /// Settles what was stored; the answer for each harvest, in order.
+    async fn settle(&self, batch: &[Waiting], saved: Vec<Saved>) -> Vec<Result<Saved, String>> {
+        let settled = |waiting: &Waiting, saved: &Saved| waiting.settle.clone().filter(|_| !saved.fenced);
+        let settles: Vec<Settle> =
+            batch.iter().zip(&saved).filter_map(|(waiting, saved)| settled(waiting, saved)).collect();
+        let mut done = self.settle_all(&settles).await.into_iter();
+        let answer = |(waiting, saved): (&Waiting, Saved)| {
+            if saved.fenced {
+                return Err("the lease was over before the harvest was stored".to_owned());
+            }
+            let outcome = if waiting.settle.is_some() { done.next() } else { None };
+            outcome.unwrap_or(Ok(())).map(|()| saved)
+        };
+        batch.iter().zip(saved).map(answer).collect()
+    }
+
     /// What is stored must be settled, or its pages would be forgotten: a schedule that fails is asked a
     /// few times.
-    async fn settle(&self, waiting: &Waiting, saved: Saved) -> Result<Saved, String> {
-        if saved.fenced {
-            return Err("the lease was over before the harvest was stored".to_owned());
+    async fn settle_all(&self, settles: &[Settle]) -> Vec<Result<(), String>> {
+        if settles.is_empty() {
+            return Vec::new();
         }
-        let Some(settle) = &waiting.settle else { return Ok(saved) };
         let mut tries = 1;
         loop {
-            match self.context.schedule.settle(settle).await {
-                Ok(()) => return Ok(saved),
-                Err(ScheduleError::Storage(error)) if tries < SETTLE_TRIES => {
-                    tracing::warn!(error, "a job could not be settled; trying again");
+            match self.context.schedule.settle_all(settles).await {
+                Ok(done) => {
+                    return done.into_iter().map(|one| one.map_err(|error| error.to_string())).collect();
+                }
+                Err(error) if tries < SETTLE_TRIES => {
+                    tracing::warn!(%error, "jobs could not be settled; trying again");
                     tries += 1;
                     sleep(RETRY.0).await;
                 }
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return vec![Err(error.to_string()); settles.len()],
             }
         }
     }

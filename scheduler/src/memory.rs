@@ -108,6 +108,26 @@ impl State {
         }
     }
 
+    fn settle(&mut self, settle: &Settle) -> Result<(), ScheduleError> {
+        self.check(&settle.lease)?;
+        settle.jobs.iter().for_each(|job| self.end(job, false));
+        settle.crashed.iter().for_each(|job| self.end(job, true));
+        settle.found.iter().for_each(|planned| self.plan(planned));
+        if !(settle.jobs.is_empty() && settle.crashed.is_empty()) {
+            self.begin_next(&settle.lease.host);
+        }
+        if let Some(until) = settle.release_until {
+            for (_, job) in self.jobs.iter_mut().filter(|(id, _)| id.host == settle.lease.host) {
+                job.turn = InTurn::No;
+            }
+            if let Some(host) = self.hosts.get_mut(&settle.lease.host) {
+                host.owner = None;
+                host.next_allowed = until;
+            }
+        }
+        Ok(())
+    }
+
     /// The next job of a turn begins when the one before it has ended.
     fn begin_next(&mut self, host: &Host) {
         let waiting =
@@ -238,25 +258,9 @@ impl Schedule for InMemory {
         Ok(())
     }
 
-    async fn settle(&self, settle: &Settle) -> Result<(), ScheduleError> {
+    async fn settle_all(&self, settles: &[Settle]) -> Result<Vec<Result<(), ScheduleError>>, ScheduleError> {
         let mut state = self.lock();
-        state.check(&settle.lease)?;
-        settle.jobs.iter().for_each(|job| state.end(job, false));
-        settle.crashed.iter().for_each(|job| state.end(job, true));
-        settle.found.iter().for_each(|planned| state.plan(planned));
-        if !(settle.jobs.is_empty() && settle.crashed.is_empty()) {
-            state.begin_next(&settle.lease.host);
-        }
-        if let Some(until) = settle.release_until {
-            for (_, job) in state.jobs.iter_mut().filter(|(id, _)| id.host == settle.lease.host) {
-                job.turn = InTurn::No;
-            }
-            if let Some(host) = state.hosts.get_mut(&settle.lease.host) {
-                host.owner = None;
-                host.next_allowed = until;
-            }
-        }
-        Ok(())
+        Ok(settles.iter().map(|settle| state.settle(settle)).collect())
     }
 
     async fn ask_delay(&self, host: &Host, delay: Duration) -> Result<(), ScheduleError> {

@@ -125,7 +125,12 @@ pub trait Schedule: Send + Sync {
     /// Makes a lease last until `until`.
     async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<(), ScheduleError>;
     /// Ends jobs of a turn, or the turn.
-    async fn settle(&self, settle: &Settle) -> Result<(), ScheduleError>;
+    async fn settle(&self, settle: &Settle) -> Result<(), ScheduleError> {
+        self.settle_all(std::slice::from_ref(settle)).await?.pop().unwrap_or(Ok(()))
+    }
+    /// Does so for several turns in one go, each for itself: one that is fenced costs no other. The outer
+    /// error: nothing was settled.
+    async fn settle_all(&self, settles: &[Settle]) -> Result<Vec<Result<(), ScheduleError>>, ScheduleError>;
     /// Writes down the delay that a host's robots.txt asks for; it holds over leases and crashes until
     /// another one is written down.
     async fn ask_delay(&self, host: &Host, delay: Duration) -> Result<(), ScheduleError>;

@@ -15,7 +15,7 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, Transactio
 use tokio::sync::Mutex;
 
 use crate::schedule::{Borrowed, Claim, HostView, Lease, Leaving, Schedule, ScheduleError, Settle};
-use steps::{begin_next, check, claim_hosts, end, expire, length, millis, plan, take, time, view};
+use steps::{check, claim_hosts, expire, length, millis, plan, settle_one, take, time, view};
 
 /// The shape of the file. A file of another shape is told, never guessed at.
 const VERSION: i64 = 1;
@@ -189,24 +189,16 @@ impl Schedule for Sqlite {
         .await
     }
 
-    async fn settle(&self, settle: &Settle) -> Result<(), ScheduleError> {
-        let settle = settle.clone();
+    async fn settle_all(&self, settles: &[Settle]) -> Result<Vec<Result<(), ScheduleError>>, ScheduleError> {
+        let settles = settles.to_vec();
         self.run(move |tx| {
-            check(tx, &settle.lease)?;
-            settle.jobs.iter().try_for_each(|job| end(tx, job, false))?;
-            settle.crashed.iter().try_for_each(|job| end(tx, job, true))?;
-            settle.found.iter().try_for_each(|planned| plan(tx, planned))?;
-            if !(settle.jobs.is_empty() && settle.crashed.is_empty()) {
-                begin_next(tx, settle.lease.host.as_str())?;
-            }
-            if let Some(until) = settle.release_until {
-                let host = settle.lease.host.as_str();
-                tx.prepare_cached("UPDATE job SET in_turn = 0 WHERE host = ?1 AND in_turn > 0")?
-                    .execute([host])?;
-                tx.prepare_cached("UPDATE host SET owner = NULL, next_allowed = ?2 WHERE host = ?1")?
-                    .execute(params![host, millis(until)])?;
-            }
-            Ok(())
+            let each = settles.iter().map(|settle| match settle_one(tx, settle) {
+                // Told before anything was changed: the others are settled all the same.
+                Err(Failed::Schedule(fenced)) => Ok(Err(fenced)),
+                Err(failed) => Err(failed),
+                Ok(()) => Ok(Ok(())),
+            });
+            each.collect()
         })
         .await
     }

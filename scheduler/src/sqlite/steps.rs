@@ -7,7 +7,7 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::Failed;
 use crate::memory::after;
-use crate::schedule::{Claim, HostView, Lease, Leaving, ScheduleError, next_token};
+use crate::schedule::{Claim, HostView, Lease, Leaving, ScheduleError, Settle, next_token};
 
 pub(super) fn millis(at: Timestamp) -> i64 {
     at.as_millisecond()
@@ -113,7 +113,7 @@ pub(super) fn plan(tx: &Transaction<'_>, planned: &Planned) -> rusqlite::Result<
     Ok(())
 }
 
-pub(super) fn end(tx: &Transaction<'_>, job: &model::Settlement, crashed: bool) -> rusqlite::Result<()> {
+fn end(tx: &Transaction<'_>, job: &model::Settlement, crashed: bool) -> rusqlite::Result<()> {
     let (source, kind, host) = (job.id.source.as_str(), job.id.kind.as_str(), job.id.host.as_str());
     match job.next_due {
         None => tx
@@ -131,7 +131,7 @@ pub(super) fn end(tx: &Transaction<'_>, job: &model::Settlement, crashed: bool) 
 }
 
 /// The next job of a turn begins when the one before it has ended.
-pub(super) fn begin_next(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<()> {
+fn begin_next(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE job SET in_turn = 2 WHERE (source, kind, host) =
             (SELECT source, kind, host FROM job WHERE host = ?1 AND in_turn = 1
@@ -189,6 +189,24 @@ pub(super) fn claim_hosts(tx: &Transaction<'_>, claim: &Claim) -> rusqlite::Resu
         turns.push(turn);
     }
     Ok(turns)
+}
+
+/// Ends jobs of a turn, or the turn. A turn that is over is told before anything is changed.
+pub(super) fn settle_one(tx: &Transaction<'_>, settle: &Settle) -> Result<(), Failed> {
+    check(tx, &settle.lease)?;
+    let host = settle.lease.host.as_str();
+    settle.jobs.iter().try_for_each(|job| end(tx, job, false))?;
+    settle.crashed.iter().try_for_each(|job| end(tx, job, true))?;
+    settle.found.iter().try_for_each(|planned| plan(tx, planned))?;
+    if !(settle.jobs.is_empty() && settle.crashed.is_empty()) {
+        begin_next(tx, host)?;
+    }
+    if let Some(until) = settle.release_until {
+        tx.prepare_cached("UPDATE job SET in_turn = 0 WHERE host = ?1 AND in_turn > 0")?.execute([host])?;
+        tx.prepare_cached("UPDATE host SET owner = NULL, next_allowed = ?2 WHERE host = ?1")?
+            .execute(params![host, millis(until)])?;
+    }
+    Ok(())
 }
 
 /// What is known of a host.
