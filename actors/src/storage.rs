@@ -18,8 +18,8 @@ use crate::tally::Event;
 
 /// Harvests in one transaction at most.
 const BATCH: usize = 64;
-/// How long a harvest waits for others to share its transaction.
-const GATHER: Duration = Duration::from_millis(3);
+/// How long a harvest waits for others to share its transaction. Short beside any host's delay.
+const GATHER: Duration = Duration::from_millis(10);
 /// Waits between tries while the store is out, growing.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
 /// How long a single pass, or a node that is stopping, waits for a store that is out.
