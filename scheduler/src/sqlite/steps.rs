@@ -132,17 +132,12 @@ fn end(tx: &Transaction<'_>, job: &model::Settlement, crashed: bool) -> rusqlite
 
 /// The next job of a turn begins when the one before it has ended.
 fn begin_next(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<()> {
-    // Without LIMIT: SQLite plans a cached statement that has one anew each time (3.54).
-    let next: Option<(String, String)> = tx
-        .prepare_cached(
-            "SELECT source, kind FROM job WHERE host = ?1 AND in_turn = 1 ORDER BY due, source, kind = 'pages'",
-        )?
-        .query_row([host], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
-    if let Some((source, kind)) = next {
-        tx.prepare_cached("UPDATE job SET in_turn = 2 WHERE source = ?1 AND kind = ?2 AND host = ?3")?
-            .execute([&source, &kind, host])?;
-    }
+    tx.prepare_cached(
+        "UPDATE job SET in_turn = 2 WHERE (source, kind, host) =
+            (SELECT source, kind, host FROM job WHERE host = ?1 AND in_turn = 1
+             ORDER BY due, source, kind = 'pages' LIMIT 1)",
+    )?
+    .execute([host])?;
     Ok(())
 }
 

@@ -347,8 +347,8 @@ fn save_history(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> Resu
     Ok(())
 }
 
-/// Forgets what is older than the last `history` lines, once an eighth more has gathered: SQLite plans a
-/// cached statement that has a LIMIT anew each time (3.54), which every poll would pay for.
+/// Forgets what is older than the last `history` lines, once an eighth more has gathered: SQLite (3.54)
+/// plans a cached statement of this form anew each time, which every poll would pay for.
 fn prune_history(tx: &Transaction<'_>, source: &Name, history: usize) -> Result<(), StoreError> {
     let mut count = tx.prepare_cached("SELECT count(*) FROM fetch WHERE source = ?1")?;
     let kept: i64 = count.query_row([source.as_str()], |row| row.get(0))?;
