@@ -26,7 +26,7 @@ pub enum FetchError {
         reason: String,
     },
     /// A host that is needed is held by another turn, or blocked.
-    #[error("the host {host} is being visited, or asked to be left alone, until {until}")]
+    #[error("the host {host} is being visited, or asked to be left alone, until {}", model::rfc3339(*until))]
     HostBusy {
         /// Which.
         host: String,
