@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use config::Settings;
 use scheduler::Schedule;
-use store::Store;
+use store::{Store, StoreError};
 
 use crate::failure::Failure;
 
@@ -39,20 +39,20 @@ impl DataFolder {
     /// in a mounted backup, in another user's folder. Nothing is made there.
     pub(crate) fn to_read(settings: &Settings) -> anyhow::Result<Self> {
         let path = &settings.store.data;
-        if path.join("schedule.db").exists()
-            && let Ok(data) = Self::open(settings)
-        {
-            return Ok(data);
-        }
         Self::check_there(path)?;
-        let store = store::Sqlite::open_to_read(&path.join("store.db"), settings.store.history)
-            .map_err(|error| Failure::failed(format!("{}: {error}", path.join("store.db").display())))?;
+        let file = path.join("store.db");
+        let told = |error: StoreError| Failure::failed(format!("{}: {error}", file.display()));
+        if path.join("schedule.db").exists() {
+            match store::Sqlite::open(&file, settings.store.history) {
+                Ok(_) => return Self::open_files(settings),
+                Err(StoreError::ReadOnly(_) | StoreError::Full(_) | StoreError::Disk(_)) => (),
+                Err(error) => return Err(told(error).into()),
+            }
+        }
+        let store = store::Sqlite::open_to_read(&file, settings.store.history).map_err(told)?;
         // What a schedule holds can be rebuilt; for looking at what is stored, an empty one does.
-        Ok(Self {
-            path: path.clone(),
-            store: Arc::new(store),
-            schedule: Arc::new(scheduler::InMemory::default()),
-        })
+        let schedule = Arc::new(scheduler::InMemory::default());
+        Ok(Self { path: path.clone(), store: Arc::new(store), schedule })
     }
 
     fn check_there(path: &Path) -> anyhow::Result<()> {

@@ -37,5 +37,6 @@ async fn an_idle_node_asks_for_nothing_and_lives() {
 async fn a_soaked_node_is_watched_while_it_works() {
     let given = bench(&["soak", "--for", "3s"]).await;
     assert!(given["requests"].as_u64().unwrap() > 40, "{given}");
-    assert_eq!(given["memory_bytes_by_tenth"].as_array().unwrap().len(), 10, "{given}");
+    let tenths = given["memory_bytes_by_tenth"].as_array().unwrap();
+    assert!(tenths.len() == 10 && tenths.iter().all(|bytes| bytes.as_u64().unwrap() > 1 << 20), "{given}");
 }

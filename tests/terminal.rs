@@ -79,7 +79,7 @@ async fn the_demo_is_alive_on_a_terminal_and_leaves_it_clean() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn ctrl_c_twice_ends_the_demo_at_once_and_leaves_the_terminal_clean() {
+async fn ctrl_c_twice_leaves_the_terminal_clean() {
     let folder = tempfile::TempDir::new().unwrap();
     let demo = format!("{} --data {}", env!("CARGO_BIN_EXE_qyran"), folder.path().join("data").display());
     let command = format!("{demo} demo --for 10m; echo \"ended with $?\"; stty -a");
@@ -87,7 +87,7 @@ async fn ctrl_c_twice_ends_the_demo_at_once_and_leaves_the_terminal_clean() {
     eventually("the live view shows", || terminal.picture().contains("sources by state")).await;
     terminal.tmux(&["send-keys", "C-c"]);
     terminal.tmux(&["send-keys", "C-c"]);
-    // The second may come only when the first has ended it in good order.
+    // Either may end it; that the second ends a process at once is shown in chaos.rs.
     eventually("it ends", || terminal.picture().contains("ended with ")).await;
     eventually("the terminal is as before", || terminal.picture().contains(" echo ")).await;
     let end = terminal.picture();

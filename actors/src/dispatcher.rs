@@ -116,6 +116,10 @@ impl DispatcherState {
                 Err(error) => {
                     self.failures += 1;
                     tracing::error!(%error, "no turns can be claimed");
+                    // Somebody waits for the end of a single pass.
+                    if config.pass.is_some() && self.failures >= MAX_FAILURES {
+                        return Err(format!("no turns can be claimed: {error}").into());
+                    }
                     return Ok(());
                 }
             };
@@ -156,10 +160,8 @@ impl DispatcherState {
             // Delays and leases are waited out; a host that asks to be left alone only for a while.
             Some(pass) => {
                 let blocked_by = after(self.context.clock.now(), pass.longest_wait);
-                match self.context.schedule.next_due(pass.due_by, blocked_by).await {
-                    Ok(next) => next.is_none(),
-                    Err(_) => self.failures >= MAX_FAILURES,
-                }
+                let next = self.context.schedule.next_due(pass.due_by, blocked_by).await;
+                next.is_ok_and(|next| next.is_none())
             }
         };
         if done {

@@ -36,6 +36,14 @@ pub struct Errand {
     is_laden: bool,
 }
 
+/// Why a host is not lent, and when to ask again.
+enum Refusal {
+    /// Another turn has it.
+    Held(Timestamp),
+    /// It is blocked, or must rest for long, or nobody can tell.
+    Other(Timestamp),
+}
+
 struct Lent {
     turn: Turn,
     permit: Permit,
@@ -112,17 +120,14 @@ impl Errand {
         let give_up = Instant::now() + patience;
         loop {
             match self.borrow_host(host).await {
-                Err(Busy { until })
-                    if Instant::now() < give_up && until <= after(self.context.clock.now(), RETRY) =>
-                {
-                    sleep(LOOK).await;
-                }
-                done => return done,
+                Err(Refusal::Held(_)) if Instant::now() < give_up => sleep(LOOK).await,
+                Err(Refusal::Held(until) | Refusal::Other(until)) => return Err(Busy { until }),
+                Ok(()) => return Ok(()),
             }
         }
     }
 
-    async fn borrow_host(&mut self, host: &Host) -> Result<(), Busy> {
+    async fn borrow_host(&mut self, host: &Host) -> Result<(), Refusal> {
         let config = &self.context.config;
         let asked_at = Instant::now();
         let now = self.context.clock.now();
@@ -133,12 +138,12 @@ impl Errand {
             Ok(Borrowed::Yes(turn)) => turn,
             // Until the end of a lease is a guess at the worst; a block is certain.
             Ok(Borrowed::No { until }) if until <= after(now, config.lease) => {
-                return Err(Busy { until: until.min(after(now, RETRY)) });
+                return Err(Refusal::Held(until.min(after(now, RETRY))));
             }
-            Ok(Borrowed::No { until }) => return Err(Busy { until }),
+            Ok(Borrowed::No { until }) => return Err(Refusal::Other(until)),
             Err(error) => {
                 tracing::warn!(%host, %error, "a host on the way cannot be had");
-                return Err(Busy { until: after(now, RETRY) });
+                return Err(Refusal::Other(after(now, RETRY)));
             }
         };
         let wait = Duration::try_from(turn.next_allowed_at.duration_since(now)).unwrap_or_default();
@@ -147,7 +152,7 @@ impl Errand {
         self.lent.push(Lent { turn, permit, lease });
         if wait > LONGEST_WAIT {
             self.settle().await;
-            return Err(Busy { until: after(now, wait) });
+            return Err(Refusal::Other(after(now, wait)));
         }
         Ok(())
     }

@@ -62,7 +62,8 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     // The mean of each tenth: single samples jump with what is in flight.
     let tenths: Vec<u64> = (0..10)
         .filter_map(|tenth| samples.get(samples.len() * tenth / 10..samples.len() * (tenth + 1) / 10))
-        .map(|tenth| tenth.iter().sum::<u64>() / tenth.len().max(1) as u64)
+        .filter(|tenth| !tenth.is_empty())
+        .map(|tenth| tenth.iter().sum::<u64>() / tenth.len() as u64)
         .collect();
     let shown = json!({
         "seconds": args.length.as_secs(),

@@ -90,7 +90,7 @@ fn strip(markup: &str, line_end: &str) -> String {
         rest = after;
         if BLOCKS.contains(&name.as_str()) {
             text.push_str(line_end);
-        } else if closing && name == "a" && rest.starts_with('<') && !rest.starts_with("</") {
+        } else if closing && name == "a" && (rest.starts_with("<a>") || rest.starts_with("<a ")) {
             // Links side by side are seen apart, whatever stands between them in the markup.
             text.push(' ');
         } else if !closing && SILENT.contains(&name.as_str()) {
@@ -162,8 +162,10 @@ mod tests {
             "Бір\nЕкі\nүш\nтөрт бес"
         );
         assert_eq!(
-            plain_text("<a>Бір</a><a>екі</a>, <b><a>Алматы</a></b>да, <i>сө</i><i>з</i>"),
-            "Бір екі, Алматыда, сөз"
+            plain_text(
+                "<a>Бір</a><a href=x>екі</a>, <b><a>Алматы</a></b>да, <i>сө</i><i>з</i>, H<a>O</a><sub>2</sub>"
+            ),
+            "Бір екі, Алматыда, сөз, HO2"
         );
     }
 

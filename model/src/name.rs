@@ -43,6 +43,11 @@ impl Name {
         }
     }
 
+    /// A name as it was stored: what names must be may have become stricter since.
+    pub fn stored(text: String) -> Self {
+        Self(text)
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -222,13 +222,14 @@ fn read_object(document: &tree::Node, notes: &mut Notes<'_>) -> (Option<Object>,
             format!("this build reads {API_VERSION}"),
         );
     }
-    fields.required("kind", notes);
-    let kind = fields.choice("kind", notes, &[("Source", Kind::Source), ("Topic", Kind::Topic)]);
+    let has_kind = fields.required("kind", notes);
+    let kinds = [("Source", Kind::Source), ("Topic", Kind::Topic)];
+    let kind = has_kind.and_then(|_| fields.choice("kind", notes, &kinds));
     let (name, line) = match part(&mut fields, "metadata", notes) {
         Some(mut metadata) => {
             let line = metadata.node("name").map_or(document.line, |node| node.line);
-            metadata.required("name", notes);
-            let name = metadata.read("name", notes, Name::new);
+            let has_name = metadata.required("name", notes);
+            let name = has_name.and_then(|_| metadata.read("name", notes, Name::new));
             metadata.close(notes);
             (name, line)
         }

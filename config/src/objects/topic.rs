@@ -7,8 +7,8 @@ use super::fields::{Fields, Notes};
 use super::source::CATEGORIES;
 
 pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Topic> {
-    spec.required("query", notes);
-    let query = spec.judged("query", notes, notes.judges.query);
+    let has_query = spec.required("query", notes);
+    let query = has_query.and_then(|_| spec.judged("query", notes, notes.judges.query));
     let client = spec.text("client", notes).map(|(text, _)| text.to_owned());
     let languages = spec.languages("languages", notes);
     let categories = spec.choices("categories", notes, CATEGORIES);

@@ -155,7 +155,8 @@ fn title_of(page: &Metadata) -> Option<String> {
     let site = page.meta(&["og:site_name", "application-name"]);
     // A first-rank headline may be the site's name, in its logo.
     let is_own = |h1: &&String| !is_site(h1, site, whole.as_deref());
-    let h1s: Vec<&String> = page.headlines.iter().filter(is_own).collect();
+    let (h1s, names): (Vec<&String>, Vec<&String>) = page.headlines.iter().partition(is_own);
+    let site = site.or(names.first().map(|name| name.as_str()));
     // One that the page's title repeats is the article's.
     let repeats =
         |h1: &str| [&social, &headline, &whole].into_iter().flatten().any(|title| contains(title, h1));
@@ -171,16 +172,21 @@ fn title_of(page: &Metadata) -> Option<String> {
         .or_else(|| whole.map(|title| without_site(&title, site)))
 }
 
-/// Whether a headline is the site's name: as the page declares it, or as the title ends with it.
+/// Whether a headline is the site's name: as the page declares it; where it declares none, as the title
+/// ends with it ("Headline | Site", the shorter part).
 fn is_site(h1: &str, site: Option<&str>, title: Option<&str>) -> bool {
     let name = letters(h1);
+    let is_short = |tail: &str| tail.split_whitespace().count() <= 4;
     let ends = |title: &str| {
         [" | ", " — ", " – ", " - ", " :: ", " » ", " · "]
             .iter()
             .filter_map(|mark| title.rsplit_once(mark))
-            .any(|(_, tail)| letters(tail) == name)
+            .any(|(head, tail)| head.len() > tail.len() && is_short(tail) && letters(tail) == name)
     };
-    site.is_some_and(|site| letters(site) == name) || title.is_some_and(ends)
+    match site {
+        Some(site) => letters(site) == name,
+        None => title.is_some_and(ends),
+    }
 }
 
 fn contains(title: &str, part: &str) -> bool {
@@ -354,6 +360,31 @@ mod tests {
     }
 
     #[test]
+    fn the_site_is_told_from_the_headline() {
+        for (head, h1, expected) in [
+            (
+                "<title>Khabar 24 - Bank keeps its rate unchanged</title>",
+                "Bank keeps its rate unchanged",
+                "Bank keeps its rate unchanged",
+            ),
+            (
+                "<title>Банк мөлшерлемені сақтап қалды | Дала жаңалықтары</title>",
+                "Дала жаңалықтары",
+                "Банк мөлшерлемені сақтап қалды",
+            ),
+            (
+                "<meta property='og:site_name' content='Khabar'><title>Khabar » Economy » Bank keeps rate</title>",
+                "Bank keeps rate",
+                "Bank keeps rate",
+            ),
+        ] {
+            let article =
+                check("https://xabar.kz/n/1", &format!("{head}<h1>{h1}</h1>{BODY}"), &Selectors::default());
+            assert_eq!(article.title.as_deref(), Some(expected), "{head}");
+        }
+    }
+
+    #[test]
     fn selectors_come_first() {
         let selectors = Selectors {
             text: Some(".b".into()),
@@ -372,7 +403,8 @@ mod tests {
         let deep = format!("{}{BODY}", "<div>".repeat(60_000));
         let tables = format!("{}{BODY}", "<table><tr><td>".repeat(20_000));
         let long = format!("<p>{}</p>", "сөз ".repeat(300_000));
-        for page in [deep, tables, long, String::new(), "<".repeat(100_000), "&".repeat(100_000)] {
+        let title = format!("<h1>{}{}", "<div>".repeat(95), "сөз ".repeat(100_000));
+        for page in [deep, tables, long, title, String::new(), "<".repeat(100_000), "&".repeat(100_000)] {
             let _ = check("https://xabar.kz/n/1", &page, &Selectors::default());
         }
     }

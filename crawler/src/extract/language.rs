@@ -19,6 +19,13 @@ pub fn language_of(text: &str, hint: Option<&str>) -> Option<String> {
     let hint = hint.map(|hint| {
         hint.chars().take_while(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase()
     });
+    // Codes of countries stand where codes of languages should.
+    let hint = hint.map(|hint| match hint.as_str() {
+        "kz" => "kk".to_owned(),
+        "kg" => "ky".to_owned(),
+        "ua" => "uk".to_owned(),
+        _ => hint,
+    });
     let hint = hint.filter(|hint| hint.len() == 2);
     if letters == 0 {
         return hint;
@@ -37,8 +44,8 @@ pub fn language_of(text: &str, hint: Option<&str>) -> Option<String> {
         return Some("az".to_owned());
     }
     // What whichlang does not know it takes for what it does: Uzbek for Turkish, Polish for Dutch.
-    if hint.as_deref().is_some_and(|hint| !KNOWN_TO_WHICHLANG.contains(&hint) && !IN_CYRILLIC.contains(&hint))
-    {
+    let is_unknown = |hint: &str| !KNOWN_TO_WHICHLANG.contains(&hint) && !IN_CYRILLIC.contains(&hint);
+    if hint.as_deref().is_some_and(is_unknown) && !is_english(&sample) {
         return hint;
     }
     let detected = whichlang::detect_language(&sample).three_letter_code();
@@ -73,6 +80,15 @@ const KNOWN_TO_WHICHLANG: &[&str] =
     &["ar", "zh", "de", "en", "fr", "hi", "it", "ja", "ko", "nl", "pt", "ru", "es", "sv", "tr", "vi"];
 /// Languages that are not written in these letters: such a hint is wrong.
 const IN_CYRILLIC: &[&str] = &["kk", "ky", "uk", "be", "bg", "mk", "mn", "tg", "tt", "ba"];
+
+/// Pages in English are often made from another language's template.
+fn is_english(sample: &str) -> bool {
+    let words: Vec<&str> =
+        sample.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).collect();
+    let small =
+        words.iter().filter(|word| ["the", "of", "and", "to", "in", "is", "on", "for"].contains(word));
+    small.count() * 10 > words.len()
+}
 
 /// Small words that are frequent in one language and rare or absent in its neighbours.
 const WORDS: &[(&str, &str)] = &[
@@ -305,5 +321,9 @@ mod tests {
         let english = "The central bank kept its base rate unchanged, the press service reported on Friday";
         assert_eq!(language_of(english, Some("kk")).as_deref(), Some("en"));
         assert_eq!(language_of(english, Some("fr")).as_deref(), Some("en"));
+        assert_eq!(language_of(english, Some("uz")).as_deref(), Some("en"));
+        // A country's code is none of a language.
+        assert_eq!(language_of(english, Some("kz")).as_deref(), Some("en"));
+        assert_eq!(language_of("Астана", Some("kz")).as_deref(), Some("kk"));
     }
 }

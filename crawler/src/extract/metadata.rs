@@ -6,7 +6,6 @@ use scraper::{ElementRef, Html};
 
 use super::jsonld::{self, JsonLd};
 use crate::plain::fold;
-use crate::read::text_of;
 
 /// What a page says about itself, uninterpreted.
 #[derive(Debug, Default)]
@@ -47,6 +46,8 @@ pub(super) struct Shown {
 
 /// Elements looked at of each sort: the page's own stand high.
 const MAX_EACH: usize = 40;
+/// Letters of a title; what is longer is none.
+const MAX_TITLE: usize = 500;
 /// Letters of what stands on the page as a date by itself, `жаңартылды` or a view count beside it.
 const MAX_DATE: usize = 60;
 /// How a line begins that names who wrote, in lower case.
@@ -105,7 +106,7 @@ impl Metadata {
         let value = element.value();
         match value.name() {
             "meta" => return self.look_at_meta(element),
-            "title" if self.title.is_none() => self.title = filled(text_of(element)),
+            "title" if self.title.is_none() => self.title = short_text(element, MAX_TITLE),
             "link"
                 if self.canonical.is_none()
                     && value.attr("rel").is_some_and(|rel| rel.eq_ignore_ascii_case("canonical")) =>
@@ -121,7 +122,7 @@ impl Metadata {
             }
             "script" | "style" | "noscript" => return,
             "h1" if self.headlines.len() < MAX_EACH && !leads_home(element) => {
-                self.headlines.extend(filled(text_of(element)))
+                self.headlines.extend(short_text(element, MAX_TITLE))
             }
             "time" => self.look_at_time(element, place),
             _ => (),
@@ -130,7 +131,7 @@ impl Metadata {
             let content = ["content", "datetime"]
                 .iter()
                 .find_map(|key| value.attr(key))
-                .map_or_else(|| text_of(element), str::to_owned);
+                .map_or_else(|| short_text(element, MAX_TITLE).unwrap_or_default(), str::to_owned);
             self.itemprops.push((name.to_ascii_lowercase(), content));
         }
         self.look_at_names(element, place);
@@ -151,11 +152,14 @@ impl Metadata {
     }
 
     fn look_at_time(&mut self, element: ElementRef<'_>, place: usize) {
+        if self.times.len() >= MAX_EACH && self.published.len() >= MAX_EACH {
+            return;
+        }
         let value = element.value();
         let text = value
             .attr("datetime")
             .filter(|text| !text.trim().is_empty())
-            .map_or_else(|| text_of(element), str::to_owned);
+            .map_or_else(|| short_text(element, MAX_DATE).unwrap_or_default(), str::to_owned);
         let names = names_of(element);
         let marked = value.attr("pubdate").is_some()
             || value.attr("itemprop").is_some_and(|name| name.eq_ignore_ascii_case("datePublished"))
@@ -233,6 +237,9 @@ fn short_text(element: ElementRef<'_>, limit: usize) -> Option<String> {
 
 /// Where on the page its headline stands: the first element that shows the title and nothing else.
 pub(super) fn place_of(title: &str, tree: &Html) -> Option<usize> {
+    if title.chars().count() > MAX_TITLE {
+        return None;
+    }
     let wanted = letters(title);
     let mut elements = tree.root_element().descendent_elements().enumerate();
     let is_shown =
@@ -247,8 +254,4 @@ pub(super) fn place_of(title: &str, tree: &Html) -> Option<usize> {
 /// A text's letters and digits in lower case: what is left of it in every typography.
 pub(super) fn letters(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
-
-fn filled(text: String) -> Option<String> {
-    (!text.is_empty()).then_some(text)
 }

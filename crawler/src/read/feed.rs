@@ -54,10 +54,13 @@ fn supplemented(page: &Page<'_>, text: &str, first: Reading) -> Reading {
 /// A feed that is not well formed.
 fn forgiving(page: &Page<'_>, text: &str, problem: String) -> Reading {
     let mut reading = lenient::read(page, text);
-    if let Some(others) = piecemeal::read(page, text, &piecemeal::starts(text))
-        && others.entries.len() > reading.entries.len()
-    {
-        reading = others;
+    // A section that is never closed hides entries, one in the feed's head shows some that are none.
+    for starts in [piecemeal::starts_outside_sections(text), piecemeal::starts(text)] {
+        if let Some(others) = piecemeal::read(page, text, &starts)
+            && others.entries.len() > reading.entries.len()
+        {
+            reading = others;
+        }
     }
     if reading.alarm.is_some() {
         reading.alarm = Some(Alarm::Foreign(format!("this is not a feed: {problem}")));
@@ -375,6 +378,10 @@ mod tests {
                 assert_eq!(reading.title.as_deref(), Some("Жаңалық & т.б."), "{bad}");
             }
         }
+        for head in ["<!-- <item> goes here -->", "<description><![CDATA[ an <item > ]]></description>"] {
+            let items = [item(1, "a"), item(2, "A <b> B"), item(3, "c")].concat();
+            assert_eq!(check(&rss(&format!("{head}{items}"))).entries.len(), 2, "{head}");
+        }
     }
 
     #[test]
@@ -388,7 +395,13 @@ mod tests {
     /// Parsers of feeds recurse: what is nested deeper than any feed must not reach them.
     #[test]
     fn deep_feeds_are_read_to_their_end() {
-        for (open, close) in [("<media:group>", "</media:group>"), ("<a>", ""), ("<a:b c='d'>", "</a:b>")] {
+        for (open, close) in [
+            ("<media:group>", "</media:group>"),
+            ("<a>", ""),
+            ("<a:b c='d'>", "</a:b>"),
+            ("<media:group><link></link>", "</media:group>"),
+            ("<link>", ""),
+        ] {
             let deep = format!("{}{}", open.repeat(60_000), close.repeat(60_000));
             let feed = format!(
                 "<rss version='2.0' xmlns:media='http://search.yahoo.com/mrss/' xmlns:a='x'><channel><title>t</title>\

@@ -7,6 +7,10 @@
 /// Elements inside elements beyond this lose their tags: parsers of feeds recurse, and a stack that
 /// overflows ends the whole process. Real feeds stay below 20.
 const MAX_DEPTH: usize = 200;
+/// How far up an end tag looks for its beginning.
+const NEAR: usize = 64;
+/// Elements without an end tag beyond this lose it: a parser of XML nests what follows in each.
+const MAX_UNENDED: usize = 50;
 /// Elements of HTML that have no end tag, as they stand in feeds that are not well formed.
 const VOID: &[&str] = &["br", "hr", "img", "input", "meta", "link", "col", "area", "embed", "source", "wbr"];
 
@@ -15,7 +19,7 @@ pub(super) fn sanitise(text: &str) -> String {
     let start = text.find('<').unwrap_or(text.len());
     let mut rest = text.get(start..).unwrap_or("");
     let mut mended = String::with_capacity(rest.len() + 64);
-    let mut depth = Depth(0);
+    let mut depth = Depth::default();
     if let Some((_, after)) = rest.strip_prefix("<?xml").and_then(|inner| inner.split_once("?>")) {
         mended.push_str("<?xml version=\"1.0\"?>");
         rest = after.trim_start();
@@ -41,18 +45,19 @@ pub(super) fn sanitise(text: &str) -> String {
     mended
 }
 
-/// How many elements are open.
-struct Depth(usize);
+/// What is open, by name: end tags that belong to nothing must not hide how deep we are.
+#[derive(Default)]
+struct Depth<'a> {
+    open: Vec<&'a str>,
+    /// Elements of HTML that were begun without an end, which only a parser of XML waits for.
+    unended: usize,
+}
 
-impl Depth {
+impl<'a> Depth<'a> {
     /// Counts the tag that `text` starts with. False: it is too deep, and is dropped.
-    fn keeps(&mut self, text: &str) -> bool {
+    fn keeps(&mut self, text: &'a str) -> bool {
         let inner = text.get(1..).unwrap_or("");
-        if inner.starts_with('/') {
-            let keeps = self.0 <= MAX_DEPTH;
-            self.0 = self.0.saturating_sub(1);
-            return keeps;
-        }
+        let (inner, closing) = inner.strip_prefix('/').map_or((inner, false), |inner| (inner, true));
         if !inner.starts_with(|c: char| c.is_alphabetic() || c == '_') {
             return true;
         }
@@ -60,11 +65,33 @@ impl Depth {
         let head: &str = inner.split('<').next().unwrap_or("");
         let tag = head.split('>').next().unwrap_or("");
         let name = tag.split(|c: char| c.is_whitespace() || c == '/').next().unwrap_or("");
-        if tag.ends_with('/') || VOID.iter().any(|void| void.eq_ignore_ascii_case(name)) {
+        if VOID.iter().any(|void| void.eq_ignore_ascii_case(name)) {
+            return self.keeps_void(closing, tag.ends_with('/'));
+        }
+        if closing {
+            let near = self.open.len().saturating_sub(NEAR);
+            let top = self.open.get(near..).unwrap_or_default();
+            let Some(at) = top.iter().rposition(|open| *open == name) else {
+                return self.open.len() <= MAX_DEPTH;
+            };
+            self.open.truncate(near + at);
+            return near + at < MAX_DEPTH;
+        }
+        if tag.ends_with('/') {
             return true;
         }
-        self.0 += 1;
-        self.0 <= MAX_DEPTH
+        self.open.push(name);
+        self.open.len() <= MAX_DEPTH
+    }
+
+    fn keeps_void(&mut self, closing: bool, closed: bool) -> bool {
+        let keeps = self.unended < MAX_UNENDED;
+        if closing {
+            self.unended = self.unended.saturating_sub(1);
+            return keeps || self.unended < MAX_UNENDED;
+        }
+        self.unended += usize::from(!closed);
+        keeps || closed
     }
 }
 
@@ -121,7 +148,7 @@ fn is_xml(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_DEPTH, sanitise};
+    use super::{MAX_DEPTH, MAX_UNENDED, sanitise};
     use proptest::prelude::*;
 
     #[test]
@@ -161,6 +188,27 @@ mod tests {
         let mended = sanitise(&given);
         assert_eq!((depth(&given), depth(&mended)), (60_000, MAX_DEPTH));
         assert!(mended.contains("мәтін") && mended.ends_with("<b>соңы</b>"));
+        // What hides depth from a mere count: elements of HTML, end tags of nothing.
+        for level in ["<m:g><link></link>", "<m:g><img/></img></img>", "<m:g></z>", "<link>", "<m:g><br>"] {
+            let given = level.repeat(5000);
+            assert!(nesting(&given) >= 5000, "{level}");
+            let nested = nesting(&sanitise(&given));
+            assert!(nested <= MAX_DEPTH + MAX_UNENDED + 1, "{level}: {nested}");
+        }
+    }
+
+    /// How deep a parser would be that ignores end tags of nothing.
+    fn nesting(xml: &str) -> usize {
+        let (mut open, mut deepest) = (Vec::new(), 0);
+        for tag in xml.split('<').skip(1).map(|tag| tag.split('>').next().unwrap()) {
+            match tag.strip_prefix('/') {
+                Some(name) if open.last() == Some(&name) => drop(open.pop()),
+                None if !tag.ends_with('/') => open.push(tag),
+                _ => (),
+            }
+            deepest = deepest.max(open.len());
+        }
+        deepest
     }
 
     proptest! {

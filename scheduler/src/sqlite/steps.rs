@@ -145,8 +145,7 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Option<Job>> {
     let source: String = row.get(0)?;
     let kind: String = row.get(1)?;
     let kind = if kind == "poll" { JobKind::Poll } else { JobKind::Pages };
-    let Ok(source) = Name::new(&source) else { return Ok(None) };
-    let id = JobId { source, kind, host: Host::stored(row.get(2)?) };
+    let id = JobId { source: Name::stored(source), kind, host: Host::stored(row.get(2)?) };
     Ok(Some(Job { id, due: time(row.get(3)?), crashes: row.get(4)? }))
 }
 

@@ -3,7 +3,7 @@
 use model::{FetchRecord, Finding, Harvest, Host, ItemKey, Match, Name, PageWork, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::rows::{host, length, limit, millis, name, time};
+use super::rows::{host, length, limit, millis, time};
 use crate::StoreError;
 use crate::store::{EntryKnowledge, Saved, Sighting};
 
@@ -405,7 +405,7 @@ pub(super) fn page_queues(connection: &Connection) -> Result<Vec<(Name, Host, Ti
     let mut queues = Vec::new();
     while let Some(row) = rows.next()? {
         let source: String = row.get(0)?;
-        queues.push((name(&source)?, host(row.get(1)?), time(row.get(2)?)));
+        queues.push((Name::stored(source), host(row.get(1)?), time(row.get(2)?)));
     }
     Ok(queues)
 }

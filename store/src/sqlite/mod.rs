@@ -51,8 +51,14 @@ impl Sqlite {
         let reader = connect_to_read(path)?;
         let made: i64 = reader.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-        if made != known {
+        if made > known {
             return Err(StoreError::Version { found: made, known });
+        }
+        if made < known {
+            let reason = format!(
+                "it has schema version {made} and must be brought to {known} where it can be written"
+            );
+            return Err(StoreError::Other(reason));
         }
         let writer = Arc::new(Mutex::new(connect_to_read(path)?));
         Ok(Self { writer, reader: Arc::new(Mutex::new(reader)), history })

@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::{Name, Source, SourceState, Timestamp, Topic};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::rows::{millis, name, time};
+use super::rows::{millis, time};
 use crate::StoreError;
 use crate::store::{Applied, SourceRecord, TopicRecord};
 
@@ -151,7 +151,7 @@ fn remove(
 fn names(tx: &Transaction<'_>, table: &str) -> Result<Vec<Name>, StoreError> {
     let mut query = tx.prepare(&format!("SELECT name FROM {table} ORDER BY name"))?;
     let texts: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    texts.iter().map(|text| name(text)).collect()
+    Ok(texts.into_iter().map(Name::stored).collect())
 }
 
 pub(super) fn pause(

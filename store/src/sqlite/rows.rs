@@ -19,10 +19,6 @@ pub(super) fn length(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-pub(super) fn name(text: &str) -> Result<Name, StoreError> {
-    Name::new(text).map_err(|error| StoreError::Damaged(format!("a stored name {text:?}: {error}")))
-}
-
 pub(super) fn host(text: String) -> Host {
     Host::stored(text)
 }
@@ -54,7 +50,11 @@ pub(super) fn found(row: &Row<'_>) -> Result<StoredMatch, StoreError> {
     Ok(StoredMatch {
         seq: row.get(6)?,
         item: item(row)?,
-        found: Match { topic: name(&topic)?, spans: serde_json::from_str(&spans)?, excerpt: row.get(9)? },
+        found: Match {
+            topic: Name::stored(topic),
+            spans: serde_json::from_str(&spans)?,
+            excerpt: row.get(9)?,
+        },
         matched_at: time(row.get(10)?),
     })
 }
