@@ -141,7 +141,9 @@ fn without_teasers(text: String, tree: &Html) -> String {
     let Some(links) = selector(Some("a[href]:not([href*='#'])"), &mut Vec::new()) else { return text };
     let teasers: HashSet<String> =
         tree.select(&links).take(MAX_LINKS).map(|link| letters(&text_of(link))).collect();
-    let is_own = |line: &&str| line.split_whitespace().count() < 4 || !teasers.contains(&letters(line));
+    // A headline has no full stop at its end; a sentence that is all link has.
+    let is_headline = |line: &str| line.split_whitespace().count() >= 4 && !line.ends_with(['.', '→']);
+    let is_own = |line: &&str| !is_headline(line) || !teasers.contains(&letters(line));
     let own: Vec<&str> = text.lines().filter(is_own).collect();
     let length: usize = own.iter().map(|line| line.len()).sum();
     if length * 100 < text.len() * 85 { text } else { own.join("\n") }
