@@ -5,6 +5,7 @@
 //! others. Whichever understood more entries wins; where a feed is not well formed, its entries are
 //! also read one by one ([`super::piecemeal`]).
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -28,35 +29,37 @@ pub(super) fn read(page: &Page<'_>) -> Reading {
     let decoded = page.decoded();
     let json =
         decoded.text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').starts_with('{');
-    let text = if json { decoded.text } else { sanitise::sanitise(&decoded.text) };
+    let text =
+        if json { Cow::Borrowed(&*decoded.text) } else { Cow::Owned(sanitise::sanitise(&decoded.text)) };
     let mut reading = match strict(page, &text) {
-        Ok(reading) => supplemented(page, &text, reading),
-        Err(problem) => forgiving(page, &text, problem),
+        Ok(reading) => supplemented(page, &decoded.text, &text, reading),
+        Err(problem) => forgiving(page, &decoded.text, &text, problem),
     };
     reading.problems.extend(decoded.problem);
     reading
 }
 
 /// A reading without gaps is taken; another is held against the lenient parser's. One that ends before
-/// the feed does (a stray end tag is enough) is read on entry by entry.
-fn supplemented(page: &Page<'_>, text: &str, first: Reading) -> Reading {
+/// the feed does (a stray end tag is enough) is read on entry by entry. `raw` is the feed as it was decoded,
+/// `text` what was mended of it.
+fn supplemented(page: &Page<'_>, raw: &str, text: &str, first: Reading) -> Reading {
     let reading = if is_complete(&first) { first } else { richer(first, lenient::read(page, text)) };
-    let starts = piecemeal::starts_outside_sections(text);
+    let starts = piecemeal::starts_outside_sections(raw);
     if reading.entries.len() >= starts.len() {
         return reading;
     }
-    match piecemeal::read(page, text, &starts) {
+    match piecemeal::read(page, raw, &starts) {
         Some(others) => richer(reading, others),
         None => reading,
     }
 }
 
 /// A feed that is not well formed.
-fn forgiving(page: &Page<'_>, text: &str, problem: String) -> Reading {
+fn forgiving(page: &Page<'_>, raw: &str, text: &str, problem: String) -> Reading {
     let mut reading = lenient::read(page, text);
     // A section that is never closed hides entries, one in the feed's head shows some that are none.
-    for starts in [piecemeal::starts_outside_sections(text), piecemeal::starts(text)] {
-        if let Some(others) = piecemeal::read(page, text, &starts)
+    for starts in [piecemeal::starts_outside_sections(raw), piecemeal::starts(raw)] {
+        if let Some(others) = piecemeal::read(page, raw, &starts)
             && others.entries.len() > reading.entries.len()
         {
             reading = others;
@@ -378,6 +381,11 @@ mod tests {
                 assert_eq!(reading.title.as_deref(), Some("Жаңалық & т.б."), "{bad}");
             }
         }
+        // HTML without its ends, more than a parser of XML may nest.
+        let lines = format!("a</title><description>{}</description>", "<br>".repeat(300));
+        let reading = check(&rss(&[item(1, &lines), item(2, "b"), item(3, "c")].concat()));
+        let links = reading.entries.iter().filter(|entry| entry.url.is_some()).count();
+        assert!(links >= 2, "{reading:?}");
         for head in ["<!-- <item> goes here -->", "<description><![CDATA[ an <item > ]]></description>"] {
             let items = [item(1, "a"), item(2, "A <b> B"), item(3, "c")].concat();
             assert_eq!(check(&rss(&format!("{head}{items}"))).entries.len(), 2, "{head}");

@@ -1,5 +1,6 @@
 //! A feed that is not well formed, read entry by entry: a bad one costs itself and no other.
 
+use super::sanitise::sanitise;
 use super::{Page, Reading, lenient};
 
 /// Entries read this way; each costs a parse of the feed's head.
@@ -9,7 +10,7 @@ const MAX_HEAD: usize = 16 << 10;
 /// Entries that could not be read and are told one by one.
 const MAX_PROBLEMS: usize = 5;
 
-/// The entries that begin at `starts`, as far as each can be read alone behind the feed's head. `None`:
+/// The entries of a decoded text that begin at `starts`, as far as each can be read alone behind the feed's head. `None`:
 /// none can.
 pub(super) fn read(page: &Page<'_>, text: &str, starts: &[usize]) -> Option<Reading> {
     let head = text.get(..*starts.first()?).filter(|head| head.len() <= MAX_HEAD)?;
@@ -18,7 +19,8 @@ pub(super) fn read(page: &Page<'_>, text: &str, starts: &[usize]) -> Option<Read
     for (index, start) in starts.iter().enumerate() {
         let end = starts.get(index + 1).copied().unwrap_or(text.len());
         let entry = alone(text.get(*start..end).unwrap_or(""));
-        let reading = lenient::read(page, &format!("{head}{entry}{tail}"));
+        // Mended by itself: what an earlier entry left open counts for nothing here.
+        let reading = lenient::read(page, &sanitise(&format!("{head}{entry}{tail}")));
         whole.title = whole.title.or(reading.title);
         if reading.entries.is_empty() && whole.problems.len() < MAX_PROBLEMS {
             whole.problems.push(format!("entry {} is not well formed and was passed over", index + 1));
