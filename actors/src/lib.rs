@@ -10,8 +10,8 @@
 //!
 //! Data goes one way: a Fetcher hands a harvest to Storage and waits until it is kept. Reading,
 //! extracting and matching are plain calls on the CPU pool (`pool.rs`). Mailboxes of ractor are
-//! unbounded, so an exchange needs a *credit* first, which travels with the harvest and comes back when it is
-//! stored: the number of credits is the node's memory bound.
+//! unbounded, so an exchange needs a *credit* first, which travels with the harvest and comes back when
+//! it is stored: the number of credits is the node's memory bound.
 //!
 //! Who restarts whom: Node restarts its children (three times a minute at most, with growing waits;
 //! more often ends the node). A Fleet that dies loses its lease with a guard gap. A Fetcher that

@@ -219,7 +219,7 @@ fn config() -> NodeConfig {
     }
 }
 
-fn source(host: &str) -> Source {
+pub(crate) fn source(host: &str) -> Source {
     Source {
         name: name(host),
         kind: SourceKind::Feed,

@@ -24,6 +24,37 @@ async fn sources_are_read_stored_and_read_again() {
     }
 }
 
+/// Pages of a listing that lead round in a circle are each asked for once in a poll.
+#[tokio::test(start_paused = true)]
+async fn a_circle_of_listing_pages_is_gone_round_once() {
+    let stage = Stage::with(&[]).await;
+    let page = |article: u8, next: &str| {
+        Page::Body(format!(
+            "<div class=i><a href=/news/{article}>Заголовок статьи номер {article}</a></div><a class=n href={next}>ещё</a>"
+        ))
+    };
+    for (number, path, next) in [(1, "feed", "/two"), (2, "two", "/three"), (3, "three", "/feed")] {
+        stage.web.put(&format!("http://a.kz/{path}"), page(number, next));
+    }
+    let listing = model::Source {
+        kind: model::SourceKind::Listing,
+        article: model::ArticleMode::Never,
+        selectors: model::Selectors {
+            item: Some(".i".to_owned()),
+            next: Some(".n".to_owned()),
+            ..model::Selectors::default()
+        },
+        ..crate::testing::source("a.kz")
+    };
+    stage.store.declare(&[listing], &[], false, stage.clock.now()).await.unwrap();
+    let mut node = stage.start().await;
+    until("it is read", async || stage.items().await == 3).await;
+    node.drain();
+    node.ended().await.unwrap();
+    let asked = ["feed", "two", "three"].map(|path| stage.web.times_asked(&format!("http://a.kz/{path}")));
+    assert_eq!(asked, [1, 1, 1]);
+}
+
 /// The other source is the control: what happens to one never happens to both.
 #[tokio::test(start_paused = true)]
 async fn a_source_that_crashes_its_fetcher_is_put_aside_and_slows_nobody() {

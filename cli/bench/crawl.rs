@@ -12,6 +12,7 @@ use crate::output::{Format, object};
 
 /// Links of clutter that make a page of about 23 KB.
 const CLUTTER: usize = 128;
+
 /// Pages per CPU-second through the whole pipeline, beside a bare loop in the same run
 #[derive(clap::Args)]
 #[command(after_help = "\
