@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use actors::jobs_of;
 use config::Object;
 use model::Name;
 use serde_json::json;
@@ -47,8 +48,9 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     let data = DataFolder::open(&global.settings)?;
     check_known(&*data.store, &sources, &topics).await?;
     check_unused(&*data.store, &sources, &topics).await?;
+    let jobs = jobs_of(&*data.store, &sources).await?;
     let applied = data.store.undeclare(&sources, &topics).await?;
-    data.schedule.remove(&sources).await?;
+    data.schedule.remove(&jobs).await?;
     let mut rows = rows(global.output, &[column("object"), column("change")], "object");
     for object in &applied.removed {
         rows.row(json!({"object": object, "change": "removed"}))?;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crawler::Permit;
-use model::{JobId, JobKind, Turn};
+use model::{JobId, JobKind, Source, Turn};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -51,12 +51,15 @@ impl Actor for Fetcher {
         let FetcherArgs { context, job, turn, permit, progress, fleet } = args;
         let errand = Errand::new(context.clone(), permit, progress);
         let roster = context.roster();
-        match roster.source(&job.source) {
+        let is_here = |source: &Arc<Source>| {
+            job.kind != JobKind::Poll || roster.poll_of(source).is_some_and(|poll| poll == job)
+        };
+        match roster.source(&job.source).filter(is_here) {
             Some(source) => {
                 let visit = Visit::new(context, roster, source, job, &turn, errand);
                 myself.cast(FetcherMsg::Do(Box::new(visit)))?;
             }
-            // Removed or paused while its job was on the way: there is nothing to do.
+            // Removed, paused or moved to another host while its job was on the way: nothing is to be done.
             None => fleet.cast(FleetMsg::Done {
                 job,
                 permit: errand.into_home().map(Box::new),

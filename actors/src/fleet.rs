@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crawler::Permit;
-use model::{Job, JobId, Settlement, SourceNews, SourceState, Turn};
+use model::{Job, JobId, Name, Settlement, SourceNews, SourceState, Turn};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use scheduler::{Lease, ScheduleError, Settle};
 use tokio::sync::watch;
@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use crate::context::Context;
 use crate::errand::{after, deadline, permit_of};
 use crate::fetcher::{Fetcher, FetcherArgs, FetcherMsg};
+use crate::roster::jobs_of;
 use crate::storage::StorageMsg;
 use crate::visit::Interrupted;
 
@@ -238,9 +239,15 @@ impl FleetState {
             drop(storage.call(message, Some(Duration::from_secs(10))).await);
         }
         // Its other jobs as well: nothing of it is done until somebody has looked.
-        if let Err(error) = self.context.schedule.remove(std::slice::from_ref(source)).await {
+        if let Err(error) = self.take_back(source).await {
             tracing::warn!(%source, %error, "the jobs of a source in quarantine could not be taken back");
         }
+    }
+
+    async fn take_back(&self, source: &Name) -> Result<(), String> {
+        let jobs = jobs_of(&*self.context.store, std::slice::from_ref(source)).await;
+        let jobs = jobs.map_err(|error| error.to_string())?;
+        self.context.schedule.remove(&jobs).await.map_err(|error| error.to_string())
     }
 
     async fn tick(&mut self, myself: &ActorRef<FleetMsg>) {

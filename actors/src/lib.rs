@@ -47,5 +47,5 @@ pub use errand::Errand;
 pub use node::{Node, NodeError};
 pub use rematch::{Progress, rematch};
 pub use robots_memory::ScheduledRobots;
-pub use roster::plan_sources;
+pub use roster::{jobs_of, plan_sources};
 pub use tally::{Event, Tally, Totals};

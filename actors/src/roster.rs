@@ -61,8 +61,10 @@ impl Roster {
         &self.bad_topics
     }
 
-    fn poll_host(&self, source: &Source) -> Option<Host> {
-        self.host_of(&source.url)
+    /// The poll of a source: at the host of its address.
+    pub(crate) fn poll_of(&self, source: &Source) -> Option<JobId> {
+        let host = self.host_of(&source.url)?;
+        Some(JobId { source: source.name.clone(), kind: JobKind::Poll, host })
     }
 }
 
@@ -123,12 +125,26 @@ fn poll_of(roster: &Roster, record: &SourceRecord, terms: Terms) -> Option<Plann
     if source.paused || record.state == SourceState::Quarantined {
         return None;
     }
-    let id = JobId { source: source.name.clone(), kind: JobKind::Poll, host: roster.poll_host(source)? };
+    let id = roster.poll_of(source)?;
     let due = record.next_poll.filter(|_| !terms.all_now).unwrap_or(terms.now);
     Some(Planned { id, due, delay: source.delay.unwrap_or(terms.delay) })
 }
 
-/// Plans what a change of the objects asks for: sources that are new, edited, paused or gone.
+/// The jobs of sources: their polls, and the pages that wait.
+pub async fn jobs_of(store: &dyn Store, sources: &[Name]) -> Result<Vec<JobId>, StoreError> {
+    let (roster, _) = Roster::load(store).await?;
+    let declared = sources.iter().filter_map(|name| roster.declared(name));
+    let mut jobs: Vec<JobId> = declared.filter_map(|source| roster.poll_of(&source)).collect();
+    for (source, host, _) in store.page_queues().await? {
+        if sources.contains(&source) {
+            jobs.push(JobId { source, kind: JobKind::Pages, host });
+        }
+    }
+    Ok(jobs)
+}
+
+/// Plans what a change of the objects asks for: sources that are new, edited, paused or gone. A job that
+/// is left behind all the same, as by a change while no node ran, is ended by whoever claims it.
 pub(crate) async fn replan(
     store: &dyn Store,
     schedule: &dyn Schedule,
@@ -136,11 +152,15 @@ pub(crate) async fn replan(
     (after, records): (&Roster, &[SourceRecord]),
     terms: Terms,
 ) -> Result<(), String> {
-    let stopped: Vec<Name> = before
+    let poll = |roster: &Roster, source: &Arc<Source>| roster.poll_of(source).filter(|_| !source.paused);
+    let stopped: Vec<JobId> = before
         .sources
         .iter()
-        .filter(|(name, source)| !source.paused && after.source(name).is_none_or(|now| now != **source))
-        .map(|(name, _)| name.clone())
+        .filter_map(|(name, source)| {
+            let was = poll(before, source)?;
+            let is = after.declared(name).and_then(|now| poll(after, &now));
+            (is.as_ref() != Some(&was)).then_some(was)
+        })
         .collect();
     if !stopped.is_empty() {
         schedule.remove(&stopped).await.map_err(|error| error.to_string())?;

@@ -4,6 +4,7 @@ mod dry_run;
 
 use std::process::ExitCode;
 
+use actors::jobs_of;
 use clap::Subcommand;
 use config::print_duration;
 use model::{JobId, JobKind, Name, Planned, SourceState, Timestamp};
@@ -276,7 +277,9 @@ async fn pause(data: &DataFolder, name: &str, paused: bool, global: &Global) -> 
     let record = known(&*data.store, name).await?;
     data.store.pause(&record.source.name, paused, global.clock.now()).await?;
     if paused {
-        data.schedule.remove(std::slice::from_ref(&record.source.name)).await?;
+        data.schedule
+            .remove(&jobs_of(&*data.store, std::slice::from_ref(&record.source.name)).await?)
+            .await?;
         say(&format!("{name} is paused; a running node stops polling it within a second or two"));
     } else {
         plan_now(data, &record, global).await?;

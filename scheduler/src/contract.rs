@@ -59,7 +59,7 @@ fn each() -> Vec<(&'static str, Arc<dyn Schedule>, Option<tempfile::TempDir>)> {
 }
 
 #[tokio::test]
-async fn due_hosts_are_handed_out_once_the_longest_overdue_first() {
+async fn due_hosts_are_handed_out_once_those_that_waited_longest_first() {
     for (name, schedule, _folder) in each() {
         schedule
             .plan(&[
@@ -255,7 +255,7 @@ async fn removed_sources_stay_removed_and_found_jobs_are_taken_in() {
     for (name, schedule, _folder) in each() {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
-        schedule.remove(&[Name::new("a").unwrap()]).await.unwrap();
+        schedule.remove(&[id("a", "h")]).await.unwrap();
         let mut end = settle(&turn, 2);
         end.jobs = vec![Settlement { id: id("a", "h"), next_due: Some(at(3)) }];
         end.found = vec![planned("b", "other", 2)];
@@ -277,12 +277,50 @@ async fn a_single_pass_takes_what_was_due_at_its_beginning() {
     }
 }
 
+/// A host with a long backlog has its turn, and then the others have theirs.
 #[tokio::test]
-async fn a_source_that_moves_to_another_host_is_polled_there_only() {
+async fn a_host_with_a_backlog_starves_nobody() {
     for (name, schedule, _folder) in each() {
-        schedule.plan(&[planned("a", "old", 0)]).await.unwrap();
-        schedule.plan(&[planned("a", "new", 0)]).await.unwrap();
-        assert_eq!(turns(&*schedule, 1).await, [("new".into(), vec!["a".into()])], "{name}");
+        let mut jobs: Vec<Planned> = (0..9).map(|n| planned(&format!("g{n}"), "giant", -900 + n)).collect();
+        jobs.extend([planned("a", "small1", 3), planned("b", "small2", 4)]);
+        schedule.plan(&jobs).await.unwrap();
+        let one_each = async |now: i64| {
+            let turns = schedule.claim(&Claim { hosts: 1, jobs: 1, ..claim(now) }).await.unwrap();
+            for turn in &turns {
+                let mut end = settle(turn, now);
+                end.jobs =
+                    turn.jobs.iter().map(|job| Settlement { id: job.id.clone(), next_due: None }).collect();
+                end.release_until = Some(at(now + 5));
+                schedule.settle(&end).await.unwrap();
+            }
+            turns.first().map(|turn| turn.host.to_string()).unwrap_or_default()
+        };
+        let order = [
+            one_each(5).await,
+            one_each(10).await,
+            one_each(10).await,
+            one_each(10).await,
+            one_each(10).await,
+        ];
+        assert_eq!(order, ["giant", "small1", "small2", "giant", ""], "{name}");
+    }
+}
+
+/// What was found is stored already: who lost the lease meanwhile has found it all the same.
+#[tokio::test]
+async fn found_jobs_are_taken_in_though_the_lease_is_over() {
+    for (name, schedule, _folder) in each() {
+        schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
+        let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
+        schedule.reclaim("n1", at(2), Leaving::HandedBack).await.unwrap();
+        let mut late = settle(&turn, 3);
+        late.jobs = vec![Settlement { id: id("a", "h"), next_due: None }];
+        late.found = vec![planned("b", "other", 2)];
+        assert!(matches!(schedule.settle(&late).await, Err(ScheduleError::Fenced { .. })), "{name}");
+        let both = [("h".into(), vec!["a".into()]), ("other".into(), vec!["b".into()])];
+        let mut taken = turns(&*schedule, 10).await;
+        taken.sort();
+        assert_eq!(taken, both, "{name}");
     }
 }
 
@@ -314,10 +352,33 @@ async fn a_schedule_survives_its_process() {
     assert_eq!(again.recall_robots("http://h:80").await.unwrap().as_deref(), Some("{}"));
 }
 
+/// A file of the first shape, as builds before the second one left it.
+#[tokio::test]
+async fn an_older_file_is_brought_up_to_date() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("schedule.db");
+    let old = rusqlite::Connection::open(&path).unwrap();
+    old.execute_batch(crate::sqlite::CREATE).unwrap();
+    old.execute_batch(&format!(
+        "INSERT INTO host (host, next_allowed) VALUES ('h', {}), ('idle', 0);
+         INSERT INTO job (source, kind, host, due, delay) VALUES ('a', 'poll', 'h', {}, 5000);
+         PRAGMA user_version = 1",
+        at(10).as_millisecond(),
+        at(0).as_millisecond()
+    ))
+    .unwrap();
+    drop(old);
+    let schedule = Sqlite::open(&path).unwrap();
+    assert_eq!(turns(&schedule, 9).await, []);
+    assert_eq!(turns(&schedule, 10).await, [("h".into(), vec!["a".into()])]);
+    drop(schedule);
+    Sqlite::open(&path).unwrap();
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Plan(u8, u8, u8),
-    Remove(u8),
+    Remove(u8, u8),
     Claim,
     Settle(u8, u8, bool),
     Renew(u8),
@@ -331,7 +392,7 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         (0..4u8, 0..3u8, 0..60u8).prop_map(|(s, h, d)| Step::Plan(s, h, d)),
-        (0..4u8).prop_map(Step::Remove),
+        (0..4u8, 0..3u8).prop_map(|(s, h)| Step::Remove(s, h)),
         Just(Step::Claim),
         Just(Step::Claim),
         (0..4u8, 0..60u8, any::<bool>()).prop_map(|(t, d, r)| Step::Settle(t, d, r)),
@@ -355,8 +416,8 @@ async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
                 "{:?}",
                 schedule.plan(&[planned(&format!("s{s}"), &format!("h{h}"), now + i64::from(*d))]).await
             ),
-            Step::Remove(s) => {
-                format!("{:?}", schedule.remove(&[Name::new(&format!("s{s}")).unwrap()]).await)
+            Step::Remove(s, h) => {
+                format!("{:?}", schedule.remove(&[id(&format!("s{s}"), &format!("h{h}"))]).await)
             }
             Step::Claim => {
                 let turns = schedule.claim(&claim(now)).await.unwrap();

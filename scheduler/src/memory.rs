@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{Host, Job, JobId, JobKind, Name, Planned, Settlement, Timestamp, Token, Turn};
+use model::{Host, Job, JobId, Planned, Settlement, Timestamp, Token, Turn};
 
 use crate::schedule::{
     Borrowed, Claim, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, next_token,
@@ -70,11 +70,13 @@ impl State {
     }
 
     /// Takes hosts from their owners; what was under way counts as crashed, and each rests a delay.
-    fn expire(&mut self, now: Timestamp, leaving: Leaving, over: impl Fn(&str, Timestamp) -> bool) {
+    fn expire(&mut self, now: Timestamp, leaving: Leaving, over: impl Fn(&Host, &str, Timestamp) -> bool) {
         let over: Vec<Host> = self
             .hosts
             .iter()
-            .filter(|(_, host)| host.owner.as_ref().is_some_and(|(owner, until)| over(owner, *until)))
+            .filter(|(name, host)| {
+                host.owner.as_ref().is_some_and(|(owner, until)| over(name, owner, *until))
+            })
             .map(|(name, _)| name.clone())
             .collect();
         for name in over {
@@ -109,10 +111,10 @@ impl State {
     }
 
     fn settle(&mut self, settle: &Settle) -> Result<(), ScheduleError> {
+        settle.found.iter().for_each(|planned| self.plan(planned));
         self.check(&settle.lease)?;
         settle.jobs.iter().for_each(|job| self.end(job, false));
         settle.crashed.iter().for_each(|job| self.end(job, true));
-        settle.found.iter().for_each(|planned| self.plan(planned));
         if !(settle.jobs.is_empty() && settle.crashed.is_empty()) {
             self.begin_next(&settle.lease.host);
         }
@@ -147,12 +149,6 @@ impl State {
     }
 
     fn plan(&mut self, planned: &Planned) {
-        if planned.id.kind == JobKind::Poll {
-            let Planned { id, .. } = planned;
-            self.jobs.retain(|other, _| {
-                other.source != id.source || other.kind != JobKind::Poll || other.host == id.host
-            });
-        }
         let fresh = || JobState { due: planned.due, delay: planned.delay, crashes: 0, turn: InTurn::No };
         let job = self.jobs.entry(planned.id.clone()).or_insert_with(fresh);
         job.due = job.due.min(planned.due);
@@ -188,23 +184,23 @@ impl Schedule for InMemory {
         Ok(())
     }
 
-    async fn remove(&self, sources: &[Name]) -> Result<(), ScheduleError> {
-        self.lock().jobs.retain(|id, _| !sources.contains(&id.source));
+    async fn remove(&self, jobs: &[JobId]) -> Result<(), ScheduleError> {
+        self.lock().jobs.retain(|id, _| !jobs.contains(id));
         Ok(())
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError> {
         let mut state = self.lock();
         let (now, due_by) = (claim.now, claim.due_by.min(claim.now));
-        state.expire(now, Leaving::Crashed, |_, until| until <= now);
+        state.expire(now, Leaving::Crashed, |_, _, until| until <= now);
         let mut free: Vec<(Timestamp, Host)> = Vec::new();
         for (name, host) in &state.hosts {
-            let blocked = host.blocked.as_ref().is_some_and(|(until, _)| *until > now);
+            let blocked = host.blocked.as_ref().map_or(Timestamp::MIN, |(until, _)| *until);
             let earliest = state.jobs.iter().filter(|(id, _)| id.host == *name).map(|(_, job)| job.due).min();
-            if let Some(due) = earliest
-                .filter(|due| *due <= due_by && !blocked && host.owner.is_none() && host.next_allowed <= now)
-            {
-                free.push((due, name.clone()));
+            let Some(due) = earliest.filter(|due| *due <= due_by && host.owner.is_none()) else { continue };
+            let eligible = due.max(host.next_allowed).max(blocked);
+            if eligible <= now {
+                free.push((eligible, name.clone()));
             }
         }
         free.sort();
@@ -237,7 +233,7 @@ impl Schedule for InMemory {
     ) -> Result<Borrowed, ScheduleError> {
         let mut state = self.lock();
         let now = claim.now;
-        state.expire(now, Leaving::Crashed, |_, until| until <= now);
+        state.expire(now, Leaving::Crashed, |name, _, until| name == host && until <= now);
         let known = state.hosts.entry(host.clone()).or_default();
         if let Some((until, _)) = known.blocked.as_ref().filter(|(until, _)| *until > now) {
             return Ok(Borrowed::No { until: *until });
@@ -274,7 +270,7 @@ impl Schedule for InMemory {
     }
 
     async fn reclaim(&self, node: &str, now: Timestamp, leaving: Leaving) -> Result<(), ScheduleError> {
-        self.lock().expire(now, leaving, |owner, _| owner == node);
+        self.lock().expire(now, leaving, |_, owner, _| owner == node);
         Ok(())
     }
 

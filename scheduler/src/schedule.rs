@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{Host, Job, Name, Planned, Settlement, Timestamp, Token, Turn};
+use model::{Host, Job, JobId, Planned, Settlement, Timestamp, Token, Turn};
 
 /// Why the schedule did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +58,8 @@ pub struct Settle {
     pub jobs: Vec<Settlement>,
     /// Jobs that ended in a crash, and when each is due again.
     pub crashed: Vec<Settlement>,
-    /// Jobs that the turn found, for any host.
+    /// Jobs that the turn found, for any host. They are made known even if the lease is over: what was
+    /// found is stored by then.
     pub found: Vec<Planned>,
     /// Gives the host back: nobody may ask it before this.
     pub release_until: Option<Timestamp>,
@@ -105,13 +106,13 @@ pub struct HostView {
 /// Hands out host turns. Times are arguments; tokens only rise.
 #[async_trait]
 pub trait Schedule: Send + Sync {
-    /// Makes jobs known. A known job keeps the earlier of its due times and takes the new delay; a
-    /// source has one poll, so one on another host is forgotten. A job that is under way is to be done
-    /// again: its end does not end it.
+    /// Makes jobs known. A known job keeps the earlier of its due times and takes the new delay. A job
+    /// that is under way is to be done again: its end does not end it.
     async fn plan(&self, jobs: &[Planned]) -> Result<(), ScheduleError>;
-    /// Forgets all jobs of these sources. Work under way ends; its settlement brings none back.
-    async fn remove(&self, sources: &[Name]) -> Result<(), ScheduleError>;
-    /// Hands out free hosts with due jobs, the longest overdue first. The first job of a turn is under
+    /// Forgets jobs. Work under way ends; its settlement brings none back.
+    async fn remove(&self, jobs: &[JobId]) -> Result<(), ScheduleError>;
+    /// Hands out free hosts with due jobs, those first that could have been handed out for longest: one
+    /// with a long backlog waits its turn after each permit. The first job of a turn is under
     /// way then, and each next one when the one before it is settled. A lease that ran out counts as a
     /// crash of what was under way, and the host rests for one delay first.
     async fn claim(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError>;

@@ -10,17 +10,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{Host, Name, Planned, Timestamp, Turn};
+use model::{Host, JobId, Planned, Timestamp, Turn};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::Mutex;
 
 use crate::schedule::{Borrowed, Claim, HostView, Lease, Leaving, Schedule, ScheduleError, Settle};
-use steps::{check, claim_hosts, expire, length, millis, plan, settle_one, take, time, view};
+use steps::{
+    Over, check, claim_hosts, expire, length, millis, plan, remove, set_ready, settle_one, take, time, view,
+};
 
-/// The shape of the file. A file of another shape is told, never guessed at.
-const VERSION: i64 = 1;
+/// Steps from one shape of the file to the next; its `user_version` counts those that were made. A file of
+/// a newer build is told, never guessed at.
+const MIGRATIONS: &[&str] = &[CREATE, READY];
 
-const SCHEMA: &str = "
+pub(crate) const CREATE: &str = "
 CREATE TABLE host (
     host TEXT PRIMARY KEY,
     token INTEGER NOT NULL DEFAULT 0,
@@ -49,6 +52,14 @@ CREATE INDEX job_host ON job(host, due);
 CREATE TABLE robots (origin TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 ";
 
+/// From when on a host may be handed out; NULL while it is held or has no jobs.
+const READY: &str = "
+ALTER TABLE host ADD COLUMN ready INTEGER;
+UPDATE host SET ready = CASE WHEN owner IS NULL THEN
+    max((SELECT min(due) FROM job WHERE job.host = host.host), next_allowed, blocked_until) END;
+CREATE INDEX host_ready ON host(ready, host) WHERE ready IS NOT NULL;
+";
+
 /// A schedule in a file.
 #[derive(Clone)]
 pub struct Sqlite {
@@ -62,25 +73,25 @@ impl Sqlite {
     }
 
     fn with(mut connection: Connection) -> Result<Self, ScheduleError> {
+        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
         let prepare = |connection: &mut Connection| -> rusqlite::Result<i64> {
             connection.set_prepared_statement_cache_capacity(64);
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "NORMAL")?;
             connection.busy_timeout(Duration::from_secs(5))?;
-            let version: i64 = connection.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-            if version == 0 {
-                let transaction = connection.transaction()?;
-                transaction.execute_batch(SCHEMA)?;
-                transaction.pragma_update(None, "user_version", VERSION)?;
-                transaction.commit()?;
-                return Ok(VERSION);
+            let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+            let made: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            for migration in MIGRATIONS.iter().skip(usize::try_from(made).unwrap_or(0)) {
+                transaction.execute_batch(migration)?;
             }
-            Ok(version)
+            transaction.pragma_update(None, "user_version", made.max(known))?;
+            transaction.commit()?;
+            Ok(made)
         };
         match prepare(&mut connection).map_err(|error| storage(&error))? {
-            VERSION => Ok(Self { connection: Arc::new(Mutex::new(connection)) }),
-            other => Err(ScheduleError::Storage(format!(
-                "its file has schema version {other}, this build reads {VERSION}"
+            made if made <= known => Ok(Self { connection: Arc::new(Mutex::new(connection)) }),
+            made => Err(ScheduleError::Storage(format!(
+                "its file has schema version {made}, this build reads up to {known}"
             ))),
         }
     }
@@ -135,15 +146,9 @@ impl Schedule for Sqlite {
         self.run(move |tx| Ok(jobs.iter().try_for_each(|planned| plan(tx, planned))?)).await
     }
 
-    async fn remove(&self, sources: &[Name]) -> Result<(), ScheduleError> {
-        let sources = sources.to_vec();
-        self.run(move |tx| {
-            for source in &sources {
-                tx.execute("DELETE FROM job WHERE source = ?1", [source.as_str()])?;
-            }
-            Ok(())
-        })
-        .await
+    async fn remove(&self, jobs: &[JobId]) -> Result<(), ScheduleError> {
+        let jobs = jobs.to_vec();
+        self.run(move |tx| Ok(jobs.iter().try_for_each(|id| remove(tx, id))?)).await
     }
 
     async fn claim(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError> {
@@ -159,7 +164,7 @@ impl Schedule for Sqlite {
     ) -> Result<Borrowed, ScheduleError> {
         let (host, claim) = (host.clone(), claim.clone());
         self.run(move |tx| {
-            expire(tx, claim.now, None, Leaving::Crashed)?;
+            expire(tx, claim.now, Over::Host(host.as_str()), Leaving::Crashed)?;
             tx.execute("INSERT OR IGNORE INTO host (host) VALUES (?1)", [host.as_str()])?;
             let (owned, blocked): (Option<i64>, i64) = tx.query_row(
                 "SELECT CASE WHEN owner IS NULL THEN NULL ELSE lease_until END, blocked_until FROM host WHERE host = ?1",
@@ -193,7 +198,7 @@ impl Schedule for Sqlite {
         let settles = settles.to_vec();
         self.run(move |tx| {
             let each = settles.iter().map(|settle| match settle_one(tx, settle) {
-                // Told before anything was changed: the others are settled all the same.
+                // Nothing else was changed: the others are settled all the same.
                 Err(Failed::Schedule(fenced)) => Ok(Err(fenced)),
                 Err(failed) => Err(failed),
                 Ok(()) => Ok(Ok(())),
@@ -224,14 +229,14 @@ impl Schedule for Sqlite {
                  ON CONFLICT DO UPDATE SET blocked_until = excluded.blocked_until, block_reason = excluded.block_reason",
                 params![host.as_str(), millis(until), reason],
             )?;
-            Ok(())
+            Ok(set_ready(tx, host.as_str())?)
         })
         .await
     }
 
     async fn reclaim(&self, node: &str, now: Timestamp, leaving: Leaving) -> Result<(), ScheduleError> {
         let node = node.to_owned();
-        self.run(move |tx| Ok(expire(tx, now, Some(&node), leaving)?)).await
+        self.run(move |tx| Ok(expire(tx, now, Over::Node(&node), leaving)?)).await
     }
 
     async fn next_due(

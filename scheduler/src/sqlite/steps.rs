@@ -33,19 +33,40 @@ fn delay(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<i64> {
     .query_row([host], |row| row.get(0))
 }
 
-/// Takes hosts from owners whose lease is over, or from one owner that is gone.
+/// Whose hosts are taken from them.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Over<'a> {
+    /// All whose lease has run out.
+    All,
+    /// This one, if its lease has run out.
+    Host(&'a str),
+    /// Those of a node that is gone.
+    Node(&'a str),
+}
+
+/// Takes hosts from their owners; what was under way has crashed, or was handed back.
 pub(super) fn expire(
     tx: &Transaction<'_>,
     now: Timestamp,
-    gone: Option<&str>,
+    over: Over<'_>,
     leaving: Leaving,
 ) -> rusqlite::Result<()> {
-    let mut over = tx.prepare_cached(match gone {
-        Some(_) => "SELECT host FROM host WHERE owner = ?2 AND ?1 = ?1",
-        None => "SELECT host FROM host WHERE owner IS NOT NULL AND lease_until <= ?1 AND ?2 IS NULL",
-    })?;
-    let hosts: Vec<String> =
-        over.query_map(params![millis(now), gone], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    const HELD: &str = "SELECT host FROM host WHERE owner IS NOT NULL";
+    let names = |row: &Row<'_>| row.get(0);
+    let hosts: Vec<String> = match over {
+        Over::All => tx
+            .prepare_cached(&format!("{HELD} AND lease_until <= ?1"))?
+            .query_map([millis(now)], names)?
+            .collect::<Result<_, _>>()?,
+        Over::Host(host) => tx
+            .prepare_cached(&format!("{HELD} AND lease_until <= ?1 AND host = ?2"))?
+            .query_map(params![millis(now), host], names)?
+            .collect::<Result<_, _>>()?,
+        Over::Node(node) => tx
+            .prepare_cached("SELECT host FROM host WHERE owner = ?1")?
+            .query_map([node], names)?
+            .collect::<Result<_, _>>()?,
+    };
     for host in hosts {
         tx.prepare_cached(
             "UPDATE host SET owner = NULL, next_allowed = max(next_allowed, ?2 + max(?3, robots_delay))
@@ -56,7 +77,19 @@ pub(super) fn expire(
             "UPDATE job SET in_turn = 0, crashes = crashes + (in_turn = 2 AND ?2) WHERE host = ?1 AND in_turn > 0",
         )?
         .execute(params![host, leaving == Leaving::Crashed])?;
+        set_ready(tx, &host)?;
     }
+    Ok(())
+}
+
+/// Notes from when on a host may be handed out: its first job is due, it has rested and is not blocked.
+pub(super) fn set_ready(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<()> {
+    tx.prepare_cached(
+        "UPDATE host SET ready = CASE WHEN owner IS NULL THEN
+            max((SELECT min(due) FROM job WHERE job.host = ?1), next_allowed, blocked_until) END
+         WHERE host = ?1",
+    )?
+    .execute([host])?;
     Ok(())
 }
 
@@ -67,9 +100,15 @@ pub(super) fn take(tx: &Transaction<'_>, host: &str, claim: &Claim) -> rusqlite:
         known.query_row([host], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let token = next_token(Token(u64::try_from(last).unwrap_or(0)), claim.now);
     let lease_until = after(claim.now, claim.lease);
-    tx.prepare_cached("UPDATE host SET token = ?2, owner = ?3, lease_until = ?4 WHERE host = ?1")?.execute(
-        params![host, i64::try_from(token.0).unwrap_or(i64::MAX), claim.node, millis(lease_until)],
-    )?;
+    tx.prepare_cached(
+        "UPDATE host SET token = ?2, owner = ?3, lease_until = ?4, ready = NULL WHERE host = ?1",
+    )?
+    .execute(params![
+        host,
+        i64::try_from(token.0).unwrap_or(i64::MAX),
+        claim.node,
+        millis(lease_until)
+    ])?;
     Ok(Turn {
         host: Host::stored(host.to_owned()),
         token,
@@ -94,10 +133,6 @@ pub(super) fn check(tx: &Transaction<'_>, lease: &Lease) -> Result<(), Failed> {
 
 pub(super) fn plan(tx: &Transaction<'_>, planned: &Planned) -> rusqlite::Result<()> {
     let Planned { id, due, delay } = planned;
-    if id.kind == JobKind::Poll {
-        tx.prepare_cached("DELETE FROM job WHERE source = ?1 AND kind = 'poll' AND host != ?2")?
-            .execute([id.source.as_str(), id.host.as_str()])?;
-    }
     tx.prepare_cached("INSERT OR IGNORE INTO host (host) VALUES (?1)")?.execute([id.host.as_str()])?;
     tx.prepare_cached(
         "INSERT INTO job (source, kind, host, due, delay) VALUES (?1, ?2, ?3, ?4, ?5)
@@ -110,7 +145,16 @@ pub(super) fn plan(tx: &Transaction<'_>, planned: &Planned) -> rusqlite::Result<
         millis(*due),
         length(*delay)
     ])?;
-    Ok(())
+    set_ready(tx, id.host.as_str())
+}
+
+pub(super) fn remove(tx: &Transaction<'_>, id: &JobId) -> rusqlite::Result<()> {
+    tx.prepare_cached("DELETE FROM job WHERE source = ?1 AND kind = ?2 AND host = ?3")?.execute([
+        id.source.as_str(),
+        id.kind.as_str(),
+        id.host.as_str(),
+    ])?;
+    set_ready(tx, id.host.as_str())
 }
 
 fn end(tx: &Transaction<'_>, job: &model::Settlement, crashed: bool) -> rusqlite::Result<()> {
@@ -151,24 +195,14 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Option<Job>> {
 
 /// Takes hosts that may be asked, the longest due first, each with its due jobs.
 pub(super) fn claim_hosts(tx: &Transaction<'_>, claim: &Claim) -> rusqlite::Result<Vec<Turn>> {
-    expire(tx, claim.now, None, Leaving::Crashed)?;
+    expire(tx, claim.now, Over::All, Leaving::Crashed)?;
     let (now, due_by) = (millis(claim.now), millis(claim.due_by.min(claim.now)));
-    // By the index on (due, host), and no further than needed: thousands may be due at once.
     let mut free = tx.prepare_cached(
-        "SELECT job.host FROM job CROSS JOIN host USING (host)
-         WHERE due <= ?2 AND owner IS NULL AND next_allowed <= ?1 AND blocked_until <= ?1
-         ORDER BY due, job.host",
+        "SELECT host FROM host WHERE ready <= ?1 AND (SELECT min(due) FROM job WHERE job.host = host.host) <= ?2
+         ORDER BY ready, host",
     )?;
-    let mut hosts: Vec<String> = Vec::new();
-    let mut rows = free.query([now, due_by])?;
-    while hosts.len() < claim.hosts {
-        let Some(row) = rows.next()? else { break };
-        let host: String = row.get(0)?;
-        if !hosts.contains(&host) {
-            hosts.push(host);
-        }
-    }
-    drop(rows);
+    let hosts: Vec<String> =
+        free.query_map([now, due_by], |row| row.get(0))?.take(claim.hosts).collect::<Result<_, _>>()?;
     let mut turns = Vec::with_capacity(hosts.len());
     for host in hosts {
         let mut turn = take(tx, &host, claim)?;
@@ -189,13 +223,13 @@ pub(super) fn claim_hosts(tx: &Transaction<'_>, claim: &Claim) -> rusqlite::Resu
     Ok(turns)
 }
 
-/// Ends jobs of a turn, or the turn. A turn that is over is told before anything is changed.
+/// Ends jobs of a turn, or the turn. Of a turn that is over only what it found is taken in.
 pub(super) fn settle_one(tx: &Transaction<'_>, settle: &Settle) -> Result<(), Failed> {
+    settle.found.iter().try_for_each(|planned| plan(tx, planned))?;
     check(tx, &settle.lease)?;
     let host = settle.lease.host.as_str();
     settle.jobs.iter().try_for_each(|job| end(tx, job, false))?;
     settle.crashed.iter().try_for_each(|job| end(tx, job, true))?;
-    settle.found.iter().try_for_each(|planned| plan(tx, planned))?;
     if !(settle.jobs.is_empty() && settle.crashed.is_empty()) {
         begin_next(tx, host)?;
     }
@@ -203,6 +237,7 @@ pub(super) fn settle_one(tx: &Transaction<'_>, settle: &Settle) -> Result<(), Fa
         tx.prepare_cached("UPDATE job SET in_turn = 0 WHERE host = ?1 AND in_turn > 0")?.execute([host])?;
         tx.prepare_cached("UPDATE host SET owner = NULL, next_allowed = ?2 WHERE host = ?1")?
             .execute(params![host, millis(until)])?;
+        set_ready(tx, host)?;
     }
     Ok(())
 }
