@@ -9,13 +9,17 @@ use std::path::{Path, PathBuf};
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("origin", &[]),
+    ("servers", &[]),
     ("config", &["model"]),
     ("matcher", &["model"]),
     ("crawler", &["model"]),
-    ("scheduler", &["model"]),
-    ("store", &["model"]),
+    ("scheduler", &["model", "servers"]),
+    ("store", &["model", "servers"]),
     ("actors", &["model", "matcher", "crawler", "scheduler", "store"]),
-    ("qyran", &["model", "origin", "config", "matcher", "crawler", "scheduler", "store", "actors"]),
+    (
+        "qyran",
+        &["model", "origin", "servers", "config", "matcher", "crawler", "scheduler", "store", "actors"],
+    ),
 ];
 
 /// Third-party crates that only some of our crates may name.
@@ -28,6 +32,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("encoding_rs", &["crawler"]),
     ("ractor", &["actors"]),
     ("rusqlite", &["scheduler", "store"]),
+    ("redis", &["scheduler"]),
     ("hyper", &["origin"]),
     ("rust-stemmers", &["matcher"]),
     ("saphyr", &["config"]),

@@ -1,13 +1,17 @@
 //! What every schedule promises, run against every implementation.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use model::{Host, JobId, JobKind, Name, Planned, Settlement, Timestamp, Token, Turn};
 use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use servers::RedisServer;
+use tokio::sync::Mutex;
 
 use crate::schedule::{Borrowed, Claim, Lease, Leaving, Schedule, ScheduleError, Settle};
-use crate::{InMemory, Sqlite};
+use crate::{InMemory, Redis, Sqlite};
 
 const DELAY: Duration = Duration::from_secs(5);
 const LEASE: Duration = Duration::from_secs(60);
@@ -51,16 +55,43 @@ async fn turns(schedule: &dyn Schedule, now: i64) -> Vec<(String, Vec<String>)> 
         .collect()
 }
 
-/// A file that goes with the folder it lives in.
-fn each() -> Vec<(&'static str, Arc<dyn Schedule>, Option<tempfile::TempDir>)> {
+/// What a schedule goes with: the folder of a file, the server of a cluster.
+type Home = Box<dyn std::any::Any>;
+
+async fn each() -> Vec<(&'static str, Arc<dyn Schedule>, Home)> {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = Sqlite::open(&folder.path().join("schedule.db")).unwrap();
-    vec![("memory", Arc::new(InMemory::default()), None), ("sqlite", Arc::new(sqlite), Some(folder))]
+    let server = shared_redis().await;
+    let redis = told(&server).await;
+    vec![
+        ("memory", Arc::new(InMemory::default()), Box::new(())),
+        ("sqlite", Arc::new(sqlite), Box::new(folder)),
+        ("redis", Arc::new(redis), Box::new(server)),
+    ]
+}
+
+/// One server for all tests that run at the same time; it ends with the last of them.
+async fn shared_redis() -> Arc<RedisServer> {
+    static SERVER: Mutex<Weak<RedisServer>> = Mutex::const_new(Weak::new());
+    let mut shared = SERVER.lock().await;
+    if let Some(server) = shared.upgrade() {
+        return server;
+    }
+    let server = Arc::new(RedisServer::start(&[]).await.unwrap());
+    *shared = Arc::downgrade(&server);
+    server
+}
+
+/// A schedule of its own on a shared server, on the clock of the tests.
+async fn told(server: &RedisServer) -> Redis {
+    static SPACE: AtomicUsize = AtomicUsize::new(0);
+    let space = format!("t{}", SPACE.fetch_add(1, Ordering::Relaxed));
+    Redis::on_callers_clock(server.url().parse().unwrap(), &space, "n1").await.unwrap()
 }
 
 #[tokio::test]
 async fn due_hosts_are_handed_out_once_those_that_waited_longest_first() {
-    for (name, schedule, _folder) in each() {
+    for (name, schedule, _folder) in each().await {
         schedule
             .plan(&[
                 planned("a", "h1", 10),
@@ -82,7 +113,7 @@ async fn due_hosts_are_handed_out_once_those_that_waited_longest_first() {
 
 #[tokio::test]
 async fn a_released_host_rests_until_its_next_permit() {
-    for (name, schedule, _folder) in each() {
+    for (name, schedule, _folder) in each().await {
         schedule.plan(&[planned("a", "h", 0), planned("b", "h", 50)]).await.unwrap();
         let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
         assert_eq!((turn.delay, turn.lease_until), (DELAY, at(61)), "{name}");
@@ -98,7 +129,7 @@ async fn a_released_host_rests_until_its_next_permit() {
 
 #[tokio::test]
 async fn tokens_rise_and_old_ones_are_refused() {
-    for (name, schedule, _folder) in each() {
+    for (name, schedule, _folder) in each().await {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         let first = schedule.claim(&claim(1)).await.unwrap().remove(0);
         // The lease runs out, the host rests one delay, somebody else takes it.
@@ -124,7 +155,7 @@ async fn tokens_rise_and_old_ones_are_refused() {
 
 #[tokio::test]
 async fn a_renewed_lease_lasts() {
-    for (name, schedule, _folder) in each() {
+    for (name, schedule, _folder) in each().await {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
         schedule.renew(&Lease { host: turn.host, token: turn.token }, at(200)).await.unwrap();
@@ -134,7 +165,7 @@ async fn a_renewed_lease_lasts() {
 
 #[tokio::test]
 async fn a_node_that_is_gone_loses_its_hosts_at_once_and_they_rest() {
-    for (name, schedule, _folder) in each() {
+    for (name, schedule, _folder) in each().await {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         schedule.claim(&claim(1)).await.unwrap();
         schedule.reclaim("other", at(2), Leaving::Crashed).await.unwrap();
@@ -147,7 +178,7 @@ async fn a_node_that_is_gone_loses_its_hosts_at_once_and_they_rest() {
 
 #[tokio::test]
 async fn what_robots_ask_for_outlives_leases_and_crashes() {
-    for (name, schedule, _folder) in each() {
+    for (name, schedule, _folder) in each().await {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         schedule.claim(&claim(1)).await.unwrap();
         schedule.ask_delay(&host("h"), DELAY * 6).await.unwrap();
@@ -167,7 +198,7 @@ async fn what_robots_ask_for_outlives_leases_and_crashes() {
 /// Only what was being done is to blame, and nobody for a node that was told to stop.
 #[tokio::test]
 async fn crashes_are_counted_where_they_happened() {
-    for (name, schedule, _folder) in each() {
+    for (name, schedule, _folder) in each().await {
         schedule.plan(&[planned("a", "h", 0), planned("b", "h", 1), planned("c", "h", 2)]).await.unwrap();
         let turn = schedule.claim(&claim(3)).await.unwrap().remove(0);
         let mut first = settle(&turn, 4);
@@ -188,7 +219,7 @@ async fn crashes_are_counted_where_they_happened() {
 
 #[tokio::test]
 async fn a_job_that_is_planned_anew_while_it_ends_is_done_again() {
-    for (name, schedule, _folder) in each() {
+    for (name, schedule, _folder) in each().await {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
         schedule.plan(&[planned("a", "h", 2)]).await.unwrap();
@@ -202,7 +233,7 @@ async fn a_job_that_is_planned_anew_while_it_ends_is_done_again() {
 
 #[tokio::test]
 async fn who_is_blocked_for_long_is_not_waited_for() {
-    for (name, schedule, _folder) in each() {
+    for (name, schedule, _folder) in each().await {
         schedule.plan(&[planned("a", "h", 0), planned("b", "i", 0)]).await.unwrap();
         schedule.block(&host("h"), at(100), "Retry-After").await.unwrap();
         schedule.block(&host("i"), at(10), "Retry-After").await.unwrap();
@@ -213,7 +244,7 @@ async fn who_is_blocked_for_long_is_not_waited_for() {
 
 #[tokio::test]
 async fn blocks_keep_everybody_away_and_are_explained() {
-    for (name, schedule, _folder) in each() {
+    for (name, schedule, _folder) in each().await {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         schedule.block(&host("h"), at(100), "Retry-After").await.unwrap();
         assert_eq!(turns(&*schedule, 99).await, [], "{name}");
@@ -231,7 +262,7 @@ async fn blocks_keep_everybody_away_and_are_explained() {
 
 #[tokio::test]
 async fn a_borrowed_host_is_held_like_any_other() {
-    for (name, schedule, _folder) in each() {
+    for (name, schedule, _folder) in each().await {
         let Borrowed::Yes(turn) = schedule.borrow_host(&host("h"), DELAY, &claim(1)).await.unwrap() else {
             panic!("{name}")
         };
@@ -252,7 +283,7 @@ async fn a_borrowed_host_is_held_like_any_other() {
 
 #[tokio::test]
 async fn removed_sources_stay_removed_and_found_jobs_are_taken_in() {
-    for (name, schedule, _folder) in each() {
+    for (name, schedule, _folder) in each().await {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
         schedule.remove(&[id("a", "h")]).await.unwrap();
@@ -267,7 +298,7 @@ async fn removed_sources_stay_removed_and_found_jobs_are_taken_in() {
 
 #[tokio::test]
 async fn a_single_pass_takes_what_was_due_at_its_beginning() {
-    for (name, schedule, _folder) in each() {
+    for (name, schedule, _folder) in each().await {
         schedule.plan(&[planned("a", "h1", 5), planned("b", "h2", 20)]).await.unwrap();
         let pass = Claim { due_by: at(10), ..claim(30) };
         let taken: Vec<String> =
@@ -280,7 +311,7 @@ async fn a_single_pass_takes_what_was_due_at_its_beginning() {
 /// A host with a long backlog has its turn, and then the others have theirs.
 #[tokio::test]
 async fn a_host_with_a_backlog_starves_nobody() {
-    for (name, schedule, _folder) in each() {
+    for (name, schedule, _folder) in each().await {
         let mut jobs: Vec<Planned> = (0..9).map(|n| planned(&format!("g{n}"), "giant", -900 + n)).collect();
         jobs.extend([planned("a", "small1", 3), planned("b", "small2", 4)]);
         schedule.plan(&jobs).await.unwrap();
@@ -309,7 +340,7 @@ async fn a_host_with_a_backlog_starves_nobody() {
 /// What was found is stored already: who lost the lease meanwhile has found it all the same.
 #[tokio::test]
 async fn found_jobs_are_taken_in_though_the_lease_is_over() {
-    for (name, schedule, _folder) in each() {
+    for (name, schedule, _folder) in each().await {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
         schedule.reclaim("n1", at(2), Leaving::HandedBack).await.unwrap();
@@ -326,7 +357,7 @@ async fn found_jobs_are_taken_in_though_the_lease_is_over() {
 
 #[tokio::test]
 async fn the_longest_delay_of_a_hosts_sources_wins() {
-    for (name, schedule, _folder) in each() {
+    for (name, schedule, _folder) in each().await {
         let slow = Planned { delay: DELAY * 4, ..planned("slow", "h", 999) };
         schedule.plan(&[planned("a", "h", 0), slow]).await.unwrap();
         assert_eq!(schedule.claim(&claim(1)).await.unwrap()[0].delay, DELAY * 4, "{name}");
@@ -476,20 +507,24 @@ async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
     answers
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-    /// The file does what the model does, and no host ever has two owners.
-    #[test]
-    fn sqlite_does_what_the_model_does(steps in proptest::collection::vec(step(), 1..40)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// File and server do what the model does, and no host ever has two owners.
+#[test]
+fn every_schedule_does_what_the_model_does() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = runtime.block_on(shared_redis());
+    let mut runner = TestRunner::new(ProptestConfig::with_cases(200));
+    let played = runner.run(&proptest::collection::vec(step(), 1..40), |steps| {
         runtime.block_on(async {
             let folder = tempfile::tempdir().unwrap();
             let sqlite = Sqlite::open(&folder.path().join("s.db")).unwrap();
             let model = play(&InMemory::default(), &steps).await;
-            prop_assert_eq!(play(&sqlite, &steps).await, model);
+            prop_assert_eq!(&play(&sqlite, &steps).await, &model, "sqlite");
+            let redis = told(&server).await;
+            prop_assert_eq!(&play(&redis, &steps).await, &model, "redis");
             Ok(())
-        })?;
-    }
+        })
+    });
+    played.unwrap();
 }
 
 #[test]

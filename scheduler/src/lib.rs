@@ -13,9 +13,11 @@
 mod contract;
 pub mod due;
 mod memory;
+mod redis;
 mod schedule;
 mod sqlite;
 
 pub use memory::InMemory;
+pub use redis::{Address, AddressError, Redis};
 pub use schedule::{Borrowed, Claim, HostView, Lease, Leaving, Schedule, ScheduleError, Settle};
 pub use sqlite::Sqlite;

@@ -130,7 +130,7 @@ pub trait Schedule: Send + Sync {
         self.settle_all(std::slice::from_ref(settle)).await?.pop().unwrap_or(Ok(()))
     }
     /// Does so for several turns in one go, each for itself: one that is fenced costs no other. The outer
-    /// error: nothing was settled.
+    /// error: some may not have been settled; to try again does no harm.
     async fn settle_all(&self, settles: &[Settle]) -> Result<Vec<Result<(), ScheduleError>>, ScheduleError>;
     /// Writes down the delay that a host's robots.txt asks for; it holds over leases and crashes until
     /// another one is written down.
@@ -152,6 +152,14 @@ pub trait Schedule: Send + Sync {
     async fn recall_robots(&self, origin: &str) -> Result<Option<String>, ScheduleError>;
     /// Remembers robots rules.
     async fn remember_robots(&self, origin: &str, record: &str) -> Result<(), ScheduleError>;
+    /// Whether it has lost, or never had, what is declared: everything is to be planned then.
+    async fn needs_rebuild(&self) -> Result<bool, ScheduleError> {
+        Ok(false)
+    }
+    /// Everything declared has been planned.
+    async fn rebuilt(&self) -> Result<(), ScheduleError> {
+        Ok(())
+    }
 }
 
 /// The next token of a host: it rises within the host, and over a loss of everything as time does.

@@ -1,0 +1,181 @@
+//! Claiming over shards: what a node believes of each, so that it asks only where there is something.
+
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use model::{Host, Job, Timestamp, Token, Turn};
+use std::sync::atomic::Ordering;
+use tokio::time::Instant;
+
+use super::shard::{SHARDS, Shard, parse_member};
+use super::{Redis, Time, duration, length};
+use crate::schedule::{Claim, ScheduleError};
+
+/// How old a belief may be: another node may have planned something meanwhile.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Jobs handed out in one call, about: the server does nothing else meanwhile.
+const JOBS: usize = 100;
+/// How long a server that may not know every lease hands out nothing: long enough for holders to find it
+/// and renew, short beside a lease.
+const EMBARGO: Duration = Duration::from_secs(4);
+/// Rounds over the shards in one claim.
+const ROUNDS: usize = 64;
+
+/// What a node knows of its claims.
+pub(super) struct Claims {
+    looks: Vec<Look>,
+    /// Of the claim that was sent last.
+    number: u64,
+}
+
+#[derive(Clone)]
+struct Look {
+    /// When the shard has something, as it was told last.
+    head: Option<Timestamp>,
+    looked_at: Option<Instant>,
+    /// The last claim whose answer arrived.
+    arrived: u64,
+    /// One was sent whose answer has not arrived: it may have handed something out.
+    is_unanswered: bool,
+}
+
+impl Claims {
+    /// An answer from this shard got lost.
+    #[cfg(test)]
+    pub(super) fn lose(&mut self, shard: Shard) {
+        self.looks[shard.number()].is_unanswered = true;
+    }
+
+    /// The numbers of claims begin behind this one.
+    pub(super) fn after(number: u64) -> Self {
+        Self { looks: vec![Look::after(number); SHARDS], number }
+    }
+}
+
+impl Look {
+    fn after(number: u64) -> Self {
+        Self { head: None, looked_at: None, arrived: number, is_unanswered: false }
+    }
+
+    /// Since when there is something to claim.
+    fn due(&self, now: Timestamp) -> Option<Timestamp> {
+        if self.is_unanswered { Some(Timestamp::MIN) } else { self.head.filter(|head| *head <= now) }
+    }
+}
+
+/// A turn as it is handed out: host, eligible since, token, lease end, next allowed, delay, robots delay,
+/// and jobs with due times and crashes.
+type Answer = (String, i64, u64, i64, i64, i64, i64, Vec<(String, i64, u32)>);
+
+impl Redis {
+    pub(super) async fn claim_turns(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError> {
+        let mut claims = self.claims.lock().await;
+        self.look(&mut claims, claim.now).await?;
+        let mut turns: Vec<(Timestamp, Turn)> = Vec::new();
+        for _ in 0..ROUNDS {
+            let left = claim.hosts.saturating_sub(turns.len());
+            let mut due: Vec<(Timestamp, Shard)> = Shard::all()
+                .filter_map(|shard| Some((claims.looks[shard.number()].due(claim.now)?, shard)))
+                .collect();
+            if left == 0 || due.is_empty() {
+                break;
+            }
+            due.sort_by_key(|(head, shard)| (*head, shard.number()));
+            due.truncate(left);
+            let each = left.div_ceil(due.len()).min((JOBS / claim.jobs.max(1)).max(1));
+            claims.number += 1;
+            let number = claims.number;
+            for (_, shard) in &due {
+                claims.looks[shard.number()].is_unanswered = true;
+            }
+            let asked = due.into_iter().map(async |(_, shard)| {
+                let arrived = claims.looks[shard.number()].arrived;
+                Ok((shard, self.claim_on(shard, claim, each, number, arrived).await?))
+            });
+            let before = turns.len();
+            let answers = try_join_all(asked).await?;
+            for (shard, (head, handed_out)) in answers {
+                claims.looks[shard.number()] =
+                    Look { head, looked_at: Some(Instant::now()), ..Look::after(number) };
+                turns.extend(handed_out);
+            }
+            // A shard whose hosts only rest, or wait for a single pass to end, has nothing more to give.
+            if turns.len() == before {
+                break;
+            }
+        }
+        turns.sort_by(|(one, first), (other, second)| (one, &first.host).cmp(&(other, &second.host)));
+        Ok(turns.into_iter().map(|(_, turn)| turn).collect())
+    }
+
+    /// Asks shards whose belief is old when they will have something.
+    async fn look(&self, claims: &mut Claims, told: Timestamp) -> Result<(), ScheduleError> {
+        let is_old = |look: &Look| match self.time {
+            Time::Server(_) => look.looked_at.is_none_or(|at| at.elapsed() >= LOOK_AGAIN),
+            Time::Told => true,
+        };
+        let old = Shard::all().filter(|shard| is_old(&claims.looks[shard.number()]));
+        let heads = try_join_all(old.map(async |shard| Ok((shard, self.head(shard, told).await?))));
+        for (shard, head) in heads.await? {
+            let look = &mut claims.looks[shard.number()];
+            (look.head, look.looked_at) = (head, Some(Instant::now()));
+        }
+        Ok(())
+    }
+
+    async fn head(&self, shard: Shard, told: Timestamp) -> Result<Option<Timestamp>, ScheduleError> {
+        let (now, head, planned): (i64, String, bool) =
+            self.link.run(&self.scripts.head, &self.call(shard, Some(told))).await?;
+        if !planned {
+            self.blank.store(true, Ordering::Relaxed);
+        }
+        Ok(head.parse().ok().map(self.home(now, Some(told))))
+    }
+
+    pub(super) async fn claim_on(
+        &self,
+        shard: Shard,
+        claim: &Claim,
+        hosts: usize,
+        number: u64,
+        arrived: u64,
+    ) -> Result<(Option<Timestamp>, Vec<(Timestamp, Turn)>), ScheduleError> {
+        let call = self
+            .call(shard, Some(claim.now))
+            .arg(&claim.node)
+            .arg(length(claim.lease))
+            .arg(hosts)
+            .arg(claim.jobs)
+            .arg(claim.due_by.as_millisecond())
+            .arg(number)
+            .arg(arrived)
+            .arg(length(EMBARGO.min(claim.lease)));
+        let (now, head, is_blank, answers): (i64, String, bool, Vec<Answer>) =
+            self.link.run(&self.scripts.claim, &call).await?;
+        if is_blank {
+            self.blank.store(true, Ordering::Relaxed);
+        }
+        let home = self.home(now, Some(claim.now));
+        let turns = answers.into_iter().map(|answer| turn(answer, &home)).collect();
+        Ok((head.parse().ok().map(&home), turns))
+    }
+}
+
+fn turn(answer: Answer, home: impl Fn(i64) -> Timestamp) -> (Timestamp, Turn) {
+    let (host, since, token, over, next_allowed, delay, robots_delay, jobs) = answer;
+    let host = Host::stored(host);
+    let jobs = jobs
+        .into_iter()
+        .map(|(job, due, crashes)| Job { id: parse_member(&job, &host), due: home(due), crashes })
+        .collect();
+    let turn = Turn {
+        token: Token(token),
+        next_allowed_at: home(next_allowed),
+        delay: duration(delay),
+        robots_delay: duration(robots_delay),
+        lease_until: home(over),
+        jobs,
+        host,
+    };
+    (home(since), turn)
+}

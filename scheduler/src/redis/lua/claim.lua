@@ -1,0 +1,109 @@
+-- Hands out hosts whose time has come. ARGV: node, length of the lease, hosts at most, jobs of each at most,
+-- latest due time, number of this claim, number of the last one whose answer arrived, length of the embargo.
+-- Returns: now, when to look again ('' where there is nothing), 1 where nothing has been planned here yet,
+-- and turns: host, eligible since, token, lease end, next allowed, delay, robots delay, {job, due, crashes ...}.
+local node, lease, hosts, jobs = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
+local due_by = math.min(tonumber(ARGV[8]) + shift, now)
+local claim, arrived, embargo = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+-- Hosts looked at in one call, at most: those that a single pass leaves alone stay at the front.
+local MOST = 2048
+
+local function head()
+  local first = call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
+  return first[2] and digits(tonumber(first[2])) or ''
+end
+
+local ctl = call('HMGET', CTL, 'run', 'fo', 'emb', 'planned')
+local blank = ctl[4] and 0 or 1
+local failed_over, embargoed = number(ctl[2]), number(ctl[3])
+if ARGV[3] == 's' then
+  -- Another server than before, or one that lost everything, may not know every lease: who holds one has
+  -- until the end of the embargo to say so.
+  local run = string.match(call('INFO', 'server'), 'run_id:(%x+)')
+  if ctl[1] ~= run then
+    failed_over, embargoed = now, now + embargo
+    call('HSET', CTL, 'run', run, 'fo', digits(now), 'emb', digits(embargoed))
+  end
+end
+if now < embargoed then return {now, digits(embargoed), blank, {}} end
+
+local turns, record = {}, {claim}
+local function hand_out(host, since, token, over, rest, due)
+  turns[#turns + 1] = {host, since, token, over, rest[1], rest[2], rest[3], due}
+  record[#record + 1] = host
+  record[#record + 1] = token
+end
+
+local function crashes_of(host, due)
+  if call('EXISTS', P .. 'x:' .. host) == 0 then return end
+  for at = 1, #due, 3 do due[at + 2] = number(call('HGET', P .. 'x:' .. host, due[at])) end
+end
+
+-- An answer that never arrived: what it handed out is handed out again, as it was.
+local lost = call('GET', P .. 'r:' .. node)
+if lost then
+  lost = cjson.decode(lost)
+  if lost[1] > arrived then
+    for at = 2, #lost, 2 do
+      local host, token = lost[at], lost[at + 1]
+      local h = call('HMGET', P .. 'h:' .. host, 'tok', 'na', 'dl', 'ld', 'rd', 'fl')
+      if h[1] == token and call('HGET', OWN, host) == node then
+        local due = {}
+        for _, job in ipairs(select(2, in_turn(h[6]))) do
+          local score = call('ZSCORE', P .. 'j:' .. host, job)
+          if score then
+            due[#due + 1] = job
+            due[#due + 1] = tonumber(score)
+            due[#due + 1] = 0
+          end
+        end
+        crashes_of(host, due)
+        call('HSET', P .. 'h:' .. host, 'lease', digits(now + lease))
+        call('ZADD', DUE, digits(now + lease), host)
+        local rest = {number(h[2]), math.max(number(h[3]), number(h[4])), number(h[5])}
+        hand_out(host, now, token, now + lease, rest, due)
+      end
+    end
+  end
+end
+
+local function visit(host, since)
+  local h = call('HMGET', P .. 'h:' .. host, 'tok', 'na', 'dl', 'ld', 'rd')
+  local due = call('ZRANGEBYSCORE', P .. 'j:' .. host, '-inf', due_by, 'WITHSCORES', 'LIMIT', 0, jobs)
+  if #due == 0 then
+    set_ready(host)
+    return since <= due_by
+  end
+  local delay, robots = math.max(number(h[3]), number(h[4])), number(h[5])
+  local rested = failed_over + math.max(delay, robots)
+  if failed_over > 0 and now < rested then
+    -- What it was owed may have been lost with the last writes of the old server.
+    call('HSET', P .. 'h:' .. host, 'na', digits(math.max(number(h[2]), rested)))
+    set_ready(host)
+    return true
+  end
+  local list, with_crashes = {}, {}
+  for at = 1, #due, 2 do
+    list[#list + 1] = (at == 1 and '2' or '1') .. due[at]
+    with_crashes[#with_crashes + 1] = due[at]
+    with_crashes[#with_crashes + 1] = tonumber(due[at + 1])
+    with_crashes[#with_crashes + 1] = 0
+  end
+  crashes_of(host, with_crashes)
+  local token, over = take(host, node, lease, h[1], table.concat(list, ' '))
+  hand_out(host, since, token, over, {number(h[2]), delay, robots}, with_crashes)
+  return true
+end
+
+local looked, passed = 0, 0
+while #turns < hosts and looked < MOST do
+  local ready = call('ZRANGEBYSCORE', DUE, '-inf', now, 'WITHSCORES', 'LIMIT', passed, hosts - #turns)
+  if #ready == 0 then break end
+  for at = 1, #ready, 2 do
+    looked = looked + 1
+    if call('HEXISTS', OWN, ready[at]) == 1 then expire(ready[at], true)
+    elseif not visit(ready[at], tonumber(ready[at + 1])) then passed = passed + 1 end
+  end
+end
+if #turns > 0 then call('SET', P .. 'r:' .. node, cjson.encode(record), 'PX', lease) end
+return {now, head(), blank, turns}

@@ -1,0 +1,112 @@
+-- What all scripts share. Keys of a shard begin with the same {tag}, so they are on one node of a cluster:
+--   due     zset  host -> when to look at it: from when on it may be handed out, or the end of its lease
+--   own     hash  host -> node, of hosts that are held
+--   ctl     hash  run: the server that these keys were last used on, fo: when that changed, emb: no claims
+--                 until then, planned: everything declared has been planned since these keys began
+--   h:HOST  hash  tok: highest token, lease: until when, fl: jobs in the turn, na: next allowed, bu br: blocked
+--                 until and why, dl: longest delay of its jobs, dd: the usual delay, ld: delay of a borrower,
+--                 rd: delay of robots.txt
+--   j:HOST  zset  job -> due        d:HOST  hash  job -> delay, where it is not the usual one
+--   x:HOST  hash  job -> crashes    r:NODE  what the node was handed out and has not confirmed
+-- Times are milliseconds since 1970 of this server's clock.
+-- ARGV: prefix of the keys, the caller's time, and 's' where our clock counts or 't' where the caller's does.
+local call = redis.call
+local P, told = ARGV[1], tonumber(ARGV[2])
+local now = told
+if ARGV[3] == 's' then
+  local time = call('TIME')
+  now = time[1] * 1000 + math.floor(time[2] / 1000)
+end
+-- From the caller's clock to ours.
+local shift = now - told
+local DUE, OWN, CTL = P .. 'due', P .. 'own', P .. 'ctl'
+
+local function number(text) return tonumber(text or '0') or 0 end
+local function digits(value) return string.format('%.0f', value) end
+
+-- Notes from when on a host that nobody holds may be handed out.
+local function set_ready(host)
+  if call('HEXISTS', OWN, host) == 1 then return end
+  local head = call('ZRANGE', P .. 'j:' .. host, 0, 0, 'WITHSCORES')
+  if not head[2] then
+    call('ZREM', DUE, host)
+    return
+  end
+  local rest = call('HMGET', P .. 'h:' .. host, 'na', 'bu')
+  call('ZADD', DUE, math.max(tonumber(head[2]), number(rest[1]), number(rest[2])), host)
+end
+
+-- Works out the longest delay of a host's jobs anew.
+local function set_delay(host)
+  local h, odd = P .. 'h:' .. host, call('HVALS', P .. 'd:' .. host)
+  local jobs = call('ZCARD', P .. 'j:' .. host)
+  local longest = 0
+  if jobs > #odd then longest = number(call('HGET', h, 'dd')) end
+  for _, delay in ipairs(odd) do longest = math.max(longest, tonumber(delay)) end
+  call('HSET', h, 'dl', digits(longest))
+  if jobs == 0 then call('HDEL', h, 'dd') end
+end
+
+-- The jobs of a turn, `2job` under way and `1job` waiting, in their order.
+local function in_turn(list)
+  local place, order = {}, {}
+  for at, job in string.gmatch(list or '', '(%d)(%S+)') do
+    place[job] = at
+    order[#order + 1] = job
+  end
+  return place, order
+end
+
+local function write_turn(host, place, order)
+  local list = {}
+  for _, job in ipairs(order) do
+    if place[job] then list[#list + 1] = place[job] .. job end
+  end
+  if #list > 0 then call('HSET', P .. 'h:' .. host, 'fl', table.concat(list, ' '))
+  else call('HDEL', P .. 'h:' .. host, 'fl') end
+end
+
+local function forget(host, job)
+  call('ZREM', P .. 'j:' .. host, job)
+  call('HDEL', P .. 'x:' .. host, job)
+  call('HDEL', P .. 'd:' .. host, job)
+  set_delay(host)
+end
+
+-- Takes a host from its owner: it rests for one delay.
+local function expire(host, crashed)
+  local h = P .. 'h:' .. host
+  local was = call('HMGET', h, 'na', 'dl', 'ld', 'rd', 'fl')
+  if crashed then
+    for at, job in string.gmatch(was[5] or '', '(%d)(%S+)') do
+      if at == '2' and call('ZSCORE', P .. 'j:' .. host, job) then call('HINCRBY', P .. 'x:' .. host, job, 1) end
+    end
+  end
+  local rested = now + math.max(number(was[2]), number(was[3]), number(was[4]))
+  call('HDEL', OWN, host)
+  call('HDEL', h, 'lease', 'fl')
+  call('HSET', h, 'na', digits(math.max(number(was[1]), rested)))
+  set_ready(host)
+end
+
+-- Gives a host to a node. Returns token and end of the lease.
+local function take(host, node, lease, last, list)
+  -- As a hybrid clock: over a loss of writes, or of everything, tokens still rise.
+  local token, over = digits(math.max(number(last) + 1, now)), digits(now + lease)
+  call('HSET', P .. 'h:' .. host, 'tok', token, 'lease', over, 'fl', list)
+  call('HSET', OWN, host, node)
+  call('ZADD', DUE, over, host)
+  return token, now + lease
+end
+
+-- Whether a lease holds. One whose claim was lost in a failover is taken up again: nobody has the host, and
+-- no token as high as this was ever given out here.
+local function holds(host, token, node)
+  local h = P .. 'h:' .. host
+  local last, is_owned = call('HGET', h, 'tok'), call('HEXISTS', OWN, host) == 1
+  if is_owned then return last == token end
+  if number(last) >= tonumber(token) then return false end
+  call('HSET', h, 'tok', token)
+  call('HSET', OWN, host, node)
+  return true
+end

@@ -1,0 +1,13 @@
+-- Makes leases last. ARGV: node, then for each: host, token, until. Returns 1, or 0 where it is over.
+local node, done = ARGV[4], {}
+for at = 5, #ARGV, 3 do
+  local host, over = ARGV[at], digits(tonumber(ARGV[at + 2]) + shift)
+  if holds(host, ARGV[at + 1], node) then
+    call('HSET', P .. 'h:' .. host, 'lease', over)
+    call('ZADD', DUE, over, host)
+    done[#done + 1] = 1
+  else
+    done[#done + 1] = 0
+  end
+end
+return done

@@ -1,0 +1,355 @@
+//! The schedule of a cluster: Redis (or Valkey), one server, under Sentinel, or as Redis Cluster.
+//!
+//! Hosts are spread over 64 virtual shards; the keys of one carry one hash tag, so every script touches
+//! one node of a cluster only. What the scripts do is in `lua/`, what keys there are in `lua/common.lua`.
+//! Only the server's clock counts: times are told relative to the caller's, and come back on it, so nodes'
+//! clocks need not agree.
+//!
+//! A lost answer loses nothing. A claim names the last answer that arrived, and what a later one handed
+//! out is handed out again; everything else may be done twice. A server that is not the one of the last
+//! claim (its `run_id` differs), or that lost everything, may not know every lease: it hands out nothing
+//! for a while in which holders renew, and keeps from each host for one delay.
+
+mod address;
+mod claims;
+mod link;
+mod preflight;
+mod scripts;
+mod shard;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::try_join_all;
+use model::{Clock, Host, Job, JobId, Planned, Settlement, Timestamp, Token, Turn};
+use tokio::sync::Mutex;
+
+use crate::schedule::{Borrowed, Claim, HostView, Lease, Leaving, Schedule, ScheduleError, Settle};
+use claims::Claims;
+use link::Link;
+use scripts::{Call, Scripts};
+use shard::{SHARDS, Shard, member, parse_member};
+
+pub use address::{Address, AddressError};
+
+/// Jobs planned, or leases settled, in one call: longer ones would keep others waiting.
+const BATCH: usize = 100;
+/// Robots rules that nobody asked for in this long are forgotten, in seconds.
+const ROBOTS_KEPT: u64 = 30 * 86_400;
+
+/// A schedule in Redis.
+pub struct Redis {
+    link: Link,
+    scripts: Scripts,
+    /// The beginning of every key.
+    space: String,
+    /// Whose leases these are.
+    node: String,
+    time: Time,
+    claims: Mutex<Claims>,
+    /// Some shard has lost, or never had, what is declared.
+    blank: AtomicBool,
+}
+
+/// Whose clock counts.
+enum Time {
+    /// The server's; the caller's is only what times are told in.
+    Server(Arc<dyn Clock>),
+    /// The caller's.
+    Told,
+}
+
+impl Redis {
+    /// Connects, and refuses a server that would forget leases when its memory is full. Keys begin with
+    /// `space`; `node` is the name that claims will carry.
+    pub async fn connect(
+        address: Address,
+        space: &str,
+        node: &str,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, ScheduleError> {
+        let redis = Self::new(address, space, node, Time::Server(clock));
+        preflight::check(&redis.link).await?;
+        Ok(redis)
+    }
+
+    /// One that believes the times it is told, for tests that hold it against the model.
+    pub async fn on_callers_clock(address: Address, space: &str, node: &str) -> Result<Self, ScheduleError> {
+        let redis = Self::new(address, space, node, Time::Told);
+        preflight::check(&redis.link).await?;
+        redis.rebuilt().await?;
+        Ok(redis)
+    }
+
+    fn new(address: Address, space: &str, node: &str, time: Time) -> Self {
+        // Above the number of every claim of an earlier process of the same name.
+        let first_claim = match &time {
+            Time::Server(clock) => clock.now().as_millisecond().unsigned_abs(),
+            Time::Told => 0,
+        };
+        Self {
+            link: Link::new(address),
+            scripts: Scripts::default(),
+            space: space.to_owned(),
+            node: node.to_owned(),
+            time,
+            claims: Mutex::new(Claims::after(first_claim)),
+            blank: AtomicBool::new(false),
+        }
+    }
+
+    /// The caller's time, where a call has none of its own.
+    fn told_now(&self, told: Option<Timestamp>) -> i64 {
+        match &self.time {
+            Time::Server(clock) => clock.now().as_millisecond(),
+            Time::Told => told.map_or(0, Timestamp::as_millisecond),
+        }
+    }
+
+    /// A call of a script on a shard.
+    fn call(&self, shard: Shard, told: Option<Timestamp>) -> Call {
+        let clock = match self.time {
+            Time::Server(_) => "s",
+            Time::Told => "t",
+        };
+        Call::new(shard.key(&self.space, "due"))
+            .arg(shard.key(&self.space, ""))
+            .arg(self.told_now(told))
+            .arg(clock)
+    }
+
+    /// From the server's clock to the caller's: measured after the answer, so the way here makes waits
+    /// longer, never shorter.
+    fn home(&self, server_now: i64, told: Option<Timestamp>) -> impl Fn(i64) -> Timestamp + use<> {
+        let shift = self.told_now(told) - server_now;
+        let shift = if matches!(self.time, Time::Server(_)) { shift } else { 0 };
+        move |millis| {
+            let home = if millis == Timestamp::MAX.as_millisecond() { millis } else { millis + shift };
+            Timestamp::from_millisecond(home).unwrap_or(Timestamp::MAX)
+        }
+    }
+
+    async fn plan_on(&self, shard: Shard, jobs: &[&Planned]) -> Result<(), ScheduleError> {
+        let mut call = self.call(shard, None);
+        for Planned { id, due, delay } in jobs {
+            call = call.arg(id.host.as_str()).arg(member(id)).arg(due.as_millisecond()).arg(length(*delay));
+        }
+        self.link.run(&self.scripts.plan, &call).await
+    }
+
+    async fn settle_on(&self, shard: Shard, settles: &[&Settle]) -> Result<Vec<bool>, ScheduleError> {
+        let mut call = self.call(shard, settles.first().map(|settle| settle.now)).arg(&self.node);
+        for Settle { lease, jobs, crashed, release_until, .. } in settles {
+            call = call
+                .arg(lease.host.as_str())
+                .arg(lease.token.0)
+                .arg(release_until.map(|until| until.as_millisecond().to_string()).unwrap_or_default())
+                .arg(jobs.len() + crashed.len());
+            let ends = jobs.iter().map(|job| (job, 0)).chain(crashed.iter().map(|job| (job, 1)));
+            for (Settlement { id, next_due }, crashed) in ends {
+                let due = next_due.map(|due| due.as_millisecond().to_string()).unwrap_or_default();
+                call = call.arg(member(id)).arg(due).arg(crashed);
+            }
+        }
+        self.link.run(&self.scripts.settle, &call).await
+    }
+}
+
+/// Things with the shard that each is on, in batches of one shard.
+fn by_shard<T>(things: impl IntoIterator<Item = T>, host: impl Fn(&T) -> &Host) -> Vec<(Shard, Vec<T>)> {
+    let mut shards: Vec<Vec<Vec<T>>> = (0..SHARDS).map(|_| Vec::new()).collect();
+    for thing in things {
+        let batches = &mut shards[Shard::of(host(&thing)).number()];
+        match batches.last_mut().filter(|batch| batch.len() < BATCH) {
+            Some(batch) => batch.push(thing),
+            None => batches.push(vec![thing]),
+        }
+    }
+    let numbered = Shard::all().zip(shards);
+    numbered.flat_map(|(shard, batches)| batches.into_iter().map(move |batch| (shard, batch))).collect()
+}
+
+fn length(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn duration(millis: i64) -> Duration {
+    Duration::from_millis(u64::try_from(millis).unwrap_or(0))
+}
+
+#[async_trait]
+impl Schedule for Redis {
+    async fn plan(&self, jobs: &[Planned]) -> Result<(), ScheduleError> {
+        // One shard after the other: a rebuild of a million jobs must not crowd out the claims of others.
+        for (shard, batch) in by_shard(jobs, |planned| &planned.id.host) {
+            self.plan_on(shard, &batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, jobs: &[JobId]) -> Result<(), ScheduleError> {
+        for (shard, batch) in by_shard(jobs, |id| &id.host) {
+            let call = batch
+                .iter()
+                .fold(self.call(shard, None), |call, id| call.arg(id.host.as_str()).arg(member(id)));
+            let _: i64 = self.link.run(&self.scripts.remove, &call).await?;
+        }
+        Ok(())
+    }
+
+    async fn claim(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError> {
+        self.claim_turns(claim).await
+    }
+
+    async fn borrow_host(
+        &self,
+        host: &Host,
+        delay: Duration,
+        claim: &Claim,
+    ) -> Result<Borrowed, ScheduleError> {
+        let call = self.call(Shard::of(host), Some(claim.now));
+        let call = call.arg(&claim.node).arg(length(claim.lease)).arg(host.as_str()).arg(length(delay));
+        let answer: Vec<i64> = self.link.run(&self.scripts.borrow, &call).await?;
+        match *answer.as_slice() {
+            [now, 1, token, over, next_allowed, delay, robots_delay] => {
+                let home = self.home(now, Some(claim.now));
+                Ok(Borrowed::Yes(Turn {
+                    host: host.clone(),
+                    token: Token(token.unsigned_abs()),
+                    next_allowed_at: home(next_allowed),
+                    delay: duration(delay),
+                    robots_delay: duration(robots_delay),
+                    lease_until: home(over),
+                    jobs: Vec::new(),
+                }))
+            }
+            [now, 0, until] => Ok(Borrowed::No { until: self.home(now, Some(claim.now))(until) }),
+            _ => Err(unexpected("borrow")),
+        }
+    }
+
+    async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<(), ScheduleError> {
+        let call = self.call(Shard::of(&lease.host), None).arg(&self.node);
+        let call = call.arg(lease.host.as_str()).arg(lease.token.0).arg(until.as_millisecond());
+        let done: Vec<bool> = self.link.run(&self.scripts.renew, &call).await?;
+        if done.as_slice() == [true] { Ok(()) } else { Err(fenced(lease)) }
+    }
+
+    async fn settle_all(&self, settles: &[Settle]) -> Result<Vec<Result<(), ScheduleError>>, ScheduleError> {
+        let found: Vec<Planned> = settles.iter().flat_map(|settle| settle.found.iter().cloned()).collect();
+        // First: a crash in between finds them again, the other way round they would be forgotten.
+        self.plan(&found).await?;
+        let batches = by_shard(settles.iter().enumerate(), |(_, settle)| &settle.lease.host);
+        let done = try_join_all(batches.into_iter().map(async |(shard, batch)| {
+            let (places, batch): (Vec<usize>, Vec<&Settle>) = batch.into_iter().unzip();
+            Ok(places.into_iter().zip(self.settle_on(shard, &batch).await?).collect::<Vec<_>>())
+        }));
+        let mut answers: Vec<Result<(), ScheduleError>> =
+            settles.iter().map(|settle| Err(fenced(&settle.lease))).collect();
+        for (place, _) in done.await?.into_iter().flatten().filter(|(_, is_done)| *is_done) {
+            answers[place] = Ok(());
+        }
+        Ok(answers)
+    }
+
+    async fn ask_delay(&self, host: &Host, delay: Duration) -> Result<(), ScheduleError> {
+        let key = Shard::of(host).key(&self.space, &format!("h:{host}"));
+        let _: i64 = self.link.send(redis::cmd("HSET").arg(key).arg("rd").arg(length(delay))).await?;
+        Ok(())
+    }
+
+    async fn block(&self, host: &Host, until: Timestamp, reason: &str) -> Result<(), ScheduleError> {
+        let call = self.call(Shard::of(host), None);
+        let call = call.arg(host.as_str()).arg(until.as_millisecond()).arg(reason);
+        self.link.run::<i64>(&self.scripts.block, &call).await.map(drop)
+    }
+
+    async fn reclaim(&self, node: &str, now: Timestamp, leaving: Leaving) -> Result<(), ScheduleError> {
+        let crashed = u8::from(leaving == Leaving::Crashed);
+        try_join_all(Shard::all().map(async |shard| {
+            let call = self.call(shard, Some(now)).arg(node).arg(crashed);
+            self.link.run::<i64>(&self.scripts.reclaim, &call).await
+        }))
+        .await
+        .map(drop)
+    }
+
+    async fn next_due(
+        &self,
+        due_by: Timestamp,
+        blocked_by: Timestamp,
+    ) -> Result<Option<Timestamp>, ScheduleError> {
+        let times = try_join_all(Shard::all().map(async |shard| {
+            let call = self.call(shard, None).arg(due_by.as_millisecond()).arg(blocked_by.as_millisecond());
+            let (now, next): (i64, String) = self.link.run(&self.scripts.next_due, &call).await?;
+            Ok(next.parse().ok().map(self.home(now, None)))
+        }));
+        Ok(times.await?.into_iter().flatten().min())
+    }
+
+    async fn host(&self, host: &Host) -> Result<Option<HostView>, ScheduleError> {
+        type Known = (i64, String, i64, i64, i64, i64, i64, String, Vec<(String, i64, u32)>);
+        let call = self.call(Shard::of(host), None).arg(host.as_str());
+        let answer: redis::Value = self.link.run(&self.scripts.host, &call).await?;
+        if matches!(&answer, redis::Value::Array(fields) if fields.len() == 1) {
+            return Ok(None);
+        }
+        let known: Known = redis::from_redis_value(answer).map_err(|_| unexpected("host"))?;
+        let (now, owner, lease, token, next_allowed, delay, blocked, reason, jobs) = known;
+        let home = self.home(now, None);
+        let jobs = jobs.into_iter().map(|(job, due, crashes)| Job {
+            id: parse_member(&job, host),
+            due: home(due),
+            crashes,
+        });
+        Ok(Some(HostView {
+            owner: (!owner.is_empty()).then(|| (owner, home(lease))),
+            token: Token(token.unsigned_abs()),
+            next_allowed_at: home(next_allowed),
+            delay: duration(delay),
+            blocked: (blocked > 0).then(|| (home(blocked), reason)),
+            jobs: jobs.collect(),
+        }))
+    }
+
+    async fn recall_robots(&self, origin: &str) -> Result<Option<String>, ScheduleError> {
+        self.link.send(redis::cmd("GET").arg(self.robots_key(origin))).await
+    }
+
+    async fn remember_robots(&self, origin: &str, record: &str) -> Result<(), ScheduleError> {
+        let key = self.robots_key(origin);
+        self.link.send(redis::cmd("SET").arg(key).arg(record).arg("EX").arg(ROBOTS_KEPT)).await
+    }
+
+    async fn needs_rebuild(&self) -> Result<bool, ScheduleError> {
+        Ok(self.blank.load(Ordering::Relaxed))
+    }
+
+    async fn rebuilt(&self) -> Result<(), ScheduleError> {
+        try_join_all(Shard::all().map(async |shard| {
+            let key = shard.key(&self.space, "ctl");
+            self.link.send::<i64>(redis::cmd("HSET").arg(key).arg("planned").arg(1)).await
+        }))
+        .await?;
+        self.blank.store(false, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Redis {
+    fn robots_key(&self, origin: &str) -> String {
+        Shard::of(&Host::stored(origin.to_owned())).key(&self.space, &format!("rb:{origin}"))
+    }
+}
+
+fn fenced(lease: &Lease) -> ScheduleError {
+    ScheduleError::Fenced { host: lease.host.clone(), token: lease.token }
+}
+
+fn unexpected(script: &str) -> ScheduleError {
+    ScheduleError::Storage(format!("Redis answered {script} in a form that this build does not know"))
+}

@@ -1,0 +1,192 @@
+//! What only a server brings about: lost answers, failovers, a loss of everything.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{Clock, Host, JobId, JobKind, Name, Planned, Settlement, SystemClock, Timestamp};
+use servers::RedisServer;
+use tokio::time::sleep;
+
+use super::Redis;
+use super::shard::Shard;
+use crate::schedule::{Claim, Lease, Schedule, ScheduleError, Settle};
+
+const LEASE: Duration = Duration::from_secs(2);
+const DELAY: Duration = Duration::from_millis(100);
+
+async fn connect(server: &RedisServer, node: &str) -> Redis {
+    Redis::connect(server.url().parse().unwrap(), "qyran", node, Arc::new(SystemClock)).await.unwrap()
+}
+
+fn id(source: &str, host: &str) -> JobId {
+    JobId { source: Name::new(source).unwrap(), kind: JobKind::Poll, host: Host::stored(host.to_owned()) }
+}
+
+fn planned(source: &str, host: &str) -> Planned {
+    Planned { id: id(source, host), due: Timestamp::now(), delay: DELAY }
+}
+
+fn claim(node: &str) -> Claim {
+    let now = Timestamp::now();
+    Claim { node: node.to_owned(), now, due_by: now, lease: LEASE, hosts: 10, jobs: 10 }
+}
+
+/// Claims until there is something.
+async fn turns(redis: &Redis, node: &str) -> Vec<model::Turn> {
+    loop {
+        let turns = redis.claim(&claim(node)).await.unwrap();
+        if !turns.is_empty() {
+            return turns;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn settle(turn: &model::Turn) -> Settle {
+    Settle {
+        lease: Lease { host: turn.host.clone(), token: turn.token },
+        now: Timestamp::now(),
+        jobs: Vec::new(),
+        crashed: Vec::new(),
+        found: Vec::new(),
+        release_until: None,
+    }
+}
+
+#[tokio::test]
+async fn a_claim_whose_answer_was_lost_is_handed_out_again() {
+    let server = RedisServer::start(&[]).await.unwrap();
+    let redis = connect(&server, "n1").await;
+    redis.plan(&[planned("a", "h"), planned("b", "h")]).await.unwrap();
+    redis.rebuilt().await.unwrap();
+    // The first answer of all begins an embargo, and a new host rests.
+    let shard = Shard::of(&Host::stored("h".to_owned()));
+    let lost = loop {
+        let (_, lost) = redis.claim_on(shard, &claim("n1"), 1, u64::MAX / 2, 0).await.unwrap();
+        if !lost.is_empty() {
+            break lost;
+        }
+        sleep(Duration::from_millis(20)).await;
+    };
+    redis.claims.lock().await.lose(shard);
+    let again = turns(&redis, "n1").await;
+    assert_eq!((again.len(), again[0].token), (1, lost[0].1.token));
+    let jobs = |turn: &model::Turn| turn.jobs.iter().map(|job| job.id.clone()).collect::<Vec<_>>();
+    assert_eq!(jobs(&again[0]), jobs(&lost[0].1));
+    // Another node gets none of it, and one that has its answer gets it no second time.
+    let other = connect(&server, "n2").await;
+    assert!(other.claim(&claim("n2")).await.unwrap().is_empty());
+    assert!(redis.claim(&claim("n1")).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn scripts_that_a_server_forgot_are_told_again() {
+    let server = RedisServer::start(&[]).await.unwrap();
+    let redis = connect(&server, "n1").await;
+    redis.plan(&[planned("a", "h")]).await.unwrap();
+    server.tell("SCRIPT FLUSH").await.unwrap();
+    redis.plan(&[planned("b", "h")]).await.unwrap();
+    assert_eq!(redis.host(&Host::stored("h".into())).await.unwrap().unwrap().jobs.len(), 2);
+}
+
+/// A server without memory of a lease takes its holder's word for it, and hands the host to nobody else
+/// meanwhile.
+#[tokio::test]
+async fn a_lease_outlives_a_server_that_lost_everything() {
+    let server = RedisServer::start(&[]).await.unwrap();
+    let (holder, other) = (connect(&server, "n1").await, connect(&server, "n2").await);
+    holder.plan(&[planned("a", "h")]).await.unwrap();
+    holder.rebuilt().await.unwrap();
+    let turn = turns(&holder, "n1").await.remove(0);
+    server.tell("FLUSHALL").await.unwrap();
+    // Somebody notices, and plans everything anew.
+    while !other.needs_rebuild().await.unwrap() {
+        assert!(other.claim(&claim("n2")).await.unwrap().is_empty());
+        sleep(Duration::from_millis(20)).await;
+    }
+    other.plan(&[planned("a", "h")]).await.unwrap();
+    other.rebuilt().await.unwrap();
+    assert!(!other.needs_rebuild().await.unwrap());
+    let lease = Lease { host: turn.host.clone(), token: turn.token };
+    let until = Timestamp::now() + Duration::from_secs(10);
+    holder.renew(&lease, until).await.unwrap();
+    for _ in 0..100 {
+        assert!(other.claim(&claim("n2")).await.unwrap().is_empty(), "it is held");
+        sleep(LEASE / 50).await;
+    }
+    let mut end = settle(&turn);
+    end.jobs = vec![Settlement { id: id("a", "h"), next_due: Some(Timestamp::now()) }];
+    end.release_until = Some(Timestamp::now());
+    holder.settle(&end).await.unwrap();
+    let next = turns(&other, "n2").await.remove(0);
+    assert!(next.token > turn.token, "tokens rise over the loss");
+    assert!(matches!(holder.renew(&lease, until).await, Err(ScheduleError::Fenced { .. })));
+}
+
+/// After a restart without memory nothing is handed out for a while, and a host not before its delay.
+#[tokio::test]
+async fn a_restarted_server_is_not_believed_at_once() {
+    let mut server = RedisServer::start(&["--appendonly", "yes"]).await.unwrap();
+    let redis = connect(&server, "n1").await;
+    redis.rebuilt().await.unwrap();
+    let slow = Planned { delay: LEASE * 2, ..planned("a", "h") };
+    redis.plan(&[slow, planned("b", "i")]).await.unwrap();
+    server.restart().await.unwrap();
+    let began = tokio::time::Instant::now();
+    let mut first = None;
+    while first.is_none() {
+        // Until the connection is a new one, claims fail.
+        let turns = redis.claim(&claim("n1")).await.unwrap_or_default();
+        first = turns.into_iter().next();
+        sleep(Duration::from_millis(10)).await;
+    }
+    let first = first.unwrap();
+    assert_eq!(first.host.as_str(), "i");
+    assert!(began.elapsed() >= LEASE - Duration::from_millis(100), "{:?}", began.elapsed());
+    let second = turns(&redis, "n1").await.remove(0);
+    assert_eq!(second.host.as_str(), "h");
+    assert!(began.elapsed() >= LEASE * 2 - Duration::from_millis(100), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_server_that_evicts_or_follows_is_refused() {
+    let evicting =
+        RedisServer::start(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]).await.unwrap();
+    let refused = async |server: &RedisServer| {
+        let address = server.url().parse().unwrap();
+        Redis::connect(address, "qyran", "n1", Arc::new(SystemClock)).await.err().unwrap().to_string()
+    };
+    let reason = refused(&evicting).await;
+    assert!(reason.contains("noeviction") && reason.contains("allkeys-lru"), "{reason}");
+    let master = RedisServer::start(&[]).await.unwrap();
+    let follower =
+        RedisServer::start(&["--replicaof", "127.0.0.1", &master.port().to_string()]).await.unwrap();
+    let reason = refused(&follower).await;
+    assert!(reason.contains("replica") && reason.contains("master"), "{reason}");
+}
+
+/// Times are told on the caller's clock, and only the server's counts.
+#[tokio::test]
+async fn nodes_need_not_agree_about_the_time() {
+    let server = RedisServer::start(&[]).await.unwrap();
+    let hour = Duration::from_secs(3600);
+    let late = Arc::new(model::TestClock::at(Timestamp::now() - hour));
+    let address = server.url().parse().unwrap();
+    let behind = Redis::connect(address, "qyran", "n1", late.clone()).await.unwrap();
+    let there = Clock::now(&*late);
+    behind
+        .plan(&[
+            Planned { due: there, ..planned("a", "h") },
+            Planned { due: there + hour, ..planned("b", "i") },
+        ])
+        .await
+        .unwrap();
+    behind.rebuilt().await.unwrap();
+    let on_time = connect(&server, "n2").await;
+    let turn = turns(&on_time, "n2").await.remove(0);
+    assert_eq!(turn.host.as_str(), "h");
+    let view = behind.host(&turn.host).await.unwrap().unwrap();
+    let (_, until) = view.owner.unwrap();
+    let left = until.duration_since(there);
+    assert!(left.as_secs() <= 2 && left.as_secs() >= 0, "{left:?}");
+}

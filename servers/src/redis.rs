@@ -1,0 +1,86 @@
+//! A private Redis.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::process::Command;
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::process::{Process, free_port, until};
+
+/// A Redis of one's own.
+#[derive(Debug)]
+pub struct RedisServer {
+    process: Option<Process>,
+    folder: TempDir,
+    port: u16,
+    settings: Vec<String>,
+}
+
+impl RedisServer {
+    /// Starts one with these settings, written as on redis-server's command line: `["--appendonly", "yes"]`.
+    /// Without any it keeps nothing on disk.
+    pub async fn start(settings: &[&str]) -> io::Result<Self> {
+        let settings = settings.iter().map(|&text| text.to_owned()).collect();
+        let mut server = Self { process: None, folder: TempDir::new()?, port: free_port()?, settings };
+        server.restart().await?;
+        Ok(server)
+    }
+
+    /// Its address.
+    pub fn url(&self) -> String {
+        format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// Its port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Its process, while it runs.
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(Process::pid)
+    }
+
+    /// Ends it as a crash does.
+    pub fn kill(&mut self) {
+        self.process = None;
+    }
+
+    /// Starts it (again) on the same port and files.
+    pub async fn restart(&mut self) -> io::Result<()> {
+        self.kill();
+        let mut command = Command::new("redis-server");
+        command.args(["--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]);
+        command.args(["--enable-debug-command", "yes", "--port", &self.port.to_string()]);
+        command.arg("--dir").arg(self.folder.path()).args(&self.settings);
+        let log = self.log();
+        self.process = Some(Process::start(command, &log, "redis-server")?);
+        let port = self.port;
+        until("redis-server", &log, async || answers(port).await).await
+    }
+
+    /// Sends one command of plain words and returns the answer as it was written, up to 64 KiB.
+    pub async fn tell(&self, command: &str) -> io::Result<String> {
+        tell(self.port, command).await
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+}
+
+async fn answers(port: u16) -> bool {
+    tell(port, "PING").await.is_ok_and(|answer| answer.starts_with("+PONG"))
+}
+
+async fn tell(port: u16, command: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
+    stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await?;
+    let mut answer = String::new();
+    stream.take(65_536).read_to_string(&mut answer).await?;
+    Ok(answer)
+}
