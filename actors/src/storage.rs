@@ -165,7 +165,7 @@ impl StorageState {
                 harvest.objects_version = roster.version;
                 let Some(before) = before else { continue };
                 let declared = roster.declared(&harvest.source);
-                if declared.as_ref().is_none_or(|now| is_read_otherwise(now, before)) {
+                if declared.as_ref().is_none_or(|now| now.is_read_otherwise(before)) {
                     // What was learnt of the source as it was is worth nothing for what it is now.
                     harvest.news = None;
                     harvest.pages.clear();
@@ -229,9 +229,4 @@ impl StorageState {
             self.context.tally.tell(|| Event::Material { source: harvest.source.clone(), topics, title });
         }
     }
-}
-
-/// Whether a source is read otherwise than it was.
-fn is_read_otherwise(now: &Source, before: &Source) -> bool {
-    (now.kind, &now.url, &now.selectors) != (before.kind, &before.url, &before.selectors)
 }

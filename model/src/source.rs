@@ -48,6 +48,12 @@ impl Source {
             None => Host::of(url),
         }
     }
+
+    /// Whether it is read otherwise than it was: what was learnt of it is worth nothing then.
+    pub fn is_read_otherwise(&self, before: &Self) -> bool {
+        (self.kind, self.url.as_str(), &self.selectors)
+            != (before.kind, before.url.as_str(), &before.selectors)
+    }
 }
 
 /// How a source is read.

@@ -512,7 +512,11 @@ async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
 fn every_schedule_does_what_the_model_does() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = runtime.block_on(shared_redis());
-    let mut runner = TestRunner::new(ProptestConfig::with_cases(200));
+    let mut runner = TestRunner::new(ProptestConfig {
+        cases: 200,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    });
     let played = runner.run(&proptest::collection::vec(step(), 1..40), |steps| {
         runtime.block_on(async {
             let folder = tempfile::tempdir().unwrap();

@@ -1,5 +1,7 @@
 //! What every store promises.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use model::{
@@ -7,20 +9,24 @@ use model::{
     PageWork, Precision, Published, PublishedMethod, Rights, Selectors, Source, SourceKind, SourceNews,
     SourceState, Span, Timestamp, Token, Topic, Zone,
 };
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+use servers::PostgresServer;
+use tokio::sync::Mutex;
 use url::Url;
 
 use crate::store::{EntryKnowledge, MaterialQuery, Rematched, Saved, Sighting, Store};
-use crate::{Sqlite, StoreError};
+use crate::{Postgres, Sqlite, StoreError};
 
-fn at(seconds: i64) -> Timestamp {
+pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
 }
 
-fn name(text: &str) -> Name {
+pub(crate) fn name(text: &str) -> Name {
     Name::new(text).unwrap()
 }
 
-fn source(text: &str) -> Source {
+pub(crate) fn source(text: &str) -> Source {
     Source {
         name: name(text),
         kind: SourceKind::Feed,
@@ -39,7 +45,7 @@ fn source(text: &str) -> Source {
     }
 }
 
-fn topic(text: &str, query: &str) -> Topic {
+pub(crate) fn topic(text: &str, query: &str) -> Topic {
     Topic {
         name: name(text),
         query: query.to_owned(),
@@ -56,7 +62,7 @@ fn found(topic: &str) -> Match {
     Match { topic: name(topic), spans: vec![span], excerpt: "сөз".into() }
 }
 
-fn finding(id: &str, text: &str, date: &str, topics: &[&str]) -> Finding {
+pub(crate) fn finding(id: &str, text: &str, date: &str, topics: &[&str]) -> Finding {
     let published = (!date.is_empty()).then(|| Published {
         at: date.parse().unwrap(),
         precision: Precision::Second,
@@ -85,7 +91,7 @@ fn finding(id: &str, text: &str, date: &str, topics: &[&str]) -> Finding {
     Finding { item, matches, search_tokens: tokens, entry_hash: format!("{text}{date}"), whole: true }
 }
 
-fn harvest(token: u64, findings: Vec<Finding>) -> Harvest {
+pub(crate) fn harvest(token: u64, findings: Vec<Finding>) -> Harvest {
     Harvest {
         source: name("s"),
         host: Host::stored("a.kz".into()),
@@ -100,25 +106,71 @@ fn harvest(token: u64, findings: Vec<Finding>) -> Harvest {
     }
 }
 
-const DAY1: &str = "2026-11-01T00:00:00Z";
-const DAY2: &str = "2026-11-02T00:00:00Z";
+pub(crate) const DAY1: &str = "2026-11-01T00:00:00Z";
+pub(crate) const DAY2: &str = "2026-11-02T00:00:00Z";
 
 struct Bench {
-    store: Sqlite,
-    folder: tempfile::TempDir,
+    /// Which store it is.
+    name: &'static str,
+    store: Arc<dyn Store>,
+    /// What it goes with: a folder, a server.
+    _home: Box<dyn std::any::Any>,
 }
 
-async fn bench() -> Bench {
+/// Each store, with a source and two topics.
+async fn each() -> Vec<Bench> {
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = Sqlite::open(&folder.path().join("store.db"), 3).unwrap();
+    let server = shared_postgres().await;
+    let postgres = empty(&server).await;
+    let benches = vec![
+        Bench { name: "sqlite", store: Arc::new(sqlite), _home: Box::new(folder) },
+        Bench { name: "postgres", store: Arc::new(postgres), _home: Box::new(server) },
+    ];
+    for Bench { store, .. } in &benches {
+        store.declare(&[source("s")], &[topic("t", "сөз"), topic("u", "басқа")], false, at(0)).await.unwrap();
+    }
+    benches
+}
+
+/// One server for all tests that run at the same time; it ends with the last of them.
+pub(crate) async fn shared_postgres() -> Arc<PostgresServer> {
+    static SERVER: Mutex<Weak<PostgresServer>> = Mutex::const_new(Weak::new());
+    let mut shared = SERVER.lock().await;
+    if let Some(server) = shared.upgrade() {
+        return server;
+    }
+    let server = Arc::new(PostgresServer::start().await.unwrap());
+    *shared = Arc::downgrade(&server);
+    server
+}
+
+/// A database of its own.
+pub(crate) async fn empty(server: &PostgresServer) -> Postgres {
+    static DATABASE: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("t{}", DATABASE.fetch_add(1, Ordering::Relaxed));
+    server.create_database(&name).unwrap();
+    let url = server.url(&name);
+    Postgres::to_migrate(&url, 3).await.unwrap().migrate().await.unwrap();
+    Postgres::connect(&url, 3).await.unwrap()
+}
+
+/// The embedded store alone, for what only a file can do.
+async fn file() -> (tempfile::TempDir, Sqlite) {
     let folder = tempfile::tempdir().unwrap();
     let store = Sqlite::open(&folder.path().join("store.db"), 3).unwrap();
-    store.declare(&[source("s")], &[topic("t", "сөз"), topic("u", "басқа")], false, at(0)).await.unwrap();
-    Bench { store, folder }
+    store.declare(&[source("s")], &[topic("t", "сөз")], false, at(0)).await.unwrap();
+    (folder, store)
+}
+
+pub(crate) async fn save(store: &dyn Store, harvests: &[Harvest]) -> Vec<Saved> {
+    let version = store.objects_version().await.unwrap();
+    store.save(&harvests.to_vec().into(), version).await.unwrap()
 }
 
 impl Bench {
     async fn save(&self, harvests: &[Harvest]) -> Vec<Saved> {
-        let version = self.store.objects_version().await.unwrap();
-        self.store.save(&harvests.to_vec().into(), version).await.unwrap()
+        save(&*self.store, harvests).await
     }
 
     async fn keys(&self) -> Vec<(String, String, i64)> {
@@ -137,267 +189,296 @@ impl Bench {
 
 #[tokio::test]
 async fn an_item_is_stored_once_however_often_it_comes() {
-    let bench = bench().await;
-    let first = bench.save(&[harvest(1, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
-    assert_eq!(first, [Saved { new_items: 1, new_materials: 1, new_matches: 1, ..Saved::default() }]);
-    let again = bench.save(&[harvest(2, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
-    assert_eq!(again, [Saved::default()]);
-    // Re-dated and re-worded: an edit. Re-identified: the same address, title and time are one item.
-    let edited = bench.save(&[harvest(3, vec![finding("1", "екі сөз", DAY2, &["t", "u"])])]).await;
-    assert_eq!(edited, [Saved { edited_items: 1, new_matches: 1, ..Saved::default() }]);
-    let renamed = bench.save(&[harvest(4, vec![finding("2", "екі сөз", DAY1, &["t"])])]).await;
-    assert_eq!(renamed[0].new_items, 0, "the key's time is the one first given");
-    assert_eq!(bench.keys().await.len(), 1);
-    let another = bench.save(&[harvest(5, vec![finding("3", "үш", "2026-11-05T00:00:00Z", &[])])]).await;
-    assert_eq!(another[0].new_items, 1, "another post of the same thread is another item");
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let first = bench.save(&[harvest(1, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
+        assert_eq!(first, [Saved { new_items: 1, new_materials: 1, new_matches: 1, ..Saved::default() }]);
+        let again = bench.save(&[harvest(2, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
+        assert_eq!(again, [Saved::default()]);
+        // Re-dated and re-worded: an edit. Re-identified: the same address, title and time are one item.
+        let edited = bench.save(&[harvest(3, vec![finding("1", "екі сөз", DAY2, &["t", "u"])])]).await;
+        assert_eq!(edited, [Saved { edited_items: 1, new_matches: 1, ..Saved::default() }]);
+        let renamed = bench.save(&[harvest(4, vec![finding("2", "екі сөз", DAY1, &["t"])])]).await;
+        assert_eq!(renamed[0].new_items, 0, "the key's time is the one first given");
+        assert_eq!(bench.keys().await.len(), 1);
+        let another = bench.save(&[harvest(5, vec![finding("3", "үш", "2026-11-05T00:00:00Z", &[])])]).await;
+        assert_eq!(another[0].new_items, 1, "another post of the same thread is another item");
+    }
 }
 
 #[tokio::test]
 async fn dateless_entries_are_not_doubled() {
-    let bench = bench().await;
-    for token in 1..4 {
-        bench.save(&[harvest(token, vec![finding("1", "сөз", "", &["t"])])]).await;
+    for bench in each().await {
+        println!("on {}", bench.name);
+        for token in 1..4 {
+            bench.save(&[harvest(token, vec![finding("1", "сөз", "", &["t"])])]).await;
+        }
+        assert_eq!(bench.keys().await, [("id:1".into(), "сөз".into(), 1)]);
     }
-    assert_eq!(bench.keys().await, [("id:1".into(), "сөз".into(), 1)]);
 }
 
 #[tokio::test]
 async fn a_summary_never_replaces_a_whole_text_and_the_other_way_it_does() {
-    let bench = bench().await;
-    let summary = Finding { whole: false, ..finding("1", "қысқа", DAY1, &[]) };
-    bench.save(&[harvest(1, vec![summary.clone()])]).await;
-    bench.save(&[harvest(2, vec![finding("1", "толық мәтін", DAY1, &["t"])])]).await;
-    bench.save(&[harvest(3, vec![summary])]).await;
-    assert_eq!(bench.keys().await, [("id:1".into(), "толық мәтін".into(), 2)]);
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let summary = Finding { whole: false, ..finding("1", "қысқа", DAY1, &[]) };
+        bench.save(&[harvest(1, vec![summary.clone()])]).await;
+        bench.save(&[harvest(2, vec![finding("1", "толық мәтін", DAY1, &["t"])])]).await;
+        bench.save(&[harvest(3, vec![summary])]).await;
+        assert_eq!(bench.keys().await, [("id:1".into(), "толық мәтін".into(), 2)]);
+    }
 }
 
 #[tokio::test]
 async fn an_old_token_can_store_nothing() {
-    let bench = bench().await;
-    bench.save(&[harvest(5, vec![finding("1", "жаңа", DAY1, &[])])]).await;
-    let late = bench
-        .save(&[
-            harvest(4, vec![finding("9", "ескі", DAY2, &["t"])]),
-            harvest(6, vec![finding("7", "тағы", DAY2, &[])]),
-        ])
-        .await;
-    assert_eq!((late[0].fenced, late[0].new_items, late[1].fenced), (true, 0, false));
-    assert!(bench.keys().await.iter().all(|(key, ..)| key != "id:9"));
+    for bench in each().await {
+        println!("on {}", bench.name);
+        bench.save(&[harvest(5, vec![finding("1", "жаңа", DAY1, &[])])]).await;
+        let late = bench
+            .save(&[
+                harvest(4, vec![finding("9", "ескі", DAY2, &["t"])]),
+                harvest(6, vec![finding("7", "тағы", DAY2, &[])]),
+            ])
+            .await;
+        assert_eq!((late[0].fenced, late[0].new_items, late[1].fenced), (true, 0, false));
+        assert!(bench.keys().await.iter().all(|(key, ..)| key != "id:9"));
+    }
 }
 
 #[tokio::test]
 async fn a_harvest_matched_against_old_topics_is_refused_whole() {
-    let bench = bench().await;
-    let version = bench.store.objects_version().await.unwrap();
-    bench.store.declare(&[], &[topic("new", "сөз")], false, at(1)).await.unwrap();
-    let refused =
-        bench.store.save(&vec![harvest(1, vec![finding("1", "сөз", DAY1, &[])])].into(), version).await;
-    assert!(matches!(refused, Err(StoreError::StaleObjects)));
-    assert_eq!(bench.keys().await, []);
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let version = bench.store.objects_version().await.unwrap();
+        bench.store.declare(&[], &[topic("new", "сөз")], false, at(1)).await.unwrap();
+        let refused =
+            bench.store.save(&vec![harvest(1, vec![finding("1", "сөз", DAY1, &[])])].into(), version).await;
+        assert!(matches!(refused, Err(StoreError::StaleObjects)));
+        assert_eq!(bench.keys().await, []);
+    }
 }
 
 #[tokio::test]
 async fn declaring_is_idempotent_and_prunes_only_when_told() {
-    let bench = bench().await;
-    let version = bench.store.objects_version().await.unwrap();
-    let again = bench.store.declare(&[source("s")], &[topic("t", "сөз")], false, at(1)).await.unwrap();
-    assert_eq!((again, bench.store.objects_version().await.unwrap()), (crate::Applied::default(), version));
-    let edited = bench.store.declare(&[], &[topic("t", "сөз OR тағы")], false, at(1)).await.unwrap();
-    assert_eq!(edited.edited, ["Topic/t"]);
-    assert!(!bench.store.topics().await.unwrap()[0].is_matched);
-    let pruned = bench.store.declare(&[source("s")], &[], true, at(1)).await.unwrap();
-    assert_eq!(pruned.removed, ["Topic/t", "Topic/u"]);
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let version = bench.store.objects_version().await.unwrap();
+        let again = bench.store.declare(&[source("s")], &[topic("t", "сөз")], false, at(1)).await.unwrap();
+        assert_eq!(
+            (again, bench.store.objects_version().await.unwrap()),
+            (crate::Applied::default(), version)
+        );
+        let edited = bench.store.declare(&[], &[topic("t", "сөз OR тағы")], false, at(1)).await.unwrap();
+        assert_eq!(edited.edited, ["Topic/t"]);
+        assert!(!bench.store.topics().await.unwrap()[0].is_matched);
+        let pruned = bench.store.declare(&[source("s")], &[], true, at(1)).await.unwrap();
+        assert_eq!(pruned.removed, ["Topic/t", "Topic/u"]);
+    }
 }
 
 #[tokio::test]
 async fn entries_are_known_once_stored_or_waiting() {
-    let bench = bench().await;
-    let entry = |id: &str| Entry {
-        id: Some(id.to_owned()),
-        url: Url::parse("https://a.kz/w").ok(),
-        ..Entry::default()
-    };
-    let page = |id: &str, url: &str, tries, not_before| PageWork {
-        key: ItemKey::choose(Some(id), None, "", ""),
-        host: Host::stored("a.kz".into()),
-        url: Url::parse(url).unwrap(),
-        entry: entry(id),
-        entry_hash: "h".into(),
-        tries,
-        not_before,
-    };
-    let mut one = harvest(1, vec![finding("1", "сөз", DAY1, &[])]);
-    // Two that lead to one address are two.
-    one.pages = vec![
-        page("2", "https://a.kz/w", 0, at(0)),
-        page("2b", "https://a.kz/w", 0, at(5)),
-        page("3", "https://a.kz/later", 1, at(100)),
-    ];
-    bench.save(&[one]).await;
-    let key = |id: &str| ItemKey::choose(Some(id), None, "", "");
-    let sighting = |id: &str, hash: &str, address: Option<&str>| Sighting {
-        key: key(id),
-        hash: hash.to_owned(),
-        address: address.map(|address| Url::parse(address).unwrap()),
-    };
-    let stored = format!("сөз{DAY1}");
-    let asked = [
-        sighting("1", &stored, None),
-        sighting("1", "other", None),
-        sighting("2", "h", None),
-        sighting("9", "", None),
-        // A publisher that invents identifiers: known by address and fingerprint together.
-        sighting("new", &stored, Some("https://a.kz/n/1")),
-        sighting("new", "other", Some("https://a.kz/n/1")),
-        sighting("new", "h", Some("https://a.kz/w")),
-    ];
-    let knowledge = bench.store.knowledge(&name("s"), &asked).await.unwrap();
-    use EntryKnowledge::{Changed, New, Same};
-    assert_eq!(knowledge, [Same, Changed, Same, New, Same, New, Same]);
-    let host = Host::stored("a.kz".into());
-    let waiting = bench.store.pages(&name("s"), &host, at(50), 10).await.unwrap();
-    assert_eq!(waiting.iter().map(|page| page.key.as_str()).collect::<Vec<_>>(), ["id:2b", "id:2"]);
-    assert_eq!(bench.store.page_queues().await.unwrap(), [(name("s"), host.clone(), at(0))]);
-    let mut done = harvest(2, Vec::new());
-    done.pages_done = vec![key("2"), key("2b")];
-    bench.save(&[done]).await;
-    assert_eq!(bench.store.page_queues().await.unwrap(), [(name("s"), host.clone(), at(100))]);
-    assert_eq!(bench.store.next_page(&name("s"), &host).await.unwrap(), Some(at(100)));
-    assert_eq!(bench.store.next_page(&name("t"), &host).await.unwrap(), None);
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let entry = |id: &str| Entry {
+            id: Some(id.to_owned()),
+            url: Url::parse("https://a.kz/w").ok(),
+            ..Entry::default()
+        };
+        let page = |id: &str, url: &str, tries, not_before| PageWork {
+            key: ItemKey::choose(Some(id), None, "", ""),
+            host: Host::stored("a.kz".into()),
+            url: Url::parse(url).unwrap(),
+            entry: entry(id),
+            entry_hash: "h".into(),
+            tries,
+            not_before,
+        };
+        let mut one = harvest(1, vec![finding("1", "сөз", DAY1, &[])]);
+        // Two that lead to one address are two.
+        one.pages = vec![
+            page("2", "https://a.kz/w", 0, at(0)),
+            page("2b", "https://a.kz/w", 0, at(5)),
+            page("3", "https://a.kz/later", 1, at(100)),
+        ];
+        bench.save(&[one]).await;
+        let key = |id: &str| ItemKey::choose(Some(id), None, "", "");
+        let sighting = |id: &str, hash: &str, address: Option<&str>| Sighting {
+            key: key(id),
+            hash: hash.to_owned(),
+            address: address.map(|address| Url::parse(address).unwrap()),
+        };
+        let stored = format!("сөз{DAY1}");
+        let asked = [
+            sighting("1", &stored, None),
+            sighting("1", "other", None),
+            sighting("2", "h", None),
+            sighting("9", "", None),
+            // A publisher that invents identifiers: known by address and fingerprint together.
+            sighting("new", &stored, Some("https://a.kz/n/1")),
+            sighting("new", "other", Some("https://a.kz/n/1")),
+            sighting("new", "h", Some("https://a.kz/w")),
+        ];
+        let knowledge = bench.store.knowledge(&name("s"), &asked).await.unwrap();
+        use EntryKnowledge::{Changed, New, Same};
+        assert_eq!(knowledge, [Same, Changed, Same, New, Same, New, Same]);
+        let host = Host::stored("a.kz".into());
+        let waiting = bench.store.pages(&name("s"), &host, at(50), 10).await.unwrap();
+        assert_eq!(waiting.iter().map(|page| page.key.as_str()).collect::<Vec<_>>(), ["id:2b", "id:2"]);
+        assert_eq!(bench.store.page_queues().await.unwrap(), [(name("s"), host.clone(), at(0))]);
+        let mut done = harvest(2, Vec::new());
+        done.pages_done = vec![key("2"), key("2b")];
+        bench.save(&[done]).await;
+        assert_eq!(bench.store.page_queues().await.unwrap(), [(name("s"), host.clone(), at(100))]);
+        assert_eq!(bench.store.next_page(&name("s"), &host).await.unwrap(), Some(at(100)));
+        assert_eq!(bench.store.next_page(&name("t"), &host).await.unwrap(), None);
 
-    // Of a source that is gone only publications are kept.
-    bench.store.undeclare(&[name("s")], &[]).await.unwrap();
-    let mut late = harvest(3, vec![finding("late", "сөз", DAY2, &[])]);
-    late.pages = vec![page("4", "https://a.kz/x", 0, at(0))];
-    assert_eq!(bench.save(&[late]).await[0].new_items, 1);
-    assert_eq!(bench.store.page_queues().await.unwrap(), []);
+        // Of a source that is gone only publications are kept.
+        bench.store.undeclare(&[name("s")], &[]).await.unwrap();
+        let mut late = harvest(3, vec![finding("late", "сөз", DAY2, &[])]);
+        late.pages = vec![page("4", "https://a.kz/x", 0, at(0))];
+        assert_eq!(bench.save(&[late]).await[0].new_items, 1);
+        assert_eq!(bench.store.page_queues().await.unwrap(), []);
+    }
 }
 
 #[tokio::test]
 async fn news_moves_the_state_history_is_bounded_and_a_pause_wins() {
-    let bench = bench().await;
-    let news = |state, ok, failures| SourceNews {
-        state,
-        reason: if ok { String::new() } else { "HTTP status 500".into() },
-        failures,
-        ok,
-        deferred: false,
-        interval: Duration::from_secs(90),
-        next_poll: at(500),
-        moved_to: None,
-        validators: None,
-    };
-    let record = FetchRecord {
-        at: at(1),
-        url: "https://a.kz/rss".into(),
-        status: FetchStatus::Ok,
-        http_status: Some(200),
-        bytes: 1,
-        duration: Duration::from_millis(5),
-        items: 1,
-        detail: String::new(),
-    };
-    for token in 1..8 {
-        let mut one = harvest(token, Vec::new());
-        one.news = Some(news(SourceState::Degraded, false, 0.5));
-        one.fetches = vec![record.clone()];
-        bench.save(&[one]).await;
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let news = |state, ok, failures| SourceNews {
+            state,
+            reason: if ok { String::new() } else { "HTTP status 500".into() },
+            failures,
+            ok,
+            deferred: false,
+            interval: Duration::from_secs(90),
+            next_poll: at(500),
+            moved_to: None,
+            validators: None,
+        };
+        let record = FetchRecord {
+            at: at(1),
+            url: "https://a.kz/rss".into(),
+            status: FetchStatus::Ok,
+            http_status: Some(200),
+            bytes: 1,
+            duration: Duration::from_millis(5),
+            items: 1,
+            detail: String::new(),
+        };
+        for token in 1..8 {
+            let mut one = harvest(token, Vec::new());
+            one.news = Some(news(SourceState::Degraded, false, 0.5));
+            one.fetches = vec![record.clone()];
+            bench.save(&[one]).await;
+        }
+        let known = bench.store.source(&name("s")).await.unwrap().unwrap();
+        assert_eq!((known.state, known.failed_polls, known.since), (SourceState::Degraded, 7, at(1)));
+        assert_eq!(
+            (known.interval, known.next_poll, known.last_ok),
+            (Some(Duration::from_secs(90)), Some(at(500)), None)
+        );
+        assert_eq!(bench.store.history(&name("s"), 100).await.unwrap().len(), 3);
+        let mut deferred = harvest(8, Vec::new());
+        deferred.news = Some(SourceNews { deferred: true, ..news(SourceState::Degraded, false, 0.5) });
+        bench.save(&[deferred]).await;
+        let known = bench.store.source(&name("s")).await.unwrap().unwrap();
+        assert_eq!(known.failed_polls, 7, "no verdict is no failure");
+        assert!(bench.store.pause(&name("s"), true, at(9)).await.unwrap());
+        let mut late = harvest(9, Vec::new());
+        late.news = Some(news(SourceState::Live, true, 0.0));
+        bench.save(&[late]).await;
+        let known = bench.store.source(&name("s")).await.unwrap().unwrap();
+        assert_eq!(
+            (known.state, known.source.paused, known.last_ok),
+            (SourceState::Paused, true, Some(at(9)))
+        );
+        assert!(!bench.store.pause(&name("nobody"), true, at(9)).await.unwrap());
     }
-    let known = bench.store.source(&name("s")).await.unwrap().unwrap();
-    assert_eq!((known.state, known.failed_polls, known.since), (SourceState::Degraded, 7, at(1)));
-    assert_eq!(
-        (known.interval, known.next_poll, known.last_ok),
-        (Some(Duration::from_secs(90)), Some(at(500)), None)
-    );
-    assert_eq!(bench.store.history(&name("s"), 100).await.unwrap().len(), 3);
-    let mut deferred = harvest(8, Vec::new());
-    deferred.news = Some(SourceNews { deferred: true, ..news(SourceState::Degraded, false, 0.5) });
-    bench.save(&[deferred]).await;
-    let known = bench.store.source(&name("s")).await.unwrap().unwrap();
-    assert_eq!(known.failed_polls, 7, "no verdict is no failure");
-    assert!(bench.store.pause(&name("s"), true, at(9)).await.unwrap());
-    let mut late = harvest(9, Vec::new());
-    late.news = Some(news(SourceState::Live, true, 0.0));
-    bench.save(&[late]).await;
-    let known = bench.store.source(&name("s")).await.unwrap().unwrap();
-    assert_eq!((known.state, known.source.paused, known.last_ok), (SourceState::Paused, true, Some(at(9))));
-    assert!(!bench.store.pause(&name("nobody"), true, at(9)).await.unwrap());
 }
 
 #[tokio::test]
 async fn materials_are_listed_by_topic_source_words_and_order() {
-    let bench = bench().await;
-    bench
-        .save(&[harvest(
-            1,
-            vec![finding("1", "бір сөз", DAY1, &["t"]), finding("2", "екі ән", DAY2, &["t", "u"])],
-        )])
-        .await;
-    let one = |topic: &str, text: &str| (topic.to_owned(), text.to_owned());
-    assert_eq!(
-        bench.materials(MaterialQuery::default()).await,
-        [one("t", "бір сөз"), one("t", "екі ән"), one("u", "екі ән")]
-    );
-    let of = |topic: &str| MaterialQuery { topic: Some(name(topic)), ..MaterialQuery::default() };
-    assert_eq!(bench.materials(of("u")).await, [one("u", "екі ән")]);
-    let words = MaterialQuery { terms: vec!["~сөз".into()], ..MaterialQuery::default() };
-    assert_eq!(bench.materials(words).await, [one("t", "бір сөз")]);
-    let hostile = MaterialQuery { terms: vec!["\" OR ~ән".into()], ..MaterialQuery::default() };
-    assert_eq!(bench.materials(hostile).await, []);
-    let after = MaterialQuery { after_seq: 2, ..MaterialQuery::default() };
-    assert_eq!(bench.materials(after).await, [one("u", "екі ән")]);
-    let totals = bench.store.totals().await.unwrap();
-    assert_eq!((totals.items, totals.materials, totals.matches), (2, 2, 3));
+    for bench in each().await {
+        println!("on {}", bench.name);
+        bench
+            .save(&[harvest(
+                1,
+                vec![finding("1", "бір сөз", DAY1, &["t"]), finding("2", "екі ән", DAY2, &["t", "u"])],
+            )])
+            .await;
+        let one = |topic: &str, text: &str| (topic.to_owned(), text.to_owned());
+        assert_eq!(
+            bench.materials(MaterialQuery::default()).await,
+            [one("t", "бір сөз"), one("t", "екі ән"), one("u", "екі ән")]
+        );
+        let of = |topic: &str| MaterialQuery { topic: Some(name(topic)), ..MaterialQuery::default() };
+        assert_eq!(bench.materials(of("u")).await, [one("u", "екі ән")]);
+        let words = MaterialQuery { terms: vec!["~сөз".into()], ..MaterialQuery::default() };
+        assert_eq!(bench.materials(words).await, [one("t", "бір сөз")]);
+        let hostile = MaterialQuery { terms: vec!["\" OR ~ән".into()], ..MaterialQuery::default() };
+        assert_eq!(bench.materials(hostile).await, []);
+        let after = MaterialQuery { after_seq: 2, ..MaterialQuery::default() };
+        assert_eq!(bench.materials(after).await, [one("u", "екі ән")]);
+        let totals = bench.store.totals().await.unwrap();
+        assert_eq!((totals.items, totals.materials, totals.matches), (2, 2, 3));
+    }
 }
 
 #[tokio::test]
 async fn matching_again_replaces_only_the_topics_it_is_about() {
-    let bench = bench().await;
-    bench.save(&[harvest(1, vec![finding("1", "сөз", DAY1, &["t"])])]).await;
-    let row = bench.store.items(0, 1).await.unwrap()[0].row;
-    let matched = |version, matches| [Rematched { row, version, matches }];
-    let again = matched(1, vec![found("u")]);
-    assert_eq!(bench.store.rematch(&[name("u")], &again, at(5)).await.unwrap(), 1);
-    assert_eq!(bench.materials(MaterialQuery::default()).await.len(), 2);
-    bench.store.rematch(&[name("u")], &matched(9, Vec::new()), at(6)).await.unwrap();
-    assert_eq!(bench.materials(MaterialQuery::default()).await.len(), 2, "it was looked at before an edit");
-    bench.store.rematch(&[name("u")], &matched(1, Vec::new()), at(6)).await.unwrap();
-    assert_eq!(bench.materials(MaterialQuery::default()).await, [("t".to_owned(), "сөз".to_owned())]);
+    for bench in each().await {
+        println!("on {}", bench.name);
+        bench.save(&[harvest(1, vec![finding("1", "сөз", DAY1, &["t"])])]).await;
+        let row = bench.store.items(0, 1).await.unwrap()[0].row;
+        let matched = |version, matches| [Rematched { row, version, matches }];
+        let again = matched(1, vec![found("u")]);
+        assert_eq!(bench.store.rematch(&[name("u")], &again, at(5)).await.unwrap(), 1);
+        assert_eq!(bench.materials(MaterialQuery::default()).await.len(), 2);
+        bench.store.rematch(&[name("u")], &matched(9, Vec::new()), at(6)).await.unwrap();
+        assert_eq!(
+            bench.materials(MaterialQuery::default()).await.len(),
+            2,
+            "it was looked at before an edit"
+        );
+        bench.store.rematch(&[name("u")], &matched(1, Vec::new()), at(6)).await.unwrap();
+        assert_eq!(bench.materials(MaterialQuery::default()).await, [("t".to_owned(), "сөз".to_owned())]);
+    }
 }
 
 #[tokio::test]
 async fn what_age_removed_does_not_come_back() {
-    let bench = bench().await;
-    bench.save(&[harvest(1, vec![finding("1", "ескі", DAY1, &["t"])])]).await;
-    assert_eq!(bench.store.retain(at(100)).await.unwrap(), 1);
-    assert_eq!(bench.store.totals().await.unwrap().matches, 0);
-    let again = bench.save(&[harvest(2, vec![finding("1", "ескі", DAY1, &["t"])])]).await;
-    assert_eq!((again[0].new_items, bench.keys().await.len()), (0, 0));
+    for bench in each().await {
+        println!("on {}", bench.name);
+        bench.save(&[harvest(1, vec![finding("1", "ескі", DAY1, &["t"])])]).await;
+        assert_eq!(bench.store.retain(at(100)).await.unwrap(), 1);
+        assert_eq!(bench.store.totals().await.unwrap().matches, 0);
+        let again = bench.save(&[harvest(2, vec![finding("1", "ескі", DAY1, &["t"])])]).await;
+        assert_eq!((again[0].new_items, bench.keys().await.len()), (0, 0));
+    }
 }
 
 #[tokio::test]
 async fn a_backup_can_be_opened_and_holds_everything() {
-    let bench = bench().await;
-    bench.save(&[harvest(1, vec![finding("1", "сөз", DAY1, &["t"])])]).await;
-    let copy = bench.folder.path().join("copy.db");
-    bench.store.backup(&copy).await.unwrap();
-    assert_eq!(Sqlite::open(&copy, 3).unwrap().totals().await.unwrap(), bench.store.totals().await.unwrap());
+    let (folder, store) = file().await;
+    save(&store, &[harvest(1, vec![finding("1", "сөз", DAY1, &["t"])])]).await;
+    let copy = folder.path().join("copy.db");
+    store.backup(&copy).await.unwrap();
+    assert_eq!(Sqlite::open(&copy, 3).unwrap().totals().await.unwrap(), store.totals().await.unwrap());
 }
 
 #[tokio::test]
 async fn a_full_disk_is_told_and_harms_nothing() {
-    let bench = bench().await;
-    bench.store.limit_pages(60);
-    let version = bench.store.objects_version().await.unwrap();
+    let (_folder, store) = file().await;
+    store.limit_pages(60);
+    let version = store.objects_version().await.unwrap();
     let big = "сөз ".repeat(200_000);
-    let error = bench
-        .store
-        .save(&vec![harvest(1, vec![finding("1", &big, DAY1, &[])])].into(), version)
-        .await
-        .unwrap_err();
+    let error =
+        store.save(&vec![harvest(1, vec![finding("1", &big, DAY1, &[])])].into(), version).await.unwrap_err();
     assert!(matches!(error, StoreError::Full(_)), "{error}");
-    bench.store.limit_pages(100_000);
-    assert_eq!(bench.save(&[harvest(1, vec![finding("1", "сөз", DAY1, &[])])]).await[0].new_items, 1);
+    store.limit_pages(100_000);
+    assert_eq!(save(&store, &[harvest(1, vec![finding("1", "сөз", DAY1, &[])])]).await[0].new_items, 1);
 }
 
 #[tokio::test]
@@ -415,4 +496,101 @@ async fn damaged_newer_and_unwritable_files_are_told_apart() {
         Sqlite::open(&folder.path().join("no/such/folder.db"), 3),
         Err(StoreError::ReadOnly(_))
     ));
+}
+
+#[derive(Debug, Clone)]
+struct Told {
+    id: u8,
+    text: u8,
+    date: u8,
+    address: u8,
+    is_whole: bool,
+    topics: u8,
+}
+
+fn told() -> impl Strategy<Value = Told> {
+    (0..4u8, 0..3u8, 0..3u8, 0..3u8, any::<bool>(), 0..4u8).prop_map(
+        |(id, text, date, address, is_whole, topics)| Told { id, text, date, address, is_whole, topics },
+    )
+}
+
+/// Harvests of tokens that may fall, each with findings that may repeat, edit, shorten and rename.
+fn batches() -> impl Strategy<Value = Vec<Vec<(u64, Vec<Told>)>>> {
+    let harvests = proptest::collection::vec((1..6u64, proptest::collection::vec(told(), 0..4)), 1..4);
+    proptest::collection::vec(harvests, 1..6)
+}
+
+fn finding_of(told: &Told, source: &str) -> Finding {
+    let topics: Vec<&str> = [(1, "t"), (2, "u")]
+        .iter()
+        .filter(|(bit, _)| told.topics & bit != 0)
+        .map(|(_, name)| *name)
+        .collect();
+    let date = ["", DAY1, DAY2][usize::from(told.date)];
+    let id = told.id.to_string();
+    let mut finding = finding(&id, &format!("мәтін {}", told.text), date, &topics);
+    finding.whole = told.is_whole;
+    finding.item.source = name(source);
+    finding.item.url =
+        (told.address > 0).then(|| Url::parse(&format!("https://a.kz/n/{}", told.address)).unwrap());
+    finding
+}
+
+async fn play(store: &dyn Store, source: &str, batches: &[Vec<(u64, Vec<Told>)>]) -> Vec<String> {
+    store.declare(&[self::source(source)], &[topic("t", "x"), topic("u", "y")], false, at(0)).await.unwrap();
+    let before = store.totals().await.unwrap();
+    let mut answers = Vec::new();
+    for batch in batches {
+        let harvests: Vec<Harvest> = batch
+            .iter()
+            .map(|(token, told)| Harvest {
+                source: name(source),
+                host: Host::stored(source.to_owned()),
+                ..harvest(*token, told.iter().map(|told| finding_of(told, source)).collect())
+            })
+            .collect();
+        answers.push(format!("{:?}", save(store, &harvests).await));
+    }
+    let query = MaterialQuery { source: Some(name(source)), limit: 1000, ..MaterialQuery::default() };
+    let found = store.materials(&query).await.unwrap();
+    let shown = |one: &crate::StoredMatch| (one.found.topic.clone(), one.item.item.key.clone());
+    let mut matches: Vec<_> = found.iter().map(shown).collect();
+    matches.sort();
+    answers.push(format!("{matches:?}"));
+    let items = store.items(0, 100_000).await.unwrap();
+    for stored in items.iter().filter(|stored| stored.item.source == name(source)) {
+        let item = &stored.item;
+        answers.push(format!("{} {} {:?} {}", item.key.as_str(), item.text, item.url, stored.version));
+    }
+    let after = store.totals().await.unwrap();
+    answers.push(format!(
+        "{} {} {}",
+        after.items - before.items,
+        after.materials - before.materials,
+        after.matches - before.matches
+    ));
+    answers
+}
+
+/// Whatever comes, in whatever batches, a cluster keeps what one file would keep.
+#[test]
+fn postgres_keeps_what_sqlite_keeps() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let server = runtime.block_on(shared_postgres());
+    let postgres = runtime.block_on(empty(&server));
+    let folder = tempfile::tempdir().unwrap();
+    let sqlite = Sqlite::open(&folder.path().join("store.db"), 3).unwrap();
+    let case = AtomicUsize::new(0);
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() });
+    let played = runner.run(&batches(), |batches| {
+        // Each case is another source's: one database serves all.
+        let source = format!("s{}", case.fetch_add(1, Ordering::Relaxed));
+        runtime.block_on(async {
+            let expected = play(&sqlite, &source, &batches).await;
+            prop_assert_eq!(play(&postgres, &source, &batches).await, expected);
+            Ok(())
+        })
+    });
+    played.unwrap();
 }

@@ -16,7 +16,7 @@ pub enum StoreError {
     #[error("the data file is damaged ({0}); restore a backup, or move the file away to begin anew")]
     Damaged(String),
     /// The file was written by another build.
-    #[error("the data file has schema version {found}, this build reads up to {known}; use the newer build")]
+    #[error("the data has schema version {found}, this build reads up to {known}; use the newer build")]
     Version {
         /// What the file has.
         found: i64,
@@ -26,6 +26,25 @@ pub enum StoreError {
     /// The disk failed a read or write; some file systems say so when they are full.
     #[error("the disk cannot be used ({0}); is it full, or failing?")]
     Disk(String),
+    /// The server cannot be reached, or does not let us in.
+    #[error("{server} cannot be used: {reason}")]
+    Unreachable {
+        /// Which one.
+        server: String,
+        /// Why.
+        reason: String,
+    },
+    /// The database must be migrated first.
+    #[error("the database has schema version {found}, this build needs {known}; run `qyran migrate up`")]
+    NotMigrated {
+        /// What the database has.
+        found: i64,
+        /// What this build knows.
+        known: i64,
+    },
+    /// Another writer was in the way again and again.
+    #[error("other writers were in the way again and again")]
+    Collision,
     /// Anything else.
     #[error("the store failed: {0}")]
     Other(String),

@@ -1,6 +1,6 @@
 //! What is kept: objects, items, matches, source state, history.
 //!
-//! [`Store`] is the seam, [`Sqlite`] the embedded one; the contract suite is what every store
+//! [`Store`] is the seam, [`Sqlite`] the embedded one, [`Postgres`] that of a cluster; the contract suite is what every store
 //! promises. A harvest is stored whole in one transaction or not at all; a harvest gathered under
 //! an old token, or matched against an old set of topics, is refused in that same transaction.
 //!
@@ -8,11 +8,14 @@
 
 #[cfg(test)]
 mod contract;
+mod edit;
 mod error;
+mod postgres;
 mod sqlite;
 mod store;
 
 pub use error::StoreError;
+pub use postgres::{MIGRATIONS, Migration, MigrationStatus, Postgres};
 pub use sqlite::Sqlite;
 pub use store::{
     Applied, EntryKnowledge, MaterialQuery, Rematched, Saved, Sighting, SourceRecord, Store, StoredItem,

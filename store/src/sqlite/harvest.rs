@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::rows::{host, length, limit, millis, time};
 use crate::StoreError;
+use crate::edit::{Edit, Known, address, edit, published_key};
 use crate::store::{EntryKnowledge, Saved, Sighting};
 
 pub(super) fn knowledge(
@@ -83,15 +84,6 @@ fn is_current(tx: &Transaction<'_>, harvest: &Harvest) -> Result<bool, StoreErro
     Ok(true)
 }
 
-/// What is stored of an item already.
-struct Known {
-    row: i64,
-    content_hash: String,
-    entry_hash: String,
-    whole: bool,
-    published_key: String,
-}
-
 fn save_finding(
     tx: &Transaction<'_>,
     finding: &Finding,
@@ -104,10 +96,10 @@ fn save_finding(
             saved.new_items += 1;
             insert(tx, finding, now)?
         }
-        Some(known) => match update(tx, finding, &known, now)? {
+        Some((row, known)) => match update(tx, finding, row, &known, now)? {
             true => {
                 saved.edited_items += 1;
-                known.row
+                row
             }
             false => return Ok(()),
         },
@@ -119,16 +111,16 @@ fn save_finding(
     Ok(())
 }
 
-fn find(tx: &Transaction<'_>, finding: &Finding) -> Result<Option<Known>, StoreError> {
+fn find(tx: &Transaction<'_>, finding: &Finding) -> Result<Option<(i64, Known)>, StoreError> {
     const COLUMNS: &str = "SELECT row, content_hash, entry_hash, whole, published_key FROM item";
     let known = |row: &rusqlite::Row<'_>| {
-        Ok(Known {
-            row: row.get(0)?,
+        let known = Known {
             content_hash: row.get(1)?,
             entry_hash: row.get(2)?,
             whole: row.get(3)?,
             published_key: row.get(4)?,
-        })
+        };
+        Ok((row.get(0)?, known))
     };
     let item = &finding.item;
     let by_key = tx
@@ -139,23 +131,14 @@ fn find(tx: &Transaction<'_>, finding: &Finding) -> Result<Option<Known>, StoreE
         return Ok(by_key);
     }
     // Some publishers invent a new identifier each time: the same address, title and time are one item.
-    let Some(address) = &item.url else { return Ok(None) };
+    let Some(address) = address(finding) else { return Ok(None) };
     let mut same = tx.prepare_cached(&format!(
         "{COLUMNS} WHERE source = ?1 AND address = ?2 AND title IS ?3 AND published_key = ?4
          AND (?4 != '' OR content_hash = ?5) LIMIT 1"
     ))?;
     let hash = item.content_hash();
     let found = same
-        .query_row(
-            params![
-                item.source.as_str(),
-                model::canonical_url(address).as_str(),
-                item.title,
-                published_key(finding),
-                hash
-            ],
-            known,
-        )
+        .query_row(params![item.source.as_str(), address, item.title, published_key(finding), hash], known)
         .optional()?;
     Ok(found)
 }
@@ -163,10 +146,6 @@ fn find(tx: &Transaction<'_>, finding: &Finding) -> Result<Option<Known>, StoreE
 fn is_forgotten(tx: &Transaction<'_>, finding: &Finding) -> Result<bool, StoreError> {
     let mut query = tx.prepare_cached("SELECT 1 FROM forgotten WHERE source = ?1 AND item_key = ?2")?;
     Ok(query.exists([finding.item.source.as_str(), finding.item.key.as_str()])?)
-}
-
-fn published_key(finding: &Finding) -> String {
-    finding.item.published.as_ref().map(|published| published.original.clone()).unwrap_or_default()
 }
 
 fn insert(tx: &Transaction<'_>, finding: &Finding, now: Timestamp) -> Result<i64, StoreError> {
@@ -181,7 +160,7 @@ fn insert(tx: &Transaction<'_>, finding: &Finding, now: Timestamp) -> Result<i64
         item.source.as_str(),
         item.key.as_str(),
         published_key(finding),
-        item.url.as_ref().map(|url| model::canonical_url(url).to_string()),
+        address(finding),
         item.title,
         item.published.as_ref().map(|published| millis(published.at)),
         serde_json::to_string(item)?,
@@ -196,36 +175,31 @@ fn insert(tx: &Transaction<'_>, finding: &Finding, now: Timestamp) -> Result<i64
     Ok(row)
 }
 
-/// Stores an edit. A summary never replaces a whole text, and what did not change is no edit.
+/// Stores an edit; false where there is nothing to match again.
 fn update(
     tx: &Transaction<'_>,
     finding: &Finding,
+    row: i64,
     known: &Known,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let item = &finding.item;
     let hash = item.content_hash();
-    let poorer = known.whole && !finding.whole;
-    if poorer || known.content_hash == hash {
-        if known.entry_hash != finding.entry_hash || finding.whole && !known.whole {
+    let key = match edit(known, finding, &hash) {
+        Edit::Nothing => return Ok(false),
+        Edit::Marks => {
             tx.prepare_cached("UPDATE item SET entry_hash = ?2, whole = whole OR ?3 WHERE row = ?1")?
-                .execute(params![known.row, finding.entry_hash, finding.whole])?;
+                .execute(params![row, finding.entry_hash, finding.whole])?;
+            return Ok(false);
         }
-        return Ok(false);
-    }
-    // The key's time stays what the source gave first, unless it gave none and the item is younger
-    // than its first whole reading: a time learnt from the page is no re-dating.
-    let key = if known.published_key.is_empty() && !known.whole {
-        published_key(finding)
-    } else {
-        known.published_key.clone()
+        Edit::Content { published_key } => published_key,
     };
     tx.prepare_cached(
         "UPDATE item SET body = ?2, content_hash = ?3, entry_hash = ?4, whole = ?5, changed_at = ?6, title = ?7,
-                published_at = ?8, published_key = ?9, version = version + 1 WHERE row = ?1",
+                published_at = ?8, published_key = ?9, address = ?10, version = version + 1 WHERE row = ?1",
     )?
     .execute(params![
-        known.row,
+        row,
         serde_json::to_string(item)?,
         hash,
         finding.entry_hash,
@@ -234,10 +208,11 @@ fn update(
         item.title,
         item.published.as_ref().map(|published| millis(published.at)),
         key,
+        address(finding),
     ])?;
-    tx.prepare_cached("DELETE FROM item_words WHERE rowid = ?1")?.execute([known.row])?;
+    tx.prepare_cached("DELETE FROM item_words WHERE rowid = ?1")?.execute([row])?;
     tx.prepare_cached("INSERT INTO item_words (rowid, tokens) VALUES (?1, ?2)")?
-        .execute(params![known.row, finding.search_tokens])?;
+        .execute(params![row, finding.search_tokens])?;
     Ok(true)
 }
 

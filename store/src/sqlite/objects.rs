@@ -72,9 +72,7 @@ fn declare_source(
     }
     tx.execute("UPDATE source SET spec = ?2 WHERE name = ?1", params![source.name.as_str(), spec])?;
     let before: Source = serde_json::from_str(&before)?;
-    if (before.url.as_str(), before.kind) != (source.url.as_str(), source.kind)
-        || before.selectors != source.selectors
-    {
+    if source.is_read_otherwise(&before) {
         // What was learnt of another address, or read in another way, is worth nothing here.
         tx.execute(
             "UPDATE source SET state = 'new', reason = '', failures = 0, failed_polls = 0, next_poll = NULL,

@@ -1,0 +1,228 @@
+//! Harvests: tokens first, then findings, then what is known of their sources.
+
+use std::collections::{BTreeMap, HashSet};
+
+use deadpool_postgres::Transaction;
+use model::{Harvest, PageWork, Timestamp};
+
+use super::shelf::Shelf;
+use super::{execute, limit, rows, text};
+use crate::StoreError;
+use crate::store::Saved;
+
+pub(super) async fn save(
+    tx: &Transaction<'_>,
+    harvests: &[Harvest],
+    history: usize,
+) -> Result<Vec<Saved>, StoreError> {
+    let is_fenced = fence(tx, harvests).await?;
+    let mut saved: Vec<Saved> =
+        is_fenced.iter().map(|&fenced| Saved { fenced, ..Saved::default() }).collect();
+    let current: Vec<(usize, &Harvest)> =
+        harvests.iter().enumerate().filter(|(at, _)| !is_fenced[*at]).collect();
+    let declared = declared(tx, harvests).await?;
+    let of_declared: Vec<&Harvest> = current
+        .iter()
+        .map(|(_, harvest)| *harvest)
+        .filter(|harvest| declared.contains(harvest.source.as_str()))
+        .collect();
+    save_pages(tx, &of_declared).await?;
+    for harvest in &of_declared {
+        save_news(tx, harvest).await?;
+    }
+    save_history(tx, &of_declared, history).await?;
+    // Last: it locks the totals.
+    let mut shelf = Shelf::load(tx, current.iter().flat_map(|(_, harvest)| &harvest.findings)).await?;
+    for (at, harvest) in current {
+        for finding in &harvest.findings {
+            shelf.put(finding, harvest.at, &mut saved[at]);
+        }
+    }
+    shelf.write(tx).await?;
+    Ok(saved)
+}
+
+/// The highest token of each host is remembered; a lower one is a node that lost its lease. The row stays
+/// locked, so of two owners the later one stores after the earlier one.
+async fn fence(tx: &Transaction<'_>, harvests: &[Harvest]) -> Result<Vec<bool>, StoreError> {
+    let mut hosts: Vec<&str> = harvests.iter().map(|harvest| harvest.host.as_str()).collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    execute(
+        tx,
+        "INSERT INTO host_token (host, token) SELECT host, 0 FROM UNNEST($1::TEXT[]) AS new (host) ON CONFLICT DO NOTHING",
+        &[&hosts],
+    )
+    .await?;
+    let known = rows(
+        tx,
+        "SELECT host, token FROM host_token WHERE host = ANY($1) ORDER BY host FOR UPDATE",
+        &[&hosts],
+    )
+    .await?;
+    let mut highest: BTreeMap<String, i64> = known.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let mut risen: BTreeMap<String, i64> = BTreeMap::new();
+    let mut is_fenced = Vec::with_capacity(harvests.len());
+    for harvest in harvests {
+        let token = i64::try_from(harvest.token.0).unwrap_or(i64::MAX);
+        let seen = highest.entry(harvest.host.to_string()).or_default();
+        is_fenced.push(token < *seen);
+        if token > *seen {
+            *seen = token;
+            risen.insert(harvest.host.to_string(), token);
+        }
+    }
+    let (hosts, tokens): (Vec<String>, Vec<i64>) = risen.into_iter().unzip();
+    if !hosts.is_empty() {
+        execute(
+            tx,
+            "UPDATE host_token SET token = risen.token FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS risen (host, token)
+             WHERE host_token.host = risen.host",
+            &[&hosts, &tokens],
+        )
+        .await?;
+    }
+    Ok(is_fenced)
+}
+
+async fn declared(tx: &Transaction<'_>, harvests: &[Harvest]) -> Result<HashSet<String>, StoreError> {
+    let names: Vec<&str> = harvests.iter().map(|harvest| harvest.source.as_str()).collect();
+    let known = rows(tx, "SELECT name FROM source WHERE name = ANY($1)", &[&names]).await?;
+    Ok(known.iter().map(|row| row.get(0)).collect())
+}
+
+/// In the order of harvests: a page that one found and a later one fetched is done.
+async fn save_pages(tx: &Transaction<'_>, harvests: &[&Harvest]) -> Result<(), StoreError> {
+    let mut waiting: BTreeMap<(String, String), Option<&PageWork>> = BTreeMap::new();
+    for harvest in harvests {
+        let key = |key: &model::ItemKey| (harvest.source.to_string(), text(key.as_str()));
+        waiting.extend(harvest.pages.iter().map(|page| (key(&page.key), Some(page))));
+        waiting.extend(harvest.pages_done.iter().map(|done| (key(done), None)));
+    }
+    let mut done: (Vec<String>, Vec<String>) = Default::default();
+    let mut pages: Vec<(String, String, &PageWork)> = Vec::new();
+    for ((source, key), page) in waiting {
+        match page {
+            Some(page) => pages.push((source, key, page)),
+            None => {
+                done.0.push(source);
+                done.1.push(key);
+            }
+        }
+    }
+    if !done.0.is_empty() {
+        execute(
+            tx,
+            "DELETE FROM page USING UNNEST($1::TEXT[], $2::TEXT[]) AS done (source, item_key)
+             WHERE page.source = done.source AND page.item_key = done.item_key",
+            &[&done.0, &done.1],
+        )
+        .await?;
+    }
+    insert_pages(tx, &pages).await
+}
+
+async fn insert_pages(tx: &Transaction<'_>, pages: &[(String, String, &PageWork)]) -> Result<(), StoreError> {
+    if pages.is_empty() {
+        return Ok(());
+    }
+    let sources: Vec<&str> = pages.iter().map(|(source, ..)| source.as_str()).collect();
+    let keys: Vec<&str> = pages.iter().map(|(_, key, _)| key.as_str()).collect();
+    let column = |of: fn(&PageWork) -> String| pages.iter().map(|(.., page)| of(page)).collect::<Vec<_>>();
+    let urls = column(|page| page.url.to_string());
+    let hosts = column(|page| page.host.to_string());
+    let hashes = column(|page| text(&page.entry_hash));
+    let addresses: Vec<Option<String>> = pages
+        .iter()
+        .map(|(.., page)| page.entry.url.as_ref().map(|url| model::canonical_url(url).to_string()))
+        .collect();
+    let entries: Vec<String> =
+        pages.iter().map(|(.., page)| serde_json::to_string(&page.entry)).collect::<Result<_, _>>()?;
+    let tries: Vec<i32> =
+        pages.iter().map(|(.., page)| i32::try_from(page.tries).unwrap_or(i32::MAX)).collect();
+    let not_before: Vec<Timestamp> = pages.iter().map(|(.., page)| page.not_before).collect();
+    // Undated pages count as new as what was just found.
+    let published: Vec<Timestamp> = pages
+        .iter()
+        .map(|(.., page)| page.entry.published.as_ref().map_or(page.not_before, |published| published.at))
+        .collect();
+    execute(
+        tx,
+        "INSERT INTO page (source, item_key, url, address, host, entry_hash, entry, tries, not_before, published_at)
+         SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::TEXT[],
+                              $8::INTEGER[], $9::TIMESTAMPTZ[], $10::TIMESTAMPTZ[])
+         ON CONFLICT (source, item_key) DO UPDATE SET url = excluded.url, address = excluded.address,
+             host = excluded.host, entry_hash = excluded.entry_hash, entry = excluded.entry, tries = excluded.tries,
+             not_before = excluded.not_before, published_at = excluded.published_at",
+        &[&sources, &keys, &urls, &addresses, &hosts, &hashes, &entries, &tries, &not_before, &published],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
+    let Some(news) = &harvest.news else { return Ok(()) };
+    let validators = news.validators.as_ref().map(serde_json::to_string).transpose()?;
+    let interval = i64::try_from(news.interval.as_millis()).unwrap_or(i64::MAX);
+    // An operator's pause, or a quarantine, wins over news from work that was under way.
+    execute(
+        tx,
+        "UPDATE source SET
+            since = CASE WHEN state IN ($2, 'paused', 'quarantined') THEN since ELSE $3 END,
+            reason = CASE WHEN state IN ('paused', 'quarantined') THEN reason ELSE $4 END,
+            state = CASE WHEN state IN ('paused', 'quarantined') THEN state ELSE $2 END,
+            failures = $5,
+            failed_polls = CASE WHEN $6 THEN 0 WHEN $11 THEN failed_polls ELSE failed_polls + 1 END,
+            last_ok = CASE WHEN $6 THEN $3 ELSE last_ok END,
+            last_poll = $3, next_poll = $7, interval_ms = $8,
+            validators = coalesce($9, validators),
+            moved_to = coalesce($10, moved_to)
+         WHERE name = $1",
+        &[
+            &harvest.source.as_str(),
+            &news.state.as_str(),
+            &harvest.at,
+            &text(&news.reason),
+            &news.failures,
+            &news.ok,
+            &news.next_poll,
+            &interval,
+            &validators,
+            &news.moved_to.as_ref().map(url::Url::as_str),
+            &news.deferred,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+async fn save_history(tx: &Transaction<'_>, harvests: &[&Harvest], history: usize) -> Result<(), StoreError> {
+    let (mut sources, mut times, mut records) = (Vec::new(), Vec::new(), Vec::new());
+    for harvest in harvests {
+        for record in &harvest.fetches {
+            sources.push(harvest.source.as_str());
+            times.push(record.at);
+            records.push(serde_json::to_string(record)?);
+        }
+    }
+    if sources.is_empty() {
+        return Ok(());
+    }
+    execute(
+        tx,
+        "INSERT INTO fetch_record (source, at, record) SELECT * FROM UNNEST($1::TEXT[], $2::TIMESTAMPTZ[], $3::TEXT[])",
+        &[&sources, &times, &records],
+    )
+    .await?;
+    sources.sort_unstable();
+    sources.dedup();
+    execute(
+        tx,
+        "DELETE FROM fetch_record USING UNNEST($1::TEXT[]) AS fetched (source)
+         WHERE fetch_record.source = fetched.source AND fetch_record.id <=
+            (SELECT id FROM fetch_record AS kept WHERE kept.source = fetched.source ORDER BY id DESC LIMIT 1 OFFSET $2)",
+        &[&sources, &limit(history)],
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! Items and matches, read; matching again; retention.
+
+use std::collections::BTreeMap;
+
+use deadpool_postgres::{Object, Transaction};
+use model::{Item, Match, Name, Timestamp};
+use tokio_postgres::Row;
+
+use super::matches::Change;
+use super::{execute, limit, partitions, read, rows, text};
+use crate::StoreError;
+use crate::store::{MaterialQuery, Rematched, StoredItem, StoredMatch, Totals};
+
+/// The columns of [`item_of`], from a table called `item`.
+const ITEM: &str = "item.item, item.id, item.body, item.version, item.first_seen, item.changed_at";
+/// The columns of [`found`] behind those of [`ITEM`], from a table called `match`.
+const MATCH: &str = "match.seq, match.topic, match.spans, match.excerpt, match.matched_at";
+
+fn item_of(row: &Row) -> Result<StoredItem, StoreError> {
+    Ok(StoredItem {
+        row: row.get(0),
+        id: row.get(1),
+        item: serde_json::from_str::<Item>(row.get(2))?,
+        version: row.get(3),
+        first_seen: row.get(4),
+        changed_at: row.get(5),
+    })
+}
+
+fn found(row: &Row) -> Result<StoredMatch, StoreError> {
+    Ok(StoredMatch {
+        seq: row.get(6),
+        item: item_of(row)?,
+        found: Match {
+            topic: Name::stored(row.get(7)),
+            spans: serde_json::from_str(row.get(8))?,
+            excerpt: row.get(9),
+        },
+        matched_at: row.get(10),
+    })
+}
+
+pub(super) async fn list(client: &Object, query: &MaterialQuery) -> Result<Vec<StoredMatch>, StoreError> {
+    let words = (!query.terms.is_empty()).then(|| words_query(&query.terms));
+    let found_rows = read(
+        client,
+        &format!(
+            "SELECT {ITEM}, {MATCH} FROM match
+             JOIN item ON item.item = match.item AND item.first_seen = match.first_seen
+             WHERE match.seq > $1 AND ($2::TEXT IS NULL OR match.topic = $2)
+               AND ($3::TEXT IS NULL OR item.source = $3) AND ($4::TEXT IS NULL OR item.words @@ $4::TEXT::TSQUERY)
+             ORDER BY match.seq LIMIT $5"
+        ),
+        &[
+            &query.after_seq,
+            &query.topic.as_ref().map(Name::as_str),
+            &query.source.as_ref().map(Name::as_str),
+            &words,
+            &limit(query.limit),
+        ],
+    )
+    .await?;
+    found_rows.iter().map(found).collect()
+}
+
+/// Every term must be there; each is quoted, so nothing in it is an operator.
+fn words_query(terms: &[String]) -> String {
+    let quoted = |term: &String| format!("'{}'", text(term).replace('\\', "\\\\").replace('\'', "''"));
+    terms.iter().map(quoted).collect::<Vec<_>>().join(" & ")
+}
+
+pub(super) async fn item(
+    client: &Object,
+    id: &str,
+) -> Result<Option<(StoredItem, Vec<StoredMatch>)>, StoreError> {
+    let one = read(client, &format!("SELECT {ITEM} FROM item WHERE id = $1"), &[&id]).await?;
+    let Some(row) = one.first() else { return Ok(None) };
+    let item = item_of(row)?;
+    let all = read(
+        client,
+        &format!(
+            "SELECT {ITEM}, {MATCH} FROM match
+             JOIN item ON item.item = match.item AND item.first_seen = match.first_seen
+             WHERE match.item = $1 AND match.first_seen = $2 ORDER BY match.topic"
+        ),
+        &[&item.row, &item.first_seen],
+    )
+    .await?;
+    Ok(Some((item, all.iter().map(found).collect::<Result<_, _>>()?)))
+}
+
+pub(super) async fn items(
+    client: &Object,
+    after_row: i64,
+    most: usize,
+) -> Result<Vec<StoredItem>, StoreError> {
+    let page = read(
+        client,
+        &format!("SELECT {ITEM} FROM item WHERE item > $1 ORDER BY item LIMIT $2"),
+        &[&after_row, &limit(most)],
+    )
+    .await?;
+    page.iter().map(item_of).collect()
+}
+
+pub(super) async fn rematch(
+    tx: &Transaction<'_>,
+    topics: &[Name],
+    items: &[Rematched],
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let only: Vec<String> = topics.iter().map(ToString::to_string).collect();
+    let numbers: Vec<i64> = items.iter().map(|item| item.row).collect();
+    let known = rows(
+        tx,
+        "SELECT item, first_seen, version,
+                ARRAY(SELECT topic FROM match WHERE match.item = item.item AND match.first_seen = item.first_seen)
+         FROM item WHERE item = ANY($1) ORDER BY item FOR UPDATE",
+        &[&numbers],
+    )
+    .await?;
+    let known: BTreeMap<i64, &Row> = known.iter().map(|row| (row.get(0), row)).collect();
+    let (mut change, mut fresh) = (Change::default(), 0);
+    for Rematched { row: number, version, matches } in items {
+        // An edit that was stored meanwhile was matched against these topics already.
+        let Some(row) = known.get(number).filter(|row| row.get::<_, i64>(2) == *version) else { continue };
+        let before: Vec<String> = row.get(3);
+        let matches = matches.iter().map(|found| (found.topic.to_string(), found)).collect();
+        fresh += change.replace((*number, row.get(1)), &before, Some(&only), &matches, now)?;
+    }
+    change.write(tx).await?;
+    Ok(fresh)
+}
+
+pub(super) async fn totals(client: &Object) -> Result<Totals, StoreError> {
+    let counts = read(
+        client,
+        "SELECT items, materials, matches, (SELECT count(*) FROM page), match_seq FROM total",
+        &[],
+    )
+    .await?;
+    let count = |at: usize| counts.first().map_or(0, |row| row.get::<_, i64>(at).unsigned_abs());
+    Ok(Totals {
+        items: count(0),
+        materials: count(1),
+        matches: count(2),
+        pages: count(3),
+        last_seq: counts.first().map_or(0, |row| row.get(4)),
+    })
+}
+
+/// Items removed in one call, where a month is not old as a whole.
+const RETAIN_BATCH: i64 = 5000;
+
+/// A whole month goes with its partition and counts as one; of the youngest month that is touched, items go in
+/// batches. Their identities stay.
+pub(super) async fn retain(tx: &Transaction<'_>, since: Timestamp) -> Result<u64, StoreError> {
+    if partitions::drop_oldest_before(tx, since).await? {
+        return Ok(1);
+    }
+    let old = rows(
+        tx,
+        "SELECT item, first_seen,
+                ARRAY(SELECT topic FROM match WHERE match.item = item.item AND match.first_seen = item.first_seen)
+         FROM item WHERE first_seen < $1 ORDER BY item LIMIT $2 FOR UPDATE",
+        &[&since, &RETAIN_BATCH],
+    )
+    .await?;
+    let mut change = Change::of_items(-i64::try_from(old.len()).unwrap_or(0));
+    for row in &old {
+        change.replace(
+            (row.get(0), row.get(1)),
+            &row.get::<_, Vec<String>>(2),
+            None,
+            &BTreeMap::new(),
+            since,
+        )?;
+    }
+    let numbers: Vec<i64> = old.iter().map(|row| row.get(0)).collect();
+    execute(tx, "DELETE FROM item WHERE item = ANY($1) AND first_seen < $2", &[&numbers, &since]).await?;
+    change.write(tx).await?;
+    Ok(old.len() as u64)
+}

@@ -1,0 +1,280 @@
+//! The store of a cluster: PostgreSQL 15 or newer.
+//!
+//! Every node stores into it. What one node does and another must not undo meanwhile is guarded by locks
+//! that end with the transaction: a share in the declared objects while storing, the row of a host's
+//! highest token, and last the row of the totals, whose lock makes `match.seq` rise in the order of commits.
+
+mod connect;
+mod harvest;
+mod locks;
+mod matches;
+mod materials;
+mod migrate;
+mod objects;
+mod pages;
+mod partitions;
+mod shelf;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use async_trait::async_trait;
+use deadpool_postgres::{Object, Pool, Transaction};
+use model::{FetchRecord, Harvest, Host, Name, PageWork, Source, Timestamp, Topic};
+use tokio_postgres::error::SqlState;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{IsolationLevel, Row};
+
+use crate::StoreError;
+use crate::store::{
+    Applied, EntryKnowledge, MaterialQuery, Rematched, Saved, Sighting, SourceRecord, Store, StoredItem,
+    StoredMatch, TopicRecord, Totals,
+};
+use locks::Lock;
+pub use migrate::{MIGRATIONS, Migration, MigrationStatus};
+use partitions::Month;
+
+/// Tries of a transaction that another one was in the way of.
+const TRIES: u32 = 5;
+
+/// Values of a statement.
+type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+/// One transaction, again where another one was in the way. (No function: a closure that is async, borrows and
+/// can be sent to another thread is not to be had yet, rust-lang/rust#110338.)
+macro_rules! transaction {
+    ($store:expr, |$tx:ident| $work:expr) => {{
+        let mut tries = 1;
+        loop {
+            let done: Result<_, StoreError> = async {
+                let mut client = $store.client().await?;
+                let $tx =
+                    client.build_transaction().isolation_level(IsolationLevel::ReadCommitted).start().await?;
+                let value = $work?;
+                $tx.commit().await?;
+                Ok(value)
+            }
+            .await;
+            match done {
+                Err(StoreError::Collision) if tries < TRIES => tries += 1,
+                done => break done,
+            }
+        }
+    }};
+}
+
+/// A store in PostgreSQL.
+#[derive(Clone)]
+pub struct Postgres {
+    pool: Pool,
+    server: String,
+    history: usize,
+    /// Months whose partitions are there.
+    months: Arc<Mutex<HashSet<Month>>>,
+}
+
+impl Postgres {
+    /// Connects to a database that has been migrated, keeping `history` lines of fetches for each source.
+    pub async fn connect(url: &str, history: usize) -> Result<Self, StoreError> {
+        let store = Self::to_migrate(url, history).await?;
+        migrate::check(&*store.client().await?).await?;
+        Ok(store)
+    }
+
+    /// Connects to a database whatever its shape.
+    pub async fn to_migrate(url: &str, history: usize) -> Result<Self, StoreError> {
+        let (pool, server) = connect::pool(url)?;
+        let store = Self { pool, server, history, months: Arc::default() };
+        drop(store.client().await?);
+        Ok(store)
+    }
+
+    /// Makes the migrations that are to come. Which ones it made.
+    pub async fn migrate(&self) -> Result<Vec<i64>, StoreError> {
+        migrate::up(&mut *self.client().await?).await
+    }
+
+    /// Every migration that this build or the database knows.
+    pub async fn migrations(&self) -> Result<Vec<MigrationStatus>, StoreError> {
+        migrate::status(&*self.client().await?).await
+    }
+
+    /// The server as messages name it: without user and password.
+    pub fn server(&self) -> &str {
+        &self.server
+    }
+
+    async fn client(&self) -> Result<Box<Object>, StoreError> {
+        // On the heap: it is large, and held over many awaits.
+        Ok(Box::new(connect::connection(&self.pool, &self.server).await?))
+    }
+
+    /// Makes the partitions of the months that harvests are from.
+    async fn make_room(&self, harvests: &[Harvest]) -> Result<(), StoreError> {
+        let wanted: HashSet<Month> = harvests.iter().map(|harvest| Month::of(harvest.at)).collect();
+        let known = self.months.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for &month in wanted.difference(&known) {
+            let mut client = self.client().await?;
+            // The next one as well: nobody waits for it at the turn of the month.
+            partitions::make(&mut client, month).await?;
+            partitions::make(&mut client, month.next()).await?;
+            self.months.lock().unwrap_or_else(PoisonError::into_inner).insert(month);
+        }
+        Ok(())
+    }
+}
+
+async fn rows(tx: &Transaction<'_>, sql: &str, values: Values<'_>) -> Result<Vec<Row>, StoreError> {
+    let statement = tx.prepare_cached(sql).await?;
+    Ok(tx.query(&statement, values).await?)
+}
+
+async fn execute(tx: &Transaction<'_>, sql: &str, values: Values<'_>) -> Result<u64, StoreError> {
+    let statement = tx.prepare_cached(sql).await?;
+    Ok(tx.execute(&statement, values).await?)
+}
+
+async fn read(client: &Object, sql: &str, values: Values<'_>) -> Result<Vec<Row>, StoreError> {
+    let statement = client.prepare_cached(sql).await?;
+    Ok(client.query(&statement, values).await?)
+}
+
+/// PostgreSQL's texts cannot hold this one character.
+fn text(text: &str) -> String {
+    if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.to_owned() }
+}
+
+fn limit(limit: usize) -> i64 {
+    i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+impl From<tokio_postgres::Error> for StoreError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        let text = connect::with_cause(&error);
+        match error.code() {
+            Some(&SqlState::DISK_FULL) => Self::Full(text),
+            Some(&(SqlState::READ_ONLY_SQL_TRANSACTION | SqlState::INSUFFICIENT_PRIVILEGE)) => {
+                Self::ReadOnly(text)
+            }
+            Some(&(SqlState::T_R_DEADLOCK_DETECTED | SqlState::T_R_SERIALIZATION_FAILURE)) => Self::Collision,
+            Some(&(SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED)) => Self::Damaged(text),
+            Some(&SqlState::UNDEFINED_TABLE) => {
+                Self::Other(format!("{text}; has `qyran migrate up` been run?"))
+            }
+            _ => Self::Other(text),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Postgres {
+    async fn declare(
+        &self,
+        sources: &[Source],
+        topics: &[Topic],
+        prune: bool,
+        now: Timestamp,
+    ) -> Result<Applied, StoreError> {
+        transaction!(self, |tx| objects::declare(&tx, sources, topics, prune, now).await)
+    }
+
+    async fn undeclare(&self, sources: &[Name], topics: &[Name]) -> Result<Applied, StoreError> {
+        transaction!(self, |tx| objects::undeclare(&tx, sources, topics).await)
+    }
+
+    async fn pause(&self, source: &Name, paused: bool, now: Timestamp) -> Result<bool, StoreError> {
+        transaction!(self, |tx| objects::pause(&tx, source, paused, now).await)
+    }
+
+    async fn objects_version(&self) -> Result<i64, StoreError> {
+        objects::version(&*self.client().await?).await
+    }
+
+    async fn sources(&self) -> Result<Vec<SourceRecord>, StoreError> {
+        objects::sources(&*self.client().await?, None).await
+    }
+
+    async fn source(&self, name: &Name) -> Result<Option<SourceRecord>, StoreError> {
+        Ok(objects::sources(&*self.client().await?, Some(name)).await?.pop())
+    }
+
+    async fn topics(&self) -> Result<Vec<TopicRecord>, StoreError> {
+        objects::topics(&*self.client().await?).await
+    }
+
+    async fn knowledge(
+        &self,
+        source: &Name,
+        entries: &[Sighting],
+    ) -> Result<Vec<EntryKnowledge>, StoreError> {
+        pages::knowledge(&*self.client().await?, source, entries).await
+    }
+
+    async fn save(&self, harvests: &Arc<[Harvest]>, objects_version: i64) -> Result<Vec<Saved>, StoreError> {
+        self.make_room(harvests).await?;
+        transaction!(self, |tx| {
+            locks::share(&tx, Lock::Objects).await?;
+            if objects::version_in(&tx).await? != objects_version {
+                return Err(StoreError::StaleObjects);
+            }
+            harvest::save(&tx, harvests, self.history).await
+        })
+    }
+
+    async fn pages(
+        &self,
+        source: &Name,
+        host: &Host,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<PageWork>, StoreError> {
+        pages::pages(&*self.client().await?, source, host, now, limit).await
+    }
+
+    async fn next_page(&self, source: &Name, host: &Host) -> Result<Option<Timestamp>, StoreError> {
+        pages::next_page(&*self.client().await?, source, host).await
+    }
+
+    async fn page_queues(&self) -> Result<Vec<(Name, Host, Timestamp)>, StoreError> {
+        pages::page_queues(&*self.client().await?).await
+    }
+
+    async fn history(&self, source: &Name, limit: usize) -> Result<Vec<FetchRecord>, StoreError> {
+        pages::history(&*self.client().await?, source, limit).await
+    }
+
+    async fn materials(&self, query: &MaterialQuery) -> Result<Vec<StoredMatch>, StoreError> {
+        materials::list(&*self.client().await?, query).await
+    }
+
+    async fn item(&self, id: &str) -> Result<Option<(StoredItem, Vec<StoredMatch>)>, StoreError> {
+        materials::item(&*self.client().await?, id).await
+    }
+
+    async fn items(&self, after_row: i64, limit: usize) -> Result<Vec<StoredItem>, StoreError> {
+        materials::items(&*self.client().await?, after_row, limit).await
+    }
+
+    async fn rematch(&self, topics: &[Name], items: &[Rematched], now: Timestamp) -> Result<u64, StoreError> {
+        transaction!(self, |tx| materials::rematch(&tx, topics, items, now).await)
+    }
+
+    async fn set_matched(&self, topics: &[(Name, i64)]) -> Result<(), StoreError> {
+        transaction!(self, |tx| objects::set_matched(&tx, topics).await)
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        materials::totals(&*self.client().await?).await
+    }
+
+    async fn retain(&self, seen_since: Timestamp) -> Result<u64, StoreError> {
+        transaction!(self, |tx| materials::retain(&tx, seen_since).await)
+    }
+
+    async fn backup(&self, _path: &Path) -> Result<(), StoreError> {
+        Err(StoreError::Other(format!("{} is backed up with its own tools, such as pg_dump", self.server)))
+    }
+}

@@ -1,0 +1,275 @@
+//! Declared objects: sources with their state, topics with their versions.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Transaction};
+use model::{Name, Source, SourceState, Timestamp, Topic};
+
+use super::locks::{self, Lock};
+use super::{execute, read, rows, text};
+use crate::StoreError;
+use crate::store::{Applied, SourceRecord, TopicRecord};
+
+const VERSION: &str = "SELECT value FROM meta WHERE key = 'objects_version'";
+
+pub(super) async fn version(client: &Object) -> Result<i64, StoreError> {
+    Ok(client.query_one(&client.prepare_cached(VERSION).await?, &[]).await?.get(0))
+}
+
+pub(super) async fn version_in(tx: &Transaction<'_>) -> Result<i64, StoreError> {
+    Ok(tx.query_one(&tx.prepare_cached(VERSION).await?, &[]).await?.get(0))
+}
+
+async fn changed(tx: &Transaction<'_>) -> Result<(), StoreError> {
+    execute(tx, "UPDATE meta SET value = value + 1 WHERE key = 'objects_version'", &[]).await?;
+    Ok(())
+}
+
+pub(super) async fn declare(
+    tx: &Transaction<'_>,
+    sources: &[Source],
+    topics: &[Topic],
+    prune: bool,
+    now: Timestamp,
+) -> Result<Applied, StoreError> {
+    locks::take(tx, Lock::Objects).await?;
+    let known_sources = specs(tx, "source").await?;
+    let known_topics = specs(tx, "topic").await?;
+    let mut applied = Applied::default();
+    for source in sources {
+        declare_source(tx, source, known_sources.get(source.name.as_str()), now, &mut applied).await?;
+    }
+    for topic in topics {
+        declare_topic(tx, topic, known_topics.get(topic.name.as_str()), &mut applied).await?;
+    }
+    if prune {
+        let kept: HashSet<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+        let gone = left(&known_sources, |name| !kept.contains(name));
+        let kept: HashSet<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
+        let gone_topics = left(&known_topics, |name| !kept.contains(name));
+        remove(tx, &gone, &gone_topics, &mut applied).await?;
+    }
+    if applied != Applied::default() {
+        changed(tx).await?;
+    }
+    Ok(applied)
+}
+
+/// Names with their specs.
+async fn specs(tx: &Transaction<'_>, table: &str) -> Result<HashMap<String, String>, StoreError> {
+    let known = rows(tx, &format!("SELECT name, spec FROM {table}"), &[]).await?;
+    Ok(known.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+fn left(known: &HashMap<String, String>, is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    let mut names: Vec<String> = known.keys().filter(|name| is_wanted(name)).cloned().collect();
+    names.sort();
+    names
+}
+
+async fn declare_source(
+    tx: &Transaction<'_>,
+    source: &Source,
+    before: Option<&String>,
+    now: Timestamp,
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
+    let spec = serde_json::to_string(source)?;
+    let name = source.name.as_str();
+    let Some(before) = before else {
+        let state = if source.paused { SourceState::Paused } else { SourceState::New };
+        execute(
+            tx,
+            "INSERT INTO source (name, spec, state, since) VALUES ($1, $2, $3, $4)",
+            &[&name, &spec, &state.as_str(), &now],
+        )
+        .await?;
+        applied.added.push(format!("Source/{name}"));
+        return Ok(());
+    };
+    if *before == spec {
+        return Ok(());
+    }
+    execute(tx, "UPDATE source SET spec = $2 WHERE name = $1", &[&name, &spec]).await?;
+    let before: Source = serde_json::from_str(before)?;
+    if source.is_read_otherwise(&before) {
+        // What was learnt of another address, or read in another way, is worth nothing here.
+        execute(
+            tx,
+            "UPDATE source SET state = 'new', reason = '', failures = 0, failed_polls = 0, next_poll = NULL,
+                    validators = NULL, interval_ms = NULL, moved_to = NULL, since = $2 WHERE name = $1",
+            &[&name, &now],
+        )
+        .await?;
+    }
+    if before.paused != source.paused {
+        set_paused_state(tx, &source.name, source.paused, now).await?;
+    }
+    applied.edited.push(format!("Source/{name}"));
+    Ok(())
+}
+
+async fn declare_topic(
+    tx: &Transaction<'_>,
+    topic: &Topic,
+    before: Option<&String>,
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
+    let spec = serde_json::to_string(topic)?;
+    let name = topic.name.as_str();
+    match before {
+        None => {
+            execute(tx, "INSERT INTO topic (name, spec) VALUES ($1, $2)", &[&name, &spec]).await?;
+            applied.added.push(format!("Topic/{name}"));
+        }
+        Some(before) if *before != spec => {
+            execute(tx, "UPDATE topic SET spec = $2, version = version + 1 WHERE name = $1", &[&name, &spec])
+                .await?;
+            applied.edited.push(format!("Topic/{name}"));
+        }
+        Some(_) => (),
+    }
+    Ok(())
+}
+
+pub(super) async fn undeclare(
+    tx: &Transaction<'_>,
+    sources: &[Name],
+    topics: &[Name],
+) -> Result<Applied, StoreError> {
+    locks::take(tx, Lock::Objects).await?;
+    let mut applied = Applied::default();
+    let named = |wanted: &[Name], name: &str| wanted.iter().any(|other| other.as_str() == name);
+    let gone = left(&specs(tx, "source").await?, |name| named(sources, name));
+    let gone_topics = left(&specs(tx, "topic").await?, |name| named(topics, name));
+    remove(tx, &gone, &gone_topics, &mut applied).await?;
+    if applied != Applied::default() {
+        changed(tx).await?;
+    }
+    Ok(applied)
+}
+
+async fn remove(
+    tx: &Transaction<'_>,
+    sources: &[String],
+    topics: &[String],
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
+    execute(tx, "DELETE FROM source WHERE name = ANY($1)", &[&sources]).await?;
+    execute(tx, "DELETE FROM page WHERE source = ANY($1)", &[&sources]).await?;
+    execute(tx, "DELETE FROM fetch_record WHERE source = ANY($1)", &[&sources]).await?;
+    applied.removed.extend(sources.iter().map(|name| format!("Source/{name}")));
+    if !topics.is_empty() {
+        execute(
+            tx,
+            "WITH gone AS (DELETE FROM match WHERE topic = ANY($1) RETURNING item, first_seen),
+                  items AS (SELECT DISTINCT item, first_seen FROM gone),
+                  bare AS (SELECT count(*) AS n FROM items WHERE NOT EXISTS (
+                      SELECT 1 FROM match WHERE match.item = items.item AND match.first_seen = items.first_seen
+                      AND match.topic <> ALL($1)))
+             UPDATE total SET matches = matches - (SELECT count(*) FROM gone), materials = materials - bare.n FROM bare",
+            &[&topics],
+        )
+        .await?;
+        execute(tx, "DELETE FROM topic WHERE name = ANY($1)", &[&topics]).await?;
+    }
+    applied.removed.extend(topics.iter().map(|name| format!("Topic/{name}")));
+    Ok(())
+}
+
+pub(super) async fn pause(
+    tx: &Transaction<'_>,
+    source: &Name,
+    paused: bool,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    locks::take(tx, Lock::Objects).await?;
+    let known = rows(tx, "SELECT spec FROM source WHERE name = $1", &[&source.as_str()]).await?;
+    let Some(row) = known.first() else { return Ok(false) };
+    let declared: Source = serde_json::from_str(row.get(0))?;
+    let spec = serde_json::to_string(&Source { paused, ..declared })?;
+    execute(tx, "UPDATE source SET spec = $2 WHERE name = $1", &[&source.as_str(), &spec]).await?;
+    set_paused_state(tx, source, paused, now).await?;
+    changed(tx).await?;
+    Ok(true)
+}
+
+async fn set_paused_state(
+    tx: &Transaction<'_>,
+    source: &Name,
+    paused: bool,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (state, reason) =
+        if paused { (SourceState::Paused, "paused by the operator") } else { (SourceState::New, "") };
+    execute(
+        tx,
+        "UPDATE source SET state = $2, reason = $3, since = $4, failures = 0, failed_polls = 0, next_poll = NULL
+         WHERE name = $1",
+        &[&source.as_str(), &state.as_str(), &reason, &now],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn sources(client: &Object, only: Option<&Name>) -> Result<Vec<SourceRecord>, StoreError> {
+    let found = read(
+        client,
+        "SELECT spec, state, reason, failures, failed_polls, since, last_ok, last_poll, next_poll, interval_ms,
+                validators, moved_to, (SELECT count(*) FROM page WHERE page.source = source.name)
+         FROM source WHERE $1::TEXT IS NULL OR name = $1 ORDER BY name",
+        &[&only.map(Name::as_str)],
+    )
+    .await?;
+    let record = |row: &tokio_postgres::Row| {
+        let interval: Option<i64> = row.get(9);
+        let validators: Option<&str> = row.get(10);
+        let failed_polls: i32 = row.get(4);
+        Ok(SourceRecord {
+            source: serde_json::from_str(row.get(0))?,
+            state: SourceState::parse(row.get(1)).unwrap_or(SourceState::New),
+            reason: row.get(2),
+            failures: row.get(3),
+            failed_polls: failed_polls.unsigned_abs(),
+            since: row.get(5),
+            last_ok: row.get(6),
+            last_poll: row.get(7),
+            next_poll: row.get(8),
+            interval: interval.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis),
+            validators: validators.map(serde_json::from_str).transpose()?,
+            moved_to: row.get(11),
+            pages_waiting: row.get::<_, i64>(12).unsigned_abs(),
+        })
+    };
+    found.iter().map(record).collect()
+}
+
+pub(super) async fn topics(client: &Object) -> Result<Vec<TopicRecord>, StoreError> {
+    let found =
+        read(client, "SELECT spec, version, matched_version, materials FROM topic ORDER BY name", &[])
+            .await?;
+    let record = |row: &tokio_postgres::Row| {
+        let (version, matched): (i64, i64) = (row.get(1), row.get(2));
+        Ok(TopicRecord {
+            topic: serde_json::from_str(row.get(0))?,
+            version,
+            is_matched: matched == version,
+            materials: row.get::<_, i64>(3).unsigned_abs(),
+        })
+    };
+    found.iter().map(record).collect()
+}
+
+pub(super) async fn set_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Result<(), StoreError> {
+    let names: Vec<String> = topics.iter().map(|(name, _)| text(name.as_str())).collect();
+    let versions: Vec<i64> = topics.iter().map(|(_, version)| *version).collect();
+    execute(
+        tx,
+        "UPDATE topic SET matched_version = behind.version
+         FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS behind (name, version) WHERE topic.name = behind.name",
+        &[&names, &versions],
+    )
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,157 @@
+//! What only several nodes on one server bring about.
+
+use futures_util::future::join_all;
+use model::Harvest;
+
+use super::{MIGRATIONS, Postgres};
+use crate::contract::{DAY1, at, empty, finding, harvest, save, shared_postgres, source, topic};
+use crate::store::{MaterialQuery, Store};
+use crate::{Saved, StoreError};
+
+/// Two stores on one database, as two nodes have them.
+async fn two(server: &servers::PostgresServer) -> (Postgres, Postgres) {
+    let one = empty(server).await;
+    one.declare(&[source("s")], &[topic("t", "сөз")], false, at(0)).await.unwrap();
+    let other = Postgres { pool: one.pool.clone(), ..one.clone() };
+    (one, other)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_that_store_the_same_thing_store_it_once() {
+    let server = shared_postgres().await;
+    let (one, other) = two(&server).await;
+    let of = |round: u64| -> Vec<Harvest> {
+        let mut findings: Vec<_> =
+            (0..20).map(|n| finding(&format!("{round}-{n}"), "сөз", DAY1, &["t"])).collect();
+        findings.iter_mut().for_each(|finding| finding.item.url = None);
+        // Of different hosts: their tokens do not put one behind the other.
+        vec![harvest(1, findings)]
+    };
+    let mut items = 0;
+    for round in 0..10 {
+        let (mut mine, mut theirs) = (of(round), of(round));
+        mine[0].host = model::Host::stored("one".into());
+        theirs[0].host = model::Host::stored("other".into());
+        theirs[0].findings.reverse();
+        let (mine, theirs) = tokio::join!(save(&one, &mine), save(&other, &theirs));
+        items += mine[0].new_items + theirs[0].new_items;
+    }
+    let totals = one.totals().await.unwrap();
+    assert_eq!((items, totals.items, totals.matches, totals.materials), (200, 200, 200, 200));
+    assert_eq!(one.items(0, 1000).await.unwrap().len(), 200);
+}
+
+/// Who reads behind a seq while others store skips nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn readers_behind_a_seq_skip_nothing() {
+    let server = shared_postgres().await;
+    let (one, _) = two(&server).await;
+    let writers = (0..4u64).map(|writer| {
+        let store = one.clone();
+        async move {
+            for round in 0..25 {
+                let mut one = harvest(1, vec![finding(&format!("{writer}-{round}"), "сөз", DAY1, &["t"])]);
+                one.host = model::Host::stored(format!("h{writer}"));
+                one.findings[0].item.url = None;
+                save(&store, &[one]).await;
+            }
+        }
+    });
+    let reader = async {
+        let (mut after_seq, mut seen) = (0, 0);
+        while seen < 100 {
+            let query = MaterialQuery { after_seq, limit: 1000, ..MaterialQuery::default() };
+            let page = one.materials(&query).await.unwrap();
+            seen += page.len();
+            after_seq = page.last().map_or(after_seq, |last| last.seq);
+            tokio::task::yield_now().await;
+        }
+        seen
+    };
+    // It would wait for ever for what it skipped.
+    let read = tokio::time::timeout(std::time::Duration::from_secs(60), reader);
+    let (_, seen) = tokio::join!(join_all(writers), read);
+    assert_eq!(seen.unwrap(), 100);
+}
+
+#[tokio::test]
+async fn months_go_whole_and_their_keys_stay() {
+    let server = shared_postgres().await;
+    let (store, _) = two(&server).await;
+    let month = |text: &str, token| Harvest {
+        at: text.parse().unwrap(),
+        ..harvest(token, vec![finding(text, "сөз", text, &["t"])])
+    };
+    let old = month("2026-09-30T23:59:59Z", 1);
+    let (first, second) = (month("2026-10-01T00:00:00Z", 2), month("2026-10-20T00:00:00Z", 3));
+    save(&store, &[old.clone(), first, second.clone()]).await;
+    let since = "2026-10-10T00:00:00Z".parse().unwrap();
+    while store.retain(since).await.unwrap() > 0 {}
+    let left = store.items(0, 10).await.unwrap();
+    assert_eq!(left.len(), 1);
+    let totals = store.totals().await.unwrap();
+    assert_eq!((totals.items, totals.materials, totals.matches), (1, 1, 1));
+    assert_eq!(store.topics().await.unwrap()[0].materials, 1);
+    let client = store.client().await.unwrap();
+    let gone = client.query_one("SELECT to_regclass('item_y2026m09') IS NULL", &[]).await.unwrap();
+    assert!(gone.get::<_, bool>(0), "the partition of September is gone");
+    let again = save(&store, &[Harvest { at: second.at, token: model::Token(9), ..old }]).await;
+    assert_eq!(again, [Saved::default()], "what age removed does not come back");
+}
+
+#[tokio::test]
+async fn migrations_are_made_once_and_versions_are_checked() {
+    let server = shared_postgres().await;
+    let name = "migrated";
+    server.create_database(name).unwrap();
+    let url = server.url(name);
+    let refused = Postgres::connect(&url, 3).await.err().unwrap();
+    assert!(refused.to_string().contains("qyran migrate up"), "{refused}");
+    let one = Postgres::to_migrate(&url, 3).await.unwrap();
+    assert!(one.migrations().await.unwrap().iter().all(|migration| migration.made_at.is_none()));
+    let both = join_all([one.migrate(), one.migrate()]).await;
+    let made: usize = both.into_iter().map(|made| made.unwrap().len()).sum();
+    assert_eq!(made, MIGRATIONS.len(), "two at a time do no harm");
+    assert!(one.migrations().await.unwrap().iter().all(|migration| migration.made_at.is_some()));
+    let known = i64::try_from(MIGRATIONS.len()).unwrap();
+    for (newer, is_fine) in [(known + 1, true), (known + 2, false)] {
+        let client = one.client().await.unwrap();
+        let sql = "INSERT INTO schema_migration (version, name) VALUES ($1, 'of a newer build')";
+        client.execute(sql, &[&newer]).await.unwrap();
+        let connected = Postgres::connect(&url, 3).await;
+        assert_eq!(connected.is_ok(), is_fine, "{newer}");
+        if let Err(refused) = connected {
+            assert!(matches!(refused, StoreError::Version { .. }), "{refused}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_server_refuses_is_said_without_secrets() {
+    let server = shared_postgres().await;
+    let nobody = server.url("nowhere").replace("postgres@", "postgres:geheim@");
+    let away = "postgres://u:geheim@127.0.0.1:1/x";
+    for url in [nobody.as_str(), away, "postgres://u:geheim@h:notaport/x"] {
+        let refused = Postgres::connect(url, 3).await.err().unwrap().to_string();
+        assert!(!refused.contains("geheim"), "{refused}");
+        assert!(refused.contains("PostgreSQL"), "{refused}");
+    }
+}
+
+/// Texts as the web has them.
+#[tokio::test]
+async fn odd_texts_are_stored() {
+    let server = shared_postgres().await;
+    let (store, _) = two(&server).await;
+    let mut odd = finding("1\0", "a\0b \\ ' \" 😀", DAY1, &["t"]);
+    odd.item.title = Some("t\0t".into());
+    let long = "ұ".repeat(3000);
+    odd.search_tokens =
+        format!("~көк\0 {long} {}", (0..200_000).map(|n| format!("~w{n} ")).collect::<String>());
+    odd.matches[0].excerpt = "x\0y".into();
+    assert_eq!(save(&store, &[harvest(1, vec![odd])]).await[0].new_items, 1);
+    let stored = store.items(0, 1).await.unwrap().remove(0);
+    assert_eq!(stored.item.text, "a\0b \\ ' \" 😀");
+    let query = MaterialQuery { terms: vec!["~w1".into()], limit: 1, ..MaterialQuery::default() };
+    assert_eq!(store.materials(&query).await.unwrap().len(), 1);
+}
