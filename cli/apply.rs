@@ -8,8 +8,8 @@ use model::{Source, Topic};
 use serde_json::json;
 use store::{Applied, Store};
 
+use crate::backend::Backend;
 use crate::check::{declared, stored_sources};
-use crate::data_folder::DataFolder;
 use crate::global::Global;
 use crate::live::StatusLine;
 use crate::output::{Format, column, rows};
@@ -36,7 +36,7 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     // With --prune only what the files declare is there afterwards.
     let known = if args.prune { Vec::new() } else { stored_sources(global).await? };
     let objects = declared(&args.file, &known)?;
-    let data = DataFolder::create(&global.settings)?;
+    let data = Backend::create(global).await?;
     let applied = apply(&*data.store, objects, args.prune, global).await?;
     let mut rows = rows(global.output, &[column("object"), column("change")], "object");
     for (change, objects) in

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::json;
 
-use crate::data_folder::DataFolder;
+use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::object;
@@ -23,7 +23,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let data = DataFolder::to_read(&global.settings)?;
+    let data = Backend::to_read(global).await?;
     begin(&args.to)?;
     // The schedule is not copied: it is rebuilt from the store. A half-written copy has another name.
     let unfinished = args.to.join("store.db.part");

@@ -11,7 +11,7 @@ use matcher::{Analysis, Query, QueryError};
 use model::Name;
 use serde_json::json;
 
-use crate::data_folder::DataFolder;
+use crate::backend::Backend;
 use crate::failure::{Failure, say};
 use crate::global::Global;
 use crate::output::object;
@@ -39,10 +39,10 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
 
 /// The names of sources that are declared in the data folder, if there is one.
 pub(crate) async fn stored_sources(global: &Global) -> anyhow::Result<Vec<Name>> {
-    if !global.settings.store.data.join("store.db").exists() {
+    if !Backend::is_there(global) {
         return Ok(Vec::new());
     }
-    let data = DataFolder::to_read(&global.settings)?;
+    let data = Backend::to_read(global).await?;
     Ok(data.store.sources().await?.into_iter().map(|record| record.source.name).collect())
 }
 

@@ -9,8 +9,8 @@ use model::Name;
 use serde_json::json;
 use store::Store;
 
+use crate::backend::Backend;
 use crate::check::{declared, stored_sources};
-use crate::data_folder::DataFolder;
 use crate::diff::stored;
 use crate::failure::Failure;
 use crate::global::Global;
@@ -45,7 +45,7 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
             (_, name) => topics.push(name),
         }
     }
-    let data = DataFolder::open(&global.settings)?;
+    let data = Backend::open(global).await?;
     check_known(&*data.store, &sources, &topics).await?;
     check_unused(&*data.store, &sources, &topics).await?;
     let jobs = jobs_of(&*data.store, &sources).await?;

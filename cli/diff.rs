@@ -9,8 +9,8 @@ use config::objects::{Change, compare};
 use serde_json::{Value, json};
 use store::Store;
 
+use crate::backend::Backend;
 use crate::check::{declared, stored_sources};
-use crate::data_folder::DataFolder;
 use crate::global::Global;
 use crate::output::{Format, clean, column, rows};
 
@@ -29,8 +29,8 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let known = if args.prune { Vec::new() } else { stored_sources(global).await? };
     let objects = declared(&args.file, &known)?;
-    let stored = if global.settings.store.data.join("store.db").exists() {
-        stored(&*DataFolder::to_read(&global.settings)?.store).await?
+    let stored = if Backend::is_there(global) {
+        stored(&*Backend::to_read(global).await?.store).await?
     } else {
         Vec::new()
     };

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use config::objects;
 
-use crate::data_folder::DataFolder;
+use crate::backend::Backend;
 use crate::diff::stored;
 use crate::global::Global;
 use crate::output::{Format, column, rows};
@@ -16,7 +16,7 @@ use crate::output::{Format, column, rows};
 pub(crate) struct Args {}
 
 pub(crate) async fn run(_args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let data = DataFolder::to_read(&global.settings)?;
+    let data = Backend::to_read(global).await?;
     let objects = stored(&*data.store).await?;
     match global.output {
         Format::Table | Format::Wide | Format::Yaml => {

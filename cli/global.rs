@@ -19,6 +19,15 @@ pub(crate) struct GlobalArgs {
     /// Data folder [default: qyran-data]
     #[arg(long, global = true, value_name = "DIR", env = "QYRAN_DATA", help_heading = "Global")]
     data: Option<PathBuf>,
+    /// PostgreSQL of a cluster: postgres://USER@HOST/DATABASE, or file:///PATH of a file that holds it
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global")]
+    store: Option<String>,
+    /// Redis of a cluster: redis://HOST, redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST
+    #[arg(long, global = true, value_name = "URL", help_heading = "Global")]
+    schedule: Option<String>,
+    /// A cluster that the settings name
+    #[arg(long, global = true, value_name = "NAME", env = "QYRAN_CONTEXT", help_heading = "Global")]
+    context: Option<String>,
     /// table, wide, json, jsonl, yaml, csv or name
     #[arg(
         short,
@@ -40,6 +49,7 @@ pub(crate) struct GlobalArgs {
 }
 
 /// What holds for every command.
+#[derive(Clone)]
 pub(crate) struct Global {
     pub(crate) settings: Settings,
     pub(crate) output: Format,
@@ -51,7 +61,21 @@ pub(crate) struct Global {
 impl Global {
     /// Reads the settings and lets the log begin.
     pub(crate) fn resolve(args: GlobalArgs) -> anyhow::Result<Self> {
-        let mut settings = Settings::load(args.config.as_deref(), environment())?;
+        let mut settings = Settings::load(args.config.or_else(own_settings).as_deref(), environment())?;
+        if args.data.is_some() && (args.store.is_some() || args.schedule.is_some() || args.context.is_some())
+        {
+            return Err(Failure::usage("--data names a folder, --store, --schedule and --context a cluster")
+                .hint("name one of them")
+                .into());
+        }
+        if args.data.is_some() {
+            (settings.store.url, settings.schedule.url) = Default::default();
+        }
+        if let Some(name) = &args.context {
+            settings = settings.in_context(name)?;
+        }
+        settings.store.url = args.store.unwrap_or(settings.store.url);
+        settings.schedule.url = args.schedule.unwrap_or(settings.schedule.url);
         let data_is_named = args.data.is_some() || settings.store.data != Settings::default().store.data;
         settings.store.data = args.data.unwrap_or(settings.store.data);
         settings.log.level = args.log_level.unwrap_or(settings.log.level);
@@ -60,6 +84,15 @@ impl Global {
         begin_log(&settings)?;
         Ok(Self { settings, output: args.output, clock: Arc::new(SystemClock), data_is_named })
     }
+}
+
+/// The settings of whoever runs this, where there are any: the usual place of the XDG base directories.
+fn own_settings() -> Option<PathBuf> {
+    let under = |variable: &str, path: &str| Some(PathBuf::from(std::env::var_os(variable)?).join(path));
+    let file = under("XDG_CONFIG_HOME", "qyran/config.toml")
+        .filter(|file| file.is_absolute())
+        .or_else(|| under("HOME", ".config/qyran/config.toml"))?;
+    file.exists().then_some(file)
 }
 
 /// Variables of the environment that are text; others are nobody's settings.

@@ -1,9 +1,10 @@
 //! The `qyran` command. Wires the crates together and decides nothing itself.
 //!
-//! One command is one file. What they share: [`global`] (flags and settings), [`data_folder`] (where
+//! One command is one file. What they share: [`global`] (flags and settings), [`backend`] (where
 //! things are kept), [`output`] (how they are printed), [`failure`] (how they fail), [`wiring`] (how
 //! a node is put together).
 
+mod backend;
 mod data_folder;
 mod documents;
 mod failure;
@@ -27,6 +28,7 @@ mod export;
 mod extract;
 mod feed;
 mod material;
+mod migrate;
 mod robots;
 mod run;
 mod source;
@@ -70,6 +72,7 @@ enum Command {
     Source(source::Args),
     Topic(topic::Args),
     Material(material::Args),
+    Migrate(migrate::Args),
     Extract(extract::Args),
     Feed(feed::Args),
     Robots(robots::Args),
@@ -117,6 +120,7 @@ async fn dispatch(command: Command, global: &Global) -> anyhow::Result<ExitCode>
         Command::Source(args) => source::run(args, global).await,
         Command::Topic(args) => topic::run(args, global).await,
         Command::Material(args) => material::run(args, global).await,
+        Command::Migrate(args) => migrate::run(&args, global).await,
         Command::Extract(args) => extract::run(&args, global),
         Command::Feed(args) => feed::run(&args, global),
         Command::Robots(args) => robots::run(&args, global),

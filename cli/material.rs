@@ -8,7 +8,7 @@ use model::Name;
 use serde_json::Value;
 use store::{MaterialQuery, Store};
 
-use crate::data_folder::DataFolder;
+use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::{Column, column, object, rows, show, wide};
@@ -121,7 +121,7 @@ impl Wanted {
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let data = DataFolder::to_read(&global.settings)?;
+    let data = Backend::to_read(global).await?;
     match args.command {
         Command::List { wanted, limit, watch } => list(&data, &wanted, limit, watch, global).await?,
         Command::Get { id } => get(&data, &id, global).await?,
@@ -147,7 +147,7 @@ fn columns() -> Vec<Column> {
 }
 
 async fn list(
-    data: &DataFolder,
+    data: &Backend,
     wanted: &Wanted,
     limit: Option<usize>,
     watch: bool,
@@ -191,7 +191,7 @@ async fn print(
     Ok(query.after_seq)
 }
 
-async fn get(data: &DataFolder, id: &str, global: &Global) -> anyhow::Result<()> {
+async fn get(data: &Backend, id: &str, global: &Global) -> anyhow::Result<()> {
     let Some((item, matches)) = data.store.item(id).await? else {
         return Err(Failure::not_found(format!("there is no material {id:?}"))
             .hint("qyran material list -o wide shows ids")
@@ -202,7 +202,7 @@ async fn get(data: &DataFolder, id: &str, global: &Global) -> anyhow::Result<()>
     Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "id")?)
 }
 
-async fn tail(data: &DataFolder, wanted: &Wanted, after: Option<i64>, global: &Global) -> anyhow::Result<()> {
+async fn tail(data: &Backend, wanted: &Wanted, after: Option<i64>, global: &Global) -> anyhow::Result<()> {
     wanted.check(&*data.store).await?;
     let mut query = wanted.query()?;
     query.after_seq = match after {

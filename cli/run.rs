@@ -12,6 +12,7 @@ use store::Store;
 use tokio::time::Instant;
 
 use crate::apply::apply;
+use crate::backend::{Backend, Place};
 use crate::check::{declared, stored_sources};
 use crate::data_folder::DataFolder;
 use crate::failure::tell;
@@ -48,35 +49,51 @@ pub(crate) struct Args {
     /// Article pages of one source in one turn; the rest stays queued [default: 50]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pages: Option<u32>,
+    /// This node's name in a cluster [default: the machine's name and the process's number]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let mut global = global.clone();
+    global.settings.node.name = args.name.unwrap_or(global.settings.node.name);
+    let global = &global;
     let objects = declared(&args.file, &stored_sources(global).await?)?;
     wiring::warn_without_contact(&global.settings);
     let mut stop = Stop::listen()?;
-    let data = DataFolder::create(&global.settings)?;
-    let _lock = DataFolder::lock(&data.path)?;
+    let data = Backend::to_run(global).await?;
+    let _lock = match &data.place {
+        Place::Folder(path) => Some(DataFolder::lock(path)?),
+        Place::Cluster { .. } => None,
+    };
     if !objects.is_empty() {
         apply(&*data.store, objects, false, global).await?;
     }
     let mut settings = global.settings.clone();
     settings.run.pages =
         args.pages.map_or(settings.run.pages, |pages| usize::try_from(pages).unwrap_or(usize::MAX));
-    // Planned before the pass begins, so that new sources are due by its beginning.
-    plan_sources(&*data.store, &*data.schedule, settings.fetch.delay, global.clock.now(), args.now)
-        .await
-        .map_err(anyhow::Error::msg)?;
+    if args.once || args.now {
+        // Before the pass begins, so that new sources are due by its beginning.
+        plan_sources(&*data.store, &*data.schedule, settings.fetch.delay, global.clock.now(), args.now)
+            .await
+            .map_err(anyhow::Error::msg)?;
+    }
     let pass = args.once.then(|| Pass::starting(global.clock.now()));
     let context = wiring::context(&settings, &data, global.clock.clone(), pass.clone())?;
     match pass {
-        None => endless(context, global, &mut stop).await,
+        None => endless(context, &data.place, global, &mut stop).await,
         Some(pass) => once(context, &data, &pass, global, &mut stop).await,
     }
 }
 
-async fn endless(context: Context, global: &Global, stop: &mut Stop) -> anyhow::Result<ExitCode> {
+async fn endless(
+    context: Context,
+    place: &Place,
+    global: &Global,
+    stop: &mut Stop,
+) -> anyhow::Result<ExitCode> {
     let sources = context.store.sources().await?.len();
-    tell(&format!("watching {sources} sources; data in {}", global.settings.store.data.display()));
+    tell(&format!("watching {sources} sources; data in {place}"));
     if sources == 0 {
         tell("there is nothing to watch yet: `qyran apply -f FILE` works while this runs");
     }
@@ -117,7 +134,7 @@ pub(crate) async fn until_ended(node: &mut Node, global: &Global, stop: &mut Sto
 
 async fn once(
     context: Context,
-    data: &DataFolder,
+    data: &Backend,
     pass: &Pass,
     global: &Global,
     stop: &mut Stop,
@@ -191,7 +208,7 @@ async fn next_poll(store: &dyn Store) -> anyhow::Result<Option<Timestamp>> {
     Ok(records.iter().filter(is_polled).filter_map(|record| record.next_poll).min())
 }
 
-async fn tell_nothing_due(data: &DataFolder, global: &Global) -> anyhow::Result<()> {
+async fn tell_nothing_due(data: &Backend, global: &Global) -> anyhow::Result<()> {
     match next_poll(&*data.store).await? {
         None => tell("nothing is due: no sources are declared, or all are paused or in quarantine"),
         Some(next) => {

@@ -10,7 +10,7 @@ use serde_json::json;
 use std::io::IsTerminal;
 use store::{Store, TopicRecord};
 
-use crate::data_folder::DataFolder;
+use crate::backend::Backend;
 use crate::documents::read;
 use crate::failure::Failure;
 use crate::global::Global;
@@ -70,7 +70,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
 }
 
 async fn list(limit: Option<usize>, watch: bool, global: &Global) -> anyhow::Result<()> {
-    let data = DataFolder::to_read(&global.settings)?;
+    let data = Backend::to_read(global).await?;
     let columns = [
         column("name"),
         column("materials"),
@@ -90,7 +90,7 @@ async fn list(limit: Option<usize>, watch: bool, global: &Global) -> anyhow::Res
 }
 
 async fn get(name: &str, global: &Global) -> anyhow::Result<()> {
-    let data = DataFolder::to_read(&global.settings)?;
+    let data = Backend::to_read(global).await?;
     let record = known(&*data.store, name).await?;
     let mut shown = view::topic(&record);
     if let (Some(shown), Ok(query)) =

@@ -9,7 +9,7 @@ use crawler::robots::RobotsMemory;
 use crawler::{Door, FetchPolicy};
 use model::Clock;
 
-use crate::data_folder::DataFolder;
+use crate::backend::Backend;
 use crate::failure::{Failure, tell};
 
 /// The door to the network that the settings describe.
@@ -48,19 +48,24 @@ pub(crate) fn door(
 /// What every actor of the node shares.
 pub(crate) fn context(
     settings: &Settings,
-    data: &DataFolder,
+    data: &Backend,
     clock: Arc<dyn Clock>,
     pass: Option<Pass>,
 ) -> anyhow::Result<Context> {
     let memory = Arc::new(ScheduledRobots(data.schedule.clone()));
     let door = Arc::new(door(settings, memory, clock.clone())?);
-    Ok(Context::new(data.store.clone(), data.schedule.clone(), door, clock, node_config(settings, pass)))
+    Ok(Context::new(
+        data.store.clone(),
+        data.schedule.clone(),
+        door,
+        clock,
+        node_config(settings, data.node.clone(), pass),
+    ))
 }
 
-fn node_config(settings: &Settings, pass: Option<Pass>) -> NodeConfig {
+fn node_config(settings: &Settings, name: String, pass: Option<Pass>) -> NodeConfig {
     NodeConfig {
-        // One node a data folder (its lock sees to that): it takes its own leases back after a crash.
-        name: "local".to_owned(),
+        name,
         hosts: settings.run.hosts,
         credits: settings.run.credits,
         max_decoded: settings.fetch.max_decoded_bytes.0,

@@ -8,11 +8,11 @@ use crawler::Door;
 use model::{Clock, Name, Timestamp};
 use ractor::ActorRef;
 use scheduler::Schedule;
-use store::Store;
+use store::{SourceRecord, Store};
 use tokio::sync::{Semaphore, watch};
 
 use crate::pool::Pool;
-use crate::roster::{Roster, Terms, replan};
+use crate::roster::{Roster, Terms, plan_all, plan_changes};
 use crate::storage::StorageMsg;
 use crate::tally::Tally;
 
@@ -150,22 +150,49 @@ impl Context {
 
     /// Loads the declared objects, for a visit by hand: nothing is planned.
     pub async fn look(&self) -> Result<(), String> {
-        let (roster, _) = Roster::load(&*self.store).await.map_err(|error| error.to_string())?;
-        self.roster.send_replace(Arc::new(roster));
-        Ok(())
+        self.load().await.map(drop)
     }
 
-    /// Loads the declared objects anew and plans what follows from them.
-    pub(crate) async fn reload(&self) -> Result<Arc<Roster>, String> {
+    /// Loads the declared objects anew and plans what their change asks for.
+    pub(crate) async fn reload(&self) -> Result<(), String> {
         let before = self.roster();
+        let planned = self.schedule.planned().await.map_err(|error| error.to_string())?;
+        let (roster, records) = self.load().await?;
+        let after = (&*roster, records.as_slice());
+        // The change is all there is to plan where the schedule has seen what was before, or, by another node,
+        // what is now.
+        if planned.is_some_and(|planned| planned == before.version || planned == roster.version) {
+            plan_changes(&*self.store, &*self.schedule, &before, after, self.terms()).await
+        } else {
+            plan_all(&*self.store, &*self.schedule, after, self.terms()).await
+        }
+    }
+
+    /// Loads the declared objects and plans everything, where the schedule has not seen all of them: it is
+    /// new, or lost what it had. `anew`: in any case, which loses nothing.
+    pub(crate) async fn catch_up(&self, anew: bool) -> Result<(), String> {
+        let planned = self.schedule.planned().await.map_err(|error| error.to_string())?;
+        if !anew && planned == Some(self.roster().version) {
+            return Ok(());
+        }
+        let (roster, records) = self.load().await?;
+        if !anew && planned == Some(roster.version) {
+            return Ok(());
+        }
+        plan_all(&*self.store, &*self.schedule, (&roster, &records), self.terms()).await
+    }
+
+    async fn load(&self) -> Result<(Arc<Roster>, Vec<SourceRecord>), String> {
         let (roster, records) = Roster::load(&*self.store).await.map_err(|error| error.to_string())?;
         for bad in roster.bad_topics() {
             tracing::warn!(topic = %bad.topic.name, "the topic is not matched: {}", bad.error);
         }
-        let terms = Terms { delay: self.config.delay, now: self.clock.now(), all_now: false };
-        replan(&*self.store, &*self.schedule, &before, (&roster, &records), terms).await?;
         let roster = Arc::new(roster);
         self.roster.send_replace(roster.clone());
-        Ok(roster)
+        Ok((roster, records))
+    }
+
+    fn terms(&self) -> Terms {
+        Terms { delay: self.config.delay, now: self.clock.now(), all_now: false }
     }
 }

@@ -13,6 +13,8 @@ use crate::rematch::rematch;
 
 /// How soon a change of the objects is noticed.
 const LOOK: Duration = Duration::from_secs(1);
+/// How long matching again is a node's after it began: then another one may, and nothing is doubled.
+const REMATCH: Duration = Duration::from_secs(60);
 /// How often what is old is removed.
 const RETAIN: Duration = Duration::from_secs(600);
 
@@ -64,17 +66,26 @@ impl MaintenanceState {
         if version != context.roster().version {
             context.reload().await?;
         }
-        if self.matched != Some(version) {
+        // A schedule that lost what it had is built anew.
+        context.catch_up(false).await?;
+        if self.matched != Some(version) && self.has_duty("rematch", REMATCH).await? {
             rematch(&*context.store, context.clock.now(), |_| ()).await.map_err(|error| error.to_string())?;
             self.matched = Some(version);
         }
-        if self.retained_at.is_none_or(|at| at.elapsed() >= RETAIN) {
+        if self.retained_at.is_none_or(|at| at.elapsed() >= RETAIN) && self.has_duty("upkeep", RETAIN).await?
+        {
             self.retained_at = Some(Instant::now());
             self.retain().await?;
             // Planning anew loses nothing, and finds pages whose job got lost between store and schedule.
-            context.reload().await?;
+            context.catch_up(true).await?;
         }
         Ok(())
+    }
+
+    /// Of a cluster, one node does it at a time.
+    async fn has_duty(&self, duty: &str, hold: Duration) -> Result<bool, String> {
+        let taken = self.context.schedule.take_duty(duty, &self.context.config.name, hold).await;
+        taken.map_err(|error| error.to_string())
     }
 
     async fn retain(&self) -> Result<(), String> {

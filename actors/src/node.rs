@@ -50,7 +50,7 @@ impl Node {
             .reclaim(&context.config.name, now, Leaving::Crashed)
             .await
             .map_err(|error| failed(error.to_string()))?;
-        context.reload().await.map_err(failed)?;
+        context.catch_up(false).await.map_err(failed)?;
         let (tell, outcome) = tokio::sync::watch::channel(None);
         let args = RootArgs { context: context.clone(), outcome: tell };
         let (root, ended) =

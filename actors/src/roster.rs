@@ -94,25 +94,37 @@ pub async fn plan_sources(
     all_now: bool,
 ) -> Result<(), String> {
     let (roster, records) = Roster::load(store).await.map_err(|error| error.to_string())?;
-    plan(store, schedule, &roster, &records, Terms { delay, now, all_now }).await
+    plan_all(store, schedule, (&roster, &records), Terms { delay, now, all_now }).await
 }
 
+/// Plans everything, and notes of which version of the objects.
+pub(crate) async fn plan_all(
+    store: &dyn Store,
+    schedule: &dyn Schedule,
+    (roster, records): (&Roster, &[SourceRecord]),
+    terms: Terms,
+) -> Result<(), String> {
+    let all: Vec<&SourceRecord> = records.iter().collect();
+    plan(store, schedule, (roster, &all), terms).await?;
+    schedule.set_planned(roster.version).await.map_err(|error| error.to_string())
+}
+
+/// Plans the polls of some sources, and their pages that wait.
 async fn plan(
     store: &dyn Store,
     schedule: &dyn Schedule,
-    roster: &Roster,
-    records: &[SourceRecord],
+    (roster, records): (&Roster, &[&SourceRecord]),
     terms: Terms,
 ) -> Result<(), String> {
     let mut planned: Vec<Planned> =
         records.iter().filter_map(|record| poll_of(roster, record, terms)).collect();
-    let aside: HashSet<&Name> = records
+    let read: HashSet<&Name> = records
         .iter()
-        .filter(|record| record.state == SourceState::Quarantined)
+        .filter(|record| record.state != SourceState::Quarantined)
         .map(|record| &record.source.name)
         .collect();
     for (source, host, not_before) in store.page_queues().await.map_err(|error| error.to_string())? {
-        if let Some(declared) = roster.source(&source).filter(|_| !aside.contains(&source)) {
+        if let Some(declared) = roster.source(&source).filter(|_| read.contains(&source)) {
             let id = JobId { source, kind: JobKind::Pages, host };
             planned.push(Planned { id, due: not_before, delay: declared.delay.unwrap_or(terms.delay) });
         }
@@ -145,7 +157,7 @@ pub async fn jobs_of(store: &dyn Store, sources: &[Name]) -> Result<Vec<JobId>, 
 
 /// Plans what a change of the objects asks for: sources that are new, edited, paused or gone. A job that
 /// is left behind all the same, as by a change while no node ran, is ended by whoever claims it.
-pub(crate) async fn replan(
+pub(crate) async fn plan_changes(
     store: &dyn Store,
     schedule: &dyn Schedule,
     before: &Roster,
@@ -165,5 +177,16 @@ pub(crate) async fn replan(
     if !stopped.is_empty() {
         schedule.remove(&stopped).await.map_err(|error| error.to_string())?;
     }
-    plan(store, schedule, after, records, terms).await
+    let is_changed = |record: &&SourceRecord| {
+        let known = before.sources.get(&record.source.name);
+        // One without a poll may have been removed and declared again since we looked.
+        record.next_poll.is_none()
+            || known.is_none_or(|known| **known != record.source)
+            || known.and_then(|known| before.poll_of(known)) != after.poll_of(&record.source)
+    };
+    let changed: Vec<&SourceRecord> = records.iter().filter(is_changed).collect();
+    if !changed.is_empty() {
+        plan(store, schedule, (after, &changed), terms).await?;
+    }
+    schedule.set_planned(after.version).await.map_err(|error| error.to_string())
 }

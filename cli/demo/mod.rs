@@ -11,6 +11,7 @@ use config::{Settings, parse_duration};
 use origin::{Judgement, Origin, Rules, World, judge};
 use tokio::time::Instant;
 
+use crate::backend::Backend;
 use crate::data_folder::DataFolder;
 use crate::failure::Failure;
 use crate::global::Global;
@@ -53,8 +54,9 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     check_folder(&data, &scene).await?;
     // Only this run's world is watched: an earlier one's ports are closed.
     data.store.declare(&scene.sources, &scene.topics, true, global.clock.now()).await?;
+    let backend = Backend::from(DataFolder::create(&settings)?);
     let before = data.store.totals().await?.materials;
-    let context = wiring::context(&settings, &data, global.clock.clone(), None)?;
+    let context = wiring::context(&settings, &backend, global.clock.clone(), None)?;
     let mut screen = Screen::open(&origin, args.length, &context.tally)?;
     let mut node = Node::start(context).await?;
     watch(&mut node, &mut screen, &mut stop, args.length).await?;

@@ -15,7 +15,7 @@ use model::{ArticleMode, Category, Entry, Item, Name, Rights, Selectors, Source,
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::data_folder::DataFolder;
+use crate::backend::Backend;
 use crate::failure::{Failure, say};
 use crate::global::Global;
 use crate::live::StatusLine;
@@ -64,9 +64,9 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     let line = StatusLine::new(global.output == Format::Table);
     let door = door(&global.settings, Arc::new(NoMemory), global.clock.clone())?;
     let trial = Trial { args, global, door, line };
-    let tried = if has_data(global) {
+    let tried = if Backend::is_there(global) {
         // What a node owes to a host is owed by this visit as well, and what this visit does by the node.
-        let data = DataFolder::open(&global.settings)?;
+        let data = Backend::open(global).await?;
         let mut context = crate::wiring::context(&global.settings, &data, global.clock.clone(), None)?;
         context.config.name = format!("by-hand-{}", std::process::id());
         context.look().await.map_err(Failure::failed)?;
@@ -82,10 +82,6 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     Ok(ExitCode::from(u8::from(tried.error.is_some())))
 }
 
-fn has_data(global: &Global) -> bool {
-    global.settings.store.data.join("store.db").exists()
-}
-
 async fn source(args: &Args, global: &Global) -> anyhow::Result<Source> {
     let kind = match args.kind.as_deref() {
         Some("feed") => Some(SourceKind::Feed),
@@ -96,7 +92,7 @@ async fn source(args: &Args, global: &Global) -> anyhow::Result<Source> {
     if let Ok(url) = Url::parse(&args.address) {
         return undeclared(url, kind.unwrap_or(SourceKind::Feed));
     }
-    if !has_data(global) {
+    if !Backend::is_there(global) {
         return Err(Failure::usage(format!(
             "{:?} is not an address, and no sources are declared here",
             args.address
@@ -104,7 +100,7 @@ async fn source(args: &Args, global: &Global) -> anyhow::Result<Source> {
         .hint("write a full http:// or https:// address")
         .into());
     }
-    let data = DataFolder::open(&global.settings)?;
+    let data = Backend::open(global).await?;
     let declared = super::known(&*data.store, &args.address).await?.source;
     Ok(Source { kind: kind.unwrap_or(declared.kind), ..declared })
 }

@@ -12,7 +12,7 @@ use scheduler::HostView;
 use serde_json::{Value, json};
 use store::{SourceRecord, Store};
 
-use crate::data_folder::DataFolder;
+use crate::backend::Backend;
 use crate::failure::{Failure, say};
 use crate::global::Global;
 use crate::output::{Format, column, object, rows, show, wide};
@@ -83,8 +83,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     }
     let changes =
         matches!(args.command, Command::Pause { .. } | Command::Resume { .. } | Command::Poll { .. });
-    let open = if changes { DataFolder::open } else { DataFolder::to_read };
-    let data = open(&global.settings)?;
+    let data = if changes { Backend::open(global).await? } else { Backend::to_read(global).await? };
     match args.command {
         Command::List { state, limit, watch } => list(&data, &states(&state)?, limit, watch, global).await?,
         Command::Get { name, watch } => get(&data, &name, watch, global).await?,
@@ -113,7 +112,7 @@ fn states(words: &[String]) -> anyhow::Result<Vec<SourceState>> {
 }
 
 async fn list(
-    data: &DataFolder,
+    data: &Backend,
     states: &[SourceState],
     limit: Option<usize>,
     watch: bool,
@@ -142,7 +141,7 @@ async fn list(
     .await
 }
 
-async fn get(data: &DataFolder, name: &str, watch: bool, global: &Global) -> anyhow::Result<()> {
+async fn get(data: &Backend, name: &str, watch: bool, global: &Global) -> anyhow::Result<()> {
     show(watch, async |out, _| {
         let record = known(&*data.store, name).await?;
         let history = data.store.history(&record.source.name, 5).await?;
@@ -254,7 +253,7 @@ fn plain(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
-async fn history(data: &DataFolder, name: &str, limit: usize, global: &Global) -> anyhow::Result<()> {
+async fn history(data: &Backend, name: &str, limit: usize, global: &Global) -> anyhow::Result<()> {
     let record = known(&*data.store, name).await?;
     let columns = [
         column("at"),
@@ -273,7 +272,7 @@ async fn history(data: &DataFolder, name: &str, limit: usize, global: &Global) -
     Ok(rows.finish("not fetched yet")?)
 }
 
-async fn pause(data: &DataFolder, name: &str, paused: bool, global: &Global) -> anyhow::Result<()> {
+async fn pause(data: &Backend, name: &str, paused: bool, global: &Global) -> anyhow::Result<()> {
     let record = known(&*data.store, name).await?;
     data.store.pause(&record.source.name, paused, global.clock.now()).await?;
     if paused {
@@ -288,7 +287,7 @@ async fn pause(data: &DataFolder, name: &str, paused: bool, global: &Global) -> 
     changed(data, name, global).await
 }
 
-async fn poll(data: &DataFolder, name: &str, global: &Global) -> anyhow::Result<()> {
+async fn poll(data: &Backend, name: &str, global: &Global) -> anyhow::Result<()> {
     let record = known(&*data.store, name).await?;
     if matches!(record.state, SourceState::Paused | SourceState::Quarantined) {
         return Err(Failure::failed(format!("{name} is {}", record.state.as_str()))
@@ -301,7 +300,7 @@ async fn poll(data: &DataFolder, name: &str, global: &Global) -> anyhow::Result<
 }
 
 /// What a program is told of a change: the source as it is now. People were told in words.
-async fn changed(data: &DataFolder, name: &str, global: &Global) -> anyhow::Result<()> {
+async fn changed(data: &Backend, name: &str, global: &Global) -> anyhow::Result<()> {
     if matches!(global.output, Format::Table | Format::Wide) {
         return Ok(());
     }
@@ -309,7 +308,7 @@ async fn changed(data: &DataFolder, name: &str, global: &Global) -> anyhow::Resu
     Ok(object(&mut std::io::stdout().lock(), global.output, &view::source(&record), "name")?)
 }
 
-async fn plan_now(data: &DataFolder, record: &SourceRecord, global: &Global) -> anyhow::Result<()> {
+async fn plan_now(data: &Backend, record: &SourceRecord, global: &Global) -> anyhow::Result<()> {
     let source = &record.source;
     let Some(host) = source.host_for(&source.url) else { return Ok(()) };
     let planned = Planned {

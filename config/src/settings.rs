@@ -4,7 +4,7 @@
 //! `fetch.delay`), command-line flag.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,6 +25,12 @@ pub struct Settings {
     pub run: RunSettings,
     /// What is kept.
     pub store: StoreSettings,
+    /// What a cluster's nodes share.
+    pub schedule: ScheduleSettings,
+    /// This node of a cluster.
+    pub node: NodeSettings,
+    /// Clusters by name, for `--context`.
+    pub context: BTreeMap<String, ContextSettings>,
     /// Logging.
     pub log: LogSettings,
 }
@@ -106,11 +112,47 @@ pub struct RunSettings {
 pub struct StoreSettings {
     /// The data folder.
     pub data: PathBuf,
+    /// Address of a PostgreSQL database, or `file:///PATH` of a file that holds it; none where empty, and the
+    /// data folder is the store.
+    pub url: String,
     /// Items first seen longer ago than this are removed; `0s` keeps all.
     #[serde(with = "crate::duration")]
     pub retention: Duration,
     /// Lines of history kept for each source.
     pub history: usize,
+}
+
+/// What a cluster's nodes share: which host next.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ScheduleSettings {
+    /// Address of a Redis, or `file:///PATH` of a file that holds it; none where empty, and the data folder has
+    /// the schedule.
+    pub url: String,
+    /// The beginning of every key: clusters with different ones share a Redis.
+    pub space: String,
+}
+
+/// This node of a cluster.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeSettings {
+    /// The node's name; the machine's name and the process's number where empty.
+    pub name: String,
+    /// Where metrics and probes are served, as `127.0.0.1:9090`; nowhere where empty.
+    pub listen: String,
+}
+
+/// A cluster, as commands reach it.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ContextSettings {
+    /// `store.url`.
+    pub store: String,
+    /// `schedule.url`.
+    pub schedule: String,
+    /// `schedule.space`; the default one where empty.
+    pub space: String,
 }
 
 /// Logging.
@@ -167,7 +209,18 @@ impl Default for RunSettings {
 
 impl Default for StoreSettings {
     fn default() -> Self {
-        Self { data: PathBuf::from("qyran-data"), retention: Duration::from_secs(180 * 86_400), history: 200 }
+        Self {
+            data: PathBuf::from("qyran-data"),
+            url: String::new(),
+            retention: Duration::from_secs(180 * 86_400),
+            history: 200,
+        }
+    }
+}
+
+impl Default for ScheduleSettings {
+    fn default() -> Self {
+        Self { url: String::new(), space: "qyran".to_owned() }
     }
 }
 
@@ -264,7 +317,7 @@ pub enum SettingsError {
 }
 
 /// Variables that are read elsewhere.
-const OTHER_VARIABLES: &[&str] = &["QYRAN_CONFIG", "QYRAN_DATA"];
+const OTHER_VARIABLES: &[&str] = &["QYRAN_CONFIG", "QYRAN_CONTEXT", "QYRAN_DATA"];
 
 impl Settings {
     /// Settings from an optional file and the environment.
@@ -293,6 +346,25 @@ impl Settings {
         settings.validated()
     }
 
+    /// Takes the addresses of one of the clusters that the settings name.
+    pub fn in_context(mut self, name: &str) -> Result<Self, SettingsError> {
+        let Some(context) = self.context.get(name).cloned() else {
+            let known: Vec<&str> = self.context.keys().map(String::as_str).collect();
+            let hint = match nearest(name, known.iter().copied()) {
+                Some(near) => format!("did you mean {near}?"),
+                None if known.is_empty() => "the settings name none".to_owned(),
+                None => format!("there are {}", known.join(", ")),
+            };
+            return Err(SettingsError::Value(format!("there is no context {name:?}; {hint}")));
+        };
+        self.store.url = context.store;
+        self.schedule.url = context.schedule;
+        if !context.space.is_empty() {
+            self.schedule.space = context.space;
+        }
+        Ok(self)
+    }
+
     /// Whether all values make sense together.
     pub fn validated(self) -> Result<Self, SettingsError> {
         let fetch = &self.fetch;
@@ -312,6 +384,12 @@ impl Settings {
             "run.lease must be longer than fetch.total_timeout and fetch.connect_timeout together"
         } else if self.run.stuck_after <= fetch.total_timeout {
             "run.stuck_after must be longer than fetch.total_timeout"
+        } else if self.store.url.is_empty() != self.schedule.url.is_empty() {
+            "store.url and schedule.url go together: a cluster needs both, a data folder neither"
+        } else if !is_space(&self.schedule.space) {
+            "schedule.space must be letters, digits, '-', '_' and '.'"
+        } else if !self.node.listen.is_empty() && self.node.listen.parse::<SocketAddr>().is_err() {
+            "node.listen must be an address and a port, as 127.0.0.1:9090"
         } else if !matches!(self.log.format.as_str(), "text" | "json") {
             "log.format must be text or json"
         } else {
@@ -324,6 +402,11 @@ impl Settings {
 /// More at once is a slip of the finger.
 const MOST: usize = 1_000_000;
 
+/// What keys may begin with: no braces, which place keys in a Redis Cluster.
+fn is_space(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+}
+
 /// A level, or directives of which each bare word is one: another word would name a target, and silence all.
 fn is_level(text: &str) -> bool {
     const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
@@ -335,7 +418,8 @@ fn overlay(table: &mut Table, name: &str, text: &str) -> Result<(), SettingsErro
     let wrong = |message: String| SettingsError::Environment { name: name.to_owned(), message };
     let defaults = Table::try_from(Settings::default()).map_err(|error| wrong(error.to_string()))?;
     let mut known = Vec::new();
-    for (section, keys) in &defaults {
+    // Contexts have names of their own: they are written in a file.
+    for (section, keys) in defaults.iter().filter(|(section, _)| *section != "context") {
         for (key, value) in keys.as_table().into_iter().flatten() {
             let variable = format!("QYRAN_{section}_{key}").to_uppercase();
             if variable == name {
@@ -417,5 +501,24 @@ mod tests {
             assert_eq!(range.contains(address.parse().unwrap()), inside, "{range} {address}");
         }
         assert!("127.0.0.0/33".parse::<AddressRange>().is_err());
+    }
+
+    #[test]
+    fn contexts_are_taken_by_name() {
+        let text = "[context.kz]\nstore = 'postgres://db/q'\nschedule = 'redis://r'\nspace = 'kz'";
+        let settings: Settings = toml::from_str(text).unwrap();
+        let kz = settings.clone().in_context("kz").unwrap().validated().unwrap();
+        assert_eq!((kz.store.url.as_str(), kz.schedule.space.as_str()), ("postgres://db/q", "kz"));
+        let error = settings.in_context("kx").unwrap_err().to_string();
+        assert!(error.contains("did you mean kz?"), "{error}");
+    }
+
+    #[test]
+    fn a_cluster_needs_both_addresses() {
+        let half = Settings::load(None, env(&[("QYRAN_STORE_URL", "postgres://db/q")])).unwrap_err();
+        assert!(half.to_string().contains("schedule.url"), "{half}");
+        assert!(Settings::load(None, env(&[("QYRAN_SCHEDULE_SPACE", "a{b}")])).is_err());
+        assert!(Settings::load(None, env(&[("QYRAN_NODE_LISTEN", "9090")])).is_err());
+        assert!(Settings::load(None, env(&[("QYRAN_NODE_LISTEN", "127.0.0.1:9090")])).is_ok());
     }
 }

@@ -15,6 +15,7 @@ use crate::schedule::{
 #[derive(Debug, Default)]
 pub struct InMemory {
     state: Mutex<State>,
+    planned: Mutex<Option<i64>>,
 }
 
 #[derive(Debug, Default)]
@@ -316,5 +317,19 @@ impl Schedule for InMemory {
     async fn remember_robots(&self, origin: &str, record: &str) -> Result<(), ScheduleError> {
         self.lock().robots.insert(origin.to_owned(), record.to_owned());
         Ok(())
+    }
+
+    async fn planned(&self) -> Result<Option<i64>, ScheduleError> {
+        Ok(*self.planned.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn set_planned(&self, version: i64) -> Result<(), ScheduleError> {
+        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(version);
+        Ok(())
+    }
+
+    async fn take_duty(&self, _duty: &str, _node: &str, _hold: Duration) -> Result<bool, ScheduleError> {
+        // One node has all of it.
+        Ok(true)
     }
 }

@@ -152,14 +152,13 @@ pub trait Schedule: Send + Sync {
     async fn recall_robots(&self, origin: &str) -> Result<Option<String>, ScheduleError>;
     /// Remembers robots rules.
     async fn remember_robots(&self, origin: &str, record: &str) -> Result<(), ScheduleError>;
-    /// Whether it has lost, or never had, what is declared: everything is to be planned then.
-    async fn needs_rebuild(&self) -> Result<bool, ScheduleError> {
-        Ok(false)
-    }
-    /// Everything declared has been planned.
-    async fn rebuilt(&self) -> Result<(), ScheduleError> {
-        Ok(())
-    }
+    /// The version of the declared objects that everything has been planned of; `None` where it has lost, or
+    /// never had, what is declared: everything is to be planned then.
+    async fn planned(&self) -> Result<Option<i64>, ScheduleError>;
+    /// Everything has been planned of this version.
+    async fn set_planned(&self, version: i64) -> Result<(), ScheduleError>;
+    /// Takes a duty that one node of a cluster does at a time, for a while. False: another node has it.
+    async fn take_duty(&self, duty: &str, node: &str, hold: Duration) -> Result<bool, ScheduleError>;
 }
 
 /// The next token of a host: it rises within the host, and over a loss of everything as time does.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use model::{Host, Job, Timestamp, Token, Turn};
-use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 
 use super::shard::{SHARDS, Shard, parse_member};
@@ -124,11 +123,8 @@ impl Redis {
     }
 
     async fn head(&self, shard: Shard, told: Timestamp) -> Result<Option<Timestamp>, ScheduleError> {
-        let (now, head, planned): (i64, String, bool) =
+        let (now, head): (i64, String) =
             self.link.run(&self.scripts.head, &self.call(shard, Some(told))).await?;
-        if !planned {
-            self.blank.store(true, Ordering::Relaxed);
-        }
         Ok(head.parse().ok().map(self.home(now, Some(told))))
     }
 
@@ -150,11 +146,8 @@ impl Redis {
             .arg(number)
             .arg(arrived)
             .arg(length(EMBARGO.min(claim.lease)));
-        let (now, head, is_blank, answers): (i64, String, bool, Vec<Answer>) =
+        let (now, head, answers): (i64, String, Vec<Answer>) =
             self.link.run(&self.scripts.claim, &call).await?;
-        if is_blank {
-            self.blank.store(true, Ordering::Relaxed);
-        }
         let home = self.home(now, Some(claim.now));
         let turns = answers.into_iter().map(|answer| turn(answer, &home)).collect();
         Ok((head.parse().ok().map(&home), turns))

@@ -20,7 +20,6 @@ mod shard;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -51,8 +50,6 @@ pub struct Redis {
     node: String,
     time: Time,
     claims: Mutex<Claims>,
-    /// Some shard has lost, or never had, what is declared.
-    blank: AtomicBool,
 }
 
 /// Whose clock counts.
@@ -64,6 +61,11 @@ enum Time {
 }
 
 impl Redis {
+    /// One to look at and to plan with, that connects when it is first needed.
+    pub fn at(address: Address, space: &str, node: &str, clock: Arc<dyn Clock>) -> Self {
+        Self::new(address, space, node, Time::Server(clock))
+    }
+
     /// Connects, and refuses a server that would forget leases when its memory is full. Keys begin with
     /// `space`; `node` is the name that claims will carry.
     pub async fn connect(
@@ -72,7 +74,7 @@ impl Redis {
         node: &str,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, ScheduleError> {
-        let redis = Self::new(address, space, node, Time::Server(clock));
+        let redis = Self::at(address, space, node, clock);
         preflight::check(&redis.link).await?;
         Ok(redis)
     }
@@ -81,7 +83,7 @@ impl Redis {
     pub async fn on_callers_clock(address: Address, space: &str, node: &str) -> Result<Self, ScheduleError> {
         let redis = Self::new(address, space, node, Time::Told);
         preflight::check(&redis.link).await?;
-        redis.rebuilt().await?;
+        redis.set_planned(1).await?;
         Ok(redis)
     }
 
@@ -98,7 +100,6 @@ impl Redis {
             node: node.to_owned(),
             time,
             claims: Mutex::new(Claims::after(first_claim)),
-            blank: AtomicBool::new(false),
         }
     }
 
@@ -325,18 +326,37 @@ impl Schedule for Redis {
         self.link.send(redis::cmd("SET").arg(key).arg(record).arg("EX").arg(ROBOTS_KEPT)).await
     }
 
-    async fn needs_rebuild(&self) -> Result<bool, ScheduleError> {
-        Ok(self.blank.load(Ordering::Relaxed))
+    async fn planned(&self) -> Result<Option<i64>, ScheduleError> {
+        let versions = try_join_all(Shard::all().map(async |shard| {
+            let key = shard.key(&self.space, "ctl");
+            self.link.send::<Option<i64>>(redis::cmd("HGET").arg(key).arg("planned")).await
+        }));
+        // One shard that lost it is enough: a cluster may lose a part.
+        Ok(versions.await?.into_iter().min().flatten())
     }
 
-    async fn rebuilt(&self) -> Result<(), ScheduleError> {
+    async fn set_planned(&self, version: i64) -> Result<(), ScheduleError> {
         try_join_all(Shard::all().map(async |shard| {
             let key = shard.key(&self.space, "ctl");
-            self.link.send::<i64>(redis::cmd("HSET").arg(key).arg("planned").arg(1)).await
+            self.link.send::<i64>(redis::cmd("HSET").arg(key).arg("planned").arg(version)).await
         }))
-        .await?;
-        self.blank.store(false, Ordering::Relaxed);
-        Ok(())
+        .await
+        .map(drop)
+    }
+
+    async fn take_duty(&self, duty: &str, node: &str, hold: Duration) -> Result<bool, ScheduleError> {
+        let key = format!("{}:duty:{duty}", self.space);
+        let mut take = redis::cmd("SET");
+        take.arg(&key).arg(node).arg("NX").arg("PX").arg(length(hold));
+        if self.link.send::<Option<String>>(&take).await?.is_some() {
+            return Ok(true);
+        }
+        let holder: Option<String> = self.link.send(redis::cmd("GET").arg(&key)).await?;
+        if holder.as_deref() != Some(node) {
+            return Ok(false);
+        }
+        let _: i64 = self.link.send(redis::cmd("PEXPIRE").arg(&key).arg(length(hold))).await?;
+        Ok(true)
     }
 }
 

@@ -58,7 +58,7 @@ async fn a_claim_whose_answer_was_lost_is_handed_out_again() {
     let server = RedisServer::start(&[]).await.unwrap();
     let redis = connect(&server, "n1").await;
     redis.plan(&[planned("a", "h"), planned("b", "h")]).await.unwrap();
-    redis.rebuilt().await.unwrap();
+    redis.set_planned(1).await.unwrap();
     // The first answer of all begins an embargo, and a new host rests.
     let shard = Shard::of(&Host::stored("h".to_owned()));
     let lost = loop {
@@ -96,17 +96,14 @@ async fn a_lease_outlives_a_server_that_lost_everything() {
     let server = RedisServer::start(&[]).await.unwrap();
     let (holder, other) = (connect(&server, "n1").await, connect(&server, "n2").await);
     holder.plan(&[planned("a", "h")]).await.unwrap();
-    holder.rebuilt().await.unwrap();
+    holder.set_planned(1).await.unwrap();
     let turn = turns(&holder, "n1").await.remove(0);
     server.tell("FLUSHALL").await.unwrap();
     // Somebody notices, and plans everything anew.
-    while !other.needs_rebuild().await.unwrap() {
-        assert!(other.claim(&claim("n2")).await.unwrap().is_empty());
-        sleep(Duration::from_millis(20)).await;
-    }
+    assert_eq!(other.planned().await.unwrap(), None);
     other.plan(&[planned("a", "h")]).await.unwrap();
-    other.rebuilt().await.unwrap();
-    assert!(!other.needs_rebuild().await.unwrap());
+    other.set_planned(2).await.unwrap();
+    assert_eq!(other.planned().await.unwrap(), Some(2));
     let lease = Lease { host: turn.host.clone(), token: turn.token };
     let until = Timestamp::now() + Duration::from_secs(10);
     holder.renew(&lease, until).await.unwrap();
@@ -128,7 +125,7 @@ async fn a_lease_outlives_a_server_that_lost_everything() {
 async fn a_restarted_server_is_not_believed_at_once() {
     let mut server = RedisServer::start(&["--appendonly", "yes"]).await.unwrap();
     let redis = connect(&server, "n1").await;
-    redis.rebuilt().await.unwrap();
+    redis.set_planned(1).await.unwrap();
     let slow = Planned { delay: LEASE * 2, ..planned("a", "h") };
     redis.plan(&[slow, planned("b", "i")]).await.unwrap();
     server.restart().await.unwrap();
@@ -181,7 +178,7 @@ async fn nodes_need_not_agree_about_the_time() {
         ])
         .await
         .unwrap();
-    behind.rebuilt().await.unwrap();
+    behind.set_planned(1).await.unwrap();
     let on_time = connect(&server, "n2").await;
     let turn = turns(&on_time, "n2").await.remove(0);
     assert_eq!(turn.host.as_str(), "h");
@@ -189,4 +186,18 @@ async fn nodes_need_not_agree_about_the_time() {
     let (_, until) = view.owner.unwrap();
     let left = until.duration_since(there);
     assert!(left.as_secs() <= 2 && left.as_secs() >= 0, "{left:?}");
+}
+
+#[tokio::test]
+async fn a_duty_is_one_nodes_at_a_time() {
+    let server = RedisServer::start(&[]).await.unwrap();
+    let redis = connect(&server, "n1").await;
+    let hold = Duration::from_millis(300);
+    assert!(redis.take_duty("retention", "n1", hold).await.unwrap());
+    assert!(!redis.take_duty("retention", "n2", hold).await.unwrap());
+    assert!(redis.take_duty("retention", "n1", hold).await.unwrap(), "who has it keeps it");
+    assert!(redis.take_duty("other", "n2", hold).await.unwrap());
+    while !redis.take_duty("retention", "n2", hold).await.unwrap() {
+        sleep(Duration::from_millis(20)).await;
+    }
 }

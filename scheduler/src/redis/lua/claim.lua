@@ -1,7 +1,6 @@
 -- Hands out hosts whose time has come. ARGV: node, length of the lease, hosts at most, jobs of each at most,
 -- latest due time, number of this claim, number of the last one whose answer arrived, length of the embargo.
--- Returns: now, when to look again ('' where there is nothing), 1 where nothing has been planned here yet,
--- and turns: host, eligible since, token, lease end, next allowed, delay, robots delay, {job, due, crashes ...}.
+-- Returns: now, when to look again ('' where there is nothing), and turns: host, eligible since, token, lease end, next allowed, delay, robots delay, {job, due, crashes ...}.
 local node, lease, hosts, jobs = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local due_by = math.min(tonumber(ARGV[8]) + shift, now)
 local claim, arrived, embargo = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
@@ -13,8 +12,7 @@ local function head()
   return first[2] and digits(tonumber(first[2])) or ''
 end
 
-local ctl = call('HMGET', CTL, 'run', 'fo', 'emb', 'planned')
-local blank = ctl[4] and 0 or 1
+local ctl = call('HMGET', CTL, 'run', 'fo', 'emb')
 local failed_over, embargoed = number(ctl[2]), number(ctl[3])
 if ARGV[3] == 's' then
   -- Another server than before, or one that lost everything, may not know every lease: who holds one has
@@ -25,7 +23,7 @@ if ARGV[3] == 's' then
     call('HSET', CTL, 'run', run, 'fo', digits(now), 'emb', digits(embargoed))
   end
 end
-if now < embargoed then return {now, digits(embargoed), blank, {}} end
+if now < embargoed then return {now, digits(embargoed), {}} end
 
 local turns, record = {}, {claim}
 local function hand_out(host, since, token, over, rest, due)
@@ -106,4 +104,4 @@ while #turns < hosts and looked < MOST do
   end
 end
 if #turns > 0 then call('SET', P .. 'r:' .. node, cjson.encode(record), 'PX', lease) end
-return {now, head(), blank, turns}
+return {now, head(), turns}

@@ -2,7 +2,7 @@
 --   due     zset  host -> when to look at it: from when on it may be handed out, or the end of its lease
 --   own     hash  host -> node, of hosts that are held
 --   ctl     hash  run: the server that these keys were last used on, fo: when that changed, emb: no claims
---                 until then, planned: everything declared has been planned since these keys began
+--                 until then, planned: the version of the declared objects that everything was planned of
 --   h:HOST  hash  tok: highest token, lease: until when, fl: jobs in the turn, na: next allowed, bu br: blocked
 --                 until and why, dl: longest delay of its jobs, dd: the usual delay, ld: delay of a borrower,
 --                 rd: delay of robots.txt

@@ -1,4 +1,3 @@
--- Returns now, when the shard has something ('' where it has nothing), and whether what is declared has been
--- planned here.
+-- Returns now, and when the shard has something ('' where it has nothing).
 local first = call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
-return {now, first[2] and digits(tonumber(first[2])) or '', call('HEXISTS', CTL, 'planned')}
+return {now, first[2] and digits(tonumber(first[2])) or ''}
