@@ -21,6 +21,15 @@ pub(crate) struct Backend {
     pub(crate) node: String,
 }
 
+/// What tests switch off, to show what it is good for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Protection {
+    /// A node ends its work when its lease ends.
+    Deadline,
+    /// A Redis that may not know every lease hands out nothing for a while.
+    Embargo,
+}
+
 /// Where it is.
 pub(crate) enum Place {
     Folder(PathBuf),
@@ -38,15 +47,14 @@ impl fmt::Display for Place {
 
 impl Backend {
     /// To run a node: begins a data folder where there is none, and refuses a Redis that would lose leases.
-    pub(crate) async fn to_run(global: &Global) -> anyhow::Result<Self> {
+    pub(crate) async fn to_run(global: &Global, without: &[Protection]) -> anyhow::Result<Self> {
         if !is_cluster(&global.settings) {
             return Ok(DataFolder::create(&global.settings)?.into());
         }
         let (name, clock) = (node_name(global), global.clock.clone());
         let space = &global.settings.schedule.space;
-        let redis = Redis::connect(schedule_address(&global.settings)?, space, &name, clock)
-            .await
-            .map_err(|error| Failure::failed(error.to_string()))?;
+        let redis = Redis::connect(schedule_address(&global.settings)?, space, &name, clock).await?;
+        let redis = if without.contains(&Protection::Embargo) { redis.without_embargo() } else { redis };
         Self::cluster(&global.settings, redis, name).await
     }
 

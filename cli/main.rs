@@ -11,6 +11,7 @@ mod failure;
 mod global;
 mod live;
 mod output;
+mod probes;
 mod stop;
 mod usage;
 mod view;

@@ -39,7 +39,8 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
             .hint("name a cluster's with --store URL --schedule URL, or --context NAME")
             .into());
     }
-    let store = Postgres::to_migrate(&store_address(&global.settings)?, global.settings.store.history).await?;
+    let store =
+        Postgres::to_migrate(&store_address(&global.settings)?, global.settings.store.history).await?;
     if matches!(args.command, Command::Up) {
         match store.migrate().await?.as_slice() {
             [] => say("nothing to migrate"),

@@ -12,13 +12,14 @@ use store::Store;
 use tokio::time::Instant;
 
 use crate::apply::apply;
-use crate::backend::{Backend, Place};
+use crate::backend::{Backend, Place, Protection};
 use crate::check::{declared, stored_sources};
 use crate::data_folder::DataFolder;
 use crate::failure::tell;
 use crate::global::Global;
 use crate::live::StatusLine;
 use crate::output::{Format, object};
+use crate::probes::Probes;
 use crate::stop::Stop;
 use crate::usage;
 use crate::view::time;
@@ -52,16 +53,24 @@ pub(crate) struct Args {
     /// This node's name in a cluster [default: the machine's name and the process's number]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
+    /// Serves metrics and probes there, as 127.0.0.1:9090
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Breaks a protection, for tests that show what it is good for
+    #[arg(long, value_name = "PROTECTION", hide = true)]
+    without: Vec<Protection>,
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let mut global = global.clone();
     global.settings.node.name = args.name.unwrap_or(global.settings.node.name);
+    global.settings.node.listen = args.listen.unwrap_or(global.settings.node.listen);
+    global.settings = global.settings.validated()?;
     let global = &global;
     let objects = declared(&args.file, &stored_sources(global).await?)?;
     wiring::warn_without_contact(&global.settings);
     let mut stop = Stop::listen()?;
-    let data = Backend::to_run(global).await?;
+    let data = Backend::to_run(global, &args.without).await?;
     let _lock = match &data.place {
         Place::Folder(path) => Some(DataFolder::lock(path)?),
         Place::Cluster { .. } => None,
@@ -79,7 +88,11 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
             .map_err(anyhow::Error::msg)?;
     }
     let pass = args.once.then(|| Pass::starting(global.clock.now()));
-    let context = wiring::context(&settings, &data, global.clock.clone(), pass.clone())?;
+    let mut context = wiring::context(&settings, &data, global.clock.clone(), pass.clone())?;
+    context.config.ignores_deadlines = args.without.contains(&Protection::Deadline);
+    if !args.without.is_empty() {
+        tell("warning: a protection is switched off: this node will ask hosts more often than they allow");
+    }
     match pass {
         None => endless(context, &data.place, global, &mut stop).await,
         Some(pass) => once(context, &data, &pass, global, &mut stop).await,
@@ -98,6 +111,14 @@ async fn endless(
         tell("there is nothing to watch yet: `qyran apply -f FILE` works while this runs");
     }
     let mut node = Node::start(context).await?;
+    let _probes = match global.settings.node.listen.as_str() {
+        "" => None,
+        listen => {
+            let probes = Probes::serve(listen, node.context().clone()).await?;
+            tell(&format!("metrics and probes on http://{}", probes.address));
+            Some(probes)
+        }
+    };
     let is_asked = until_ended(&mut node, global, stop).await?;
     if is_asked {
         tell("stopping: what is under way is finished first; once more ends at once");

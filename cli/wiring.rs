@@ -80,6 +80,8 @@ fn node_config(settings: &Settings, name: String, pass: Option<Pass>) -> NodeCon
         retention: settings.store.retention,
         history: settings.store.history,
         pass,
+        ignores_deadlines: false,
+        listen: settings.node.listen.clone(),
     }
 }
 

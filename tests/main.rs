@@ -12,6 +12,7 @@ mod articles;
 mod bench;
 mod chaos;
 mod cli;
+mod cluster;
 mod crawl;
 mod declared;
 mod docs;

@@ -1,6 +1,7 @@
 //! What every actor of a node shares: the seams, the settings, the current roster, the credits.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -8,9 +9,13 @@ use crawler::Door;
 use model::{Clock, Name, Timestamp};
 use ractor::ActorRef;
 use scheduler::Schedule;
+use scheduler::membership::Order;
 use store::{SourceRecord, Store};
 use tokio::sync::{Semaphore, watch};
+use tokio::time::Instant;
 
+use crate::health::Health;
+use crate::metrics::{Metrics, Snapshot};
 use crate::pool::Pool;
 use crate::roster::{Roster, Terms, plan_all, plan_changes};
 use crate::storage::StorageMsg;
@@ -21,6 +26,8 @@ use crate::tally::Tally;
 pub struct NodeConfig {
     /// The node's name: its leases carry it.
     pub name: String,
+    /// Where it serves metrics and probes; empty where it does not.
+    pub listen: String,
     /// Hosts visited at the same time.
     pub hosts: usize,
     /// Exchanges whose bodies may be in memory at once.
@@ -49,6 +56,18 @@ pub struct NodeConfig {
     pub history: usize,
     /// A single pass instead of running for ever.
     pub pass: Option<Pass>,
+    /// Goes on after the end of its leases: only for tests that show what their end is good for.
+    pub ignores_deadlines: bool,
+}
+
+impl NodeConfig {
+    /// When a lease that was asked for at `asked_at` is over for certain, less a margin for the way.
+    pub(crate) fn deadline(&self, asked_at: Instant, lease: Duration) -> Instant {
+        if self.ignores_deadlines {
+            return asked_at + Duration::from_secs(86_400);
+        }
+        asked_at + lease.saturating_sub(Duration::from_millis(250))
+    }
 }
 
 /// A single pass: what was due at its beginning, then the end.
@@ -98,6 +117,12 @@ pub struct Context {
     pass_pages: Mutex<HashMap<Name, usize>>,
     /// True once the node is told to stop.
     pub(crate) draining: watch::Sender<bool>,
+    pub(crate) metrics: Metrics,
+    pub(crate) health: Health,
+    /// What operators ask of it.
+    pub(crate) order: watch::Sender<Order>,
+    /// Hosts that it holds.
+    pub(crate) held: AtomicUsize,
 }
 
 impl Context {
@@ -121,6 +146,10 @@ impl Context {
             pool: Pool::new(config.cpus),
             pass_pages: Mutex::default(),
             draining: watch::Sender::new(false),
+            metrics: Metrics::default(),
+            health: Health::default(),
+            order: watch::Sender::new(Order::Work),
+            held: AtomicUsize::new(0),
             config,
         }
     }
@@ -131,6 +160,28 @@ impl Context {
 
     pub(crate) fn is_draining(&self) -> bool {
         *self.draining.borrow()
+    }
+
+    /// What monitoring sees, as it is now.
+    pub fn metrics(&self) -> &Metrics {
+        let exchanges = self.config.credits.saturating_sub(self.credits.available_permits());
+        self.metrics.snapshot(&Snapshot {
+            exchanges,
+            credits: self.config.credits,
+            hosts: self.hosts_held(),
+            is_draining: self.is_draining() || self.order() == Order::Drain,
+        });
+        &self.metrics
+    }
+
+    /// What operators ask of the node.
+    pub fn order(&self) -> Order {
+        *self.order.borrow()
+    }
+
+    /// Hosts that it holds.
+    pub fn hosts_held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
     }
 
     /// How many article pages of a source may be fetched now: a turn's worth, or what is left of a single

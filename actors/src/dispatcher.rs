@@ -4,16 +4,20 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use model::{Host, Timestamp};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use scheduler::Claim;
+use scheduler::membership::Order;
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::errand::after;
 use crate::fleet::{Fleet, FleetArgs, FleetMsg};
+use crate::metrics::Backend;
 
 /// How often the schedule is asked while there is room for more.
 const PACE: Duration = Duration::from_millis(200);
@@ -39,6 +43,7 @@ pub(crate) struct DispatcherState {
     draining: bool,
     /// Claims in a row that failed.
     failures: u32,
+    failovers: Option<watch::Receiver<u64>>,
 }
 
 impl Actor for Dispatcher {
@@ -53,7 +58,8 @@ impl Actor for Dispatcher {
     ) -> Result<DispatcherState, ActorProcessingErr> {
         myself.send_interval(PACE, || DispatcherMsg::Claim);
         myself.cast(DispatcherMsg::Claim)?;
-        Ok(DispatcherState { context, fleets: HashMap::new(), draining: false, failures: 0 })
+        let failovers = context.schedule.failovers();
+        Ok(DispatcherState { context, fleets: HashMap::new(), draining: false, failures: 0, failovers })
     }
 
     async fn handle(
@@ -63,7 +69,7 @@ impl Actor for Dispatcher {
         state: &mut DispatcherState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            DispatcherMsg::Claim => state.claim(&myself).await?,
+            DispatcherMsg::Claim => state.obey(&myself).await?,
             DispatcherMsg::Drain => state.drain(),
         }
         state.end_when_done(&myself).await;
@@ -80,6 +86,7 @@ impl Actor for Dispatcher {
             SupervisionEvent::ActorFailed(cell, error) => {
                 if let Some((host, _)) = state.fleets.remove(&cell.get_id()) {
                     state.context.tally.restarted();
+                    state.context.metrics.restarted("fleet");
                     tracing::error!(%host, %error, "a fleet crashed; its lease runs out");
                 }
             }
@@ -98,6 +105,20 @@ impl Actor for Dispatcher {
 }
 
 impl DispatcherState {
+    /// Claims, unless operators ask for something else.
+    async fn obey(&mut self, myself: &ActorRef<DispatcherMsg>) -> Result<(), ActorProcessingErr> {
+        self.context.held.store(self.fleets.len(), Ordering::Relaxed);
+        self.renew_after_failover();
+        match self.context.order() {
+            Order::Work => self.claim(myself).await,
+            Order::Cordon => Ok(()),
+            Order::Drain => {
+                self.hand_over();
+                Ok(())
+            }
+        }
+    }
+
     async fn claim(&mut self, myself: &ActorRef<DispatcherMsg>) -> Result<(), ActorProcessingErr> {
         let config = &self.context.config;
         while !self.draining && self.fleets.len() < config.hosts {
@@ -111,7 +132,9 @@ impl DispatcherState {
                 jobs: JOBS,
             };
             let asked_at = Instant::now();
-            let turns = match self.context.schedule.claim(&claim).await {
+            let answer = self.context.schedule.claim(&claim).await;
+            self.context.metrics.asked(Backend::Schedule, "claim", asked_at.elapsed(), answer.is_ok());
+            let turns = match answer {
                 Ok(turns) => turns,
                 Err(error) => {
                     self.failures += 1;
@@ -124,6 +147,8 @@ impl DispatcherState {
                 }
             };
             self.failures = 0;
+            self.context.health.claimed();
+            self.context.metrics.claimed(turns.len());
             let full = turns.len() == claim.hosts;
             for turn in turns {
                 let host = turn.host.clone();
@@ -144,6 +169,21 @@ impl DispatcherState {
 
     fn drain(&mut self) {
         self.draining = true;
+        self.hand_over();
+    }
+
+    /// A server that may not know our leases is told of them before it hands our hosts to others.
+    fn renew_after_failover(&mut self) {
+        let Some(failovers) = &mut self.failovers else { return };
+        if failovers.has_changed().unwrap_or(false) {
+            failovers.mark_unchanged();
+            for (_, fleet) in self.fleets.values() {
+                drop(fleet.cast(FleetMsg::Tick));
+            }
+        }
+    }
+
+    fn hand_over(&self) {
         for (_, fleet) in self.fleets.values() {
             drop(fleet.cast(FleetMsg::Drain));
         }

@@ -78,6 +78,11 @@ impl Errand {
         self.credit.take()
     }
 
+    /// What robots.txt of the leased host asks for.
+    pub(crate) fn robots_delay(&self) -> Duration {
+        self.home.as_ref().map_or(Duration::ZERO, Permit::robots_delay)
+    }
+
     /// The host's permit, at the end of the job.
     pub(crate) fn into_home(self) -> Option<Permit> {
         self.home
@@ -147,7 +152,7 @@ impl Errand {
             }
         };
         let wait = Duration::try_from(turn.next_allowed_at.duration_since(now)).unwrap_or_default();
-        let lease = watch::Sender::new(deadline(asked_at, config.lease));
+        let lease = watch::Sender::new(config.deadline(asked_at, config.lease));
         let permit = permit_of(&turn, now, lease.subscribe());
         self.lent.push(Lent { turn, permit, lease });
         if wait > LONGEST_WAIT {
@@ -163,7 +168,7 @@ impl Errand {
         let (asked_at, now) = (Instant::now(), self.context.clock.now());
         let length = self.context.config.lease + lent.permit.wait_left();
         if self.context.schedule.renew(&lease, after(now, length)).await.is_ok() {
-            lent.lease.send_replace(deadline(asked_at, length));
+            lent.lease.send_replace(self.context.config.deadline(asked_at, length));
         }
     }
 }
@@ -207,11 +212,6 @@ impl Permits for Errand {
             self.credit = waiting.await.ok().and_then(Result::ok);
         }
     }
-}
-
-/// When a lease that was asked for at `asked_at` is over for certain, less a margin for the way.
-pub(crate) fn deadline(asked_at: Instant, lease: Duration) -> Instant {
-    asked_at + lease.saturating_sub(Duration::from_millis(250))
 }
 
 pub(crate) fn after(now: Timestamp, wait: Duration) -> Timestamp {

@@ -15,8 +15,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::errand::{after, deadline, permit_of};
+use crate::errand::{after, permit_of};
 use crate::fetcher::{Fetcher, FetcherArgs, FetcherMsg};
+use crate::metrics::{Backend, JobEnd, LeaseEnd};
 use crate::roster::jobs_of;
 use crate::storage::StorageMsg;
 use crate::visit::Interrupted;
@@ -72,7 +73,7 @@ impl Actor for Fleet {
         args: FleetArgs,
     ) -> Result<FleetState, ActorProcessingErr> {
         let FleetArgs { context, turn, asked_at } = args;
-        let lease = watch::Sender::new(deadline(asked_at, context.config.lease));
+        let lease = watch::Sender::new(context.config.deadline(asked_at, context.config.lease));
         let permit = permit_of(&turn, context.clock.now(), lease.subscribe());
         let tick =
             (context.config.lease / 3).min(context.config.stuck_after / 4).max(Duration::from_millis(50));
@@ -145,6 +146,9 @@ impl FleetState {
             fleet: myself.clone(),
         };
         let (fetcher, _) = Actor::spawn_linked(None, Fetcher, args, myself.get_cell()).await?;
+        let free = job.due.max(self.turn.next_allowed_at);
+        let lag = Duration::try_from(self.context.clock.now().duration_since(free)).unwrap_or_default();
+        self.context.metrics.job_began(job.id.kind, lag);
         self.current = Some(Current { job, fetcher, progress: progress.subscribe() });
         Ok(())
     }
@@ -164,6 +168,8 @@ impl FleetState {
             self.turn.robots_delay = permit.robots_delay();
             self.permit = Some(*permit);
         }
+        let end = if outcome.is_ok() { JobEnd::Done } else { JobEnd::Retried };
+        self.context.metrics.job_ended(job.kind, end);
         if ended {
             self.settle(vec![Settlement { id: job, next_due: None }], Vec::new()).await;
         } else if let Err(reason) = outcome {
@@ -180,6 +186,9 @@ impl FleetState {
         let Some(Current { job, .. }) = self.current.take() else { return Ok(()) };
         self.context.tally.restarted();
         self.context.tally.interrupted();
+        self.context.metrics.restarted("fetcher");
+        let is_dead = job.crashes + 1 >= MAX_CRASHES;
+        self.context.metrics.job_ended(job.id.kind, if is_dead { JobEnd::Dead } else { JobEnd::Retried });
         tracing::error!(source = %job.id.source, crashes = job.crashes + 1, reason, "a fetcher crashed");
         // The permit died with it: an exchange may have been under way until now.
         let now = self.context.clock.now();
@@ -188,7 +197,7 @@ impl FleetState {
         let delay = written.map_or(self.turn.delay, |host| host.delay).max(self.turn.robots_delay);
         let rested = Turn { next_allowed_at: after(now, delay), ..self.turn.clone() };
         self.permit = Some(permit_of(&rested, now, self.lease.subscribe()));
-        if job.crashes + 1 >= MAX_CRASHES {
+        if is_dead {
             self.quarantine(&job).await;
         } else {
             let wait = self.context.config.backoff.saturating_mul(job.crashes + 1);
@@ -219,6 +228,7 @@ impl FleetState {
             host: self.turn.host.clone(),
             token: self.turn.token,
             at: now,
+            robots_delay: self.turn.robots_delay,
             objects_version: self.context.roster().version,
             findings: Vec::new(),
             pages: Vec::new(),
@@ -251,13 +261,18 @@ impl FleetState {
     }
 
     async fn tick(&mut self, myself: &ActorRef<FleetMsg>) {
-        let asked_at = Instant::now();
-        let until = after(self.context.clock.now(), self.context.config.lease);
-        match self.context.schedule.renew(&self.lease(), until).await {
-            Ok(()) => drop(self.lease.send_replace(deadline(asked_at, self.context.config.lease))),
+        let (asked_at, config) = (Instant::now(), &self.context.config);
+        let until = after(self.context.clock.now(), config.lease);
+        let answer = self.context.schedule.renew(&self.lease(), until).await;
+        let is_answered = !matches!(answer, Err(ScheduleError::Storage(_)));
+        self.context.metrics.asked(Backend::Schedule, "renew", asked_at.elapsed(), is_answered);
+        match answer {
+            Ok(()) => drop(self.lease.send_replace(config.deadline(asked_at, config.lease))),
+            Err(ScheduleError::Fenced { .. }) if config.ignores_deadlines => (),
             Err(ScheduleError::Fenced { .. }) => {
                 // Somebody else has the host: whatever is under way must end now.
                 tracing::warn!(host = %self.turn.host, "the lease was lost");
+                self.context.metrics.lease_ended(LeaseEnd::Fenced);
                 myself.kill();
             }
             Err(error) => tracing::warn!(host = %self.turn.host, %error, "the lease could not be renewed"),
@@ -278,6 +293,7 @@ impl FleetState {
         if let Err(error) = self.context.schedule.settle(&settle).await {
             tracing::warn!(host = %self.turn.host, %error, "the host could not be given back; its lease runs out");
         }
+        self.context.metrics.lease_ended(LeaseEnd::Released);
         myself.stop(None);
         Ok(())
     }

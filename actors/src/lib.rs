@@ -3,6 +3,7 @@
 //! ```text
 //! Node ─┬─ Storage       one: saves harvests in batches, one transaction, then settles
 //!       ├─ Maintenance   one: notices changed objects, matches again, retention
+//!       ├─ Membership    one: says that the node is there, learns what operators ask of it
 //!       └─ Dispatcher    one: claims host turns
 //!             └─ Fleet   one a leased host: owns lease, renewal, politeness permit
 //!                  └─ Fetcher   one at a time: does one job of one source
@@ -25,7 +26,10 @@ mod dispatcher;
 mod errand;
 mod fetcher;
 mod fleet;
+mod health;
 mod maintenance;
+mod membership;
+mod metrics;
 mod node;
 mod pages;
 mod poll;
@@ -44,6 +48,8 @@ mod tests;
 
 pub use context::{Context, NodeConfig, Pass};
 pub use errand::Errand;
+pub use health::Check;
+pub use metrics::Metrics;
 pub use node::{Node, NodeError};
 pub use rematch::{Progress, rematch};
 pub use robots_memory::ScheduledRobots;

@@ -12,11 +12,14 @@ use tokio::time::Instant;
 use crate::context::Context;
 use crate::dispatcher::{Dispatcher, DispatcherMsg};
 use crate::maintenance::Maintenance;
+use crate::membership::Membership;
 use crate::storage::Storage;
 
 /// Restarts of a part within [`WINDOW`] before the node gives up.
 const MAX_RESTARTS: usize = 3;
 const WINDOW: Duration = Duration::from_secs(60);
+/// How often the root shows that it moves.
+const PULSE: Duration = Duration::from_secs(1);
 /// First wait before a restart; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(100);
 
@@ -27,7 +30,7 @@ pub enum NodeError {
     #[error("the node cannot start: {0}")]
     Start(String),
     /// A part failed again and again.
-    #[error("{0} failed more than {MAX_RESTARTS} times within a minute")]
+    #[error("the {0} failed more than {MAX_RESTARTS} times within a minute")]
     Meltdown(&'static str),
 }
 
@@ -79,6 +82,8 @@ impl Node {
 
 enum RootMsg {
     Drain,
+    /// A sign of life.
+    Pulse,
     /// The time for finishing is over.
     Enough,
     Restart(Part),
@@ -88,6 +93,7 @@ enum RootMsg {
 enum Part {
     Storage,
     Maintenance,
+    Membership,
     Dispatcher,
 }
 
@@ -96,7 +102,8 @@ impl Part {
         match self {
             Self::Storage => "storage",
             Self::Maintenance => "maintenance",
-            Self::Dispatcher => "the dispatcher",
+            Self::Membership => "membership",
+            Self::Dispatcher => "dispatcher",
         }
     }
 }
@@ -129,8 +136,10 @@ impl Actor for Root {
         let RootArgs { context, outcome } = args;
         let mut state =
             RootState { context, outcome, parts: Vec::new(), dispatcher: None, failures: VecDeque::new() };
+        state.context.health.pulse();
+        myself.send_interval(PULSE, || RootMsg::Pulse);
         // In the order in which data flows back: who stores is there before who fetches.
-        for part in [Part::Storage, Part::Maintenance, Part::Dispatcher] {
+        for part in [Part::Storage, Part::Maintenance, Part::Membership, Part::Dispatcher] {
             state.start(&myself, part).await?;
         }
         Ok(state)
@@ -144,6 +153,7 @@ impl Actor for Root {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             RootMsg::Drain => state.drain(&myself),
+            RootMsg::Pulse => state.context.health.pulse(),
             RootMsg::Enough => state.end(&myself).await,
             RootMsg::Restart(part) => state.start(&myself, part).await?,
         }
@@ -185,6 +195,7 @@ impl RootState {
                 storage.get_cell()
             }
             Part::Maintenance => Actor::spawn_linked(None, Maintenance, context, root).await?.0.get_cell(),
+            Part::Membership => Actor::spawn_linked(None, Membership, context, root).await?.0.get_cell(),
             Part::Dispatcher => {
                 let (dispatcher, _) = Actor::spawn_linked(None, Dispatcher, context, root).await?;
                 self.dispatcher = Some(dispatcher.clone());
@@ -203,6 +214,7 @@ impl RootState {
     /// Starts a part again after a wait that grows, a few times a minute; then the node gives up.
     async fn restart(&mut self, myself: &ActorRef<RootMsg>, part: Part) {
         self.context.tally.restarted();
+        self.context.metrics.restarted(part.name());
         self.failures.push_back((part, Instant::now()));
         self.failures.retain(|(_, at)| at.elapsed() < WINDOW);
         let failures = self.failures.iter().filter(|(failed, _)| *failed == part).count();

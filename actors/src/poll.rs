@@ -296,7 +296,10 @@ fn found_jobs(visit: &Visit, harvest: &Harvest) -> Vec<Planned> {
     let delay = visit.source.delay.unwrap_or(visit.context.config.delay);
     let job =
         |host: &Host| JobId { source: visit.source.name.clone(), kind: JobKind::Pages, host: host.clone() };
-    hosts.into_iter().map(|host| Planned { id: job(host), due, delay }).collect()
+    hosts
+        .into_iter()
+        .map(|host| Planned { id: job(host), due, delay, robots_delay: Duration::ZERO })
+        .collect()
 }
 
 /// What is to be done at once; in a single pass, within it.

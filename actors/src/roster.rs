@@ -116,6 +116,8 @@ async fn plan(
     (roster, records): (&Roster, &[&SourceRecord]),
     terms: Terms,
 ) -> Result<(), String> {
+    let robots_delays: HashMap<Host, Duration> =
+        store.robots_delays().await.map_err(|error| error.to_string())?.into_iter().collect();
     let mut planned: Vec<Planned> =
         records.iter().filter_map(|record| poll_of(roster, record, terms)).collect();
     let read: HashSet<&Name> = records
@@ -126,8 +128,12 @@ async fn plan(
     for (source, host, not_before) in store.page_queues().await.map_err(|error| error.to_string())? {
         if let Some(declared) = roster.source(&source).filter(|_| read.contains(&source)) {
             let id = JobId { source, kind: JobKind::Pages, host };
-            planned.push(Planned { id, due: not_before, delay: declared.delay.unwrap_or(terms.delay) });
+            let delay = declared.delay.unwrap_or(terms.delay);
+            planned.push(Planned { id, due: not_before, delay, robots_delay: Duration::ZERO });
         }
+    }
+    for planned in &mut planned {
+        planned.robots_delay = robots_delays.get(&planned.id.host).copied().unwrap_or_default();
     }
     schedule.plan(&planned).await.map_err(|error| error.to_string())
 }
@@ -139,7 +145,8 @@ fn poll_of(roster: &Roster, record: &SourceRecord, terms: Terms) -> Option<Plann
     }
     let id = roster.poll_of(source)?;
     let due = record.next_poll.filter(|_| !terms.all_now).unwrap_or(terms.now);
-    Some(Planned { id, due, delay: source.delay.unwrap_or(terms.delay) })
+    let delay = source.delay.unwrap_or(terms.delay);
+    Some(Planned { id, due, delay, robots_delay: Duration::ZERO })
 }
 
 /// The jobs of sources: their polls, and the pages that wait.

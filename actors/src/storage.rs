@@ -11,9 +11,10 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use scheduler::Settle;
 use store::{Saved, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::context::Context;
+use crate::metrics::Backend;
 use crate::tally::Event;
 
 /// Harvests in one transaction at most.
@@ -101,7 +102,12 @@ impl StorageState {
         let (harvests, batch): (Vec<Harvest>, Vec<Waiting>) =
             std::mem::take(&mut self.batch).into_iter().unzip();
         let sources: Vec<Option<Arc<Source>>> = batch.iter().map(|waiting| waiting.source.clone()).collect();
-        match self.save(harvests.into(), &sources).await {
+        self.context.metrics.harvests_wait(batch.len());
+        let began = Instant::now();
+        let done = self.save(harvests.into(), &sources).await;
+        self.context.metrics.batch_stored(began.elapsed());
+        self.context.metrics.harvests_wait(0);
+        match done {
             Ok((harvests, saved)) => {
                 for (harvest, saved) in harvests.iter().zip(&saved) {
                     self.tell(harvest, saved);
@@ -133,7 +139,11 @@ impl StorageState {
             if harvests.iter().any(|harvest| harvest.objects_version != version) {
                 harvests = self.match_again(harvests, sources.to_vec()).await;
             }
-            match self.context.store.save(&harvests, self.context.roster().version).await {
+            let asked_at = Instant::now();
+            let answer = self.context.store.save(&harvests, self.context.roster().version).await;
+            let is_answered = matches!(answer, Ok(_) | Err(StoreError::StaleObjects));
+            self.context.metrics.asked(Backend::Store, "save", asked_at.elapsed(), is_answered);
+            match answer {
                 Ok(saved) => return Ok((harvests, saved)),
                 Err(StoreError::StaleObjects) => {
                     self.context.reload().await?;
@@ -220,10 +230,16 @@ impl StorageState {
 
     fn tell(&self, harvest: &Harvest, saved: &Saved) {
         self.context.tally.stored(saved);
+        self.context.metrics.stored(saved);
         if saved.new_materials == 0 {
             return;
         }
         for finding in harvest.findings.iter().filter(|finding| !finding.matches.is_empty()) {
+            // Which of several is new is not known here; nearly always it is all of them.
+            if let Some(published) = &finding.item.published {
+                let age = Duration::try_from(harvest.at.duration_since(published.at)).unwrap_or_default();
+                self.context.metrics.material_came(age);
+            }
             let topics: Vec<Name> = finding.matches.iter().map(|found| found.topic.clone()).collect();
             let title = finding.item.title.clone().unwrap_or_default();
             self.context.tally.tell(|| Event::Material { source: harvest.source.clone(), topics, title });

@@ -216,6 +216,8 @@ fn config() -> NodeConfig {
         retention: Duration::ZERO,
         history: 100,
         pass: None,
+        ignores_deadlines: false,
+        listen: String::new(),
     }
 }
 

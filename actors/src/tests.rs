@@ -147,6 +147,7 @@ async fn a_node_that_lost_its_lease_stores_nothing() {
         host: host("a.kz"),
         token: turn.token,
         at: later,
+        robots_delay: Duration::ZERO,
         objects_version: 0,
         findings: Vec::new(),
         pages: Vec::new(),

@@ -147,6 +147,7 @@ impl Visit {
             host: self.lease.host.clone(),
             token: self.lease.token,
             at: self.now(),
+            robots_delay: self.errand.robots_delay(),
             objects_version: self.roster.version,
             findings: Vec::new(),
             pages: Vec::new(),
@@ -210,6 +211,7 @@ impl Visit {
     fn tell(&self, fetches: &[FetchRecord], news: Option<&SourceNews>) {
         for record in fetches {
             self.context.tally.fetched(&self.source.name, record);
+            self.context.metrics.fetched(self.source.kind, record);
         }
         if let Some(news) = news {
             self.context.tally.polled(&self.source.name, news.state, news.ok);

@@ -78,6 +78,7 @@ async fn prepare(laboratory: &Laboratory, sources: usize, global: &Global) -> an
             host,
             token: Token(1),
             at: now,
+            robots_delay: Duration::ZERO,
             objects_version: 0,
             findings: Vec::new(),
             pages: Vec::new(),

@@ -315,6 +315,7 @@ async fn plan_now(data: &Backend, record: &SourceRecord, global: &Global) -> any
         id: JobId { source: source.name.clone(), kind: JobKind::Poll, host },
         due: global.clock.now(),
         delay: source.delay.unwrap_or(global.settings.fetch.delay),
+        robots_delay: std::time::Duration::ZERO,
     };
     Ok(data.schedule.plan(&[planned]).await?)
 }

@@ -18,6 +18,8 @@ pub struct Harvest {
     pub token: Token,
     /// When it was gathered.
     pub at: Timestamp,
+    /// The delay that the host's robots.txt asks for, as it was read last.
+    pub robots_delay: Duration,
     /// The version of the declared objects that it was matched against.
     pub objects_version: i64,
     /// Publications and the topics they matched.
@@ -185,6 +187,24 @@ pub enum FetchStatus {
 }
 
 impl FetchStatus {
+    /// Every status.
+    pub const ALL: [Self; 14] = [
+        Self::Ok,
+        Self::NotModified,
+        Self::RobotsDenied,
+        Self::Deferred,
+        Self::Http4xx,
+        Self::Http429,
+        Self::Http5xx,
+        Self::Timeout,
+        Self::Dns,
+        Self::Connect,
+        Self::Blocked,
+        Self::TooLarge,
+        Self::Redirect,
+        Self::Unreadable,
+    ];
+
     /// The status as it is written.
     pub fn as_str(self) -> &'static str {
         match self {

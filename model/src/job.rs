@@ -89,6 +89,8 @@ pub struct Planned {
     pub due: Timestamp,
     /// Least delay between two exchanges with the host.
     pub delay: Duration,
+    /// What the host's robots.txt asked for when it was read last: for a schedule that does not know the host.
+    pub robots_delay: Duration,
 }
 
 impl Settlement {

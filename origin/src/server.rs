@@ -106,6 +106,11 @@ impl Origin {
         self.shared.published(site)
     }
 
+    /// How long it has been serving: the time of its log.
+    pub fn elapsed(&self) -> Duration {
+        self.shared.began.elapsed()
+    }
+
     /// From now on nothing new comes out.
     pub fn freeze(&self) {
         let elapsed = u64::try_from(self.shared.began.elapsed().as_millis()).unwrap_or(u64::MAX);

@@ -29,7 +29,7 @@ fn id(source: &str, host_name: &str) -> JobId {
 }
 
 fn planned(source: &str, host_name: &str, due: i64) -> Planned {
-    Planned { id: id(source, host_name), due: at(due), delay: DELAY }
+    Planned { id: id(source, host_name), due: at(due), delay: DELAY, robots_delay: Duration::ZERO }
 }
 
 fn claim(now: i64) -> Claim {

@@ -12,6 +12,7 @@
 #[cfg(test)]
 mod contract;
 pub mod due;
+pub mod membership;
 mod memory;
 mod redis;
 mod schedule;

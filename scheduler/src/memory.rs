@@ -155,7 +155,8 @@ impl State {
         job.due = job.due.min(planned.due);
         job.delay = planned.delay;
         job.turn = InTurn::No;
-        self.hosts.entry(planned.id.host.clone()).or_default();
+        let unknown = || HostState { robots_delay: planned.robots_delay, ..HostState::default() };
+        self.hosts.entry(planned.id.host.clone()).or_insert_with(unknown);
     }
 
     fn end(&mut self, settlement: &Settlement, crashed: bool) {

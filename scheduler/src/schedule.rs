@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tokio::sync::watch;
+
+use crate::membership::{Beat, NodeView, Order, Spread};
 use async_trait::async_trait;
 use model::{Host, Job, JobId, Planned, Settlement, Timestamp, Token, Turn};
 
@@ -157,6 +160,27 @@ pub trait Schedule: Send + Sync {
     async fn planned(&self) -> Result<Option<i64>, ScheduleError>;
     /// Everything has been planned of this version.
     async fn set_planned(&self, version: i64) -> Result<(), ScheduleError>;
+    /// Rises whenever the server behind it is found to be another one, or to have lost what it had: leases are
+    /// to be renewed at once then. `None` where there is no server.
+    fn failovers(&self) -> Option<watch::Receiver<u64>> {
+        None
+    }
+    /// A node says that it is there, and learns what operators ask of it. Alone, it has nobody to tell.
+    async fn heartbeat(&self, _beat: &Beat) -> Result<Order, ScheduleError> {
+        Ok(Order::Work)
+    }
+    /// The nodes that were there within the last hour.
+    async fn nodes(&self) -> Result<Vec<NodeView>, ScheduleError> {
+        Ok(Vec::new())
+    }
+    /// Asks something of all nodes of a name, until something else is asked of them.
+    async fn order(&self, _name: &str, _order: Order) -> Result<(), ScheduleError> {
+        Err(ScheduleError::Storage("a data folder has one node, and no cluster".to_owned()))
+    }
+    /// How many hosts each node holds, and would hold if all went where they are preferred.
+    async fn spread(&self) -> Result<Vec<Spread>, ScheduleError> {
+        Ok(Vec::new())
+    }
     /// Takes a duty that one node of a cluster does at a time, for a while. False: another node has it.
     async fn take_duty(&self, duty: &str, node: &str, hold: Duration) -> Result<bool, ScheduleError>;
 }

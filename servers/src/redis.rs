@@ -45,6 +45,11 @@ impl RedisServer {
         self.process.as_ref().map(Process::pid)
     }
 
+    /// Lets it stand still (`STOP`) or go on (`CONT`).
+    pub fn signal(&self, name: &str) -> io::Result<()> {
+        self.process.as_ref().map_or(Ok(()), |process| process.signal(name))
+    }
+
     /// Ends it as a crash does.
     pub fn kill(&mut self) {
         self.process = None;
@@ -77,9 +82,11 @@ async fn answers(port: u16) -> bool {
     tell(port, "PING").await.is_ok_and(|answer| answer.starts_with("+PONG"))
 }
 
-async fn tell(port: u16, command: &str) -> io::Result<String> {
+pub(crate) async fn tell(port: u16, command: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
-    stream.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).await?;
+    stream.write_all(format!("{command}\r\n").as_bytes()).await?;
+    // The end of what we say is what makes it hang up: a Sentinel knows no QUIT.
+    stream.shutdown().await?;
     let mut answer = String::new();
     stream.take(65_536).read_to_string(&mut answer).await?;
     Ok(answer)

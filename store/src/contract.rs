@@ -97,6 +97,7 @@ pub(crate) fn harvest(token: u64, findings: Vec<Finding>) -> Harvest {
         host: Host::stored("a.kz".into()),
         token: Token(token),
         at: at(token.try_into().unwrap()),
+        robots_delay: Duration::ZERO,
         objects_version: 1,
         findings,
         pages: Vec::new(),

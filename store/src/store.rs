@@ -220,6 +220,8 @@ pub trait Store: Send + Sync {
     async fn next_page(&self, source: &Name, host: &Host) -> Result<Option<Timestamp>, StoreError>;
     /// Every source and host with waiting pages, and when the first of them may be fetched.
     async fn page_queues(&self) -> Result<Vec<(Name, Host, Timestamp)>, StoreError>;
+    /// Hosts whose robots.txt asks for a delay, as their last harvest knew: for a schedule that is built anew.
+    async fn robots_delays(&self) -> Result<Vec<(Host, Duration)>, StoreError>;
     /// The last fetches of a source, the newest first.
     async fn history(&self, source: &Name, limit: usize) -> Result<Vec<FetchRecord>, StoreError>;
 

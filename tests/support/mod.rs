@@ -1,5 +1,8 @@
 //! The stage: a simulated internet, a data folder, declared objects, and the built command.
 
+pub(crate) mod cluster;
+pub(crate) mod relay;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
@@ -43,6 +46,8 @@ pub(crate) struct Stage {
     pub(crate) origin: Origin,
     pub(crate) delay: Duration,
     folder: TempDir,
+    /// Flags that say where things are kept.
+    place: Vec<String>,
 }
 
 impl Stage {
@@ -60,15 +65,16 @@ impl Stage {
             .map(|site| format!("{:?} = \"{}\"\n", site.name, site.address))
             .collect();
         let Staging { delay, deadline, more, allow } = staging;
-        let (delay_ms, deadline_s) = (delay.as_millis(), deadline.as_secs());
+        let (delay_ms, deadline_ms) = (delay.as_millis(), deadline.as_millis());
         let settings = format!(
             "[fetch]\ncontact = \"test\"\ndelay = \"{delay_ms}ms\"\nallow_addresses = {allow}\n\
-             connect_timeout = \"{deadline_s}s\"\nfirst_byte_timeout = \"{deadline_s}s\"\n\
-             total_timeout = \"{deadline_s}s\"\nmax_decoded_bytes = \"8MiB\"\n\
+             connect_timeout = \"{deadline_ms}ms\"\nfirst_byte_timeout = \"{deadline_ms}ms\"\n\
+             total_timeout = \"{deadline_ms}ms\"\nmax_decoded_bytes = \"8MiB\"\n\
              [fetch.resolve]\n{pins}\n{more}\n"
         );
         std::fs::write(folder.path().join("qyran.toml"), settings).unwrap();
-        let stage = Self { origin, delay, folder };
+        let place = vec!["--data".to_owned(), folder.path().join("data").to_str().unwrap().to_owned()];
+        let stage = Self { origin, delay, folder, place };
         stage.declare(&stage.declarations());
         stage
     }
@@ -96,6 +102,11 @@ impl Stage {
         topics + &sources.collect::<String>()
     }
 
+    /// Keeps things in another place from now on: flags that name it.
+    pub(crate) fn keep_in(&mut self, place: &[&str]) {
+        self.place = place.iter().map(|&flag| flag.to_owned()).collect();
+    }
+
     /// Writes the declared objects that `run -f` is given.
     pub(crate) fn declare(&self, yaml: &str) {
         std::fs::create_dir_all(self.path("objects")).unwrap();
@@ -108,9 +119,14 @@ impl Stage {
 
     /// The command on this stage's settings and data.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let place: Vec<&str> = self.place.iter().map(String::as_str).collect();
+        self.command_in(&place, arguments)
+    }
+
+    /// The command on this stage's settings and other data.
+    pub(crate) fn command_in(&self, place: &[&str], arguments: &[&str]) -> Command {
         let mut command = qyran(&[]);
-        command.arg("--config").arg(self.path("qyran.toml")).arg("--data").arg(self.path("data"));
-        command.args(arguments);
+        command.arg("--config").arg(self.path("qyran.toml")).args(place).args(arguments);
         command
     }
 

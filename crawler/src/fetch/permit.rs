@@ -97,22 +97,25 @@ impl Permit {
     /// Waits for the host's delay. Fails when the lease would not outlast the wait and `exchange`.
     pub(super) async fn ready(&mut self, exchange: Duration) -> Result<(), FetchError> {
         loop {
-            let start = self.next_allowed.max(Instant::now());
-            if start + exchange > *self.deadline.borrow_and_update() {
-                // The lease may be renewed while we wait for our turn; past its end we are nobody.
-                let now = Instant::now();
-                let deadline = *self.deadline.borrow();
-                if deadline <= now + exchange {
-                    return Err(FetchError::LeaseEnds);
+            let now = Instant::now();
+            let start = self.next_allowed.max(now);
+            let deadline = *self.deadline.borrow_and_update();
+            if start + exchange <= deadline {
+                if start == now {
+                    return Ok(());
                 }
-                tokio::select! {
-                    changed = self.deadline.changed() => if changed.is_err() { return Err(FetchError::LeaseEnds) },
-                    () = sleep_until(deadline - exchange) => (),
-                }
+                // Looked at again afterwards: who sleeps may oversleep, and the lease with it.
+                sleep_until(start).await;
                 continue;
             }
-            sleep_until(start).await;
-            return Ok(());
+            // The lease may be renewed while we wait for our turn; past its end we are nobody.
+            if deadline <= now + exchange {
+                return Err(FetchError::LeaseEnds);
+            }
+            tokio::select! {
+                changed = self.deadline.changed() => if changed.is_err() { return Err(FetchError::LeaseEnds) },
+                () = sleep_until(deadline - exchange) => (),
+            }
         }
     }
 
@@ -218,5 +221,21 @@ mod tests {
         assert!(matches!(permit.ready(EXCHANGE).await, Err(FetchError::LeaseEnds)));
         lease.send_replace(Instant::now() + Duration::from_secs(60));
         permit.ready(EXCHANGE).await.unwrap();
+    }
+
+    /// A process that is stopped, or a machine that sleeps, in the middle of a delay.
+    #[tokio::test(start_paused = true)]
+    async fn who_oversleeps_the_lease_asks_nothing() {
+        let (mut permit, _lease) = permit(5, 60);
+        permit.exchange_ended();
+        let waiting = permit.ready(EXCHANGE);
+        tokio::pin!(waiting);
+        tokio::select! {
+            biased;
+            _ = &mut waiting => panic!("the delay has not passed"),
+            () = std::future::ready(()) => (),
+        }
+        tokio::time::advance(Duration::from_secs(100)).await;
+        assert!(matches!(waiting.await, Err(FetchError::LeaseEnds)));
     }
 }

@@ -8,15 +8,15 @@ use tokio::time::Instant;
 
 use super::shard::{SHARDS, Shard, parse_member};
 use super::{Redis, Time, duration, length};
+use crate::memory::after;
 use crate::schedule::{Claim, ScheduleError};
 
 /// How old a belief may be: another node may have planned something meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// A host on a shard that another node looks after first is left to it for this long.
+const STEAL_AFTER: Duration = Duration::from_millis(500);
 /// Jobs handed out in one call, about: the server does nothing else meanwhile.
 const JOBS: usize = 100;
-/// How long a server that may not know every lease hands out nothing: long enough for holders to find it
-/// and renew, short beside a lease.
-const EMBARGO: Duration = Duration::from_secs(4);
 /// Rounds over the shards in one claim.
 const ROUNDS: usize = 64;
 
@@ -32,6 +32,8 @@ struct Look {
     /// When the shard has something, as it was told last.
     head: Option<Timestamp>,
     looked_at: Option<Instant>,
+    /// When its server was last found to be another one.
+    failed_over: i64,
     /// The last claim whose answer arrived.
     arrived: u64,
     /// One was sent whose answer has not arrived: it may have handed something out.
@@ -53,12 +55,15 @@ impl Claims {
 
 impl Look {
     fn after(number: u64) -> Self {
-        Self { head: None, looked_at: None, arrived: number, is_unanswered: false }
+        Self { head: None, looked_at: None, failed_over: 0, arrived: number, is_unanswered: false }
     }
 
-    /// Since when there is something to claim.
-    fn due(&self, now: Timestamp) -> Option<Timestamp> {
-        if self.is_unanswered { Some(Timestamp::MIN) } else { self.head.filter(|head| *head <= now) }
+    /// Since when there is something to claim that has waited for `patience`.
+    fn due(&self, now: Timestamp, patience: Duration) -> Option<Timestamp> {
+        if self.is_unanswered {
+            return Some(Timestamp::MIN);
+        }
+        self.head.filter(|head| after(*head, patience) <= now)
     }
 }
 
@@ -74,7 +79,10 @@ impl Redis {
         for _ in 0..ROUNDS {
             let left = claim.hosts.saturating_sub(turns.len());
             let mut due: Vec<(Timestamp, Shard)> = Shard::all()
-                .filter_map(|shard| Some((claims.looks[shard.number()].due(claim.now)?, shard)))
+                .filter_map(|shard| {
+                    let patience = if self.preference.holds(shard) { Duration::ZERO } else { STEAL_AFTER };
+                    Some((claims.looks[shard.number()].due(claim.now, patience)?, shard))
+                })
                 .collect();
             if left == 0 || due.is_empty() {
                 break;
@@ -94,8 +102,9 @@ impl Redis {
             let before = turns.len();
             let answers = try_join_all(asked).await?;
             for (shard, (head, handed_out)) in answers {
+                let failed_over = claims.looks[shard.number()].failed_over;
                 claims.looks[shard.number()] =
-                    Look { head, looked_at: Some(Instant::now()), ..Look::after(number) };
+                    Look { head, looked_at: Some(Instant::now()), failed_over, ..Look::after(number) };
                 turns.extend(handed_out);
             }
             // A shard whose hosts only rest, or wait for a single pass to end, has nothing more to give.
@@ -108,24 +117,32 @@ impl Redis {
     }
 
     /// Asks shards whose belief is old when they will have something.
-    async fn look(&self, claims: &mut Claims, told: Timestamp) -> Result<(), ScheduleError> {
+    pub(super) async fn look(&self, claims: &mut Claims, told: Timestamp) -> Result<(), ScheduleError> {
         let is_old = |look: &Look| match self.time {
             Time::Server(_) => look.looked_at.is_none_or(|at| at.elapsed() >= LOOK_AGAIN),
             Time::Told => true,
         };
         let old = Shard::all().filter(|shard| is_old(&claims.looks[shard.number()]));
         let heads = try_join_all(old.map(async |shard| Ok((shard, self.head(shard, told).await?))));
-        for (shard, head) in heads.await? {
+        let mut is_another = false;
+        for (shard, (head, failed_over)) in heads.await? {
             let look = &mut claims.looks[shard.number()];
-            (look.head, look.looked_at) = (head, Some(Instant::now()));
+            is_another |= look.looked_at.is_some() && look.failed_over != failed_over;
+            (look.head, look.failed_over, look.looked_at) = (head, failed_over, Some(Instant::now()));
+        }
+        if is_another {
+            tracing::warn!(
+                "the schedule's server is another one, or has lost what it had: leases are renewed"
+            );
+            self.failovers.send_modify(|failovers| *failovers += 1);
         }
         Ok(())
     }
 
-    async fn head(&self, shard: Shard, told: Timestamp) -> Result<Option<Timestamp>, ScheduleError> {
-        let (now, head): (i64, String) =
-            self.link.run(&self.scripts.head, &self.call(shard, Some(told))).await?;
-        Ok(head.parse().ok().map(self.home(now, Some(told))))
+    async fn head(&self, shard: Shard, told: Timestamp) -> Result<(Option<Timestamp>, i64), ScheduleError> {
+        let call = self.call(shard, Some(told)).arg(length(self.embargo));
+        let (now, head, failed_over): (i64, String, i64) = self.link.run(&self.scripts.head, &call).await?;
+        Ok((head.parse().ok().map(self.home(now, Some(told))), failed_over))
     }
 
     pub(super) async fn claim_on(
@@ -145,7 +162,7 @@ impl Redis {
             .arg(claim.due_by.as_millisecond())
             .arg(number)
             .arg(arrived)
-            .arg(length(EMBARGO.min(claim.lease)));
+            .arg(length(self.embargo));
         let (now, head, answers): (i64, String, Vec<Answer>) =
             self.link.run(&self.scripts.claim, &call).await?;
         let home = self.home(now, Some(claim.now));

@@ -13,6 +13,7 @@
 mod address;
 mod claims;
 mod link;
+mod members;
 mod preflight;
 mod scripts;
 mod shard;
@@ -25,11 +26,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
 use model::{Clock, Host, Job, JobId, Planned, Settlement, Timestamp, Token, Turn};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 
+use crate::membership::{Beat, NodeView, Order, Spread};
 use crate::schedule::{Borrowed, Claim, HostView, Lease, Leaving, Schedule, ScheduleError, Settle};
 use claims::Claims;
 use link::Link;
+use members::Preference;
 use scripts::{Call, Scripts};
 use shard::{SHARDS, Shard, member, parse_member};
 
@@ -37,6 +40,9 @@ pub use address::{Address, AddressError};
 
 /// Jobs planned, or leases settled, in one call: longer ones would keep others waiting.
 const BATCH: usize = 100;
+/// How long a server that may not know every lease hands out nothing: long enough for holders to notice it,
+/// which they do within a second, and to renew.
+const EMBARGO: Duration = Duration::from_secs(3);
 /// Robots rules that nobody asked for in this long are forgotten, in seconds.
 const ROBOTS_KEPT: u64 = 30 * 86_400;
 
@@ -49,7 +55,10 @@ pub struct Redis {
     /// Whose leases these are.
     node: String,
     time: Time,
+    embargo: Duration,
     claims: Mutex<Claims>,
+    preference: Preference,
+    failovers: watch::Sender<u64>,
 }
 
 /// Whose clock counts.
@@ -79,6 +88,11 @@ impl Redis {
         Ok(redis)
     }
 
+    /// One that trusts every server at once: only for tests that show what the embargo is good for.
+    pub fn without_embargo(self) -> Self {
+        Self { embargo: Duration::ZERO, ..self }
+    }
+
     /// One that believes the times it is told, for tests that hold it against the model.
     pub async fn on_callers_clock(address: Address, space: &str, node: &str) -> Result<Self, ScheduleError> {
         let redis = Self::new(address, space, node, Time::Told);
@@ -99,7 +113,10 @@ impl Redis {
             space: space.to_owned(),
             node: node.to_owned(),
             time,
+            embargo: EMBARGO,
             claims: Mutex::new(Claims::after(first_claim)),
+            preference: Preference::all(),
+            failovers: watch::Sender::new(0),
         }
     }
 
@@ -135,9 +152,10 @@ impl Redis {
     }
 
     async fn plan_on(&self, shard: Shard, jobs: &[&Planned]) -> Result<(), ScheduleError> {
-        let mut call = self.call(shard, None);
-        for Planned { id, due, delay } in jobs {
+        let mut call = self.call(shard, None).arg(u8::from(!self.embargo.is_zero()));
+        for Planned { id, due, delay, robots_delay } in jobs {
             call = call.arg(id.host.as_str()).arg(member(id)).arg(due.as_millisecond()).arg(length(*delay));
+            call = call.arg(length(*robots_delay));
         }
         self.link.run(&self.scripts.plan, &call).await
     }
@@ -275,8 +293,11 @@ impl Schedule for Redis {
             let call = self.call(shard, Some(now)).arg(node).arg(crashed);
             self.link.run::<i64>(&self.scripts.reclaim, &call).await
         }))
-        .await
-        .map(drop)
+        .await?;
+        if leaving == Leaving::HandedBack && matches!(self.time, Time::Server(_)) {
+            self.beat(node, "").await?;
+        }
+        Ok(())
     }
 
     async fn next_due(
@@ -342,6 +363,29 @@ impl Schedule for Redis {
         }))
         .await
         .map(drop)
+    }
+
+    async fn heartbeat(&self, beat: &Beat) -> Result<Order, ScheduleError> {
+        // Also where there is no room for claims: who holds hosts must notice another server.
+        self.look(&mut *self.claims.lock().await, beat.since).await?;
+        let said = serde_json::to_string(beat).map_err(|error| ScheduleError::Storage(error.to_string()))?;
+        self.beat(&beat.node, &said).await
+    }
+
+    fn failovers(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.failovers.subscribe())
+    }
+
+    async fn nodes(&self) -> Result<Vec<NodeView>, ScheduleError> {
+        self.members().await
+    }
+
+    async fn order(&self, name: &str, order: Order) -> Result<(), ScheduleError> {
+        self.give_order(name, order).await
+    }
+
+    async fn spread(&self) -> Result<Vec<Spread>, ScheduleError> {
+        self.host_spread().await
     }
 
     async fn take_duty(&self, duty: &str, node: &str, hold: Duration) -> Result<bool, ScheduleError> {

@@ -10,6 +10,7 @@ macro_rules! script {
 
 /// Every script. They are sent by their hash; a server that does not know one is told it once.
 pub(super) struct Scripts {
+    pub(super) beat: Script,
     pub(super) block: Script,
     pub(super) borrow: Script,
     pub(super) claim: Script,
@@ -26,6 +27,7 @@ pub(super) struct Scripts {
 impl Default for Scripts {
     fn default() -> Self {
         Self {
+            beat: script!("beat"),
             block: script!("block"),
             borrow: script!("borrow"),
             claim: script!("claim"),

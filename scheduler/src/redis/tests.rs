@@ -23,7 +23,7 @@ fn id(source: &str, host: &str) -> JobId {
 }
 
 fn planned(source: &str, host: &str) -> Planned {
-    Planned { id: id(source, host), due: Timestamp::now(), delay: DELAY }
+    Planned { id: id(source, host), due: Timestamp::now(), delay: DELAY, robots_delay: Duration::ZERO }
 }
 
 fn claim(node: &str) -> Claim {

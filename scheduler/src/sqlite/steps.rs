@@ -132,8 +132,9 @@ pub(super) fn check(tx: &Transaction<'_>, lease: &Lease) -> Result<(), Failed> {
 }
 
 pub(super) fn plan(tx: &Transaction<'_>, planned: &Planned) -> rusqlite::Result<()> {
-    let Planned { id, due, delay } = planned;
-    tx.prepare_cached("INSERT OR IGNORE INTO host (host) VALUES (?1)")?.execute([id.host.as_str()])?;
+    let Planned { id, due, delay, robots_delay } = planned;
+    tx.prepare_cached("INSERT OR IGNORE INTO host (host, robots_delay) VALUES (?1, ?2)")?
+        .execute(params![id.host.as_str(), length(*robots_delay)])?;
     tx.prepare_cached(
         "INSERT INTO job (source, kind, host, due, delay) VALUES (?1, ?2, ?3, ?4, ?5)
          ON CONFLICT DO UPDATE SET due = min(due, excluded.due), delay = excluded.delay, in_turn = 0",

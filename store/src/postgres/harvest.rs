@@ -56,29 +56,33 @@ async fn fence(tx: &Transaction<'_>, harvests: &[Harvest]) -> Result<Vec<bool>, 
     .await?;
     let known = rows(
         tx,
-        "SELECT host, token FROM host_token WHERE host = ANY($1) ORDER BY host FOR UPDATE",
+        "SELECT host, token, robots_delay FROM host_token WHERE host = ANY($1) ORDER BY host FOR UPDATE",
         &[&hosts],
     )
     .await?;
-    let mut highest: BTreeMap<String, i64> = known.iter().map(|row| (row.get(0), row.get(1))).collect();
-    let mut risen: BTreeMap<String, i64> = BTreeMap::new();
+    let mut highest: BTreeMap<String, (i64, i64)> =
+        known.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
+    let mut news: BTreeMap<String, (i64, i64)> = BTreeMap::new();
     let mut is_fenced = Vec::with_capacity(harvests.len());
     for harvest in harvests {
         let token = i64::try_from(harvest.token.0).unwrap_or(i64::MAX);
+        let delay = i64::try_from(harvest.robots_delay.as_millis()).unwrap_or(i64::MAX);
         let seen = highest.entry(harvest.host.to_string()).or_default();
-        is_fenced.push(token < *seen);
-        if token > *seen {
-            *seen = token;
-            risen.insert(harvest.host.to_string(), token);
+        is_fenced.push(token < seen.0);
+        if token >= seen.0 && *seen != (token, delay) {
+            *seen = (token, delay);
+            news.insert(harvest.host.to_string(), *seen);
         }
     }
-    let (hosts, tokens): (Vec<String>, Vec<i64>) = risen.into_iter().unzip();
+    let (hosts, news): (Vec<String>, Vec<(i64, i64)>) = news.into_iter().unzip();
+    let (tokens, delays): (Vec<i64>, Vec<i64>) = news.into_iter().unzip();
     if !hosts.is_empty() {
         execute(
             tx,
-            "UPDATE host_token SET token = risen.token FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS risen (host, token)
-             WHERE host_token.host = risen.host",
-            &[&hosts, &tokens],
+            "UPDATE host_token SET token = news.token, robots_delay = news.delay
+             FROM UNNEST($1::TEXT[], $2::BIGINT[], $3::BIGINT[]) AS news (host, token, delay)
+             WHERE host_token.host = news.host",
+            &[&hosts, &tokens, &delays],
         )
         .await?;
     }

@@ -20,6 +20,7 @@ mod tests;
 use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool, Transaction};
@@ -240,6 +241,10 @@ impl Store for Postgres {
 
     async fn page_queues(&self) -> Result<Vec<(Name, Host, Timestamp)>, StoreError> {
         pages::page_queues(&*self.client().await?).await
+    }
+
+    async fn robots_delays(&self) -> Result<Vec<(Host, Duration)>, StoreError> {
+        pages::robots_delays(&*self.client().await?).await
     }
 
     async fn history(&self, source: &Name, limit: usize) -> Result<Vec<FetchRecord>, StoreError> {

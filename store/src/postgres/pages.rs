@@ -1,6 +1,7 @@
 //! What waits and what was done: article pages, known entries, history.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use deadpool_postgres::Object;
 use model::{FetchRecord, Host, ItemKey, Name, PageWork, Timestamp};
@@ -130,6 +131,15 @@ pub(super) async fn page_queues(client: &Object) -> Result<Vec<(Name, Host, Time
     .await?;
     let queue = |row: &tokio_postgres::Row| (Name::stored(row.get(0)), Host::stored(row.get(1)), row.get(2));
     Ok(found.iter().map(queue).collect())
+}
+
+pub(super) async fn robots_delays(client: &Object) -> Result<Vec<(Host, Duration)>, StoreError> {
+    let found = read(client, "SELECT host, robots_delay FROM host_token WHERE robots_delay > 0", &[]).await?;
+    let delay = |row: &tokio_postgres::Row| {
+        let millis: i64 = row.get(1);
+        (Host::stored(row.get(0)), Duration::from_millis(millis.unsigned_abs()))
+    };
+    Ok(found.iter().map(delay).collect())
 }
 
 pub(super) async fn history(

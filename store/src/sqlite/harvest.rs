@@ -1,5 +1,7 @@
 //! Harvests: items, matches, waiting pages, source news and history, in one transaction.
 
+use std::time::Duration;
+
 use model::{FetchRecord, Finding, Harvest, Host, ItemKey, Match, Name, PageWork, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
@@ -70,16 +72,19 @@ fn is_declared(tx: &Transaction<'_>, harvest: &Harvest) -> Result<bool, StoreErr
 /// The highest token of each host is remembered; a lower one is a node that lost its lease.
 fn is_current(tx: &Transaction<'_>, harvest: &Harvest) -> Result<bool, StoreError> {
     let token = i64::try_from(harvest.token.0).unwrap_or(i64::MAX);
-    let seen: Option<i64> = tx
-        .prepare_cached("SELECT token FROM host_token WHERE host = ?1")?
-        .query_row([harvest.host.as_str()], |row| row.get(0))
+    let delay = length(harvest.robots_delay);
+    let seen: Option<(i64, i64)> = tx
+        .prepare_cached("SELECT token, robots_delay FROM host_token WHERE host = ?1")?
+        .query_row([harvest.host.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    if seen.is_some_and(|seen| seen > token) {
+    if seen.is_some_and(|(seen, _)| seen > token) {
         return Ok(false);
     }
-    if seen != Some(token) {
-        tx.prepare_cached("INSERT OR REPLACE INTO host_token (host, token) VALUES (?1, ?2)")?
-            .execute(params![harvest.host.as_str(), token])?;
+    if seen != Some((token, delay)) {
+        tx.prepare_cached(
+            "INSERT OR REPLACE INTO host_token (host, token, robots_delay) VALUES (?1, ?2, ?3)",
+        )?
+        .execute(params![harvest.host.as_str(), token, delay])?;
     }
     Ok(true)
 }
@@ -383,6 +388,16 @@ pub(super) fn page_queues(connection: &Connection) -> Result<Vec<(Name, Host, Ti
         queues.push((Name::stored(source), host(row.get(1)?), time(row.get(2)?)));
     }
     Ok(queues)
+}
+
+pub(super) fn robots_delays(connection: &Connection) -> Result<Vec<(Host, Duration)>, StoreError> {
+    let mut query =
+        connection.prepare_cached("SELECT host, robots_delay FROM host_token WHERE robots_delay > 0")?;
+    let delay = |row: &rusqlite::Row<'_>| {
+        let millis: i64 = row.get(1)?;
+        Ok((host(row.get(0)?), Duration::from_millis(millis.unsigned_abs())))
+    };
+    Ok(query.query_map([], delay)?.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn history(

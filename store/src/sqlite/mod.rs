@@ -24,7 +24,10 @@ use crate::store::{
 };
 
 /// Migrations in their order; the file's `user_version` counts those that were made.
-const MIGRATIONS: &[&str] = &[include_str!("../migrations/sqlite/0001_create_tables.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../migrations/sqlite/0001_create_tables.sql"),
+    include_str!("../migrations/sqlite/0002_add_robots_delay.sql"),
+];
 
 /// A store in a file.
 #[derive(Clone)]
@@ -236,6 +239,10 @@ impl Store for Sqlite {
 
     async fn page_queues(&self) -> Result<Vec<(Name, Host, Timestamp)>, StoreError> {
         self.read(harvest::page_queues).await
+    }
+
+    async fn robots_delays(&self) -> Result<Vec<(Host, Duration)>, StoreError> {
+        self.read(harvest::robots_delays).await
     }
 
     async fn history(&self, source: &Name, limit: usize) -> Result<Vec<FetchRecord>, StoreError> {

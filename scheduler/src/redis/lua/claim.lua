@@ -12,17 +12,7 @@ local function head()
   return first[2] and digits(tonumber(first[2])) or ''
 end
 
-local ctl = call('HMGET', CTL, 'run', 'fo', 'emb')
-local failed_over, embargoed = number(ctl[2]), number(ctl[3])
-if ARGV[3] == 's' then
-  -- Another server than before, or one that lost everything, may not know every lease: who holds one has
-  -- until the end of the embargo to say so.
-  local run = string.match(call('INFO', 'server'), 'run_id:(%x+)')
-  if ctl[1] ~= run then
-    failed_over, embargoed = now, now + embargo
-    call('HSET', CTL, 'run', run, 'fo', digits(now), 'emb', digits(embargoed))
-  end
-end
+local failed_over, embargoed = check_server(embargo)
 if now < embargoed then return {now, digits(embargoed), {}} end
 
 local turns, record = {}, {claim}

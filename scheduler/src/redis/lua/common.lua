@@ -73,6 +73,18 @@ local function forget(host, job)
   set_delay(host)
 end
 
+-- Another server than before, or one that lost everything, may not know every lease: who holds one has until
+-- the end of the embargo to say so. Returns when that happened last, and until when nothing is handed out.
+local function check_server(embargo)
+  local ctl = call('HMGET', CTL, 'run', 'fo', 'emb')
+  if ARGV[3] ~= 's' then return 0, 0 end
+  local run = string.match(call('INFO', 'server'), 'run_id:(%x+)')
+  if ctl[1] == run then return number(ctl[2]), number(ctl[3]) end
+  local failed_over = embargo > 0 and now or 0
+  call('HSET', CTL, 'run', run, 'fo', digits(failed_over), 'emb', digits(now + embargo))
+  return failed_over, now + embargo
+end
+
 -- Takes a host from its owner: it rests for one delay.
 local function expire(host, crashed)
   local h = P .. 'h:' .. host

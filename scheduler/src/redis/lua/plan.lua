@@ -1,12 +1,16 @@
--- Makes jobs known. ARGV: host, job, due, delay, for each. A host that is new where nothing has been planned
+-- Makes jobs known. ARGV: 1 where new hosts rest, then for each: host, job, due, delay, delay of
+-- robots.txt for a host that is not known. A host that is new where nothing has been planned
 -- yet may have been asked a moment ago, by whoever knew it before: it rests first, each for another while.
-local blank = ARGV[3] == 's' and call('HEXISTS', CTL, 'planned') == 0
-for at = 4, #ARGV, 4 do
+local blank = ARGV[3] == 's' and ARGV[4] == '1' and call('HEXISTS', CTL, 'planned') == 0
+for at = 5, #ARGV, 5 do
   local host, job, due, delay = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]) + shift, ARGV[at + 3]
   local h, j, d = P .. 'h:' .. host, P .. 'j:' .. host, P .. 'd:' .. host
   local was = call('HMGET', h, 'dd', 'dl', 'fl')
-  if blank and call('EXISTS', h) == 0 then
-    call('HSET', h, 'na', digits(now + tonumber(delay) + math.random(0, tonumber(delay))))
+  if call('EXISTS', h) == 0 then
+    local robots = tonumber(ARGV[at + 4])
+    if robots > 0 then call('HSET', h, 'rd', digits(robots)) end
+    local rest = math.max(tonumber(delay), robots)
+    if blank then call('HSET', h, 'na', digits(now + rest + math.random(0, tonumber(delay)))) end
   end
   local known = call('ZSCORE', j, job)
   if not known or due < tonumber(known) then call('ZADD', j, due, job) end

@@ -114,4 +114,10 @@ CREATE TABLE fetch_record (
 );
 CREATE INDEX fetch_record_source ON fetch_record (source, id);
 
-CREATE TABLE host_token (host TEXT COLLATE "C" PRIMARY KEY, token BIGINT NOT NULL);
+CREATE TABLE host_token (
+    host TEXT COLLATE "C" PRIMARY KEY,
+    -- The highest one seen: a lower one is a node that lost its lease.
+    token BIGINT NOT NULL,
+    -- What its robots.txt asks for, in milliseconds: for a schedule that is built anew.
+    robots_delay BIGINT NOT NULL DEFAULT 0
+);

@@ -1,0 +1,470 @@
+//! What a node's monitoring sees: counters, gauges and histograms, in the OpenMetrics text format and in that of
+//! Prometheus.
+//!
+//! No label grows with sources, hosts, topics or clients: a node exports the same series whether it watches
+//! ten sources or a million. Series are there from the beginning, with zeros: an alert must see a first error.
+
+use std::time::Duration;
+
+use model::{FetchRecord, FetchStatus, JobKind, SourceKind};
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+/// How a job ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum JobEnd {
+    /// As it should.
+    Done,
+    /// It is due again: interrupted, or its fetcher crashed.
+    Retried,
+    /// Put aside until somebody looks.
+    Dead,
+}
+
+/// How a lease ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum LeaseEnd {
+    /// Given back.
+    Released,
+    /// Somebody else has it, or it ran out.
+    Fenced,
+}
+
+/// What a node asked one of its servers for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Backend {
+    Store,
+    Schedule,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Kind {
+    kind: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct KindOutcome {
+    kind: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Outcome {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Role {
+    role: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct State {
+    state: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BackendOp {
+    backend: &'static str,
+    op: &'static str,
+}
+
+#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BackendName {
+    backend: &'static str,
+}
+
+const SOURCE_KINDS: [SourceKind; 3] = [SourceKind::Feed, SourceKind::Sitemap, SourceKind::Listing];
+const JOB_KINDS: [JobKind; 2] = [JobKind::Poll, JobKind::Pages];
+const ROLES: [&str; 4] = ["storage", "maintenance", "dispatcher", "fetcher"];
+const OPS: [(&str, &str); 3] = [("store", "save"), ("schedule", "claim"), ("schedule", "renew")];
+
+/// A node's metrics.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    fetches: Family<KindOutcome, Counter>,
+    fetch_duration: Family<Kind, Histogram>,
+    body_bytes: Family<Kind, Counter>,
+    exchanges: Gauge,
+    credits: Gauge,
+    poll_lag: Family<Kind, Histogram>,
+    jobs: Family<KindOutcome, Counter>,
+    leases_acquired: Counter,
+    leases_ended: Family<Reason, Counter>,
+    hosts: Gauge,
+    schedule_hosts: Family<State, Gauge>,
+    oldest_ready: Gauge,
+    items: Family<Outcome, Counter>,
+    materials: Counter,
+    latency: Histogram,
+    batch: Histogram,
+    waiting: Gauge,
+    fenced: Counter,
+    backend_up: Family<BackendName, Gauge>,
+    backend_duration: Family<BackendOp, Histogram>,
+    actors: Family<Role, Gauge>,
+    restarts: Family<Role, Counter>,
+    members: Family<State, Gauge>,
+    draining: Gauge,
+}
+
+/// From a hundredth of a second to about three minutes.
+fn seconds() -> Histogram {
+    Histogram::new(exponential_buckets(0.01, 2.0, 15))
+}
+
+/// From a second to about nine hours.
+fn ages() -> Histogram {
+    Histogram::new(exponential_buckets(1.0, 2.0, 16))
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let metrics = Self {
+            registry: Registry::with_prefix("qyran"),
+            fetches: Family::default(),
+            fetch_duration: Family::new_with_constructor(seconds),
+            body_bytes: Family::default(),
+            exchanges: Gauge::default(),
+            credits: Gauge::default(),
+            poll_lag: Family::new_with_constructor(ages),
+            jobs: Family::default(),
+            leases_acquired: Counter::default(),
+            leases_ended: Family::default(),
+            hosts: Gauge::default(),
+            schedule_hosts: Family::default(),
+            oldest_ready: Gauge::default(),
+            items: Family::default(),
+            materials: Counter::default(),
+            latency: ages(),
+            batch: seconds(),
+            waiting: Gauge::default(),
+            fenced: Counter::default(),
+            backend_up: Family::default(),
+            backend_duration: Family::new_with_constructor(seconds),
+            actors: Family::default(),
+            restarts: Family::default(),
+            members: Family::default(),
+            draining: Gauge::default(),
+        };
+        metrics.zeros();
+        metrics.registered()
+    }
+}
+
+impl Metrics {
+    /// Every series, before anything has happened.
+    fn zeros(&self) {
+        for kind in SOURCE_KINDS.map(SourceKind::as_str) {
+            for outcome in FetchStatus::ALL.map(FetchStatus::as_str) {
+                drop(self.fetches.get_or_create(&KindOutcome { kind, outcome }));
+            }
+            drop(self.fetch_duration.get_or_create(&Kind { kind }));
+            drop(self.body_bytes.get_or_create(&Kind { kind }));
+        }
+        for kind in JOB_KINDS.map(JobKind::as_str) {
+            for outcome in ["done", "retried", "dead"] {
+                drop(self.jobs.get_or_create(&KindOutcome { kind, outcome }));
+            }
+            drop(self.poll_lag.get_or_create(&Kind { kind }));
+        }
+        for reason in ["released", "fenced"] {
+            drop(self.leases_ended.get_or_create(&Reason { reason }));
+        }
+        for result in ["new", "updated"] {
+            drop(self.items.get_or_create(&Outcome { result }));
+        }
+        for role in ROLES {
+            drop(self.restarts.get_or_create(&Role { role }));
+        }
+        for (backend, op) in OPS {
+            drop(self.backend_duration.get_or_create(&BackendOp { backend, op }));
+            drop(self.backend_up.get_or_create(&BackendName { backend }));
+        }
+    }
+
+    fn registered(mut self) -> Self {
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        let registry = &mut self.registry;
+        registry.register("build", "The build that runs", build);
+        registry.register("fetches", "Exchanges that ended, or were not made", self.fetches.clone());
+        registry.register_with_unit(
+            "fetch_duration",
+            "From the start of an exchange to its last byte",
+            Unit::Seconds,
+            self.fetch_duration.clone(),
+        );
+        registry.register_with_unit(
+            "fetch_body",
+            "Bodies, on the wire",
+            Unit::Bytes,
+            self.body_bytes.clone(),
+        );
+        registry.register(
+            "fetches_inflight",
+            "Exchanges whose bodies may be in memory",
+            self.exchanges.clone(),
+        );
+        registry.register("fetch_slots", "How many of them there may be", self.credits.clone());
+        registry.register_with_unit(
+            "poll_lag",
+            "From when a job was due and its host free, to its start",
+            Unit::Seconds,
+            self.poll_lag.clone(),
+        );
+        registry.register("jobs", "Jobs that ended", self.jobs.clone());
+        registry.register("leases_acquired", "Hosts claimed", self.leases_acquired.clone());
+        registry.register("leases_ended", "Hosts given back, or lost", self.leases_ended.clone());
+        registry.register("hosts_owned", "Hosts that this node holds", self.hosts.clone());
+        registry.register(
+            "schedule_hosts",
+            "Hosts with jobs, of the shards that this node looks after first: waiting, ready to be claimed, leased",
+            self.schedule_hosts.clone(),
+        );
+        registry.register_with_unit(
+            "schedule_oldest_ready",
+            "How long the longest waiting of the ready hosts has been ready",
+            Unit::Seconds,
+            self.oldest_ready.clone(),
+        );
+        registry.register("items_stored", "Items stored", self.items.clone());
+        registry.register(
+            "materials_stored",
+            "Items that matched a topic, stored for the first time",
+            self.materials.clone(),
+        );
+        registry.register_with_unit(
+            "material_latency",
+            "From the publication of a material to its storing",
+            Unit::Seconds,
+            self.latency.clone(),
+        );
+        registry.register_with_unit(
+            "storage_batch_duration",
+            "How long it took to store a batch of harvests, tries included",
+            Unit::Seconds,
+            self.batch.clone(),
+        );
+        registry.register("storage_waiting", "Harvests that wait to be stored", self.waiting.clone());
+        registry.register(
+            "harvests_fenced",
+            "Harvests refused because their lease was over",
+            self.fenced.clone(),
+        );
+        registry.register("backend_up", "Whether the last request succeeded", self.backend_up.clone());
+        registry.register_with_unit(
+            "backend_request_duration",
+            "How long requests to the store and the schedule took",
+            Unit::Seconds,
+            self.backend_duration.clone(),
+        );
+        registry.register("actors", "Actors that run", self.actors.clone());
+        registry.register(
+            "actor_restarts",
+            "Actors that failed and were started again",
+            self.restarts.clone(),
+        );
+        registry.register("cluster_members", "Nodes, as this one knows them", self.members.clone());
+        registry.register(
+            "draining",
+            "1 while the node is told to stop, or to hand over what it has",
+            self.draining.clone(),
+        );
+        self
+    }
+
+    pub(crate) fn fetched(&self, kind: SourceKind, record: &FetchRecord) {
+        let kind = kind.as_str();
+        self.fetches.get_or_create(&KindOutcome { kind, outcome: record.status.as_str() }).inc();
+        if record.duration > Duration::ZERO {
+            self.fetch_duration.get_or_create(&Kind { kind }).observe(record.duration.as_secs_f64());
+        }
+        self.body_bytes.get_or_create(&Kind { kind }).inc_by(record.bytes);
+    }
+
+    pub(crate) fn job_began(&self, kind: JobKind, lag: Duration) {
+        self.poll_lag.get_or_create(&Kind { kind: kind.as_str() }).observe(lag.as_secs_f64());
+    }
+
+    pub(crate) fn job_ended(&self, kind: JobKind, end: JobEnd) {
+        let outcome = match end {
+            JobEnd::Done => "done",
+            JobEnd::Retried => "retried",
+            JobEnd::Dead => "dead",
+        };
+        self.jobs.get_or_create(&KindOutcome { kind: kind.as_str(), outcome }).inc();
+    }
+
+    pub(crate) fn claimed(&self, hosts: usize) {
+        self.leases_acquired.inc_by(hosts as u64);
+    }
+
+    pub(crate) fn lease_ended(&self, end: LeaseEnd) {
+        let reason = match end {
+            LeaseEnd::Released => "released",
+            LeaseEnd::Fenced => "fenced",
+        };
+        self.leases_ended.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn stored(&self, saved: &store::Saved) {
+        self.items.get_or_create(&Outcome { result: "new" }).inc_by(saved.new_items);
+        self.items.get_or_create(&Outcome { result: "updated" }).inc_by(saved.edited_items);
+        self.materials.inc_by(saved.new_materials);
+        self.fenced.inc_by(u64::from(saved.fenced));
+    }
+
+    pub(crate) fn material_came(&self, age: Duration) {
+        self.latency.observe(age.as_secs_f64());
+    }
+
+    pub(crate) fn batch_stored(&self, took: Duration) {
+        self.batch.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn harvests_wait(&self, waiting: usize) {
+        self.waiting.set(i64::try_from(waiting).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn asked(&self, backend: Backend, op: &'static str, took: Duration, is_ok: bool) {
+        let backend = match backend {
+            Backend::Store => "store",
+            Backend::Schedule => "schedule",
+        };
+        self.backend_duration.get_or_create(&BackendOp { backend, op }).observe(took.as_secs_f64());
+        self.backend_up.get_or_create(&BackendName { backend }).set(i64::from(is_ok));
+    }
+
+    pub(crate) fn restarted(&self, role: &'static str) {
+        self.restarts.get_or_create(&Role { role }).inc();
+    }
+
+    /// What is counted when it is looked at.
+    pub(crate) fn snapshot(&self, now: &Snapshot) {
+        let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
+        set(&self.exchanges, now.exchanges);
+        set(&self.credits, now.credits);
+        set(&self.hosts, now.hosts);
+        set(&self.draining, usize::from(now.is_draining));
+        let fleets = self.actors.get_or_create(&Role { role: "fleet" }).clone();
+        set(&fleets, now.hosts);
+    }
+
+    pub(crate) fn schedule_is(&self, waiting: u64, ready: u64, leased: u64, oldest_ready: Duration) {
+        for (state, hosts) in [("waiting", waiting), ("ready", ready), ("leased", leased)] {
+            let gauge = self.schedule_hosts.get_or_create(&State { state }).clone();
+            gauge.set(i64::try_from(hosts).unwrap_or(i64::MAX));
+        }
+        self.oldest_ready.set(i64::try_from(oldest_ready.as_secs()).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn members_are(&self, alive: usize, silent: usize) {
+        for (state, nodes) in [("alive", alive), ("silent", silent)] {
+            let gauge = self.members.get_or_create(&State { state }).clone();
+            gauge.set(i64::try_from(nodes).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Everything, in the OpenMetrics text format.
+    pub fn open_metrics(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail.
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+
+    /// Everything, in Prometheus' own text format (0.0.4): the names of counters carry their `_total` in the
+    /// lines that describe them as well, and there are neither units nor an end.
+    pub fn prometheus(&self) -> String {
+        let open = self.open_metrics();
+        let counters: Vec<&str> =
+            open.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();
+        let infos: Vec<&str> =
+            open.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" info")).collect();
+        let mut text = String::with_capacity(open.len());
+        for line in open.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT ")) {
+            text.push_str(&described(line, &counters, &infos));
+            text.push('\n');
+        }
+        text
+    }
+}
+
+fn described(line: &str, counters: &[&str], infos: &[&str]) -> String {
+    let named = |prefix: &str| -> Option<(String, String)> {
+        let (name, rest) = line.strip_prefix(prefix)?.split_once(' ')?;
+        Some((name.to_owned(), rest.to_owned()))
+    };
+    for prefix in ["# HELP ", "# TYPE "] {
+        let Some((name, rest)) = named(prefix) else { continue };
+        if counters.contains(&name.as_str()) {
+            return format!("{prefix}{name}_total {rest}");
+        }
+        if infos.contains(&name.as_str()) {
+            let rest = if prefix == "# TYPE " { "gauge" } else { &rest };
+            return format!("{prefix}{name}_info {rest}");
+        }
+    }
+    line.to_owned()
+}
+
+/// What is counted when it is looked at.
+pub(crate) struct Snapshot {
+    pub(crate) exchanges: usize,
+    pub(crate) credits: usize,
+    pub(crate) hosts: usize,
+    pub(crate) is_draining: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_formats_say_the_same() {
+        let metrics = Metrics::default();
+        metrics.claimed(3);
+        let (open, classic) = (metrics.open_metrics(), metrics.prometheus());
+        assert!(open.ends_with("# EOF\n"), "{open}");
+        assert!(
+            open.contains("# TYPE qyran_leases_acquired counter\nqyran_leases_acquired_total 3\n"),
+            "{open}"
+        );
+        assert!(
+            classic.contains("# TYPE qyran_leases_acquired_total counter\nqyran_leases_acquired_total 3\n"),
+            "{classic}"
+        );
+        assert!(classic.contains("# TYPE qyran_build_info gauge\nqyran_build_info{version="), "{classic}");
+        let samples = |text: &str| {
+            text.lines().filter(|line| !line.starts_with('#')).map(str::to_owned).collect::<Vec<_>>()
+        };
+        assert_eq!(samples(&open), samples(&classic));
+    }
+
+    /// Whoever alerts on a first error must have seen its zero.
+    #[test]
+    fn series_are_there_before_anything_happens() {
+        let before = Metrics::default().prometheus();
+        for series in [
+            "qyran_fetches_total{kind=\"feed\",outcome=\"http_5xx\"} 0",
+            "qyran_jobs_total{kind=\"poll\",outcome=\"dead\"} 0",
+            "qyran_leases_ended_total{reason=\"fenced\"} 0",
+            "qyran_actor_restarts_total{role=\"fetcher\"} 0",
+        ] {
+            assert!(before.lines().any(|line| line == series), "{series} is not in\n{before}");
+        }
+        let series = before.lines().filter(|line| !line.starts_with('#')).count();
+        assert!(series < 1000, "{series} series");
+    }
+}

@@ -1,0 +1,254 @@
+//! Several nodes on one Redis and one PostgreSQL, and what may happen to them. The simulated internet's own log
+//! is the judge: no host is asked too soon or against its robots.txt, and nothing is lost or doubled. Each
+//! protection has a control in which it is switched off and the judge objects.
+
+use std::time::Duration;
+
+use origin::{Behaviour, Kind, World};
+use servers::{RedisServer, SentinelServers};
+use tokio::process::Child;
+use tokio::time::{sleep, timeout};
+
+use crate::support::cluster::{Cluster, LEASE};
+use crate::support::relay::Relay;
+use crate::support::signal;
+
+/// Beyond lease and delay, until a host is served again: claims are made, and a busy machine is slow.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// How long a server that may not know every lease hands out nothing.
+const EMBARGO: Duration = Duration::from_secs(3);
+
+/// Hosts with several sources each, all due again at once: a host is always being asked, or resting.
+fn busy() -> World {
+    let mut world = World::empty(31);
+    for kind in [Kind::FullFeed, Kind::Feed, Kind::Listing, Kind::FullFeed, Kind::Sitemap, Kind::FullFeed] {
+        world.add(kind, Behaviour::Healthy, 3, Duration::from_millis(1500));
+    }
+    world
+}
+
+/// Longer than an outage: whoever forgets it is caught.
+const CRAWL_DELAY: Duration = Duration::from_secs(3);
+
+/// Hosts whose robots.txt asks for a long rest after each request, and one source of each: what the schedule
+/// knows of a host is how long it has to rest yet.
+fn slow() -> World {
+    let mut world = World::empty(32);
+    for _ in 0..20 {
+        let site = world.add(Kind::FullFeed, Behaviour::Healthy, 3, Duration::from_millis(2500));
+        site.crawl_delay = Some(CRAWL_DELAY);
+    }
+    world
+}
+
+/// What every fault must leave whole.
+async fn assert_whole(cluster: &Cluster) {
+    cluster.settle_down().await;
+    assert_eq!(cluster.wrongs().await, Vec::<String>::new());
+}
+
+async fn all_end_well(nodes: Vec<Child>) {
+    for mut node in nodes {
+        signal(&node, "TERM");
+        assert!(node.wait().await.unwrap().success());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_share_the_work_as_they_come_and_go() {
+    let redis = RedisServer::start(&[]).await.unwrap();
+    let cluster = Cluster::on(&redis.url(), busy(), 4).await;
+    let mut nodes: Vec<Child> = ["n1", "n2", "n3"].map(|name| cluster.node(name)).into();
+    cluster.requests_more(60).await;
+    nodes.extend(["n4", "n5"].map(|name| cluster.node(name)));
+    cluster.requests_more(60).await;
+    let leaving = nodes.drain(..3).collect();
+    let from = cluster.now();
+    all_end_well(leaving).await;
+    cluster.requests_more(60).await;
+    let silence = cluster.longest_silence(from);
+    assert!(silence < LEASE, "hosts are handed over, not left to run out: {silence:?}");
+    assert_whole(&cluster).await;
+    all_end_well(nodes).await;
+}
+
+/// One of two nodes is ended by `signal`; how long was a host left alone?
+async fn silence_after(end: &str) -> (Cluster, Duration) {
+    let redis = RedisServer::start(&[]).await.unwrap();
+    let cluster = Cluster::on(&redis.url(), busy(), 4).await;
+    let (mut first, _second) = (cluster.node("n1"), cluster.node("n2"));
+    cluster.requests_more(120).await;
+    let from = cluster.now();
+    signal(&first, end);
+    first.wait().await.unwrap();
+    sleep(LEASE + GRACE).await;
+    let silence = cluster.longest_silence(from);
+    assert_whole(&cluster).await;
+    (cluster, silence)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hosts_of_a_killed_node_are_served_again_within_its_lease() {
+    let (cluster, silence) = silence_after("KILL").await;
+    assert!(silence <= LEASE + cluster.stage.delay + GRACE, "{silence:?}");
+}
+
+/// A node that stands still past its lease, and goes on: what the judge says.
+async fn zombie(flags: &[&str]) -> Vec<String> {
+    let redis = RedisServer::start(&[]).await.unwrap();
+    let cluster = Cluster::on(&redis.url(), busy(), 4).await;
+    let (zombie, _other) = (cluster.node_with("n1", flags), cluster.node("n2"));
+    cluster.requests_more(100).await;
+    for _ in 0..3 {
+        signal(&zombie, "STOP");
+        sleep(LEASE + GRACE).await;
+        signal(&zombie, "CONT");
+        cluster.requests_more(60).await;
+    }
+    cluster.settle_down().await;
+    cluster.wrongs().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_stood_still_past_its_lease_asks_nothing_under_it() {
+    assert_eq!(zombie(&[]).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_without_deadlines_a_zombie_asks_hosts_of_others() {
+    assert_ne!(zombie(&["--without", "deadline"]).await, Vec::<String>::new());
+}
+
+/// A node that cannot reach the schedule any more, while its sites can be reached well.
+async fn cut_off(flags: &[&str]) -> Vec<String> {
+    let redis = RedisServer::start(&[]).await.unwrap();
+    let cluster = Cluster::on(&redis.url(), busy(), 4).await;
+    let relay = Relay::to(redis.port()).await;
+    let way = format!("redis://127.0.0.1:{}", relay.port());
+    let (_cut, _other) = (cluster.node_by_way_of(&way, "n1", flags), cluster.node("n2"));
+    cluster.requests_more(100).await;
+    for _ in 0..2 {
+        relay.cut(true);
+        sleep(LEASE + GRACE + GRACE).await;
+        relay.cut(false);
+        cluster.requests_more(60).await;
+    }
+    cluster.settle_down().await;
+    cluster.wrongs().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_cut_off_stops_before_its_lease_does() {
+    assert_eq!(cut_off(&[]).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_without_deadlines_a_node_that_is_cut_off_goes_on() {
+    assert_ne!(cut_off(&["--without", "deadline"]).await, Vec::<String>::new());
+}
+
+/// Redis is killed and starts again, with or without what it had.
+async fn redis_killed(keeps: &str, flags: &[&str]) -> (Duration, Vec<String>) {
+    let mut redis = RedisServer::start(&["--appendonly", keeps]).await.unwrap();
+    let cluster = Cluster::on(&redis.url(), slow(), 1).await;
+    let _nodes = ["n1", "n2", "n3"].map(|name| cluster.node_with(name, flags));
+    cluster.requests_more(100).await;
+    let from = cluster.now();
+    for _ in 0..2 {
+        redis.kill();
+        sleep(Duration::from_millis(300)).await;
+        redis.restart().await.unwrap();
+        cluster.requests_more(100).await;
+    }
+    let silence = cluster.longest_silence(from);
+    cluster.settle_down().await;
+    (silence, cluster.wrongs().await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_was_killed_goes_on_where_it_was() {
+    let (silence, wrongs) = redis_killed("yes", &[]).await;
+    assert_eq!(wrongs, Vec::<String>::new());
+    assert!(silence <= EMBARGO + CRAWL_DELAY + CRAWL_DELAY + GRACE, "{silence:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_that_lost_everything_is_built_anew() {
+    let (_, wrongs) = redis_killed("no", &[]).await;
+    assert_eq!(wrongs, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_without_the_embargo_a_redis_that_lost_everything_hands_hosts_out_twice() {
+    let (_, wrongs) = redis_killed("no", &["--without", "embargo"]).await;
+    assert_ne!(wrongs, Vec::<String>::new());
+}
+
+/// A master is replaced by a replica that has not seen its last writes.
+async fn failed_over(is_killed: bool, flags: &[&str]) -> (Duration, Vec<String>) {
+    let mut servers = SentinelServers::start().await.unwrap();
+    let cluster = Cluster::on(&servers.url(), slow(), 1).await;
+    let _nodes = ["n1", "n2", "n3"].map(|name| cluster.node_with(name, flags));
+    cluster.requests_more(150).await;
+    let from = cluster.now();
+    if is_killed {
+        servers.replica.signal("STOP").unwrap();
+        sleep(LEASE / 2).await;
+        servers.master.kill();
+        servers.replica.signal("CONT").unwrap();
+    } else {
+        servers.fail_over().await.unwrap();
+    }
+    let replica = servers.replica.port();
+    let followed = async {
+        while servers.master_port().await.unwrap() != replica {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    timeout(Duration::from_secs(30), followed).await.expect("Sentinels fail over");
+    cluster.requests_more(150).await;
+    let silence = cluster.longest_silence(from);
+    cluster.settle_down().await;
+    (silence, cluster.wrongs().await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_master_is_followed_to_its_replica() {
+    let (silence, wrongs) = failed_over(true, &[]).await;
+    assert_eq!(wrongs, Vec::<String>::new());
+    // Sentinels notice after one second and agree within another two.
+    let detection = LEASE / 2 + Duration::from_secs(3);
+    assert!(silence <= detection + EMBARGO + CRAWL_DELAY + GRACE, "{silence:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_master_that_still_answers_is_left_for_its_successor() {
+    let (_, wrongs) = failed_over(false, &[]).await;
+    assert_eq!(wrongs, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_without_the_embargo_a_new_master_hands_out_what_is_held() {
+    let (_, wrongs) = failed_over(true, &["--without", "embargo"]).await;
+    assert_ne!(wrongs, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_store_is_out_nothing_is_asked_and_nothing_is_lost() {
+    let redis = RedisServer::start(&[]).await.unwrap();
+    let mut cluster = Cluster::on(&redis.url(), busy(), 4).await;
+    let nodes: Vec<Child> = ["n1", "n2", "n3"].map(|name| cluster.node(name)).into();
+    cluster.requests_more(100).await;
+    cluster.postgres.kill();
+    // What is under way ends; then credits are with harvests that wait, and sources cannot be looked up.
+    sleep(Duration::from_secs(3)).await;
+    let before = cluster.requests();
+    sleep(Duration::from_secs(5)).await;
+    let meanwhile = cluster.requests() - before;
+    cluster.postgres.restart().await.unwrap();
+    assert!(meanwhile <= cluster.stage.origin.world().sites.len(), "{meanwhile} requests without a store");
+    cluster.requests_more(100).await;
+    assert_whole(&cluster).await;
+    all_end_well(nodes).await;
+}
