@@ -8,6 +8,7 @@ use model::{Source, Topic};
 use serde_json::json;
 use store::{Applied, Store};
 
+use crate::audit::Reason;
 use crate::backend::Backend;
 use crate::check::{declared, stored_sources};
 use crate::global::Global;
@@ -30,6 +31,8 @@ pub(crate) struct Args {
     /// Remove objects that are not among them
     #[arg(long)]
     prune: bool,
+    #[command(flatten)]
+    reason: Reason,
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
@@ -44,6 +47,7 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     {
         for object in objects {
             rows.row(json!({"object": object, "change": change}))?;
+            args.reason.note(&data, "apply", &format!("{object} {change}"), global).await?;
         }
     }
     rows.finish("nothing has changed")?;

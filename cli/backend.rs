@@ -82,6 +82,16 @@ impl Backend {
         }
     }
 
+    /// A cluster, for what a data folder has not.
+    pub(crate) async fn of_cluster(global: &Global) -> anyhow::Result<Self> {
+        if is_cluster(&global.settings) {
+            return Self::reached(global).await;
+        }
+        Err(Failure::usage("this is about a cluster, and a data folder is none")
+            .hint("name one with --store URL --schedule URL, or --context NAME")
+            .into())
+    }
+
     /// Whether there is anything to look at.
     pub(crate) fn is_there(global: &Global) -> bool {
         is_cluster(&global.settings) || global.settings.store.data.join("store.db").exists()
@@ -150,7 +160,7 @@ fn node_name(global: &Global) -> String {
     format!("{name}~{:x}", global.clock.now().as_millisecond())
 }
 
-fn host_name() -> String {
+pub(crate) fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     match name.trim() {
         "" => "node".to_owned(),

@@ -9,6 +9,7 @@ use model::Name;
 use serde_json::json;
 use store::Store;
 
+use crate::audit::Reason;
 use crate::backend::Backend;
 use crate::check::{declared, stored_sources};
 use crate::diff::stored;
@@ -29,6 +30,8 @@ pub(crate) struct Args {
     /// Remove what these files declare; repeatable
     #[arg(short, long, value_name = "PATH")]
     file: Vec<PathBuf>,
+    #[command(flatten)]
+    reason: Reason,
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
@@ -54,6 +57,7 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     let mut rows = rows(global.output, &[column("object"), column("change")], "object");
     for object in &applied.removed {
         rows.row(json!({"object": object, "change": "removed"}))?;
+        args.reason.note(&data, "delete", object, global).await?;
     }
     rows.finish("nothing has changed")?;
     Ok(ExitCode::SUCCESS)

@@ -18,20 +18,28 @@ mod view;
 mod wiring;
 
 mod apply;
+mod audit;
 mod backup;
 mod bench;
 mod check;
+mod cluster;
 mod completion;
 mod delete;
 mod demo;
 mod diff;
+mod dlq;
 mod export;
 mod extract;
 mod feed;
+mod host;
+mod job;
 mod material;
 mod migrate;
+mod node;
+mod queue;
 mod robots;
 mod run;
+mod schedule;
 mod source;
 mod topic;
 
@@ -73,7 +81,16 @@ enum Command {
     Source(source::Args),
     Topic(topic::Args),
     Material(material::Args),
+    Cluster(cluster::Args),
+    Node(node::Args),
+    Queue(queue::Args),
+    Host(host::Args),
+    Job(job::Args),
+    Dlq(dlq::Args),
+    Rebalance(node::RebalanceArgs),
+    Schedule(schedule::Args),
     Migrate(migrate::Args),
+    Audit(audit::Args),
     Extract(extract::Args),
     Feed(feed::Args),
     Robots(robots::Args),
@@ -121,6 +138,15 @@ async fn dispatch(command: Command, global: &Global) -> anyhow::Result<ExitCode>
         Command::Source(args) => source::run(args, global).await,
         Command::Topic(args) => topic::run(args, global).await,
         Command::Material(args) => material::run(args, global).await,
+        Command::Cluster(args) => cluster::run(args, global).await,
+        Command::Node(args) => node::run(args, global).await,
+        Command::Queue(args) => queue::run(&args, global).await,
+        Command::Host(args) => host::run(args, global).await,
+        Command::Job(args) => job::run(args, global).await,
+        Command::Dlq(args) => dlq::run(args, global).await,
+        Command::Rebalance(args) => node::rebalance(&args, global).await,
+        Command::Schedule(args) => schedule::run(args, global).await,
+        Command::Audit(args) => audit::run(&args, global).await,
         Command::Migrate(args) => migrate::run(&args, global).await,
         Command::Extract(args) => extract::run(&args, global),
         Command::Feed(args) => feed::run(&args, global),

@@ -4,12 +4,18 @@
 //! earlier what it would have claimed first; nothing is lost.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::Timestamp;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use scheduler::Share;
 use scheduler::membership::{BEAT, Beat};
+use tokio::time::Instant;
 
 use crate::context::Context;
+
+/// How often the schedule is counted: about as often as monitoring looks.
+const COUNT: Duration = Duration::from_secs(10);
 
 pub(crate) enum MembershipMsg {
     /// Say it again.
@@ -21,6 +27,28 @@ pub(crate) struct Membership;
 pub(crate) struct MembershipState {
     context: Arc<Context>,
     since: Timestamp,
+    counted_at: Option<Instant>,
+}
+
+impl MembershipState {
+    /// Tells monitoring how the schedule and the cluster are doing.
+    async fn count(&mut self) {
+        if self.counted_at.is_some_and(|at| at.elapsed() < COUNT) {
+            return;
+        }
+        self.counted_at = Some(Instant::now());
+        let Context { schedule, metrics, clock, .. } = &*self.context;
+        let now = clock.now();
+        if let Ok(counts) = schedule.counts(Share::Own, now).await {
+            let waits = counts.oldest_ready.map(|since| now.duration_since(since));
+            let waits = waits.and_then(|waits| Duration::try_from(waits).ok()).unwrap_or_default();
+            metrics.schedule_is(&counts, waits);
+        }
+        if let Ok(nodes) = schedule.nodes().await {
+            let alive = nodes.iter().filter(|node| node.is_alive).count();
+            metrics.members_are(alive, nodes.len() - alive);
+        }
+    }
 }
 
 impl Actor for Membership {
@@ -35,7 +63,7 @@ impl Actor for Membership {
     ) -> Result<MembershipState, ActorProcessingErr> {
         myself.send_interval(BEAT, || MembershipMsg::Beat);
         let since = context.clock.now();
-        Ok(MembershipState { context, since })
+        Ok(MembershipState { context, since, counted_at: None })
     }
 
     async fn handle(
@@ -44,6 +72,7 @@ impl Actor for Membership {
         MembershipMsg::Beat: MembershipMsg,
         state: &mut MembershipState,
     ) -> Result<(), ActorProcessingErr> {
+        state.count().await;
         let context = &state.context;
         let beat = Beat {
             node: context.config.name.clone(),

@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use scheduler::HostCounts;
 
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -361,7 +362,8 @@ impl Metrics {
         set(&fleets, now.hosts);
     }
 
-    pub(crate) fn schedule_is(&self, waiting: u64, ready: u64, leased: u64, oldest_ready: Duration) {
+    pub(crate) fn schedule_is(&self, counts: &HostCounts, oldest_ready: Duration) {
+        let HostCounts { waiting, ready, leased, .. } = *counts;
         for (state, hosts) in [("waiting", waiting), ("ready", ready), ("leased", leased)] {
             let gauge = self.schedule_hosts.get_or_create(&State { state }).clone();
             gauge.set(i64::try_from(hosts).unwrap_or(i64::MAX));

@@ -12,6 +12,7 @@ use scheduler::HostView;
 use serde_json::{Value, json};
 use store::{SourceRecord, Store};
 
+use crate::audit::Reason;
 use crate::backend::Backend;
 use crate::failure::{Failure, say};
 use crate::global::Global;
@@ -64,16 +65,25 @@ Examples:
     Pause {
         /// Which source
         name: String,
+        #[command(flatten)]
+        reason: Reason,
     },
     /// Poll a paused or quarantined source again
     Resume {
         /// Which source
         name: String,
+        #[command(flatten)]
+        reason: Reason,
     },
     /// Make a source due at once; its host's delay is kept all the same
     Poll {
         /// Which source
         name: String,
+        /// At once; said or not
+        #[arg(long)]
+        now: bool,
+        #[command(flatten)]
+        reason: Reason,
     },
 }
 
@@ -88,9 +98,9 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::List { state, limit, watch } => list(&data, &states(&state)?, limit, watch, global).await?,
         Command::Get { name, watch } => get(&data, &name, watch, global).await?,
         Command::History { name, limit } => history(&data, &name, limit, global).await?,
-        Command::Pause { name } => pause(&data, &name, true, global).await?,
-        Command::Resume { name } => pause(&data, &name, false, global).await?,
-        Command::Poll { name } => poll(&data, &name, global).await?,
+        Command::Pause { name, reason } => pause(&data, &name, true, &reason, global).await?,
+        Command::Resume { name, reason } => pause(&data, &name, false, &reason, global).await?,
+        Command::Poll { name, reason, .. } => poll(&data, &name, &reason, global).await?,
         Command::Test(_) => (),
     }
     Ok(ExitCode::SUCCESS)
@@ -272,9 +282,17 @@ async fn history(data: &Backend, name: &str, limit: usize, global: &Global) -> a
     Ok(rows.finish("not fetched yet")?)
 }
 
-async fn pause(data: &Backend, name: &str, paused: bool, global: &Global) -> anyhow::Result<()> {
+async fn pause(
+    data: &Backend,
+    name: &str,
+    paused: bool,
+    reason: &Reason,
+    global: &Global,
+) -> anyhow::Result<()> {
     let record = known(&*data.store, name).await?;
     data.store.pause(&record.source.name, paused, global.clock.now()).await?;
+    let action = if paused { "source pause" } else { "source resume" };
+    reason.note(data, action, &format!("source/{name}"), global).await?;
     if paused {
         data.schedule
             .remove(&jobs_of(&*data.store, std::slice::from_ref(&record.source.name)).await?)
@@ -287,7 +305,7 @@ async fn pause(data: &Backend, name: &str, paused: bool, global: &Global) -> any
     changed(data, name, global).await
 }
 
-async fn poll(data: &Backend, name: &str, global: &Global) -> anyhow::Result<()> {
+async fn poll(data: &Backend, name: &str, reason: &Reason, global: &Global) -> anyhow::Result<()> {
     let record = known(&*data.store, name).await?;
     if matches!(record.state, SourceState::Paused | SourceState::Quarantined) {
         return Err(Failure::failed(format!("{name} is {}", record.state.as_str()))
@@ -295,6 +313,7 @@ async fn poll(data: &Backend, name: &str, global: &Global) -> anyhow::Result<()>
             .into());
     }
     plan_now(data, &record, global).await?;
+    reason.note(data, "source poll", &format!("source/{name}"), global).await?;
     say(&format!("{name} is due now; a running node polls it as soon as its host's delay allows"));
     changed(data, name, global).await
 }
@@ -308,7 +327,7 @@ async fn changed(data: &Backend, name: &str, global: &Global) -> anyhow::Result<
     Ok(object(&mut std::io::stdout().lock(), global.output, &view::source(&record), "name")?)
 }
 
-async fn plan_now(data: &Backend, record: &SourceRecord, global: &Global) -> anyhow::Result<()> {
+pub(crate) async fn plan_now(data: &Backend, record: &SourceRecord, global: &Global) -> anyhow::Result<()> {
     let source = &record.source;
     let Some(host) = source.host_for(&source.url) else { return Ok(()) };
     let planned = Planned {

@@ -10,7 +10,7 @@ use proptest::test_runner::TestRunner;
 use servers::RedisServer;
 use tokio::sync::Mutex;
 
-use crate::schedule::{Borrowed, Claim, Lease, Leaving, Schedule, ScheduleError, Settle};
+use crate::schedule::{Borrowed, Claim, HostCounts, Lease, Leaving, Schedule, ScheduleError, Settle, Share};
 use crate::{InMemory, Redis, Sqlite};
 
 const DELAY: Duration = Duration::from_secs(5);
@@ -334,6 +334,27 @@ async fn a_host_with_a_backlog_starves_nobody() {
             one_each(10).await,
         ];
         assert_eq!(order, ["giant", "small1", "small2", "giant", ""], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn hosts_are_counted_and_listed_as_they_come_up() {
+    for (name, schedule, _home) in each().await {
+        schedule
+            .plan(&[
+                planned("a", "h1", 10),
+                planned("b", "h2", 5),
+                planned("c", "h3", 99),
+                planned("d", "h4", 1),
+            ])
+            .await
+            .unwrap();
+        schedule.claim(&Claim { hosts: 1, ..claim(3) }).await.unwrap();
+        let counts = schedule.counts(Share::All, at(12)).await.unwrap();
+        let expected = HostCounts { waiting: 1, ready: 2, leased: 1, oldest_ready: Some(at(5)) };
+        assert_eq!(counts, expected, "{name}");
+        let hosts: Vec<String> = schedule.hosts(3).await.unwrap().iter().map(ToString::to_string).collect();
+        assert_eq!(hosts, ["h2", "h1", "h4"], "{name}: the held one at the end of its lease");
     }
 }
 

@@ -20,5 +20,7 @@ mod sqlite;
 
 pub use memory::InMemory;
 pub use redis::{Address, AddressError, Redis};
-pub use schedule::{Borrowed, Claim, HostView, Lease, Leaving, Schedule, ScheduleError, Settle};
+pub use schedule::{
+    Borrowed, Claim, HostCounts, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, Share,
+};
 pub use sqlite::Sqlite;

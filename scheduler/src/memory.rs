@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use model::{Host, Job, JobId, Planned, Settlement, Timestamp, Token, Turn};
 
 use crate::schedule::{
-    Borrowed, Claim, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, next_token,
+    Borrowed, Claim, HostCounts, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, Share, next_token,
 };
 
 /// A schedule that lives in memory and dies with it.
@@ -91,6 +91,15 @@ impl State {
                 job.turn = InTurn::No;
             }
         }
+    }
+
+    /// From when on a host with jobs may be handed out, or until when it is held.
+    fn ready(&self, name: &Host) -> Option<Timestamp> {
+        let host = self.hosts.get(name)?;
+        let due = self.jobs.iter().filter(|(id, _)| id.host == *name).map(|(_, job)| job.due).min()?;
+        let blocked = host.blocked.as_ref().map_or(Timestamp::MIN, |(until, _)| *until);
+        let free = due.max(host.next_allowed).max(blocked);
+        Some(host.owner.as_ref().map_or(free, |(_, until)| *until))
     }
 
     fn take(&mut self, host: &Host, claim: &Claim) -> Turn {
@@ -309,6 +318,31 @@ impl Schedule for InMemory {
             blocked: known.blocked.clone(),
             jobs,
         }))
+    }
+
+    async fn hosts(&self, limit: usize) -> Result<Vec<Host>, ScheduleError> {
+        let state = self.lock();
+        let mut hosts: Vec<(Timestamp, Host)> =
+            state.hosts.keys().filter_map(|host| Some((state.ready(host)?, host.clone()))).collect();
+        hosts.sort();
+        Ok(hosts.into_iter().take(limit).map(|(_, host)| host).collect())
+    }
+
+    async fn counts(&self, _share: Share, now: Timestamp) -> Result<HostCounts, ScheduleError> {
+        let state = self.lock();
+        let mut counts = HostCounts::default();
+        for (name, host) in &state.hosts {
+            match state.ready(name) {
+                _ if host.owner.is_some() => counts.leased += 1,
+                None => (),
+                Some(ready) if ready <= now => {
+                    counts.ready += 1;
+                    counts.oldest_ready = Some(counts.oldest_ready.map_or(ready, |oldest| oldest.min(ready)));
+                }
+                Some(_) => counts.waiting += 1,
+            }
+        }
+        Ok(counts)
     }
 
     async fn recall_robots(&self, origin: &str) -> Result<Option<String>, ScheduleError> {

@@ -89,6 +89,28 @@ pub enum Leaving {
     HandedBack,
 }
 
+/// How many hosts are in which state.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct HostCounts {
+    /// With jobs that are not due, or resting, or blocked.
+    pub waiting: u64,
+    /// Could be handed out now.
+    pub ready: u64,
+    /// Held by a node.
+    pub leased: u64,
+    /// Since when the longest waiting of the ready ones could be handed out.
+    pub oldest_ready: Option<Timestamp>,
+}
+
+/// Which part of a schedule is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// All of it.
+    All,
+    /// What this node looks after first: the shares of all nodes make the whole.
+    Own,
+}
+
 /// What is known of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostView {
@@ -151,6 +173,10 @@ pub trait Schedule: Send + Sync {
     ) -> Result<Option<Timestamp>, ScheduleError>;
     /// What is known of a host.
     async fn host(&self, host: &Host) -> Result<Option<HostView>, ScheduleError>;
+    /// Hosts with jobs: those first that could be handed out first.
+    async fn hosts(&self, limit: usize) -> Result<Vec<Host>, ScheduleError>;
+    /// How many hosts are in which state.
+    async fn counts(&self, share: Share, now: Timestamp) -> Result<HostCounts, ScheduleError>;
     /// Robots rules as they were remembered, by origin.
     async fn recall_robots(&self, origin: &str) -> Result<Option<String>, ScheduleError>;
     /// Remembers robots rules.

@@ -15,7 +15,7 @@ use servers::PostgresServer;
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::store::{EntryKnowledge, MaterialQuery, Rematched, Saved, Sighting, Store};
+use crate::store::{AuditRecord, EntryKnowledge, MaterialQuery, Rematched, Saved, Sighting, Store};
 use crate::{Postgres, Sqlite, StoreError};
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
@@ -445,6 +445,42 @@ async fn matching_again_replaces_only_the_topics_it_is_about() {
         );
         bench.store.rematch(&[name("u")], &matched(1, Vec::new()), at(6)).await.unwrap();
         assert_eq!(bench.materials(MaterialQuery::default()).await, [("t".to_owned(), "сөз".to_owned())]);
+    }
+}
+
+#[tokio::test]
+async fn what_operators_change_is_written_down() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let record = |second, action: &str| AuditRecord {
+            at: at(second),
+            who: "aigul@ops-1".into(),
+            action: action.into(),
+            target: "source/s".into(),
+            reason: "жөндеу".into(),
+        };
+        for one in [record(1, "source pause"), record(2, "source resume")] {
+            bench.store.audit(&one).await.unwrap();
+        }
+        let trail = bench.store.audit_trail(5).await.unwrap();
+        assert_eq!(trail, [record(2, "source resume"), record(1, "source pause")]);
+        assert_eq!(bench.store.audit_trail(1).await.unwrap().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn delays_that_robots_ask_for_are_kept_for_a_schedule_that_is_built_anew() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let asked = |token, seconds| Harvest {
+            robots_delay: Duration::from_secs(seconds),
+            ..harvest(token, Vec::new())
+        };
+        bench.save(&[asked(1, 0), asked(2, 30), asked(1, 99)]).await;
+        let kept = bench.store.robots_delays().await.unwrap();
+        assert_eq!(kept, [(Host::stored("a.kz".into()), Duration::from_secs(30))]);
+        bench.save(&[asked(2, 0)]).await;
+        assert_eq!(bench.store.robots_delays().await.unwrap(), [], "robots.txt may take it back");
     }
 }
 

@@ -177,6 +177,21 @@ pub struct Totals {
     pub last_seq: i64,
 }
 
+/// Something that an operator changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditRecord {
+    /// When.
+    pub at: Timestamp,
+    /// Who, as the machine knows them.
+    pub who: String,
+    /// What was done: the command.
+    pub action: String,
+    /// To what.
+    pub target: String,
+    /// Why; empty where nothing was said.
+    pub reason: String,
+}
+
 /// Keeps everything that must not be lost.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -240,6 +255,11 @@ pub trait Store: Send + Sync {
 
     /// Removes items first seen before a time, a batch of them. How many went.
     async fn retain(&self, seen_since: Timestamp) -> Result<u64, StoreError>;
+    /// Writes down what an operator changed.
+    async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError>;
+    /// What operators changed, the latest first.
+    async fn audit_trail(&self, limit: usize) -> Result<Vec<AuditRecord>, StoreError>;
+
     /// Writes a consistent copy to a file that does not exist yet.
     async fn backup(&self, path: &Path) -> Result<(), StoreError>;
 }

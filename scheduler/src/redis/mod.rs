@@ -29,7 +29,9 @@ use model::{Clock, Host, Job, JobId, Planned, Settlement, Timestamp, Token, Turn
 use tokio::sync::{Mutex, watch};
 
 use crate::membership::{Beat, NodeView, Order, Spread};
-use crate::schedule::{Borrowed, Claim, HostView, Lease, Leaving, Schedule, ScheduleError, Settle};
+use crate::schedule::{
+    Borrowed, Claim, HostCounts, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, Share,
+};
 use claims::Claims;
 use link::Link;
 use members::Preference;
@@ -336,6 +338,36 @@ impl Schedule for Redis {
             blocked: (blocked > 0).then(|| (home(blocked), reason)),
             jobs: jobs.collect(),
         }))
+    }
+
+    async fn hosts(&self, limit: usize) -> Result<Vec<Host>, ScheduleError> {
+        let last = i64::try_from(limit).unwrap_or(i64::MAX) - 1;
+        let shards = try_join_all(Shard::all().map(async |shard| {
+            let key = shard.key(&self.space, "due");
+            let range = redis::cmd("ZRANGE").arg(key).arg(0).arg(last).arg("WITHSCORES").to_owned();
+            self.link.send::<Vec<(String, i64)>>(&range).await
+        }));
+        let mut hosts: Vec<(i64, String)> =
+            shards.await?.into_iter().flatten().map(|(host, ready)| (ready, host)).collect();
+        hosts.sort();
+        Ok(hosts.into_iter().take(limit).map(|(_, host)| Host::stored(host)).collect())
+    }
+
+    async fn counts(&self, share: Share, now: Timestamp) -> Result<HostCounts, ScheduleError> {
+        let shards = Shard::all().filter(|shard| share == Share::All || self.preference.holds(*shard));
+        let counts = try_join_all(shards.map(async |shard| {
+            let call = self.call(shard, Some(now));
+            self.link.run::<(i64, u64, u64, u64, String)>(&self.scripts.counts, &call).await
+        }));
+        let mut sum = HostCounts::default();
+        for (server_now, waiting, ready, leased, oldest) in counts.await? {
+            sum.waiting += waiting;
+            sum.ready += ready;
+            sum.leased += leased;
+            let oldest = oldest.parse().ok().map(self.home(server_now, Some(now)));
+            sum.oldest_ready = [sum.oldest_ready, oldest].into_iter().flatten().min();
+        }
+        Ok(sum)
     }
 
     async fn recall_robots(&self, origin: &str) -> Result<Option<String>, ScheduleError> {

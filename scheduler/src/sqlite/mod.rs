@@ -14,7 +14,9 @@ use model::{Host, JobId, Planned, Timestamp, Turn};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, TransactionBehavior, params};
 use tokio::sync::Mutex;
 
-use crate::schedule::{Borrowed, Claim, HostView, Lease, Leaving, Schedule, ScheduleError, Settle};
+use crate::schedule::{
+    Borrowed, Claim, HostCounts, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, Share,
+};
 use steps::{
     Over, check, claim_hosts, expire, length, millis, plan, remove, set_ready, settle_one, take, time, view,
 };
@@ -263,6 +265,40 @@ impl Schedule for Sqlite {
     async fn host(&self, host: &Host) -> Result<Option<HostView>, ScheduleError> {
         let host = host.clone();
         self.run(move |tx| Ok(view(tx, &host)?)).await
+    }
+
+    async fn hosts(&self, limit: usize) -> Result<Vec<Host>, ScheduleError> {
+        self.run(move |tx| {
+            let mut query = tx.prepare(
+                "SELECT host FROM host WHERE EXISTS (SELECT 1 FROM job WHERE job.host = host.host)
+                 ORDER BY coalesce(ready, lease_until), host LIMIT ?1",
+            )?;
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let hosts = query.query_map([limit], |row| Ok(Host::stored(row.get(0)?)))?;
+            Ok(hosts.collect::<Result<_, _>>()?)
+        })
+        .await
+    }
+
+    async fn counts(&self, _share: Share, now: Timestamp) -> Result<HostCounts, ScheduleError> {
+        self.run(move |tx| {
+            let counts = tx.query_row(
+                "SELECT count(*) FILTER (WHERE ready > ?1), count(*) FILTER (WHERE ready <= ?1),
+                        count(*) FILTER (WHERE owner IS NOT NULL), min(ready) FILTER (WHERE ready <= ?1) FROM host",
+                [millis(now)],
+                |row| {
+                    let count = |at: usize| row.get::<_, i64>(at).map(i64::unsigned_abs);
+                    Ok(HostCounts {
+                        waiting: count(0)?,
+                        ready: count(1)?,
+                        leased: count(2)?,
+                        oldest_ready: row.get::<_, Option<i64>>(3)?.map(time),
+                    })
+                },
+            )?;
+            Ok(counts)
+        })
+        .await
     }
 
     async fn recall_robots(&self, origin: &str) -> Result<Option<String>, ScheduleError> {

@@ -4,6 +4,7 @@
 //! that end with the transaction: a share in the declared objects while storing, the row of a host's
 //! highest token, and last the row of the totals, whose lock makes `match.seq` rise in the order of commits.
 
+mod audit;
 mod connect;
 mod harvest;
 mod locks;
@@ -31,8 +32,8 @@ use tokio_postgres::{IsolationLevel, Row};
 
 use crate::StoreError;
 use crate::store::{
-    Applied, EntryKnowledge, MaterialQuery, Rematched, Saved, Sighting, SourceRecord, Store, StoredItem,
-    StoredMatch, TopicRecord, Totals,
+    Applied, AuditRecord, EntryKnowledge, MaterialQuery, Rematched, Saved, Sighting, SourceRecord, Store,
+    StoredItem, StoredMatch, TopicRecord, Totals,
 };
 use locks::Lock;
 pub use migrate::{MIGRATIONS, Migration, MigrationStatus};
@@ -277,6 +278,14 @@ impl Store for Postgres {
 
     async fn retain(&self, seen_since: Timestamp) -> Result<u64, StoreError> {
         transaction!(self, |tx| materials::retain(&tx, seen_since).await)
+    }
+
+    async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
+        audit::write(&*self.client().await?, record).await
+    }
+
+    async fn audit_trail(&self, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
+        audit::trail(&*self.client().await?, limit).await
     }
 
     async fn backup(&self, _path: &Path) -> Result<(), StoreError> {

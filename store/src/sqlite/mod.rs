@@ -3,6 +3,7 @@
 //! One connection writes, one reads; both work on blocking threads. WAL lets other processes read
 //! (and declare objects) while a node runs.
 
+mod audit;
 mod harvest;
 mod materials;
 mod objects;
@@ -19,14 +20,14 @@ use tokio::sync::Mutex;
 
 use crate::StoreError;
 use crate::store::{
-    Applied, EntryKnowledge, MaterialQuery, Rematched, Saved, Sighting, SourceRecord, Store, StoredItem,
-    StoredMatch, TopicRecord, Totals,
+    Applied, AuditRecord, EntryKnowledge, MaterialQuery, Rematched, Saved, Sighting, SourceRecord, Store,
+    StoredItem, StoredMatch, TopicRecord, Totals,
 };
 
 /// Migrations in their order; the file's `user_version` counts those that were made.
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0001_create_tables.sql"),
-    include_str!("../migrations/sqlite/0002_add_robots_delay.sql"),
+    include_str!("../migrations/sqlite/0002_add_robots_delay_and_audit.sql"),
 ];
 
 /// A store in a file.
@@ -280,6 +281,15 @@ impl Store for Sqlite {
 
     async fn retain(&self, seen_since: Timestamp) -> Result<u64, StoreError> {
         self.write(move |tx| materials::retain(tx, seen_since)).await
+    }
+
+    async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
+        let record = record.clone();
+        self.write(move |tx| audit::write(tx, &record)).await
+    }
+
+    async fn audit_trail(&self, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
+        self.read(move |connection| audit::trail(connection, limit)).await
     }
 
     async fn backup(&self, path: &Path) -> Result<(), StoreError> {

@@ -121,3 +121,13 @@ CREATE TABLE host_token (
     -- What its robots.txt asks for, in milliseconds: for a schedule that is built anew.
     robots_delay BIGINT NOT NULL DEFAULT 0
 );
+
+-- What operators changed, and why.
+CREATE TABLE audit (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    at TIMESTAMPTZ NOT NULL,
+    who TEXT NOT NULL,
+    action TEXT NOT NULL,
+    target TEXT NOT NULL,
+    reason TEXT NOT NULL
+);

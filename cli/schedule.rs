@@ -1,0 +1,48 @@
+//! `qyran schedule`: building the schedule anew.
+
+use std::process::ExitCode;
+
+use actors::plan_sources;
+use clap::Subcommand;
+use scheduler::Share;
+
+use crate::audit::Reason;
+use crate::backend::Backend;
+use crate::failure::{Failure, say};
+use crate::global::Global;
+
+/// Build the schedule anew from the store
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  qyran schedule rebuild --reason 'Redis was replaced'
+
+Nodes do so by themselves when they find a schedule that is empty. Nothing is lost by doing it once more:
+known jobs keep their times, and hosts that are new to the schedule rest for one delay first.")]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Plan everything that is declared, and all pages that wait
+    Rebuild {
+        #[command(flatten)]
+        reason: Reason,
+    },
+}
+
+pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let Command::Rebuild { reason } = args.command;
+    let data = Backend::open(global).await?;
+    let now = global.clock.now();
+    plan_sources(&*data.store, &*data.schedule, global.settings.fetch.delay, now, false)
+        .await
+        .map_err(Failure::failed)?;
+    reason.note(&data, "schedule rebuild", "schedule", global).await?;
+    let counts = data.schedule.counts(Share::All, now).await?;
+    let hosts = counts.waiting + counts.ready + counts.leased;
+    say(&format!("everything is planned: {hosts} hosts with jobs"));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,35 @@
+//! What operators changed, and why.
+
+use deadpool_postgres::Object;
+
+use super::{limit, read, text};
+use crate::StoreError;
+use crate::store::AuditRecord;
+
+pub(super) async fn write(client: &Object, record: &AuditRecord) -> Result<(), StoreError> {
+    let AuditRecord { at, who, action, target, reason } = record;
+    read(
+        client,
+        "INSERT INTO audit (at, who, action, target, reason) VALUES ($1, $2, $3, $4, $5)",
+        &[at, &text(who), &text(action), &text(target), &text(reason)],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn trail(client: &Object, most: usize) -> Result<Vec<AuditRecord>, StoreError> {
+    let found = read(
+        client,
+        "SELECT at, who, action, target, reason FROM audit ORDER BY id DESC LIMIT $1",
+        &[&limit(most)],
+    )
+    .await?;
+    let record = |row: &tokio_postgres::Row| AuditRecord {
+        at: row.get(0),
+        who: row.get(1),
+        action: row.get(2),
+        target: row.get(3),
+        reason: row.get(4),
+    };
+    Ok(found.iter().map(record).collect())
+}

@@ -1,0 +1,31 @@
+//! What operators changed, and why.
+
+use rusqlite::{Connection, Transaction, params};
+
+use super::rows::{limit, millis, time};
+use crate::StoreError;
+use crate::store::AuditRecord;
+
+pub(super) fn write(tx: &Transaction<'_>, record: &AuditRecord) -> Result<(), StoreError> {
+    let AuditRecord { at, who, action, target, reason } = record;
+    tx.execute(
+        "INSERT INTO audit (at, who, action, target, reason) VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![millis(*at), who, action, target, reason],
+    )?;
+    Ok(())
+}
+
+pub(super) fn trail(connection: &Connection, most: usize) -> Result<Vec<AuditRecord>, StoreError> {
+    let mut query =
+        connection.prepare("SELECT at, who, action, target, reason FROM audit ORDER BY id DESC LIMIT ?1")?;
+    let record = |row: &rusqlite::Row<'_>| {
+        Ok(AuditRecord {
+            at: time(row.get(0)?),
+            who: row.get(1)?,
+            action: row.get(2)?,
+            target: row.get(3)?,
+            reason: row.get(4)?,
+        })
+    };
+    Ok(query.query_map([limit(most)], record)?.collect::<Result<_, _>>()?)
+}
