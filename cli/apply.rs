@@ -47,11 +47,26 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     {
         for object in objects {
             rows.row(json!({"object": object, "change": change}))?;
-            args.reason.note(&data, "apply", &format!("{object} {change}"), global).await?;
         }
     }
     rows.finish("nothing has changed")?;
+    if applied != Applied::default() {
+        args.reason.note(&data, "apply", &summary(&applied), global).await?;
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What was changed, in a line: the first objects by name.
+fn summary(applied: &Applied) -> String {
+    const NAMED: usize = 10;
+    let signed = [("+", &applied.added), ("~", &applied.edited), ("-", &applied.removed)];
+    let all: Vec<String> = signed
+        .iter()
+        .flat_map(|(sign, objects)| objects.iter().map(move |object| format!("{sign}{object}")))
+        .collect();
+    let more = all.len().saturating_sub(NAMED);
+    let named = all.into_iter().take(NAMED).collect::<Vec<_>>().join(" ");
+    if more > 0 { format!("{named} and {more} more") } else { named }
 }
 
 /// Declares objects, and lets new and edited topics see what is stored already.

@@ -29,14 +29,14 @@ fn busy() -> World {
 }
 
 /// Longer than an outage: whoever forgets it is caught.
-const CRAWL_DELAY: Duration = Duration::from_secs(3);
+const CRAWL_DELAY: Duration = Duration::from_secs(6);
 
 /// Hosts whose robots.txt asks for a long rest after each request, and one source of each: what the schedule
 /// knows of a host is how long it has to rest yet.
 fn slow() -> World {
     let mut world = World::empty(32);
-    for _ in 0..20 {
-        let site = world.add(Kind::FullFeed, Behaviour::Healthy, 3, Duration::from_millis(2500));
+    for _ in 0..60 {
+        let site = world.add(Kind::FullFeed, Behaviour::Healthy, 2, Duration::from_secs(5));
         site.crawl_delay = Some(CRAWL_DELAY);
     }
     world
@@ -190,7 +190,7 @@ async fn failed_over(is_killed: bool, flags: &[&str]) -> (Duration, Vec<String>)
     let mut servers = SentinelServers::start().await.unwrap();
     let cluster = Cluster::on(&servers.url(), slow(), 1).await;
     let _nodes = ["n1", "n2", "n3"].map(|name| cluster.node_with(name, flags));
-    cluster.requests_more(150).await;
+    cluster.requests_more(130).await;
     let from = cluster.now();
     if is_killed {
         // From now on it sees nothing; stopped, it would still find the last writes in its socket.
@@ -207,7 +207,7 @@ async fn failed_over(is_killed: bool, flags: &[&str]) -> (Duration, Vec<String>)
         }
     };
     timeout(Duration::from_secs(30), followed).await.expect("Sentinels fail over");
-    cluster.requests_more(150).await;
+    cluster.requests_more(130).await;
     let silence = cluster.longest_silence(from);
     cluster.settle_down().await;
     (silence, cluster.wrongs().await)

@@ -13,6 +13,7 @@ mod bench;
 mod chaos;
 mod cli;
 mod cluster;
+mod control;
 mod crawl;
 mod declared;
 mod docs;

@@ -121,11 +121,6 @@ impl Cluster {
         self.stage.origin.world().sites.iter().map(silence_of).max().unwrap_or_default()
     }
 
-    /// What a node said, for the message of a test that fails.
-    pub(crate) fn log_of(&self, name: &str) -> String {
-        std::fs::read_to_string(self.stage.path(&format!("{name}.log"))).unwrap_or_default()
-    }
-
     /// A node that runs until it is told to stop.
     pub(crate) fn node(&self, name: &str) -> Child {
         self.node_with(name, &[])
@@ -163,4 +158,20 @@ impl Cluster {
         let before = self.requests();
         eventually("requests are made", || self.requests() >= before + more).await;
     }
+}
+
+/// An address on loopback that nobody listened on a moment ago.
+pub(crate) fn free_address() -> String {
+    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string()
+}
+
+/// What a plain GET is answered, head and body; empty where nobody answers.
+pub(crate) async fn get(address: &str, path: &str, accept: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let Ok(mut stream) = tokio::net::TcpStream::connect(address).await else { return String::new() };
+    let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer
 }

@@ -1,0 +1,193 @@
+//! The control command line and the monitoring of a running cluster.
+
+use std::time::Duration;
+
+use origin::{Behaviour, Kind, World};
+use serde_json::Value;
+use servers::{PrometheusServer, RedisServer};
+use tokio::process::Child;
+use tokio::time::sleep;
+
+use crate::support::cluster::{Cluster, free_address, get};
+use crate::support::{eventually, finished, signal, text};
+
+fn world() -> World {
+    let mut world = World::empty(41);
+    for kind in [Kind::FullFeed, Kind::Feed, Kind::Listing, Kind::FullFeed] {
+        world.add(kind, Behaviour::Healthy, 3, Duration::from_millis(2000));
+    }
+    world
+}
+
+async fn lines(cluster: &Cluster, arguments: &[&str]) -> Vec<Value> {
+    let mut all = arguments.to_vec();
+    all.extend(["-o", "jsonl"]);
+    cluster.stage.lines(&all).await
+}
+
+async fn states(cluster: &Cluster) -> Vec<(String, String, u64)> {
+    let text = |node: &Value, key: &str| node[key].as_str().unwrap().to_owned();
+    let nodes = lines(cluster, &["node", "list"]).await;
+    nodes
+        .iter()
+        .map(|node| (text(node, "node"), text(node, "state"), node["hosts"].as_u64().unwrap()))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn operators_see_a_cluster_and_move_its_work() {
+    let redis = RedisServer::start(&[]).await.unwrap();
+    let cluster = Cluster::on(&redis.url(), world(), 3).await;
+    let unhealthy = finished(cluster.stage.command(&["cluster", "health"])).await;
+    assert_eq!(unhealthy.status.code(), Some(5));
+    assert!(text(&unhealthy.stdout).contains("no node is alive"), "{}", text(&unhealthy.stdout));
+    let nodes: Vec<Child> = ["n1", "n2"].map(|name| cluster.node(name)).into();
+    cluster.done(&["cluster", "health", "-w", "--exit-when-healthy", "--timeout", "60s"]).await;
+    cluster.requests_more(60).await;
+
+    let status = lines(&cluster, &["cluster", "status"]).await.remove(0);
+    assert_eq!((status["health"].as_str(), status["nodes"]["alive"].as_u64()), (Some("healthy"), Some(2)));
+    let plan = lines(&cluster, &["rebalance", "--plan"]).await;
+    assert_eq!(plan.iter().map(|node| node["shards"].as_u64().unwrap()).sum::<u64>(), 64);
+
+    // Drained, a node holds nothing, and everything is served all the same.
+    cluster.done(&["node", "drain", "n1", "--wait", "--reason", "a new kernel"]).await;
+    let drained = states(&cluster).await;
+    assert!(drained.contains(&("n1".into(), "drained".into(), 0)), "{drained:?}");
+    cluster.requests_more(60).await;
+    assert!(states(&cluster).await.contains(&("n1".into(), "drained".into(), 0)));
+    cluster.done(&["node", "uncordon", "n1"]).await;
+    let mut works = false;
+    for _ in 0..100 {
+        works |= states(&cluster)
+            .await
+            .iter()
+            .any(|(name, state, hosts)| name == "n1" && state == "alive" && *hosts > 0);
+        if works {
+            break;
+        }
+    }
+    assert!(works, "n1 takes hosts again");
+    let unknown = finished(cluster.stage.command(&["node", "cordon", "n7"])).await;
+    assert_eq!(unknown.status.code(), Some(3), "{}", text(&unknown.stderr));
+
+    // A blocked host is asked nothing, and says why.
+    let host = cluster.stage.origin.world().sites[0].name.clone();
+    cluster.done(&["host", "block", &host, "--for", "1h", "--reason", "they asked us to"]).await;
+    let asked = || cluster.stage.origin.log().iter().filter(|exchange| exchange.host == host).count();
+    let mut before = asked();
+    // What is under way ends with its turn.
+    loop {
+        sleep(Duration::from_secs(2)).await;
+        if asked() == before {
+            break;
+        }
+        before = asked();
+    }
+    let shown = lines(&cluster, &["host", "get", &host]).await.remove(0);
+    assert!(shown["why"].as_str().unwrap().contains("they asked us to"), "{shown}");
+    assert_eq!(shown["jobs"].as_array().unwrap().len(), 3, "{shown}");
+    assert!(shown["robots"].as_object().unwrap().len() == 1, "{shown}");
+    assert!(!shown["fetches"].as_array().unwrap().is_empty(), "{shown}");
+    let waiting = lines(&cluster, &["queue", "list", "--state", "waiting"]).await;
+    assert!(waiting.iter().any(|job| job["host"] == host.as_str()), "{waiting:?}");
+    cluster.done(&["host", "unblock", &host]).await;
+    eventually("the host is asked again", || asked() > before).await;
+
+    // Single jobs.
+    let source = format!("{host}-0");
+    let job = lines(&cluster, &["job", "get", &source]).await.remove(0);
+    assert_eq!((job["kind"].as_str(), job["host"].as_str()), (Some("poll"), Some(host.as_str())));
+    cluster.done(&["source", "pause", &source, "--reason", "quiet, please"]).await;
+    let gone = finished(cluster.stage.command(&["job", "get", &source])).await;
+    assert_eq!(gone.status.code(), Some(3), "{}", text(&gone.stdout));
+    cluster.done(&["source", "resume", &source]).await;
+    cluster.done(&["job", "retry", &source]).await;
+    cluster.done(&["job", "cancel", &source]).await;
+    cluster.done(&["schedule", "rebuild"]).await;
+    cluster.done(&["job", "get", &source]).await;
+    cluster.done(&["source", "poll", "--now", &source]).await;
+    assert_eq!(lines(&cluster, &["dlq", "list"]).await, Vec::<Value>::new());
+
+    let trail = lines(&cluster, &["audit"]).await;
+    let told: Vec<(&str, &str)> = trail
+        .iter()
+        .map(|line| (line["action"].as_str().unwrap(), line["reason"].as_str().unwrap()))
+        .collect();
+    for expected in [
+        ("node drain", "a new kernel"),
+        ("host block", "they asked us to"),
+        ("source pause", "quiet, please"),
+    ] {
+        assert!(told.contains(&expected), "{expected:?} is not in {told:?}");
+    }
+    cluster.settle_down().await;
+    assert_eq!(cluster.wrongs().await, Vec::<String>::new());
+    for mut node in nodes {
+        signal(&node, "TERM");
+        assert!(node.wait().await.unwrap().success());
+    }
+    assert_eq!(states(&cluster).await, [], "who ends in order says so");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_real_prometheus_watches_three_nodes() {
+    let redis = RedisServer::start(&[]).await.unwrap();
+    let cluster = Cluster::on(&redis.url(), world(), 2).await;
+    let addresses = [free_address(), free_address(), free_address()];
+    let names = ["n1", "n2", "n3"];
+    let mut nodes: Vec<Child> = names
+        .iter()
+        .zip(&addresses)
+        .map(|(name, address)| cluster.node_with(name, &["--listen", address]))
+        .collect();
+    let prometheus = PrometheusServer::start(&addresses).await.unwrap();
+    cluster.requests_more(60).await;
+    let well = get(&addresses[0], "/readyz?verbose", "").await;
+    assert!(well.contains("200 OK") && well.contains("\"check\":\"claims\""), "{well}");
+    for probe in ["/livez", "/startupz"] {
+        assert!(get(&addresses[0], probe, "").await.contains("200 OK"), "{probe}");
+    }
+    assert!(get(&addresses[0], "/nothing", "").await.contains("404"), "a path that is none");
+    // Both formats, as a client asks for them, and a linter's opinion of the plain one.
+    let open = get(&addresses[0], "/metrics", "application/openmetrics-text;version=1.0.0").await;
+    assert!(open.contains("openmetrics-text") && open.trim_end().ends_with("# EOF"), "{open}");
+    let plain = get(&addresses[0], "/metrics", "text/plain").await;
+    let (_, body) = plain.split_once("\r\n\r\n").unwrap();
+    assert_eq!(servers::promtool_complaints(body).await.unwrap(), "");
+    assert!(body.lines().count() < 2000, "a node exports few series");
+    assert!(!body.contains(&cluster.stage.origin.world().sites[0].name), "no label grows with hosts");
+
+    // What it says is what happened: all exchanges of the origin's log are counted, robots.txt aside.
+    assert_eq!(prometheus.until("count(up == 1)", |nodes| nodes == 3.0).await, 3.0);
+    cluster.settle_down().await;
+    let stored =
+        cluster.stage.lines(&["material", "list", "--topic", "all", "-o", "jsonl"]).await.len() as f64;
+    let told = prometheus.until("sum(qyran_materials_stored_total)", |told| told >= stored).await;
+    assert_eq!(told, stored);
+    assert_eq!(
+        prometheus.until("max(qyran_cluster_members{state=\"alive\"})", |alive| alive == 3.0).await,
+        3.0
+    );
+    let hosts = prometheus.until("sum(qyran_schedule_hosts)", |hosts| hosts == 4.0).await;
+    assert_eq!(hosts, 4.0, "the nodes' shares make the whole");
+
+    // Without its servers a node is not ready, and not dead.
+    let mut redis = redis;
+    redis.kill();
+    let mut is_ready = true;
+    for _ in 0..600 {
+        is_ready = get(&addresses[0], "/readyz", "").await.contains("200 OK");
+        if !is_ready {
+            break;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+    assert!(!is_ready, "a node without a schedule is not ready");
+    assert!(get(&addresses[0], "/livez", "").await.contains("200 OK"), "and is not restarted for it");
+    redis.restart().await.unwrap();
+    for node in &mut nodes {
+        signal(node, "TERM");
+        assert!(node.wait().await.unwrap().success());
+    }
+}
