@@ -5,7 +5,9 @@
 mod crawl;
 mod idle;
 mod laboratory;
+mod schedule;
 mod soak;
+mod store;
 mod yardstick;
 
 use std::process::ExitCode;
@@ -14,7 +16,7 @@ use clap::Subcommand;
 
 use crate::global::Global;
 
-/// Measure: pages per CPU-second beside a bare loop, memory at rest and over time
+/// Measure: pages per CPU-second beside a bare loop, memory at rest and over time, schedule and store
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -26,6 +28,8 @@ enum Command {
     Crawl(crawl::Args),
     Idle(idle::Args),
     Soak(soak::Args),
+    Schedule(schedule::Args),
+    Store(store::Args),
     /// The bare loop of `bench crawl`, started by it
     #[command(hide = true)]
     Yardstick(yardstick::Args),
@@ -35,6 +39,8 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     match args.command {
         Command::Crawl(args) => crawl::run(&args, global).await?,
         Command::Idle(args) => idle::run(&args, global).await?,
+        Command::Schedule(args) => schedule::run(&args, global).await?,
+        Command::Store(args) => store::run(&args, global).await?,
         Command::Soak(args) => soak::run(&args, global).await?,
         Command::Yardstick(args) => yardstick::run(&args).await?,
     }

@@ -16,10 +16,12 @@ pub mod membership;
 mod memory;
 mod redis;
 mod schedule;
+#[cfg(test)]
+mod simulation;
 mod sqlite;
 
 pub use memory::InMemory;
-pub use redis::{Address, AddressError, Redis};
+pub use redis::{Address, AddressError, Redis, ServerUsage};
 pub use schedule::{
     Borrowed, Claim, HostCounts, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, Share,
 };

@@ -19,6 +19,7 @@ mod scripts;
 mod shard;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,6 +40,7 @@ use scripts::{Call, Scripts};
 use shard::{SHARDS, Shard, member, parse_member};
 
 pub use address::{Address, AddressError};
+pub use usage::ServerUsage;
 
 /// Jobs planned, or leases settled, in one call: longer ones would keep others waiting.
 const BATCH: usize = 100;

@@ -34,12 +34,12 @@ fn eviction(memory: &str) -> Option<String> {
     })
 }
 
-fn fields<'a>(info: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
+pub(super) fn fields<'a>(info: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     info.lines().filter_map(move |line| line.trim().strip_prefix(name)?.strip_prefix(':'))
 }
 
 /// A section of INFO, of all servers where there are several.
-async fn info(link: &Link, section: &str) -> Result<String, ScheduleError> {
+pub(super) async fn info(link: &Link, section: &str) -> Result<String, ScheduleError> {
     let answer: Value = link.send(redis::cmd("INFO").arg(section)).await?;
     let mut text = String::new();
     gather(&answer, &mut text);

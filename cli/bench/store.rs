@@ -1,0 +1,182 @@
+//! `qyran bench store`: how fast materials are stored.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{
+    ArticleMode, Category, Every, Finding, Harvest, Host, Item, ItemKey, Match, Name, Rights, Selectors,
+    Source, SourceKind, Span, Timestamp, Token, Topic, Zone,
+};
+use serde_json::json;
+use store::{Postgres, Sqlite, Store};
+use tokio::time::Instant;
+use url::Url;
+
+use super::laboratory::spread;
+use crate::backend::{is_cluster, store_address};
+use crate::global::Global;
+use crate::live::StatusLine;
+use crate::output::{Format, object};
+use crate::usage::cpu_seconds;
+
+/// Harvests in one transaction, as a node gathers them.
+const BATCH: usize = 64;
+/// Words of an article.
+const WORDS: usize = 300;
+
+/// Materials stored per second: into SQLite, and into PostgreSQL where one is named
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  qyran bench store
+  qyran --store postgres://postgres@127.0.0.1/bench --schedule redis://127.0.0.1 bench store
+
+What is stored stays there: name a database that you can throw away. Every harvest has one article of 300 words
+that matches one topic.")]
+pub(super) struct Args {
+    /// Materials in one measurement
+    #[arg(long, value_name = "N", default_value_t = 3200, value_parser = clap::value_parser!(u32).range(64..=1_000_000))]
+    materials: u32,
+    /// How often each is measured, in turn
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
+    repeats: u16,
+}
+
+pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+    let folder = std::env::temp_dir().join(format!("qyran-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&folder)?;
+    let measured = measure(args, &folder, global).await;
+    // Whatever came of it; what cannot be removed is in the folder for temporary things.
+    let _ = std::fs::remove_dir_all(&folder);
+    let shown = measured?;
+    Ok(object(&mut std::io::stdout().lock(), super::crawl::format(global), &shown, "materials")?)
+}
+
+async fn measure(
+    args: &Args,
+    folder: &std::path::Path,
+    global: &Global,
+) -> anyhow::Result<serde_json::Value> {
+    let mut stores: Vec<(&str, Arc<dyn Store>)> =
+        vec![("sqlite", Arc::new(Sqlite::open(&folder.join("store.db"), 50)?))];
+    if is_cluster(&global.settings) {
+        stores.push(("postgres", Arc::new(Postgres::connect(&store_address(&global.settings)?, 50).await?)));
+    }
+    for (_, store) in &stores {
+        store.declare(&[source()?], &[topic()?], false, global.clock.now()).await?;
+    }
+    let mut line = StatusLine::new(global.output == Format::Table);
+    let mut figures: Vec<(Vec<f64>, Vec<f64>)> = vec![Default::default(); stores.len()];
+    let mut first = global.clock.now().as_millisecond().unsigned_abs();
+    for round in 1..=args.repeats {
+        for ((name, store), (per_second, cpu)) in stores.iter().zip(&mut figures) {
+            line.show(&format!("round {round} of {}: {name}", args.repeats));
+            let batches = batches(first, args.materials, global.clock.now())?;
+            first += u64::from(args.materials);
+            let version = store.objects_version().await?;
+            let (began, spent) = (Instant::now(), cpu_seconds());
+            for batch in batches {
+                store.save(&batch, version).await?;
+            }
+            per_second.push(f64::from(args.materials) / began.elapsed().as_secs_f64());
+            if let (Some(before), Some(after)) = (spent, cpu_seconds()) {
+                cpu.push((after - before) * 1e6 / f64::from(args.materials));
+            }
+        }
+    }
+    line.clear();
+    let mut shown = serde_json::Map::new();
+    shown.insert("materials".to_owned(), json!(args.materials));
+    for ((name, _), (per_second, cpu)) in stores.iter().zip(&figures) {
+        let figures = json!({"materials_per_second": spread(per_second.clone()), "our_cpu_microseconds_per_material": spread(cpu.clone())});
+        shown.insert((*name).to_owned(), figures);
+    }
+    Ok(shown.into())
+}
+
+fn name(text: &str) -> anyhow::Result<Name> {
+    Ok(Name::new(text)?)
+}
+
+fn source() -> anyhow::Result<Source> {
+    Ok(Source {
+        name: name("bench")?,
+        kind: SourceKind::Feed,
+        url: Url::parse("https://bench.example/rss")?,
+        category: Category::News,
+        country: None,
+        languages: Vec::new(),
+        timezone: None,
+        every: Every { min: Duration::from_secs(60), max: Duration::from_secs(600) },
+        delay: None,
+        article: ArticleMode::Auto,
+        rights: Rights::Full,
+        selectors: Selectors::default(),
+        politeness_group: None,
+        paused: false,
+    })
+}
+
+fn topic() -> anyhow::Result<Topic> {
+    Ok(Topic {
+        name: name("bench")?,
+        query: "bench".to_owned(),
+        client: None,
+        languages: Vec::new(),
+        categories: Vec::new(),
+        sources: Vec::new(),
+        exclude_sources: Vec::new(),
+    })
+}
+
+fn batches(first: u64, materials: u32, now: Timestamp) -> anyhow::Result<Vec<Arc<[Harvest]>>> {
+    let harvests: Vec<Harvest> =
+        (first..first + u64::from(materials)).map(|number| harvest(number, now)).collect::<Result<_, _>>()?;
+    Ok(harvests.chunks(BATCH).map(|batch| batch.to_vec().into()).collect())
+}
+
+fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
+    let words: Vec<String> =
+        (0..WORDS as u64).map(|word| format!("w{}", (number * 31 + word * word) % 20_000)).collect();
+    let url = Url::parse(&format!("https://bench.example/{number}"))?;
+    let item = Item {
+        source: name("bench")?,
+        key: ItemKey::choose(Some(&number.to_string()), None, "", ""),
+        url: Some(url.clone()),
+        canonical_url: Some(url),
+        title: Some(format!("Title {number}")),
+        text: words.join(" "),
+        summary: None,
+        author: None,
+        language: Some("en".to_owned()),
+        published: None,
+        updated_at: None,
+        image: None,
+        problems: Vec::new(),
+    };
+    let span = Span { zone: Zone::Text, start: 0, end: 2, text: "w1".to_owned() };
+    let found = Match {
+        topic: name("bench")?,
+        spans: vec![span],
+        excerpt: words.iter().take(30).cloned().collect::<Vec<_>>().join(" "),
+    };
+    Ok(Harvest {
+        source: name("bench")?,
+        host: Host::stored(format!("host-{}.example", number % 1000)),
+        token: Token(1),
+        at: now,
+        robots_delay: Duration::ZERO,
+        objects_version: 0,
+        findings: vec![Finding {
+            item,
+            matches: vec![found],
+            search_tokens: words.join(" "),
+            entry_hash: number.to_string(),
+            whole: true,
+        }],
+        pages: Vec::new(),
+        pages_done: Vec::new(),
+        news: None,
+        fetches: Vec::new(),
+    })
+}

@@ -1,0 +1,96 @@
+//! Our own rules for the manifests. That they fit Kubernetes' schemas is checked by `./check`.
+
+use std::path::PathBuf;
+
+use config::Settings;
+
+fn manifests() -> Vec<(String, String)> {
+    let base = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("k8s/base");
+    let files = std::fs::read_dir(base).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "yaml"))
+        .map(|path| {
+            (path.file_name().unwrap().to_string_lossy().into_owned(), std::fs::read_to_string(path).unwrap())
+        })
+        .collect()
+}
+
+/// What a manifest that runs pods lacks of "restricted" pod security and of our own rules.
+fn lacks(manifest: &str) -> Vec<&'static str> {
+    let mut rules = vec![
+        "runAsNonRoot: true",
+        "runAsUser: 65532",
+        "type: RuntimeDefault",
+        "allowPrivilegeEscalation: false",
+        "readOnlyRootFilesystem: true",
+        "drop: [\"ALL\"]",
+        "automountServiceAccountToken: false",
+        "memory: ",
+    ];
+    if manifest.contains("kind: StatefulSet") {
+        rules.extend([
+            "path: /livez",
+            "path: /readyz",
+            "path: /startupz",
+            "terminationGracePeriodSeconds: 60",
+        ]);
+    }
+    rules.retain(|rule| !manifest.contains(rule));
+    let limits = manifest.split("limits:").nth(1).and_then(|rest| rest.split("probe").next()).unwrap_or("");
+    if limits.lines().take(3).any(|line| line.trim_start().starts_with("cpu:")) {
+        rules.push("no limit of CPU: a node that is throttled renews its leases late");
+    }
+    rules
+}
+
+#[test]
+fn pods_have_no_rights_they_do_not_need() {
+    let with_pods =
+        |manifest: &str| ["kind: StatefulSet", "kind: Job"].iter().any(|kind| manifest.contains(kind));
+    let found: Vec<(String, String)> =
+        manifests().into_iter().filter(|(_, manifest)| with_pods(manifest)).collect();
+    assert_eq!(found.len(), 2, "the nodes and the migration");
+    for (name, manifest) in found {
+        assert_eq!(lacks(&manifest), Vec::<&str>::new(), "{name}");
+    }
+}
+
+/// The control: what is taken away is missed.
+#[test]
+fn a_right_too_many_is_seen() {
+    let (_, nodes) = manifests().into_iter().find(|(name, _)| name == "node-statefulset.yaml").unwrap();
+    let loose = nodes
+        .replace("readOnlyRootFilesystem: true", "")
+        .replace("memory: 2Gi", "memory: 2Gi\n              cpu: 1");
+    assert_eq!(lacks(&loose).len(), 2, "{:?}", lacks(&loose));
+}
+
+#[test]
+fn the_settings_of_the_nodes_are_settings() {
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("k8s/base/qyran.toml");
+    let settings = Settings::load(Some(&file), []).unwrap();
+    assert!(settings.store.url.starts_with("file:///"), "passwords come from files");
+    let (_, nodes) = manifests().into_iter().find(|(name, _)| name == "node-statefulset.yaml").unwrap();
+    let grace = nodes.split("terminationGracePeriodSeconds: ").nth(1).unwrap().lines().next().unwrap();
+    let grace: u64 = grace.parse().unwrap();
+    assert!(settings.run.drain.as_secs() + 15 < grace, "draining fits the grace period");
+}
+
+/// What strangers write must not lead a node to private addresses, whatever the address guard does.
+#[test]
+fn private_addresses_are_out_of_reach() {
+    let (_, policy) = manifests().into_iter().find(|(name, _)| name == "networkpolicy.yaml").unwrap();
+    for range in [
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "::1/128",
+        "fc00::/7",
+        "fe80::/10",
+    ] {
+        assert!(policy.contains(&format!("- {range}\n")), "{range}");
+    }
+}
