@@ -1,6 +1,6 @@
 //! How commands fail: a message, a hint, an exit code.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 5 differences, 6 partly failed, 130
+//! Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 4 a server cannot be reached, 5 differences, 6 partly failed, 130
 //! interrupted.
 
 use std::fmt;
@@ -19,6 +19,7 @@ pub(crate) enum Kind {
     Failed,
     Usage,
     NotFound,
+    Unreachable,
 }
 
 impl Kind {
@@ -27,6 +28,7 @@ impl Kind {
             Self::Failed => (1, "failed"),
             Self::Usage => (2, "usage"),
             Self::NotFound => (3, "not_found"),
+            Self::Unreachable => (4, "unreachable"),
         }
     }
 }
@@ -77,6 +79,7 @@ pub(crate) fn report(error: &anyhow::Error, format: Format) -> ExitCode {
         None if error.downcast_ref::<config::SettingsError>().is_some() => {
             (Kind::Usage, "config/qyran.toml shows every setting with its default".to_owned())
         }
+        None if is_unreachable(error) => (Kind::Unreachable, String::new()),
         None => (Kind::Failed, String::new()),
     };
     let (code, name) = kind.code();
@@ -93,6 +96,15 @@ pub(crate) fn report(error: &anyhow::Error, format: Format) -> ExitCode {
     };
     say(&told);
     ExitCode::from(code)
+}
+
+/// A server of the cluster is away, or does not let us in.
+fn is_unreachable(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref::<store::StoreError>(), Some(store::StoreError::Unreachable { .. }))
+        || matches!(
+            error.downcast_ref::<scheduler::ScheduleError>(),
+            Some(scheduler::ScheduleError::Unreachable(_))
+        )
 }
 
 /// Prints what clap says about a wrong call, or the help that was asked for.

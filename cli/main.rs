@@ -60,7 +60,7 @@ Examples:
   qyran run -f sources/ --once               one pass over the sources declared in a folder
   qyran material list -o jsonl               what was found
 
-Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 5 differences, 6 partly failed, 130 interrupted.")]
+Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 4 server unreachable, 5 differences, 6 partly failed, 130 interrupted.")]
 struct Cli {
     #[command(flatten)]
     global: GlobalArgs,

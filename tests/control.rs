@@ -130,6 +130,53 @@ async fn operators_see_a_cluster_and_move_its_work() {
     assert_eq!(states(&cluster).await, [], "who ends in order says so");
 }
 
+/// What an operator meets who names the wrong servers.
+#[tokio::test(flavor = "multi_thread")]
+async fn servers_that_are_not_there_are_told_apart() {
+    let redis = RedisServer::start(&[]).await.unwrap();
+    let cluster = Cluster::on(&redis.url(), world(), 1).await;
+    let (store, nobody) = (cluster.postgres.url("qyran"), "redis://:geheim@127.0.0.1:1");
+    let nowhere = "postgres://u:geheim@127.0.0.1:1/x";
+    let unmigrated = cluster.postgres.url("postgres");
+    let file = cluster.stage.path("address");
+    std::fs::write(&file, format!("{store}\n")).unwrap();
+    let by_file = format!("file://{}", file.display());
+    let redis_url = redis.url();
+    for (place, command, code, expected) in [
+        (
+            vec!["--store", &store, "--schedule", nobody],
+            vec!["node", "list"],
+            4,
+            "Redis (redis://127.0.0.1:1)",
+        ),
+        (
+            vec!["--store", nowhere, "--schedule", &redis_url],
+            vec!["source", "list"],
+            4,
+            "PostgreSQL at 127.0.0.1:1",
+        ),
+        (
+            vec!["--store", &unmigrated, "--schedule", &redis_url],
+            vec!["source", "list"],
+            1,
+            "qyran migrate up",
+        ),
+        (vec!["--store", &store], vec!["source", "list"], 2, "go together"),
+        (vec!["--store", &store, "--schedule", "ftp://x"], vec!["source", "list"], 2, "redis://"),
+        (vec!["--store", "file:///nowhere", "--schedule", &redis_url], vec!["source", "list"], 1, "/nowhere"),
+        (vec!["--data", "x", "--store", &store], vec!["source", "list"], 2, "names a folder"),
+        (vec!["--context", "kz"], vec!["source", "list"], 2, "there is no context"),
+        (vec!["--data", "x"], vec!["node", "list"], 2, "about a cluster"),
+        // What needs no schedule works without one.
+        (vec!["--store", &by_file, "--schedule", nobody], vec!["source", "list"], 0, ""),
+    ] {
+        let output = finished(cluster.stage.command_in(&place, &command)).await;
+        let told = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{place:?} {command:?}: {told}");
+        assert!(told.contains(expected) && !told.contains("geheim"), "{place:?} {command:?}: {told}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_real_prometheus_watches_three_nodes() {
     let redis = RedisServer::start(&[]).await.unwrap();

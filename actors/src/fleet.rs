@@ -264,7 +264,7 @@ impl FleetState {
         let (asked_at, config) = (Instant::now(), &self.context.config);
         let until = after(self.context.clock.now(), config.lease);
         let answer = self.context.schedule.renew(&self.lease(), until).await;
-        let is_answered = !matches!(answer, Err(ScheduleError::Storage(_)));
+        let is_answered = matches!(answer, Ok(()) | Err(ScheduleError::Fenced { .. }));
         self.context.metrics.asked(Backend::Schedule, "renew", asked_at.elapsed(), is_answered);
         match answer {
             Ok(()) => drop(self.lease.send_replace(config.deadline(asked_at, config.lease))),

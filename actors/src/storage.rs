@@ -26,8 +26,8 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 /// How long a single pass, or a node that is stopping, waits for a store that is out.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// How often a schedule that fails is asked to settle.
-const SETTLE_TRIES: u32 = 4;
+/// How often a schedule that fails is asked to settle: about as long as a failover takes.
+const SETTLE_TRIES: u32 = 12;
 
 pub(crate) enum StorageMsg {
     /// Keep a harvest, settle its job, answer.

@@ -19,6 +19,9 @@ pub enum ScheduleError {
         /// The token that was presented.
         token: Token,
     },
+    /// Its server cannot be reached, or does not do what it is asked.
+    #[error("{0}")]
+    Unreachable(String),
     /// The storage behind it failed.
     #[error("the schedule cannot be used: {0}")]
     Storage(String),

@@ -1,11 +1,15 @@
 //! A cluster on a stage: nodes as processes, a Redis and a PostgreSQL of their own.
 
 use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use origin::{Site, World};
 use servers::PostgresServer;
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
 
 use super::{Stage, Staging, eventually, finished, kind_of, not_exactly_once, text};
 
@@ -20,7 +24,7 @@ fn source_name(site: &Site, number: usize) -> String {
 }
 
 fn declarations(stage: &Stage, sources: usize) -> String {
-    let numbers: Vec<String> = (0..40).map(|number| number.to_string()).collect();
+    let numbers: Vec<String> = (0..300).map(|number| number.to_string()).collect();
     let mut text = format!(
         "apiVersion: qyran.dev/v1alpha1\nkind: Topic\nmetadata: {{name: all}}\nspec: {{query: '{}'}}\n",
         numbers.join(" OR ")
@@ -39,11 +43,36 @@ fn declarations(stage: &Stage, sources: usize) -> String {
     text
 }
 
+/// Notices when the machine is too busy for anything to be on time.
+struct Stalls {
+    longest: Arc<AtomicU64>,
+    _task: JoinSet<()>,
+}
+
+impl Stalls {
+    fn watch() -> Self {
+        const MOMENT: Duration = Duration::from_millis(50);
+        let longest = Arc::new(AtomicU64::new(0));
+        let mut task = JoinSet::new();
+        let noted = longest.clone();
+        task.spawn(async move {
+            loop {
+                let began = Instant::now();
+                sleep(MOMENT).await;
+                let late = began.elapsed().saturating_sub(MOMENT).as_millis();
+                noted.fetch_max(u64::try_from(late).unwrap_or(u64::MAX), Ordering::Relaxed);
+            }
+        });
+        Self { longest, _task: task }
+    }
+}
+
 /// Nodes, and what they share.
 pub(crate) struct Cluster {
     pub(crate) stage: Stage,
     pub(crate) postgres: PostgresServer,
     sources: usize,
+    stalls: Stalls,
 }
 
 impl Cluster {
@@ -56,7 +85,7 @@ impl Cluster {
         postgres.create_database("qyran").unwrap();
         stage.declare(&declarations(&stage, sources));
         stage.keep_in(&["--store", &postgres.url("qyran"), "--schedule", schedule]);
-        let cluster = Self { stage, postgres, sources };
+        let cluster = Self { stage, postgres, sources, stalls: Stalls::watch() };
         cluster.done(&["migrate", "up"]).await;
         let objects = cluster.stage.path("objects");
         cluster.done(&["apply", "-f", objects.to_str().unwrap()]).await;
@@ -93,7 +122,7 @@ impl Cluster {
             if expected.iter().all(|one| found.contains_key(one)) {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            sleep(Duration::from_millis(500)).await;
         }
         let wrong = not_exactly_once(&expected, &self.stage.materials("all").await);
         panic!("{} of {} are lost: {:#?}", wrong.len(), expected.len(), &wrong[..wrong.len().min(9)]);
@@ -131,6 +160,13 @@ impl Cluster {
         self.spawn(self.stage.command(&["run", "--name", name]), name, flags)
     }
 
+    /// One whose leases last for so long.
+    pub(crate) fn node_leasing(&self, name: &str, lease: &str) -> Child {
+        let mut run = self.stage.command(&["run", "--name", name]);
+        run.env("QYRAN_RUN_LEASE", lease);
+        self.spawn(run, name, &[])
+    }
+
     /// One that reaches the schedule by another way.
     pub(crate) fn node_by_way_of(&self, schedule: &str, name: &str, flags: &[&str]) -> Child {
         let place = ["--store", &self.postgres.url("qyran"), "--schedule", schedule];
@@ -141,6 +177,11 @@ impl Cluster {
         let log = std::fs::File::create(self.stage.path(&format!("{name}.log"))).unwrap();
         run.args(flags).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
         run.spawn().unwrap()
+    }
+
+    /// How much longer than it should a moment's sleep took at worst: what a busy machine may add to a time.
+    pub(crate) fn stall(&self) -> Duration {
+        Duration::from_millis(self.stalls.longest.load(Ordering::Relaxed))
     }
 
     /// The moment that the simulated internet's log says it is.

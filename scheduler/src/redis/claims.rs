@@ -25,6 +25,8 @@ pub(super) struct Claims {
     looks: Vec<Look>,
     /// Of the claim that was sent last.
     number: u64,
+    /// The connection over which shards were looked at last.
+    epoch: u64,
 }
 
 #[derive(Clone)]
@@ -49,7 +51,7 @@ impl Claims {
 
     /// The numbers of claims begin behind this one.
     pub(super) fn after(number: u64) -> Self {
-        Self { looks: vec![Look::after(number); SHARDS], number }
+        Self { looks: vec![Look::after(number); SHARDS], number, epoch: 0 }
     }
 }
 
@@ -92,12 +94,14 @@ impl Redis {
             let each = left.div_ceil(due.len()).min((JOBS / claim.jobs.max(1)).max(1));
             claims.number += 1;
             let number = claims.number;
+            let lost: Vec<Option<u64>> =
+                claims.looks.iter().map(|look| look.is_unanswered.then_some(look.arrived)).collect();
             for (_, shard) in &due {
                 claims.looks[shard.number()].is_unanswered = true;
             }
             let asked = due.into_iter().map(async |(_, shard)| {
-                let arrived = claims.looks[shard.number()].arrived;
-                Ok((shard, self.claim_on(shard, claim, each, number, arrived).await?))
+                let lost = lost[shard.number()];
+                Ok((shard, self.claim_on(shard, claim, each, number, lost).await?))
             });
             let before = turns.len();
             let answers = try_join_all(asked).await?;
@@ -122,7 +126,10 @@ impl Redis {
             Time::Server(_) => look.looked_at.is_none_or(|at| at.elapsed() >= LOOK_AGAIN),
             Time::Told => true,
         };
-        let old = Shard::all().filter(|shard| is_old(&claims.looks[shard.number()]));
+        // What was believed of a server says nothing of the next one.
+        let epoch = self.link.epoch().await;
+        let is_another_link = std::mem::replace(&mut claims.epoch, epoch) != epoch;
+        let old = Shard::all().filter(|shard| is_another_link || is_old(&claims.looks[shard.number()]));
         let heads = try_join_all(old.map(async |shard| Ok((shard, self.head(shard, told).await?))));
         let mut is_another = false;
         for (shard, (head, failed_over)) in heads.await? {
@@ -151,7 +158,7 @@ impl Redis {
         claim: &Claim,
         hosts: usize,
         number: u64,
-        arrived: u64,
+        lost: Option<u64>,
     ) -> Result<(Option<Timestamp>, Vec<(Timestamp, Turn)>), ScheduleError> {
         let call = self
             .call(shard, Some(claim.now))
@@ -161,8 +168,9 @@ impl Redis {
             .arg(claim.jobs)
             .arg(claim.due_by.as_millisecond())
             .arg(number)
-            .arg(arrived)
-            .arg(length(self.embargo));
+            .arg(lost.map(|arrived| arrived.to_string()).unwrap_or_default())
+            .arg(length(self.embargo))
+            .arg(u8::from(self.link.may_change_unseen()));
         let (now, head, answers): (i64, String, Vec<Answer>) =
             self.link.run(&self.scripts.claim, &call).await?;
         let home = self.home(now, Some(claim.now));

@@ -92,6 +92,17 @@ impl Link {
         &self.address
     }
 
+    /// Whether the server behind a connection may become another one without a new connection of ours. Where it
+    /// may not, the looks after a new connection are enough.
+    pub(super) fn may_change_unseen(&self) -> bool {
+        matches!(self.address, Address::Cluster(_))
+    }
+
+    /// Counts connections: another number is another connection.
+    pub(super) async fn epoch(&self) -> u64 {
+        self.state.lock().await.epoch
+    }
+
     /// Runs a script.
     pub(super) async fn run<T: FromRedisValue>(
         &self,
@@ -143,7 +154,7 @@ impl Link {
         if let Some((at, reason)) = &state.failed
             && at.elapsed() < PAUSE
         {
-            return Err(ScheduleError::Storage(reason.clone()));
+            return Err(ScheduleError::Unreachable(reason.clone()));
         }
         match self.connect().await {
             Ok((connection, master)) => {
@@ -209,7 +220,7 @@ impl Link {
     }
 
     fn failed(&self, error: &RedisError) -> ScheduleError {
-        ScheduleError::Storage(format!("Redis ({}): {error}", self.address))
+        ScheduleError::Unreachable(format!("Redis ({}): {error}", self.address))
     }
 }
 

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Clock, Host, JobId, JobKind, Name, Planned, Settlement, SystemClock, Timestamp};
-use servers::RedisServer;
+use servers::{RedisClusterServers, RedisServer};
 use tokio::time::sleep;
 
 use super::Redis;
 use super::shard::Shard;
+use crate::membership::Beat;
 use crate::schedule::{Claim, Lease, Schedule, ScheduleError, Settle};
 
 const LEASE: Duration = Duration::from_secs(2);
@@ -62,7 +63,7 @@ async fn a_claim_whose_answer_was_lost_is_handed_out_again() {
     // The first answer of all begins an embargo, and a new host rests.
     let shard = Shard::of(&Host::stored("h".to_owned()));
     let lost = loop {
-        let (_, lost) = redis.claim_on(shard, &claim("n1"), 1, u64::MAX / 2, 0).await.unwrap();
+        let (_, lost) = redis.claim_on(shard, &claim("n1"), 1, u64::MAX / 2, None).await.unwrap();
         if !lost.is_empty() {
             break lost;
         }
@@ -200,4 +201,53 @@ async fn a_duty_is_one_nodes_at_a_time() {
     while !redis.take_duty("retention", "n2", hold).await.unwrap() {
         sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The same keys and scripts, spread over three masters; and one of them loses its part.
+#[tokio::test]
+async fn a_redis_cluster_is_used_like_one_server() {
+    let servers = RedisClusterServers::start().await.unwrap();
+    let connect = async |node: &str| {
+        let address = servers.url().parse().unwrap();
+        Redis::connect(address, "qyran", node, Arc::new(SystemClock)).await.unwrap()
+    };
+    let (one, other) = (connect("n1").await, connect("n2").await);
+    one.set_planned(3).await.unwrap();
+    let jobs: Vec<Planned> =
+        (0..100).map(|number| planned(&format!("s{number}"), &format!("h{number}"))).collect();
+    one.plan(&jobs).await.unwrap();
+    let mut hosts = std::collections::HashSet::new();
+    while hosts.len() < jobs.len() {
+        for (redis, node) in [(&one, "n1"), (&other, "n2")] {
+            let turns = redis.claim(&claim(node)).await.unwrap();
+            let settles: Vec<Settle> = turns
+                .iter()
+                .map(|turn| Settle {
+                    jobs: turn
+                        .jobs
+                        .iter()
+                        .map(|job| Settlement { id: job.id.clone(), next_due: None })
+                        .collect(),
+                    release_until: Some(Timestamp::now()),
+                    ..settle(turn)
+                })
+                .collect();
+            assert!(redis.settle_all(&settles).await.unwrap().iter().all(Result::is_ok));
+            hosts.extend(turns.into_iter().map(|turn| turn.host));
+        }
+    }
+    assert_eq!(one.next_due(Timestamp::MAX, Timestamp::MAX).await.unwrap(), None);
+    let beat = Beat {
+        node: "n1~1".into(),
+        since: Timestamp::now(),
+        hosts: 0,
+        room: 1,
+        version: String::new(),
+        listen: String::new(),
+    };
+    one.heartbeat(&beat).await.unwrap();
+    assert_eq!(other.nodes().await.unwrap()[0].name(), "n1");
+    assert_eq!(other.planned().await.unwrap(), Some(3));
+    servers.master(1).unwrap().tell("FLUSHALL").await.unwrap();
+    assert_eq!(other.planned().await.unwrap(), None, "a part that is lost is noticed");
 }

@@ -2,7 +2,8 @@
 -- Returns: now, 1, token, lease end, next allowed, delay, robots delay; or now, 0, when to ask again.
 local node, lease, host, delay = ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7]
 local h = P .. 'h:' .. host
-if call('HEXISTS', OWN, host) == 1 and number(call('HGET', h, 'lease')) <= now then expire(host, true) end
+local held = call('HMGET', h, 'own', 'lease')
+if is_held(held[1]) and number(held[2]) <= now then expire(host, true) end
 local ctl = call('HMGET', CTL, 'fo', 'emb', 'planned')
 if ARGV[3] == 's' and now < number(ctl[2]) then return {now, 0, ctl[2]} end
 if call('EXISTS', h) == 0 then
@@ -10,9 +11,9 @@ if call('EXISTS', h) == 0 then
   if ARGV[3] == 's' and not ctl[3] then rested = now + tonumber(delay) end
   call('HSET', h, 'na', digits(rested))
 end
-local was = call('HMGET', h, 'tok', 'na', 'dl', 'rd', 'bu', 'lease')
+local was = call('HMGET', h, 'tok', 'na', 'dl', 'rd', 'bu', 'lease', 'own')
 if number(was[5]) > now then return {now, 0, was[5]} end
-if call('HEXISTS', OWN, host) == 1 then return {now, 0, was[6]} end
+if is_held(was[7]) then return {now, 0, was[6]} end
 call('HSET', h, 'ld', delay)
 local longest = math.max(number(was[3]), tonumber(delay))
 local rested = number(was[2])

@@ -1,5 +1,6 @@
 -- Hands out hosts whose time has come. ARGV: node, length of the lease, hosts at most, jobs of each at most,
--- latest due time, number of this claim, number of the last one whose answer arrived, length of the embargo.
+-- latest due time, number of this claim, number of the last one whose answer arrived ('' where that is the one
+-- before), length of the embargo, 1 where the server is to be looked at.
 -- Returns: now, when to look again ('' where there is nothing), and turns: host, eligible since, token, lease end, next allowed, delay, robots delay, {job, due, crashes ...}.
 local node, lease, hosts, jobs = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local due_by = math.min(tonumber(ARGV[8]) + shift, now)
@@ -12,7 +13,7 @@ local function head()
   return first[2] and digits(tonumber(first[2])) or ''
 end
 
-local failed_over, embargoed = check_server(embargo)
+local failed_over, embargoed = check_server(embargo, ARGV[12] == '1')
 if now < embargoed then return {now, digits(embargoed), {}} end
 
 local turns, record = {}, {claim}
@@ -23,19 +24,18 @@ local function hand_out(host, since, token, over, rest, due)
 end
 
 local function crashes_of(host, due)
-  if call('EXISTS', P .. 'x:' .. host) == 0 then return end
   for at = 1, #due, 3 do due[at + 2] = number(call('HGET', P .. 'x:' .. host, due[at])) end
 end
 
 -- An answer that never arrived: what it handed out is handed out again, as it was.
-local lost = call('GET', P .. 'r:' .. node)
+local lost = arrived and call('GET', P .. 'r:' .. node)
 if lost then
   lost = cjson.decode(lost)
   if lost[1] > arrived then
     for at = 2, #lost, 2 do
       local host, token = lost[at], lost[at + 1]
-      local h = call('HMGET', P .. 'h:' .. host, 'tok', 'na', 'dl', 'ld', 'rd', 'fl')
-      if h[1] == token and call('HGET', OWN, host) == node then
+      local h = call('HMGET', P .. 'h:' .. host, 'tok', 'na', 'dl', 'ld', 'rd', 'fl', 'own')
+      if h[1] == token and h[7] == node then
         local due = {}
         for _, job in ipairs(select(2, in_turn(h[6]))) do
           local score = call('ZSCORE', P .. 'j:' .. host, job)
@@ -56,18 +56,23 @@ if lost then
 end
 
 local function visit(host, since)
-  local h = call('HMGET', P .. 'h:' .. host, 'tok', 'na', 'dl', 'ld', 'rd')
+  local h = call('HMGET', P .. 'h:' .. host, 'tok', 'na', 'dl', 'ld', 'rd', 'own', 'x', 'bu')
+  if is_held(h[6]) then
+    expire(host, true)
+    return true
+  end
   local due = call('ZRANGEBYSCORE', P .. 'j:' .. host, '-inf', due_by, 'WITHSCORES', 'LIMIT', 0, jobs)
   if #due == 0 then
-    set_ready(host)
+    set_free(host, number(h[2]), number(h[8]))
     return since <= due_by
   end
   local delay, robots = math.max(number(h[3]), number(h[4])), number(h[5])
   local rested = failed_over + math.max(delay, robots)
   if failed_over > 0 and now < rested then
     -- What it was owed may have been lost with the last writes of the old server.
-    call('HSET', P .. 'h:' .. host, 'na', digits(math.max(number(h[2]), rested)))
-    set_ready(host)
+    rested = math.max(number(h[2]), rested)
+    call('HSET', P .. 'h:' .. host, 'na', digits(rested))
+    set_free(host, rested, number(h[8]))
     return true
   end
   local list, with_crashes = {}, {}
@@ -77,7 +82,7 @@ local function visit(host, since)
     with_crashes[#with_crashes + 1] = tonumber(due[at + 1])
     with_crashes[#with_crashes + 1] = 0
   end
-  crashes_of(host, with_crashes)
+  if h[7] then crashes_of(host, with_crashes) end
   local token, over = take(host, node, lease, h[1], table.concat(list, ' '))
   hand_out(host, since, token, over, {number(h[2]), delay, robots}, with_crashes)
   return true
@@ -89,8 +94,7 @@ while #turns < hosts and looked < MOST do
   if #ready == 0 then break end
   for at = 1, #ready, 2 do
     looked = looked + 1
-    if call('HEXISTS', OWN, ready[at]) == 1 then expire(ready[at], true)
-    elseif not visit(ready[at], tonumber(ready[at + 1])) then passed = passed + 1 end
+    if not visit(ready[at], tonumber(ready[at + 1])) then passed = passed + 1 end
   end
 end
 if #turns > 0 then call('SET', P .. 'r:' .. node, cjson.encode(record), 'PX', lease) end

@@ -1,11 +1,11 @@
 -- What all scripts share. Keys of a shard begin with the same {tag}, so they are on one node of a cluster:
 --   due     zset  host -> when to look at it: from when on it may be handed out, or the end of its lease
---   own     hash  host -> node, of hosts that are held
+--   own     hash  host -> node, of hosts that are held; the host's own keys say it as well
 --   ctl     hash  run: the server that these keys were last used on, fo: when that changed, emb: no claims
 --                 until then, planned: the version of the declared objects that everything was planned of
---   h:HOST  hash  tok: highest token, lease: until when, fl: jobs in the turn, na: next allowed, bu br: blocked
---                 until and why, dl: longest delay of its jobs, dd: the usual delay, ld: delay of a borrower,
---                 rd: delay of robots.txt
+--   h:HOST  hash  tok: highest token, own: who holds it ('' nobody), lease: until when, fl: jobs in the turn,
+--                 na: next allowed, bu br: blocked until and why, dl: longest delay of its jobs, dd: the usual
+--                 delay, ld: delay of a borrower, rd: delay of robots.txt, x: '1' where a job of it has crashed
 --   j:HOST  zset  job -> due        d:HOST  hash  job -> delay, where it is not the usual one
 --   x:HOST  hash  job -> crashes    r:NODE  what the node was handed out and has not confirmed
 -- Times are milliseconds since 1970 of this server's clock.
@@ -24,16 +24,19 @@ local DUE, OWN, CTL = P .. 'due', P .. 'own', P .. 'ctl'
 local function number(text) return tonumber(text or '0') or 0 end
 local function digits(value) return string.format('%.0f', value) end
 
--- Notes from when on a host that nobody holds may be handed out.
-local function set_ready(host)
-  if call('HEXISTS', OWN, host) == 1 then return end
+local function is_held(owner) return owner and owner ~= '' end
+
+-- Notes from when on a host may be handed out that nobody holds, that has rested and is not blocked.
+local function set_free(host, next_allowed, blocked_until)
   local head = call('ZRANGE', P .. 'j:' .. host, 0, 0, 'WITHSCORES')
-  if not head[2] then
-    call('ZREM', DUE, host)
-    return
-  end
-  local rest = call('HMGET', P .. 'h:' .. host, 'na', 'bu')
-  call('ZADD', DUE, math.max(tonumber(head[2]), number(rest[1]), number(rest[2])), host)
+  if head[2] then call('ZADD', DUE, math.max(tonumber(head[2]), next_allowed, blocked_until), host)
+  else call('ZREM', DUE, host) end
+end
+
+-- The same, where it is not known who holds it.
+local function set_ready(host)
+  local h = call('HMGET', P .. 'h:' .. host, 'own', 'na', 'bu')
+  if not is_held(h[1]) then set_free(host, number(h[2]), number(h[3])) end
 end
 
 -- Works out the longest delay of a host's jobs anew.
@@ -62,8 +65,12 @@ local function write_turn(host, place, order)
   for _, job in ipairs(order) do
     if place[job] then list[#list + 1] = place[job] .. job end
   end
-  if #list > 0 then call('HSET', P .. 'h:' .. host, 'fl', table.concat(list, ' '))
-  else call('HDEL', P .. 'h:' .. host, 'fl') end
+  call('HSET', P .. 'h:' .. host, 'fl', table.concat(list, ' '))
+end
+
+local function count_crash(host, job)
+  call('HINCRBY', P .. 'x:' .. host, job, 1)
+  call('HSET', P .. 'h:' .. host, 'x', '1')
 end
 
 local function forget(host, job)
@@ -75,9 +82,10 @@ end
 
 -- Another server than before, or one that lost everything, may not know every lease: who holds one has until
 -- the end of the embargo to say so. Returns when that happened last, and until when nothing is handed out.
-local function check_server(embargo)
-  local ctl = call('HMGET', CTL, 'run', 'fo', 'emb')
+local function check_server(embargo, is_asked)
   if ARGV[3] ~= 's' then return 0, 0 end
+  local ctl = call('HMGET', CTL, 'run', 'fo', 'emb')
+  if ctl[1] and not is_asked then return number(ctl[2]), number(ctl[3]) end
   local run = string.match(call('INFO', 'server'), 'run_id:(%x+)')
   if ctl[1] == run then return number(ctl[2]), number(ctl[3]) end
   local failed_over = embargo > 0 and now or 0
@@ -88,24 +96,24 @@ end
 -- Takes a host from its owner: it rests for one delay.
 local function expire(host, crashed)
   local h = P .. 'h:' .. host
-  local was = call('HMGET', h, 'na', 'dl', 'ld', 'rd', 'fl')
+  local was = call('HMGET', h, 'na', 'dl', 'ld', 'rd', 'fl', 'bu')
   if crashed then
     for at, job in string.gmatch(was[5] or '', '(%d)(%S+)') do
-      if at == '2' and call('ZSCORE', P .. 'j:' .. host, job) then call('HINCRBY', P .. 'x:' .. host, job, 1) end
+      if at == '2' and call('ZSCORE', P .. 'j:' .. host, job) then count_crash(host, job) end
     end
   end
   local rested = now + math.max(number(was[2]), number(was[3]), number(was[4]))
+  rested = math.max(number(was[1]), rested)
   call('HDEL', OWN, host)
-  call('HDEL', h, 'lease', 'fl')
-  call('HSET', h, 'na', digits(math.max(number(was[1]), rested)))
-  set_ready(host)
+  call('HSET', h, 'own', '', 'lease', '', 'fl', '', 'na', digits(rested))
+  set_free(host, rested, number(was[6]))
 end
 
 -- Gives a host to a node. Returns token and end of the lease.
 local function take(host, node, lease, last, list)
   -- As a hybrid clock: over a loss of writes, or of everything, tokens still rise.
   local token, over = digits(math.max(number(last) + 1, now)), digits(now + lease)
-  call('HSET', P .. 'h:' .. host, 'tok', token, 'lease', over, 'fl', list)
+  call('HSET', P .. 'h:' .. host, 'tok', token, 'own', node, 'lease', over, 'fl', list)
   call('HSET', OWN, host, node)
   call('ZADD', DUE, over, host)
   return token, now + lease
@@ -113,12 +121,10 @@ end
 
 -- Whether a lease holds. One whose claim was lost in a failover is taken up again: nobody has the host, and
 -- no token as high as this was ever given out here.
-local function holds(host, token, node)
-  local h = P .. 'h:' .. host
-  local last, is_owned = call('HGET', h, 'tok'), call('HEXISTS', OWN, host) == 1
-  if is_owned then return last == token end
+local function holds(host, token, node, last, owner)
+  if is_held(owner) then return last == token end
   if number(last) >= tonumber(token) then return false end
-  call('HSET', h, 'tok', token)
+  call('HSET', P .. 'h:' .. host, 'tok', token, 'own', node)
   call('HSET', OWN, host, node)
   return true
 end

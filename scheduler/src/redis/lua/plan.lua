@@ -14,7 +14,7 @@ for at = 5, #ARGV, 5 do
   end
   local known = call('ZSCORE', j, job)
   if not known or due < tonumber(known) then call('ZADD', j, due, job) end
-  if was[3] then
+  if was[3] and was[3] ~= '' then
     local place, order = in_turn(was[3])
     if place[job] then
       place[job] = nil

@@ -7,10 +7,11 @@ while ARGV[at] do
   local first = at + 4
   at = first + 3 * jobs
   local h, j, x = P .. 'h:' .. host, P .. 'j:' .. host, P .. 'x:' .. host
-  if not holds(host, token, node) then
+  local was = call('HMGET', h, 'tok', 'own', 'fl', 'x', 'bu')
+  if not holds(host, token, node, was[1], was[2]) then
     done[#done + 1] = 0
   else
-    local place, order = in_turn(call('HGET', h, 'fl'))
+    local place, order = in_turn(was[3])
     local again, fine = {}, {}
     for job_at = first, at - 1, 3 do
       local job, due = ARGV[job_at], ARGV[job_at + 1]
@@ -21,17 +22,17 @@ while ARGV[at] do
         again[#again + 1] = tonumber(due) + shift
         again[#again + 1] = job
         if ARGV[job_at + 2] == '0' then fine[#fine + 1] = job
-        elseif call('ZSCORE', j, job) then call('HINCRBY', x, job, 1) end
+        elseif call('ZSCORE', j, job) then count_crash(host, job) end
       end
       place[job] = nil
     end
     if #again > 0 then call('ZADD', j, 'XX', unpack(again)) end
-    if #fine > 0 and call('EXISTS', x) == 1 then call('HDEL', x, unpack(fine)) end
+    if #fine > 0 and was[4] then call('HDEL', x, unpack(fine)) end
     if release ~= '' then
+      local rested = tonumber(release) + shift
       call('HDEL', OWN, host)
-      call('HDEL', h, 'lease', 'fl')
-      call('HSET', h, 'na', digits(tonumber(release) + shift))
-      set_ready(host)
+      call('HSET', h, 'own', '', 'lease', '', 'fl', '', 'na', digits(rested))
+      set_free(host, rested, number(was[5]))
     elseif jobs > 0 then
       for _, job in ipairs(order) do
         if place[job] == '1' then
