@@ -84,8 +84,14 @@ impl Backend {
 
     /// A cluster, for what a data folder has not.
     pub(crate) async fn of_cluster(global: &Global) -> anyhow::Result<Self> {
+        Self::check_is_cluster(global)?;
+        Self::reached(global).await
+    }
+
+    /// Whether it is a cluster that is named at all, and by addresses that are some.
+    pub(crate) fn check_is_cluster(global: &Global) -> anyhow::Result<()> {
         if is_cluster(&global.settings) {
-            return Self::reached(global).await;
+            return schedule_address(&global.settings).map(drop);
         }
         Err(Failure::usage("this is about a cluster, and a data folder is none")
             .hint("name one with --store URL --schedule URL, or --context NAME")

@@ -71,6 +71,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         }
         Command::Health { watch: _, exit_when_healthy: true, timeout } => wait(timeout, global).await,
         Command::Health { watch, exit_when_healthy: false, .. } => {
+            Backend::check_is_cluster(global)?;
             let is_well = std::cell::Cell::new(true);
             show(watch, async |out, _| {
                 let wrongs = wrongs(global).await;
@@ -86,6 +87,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
 }
 
 async fn wait(most: Duration, global: &Global) -> anyhow::Result<ExitCode> {
+    Backend::check_is_cluster(global)?;
     let began = Instant::now();
     loop {
         let wrongs = wrongs(global).await;

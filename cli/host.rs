@@ -38,7 +38,7 @@ enum Command {
         /// A host name, or group:NAME
         host: String,
     },
-    /// Let no node ask a host anything for a while
+    /// Hand a host to no node for a while; a node that has it ends its turn first
     Block {
         /// A host name, or group:NAME
         host: String,
@@ -70,7 +70,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
             };
             data.schedule.block(&host, until, why).await?;
             reason.note(&data, "host block", &format!("host/{host}"), global).await?;
-            say(&format!("{host} is left alone until {}; what is under way ends", model::rfc3339(until)));
+            say(&format!(
+                "{host} is handed to nobody until {}; a node that has it ends its turn first",
+                model::rfc3339(until)
+            ));
         }
         Command::Unblock { host, reason } => {
             let data = Backend::open(global).await?;

@@ -7,7 +7,7 @@ use clap::Subcommand;
 use config::print_duration;
 use model::Timestamp;
 use scheduler::Schedule;
-use scheduler::membership::{NodeView, Order};
+use scheduler::membership::{BEAT, NodeView, Order};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 
@@ -179,14 +179,15 @@ async fn known(schedule: &dyn Schedule, name: &str) -> anyhow::Result<()> {
 /// Waits until a node holds nothing. Exit code 5: it holds something yet.
 async fn drained(data: &Backend, name: &str, most: Duration, global: &Global) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
+    // It learns of the order with one beat, and says what it holds with the next.
+    let obeyed = global.clock.now().saturating_add(BEAT * 2)?;
     let mut line = StatusLine::new(global.output == Format::Table);
     loop {
         let nodes = data.schedule.nodes().await?;
         let held: usize = nodes
             .iter()
             .filter(|node| node.name() == name && node.is_alive)
-            // What it said before it was told says nothing.
-            .map(|node| if node.order == Order::Drain { node.beat.hosts } else { 1 })
+            .map(|node| if node.seen >= obeyed { node.beat.hosts } else { 1 })
             .sum();
         let spread = data.schedule.spread().await?;
         let leased = spread.iter().find(|spread| spread.node == name).map_or(0, |spread| spread.held);

@@ -5,6 +5,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use actors::{Check, Context};
 use bytes::Bytes;
@@ -12,7 +13,7 @@ use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{ACCEPT, CONTENT_TYPE};
 use hyper::{Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -22,6 +23,8 @@ use crate::failure::Failure;
 
 /// Connections at the same time: monitoring needs few.
 const CONNECTIONS: usize = 32;
+/// How long a request may take to be said.
+const PATIENCE: Duration = Duration::from_secs(5);
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -51,14 +54,19 @@ async fn accept(listener: TcpListener, context: Arc<Context>) {
     loop {
         let Ok(place) = room.clone().acquire_owned().await else { return };
         // A connection that ends before it is taken is nobody's loss.
-        let Ok((stream, _)) = listener.accept().await else { continue };
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        };
         let context = context.clone();
         connections.spawn(async move {
             let service = hyper::service::service_fn(move |request| {
                 let context = context.clone();
                 async move { Ok::<_, Infallible>(answer(&request, &context)) }
             });
-            let served = hyper::server::conn::http1::Builder::new();
+            // Whoever says nothing holds no place for long.
+            let mut served = hyper::server::conn::http1::Builder::new();
+            served.timer(TokioTimer::new()).header_read_timeout(PATIENCE).keep_alive(false);
             // Whoever hangs up has what it wanted.
             let _ = served.serve_connection(TokioIo::new(stream), service).await;
             drop(place);

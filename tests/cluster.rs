@@ -17,7 +17,7 @@ use crate::support::signal;
 const GRACE: Duration = Duration::from_secs(2);
 
 /// How long a server that may not know every lease hands out nothing.
-const EMBARGO: Duration = Duration::from_secs(3);
+const EMBARGO: Duration = Duration::from_secs(5);
 
 /// Hosts with several sources each, all due again at once: a host is always being asked, or resting.
 fn busy() -> World {

@@ -191,7 +191,7 @@ async fn a_real_prometheus_watches_three_nodes() {
     let prometheus = PrometheusServer::start(&addresses).await.unwrap();
     cluster.requests_more(60).await;
     let well = get(&addresses[0], "/readyz?verbose", "").await;
-    assert!(well.contains("200 OK") && well.contains("\"check\":\"claims\""), "{well}");
+    assert!(well.contains("200 OK") && well.contains("\"check\":\"schedule\""), "{well}");
     for probe in ["/livez", "/startupz"] {
         assert!(get(&addresses[0], probe, "").await.contains("200 OK"), "{probe}");
     }

@@ -37,7 +37,7 @@ impl Health {
         *self.pulse.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// A claim was answered.
+    /// The schedule has answered.
     pub(crate) fn claimed(&self) {
         *self.claimed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
@@ -66,7 +66,7 @@ impl Context {
         let is_asked_to_stop = self.is_draining();
         let order = self.order();
         vec![
-            recent("claims", age(&self.health.claimed), LOST),
+            recent("schedule", age(&self.health.claimed), LOST),
             Check {
                 name: "draining",
                 is_well: !is_asked_to_stop,

@@ -84,6 +84,8 @@ impl Actor for Membership {
         };
         match context.schedule.heartbeat(&beat).await {
             Ok(order) => {
+                // A node that has no room, or is told to claim nothing, is in touch all the same.
+                context.health.claimed();
                 context.order.send_if_modified(|known| std::mem::replace(known, order) != order);
             }
             Err(error) => tracing::warn!(%error, "the node cannot say that it is there"),

@@ -104,10 +104,17 @@ impl StorageState {
         let sources: Vec<Option<Arc<Source>>> = batch.iter().map(|waiting| waiting.source.clone()).collect();
         self.context.metrics.harvests_wait(batch.len());
         let began = Instant::now();
-        let done = self.save(harvests.into(), &sources).await;
+        let kept: Arc<[Harvest]> = harvests.into();
+        let done = self.save(kept.clone(), &sources).await;
         self.context.metrics.batch_stored(began.elapsed());
         self.context.metrics.harvests_wait(0);
         match done {
+            Err(reason) if batch.len() > 1 && !self.is_impatient() => {
+                tracing::error!(reason, "a batch was refused; its harvests are stored one by one");
+                for (harvest, waiting) in kept.iter().cloned().zip(batch) {
+                    self.flush_one(harvest, waiting).await;
+                }
+            }
             Ok((harvests, saved)) => {
                 for (harvest, saved) in harvests.iter().zip(&saved) {
                     self.tell(harvest, saved);
@@ -123,6 +130,27 @@ impl StorageState {
                 }
             }
         }
+    }
+
+    /// One of a batch that was refused: it may be the one, and the others must not suffer for it.
+    async fn flush_one(&self, harvest: Harvest, waiting: Waiting) {
+        let sources = [waiting.source.clone()];
+        let outcome = match self.save(vec![harvest].into(), &sources).await {
+            Ok((harvests, saved)) => {
+                if let (Some(harvest), Some(saved)) = (harvests.first(), saved.first()) {
+                    self.tell(harvest, saved);
+                }
+                let outcomes = self.settle(std::slice::from_ref(&waiting), saved).await;
+                outcomes.into_iter().next().unwrap_or_else(|| Err("nothing was stored".to_owned()))
+            }
+            Err(reason) => Err(reason),
+        };
+        drop(waiting.reply.send(outcome));
+    }
+
+    /// Whether somebody waits for the end: a single pass, or a node that is told to stop.
+    fn is_impatient(&self) -> bool {
+        self.context.config.pass.is_some() || self.context.is_draining()
     }
 
     /// Saves until it is saved. While the store is out, credits stay with us and fetching stops. Gives the
@@ -149,8 +177,11 @@ impl StorageState {
                     self.context.reload().await?;
                 }
                 Err(error) => {
-                    let impatient = self.context.config.pass.is_some() || self.context.is_draining();
-                    if impatient && waited >= PATIENCE {
+                    if self.is_impatient() && waited >= PATIENCE {
+                        return Err(error.to_string());
+                    }
+                    // A store that is out comes back; what it refuses, it refuses again.
+                    if matches!(error, StoreError::Refused(_)) {
                         return Err(error.to_string());
                     }
                     tracing::error!(%error, waiting = harvests.len(), "harvests cannot be stored; trying again");

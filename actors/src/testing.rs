@@ -165,12 +165,19 @@ impl Stage {
     /// Lets the store refuse every new item, or take them again.
     pub(crate) fn outage(&self, is_out: bool) {
         let database = rusqlite::Connection::open(self.folder.path().join("store.db")).unwrap();
-        let change = if is_out {
-            "CREATE TRIGGER outage BEFORE INSERT ON item BEGIN SELECT RAISE(ABORT, 'the test says so'); END"
-        } else {
-            "DROP TRIGGER outage"
-        };
+        let change =
+            if is_out { "ALTER TABLE fetch RENAME TO away" } else { "ALTER TABLE away RENAME TO fetch" };
         database.execute_batch(change).unwrap();
+    }
+
+    /// The store takes nothing of a source, however often it is given.
+    pub(crate) fn refuse(&self, host: &str) {
+        let database = rusqlite::Connection::open(self.folder.path().join("store.db")).unwrap();
+        let refusal = format!(
+            "CREATE TRIGGER refuse BEFORE INSERT ON item WHEN NEW.source = '{host}'
+             BEGIN SELECT RAISE(ABORT, 'the test says so'); END"
+        );
+        database.execute_batch(&refusal).unwrap();
     }
 
     pub(crate) async fn state(&self, host: &str) -> SourceState {

@@ -101,6 +101,18 @@ async fn slowness_is_no_crash() {
     assert_eq!(node.context().tally.totals().restarts, 0);
 }
 
+/// What the store will not take costs its own source, and no other that shares its transaction.
+#[tokio::test(start_paused = true)]
+async fn what_the_store_refuses_costs_nobody_else() {
+    const HOSTS: &[&str] = &["a.kz", "b.kz", "c.kz", "d.kz"];
+    let stage = Stage::with(HOSTS).await;
+    stage.refuse("b.kz");
+    let node = stage.start().await;
+    until("the others are stored", async || stage.items().await == 6).await;
+    assert!(stage.state("b.kz").await != SourceState::Live);
+    assert_eq!(node.context().tally.totals().restarts, 0);
+}
+
 /// While the store is out, the credits are with the harvests that wait: nothing more is fetched than
 /// there are credits, and nothing is lost.
 #[tokio::test(start_paused = true)]

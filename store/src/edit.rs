@@ -47,7 +47,15 @@ pub(crate) fn published_key(finding: &Finding) -> String {
     finding.item.published.as_ref().map(|published| published.original.clone()).unwrap_or_default()
 }
 
+/// Longer addresses cannot stand in an index of PostgreSQL (2,704 bytes a row); nobody is looked for by them.
+const MAX_ADDRESS: usize = 1000;
+
 /// Where an entry without the same identifier is looked for.
 pub(crate) fn address(finding: &Finding) -> Option<String> {
-    finding.item.url.as_ref().map(|url| model::canonical_url(url).to_string())
+    indexed(finding.item.url.as_ref())
+}
+
+/// An address as it stands in an index.
+pub(crate) fn indexed(url: Option<&url::Url>) -> Option<String> {
+    url.map(|url| model::canonical_url(url).to_string()).filter(|address| address.len() <= MAX_ADDRESS)
 }

@@ -42,6 +42,9 @@ pub enum StoreError {
         /// What this build knows.
         known: i64,
     },
+    /// It will not take what it was given, however often.
+    #[error("the store cannot hold this: {0}")]
+    Refused(String),
     /// Another writer was in the way again and again.
     #[error("other writers were in the way again and again")]
     Collision,
@@ -60,6 +63,10 @@ impl From<rusqlite::Error> for StoreError {
                 Self::ReadOnly(text)
             }
             Some(ErrorCode::SystemIoFailure) => Self::Disk(text),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Collision,
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch) => {
+                Self::Refused(text)
+            }
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Damaged(text),
             _ => Self::Other(text),
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{join_all, try_join_all};
 use model::{Host, Job, Timestamp, Token, Turn};
 use tokio::time::Instant;
 
@@ -104,7 +104,12 @@ impl Redis {
                 Ok((shard, self.claim_on(shard, claim, each, number, lost).await?))
             });
             let before = turns.len();
-            let answers = try_join_all(asked).await?;
+            let answers = match try_join_all(asked).await {
+                Ok(answers) => answers,
+                // What was handed out before is in hand; what this round handed out comes with the next claim.
+                Err(_) if !turns.is_empty() => break,
+                Err(error) => return Err(error),
+            };
             for (shard, (head, handed_out)) in answers {
                 let failed_over = claims.looks[shard.number()].failed_over;
                 claims.looks[shard.number()] =
@@ -130,9 +135,20 @@ impl Redis {
         let epoch = self.link.epoch().await;
         let is_another_link = std::mem::replace(&mut claims.epoch, epoch) != epoch;
         let old = Shard::all().filter(|shard| is_another_link || is_old(&claims.looks[shard.number()]));
-        let heads = try_join_all(old.map(async |shard| Ok((shard, self.head(shard, told).await?))));
-        let mut is_another = false;
-        for (shard, (head, failed_over)) in heads.await? {
+        let heads = join_all(old.map(async |shard| (shard, self.head(shard, told).await))).await;
+        let (mut is_another, mut failed, looks) = (false, None, heads.len());
+        let mut failures = 0;
+        for (shard, head) in heads {
+            // Of a cluster, some shards may be out: the others go on.
+            let (head, failed_over) = match head {
+                Ok(head) => head,
+                Err(error) => {
+                    failures += 1;
+                    failed = Some(error);
+                    claims.looks[shard.number()].head = None;
+                    continue;
+                }
+            };
             let look = &mut claims.looks[shard.number()];
             is_another |= look.looked_at.is_some() && look.failed_over != failed_over;
             (look.head, look.failed_over, look.looked_at) = (head, failed_over, Some(Instant::now()));
@@ -143,7 +159,10 @@ impl Redis {
             );
             self.failovers.send_modify(|failovers| *failovers += 1);
         }
-        Ok(())
+        match failed {
+            Some(error) if failures == looks => Err(error),
+            _ => Ok(()),
+        }
     }
 
     async fn head(&self, shard: Shard, told: Timestamp) -> Result<(Option<Timestamp>, i64), ScheduleError> {

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::select_ok;
 use redis::aio::{ConnectionLike, MultiplexedConnection};
 use redis::cluster_async::ClusterConnection;
 use redis::{
@@ -19,7 +20,7 @@ use super::address::Address;
 use super::scripts::Call;
 use crate::schedule::ScheduleError;
 
-const CONNECT: Duration = Duration::from_secs(2);
+const CONNECT: Duration = Duration::from_secs(1);
 /// Long beside what any script takes, short beside a lease.
 const ANSWER: Duration = Duration::from_secs(3);
 /// How often Sentinels are asked who is the master.
@@ -158,7 +159,7 @@ impl Link {
         }
         match self.connect().await {
             Ok((connection, master)) => {
-                tracing::debug!(redis = %self.address, master, "connected to Redis");
+                tracing::debug!(redis = %self.address, "connected to Redis");
                 state.held = Some(Held { connection: connection.clone(), master, asked_at: Instant::now() });
                 state.failed = None;
                 state.epoch += 1;
@@ -208,15 +209,10 @@ impl Link {
             Address::Cluster(nodes) => return Ok(nodes.join(",")),
             Address::Sentinel { sentinels, master, before, behind } => (sentinels, master, before, behind),
         };
-        let mut last = RedisError::from((ErrorKind::Client, "no Sentinel knows the master"));
-        for sentinel in sentinels {
-            match ask(sentinel, master).await {
-                Ok(Some((host, port))) => return Ok(format!("{before}{host}:{port}{behind}")),
-                Ok(None) => (),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+        // All at once: one that is gone with its machine must not make us late.
+        let asked = sentinels.iter().map(|sentinel| Box::pin(ask(sentinel, master)));
+        let ((host, port), _) = select_ok(asked).await?;
+        Ok(format!("{before}{host}:{port}{behind}"))
     }
 
     fn failed(&self, error: &RedisError) -> ScheduleError {
@@ -230,9 +226,11 @@ async fn open(address: &str) -> RedisResult<MultiplexedConnection> {
     Client::open(address)?.get_multiplexed_async_connection_with_config(&config).await
 }
 
-async fn ask(sentinel: &str, master: &str) -> RedisResult<Option<(String, u16)>> {
+async fn ask(sentinel: &str, master: &str) -> RedisResult<(String, u16)> {
     let mut connection = open(sentinel).await?;
-    redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(master).query_async(&mut connection).await
+    let question = redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(master).to_owned();
+    let known: Option<(String, u16)> = question.query_async(&mut connection).await?;
+    known.ok_or_else(|| RedisError::from((ErrorKind::Client, "no Sentinel knows the master")))
 }
 
 /// Whether another connection may do better.

@@ -45,8 +45,8 @@ pub use usage::ServerUsage;
 /// Jobs planned, or leases settled, in one call: longer ones would keep others waiting.
 const BATCH: usize = 100;
 /// How long a server that may not know every lease hands out nothing: long enough for holders to notice it,
-/// which they do within a second, and to renew.
-const EMBARGO: Duration = Duration::from_secs(3);
+/// which they do within a second of being able to reach it, and to renew.
+const EMBARGO: Duration = Duration::from_secs(5);
 /// Robots rules that nobody asked for in this long are forgotten, in seconds.
 const ROBOTS_KEPT: u64 = 30 * 86_400;
 
@@ -236,6 +236,7 @@ impl Schedule for Redis {
     ) -> Result<Borrowed, ScheduleError> {
         let call = self.call(Shard::of(host), Some(claim.now));
         let call = call.arg(&claim.node).arg(length(claim.lease)).arg(host.as_str()).arg(length(delay));
+        let call = call.arg(length(self.embargo));
         let answer: Vec<i64> = self.link.run(&self.scripts.borrow, &call).await?;
         match *answer.as_slice() {
             [now, 1, token, over, next_allowed, delay, robots_delay] => {
@@ -401,7 +402,9 @@ impl Schedule for Redis {
 
     async fn heartbeat(&self, beat: &Beat) -> Result<Order, ScheduleError> {
         // Also where there is no room for claims: who holds hosts must notice another server.
-        self.look(&mut *self.claims.lock().await, beat.since).await?;
+        if let Err(error) = self.look(&mut *self.claims.lock().await, beat.since).await {
+            tracing::debug!(%error, "no shard can be looked at");
+        }
         let said = serde_json::to_string(beat).map_err(|error| ScheduleError::Storage(error.to_string()))?;
         self.beat(&beat.node, &said).await
     }

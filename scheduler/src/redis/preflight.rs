@@ -11,6 +11,7 @@ pub(super) async fn check(link: &Link) -> Result<(), ScheduleError> {
     if let Some(problem) = eviction(&memory) {
         return Err(ScheduleError::Storage(format!("Redis ({}): {problem}", link.address())));
     }
+    warn_of_split_brain(link).await;
     let persistence = info(link, "persistence").await?;
     if fields(&persistence, "aof_enabled").any(|enabled| enabled == "0") {
         tracing::warn!(
@@ -20,6 +21,23 @@ pub(super) async fn check(link: &Link) -> Result<(), ScheduleError> {
         );
     }
     Ok(())
+}
+
+/// An old master that is cut off together with a node would go on renewing its leases.
+async fn warn_of_split_brain(link: &Link) {
+    let asked = redis::cmd("CONFIG").arg("GET").arg("min-replicas-to-write").to_owned();
+    // Rented servers often refuse CONFIG: then it is their provider's to see to.
+    let Ok(setting) = link.send::<Vec<String>>(&asked).await else { return };
+    let has_replicas = info(link, "replication")
+        .await
+        .is_ok_and(|info| fields(&info, "connected_slaves").any(|count| count != "0"));
+    if has_replicas && setting.get(1).is_some_and(|least| least == "0") {
+        tracing::warn!(
+            redis = %link.address(),
+            "it has replicas and accepts writes without them: after a network split two masters may lease the same \
+             hosts; set `min-replicas-to-write 1` and a `min-replicas-max-lag` below the lease"
+        );
+    }
 }
 
 /// Leases that are evicted would be handed out twice.

@@ -7,8 +7,8 @@ use model::{Clock, Host, JobId, JobKind, Name, Planned, Settlement, SystemClock,
 use servers::{RedisClusterServers, RedisServer};
 use tokio::time::sleep;
 
-use super::Redis;
 use super::shard::Shard;
+use super::{EMBARGO, Redis};
 use crate::membership::Beat;
 use crate::schedule::{Claim, Lease, Schedule, ScheduleError, Settle};
 
@@ -127,7 +127,7 @@ async fn a_restarted_server_is_not_believed_at_once() {
     let mut server = RedisServer::start(&["--appendonly", "yes"]).await.unwrap();
     let redis = connect(&server, "n1").await;
     redis.set_planned(1).await.unwrap();
-    let slow = Planned { delay: LEASE * 2, ..planned("a", "h") };
+    let slow = Planned { delay: EMBARGO * 2, ..planned("a", "h") };
     redis.plan(&[slow, planned("b", "i")]).await.unwrap();
     server.restart().await.unwrap();
     let began = tokio::time::Instant::now();
@@ -140,10 +140,10 @@ async fn a_restarted_server_is_not_believed_at_once() {
     }
     let first = first.unwrap();
     assert_eq!(first.host.as_str(), "i");
-    assert!(began.elapsed() >= LEASE - Duration::from_millis(100), "{:?}", began.elapsed());
+    assert!(began.elapsed() >= EMBARGO - Duration::from_millis(100), "{:?}", began.elapsed());
     let second = turns(&redis, "n1").await.remove(0);
     assert_eq!(second.host.as_str(), "h");
-    assert!(began.elapsed() >= LEASE * 2 - Duration::from_millis(100), "{:?}", began.elapsed());
+    assert!(began.elapsed() >= EMBARGO * 2 - Duration::from_millis(100), "{:?}", began.elapsed());
 }
 
 #[tokio::test]

@@ -6,8 +6,9 @@ use deadpool_postgres::Transaction;
 use model::{Harvest, PageWork, Timestamp};
 
 use super::shelf::Shelf;
-use super::{execute, limit, rows, text};
+use super::{execute, limit, rows, storable, text};
 use crate::StoreError;
+use crate::edit::indexed;
 use crate::store::Saved;
 
 pub(super) async fn save(
@@ -136,10 +137,8 @@ async fn insert_pages(tx: &Transaction<'_>, pages: &[(String, String, &PageWork)
     let urls = column(|page| page.url.to_string());
     let hosts = column(|page| page.host.to_string());
     let hashes = column(|page| text(&page.entry_hash));
-    let addresses: Vec<Option<String>> = pages
-        .iter()
-        .map(|(.., page)| page.entry.url.as_ref().map(|url| model::canonical_url(url).to_string()))
-        .collect();
+    let addresses: Vec<Option<String>> =
+        pages.iter().map(|(.., page)| indexed(page.entry.url.as_ref())).collect();
     let entries: Vec<String> =
         pages.iter().map(|(.., page)| serde_json::to_string(&page.entry)).collect::<Result<_, _>>()?;
     let tries: Vec<i32> =
@@ -148,7 +147,9 @@ async fn insert_pages(tx: &Transaction<'_>, pages: &[(String, String, &PageWork)
     // Undated pages count as new as what was just found.
     let published: Vec<Timestamp> = pages
         .iter()
-        .map(|(.., page)| page.entry.published.as_ref().map_or(page.not_before, |published| published.at))
+        .map(|(.., page)| {
+            storable(page.entry.published.as_ref().map_or(page.not_before, |published| published.at))
+        })
         .collect();
     execute(
         tx,

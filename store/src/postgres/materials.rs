@@ -111,11 +111,13 @@ pub(super) async fn rematch(
 ) -> Result<u64, StoreError> {
     let only: Vec<String> = topics.iter().map(ToString::to_string).collect();
     let numbers: Vec<i64> = items.iter().map(|item| item.row).collect();
+    // Locked first: what a statement reads beside a lock is from before it waited.
+    rows(tx, "SELECT item FROM item WHERE item = ANY($1) ORDER BY item FOR UPDATE", &[&numbers]).await?;
     let known = rows(
         tx,
         "SELECT item, first_seen, version,
                 ARRAY(SELECT topic FROM match WHERE match.item = item.item AND match.first_seen = item.first_seen)
-         FROM item WHERE item = ANY($1) ORDER BY item FOR UPDATE",
+         FROM item WHERE item = ANY($1) ORDER BY item",
         &[&numbers],
     )
     .await?;
@@ -158,12 +160,19 @@ pub(super) async fn retain(tx: &Transaction<'_>, since: Timestamp) -> Result<u64
     if partitions::drop_oldest_before(tx, since).await? {
         return Ok(1);
     }
+    let locked = rows(
+        tx,
+        "SELECT item FROM item WHERE first_seen < $1 ORDER BY item LIMIT $2 FOR UPDATE",
+        &[&since, &RETAIN_BATCH],
+    )
+    .await?;
+    let locked: Vec<i64> = locked.iter().map(|row| row.get(0)).collect();
     let old = rows(
         tx,
         "SELECT item, first_seen,
                 ARRAY(SELECT topic FROM match WHERE match.item = item.item AND match.first_seen = item.first_seen)
-         FROM item WHERE first_seen < $1 ORDER BY item LIMIT $2 FOR UPDATE",
-        &[&since, &RETAIN_BATCH],
+         FROM item WHERE item = ANY($2) AND first_seen < $1 ORDER BY item",
+        &[&since, &locked],
     )
     .await?;
     let mut change = Change::of_items(-i64::try_from(old.len()).unwrap_or(0));

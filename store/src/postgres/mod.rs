@@ -149,22 +149,52 @@ fn text(text: &str) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.to_owned() }
 }
 
+/// PostgreSQL's times begin in the year -4712; what claims to be from before 1 is nonsense in any case.
+fn storable(at: Timestamp) -> Timestamp {
+    let first = jiff::civil::date(1, 1, 1).to_zoned(jiff::tz::TimeZone::UTC);
+    first.map_or(at, |first| at.max(first.timestamp()))
+}
+
 fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+fn is_connection_lost(error: &tokio_postgres::Error) -> bool {
+    error.is_closed() || std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>())
 }
 
 impl From<tokio_postgres::Error> for StoreError {
     fn from(error: tokio_postgres::Error) -> Self {
         let text = connect::with_cause(&error);
         match error.code() {
+            Some(
+                &(SqlState::ADMIN_SHUTDOWN
+                | SqlState::CRASH_SHUTDOWN
+                | SqlState::CANNOT_CONNECT_NOW
+                | SqlState::TOO_MANY_CONNECTIONS
+                | SqlState::QUERY_CANCELED
+                | SqlState::IDLE_IN_TRANSACTION_SESSION_TIMEOUT),
+            ) => Self::Unreachable { server: "PostgreSQL".to_owned(), reason: text },
+            None if is_connection_lost(&error) => {
+                Self::Unreachable { server: "PostgreSQL".to_owned(), reason: text }
+            }
             Some(&SqlState::DISK_FULL) => Self::Full(text),
             Some(&(SqlState::READ_ONLY_SQL_TRANSACTION | SqlState::INSUFFICIENT_PRIVILEGE)) => {
                 Self::ReadOnly(text)
             }
-            Some(&(SqlState::T_R_DEADLOCK_DETECTED | SqlState::T_R_SERIALIZATION_FAILURE)) => Self::Collision,
+            Some(
+                &(SqlState::T_R_DEADLOCK_DETECTED
+                | SqlState::T_R_SERIALIZATION_FAILURE
+                | SqlState::UNIQUE_VIOLATION
+                | SqlState::LOCK_NOT_AVAILABLE),
+            ) => Self::Collision,
             Some(&(SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED)) => Self::Damaged(text),
             Some(&SqlState::UNDEFINED_TABLE) => {
                 Self::Other(format!("{text}; has `qyran migrate up` been run?"))
+            }
+            // Data exceptions, violated constraints, limits of the program (SQLSTATE classes 22, 23, 54).
+            Some(code) if ["22", "23", "54"].iter().any(|class| code.code().starts_with(class)) => {
+                Self::Refused(text)
             }
             _ => Self::Other(text),
         }

@@ -68,12 +68,23 @@ pub(super) async fn drop_oldest_before(tx: &Transaction<'_>, before: Timestamp) 
     let months = names.iter().filter_map(|row| month_of(row.get(0)));
     let Some(oldest) = months.min().filter(|month| month.next().begins() <= before) else { return Ok(false) };
     let (items, matches) = (oldest.partition("item"), oldest.partition("match"));
+    // Nobody changes that month from now on; then, for a moment, nobody reads either: dropping a partition needs
+    // that, and must not wait for a long reader while everybody waits for us.
     tx.batch_execute(&format!(
-        "WITH gone AS (SELECT topic, count(*) AS matches FROM {matches} GROUP BY topic)
-         UPDATE topic SET materials = materials - gone.matches FROM gone WHERE topic.name = gone.topic;
-         UPDATE total SET items = items - (SELECT count(*) FROM {items}),
-             matches = matches - (SELECT count(*) FROM {matches}),
-             materials = materials - (SELECT count(DISTINCT item) FROM {matches});
+        "SET LOCAL lock_timeout = '2s';
+         LOCK TABLE ONLY {items}, {matches} IN SHARE ROW EXCLUSIVE MODE;
+         CREATE TEMPORARY TABLE gone_topic ON COMMIT DROP AS
+             SELECT topic, count(*) AS matches FROM {matches} GROUP BY topic;
+         CREATE TEMPORARY TABLE gone_total ON COMMIT DROP AS
+             SELECT (SELECT count(*) FROM {items}) AS items, (SELECT count(*) FROM {matches}) AS matches,
+                    (SELECT count(DISTINCT item) FROM {matches}) AS materials;
+         LOCK TABLE item, match IN ACCESS EXCLUSIVE MODE;"
+    ))
+    .await?;
+    tx.batch_execute(&format!(
+        "UPDATE total SET items = total.items - gone.items, matches = total.matches - gone.matches,
+             materials = total.materials - gone.materials FROM gone_total AS gone;
+         UPDATE topic SET materials = materials - gone.matches FROM gone_topic AS gone WHERE topic.name = gone.topic;
          DROP TABLE {items}, {matches};"
     ))
     .await?;

@@ -9,7 +9,7 @@ use tokio_postgres::Row;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::matches::Change;
-use super::{execute, rows, text};
+use super::{execute, rows, storable, text};
 use crate::StoreError;
 use crate::edit::{Edit, Known, address, edit, published_key};
 use crate::store::Saved;
@@ -186,6 +186,15 @@ async fn stored(tx: &Transaction<'_>, places: &[(i64, Timestamp)]) -> Result<Vec
         return Ok(Vec::new());
     }
     let (items, times): (Vec<i64>, Vec<Timestamp>) = places.iter().copied().unzip();
+    // Locked first: what a statement reads beside a lock is from before it waited.
+    rows(
+        tx,
+        "SELECT item.item FROM UNNEST($1::BIGINT[], $2::TIMESTAMPTZ[]) AS wanted (item, first_seen)
+         JOIN item ON item.item = wanted.item AND item.first_seen = wanted.first_seen
+         ORDER BY item.item FOR UPDATE OF item",
+        &[&items, &times],
+    )
+    .await?;
     rows(
         tx,
         "SELECT item.item, item.first_seen, item.source, item.address, item.title, item.content_hash, item.entry_hash,
@@ -193,7 +202,7 @@ async fn stored(tx: &Transaction<'_>, places: &[(i64, Timestamp)]) -> Result<Vec
                 ARRAY(SELECT topic FROM match WHERE match.item = item.item AND match.first_seen = item.first_seen)
          FROM UNNEST($1::BIGINT[], $2::TIMESTAMPTZ[]) AS wanted (item, first_seen)
          JOIN item ON item.item = wanted.item AND item.first_seen = wanted.first_seen
-         ORDER BY item.item FOR UPDATE OF item",
+         ORDER BY item.item",
         &[&items, &times],
     )
     .await
@@ -380,7 +389,7 @@ impl Columns {
         self.published_keys.push(text(&draft.known.published_key));
         self.addresses.push(draft.address.clone());
         self.titles.push(item.title.as_deref().map(text));
-        self.published.push(item.published.as_ref().map(|published| published.at));
+        self.published.push(item.published.as_ref().map(|published| storable(published.at)));
         self.bodies.push(serde_json::to_string(item)?);
         self.content_hashes.push(draft.known.content_hash.clone());
         self.entry_hashes.push(text(&draft.known.entry_hash));
@@ -468,7 +477,7 @@ async fn update_content(
             &known.whole,
             &content.at,
             &item.title.as_deref().map(text),
-            &item.published.as_ref().map(|published| published.at),
+            &item.published.as_ref().map(|published| storable(published.at)),
             &text(&known.published_key),
             &draft.edits,
             &joined(content.tokens),

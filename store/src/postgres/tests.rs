@@ -155,3 +155,20 @@ async fn odd_texts_are_stored() {
     let query = MaterialQuery { terms: vec!["~w1".into()], limit: 1, ..MaterialQuery::default() };
     assert_eq!(store.materials(&query).await.unwrap().len(), 1);
 }
+
+/// What feeds bring that PostgreSQL's indexes and times cannot hold.
+#[tokio::test]
+async fn long_addresses_and_times_before_time_are_stored() {
+    let server = shared_postgres().await;
+    let (store, _) = two(&server).await;
+    let mut odd = finding("1", "сөз", DAY1, &["t"]);
+    // Not to be compressed: what compresses well would fit.
+    let noise: String = (0..6000u64)
+        .map(|n| char::from(b'a' + (xxhash_rust::xxh3::xxh3_64(&n.to_le_bytes()) % 26) as u8))
+        .collect();
+    odd.item.url = url::Url::parse(&format!("https://a.kz/{noise}")).ok();
+    odd.item.published.as_mut().unwrap().at = model::Timestamp::MIN;
+    assert_eq!(save(&store, &[harvest(1, vec![odd.clone()])]).await[0].new_items, 1);
+    odd.item.text = "басқа".into();
+    assert_eq!(save(&store, &[harvest(2, vec![odd])]).await[0].edited_items, 1);
+}

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::rows::{host, length, limit, millis, time};
 use crate::StoreError;
-use crate::edit::{Edit, Known, address, edit, published_key};
+use crate::edit::{Edit, Known, address, edit, indexed, published_key};
 use crate::store::{EntryKnowledge, Saved, Sighting};
 
 pub(super) fn knowledge(
@@ -275,7 +275,7 @@ fn save_page(tx: &Transaction<'_>, source: &Name, page: &PageWork) -> Result<(),
         page.tries,
         millis(page.not_before),
         millis(published),
-        entry.url.as_ref().map(|url| model::canonical_url(url).to_string()),
+        indexed(entry.url.as_ref()),
     ])?;
     Ok(())
 }

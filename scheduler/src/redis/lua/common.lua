@@ -119,12 +119,22 @@ local function take(host, node, lease, last, list)
   return token, now + lease
 end
 
--- Whether a lease holds. One whose claim was lost in a failover is taken up again: nobody has the host, and
--- no token as high as this was ever given out here.
+-- Whether nothing has been handed out since the server was found to be another one.
+local function is_embargoed()
+  if ARGV[3] ~= 's' then return false end
+  local ctl = call('HMGET', CTL, 'run', 'emb')
+  local run = string.match(call('INFO', 'server'), 'run_id:(%x+)')
+  return ctl[1] ~= run or now < number(ctl[2])
+end
+
+-- Whether a lease holds. One whose claim was lost in a failover is taken up again: nobody has the host, no token
+-- as high as this was ever given out here, and nobody can have had the host meanwhile.
 local function holds(host, token, node, last, owner)
   if is_held(owner) then return last == token end
-  if number(last) >= tonumber(token) then return false end
-  call('HSET', P .. 'h:' .. host, 'tok', token, 'own', node)
+  if number(last) >= tonumber(token) or not is_embargoed() then return false end
+  -- It runs out at once unless it is renewed: who dies meanwhile leaves no host behind that nobody looks at.
+  call('HSET', P .. 'h:' .. host, 'tok', token, 'own', node, 'lease', digits(now))
   call('HSET', OWN, host, node)
+  call('ZADD', DUE, digits(now), host)
   return true
 end
