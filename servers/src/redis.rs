@@ -24,8 +24,20 @@ impl RedisServer {
     /// Starts one with these settings, written as on redis-server's command line: `["--appendonly", "yes"]`.
     /// Without any it keeps nothing on disk.
     pub async fn start(settings: &[&str]) -> io::Result<Self> {
+        Self::start_below(u16::MAX, settings).await
+    }
+
+    /// The same, on a port that is not above this one.
+    pub(crate) async fn start_below(most: u16, settings: &[&str]) -> io::Result<Self> {
         let settings = settings.iter().map(|&text| text.to_owned()).collect();
-        let mut server = Self { process: None, folder: TempDir::new()?, port: free_port()?, settings };
+        let mut port = free_port()?;
+        for _ in 0..100 {
+            if port <= most {
+                break;
+            }
+            port = free_port()?;
+        }
+        let mut server = Self { process: None, folder: TempDir::new()?, port, settings };
         server.restart().await?;
         Ok(server)
     }
