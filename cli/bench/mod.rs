@@ -16,7 +16,7 @@ use clap::Subcommand;
 
 use crate::global::Global;
 
-/// Measure: pages per CPU-second beside a bare loop, memory at rest and over time, schedule and store
+/// Measure: pages per CPU-second, memory, the schedule, the store
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
