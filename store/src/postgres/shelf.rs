@@ -140,13 +140,15 @@ impl<'a> Shelf<'a> {
         // Some publishers invent a new identifier each time: the same address, title and time are one item.
         let place = (finding.item.source.to_string(), address(finding)?);
         let key = published_key(finding);
-        self.by_address.get(&place)?.iter().copied().find(|&at| {
-            let Draft { known, title, address, .. } = &self.drafts[at];
+        // The oldest, where an edit made several alike.
+        let is_same = |at: &usize| {
+            let Draft { known, title, address, .. } = &self.drafts[*at];
             *title == finding.item.title
                 && address.as_deref() == Some(place.1.as_str())
                 && known.published_key == key
                 && (!key.is_empty() || known.content_hash == content_hash)
-        })
+        };
+        self.by_address.get(&place)?.iter().copied().filter(is_same).min()
     }
 
     /// Writes what has changed. An item that another node stored meanwhile is a collision.

@@ -139,7 +139,7 @@ fn find(tx: &Transaction<'_>, finding: &Finding) -> Result<Option<(i64, Known)>,
     let Some(address) = address(finding) else { return Ok(None) };
     let mut same = tx.prepare_cached(&format!(
         "{COLUMNS} WHERE source = ?1 AND address = ?2 AND title IS ?3 AND published_key = ?4
-         AND (?4 != '' OR content_hash = ?5) LIMIT 1"
+         AND (?4 != '' OR content_hash = ?5) ORDER BY row LIMIT 1"
     ))?;
     let hash = item.content_hash();
     let found = same
