@@ -1,7 +1,8 @@
 -- Hands out hosts whose time has come. ARGV: node, length of the lease, hosts at most, jobs of each at most,
 -- latest due time, number of this claim, number of the last one whose answer arrived ('' where that is the one
 -- before), length of the embargo, 1 where the server is to be looked at.
--- Returns: now, when to look again ('' where there is nothing), and turns: host, eligible since, token, lease end, next allowed, delay, robots delay, {job, due, crashes ...}.
+-- Returns: now, when to look again ('' where there is nothing), and turns: host, eligible since, token, lease end,
+-- next allowed, delay, robots delay, {job, due, crashes ...}.
 local node, lease, hosts, jobs = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local due_by = math.min(tonumber(ARGV[8]) + shift, now)
 local claim, arrived, embargo = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
@@ -14,7 +15,6 @@ local function head()
 end
 
 local failed_over, embargoed = check_server(embargo, ARGV[12] == '1')
-if now < embargoed then return {now, digits(embargoed), {}} end
 
 local turns, record = {}, {claim}
 local function hand_out(host, since, token, over, rest, due)
@@ -54,6 +54,14 @@ if lost then
     end
   end
 end
+
+local function answer(look_again)
+  if #turns > 0 then call('SET', P .. 'r:' .. node, cjson.encode(record), 'PX', lease) end
+  return {now, look_again, turns}
+end
+
+-- What is the node's already is no new claim; nothing else is handed out yet.
+if now < embargoed then return answer(digits(embargoed)) end
 
 local function visit(host, since)
   local h = call('HMGET', P .. 'h:' .. host, 'tok', 'na', 'dl', 'ld', 'rd', 'own', 'x', 'bu')
@@ -97,5 +105,4 @@ while #turns < hosts and looked < MOST do
     if not visit(ready[at], tonumber(ready[at + 1])) then passed = passed + 1 end
   end
 end
-if #turns > 0 then call('SET', P .. 'r:' .. node, cjson.encode(record), 'PX', lease) end
-return {now, head(), turns}
+return answer(head())
