@@ -48,6 +48,16 @@ async fn assert_whole(cluster: &Cluster) {
     assert_eq!(cluster.wrongs().await, Vec::<String>::new());
 }
 
+/// A control: the judge objects. A fault may strike at a moment when it does no harm, so it strikes again.
+async fn assert_objects(fault: impl AsyncFn() -> Vec<String>) {
+    for _ in 0..4 {
+        if !fault().await.is_empty() {
+            return;
+        }
+    }
+    panic!("without the protection nothing goes wrong: this shows nothing of what it is good for");
+}
+
 async fn all_end_well(nodes: Vec<Child>) {
     for mut node in nodes {
         signal(&node, "TERM");
@@ -128,7 +138,7 @@ async fn a_node_that_stood_still_past_its_lease_asks_nothing_under_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn control_without_deadlines_a_zombie_asks_hosts_of_others() {
-    assert_ne!(zombie(&["--without", "deadline"]).await, Vec::<String>::new());
+    assert_objects(async || zombie(&["--without", "deadline"]).await).await;
 }
 
 /// A node that cannot reach the schedule any more, while its sites can be reached well.
@@ -156,7 +166,7 @@ async fn a_node_that_is_cut_off_stops_before_its_lease_does() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn control_without_deadlines_a_node_that_is_cut_off_goes_on() {
-    assert_ne!(cut_off(&["--without", "deadline"]).await, Vec::<String>::new());
+    assert_objects(async || cut_off(&["--without", "deadline"]).await).await;
 }
 
 /// Redis is killed and starts again, with or without what it had.
@@ -193,8 +203,7 @@ async fn a_redis_that_lost_everything_is_built_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn control_without_the_embargo_a_redis_that_lost_everything_hands_hosts_out_twice() {
-    let (_, wrongs) = redis_killed("no", &["--without", "embargo"]).await;
-    assert_ne!(wrongs, Vec::<String>::new());
+    assert_objects(async || redis_killed("no", &["--without", "embargo"]).await.1).await;
 }
 
 /// A master is replaced by a replica that has not seen its last writes.
@@ -243,8 +252,7 @@ async fn a_master_that_still_answers_is_left_for_its_successor() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn control_without_the_embargo_a_new_master_hands_out_what_is_held() {
-    let (_, wrongs) = failed_over(true, &["--without", "embargo"]).await;
-    assert_ne!(wrongs, Vec::<String>::new());
+    assert_objects(async || failed_over(true, &["--without", "embargo"]).await.1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

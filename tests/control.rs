@@ -11,9 +11,11 @@ use tokio::time::sleep;
 use crate::support::cluster::{Cluster, free_address, get};
 use crate::support::{eventually, finished, signal, text};
 
+/// Hosts enough that each of two nodes looks after some of them first.
 fn world() -> World {
     let mut world = World::empty(41);
-    for kind in [Kind::FullFeed, Kind::Feed, Kind::Listing, Kind::FullFeed] {
+    let feeds = std::iter::repeat_n(Kind::FullFeed, 8);
+    for kind in [Kind::FullFeed, Kind::Feed, Kind::Listing, Kind::FullFeed].into_iter().chain(feeds) {
         world.add(kind, Behaviour::Healthy, 3, Duration::from_millis(2000));
     }
     world
@@ -57,17 +59,18 @@ async fn operators_see_a_cluster_and_move_its_work() {
     cluster.requests_more(60).await;
     assert!(states(&cluster).await.contains(&("n1".into(), "drained".into(), 0)));
     cluster.done(&["node", "uncordon", "n1"]).await;
-    let mut works = false;
-    for _ in 0..100 {
-        works |= states(&cluster)
-            .await
-            .iter()
-            .any(|(name, state, hosts)| name == "n1" && state == "alive" && *hosts > 0);
-        if works {
+    let mut takes_hosts = false;
+    for _ in 0..200 {
+        let states = states(&cluster).await;
+        takes_hosts =
+            states.iter().any(|(name, state, hosts)| name == "n1" && state == "alive" && *hosts > 0);
+        if takes_hosts {
             break;
         }
+        // A host is held for moments only: it is a matter of luck that a beat says so.
+        sleep(Duration::from_millis(200)).await;
     }
-    assert!(works, "n1 takes hosts again");
+    assert!(takes_hosts, "n1 takes hosts again");
     let unknown = finished(cluster.stage.command(&["node", "cordon", "n7"])).await;
     assert_eq!(unknown.status.code(), Some(3), "{}", text(&unknown.stderr));
 
@@ -216,8 +219,9 @@ async fn a_real_prometheus_watches_three_nodes() {
         prometheus.until("max(qyran_cluster_members{state=\"alive\"})", |alive| alive == 3.0).await,
         3.0
     );
-    let hosts = prometheus.until("sum(qyran_schedule_hosts)", |hosts| hosts == 4.0).await;
-    assert_eq!(hosts, 4.0, "the nodes' shares make the whole");
+    let all = cluster.stage.origin.world().sites.len() as f64;
+    let hosts = prometheus.until("sum(qyran_schedule_hosts)", |hosts| hosts == all).await;
+    assert_eq!(hosts, all, "the nodes' shares make the whole");
 
     // Without its servers a node is not ready, and not dead.
     let mut redis = redis;
