@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use config::Object;
-use model::{Source, Topic};
 use serde_json::json;
-use store::{Applied, Store};
+use store::{Applied, Objects, Store};
 
 use crate::audit::Reason;
 use crate::backend::Backend;
@@ -76,8 +75,7 @@ pub(crate) async fn apply(
     prune: bool,
     global: &Global,
 ) -> anyhow::Result<Applied> {
-    let (sources, topics) = parted(objects);
-    let applied = store.declare(&sources, &topics, prune, global.clock.now()).await?;
+    let applied = store.declare(&by_kind(objects), prune, global.clock.now()).await?;
     match_again(store, global).await?;
     Ok(applied)
 }
@@ -97,13 +95,14 @@ pub(crate) async fn match_again(store: &dyn Store, global: &Global) -> anyhow::R
     Ok(())
 }
 
-fn parted(objects: Vec<Object>) -> (Vec<Source>, Vec<Topic>) {
-    let mut parts = (Vec::new(), Vec::new());
+pub(crate) fn by_kind(objects: Vec<Object>) -> Objects {
+    let mut sorted = Objects::default();
     for object in objects {
         match object {
-            Object::Source(source) => parts.0.push(source),
-            Object::Topic(topic) => parts.1.push(topic),
+            Object::Source(source) => sorted.sources.push(source),
+            Object::Topic(topic) => sorted.topics.push(topic),
+            Object::Client(client) => sorted.clients.push(client),
         }
     }
-    parts
+    sorted
 }

@@ -10,7 +10,9 @@ use crawler::read::check_selector;
 use matcher::{Analysis, Query, QueryError};
 use model::Name;
 use serde_json::json;
+use store::Objects;
 
+use crate::apply::by_kind;
 use crate::backend::Backend;
 use crate::failure::{Failure, say};
 use crate::global::Global;
@@ -31,8 +33,13 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let objects = declared(&args.file, &stored_sources(global).await?)?;
     crate::wiring::warn_without_contact(&global.settings);
-    let sources = objects.iter().filter(|object| matches!(object, Object::Source(_))).count();
-    let found = json!({"sources": sources, "topics": objects.len() - sources, "settings": "ok"});
+    let Objects { sources, topics, clients } = by_kind(objects);
+    let found = json!({
+        "sources": sources.len(),
+        "topics": topics.len(),
+        "clients": clients.len(),
+        "settings": "ok",
+    });
     object(&mut std::io::stdout().lock(), global.output, &found, "settings")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -7,7 +7,7 @@ use actors::jobs_of;
 use config::Object;
 use model::Name;
 use serde_json::json;
-use store::Store;
+use store::{ObjectNames, Store};
 
 use crate::audit::Reason;
 use crate::backend::Backend;
@@ -35,24 +35,22 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let (mut sources, mut topics) = (Vec::new(), Vec::new());
+    let mut names = ObjectNames::default();
     for object in declared(&args.file, &stored_sources(global).await?)? {
         match object {
-            Object::Source(source) => sources.push(source.name),
-            Object::Topic(topic) => topics.push(topic.name),
+            Object::Source(source) => names.sources.push(source.name),
+            Object::Topic(topic) => names.topics.push(topic.name),
+            Object::Client(client) => names.clients.push(client.name),
         }
     }
     for text in &args.objects {
-        match reference(text)? {
-            ("source", name) => sources.push(name),
-            (_, name) => topics.push(name),
-        }
+        add_reference(text, &mut names)?;
     }
     let data = Backend::open(global).await?;
-    check_known(&*data.store, &sources, &topics).await?;
-    check_unused(&*data.store, &sources, &topics).await?;
-    let jobs = jobs_of(&*data.store, &sources).await?;
-    let applied = data.store.undeclare(&sources, &topics).await?;
+    check_known(&*data.store, &names).await?;
+    check_unused(&*data.store, &names.sources, &names.topics).await?;
+    let jobs = jobs_of(&*data.store, &names.sources).await?;
+    let applied = data.store.undeclare(&names).await?;
     data.schedule.remove(&jobs).await?;
     let mut rows = rows(global.output, &[column("object"), column("change")], "object");
     for object in &applied.removed {
@@ -63,34 +61,38 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-fn reference(text: &str) -> anyhow::Result<(&'static str, Name)> {
-    let wrong = |message: String| Failure::usage(message).hint("write source/NAME or topic/NAME");
+fn add_reference(text: &str, names: &mut ObjectNames) -> anyhow::Result<()> {
+    let wrong =
+        |message: String| Failure::usage(message).hint("write source/NAME, topic/NAME or client/NAME");
     let (kind, name) =
         text.split_once('/').ok_or_else(|| wrong(format!("{text:?} does not name an object")))?;
-    let kind = match kind.to_ascii_lowercase().as_str() {
-        "source" => "source",
-        "topic" => "topic",
+    let list = match kind.to_ascii_lowercase().as_str() {
+        "source" => &mut names.sources,
+        "topic" => &mut names.topics,
+        "client" => &mut names.clients,
         other => return Err(wrong(format!("there are no objects of kind {other:?}")).into()),
     };
-    Ok((kind, Name::new(name).map_err(|error| wrong(error.to_string()))?))
+    list.push(Name::new(name).map_err(|error| wrong(error.to_string()))?);
+    Ok(())
 }
 
 /// All or nothing: one unknown name, and nothing is removed.
-async fn check_known(store: &dyn Store, sources: &[Name], topics: &[Name]) -> anyhow::Result<()> {
+async fn check_known(store: &dyn Store, names: &ObjectNames) -> anyhow::Result<()> {
     let known = stored(store).await?;
     let has =
         |kind: &str, name: &Name| known.iter().any(|object| object.kind() == kind && object.name() == name);
-    let unknown: Vec<String> = sources
-        .iter()
-        .filter(|name| !has("Source", name))
-        .map(|name| format!("source/{name}"))
-        .chain(topics.iter().filter(|name| !has("Topic", name)).map(|name| format!("topic/{name}")))
+    let of_each = [("Source", &names.sources), ("Topic", &names.topics), ("Client", &names.clients)];
+    let unknown: Vec<String> = of_each
+        .into_iter()
+        .flat_map(|(kind, names)| names.iter().map(move |name| (kind, name)))
+        .filter(|(kind, name)| !has(kind, name))
+        .map(|(kind, name)| format!("{}/{name}", kind.to_lowercase()))
         .collect();
     if unknown.is_empty() {
         return Ok(());
     }
     Err(Failure::not_found(format!("not declared: {}; nothing was removed", unknown.join(", ")))
-        .hint("qyran source list and qyran topic list show what is")
+        .hint("qyran export -o name shows what is")
         .into())
 }
 

@@ -55,7 +55,8 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
 pub(crate) async fn stored(store: &dyn Store) -> anyhow::Result<Vec<Object>> {
     let sources = store.sources().await?.into_iter().map(|record| Object::Source(record.source));
     let topics = store.topics().await?.into_iter().map(|record| Object::Topic(record.topic));
-    Ok(sources.chain(topics).collect())
+    let clients = store.clients().await?.into_iter().map(Object::Client);
+    Ok(sources.chain(topics).chain(clients).collect())
 }
 
 fn lines(change: &Change, prune: bool) -> String {

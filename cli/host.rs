@@ -7,7 +7,7 @@ use clap::Subcommand;
 use config::print_duration;
 use crawler::robots::RobotsRecord;
 use model::{Host, Timestamp};
-use scheduler::HostView;
+use scheduler::{HostView, Stake};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -126,12 +126,22 @@ async fn get(data: &Backend, name: &str, global: &Global) -> anyhow::Result<()> 
         "block_reason": blocked.map(|(_, reason)| reason),
         "robots": robots(data, &host).await?,
         "jobs": jobs,
+        "clients": stakes(&view),
         "fetches": fetches(data, &view).await?,
     });
     if matches!(global.output, Format::Table | Format::Wide) {
         flatten(&mut shown);
     }
     Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "host")?)
+}
+
+/// Who shares the host, where clients have jobs of their own there.
+fn stakes(view: &HostView) -> Vec<Value> {
+    let stake = |stake: &Stake| {
+        let client = Some(stake.tenant.client.as_str()).filter(|client| !client.is_empty());
+        json!({"client": client.unwrap_or("(all)"), "weight": stake.tenant.weight, "jobs": stake.jobs})
+    };
+    view.stakes.iter().map(stake).collect()
 }
 
 /// What the host waits for.
@@ -217,6 +227,7 @@ fn flatten(shown: &mut Value) {
             Value::Array(list) => {
                 let keys: &[&str] = match key.as_str() {
                     "jobs" => &["source", "kind", "state", "due"],
+                    "clients" => &["client", "weight", "jobs"],
                     _ => &["at", "source", "status", "url", "detail"],
                 };
                 let line =

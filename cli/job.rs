@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use model::{Host, Job, JobId, JobKind, Planned};
+use model::{Host, Job, JobId, JobKind, Planned, Tenant};
 use scheduler::HostView;
 use serde_json::json;
 
@@ -87,11 +87,16 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::Retry { job, reason } => {
             let data = Backend::open(global).await?;
             let (job, host) = find(&data, &job).await?;
+            let tenant = match data.store.source(&job.id.source).await? {
+                Some(record) => actors::tenant_of(&*data.store, &record.source).await?,
+                None => Tenant::common(),
+            };
             let again = Planned {
                 id: job.id.clone(),
                 due: global.clock.now(),
                 delay: host.delay,
                 robots_delay: std::time::Duration::ZERO,
+                tenant,
             };
             // Taken out and planned anew, it has crashed never.
             data.schedule.remove(std::slice::from_ref(&job.id)).await?;

@@ -22,6 +22,7 @@ mod audit;
 mod backup;
 mod bench;
 mod check;
+mod client;
 mod cluster;
 mod completion;
 mod delete;
@@ -80,6 +81,7 @@ enum Command {
     Backup(backup::Args),
     Source(source::Args),
     Topic(topic::Args),
+    Client(client::Args),
     Material(material::Args),
     Cluster(cluster::Args),
     Node(node::Args),
@@ -137,6 +139,7 @@ async fn dispatch(command: Command, global: &Global) -> anyhow::Result<ExitCode>
         Command::Backup(args) => backup::run(&args, global).await,
         Command::Source(args) => source::run(args, global).await,
         Command::Topic(args) => topic::run(args, global).await,
+        Command::Client(args) => client::run(&args, global).await,
         Command::Material(args) => material::run(args, global).await,
         Command::Cluster(args) => cluster::run(args, global).await,
         Command::Node(args) => node::run(args, global).await,

@@ -18,12 +18,20 @@ spec:
   timezone: Asia/Almaty
   every: {min: 2m, max: 1h}
   selectors: {text: '.body', time: 'time'}
+  client: demo
 ";
 const TOPIC: &str = "\
 apiVersion: qyran.dev/v1alpha1
 kind: Topic
 metadata: {name: bank}
 spec: {query: '\"базовая ставка\" AND банк', client: demo, sources: [akorda]}
+";
+
+const CLIENT: &str = "\
+apiVersion: qyran.dev/v1alpha1
+kind: Client
+metadata: {name: demo}
+spec: {weight: 3}
 ";
 
 struct Desk(TempDir);
@@ -54,9 +62,11 @@ impl Desk {
 #[tokio::test]
 async fn what_is_exported_is_what_was_applied() {
     let desk = Desk::new();
-    let file = desk.write("all.yaml", &format!("{SOURCE}---\n{TOPIC}"));
+    let file = desk.write("all.yaml", &format!("{SOURCE}---\n{TOPIC}---\n{CLIENT}"));
     let (code, out, told) = desk.run(&["apply", "-f", &file]).await;
-    assert_eq!((code, out.lines().count()), (Some(0), 3), "{out}{told}");
+    assert_eq!((code, out.lines().count()), (Some(0), 4), "{out}{told}");
+    let (_, clients, _) = desk.run(&["client", "list", "-o", "csv"]).await;
+    assert_eq!(clients, "name,weight,topics,sources\ndemo,3,1,1\n");
     let (_, exported, _) = desk.run(&["export"]).await;
     let copy = desk.write("copy.yaml", &exported);
     assert_eq!(desk.run_on("other", &["apply", "-f", &copy]).await.0, Some(0));

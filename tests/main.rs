@@ -17,6 +17,7 @@ mod control;
 mod crawl;
 mod declared;
 mod docs;
+mod fairness;
 mod kubernetes;
 mod local_site;
 mod peers;

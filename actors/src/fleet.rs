@@ -171,7 +171,7 @@ impl FleetState {
         let end = if outcome.is_ok() { JobEnd::Done } else { JobEnd::Retried };
         self.context.metrics.job_ended(job.kind, end);
         if ended {
-            self.settle(vec![Settlement { id: job, next_due: None }], Vec::new()).await;
+            self.settle(vec![Settlement::ended(job)], Vec::new()).await;
         } else if let Err(reason) = outcome {
             // Nothing was settled: the job is due again after a while, and is not to blame.
             self.context.tally.interrupted();
@@ -236,7 +236,7 @@ impl FleetState {
             news,
             fetches: Vec::new(),
         };
-        let settle = self.settle_of(vec![Settlement { id: job.id.clone(), next_due: None }], Vec::new());
+        let settle = self.settle_of(vec![Settlement::ended(job.id.clone())], Vec::new());
         let storage = self.context.storage.borrow().clone();
         if let Some(storage) = storage {
             let message = |reply| StorageMsg::Keep {

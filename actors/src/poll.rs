@@ -298,7 +298,13 @@ fn found_jobs(visit: &Visit, harvest: &Harvest) -> Vec<Planned> {
         |host: &Host| JobId { source: visit.source.name.clone(), kind: JobKind::Pages, host: host.clone() };
     hosts
         .into_iter()
-        .map(|host| Planned { id: job(host), due, delay, robots_delay: Duration::ZERO })
+        .map(|host| Planned {
+            id: job(host),
+            due,
+            delay,
+            robots_delay: Duration::ZERO,
+            tenant: visit.roster.tenant_of(&visit.source),
+        })
         .collect()
 }
 

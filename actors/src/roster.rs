@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use matcher::{BadTopic, TopicIndex};
-use model::{Host, JobId, JobKind, Name, Planned, Source, SourceState, Timestamp};
+use model::{Client, Host, JobId, JobKind, Name, Planned, Source, SourceState, Tenant, Timestamp};
 use scheduler::Schedule;
 use store::{SourceRecord, Store, StoreError};
 use url::Url;
@@ -18,6 +18,7 @@ pub(crate) struct Roster {
     pub(crate) topics: Arc<TopicIndex>,
     sources: HashMap<Name, Arc<Source>>,
     groups: HashMap<Host, Host>,
+    clients: HashMap<Name, Client>,
     bad_topics: Vec<BadTopic>,
 }
 
@@ -28,12 +29,14 @@ impl Roster {
         let version = store.objects_version().await?;
         let records = store.sources().await?;
         let topics = store.topics().await?.into_iter().map(|record| record.topic).collect();
+        let clients = store.clients().await?;
         let (index, bad_topics) = TopicIndex::new(topics);
         let named = |record: &SourceRecord| (record.source.name.clone(), Arc::new(record.source.clone()));
         let roster = Self {
             version,
             topics: Arc::new(index),
             groups: groups(&records),
+            clients: clients.into_iter().map(|client| (client.name.clone(), client)).collect(),
             sources: records.iter().map(named).collect(),
             bad_topics,
         };
@@ -59,6 +62,13 @@ impl Roster {
     /// Topics whose queries cannot be understood.
     pub(crate) fn bad_topics(&self) -> &[BadTopic] {
         &self.bad_topics
+    }
+
+    /// Whose share of a host the jobs of a source are.
+    pub(crate) fn tenant_of(&self, source: &Source) -> Tenant {
+        let Some(name) = &source.client else { return Tenant::common() };
+        let undeclared = || Tenant { client: name.to_string(), weight: Client::LEAST };
+        self.clients.get(name).map_or_else(undeclared, Client::tenant)
     }
 
     /// The poll of a source: at the host of its address.
@@ -129,7 +139,8 @@ async fn plan(
         if let Some(declared) = roster.source(&source).filter(|_| read.contains(&source)) {
             let id = JobId { source, kind: JobKind::Pages, host };
             let delay = declared.delay.unwrap_or(terms.delay);
-            planned.push(Planned { id, due: not_before, delay, robots_delay: Duration::ZERO });
+            let tenant = roster.tenant_of(&declared);
+            planned.push(Planned { id, due: not_before, delay, robots_delay: Duration::ZERO, tenant });
         }
     }
     for planned in &mut planned {
@@ -146,7 +157,13 @@ fn poll_of(roster: &Roster, record: &SourceRecord, terms: Terms) -> Option<Plann
     let id = roster.poll_of(source)?;
     let due = record.next_poll.filter(|_| !terms.all_now).unwrap_or(terms.now);
     let delay = source.delay.unwrap_or(terms.delay);
-    Some(Planned { id, due, delay, robots_delay: Duration::ZERO })
+    Some(Planned { id, due, delay, robots_delay: Duration::ZERO, tenant: roster.tenant_of(source) })
+}
+
+/// Whose share of a host the jobs of a source are.
+pub async fn tenant_of(store: &dyn Store, source: &Source) -> Result<Tenant, StoreError> {
+    let clients = store.clients().await?.into_iter().map(|client| (client.name.clone(), client)).collect();
+    Ok(Roster { clients, ..Roster::default() }.tenant_of(source))
 }
 
 /// The jobs of sources: their polls, and the pages that wait.
@@ -190,6 +207,7 @@ pub(crate) async fn plan_changes(
         record.next_poll.is_none()
             || known.is_none_or(|known| **known != record.source)
             || known.and_then(|known| before.poll_of(known)) != after.poll_of(&record.source)
+            || known.is_none_or(|known| before.tenant_of(known) != after.tenant_of(&record.source))
     };
     let changed: Vec<&SourceRecord> = records.iter().filter(is_changed).collect();
     if !changed.is_empty() {

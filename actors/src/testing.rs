@@ -12,7 +12,7 @@ use model::{
     Topic,
 };
 use scheduler::InMemory;
-use store::{Sqlite, Store};
+use store::{Objects, Sqlite, Store};
 use tokio::time::Instant;
 use url::Url;
 
@@ -138,7 +138,8 @@ impl Stage {
             web.put(&format!("http://{host}/feed"), feed(2));
         }
         let sources: Vec<Source> = hosts.iter().map(|host| source(host)).collect();
-        store.declare(&sources, &[topic()], false, clock.now()).await.unwrap();
+        let objects = Objects { sources, topics: vec![topic()], clients: Vec::new() };
+        store.declare(&objects, false, clock.now()).await.unwrap();
         Self { web, store, schedule: Arc::default(), clock, config: config(), folder }
     }
 
@@ -243,6 +244,7 @@ pub(crate) fn source(host: &str) -> Source {
         rights: Rights::Full,
         selectors: Selectors::default(),
         politeness_group: None,
+        client: None,
         paused: false,
     }
 }

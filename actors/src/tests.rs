@@ -46,7 +46,8 @@ async fn a_circle_of_listing_pages_is_gone_round_once() {
         },
         ..crate::testing::source("a.kz")
     };
-    stage.store.declare(&[listing], &[], false, stage.clock.now()).await.unwrap();
+    let objects = store::Objects { sources: vec![listing], ..store::Objects::default() };
+    stage.store.declare(&objects, false, stage.clock.now()).await.unwrap();
     let mut node = stage.start().await;
     until("it is read", async || stage.items().await == 3).await;
     node.drain();

@@ -40,6 +40,8 @@ pub(crate) struct Visit {
     pub(crate) job: JobId,
     pub(crate) errand: Errand,
     lease: Lease,
+    /// What it took so far.
+    exchanges: u32,
 }
 
 impl Visit {
@@ -52,7 +54,7 @@ impl Visit {
         errand: Errand,
     ) -> Self {
         let lease = Lease { host: turn.host.clone(), token: turn.token };
-        Self { context, roster, source, job, errand, lease }
+        Self { context, roster, source, job, errand, lease, exchanges: 0 }
     }
 
     /// Goes on with the objects as they are declared now. False: its source is not what it was.
@@ -70,6 +72,7 @@ impl Visit {
         let mut tries = 1;
         loop {
             self.errand.touch();
+            self.exchanges += 1;
             let result = self.context.door.fetch(url, want, &mut self.errand).await;
             self.errand.settle().await;
             self.errand.touch();
@@ -162,7 +165,7 @@ impl Visit {
         Settle {
             lease: self.lease.clone(),
             now: self.now(),
-            jobs: vec![Settlement { id: self.job.clone(), next_due }],
+            jobs: vec![Settlement { id: self.job.clone(), next_due, exchanges: self.exchanges }],
             crashed: Vec::new(),
             found,
             release_until: None,

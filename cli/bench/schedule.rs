@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Host, JobId, JobKind, Name, Planned, Settlement, Timestamp};
+use model::{Host, JobId, JobKind, Name, Planned, Settlement, Tenant, Timestamp};
 use scheduler::{Claim, Lease, Redis, Schedule, Settle};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -113,6 +113,7 @@ async fn plan(redis: &Redis, args: &Args, line: &mut StatusLine) -> anyhow::Resu
                 due: now,
                 delay: Duration::from_secs(2),
                 robots_delay: Duration::ZERO,
+                tenant: Tenant::common(),
             });
         redis.plan(&planned.collect::<Vec<_>>()).await?;
     }
@@ -165,7 +166,7 @@ async fn turn(redis: &Redis, number: usize, hosts: usize, jobs: usize) -> anyhow
             jobs: turn
                 .jobs
                 .iter()
-                .map(|job| Settlement { id: job.id.clone(), next_due: Some(now) })
+                .map(|job| Settlement { id: job.id.clone(), next_due: Some(now), exchanges: 1 })
                 .collect(),
             crashed: Vec::new(),
             found: Vec::new(),

@@ -8,7 +8,7 @@ use model::{
     Source, SourceKind, Span, Timestamp, Token, Topic, Zone,
 };
 use serde_json::json;
-use store::{Postgres, Sqlite, Store};
+use store::{Objects, Postgres, Sqlite, Store};
 use tokio::time::Instant;
 use url::Url;
 
@@ -63,7 +63,8 @@ async fn measure(
         stores.push(("postgres", Arc::new(Postgres::connect(&store_address(&global.settings)?, 50).await?)));
     }
     for (_, store) in &stores {
-        store.declare(&[source()?], &[topic()?], false, global.clock.now()).await?;
+        let objects = Objects { sources: vec![source()?], topics: vec![topic()?], clients: Vec::new() };
+        store.declare(&objects, false, global.clock.now()).await?;
     }
     let mut line = StatusLine::new(global.output == Format::Table);
     let mut figures: Vec<(Vec<f64>, Vec<f64>)> = vec![Default::default(); stores.len()];
@@ -113,6 +114,7 @@ fn source() -> anyhow::Result<Source> {
         rights: Rights::Full,
         selectors: Selectors::default(),
         politeness_group: None,
+        client: None,
         paused: false,
     })
 }

@@ -17,8 +17,8 @@ use crate::failure::Failure;
 use crate::global::Global;
 use crate::stop::Stop;
 use crate::wiring;
-use scene::Scene;
 use screen::Screen;
+use store::Objects;
 
 /// From the end of one exchange with a simulated host to the start of the next.
 const DELAY: Duration = Duration::from_millis(250);
@@ -50,10 +50,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     let settings = settings(global, &origin);
     let data = DataFolder::create(&settings)?;
     let _lock = DataFolder::lock(&data.path)?;
-    let scene = Scene::of(&origin)?;
+    let scene = scene::declared_objects(&origin)?;
     check_folder(&data, &scene).await?;
     // Only this run's world is watched: an earlier one's ports are closed.
-    data.store.declare(&scene.sources, &scene.topics, true, global.clock.now()).await?;
+    data.store.declare(&scene, true, global.clock.now()).await?;
     let backend = Backend::from(DataFolder::create(&settings)?);
     let before = data.store.totals().await?.materials;
     let context = wiring::context(&settings, &backend, global.clock.clone(), None)?;
@@ -73,11 +73,12 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
 }
 
 /// The demo declares its own world: a folder with anything else in it is somebody's work.
-async fn check_folder(data: &DataFolder, scene: &Scene) -> anyhow::Result<()> {
+async fn check_folder(data: &DataFolder, scene: &Objects) -> anyhow::Result<()> {
     let known = crate::diff::stored(&*data.store).await?;
     let is_ours = |object: &config::Object| match object {
         config::Object::Source(source) => scene.sources.iter().any(|ours| ours.name == source.name),
         config::Object::Topic(topic) => scene.topics.iter().any(|ours| ours.name == topic.name),
+        config::Object::Client(_) => false,
     };
     if known.iter().all(is_ours) {
         return Ok(());

@@ -1,11 +1,11 @@
 //! What the demo watches: every site of the simulated world, and a handful of topics.
 
 use config::AddressRange;
-use config::Object;
 use config::objects::{self};
-use model::{Source, Topic};
 use origin::{Behaviour, Kind, Origin, Site};
+use store::Objects;
 
+use crate::apply::by_kind;
 use crate::failure::Failure;
 
 /// Declared as an operator would declare them.
@@ -40,31 +40,17 @@ spec:
 "#;
 
 /// The declared objects of the demo.
-pub(super) struct Scene {
-    pub(super) sources: Vec<Source>,
-    pub(super) topics: Vec<Topic>,
-}
-
-impl Scene {
-    pub(super) fn of(origin: &Origin) -> anyhow::Result<Self> {
-        let mut text = TOPICS.to_owned();
-        for site in &origin.world().sites {
-            text.push_str("---\n");
-            text.push_str(&declaration(origin, site));
-        }
-        let declared = objects::parse(std::path::Path::new("demo"), &text, objects::Judges::LENIENT);
-        if let Some(problem) = declared.problems.first() {
-            return Err(Failure::failed(format!("the demo's own declarations are wrong: {problem}")).into());
-        }
-        let mut scene = Self { sources: Vec::new(), topics: Vec::new() };
-        for one in declared.objects {
-            match one.object {
-                Object::Source(source) => scene.sources.push(source),
-                Object::Topic(topic) => scene.topics.push(topic),
-            }
-        }
-        Ok(scene)
+pub(super) fn declared_objects(origin: &Origin) -> anyhow::Result<Objects> {
+    let mut text = TOPICS.to_owned();
+    for site in &origin.world().sites {
+        text.push_str("---\n");
+        text.push_str(&declaration(origin, site));
     }
+    let declared = objects::parse(std::path::Path::new("demo"), &text, objects::Judges::LENIENT);
+    if let Some(problem) = declared.problems.first() {
+        return Err(Failure::failed(format!("the demo's own declarations are wrong: {problem}")).into());
+    }
+    Ok(by_kind(declared.objects.into_iter().map(|one| one.object).collect()))
 }
 
 fn declaration(origin: &Origin, site: &Site) -> String {

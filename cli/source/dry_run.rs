@@ -120,6 +120,7 @@ fn undeclared(url: Url, kind: SourceKind) -> anyhow::Result<Source> {
         rights: Rights::Full,
         selectors: Selectors::default(),
         politeness_group: None,
+        client: None,
         paused: false,
     })
 }

@@ -335,6 +335,7 @@ pub(crate) async fn plan_now(data: &Backend, record: &SourceRecord, global: &Glo
         due: global.clock.now(),
         delay: source.delay.unwrap_or(global.settings.fetch.delay),
         robots_delay: std::time::Duration::ZERO,
+        tenant: actors::tenant_of(&*data.store, source).await?,
     };
     Ok(data.schedule.plan(&[planned]).await?)
 }

@@ -67,8 +67,28 @@ pub struct Turn {
     pub robots_delay: Duration,
     /// The lease ends then unless it is renewed.
     pub lease_until: Timestamp,
-    /// The due jobs, earliest first.
+    /// The due jobs, in the order in which they are to be done: earliest first, or where several clients'
+    /// jobs wait, so that each has its share.
     pub jobs: Vec<Job>,
+}
+
+/// Whose work a job is, where a host's time does not suffice for everybody's.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Tenant {
+    /// The client's name; empty for what serves everybody.
+    pub client: String,
+    /// Its share of a host, beside the weights of others: 1 to 100.
+    pub weight: u32,
+}
+
+impl Tenant {
+    /// The largest weight.
+    pub const MOST: u32 = 100;
+
+    /// Everybody's: counts as much as ten clients that have no plan.
+    pub fn common() -> Self {
+        Self { client: String::new(), weight: 10 }
+    }
 }
 
 /// How a job ended, and when it is due again.
@@ -78,6 +98,8 @@ pub struct Settlement {
     pub id: JobId,
     /// When it is due again; `None` ends it.
     pub next_due: Option<Timestamp>,
+    /// What it took of its host's time; it counts as one at least.
+    pub exchanges: u32,
 }
 
 /// A job to be made known, with the delay that its source asks for.
@@ -91,11 +113,18 @@ pub struct Planned {
     pub delay: Duration,
     /// What the host's robots.txt asked for when it was read last: for a schedule that does not know the host.
     pub robots_delay: Duration,
+    /// Whose job it is.
+    pub tenant: Tenant,
 }
 
 impl Settlement {
     /// The job is due again after `wait`.
     pub fn again(id: JobId, now: Timestamp, wait: Duration) -> Self {
-        Self { id, next_due: Some(now.saturating_add(wait).unwrap_or(Timestamp::MAX)) }
+        Self { id, next_due: Some(now.saturating_add(wait).unwrap_or(Timestamp::MAX)), exchanges: 1 }
+    }
+
+    /// The job is done for good.
+    pub fn ended(id: JobId) -> Self {
+        Self { id, next_due: None, exchanges: 1 }
     }
 }

@@ -8,6 +8,7 @@
 //! What is not here: how anything is fetched, read, matched, scheduled or stored.
 
 mod canonical;
+mod client;
 mod harvest;
 mod health;
 mod host;
@@ -19,11 +20,12 @@ mod time;
 mod topic;
 
 pub use canonical::{canonical_url, same_site};
+pub use client::Client;
 pub use harvest::{Entry, FetchRecord, FetchStatus, Finding, Harvest, PageWork, SourceNews, Validators};
 pub use health::{Failure, FailureWeight, SourceState};
 pub use host::Host;
 pub use item::{Item, ItemKey, Match, Precision, Published, PublishedMethod, Span, Zone, excerpt_around};
-pub use job::{Job, JobId, JobKind, Planned, Settlement, Token, Turn};
+pub use job::{Job, JobId, JobKind, Planned, Settlement, Tenant, Token, Turn};
 pub use name::{Name, NameError};
 pub use source::{ArticleMode, Category, Every, Rights, Selectors, Source, SourceKind};
 pub use time::{Clock, SystemClock, TestClock, Timestamp, rfc3339};

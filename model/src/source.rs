@@ -36,6 +36,9 @@ pub struct Source {
     pub selectors: Selectors,
     /// Sources of one group share one politeness, whatever their hosts.
     pub politeness_group: Option<String>,
+    /// Whose source it is, where it is read for one client: its polls are that client's share of the host.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client: Option<Name>,
     /// Not polled while true.
     pub paused: bool,
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use model::{Host, JobId, JobKind, Name, Planned, Settlement, Timestamp, Token, Turn};
+use model::{Host, Job, JobId, JobKind, Name, Planned, Settlement, Tenant, Timestamp, Token, Turn};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use servers::RedisServer;
@@ -29,7 +29,21 @@ fn id(source: &str, host_name: &str) -> JobId {
 }
 
 fn planned(source: &str, host_name: &str, due: i64) -> Planned {
-    Planned { id: id(source, host_name), due: at(due), delay: DELAY, robots_delay: Duration::ZERO }
+    Planned {
+        id: id(source, host_name),
+        due: at(due),
+        delay: DELAY,
+        robots_delay: Duration::ZERO,
+        tenant: Tenant::common(),
+    }
+}
+
+fn again(source: &str, host_name: &str, due: Timestamp) -> Settlement {
+    Settlement { id: id(source, host_name), next_due: Some(due), exchanges: 1 }
+}
+
+fn tenant(client: &str, weight: u32) -> Tenant {
+    Tenant { client: client.to_owned(), weight }
 }
 
 fn claim(now: i64) -> Claim {
@@ -118,7 +132,7 @@ async fn a_released_host_rests_until_its_next_permit() {
         let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
         assert_eq!((turn.delay, turn.lease_until), (DELAY, at(61)), "{name}");
         let mut end = settle(&turn, 2);
-        end.jobs = vec![Settlement { id: id("a", "h"), next_due: Some(at(3)) }];
+        end.jobs = vec![again("a", "h", at(3))];
         end.release_until = Some(at(20));
         schedule.settle(&end).await.unwrap();
         assert_eq!(schedule.next_due(Timestamp::MAX, Timestamp::MAX).await.unwrap(), Some(at(20)), "{name}");
@@ -138,12 +152,12 @@ async fn tokens_rise_and_old_ones_are_refused() {
         assert!(second.token > first.token, "{name}");
         assert_eq!(second.jobs[0].crashes, 1, "{name}: a lost lease counts as a crash");
         let mut late = settle(&first, 67);
-        late.jobs = vec![Settlement { id: id("a", "h"), next_due: None }];
+        late.jobs = vec![Settlement::ended(id("a", "h"))];
         assert!(matches!(schedule.settle(&late).await, Err(ScheduleError::Fenced { .. })), "{name}");
         let old = Lease { host: host("h"), token: first.token };
         assert!(matches!(schedule.renew(&old, at(999)).await, Err(ScheduleError::Fenced { .. })), "{name}");
         let mut good = settle(&second, 67);
-        good.jobs = vec![Settlement { id: id("a", "h"), next_due: Some(at(100)) }];
+        good.jobs = vec![again("a", "h", at(100))];
         good.release_until = Some(at(70));
         // Each for itself: the one that is refused costs the other nothing.
         let done = schedule.settle_all(&[late, good]).await.unwrap();
@@ -202,7 +216,7 @@ async fn crashes_are_counted_where_they_happened() {
         schedule.plan(&[planned("a", "h", 0), planned("b", "h", 1), planned("c", "h", 2)]).await.unwrap();
         let turn = schedule.claim(&claim(3)).await.unwrap().remove(0);
         let mut first = settle(&turn, 4);
-        first.jobs = vec![Settlement { id: id("a", "h"), next_due: Some(at(900)) }];
+        first.jobs = vec![again("a", "h", at(900))];
         schedule.settle(&first).await.unwrap();
         schedule.reclaim("n1", at(5), Leaving::Crashed).await.unwrap();
         let crashes = async || {
@@ -224,7 +238,7 @@ async fn a_job_that_is_planned_anew_while_it_ends_is_done_again() {
         let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
         schedule.plan(&[planned("a", "h", 2)]).await.unwrap();
         let mut end = settle(&turn, 3);
-        end.jobs = vec![Settlement { id: id("a", "h"), next_due: None }];
+        end.jobs = vec![Settlement::ended(id("a", "h"))];
         end.release_until = Some(at(3));
         schedule.settle(&end).await.unwrap();
         assert_eq!(turns(&*schedule, 4).await, [("h".into(), vec!["a".into()])], "{name}");
@@ -288,7 +302,7 @@ async fn removed_sources_stay_removed_and_found_jobs_are_taken_in() {
         let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
         schedule.remove(&[id("a", "h")]).await.unwrap();
         let mut end = settle(&turn, 2);
-        end.jobs = vec![Settlement { id: id("a", "h"), next_due: Some(at(3)) }];
+        end.jobs = vec![again("a", "h", at(3))];
         end.found = vec![planned("b", "other", 2)];
         end.release_until = Some(at(3));
         schedule.settle(&end).await.unwrap();
@@ -319,8 +333,7 @@ async fn a_host_with_a_backlog_starves_nobody() {
             let turns = schedule.claim(&Claim { hosts: 1, jobs: 1, ..claim(now) }).await.unwrap();
             for turn in &turns {
                 let mut end = settle(turn, now);
-                end.jobs =
-                    turn.jobs.iter().map(|job| Settlement { id: job.id.clone(), next_due: None }).collect();
+                end.jobs = turn.jobs.iter().map(|job| Settlement::ended(job.id.clone())).collect();
                 end.release_until = Some(at(now + 5));
                 schedule.settle(&end).await.unwrap();
             }
@@ -334,6 +347,65 @@ async fn a_host_with_a_backlog_starves_nobody() {
             one_each(10).await,
         ];
         assert_eq!(order, ["giant", "small1", "small2", "giant", ""], "{name}");
+    }
+}
+
+/// One client has a thousand jobs at a host, one pays for three shares, and some sources are everybody's.
+#[tokio::test]
+async fn clients_share_a_host_as_they_weigh() {
+    for (name, schedule, _home) in each().await {
+        let of = |client: &str, weight, jobs: i64, due| -> Vec<Planned> {
+            let tenant = tenant(client, weight);
+            let job =
+                |n| planned(&format!("{}{n}", if client.is_empty() { "all" } else { client }), "h", due);
+            (0..jobs).map(|n| Planned { tenant: tenant.clone(), ..job(n) }).collect()
+        };
+        // The flood came first; what is everybody's was there before anybody had jobs of its own.
+        for jobs in
+            [of("", 10, 100, 5), of("flood", 1, 1000, -900), of("plan", 3, 100, 7), of("small", 1, 100, 8)]
+        {
+            schedule.plan(&jobs).await.unwrap();
+        }
+        let mut served = std::collections::BTreeMap::<String, u32>::new();
+        for round in 0..15 {
+            let now = 10 + 10 * round;
+            let turn = schedule.claim(&claim(now)).await.unwrap().remove(0);
+            let mut end = settle(&turn, now);
+            for job in &turn.jobs {
+                let source = job.id.source.as_str().trim_end_matches(char::is_numeric);
+                *served.entry(source.to_owned()).or_default() += 1;
+                end.jobs.push(Settlement { id: job.id.clone(), next_due: Some(at(now)), exchanges: 1 });
+            }
+            end.release_until = Some(at(now + 5));
+            schedule.settle(&end).await.unwrap();
+        }
+        // 150 jobs at 10 : 1 : 3 : 1, to within one each.
+        let expected = [("all", 100), ("flood", 10), ("plan", 30), ("small", 10)];
+        for (client, share) in expected {
+            assert!(served[client].abs_diff(share) <= 1, "{name}: {served:?}");
+        }
+        let view = schedule.host(&host("h")).await.unwrap().unwrap();
+        let stakes: Vec<(&str, u32, u64)> = view
+            .stakes
+            .iter()
+            .map(|stake| (stake.tenant.client.as_str(), stake.tenant.weight, stake.jobs))
+            .collect();
+        assert_eq!(
+            stakes,
+            [("", 10, 100), ("flood", 1, 1000), ("plan", 3, 100), ("small", 1, 100)],
+            "{name}"
+        );
+    }
+}
+
+/// The control: without clients it is the flood's.
+#[tokio::test]
+async fn control_of_jobs_that_are_everybodys_those_due_first_are_first() {
+    for (name, schedule, _home) in each().await {
+        let flood = (0..1000).map(|n| planned(&format!("flood{n}"), "h", -900));
+        schedule.plan(&flood.chain([planned("small", "h", 8)]).collect::<Vec<_>>()).await.unwrap();
+        let turn = schedule.claim(&claim(10)).await.unwrap().remove(0);
+        assert!(turn.jobs.iter().all(|job| job.id.source.as_str() != "small"), "{name}");
     }
 }
 
@@ -366,7 +438,7 @@ async fn found_jobs_are_taken_in_though_the_lease_is_over() {
         let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
         schedule.reclaim("n1", at(2), Leaving::HandedBack).await.unwrap();
         let mut late = settle(&turn, 3);
-        late.jobs = vec![Settlement { id: id("a", "h"), next_due: None }];
+        late.jobs = vec![Settlement::ended(id("a", "h"))];
         late.found = vec![planned("b", "other", 2)];
         assert!(matches!(schedule.settle(&late).await, Err(ScheduleError::Fenced { .. })), "{name}");
         let both = [("h".into(), vec!["a".into()]), ("other".into(), vec!["b".into()])];
@@ -393,7 +465,7 @@ async fn a_schedule_survives_its_process() {
     before.plan(&[planned("a", "h", 0)]).await.unwrap();
     let turn = before.claim(&claim(1)).await.unwrap().remove(0);
     let mut end = settle(&turn, 2);
-    end.jobs = vec![Settlement { id: id("a", "h"), next_due: Some(at(3)) }];
+    end.jobs = vec![again("a", "h", at(3))];
     end.release_until = Some(at(30));
     before.settle(&end).await.unwrap();
     before.remember_robots("http://h:80", "{}").await.unwrap();
@@ -429,7 +501,7 @@ async fn an_older_file_is_brought_up_to_date() {
 
 #[derive(Debug, Clone)]
 enum Step {
-    Plan(u8, u8, u8),
+    Plan(u8, u8, u8, u8),
     Remove(u8, u8),
     Claim,
     Settle(u8, u8, bool),
@@ -443,7 +515,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        (0..4u8, 0..3u8, 0..60u8).prop_map(|(s, h, d)| Step::Plan(s, h, d)),
+        (0..4u8, 0..3u8, 0..60u8, 0..5u8).prop_map(|(s, h, d, c)| Step::Plan(s, h, d, c)),
         (0..4u8, 0..3u8).prop_map(|(s, h)| Step::Remove(s, h)),
         Just(Step::Claim),
         Just(Step::Claim),
@@ -464,10 +536,15 @@ async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
     let mut answers = Vec::new();
     for step in steps {
         let answer = match step {
-            Step::Plan(s, h, d) => format!(
-                "{:?}",
-                schedule.plan(&[planned(&format!("s{s}"), &format!("h{h}"), now + i64::from(*d))]).await
-            ),
+            Step::Plan(s, h, d, c) => {
+                let tenant = match c {
+                    0..=2 => Tenant::common(),
+                    3 => tenant("acme", 1),
+                    _ => tenant("big", 3),
+                };
+                let planned = planned(&format!("s{s}"), &format!("h{h}"), now + i64::from(*d));
+                format!("{:?}", schedule.plan(&[Planned { tenant, ..planned }]).await)
+            }
             Step::Remove(s, h) => {
                 format!("{:?}", schedule.remove(&[id(&format!("s{s}"), &format!("h{h}"))]).await)
             }
@@ -488,7 +565,9 @@ async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
                         _ => (1, None),
                     };
                     let ended = turn.jobs.iter().take(some);
-                    end.jobs = ended.map(|job| Settlement { id: job.id.clone(), next_due }).collect();
+                    let settlement =
+                        |job: &Job| Settlement { id: job.id.clone(), next_due, exchanges: u32::from(d % 4) };
+                    end.jobs = ended.map(settlement).collect();
                     end.release_until = release.then(|| at(now + 5));
                     format!("{:?}", schedule.settle(&end).await.is_ok())
                 }

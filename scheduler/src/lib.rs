@@ -12,6 +12,7 @@
 #[cfg(test)]
 mod contract;
 pub mod due;
+mod fairness;
 pub mod membership;
 mod memory;
 mod redis;
@@ -23,6 +24,6 @@ mod sqlite;
 pub use memory::InMemory;
 pub use redis::{Address, AddressError, Redis, ServerUsage};
 pub use schedule::{
-    Borrowed, Claim, HostCounts, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, Share,
+    Borrowed, Claim, HostCounts, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, Share, Stake,
 };
 pub use sqlite::Sqlite;

@@ -5,10 +5,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{Host, Job, JobId, Planned, Settlement, Timestamp, Token, Turn};
+use model::{Host, Job, JobId, Planned, Settlement, Tenant, Timestamp, Token, Turn};
 
+use crate::fairness::{Account, Shares};
 use crate::schedule::{
-    Borrowed, Claim, HostCounts, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, Share, next_token,
+    Borrowed, Claim, HostCounts, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, Share, Stake,
+    next_token,
 };
 
 /// A schedule that lives in memory and dies with it.
@@ -33,6 +35,8 @@ struct HostState {
     lent_delay: Duration,
     robots_delay: Duration,
     blocked: Option<(Timestamp, String)>,
+    /// Once a client of its own has a job here.
+    shares: Option<Shares>,
 }
 
 /// Tokens begin at zero.
@@ -43,6 +47,7 @@ struct JobState {
     due: Timestamp,
     delay: Duration,
     crashes: u32,
+    client: String,
     turn: InTurn,
 }
 
@@ -50,7 +55,8 @@ struct JobState {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum InTurn {
     No,
-    Waiting,
+    /// The how manieth it is.
+    Waiting(usize),
     UnderWay,
 }
 
@@ -142,11 +148,33 @@ impl State {
 
     /// The next job of a turn begins when the one before it has ended.
     fn begin_next(&mut self, host: &Host) {
-        let waiting =
-            self.jobs.iter_mut().filter(|(id, job)| id.host == *host && job.turn == InTurn::Waiting);
-        if let Some((_, job)) = waiting.min_by_key(|(id, job)| (job.due, (*id).clone())) {
+        let of_host = self.jobs.iter_mut().filter(|(id, _)| id.host == *host);
+        let waiting = of_host.filter_map(|(_, job)| match job.turn {
+            InTurn::Waiting(place) => Some((place, job)),
+            InTurn::No | InTurn::UnderWay => None,
+        });
+        if let Some((_, job)) = waiting.min_by_key(|(place, _)| *place) {
             job.turn = InTurn::UnderWay;
         }
+    }
+
+    /// The due jobs of a host in the order in which they are to be done in a turn that begins.
+    fn begin_turn(&mut self, host: &Host, due_by: Timestamp, most: usize) -> Vec<(Timestamp, JobId)> {
+        let mut due: Vec<(Timestamp, JobId, &str)> = self
+            .jobs
+            .iter()
+            .filter(|(id, job)| id.host == *host && job.due <= due_by)
+            .map(|(id, job)| (job.due, id.clone(), job.client.as_str()))
+            .collect();
+        due.sort();
+        let Some(shares) = self.hosts.get_mut(host).and_then(|known| known.shares.as_mut()) else {
+            return due.into_iter().take(most).map(|(due, id, _)| (due, id)).collect();
+        };
+        let mut queues: BTreeMap<String, Vec<(Timestamp, JobId)>> = BTreeMap::new();
+        for (due, id, client) in due {
+            queues.entry(client.to_owned()).or_default().push((due, id));
+        }
+        shares.begin_turn(queues, most)
     }
 
     fn check(&self, lease: &Lease) -> Result<(), ScheduleError> {
@@ -159,16 +187,36 @@ impl State {
     }
 
     fn plan(&mut self, planned: &Planned) {
-        let fresh = || JobState { due: planned.due, delay: planned.delay, crashes: 0, turn: InTurn::No };
+        let Tenant { client, weight } = &planned.tenant;
+        let fresh = || JobState {
+            due: planned.due,
+            delay: planned.delay,
+            crashes: 0,
+            client: client.clone(),
+            turn: InTurn::No,
+        };
         let job = self.jobs.entry(planned.id.clone()).or_insert_with(fresh);
         job.due = job.due.min(planned.due);
         job.delay = planned.delay;
+        job.client.clone_from(client);
         job.turn = InTurn::No;
         let unknown = || HostState { robots_delay: planned.robots_delay, ..HostState::default() };
-        self.hosts.entry(planned.id.host.clone()).or_insert_with(unknown);
+        let host = self.hosts.entry(planned.id.host.clone()).or_insert_with(unknown);
+        if !client.is_empty() && host.shares.is_none() {
+            host.shares = Some(Shares::of_everybody());
+        }
+        if let Some(shares) = &mut host.shares {
+            shares.clients.entry(client.clone()).or_insert(Account::new(*weight)).weight = *weight;
+        }
     }
 
     fn end(&mut self, settlement: &Settlement, crashed: bool) {
+        let host = self.hosts.get_mut(&settlement.id.host);
+        if let Some(shares) = host.and_then(|host| host.shares.as_mut())
+            && let Some(job) = self.jobs.get(&settlement.id)
+        {
+            shares.charge(&job.client, settlement.exchanges);
+        }
         match settlement.next_due {
             None if self.jobs.get(&settlement.id).is_some_and(|job| job.turn == InTurn::No) => (),
             None => drop(self.jobs.remove(&settlement.id)),
@@ -218,16 +266,9 @@ impl Schedule for InMemory {
         let mut turns = Vec::new();
         for (_, host) in free.into_iter().take(claim.hosts) {
             let mut turn = state.take(&host, claim);
-            let mut due: Vec<(Timestamp, JobId)> = state
-                .jobs
-                .iter()
-                .filter(|(id, job)| id.host == host && job.due <= due_by)
-                .map(|(id, job)| (job.due, id.clone()))
-                .collect();
-            due.sort();
-            for (index, (_, id)) in due.into_iter().take(claim.jobs).enumerate() {
+            for (place, (_, id)) in state.begin_turn(&host, due_by, claim.jobs).into_iter().enumerate() {
                 if let Some(job) = state.jobs.get_mut(&id) {
-                    job.turn = if index == 0 { InTurn::UnderWay } else { InTurn::Waiting };
+                    job.turn = if place == 0 { InTurn::UnderWay } else { InTurn::Waiting(place) };
                     turn.jobs.push(Job { id, due: job.due, crashes: job.crashes });
                 }
             }
@@ -310,6 +351,12 @@ impl Schedule for InMemory {
             .map(|(id, job)| Job { id: id.clone(), due: job.due, crashes: job.crashes })
             .collect();
         jobs.sort_by(|one, other| (one.due, &one.id).cmp(&(other.due, &other.id)));
+        let stake = |(client, account): (&String, &Account)| Stake {
+            tenant: Tenant { client: client.clone(), weight: account.weight },
+            jobs: state.jobs.iter().filter(|(id, job)| id.host == *host && job.client == *client).count()
+                as u64,
+        };
+        let shares = known.shares.iter().flat_map(|shares| &shares.clients);
         Ok(Some(HostView {
             owner: known.owner.clone(),
             token: Token(known.token),
@@ -317,6 +364,7 @@ impl Schedule for InMemory {
             delay: state.delay(host).max(known.robots_delay),
             blocked: known.blocked.clone(),
             jobs,
+            stakes: shares.map(stake).filter(|stake| stake.jobs > 0).collect(),
         }))
     }
 

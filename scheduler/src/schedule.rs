@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::membership::{Beat, NodeView, Order, Spread};
 use async_trait::async_trait;
-use model::{Host, Job, JobId, Planned, Settlement, Timestamp, Token, Turn};
+use model::{Host, Job, JobId, Planned, Settlement, Tenant, Timestamp, Token, Turn};
 
 /// Why the schedule did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -129,20 +129,32 @@ pub struct HostView {
     pub blocked: Option<(Timestamp, String)>,
     /// Its jobs, earliest first.
     pub jobs: Vec<Job>,
+    /// Whose they are, by client; empty where they are everybody's.
+    pub stakes: Vec<Stake>,
+}
+
+/// What a client has to do at a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stake {
+    /// Which client, and its share.
+    pub tenant: Tenant,
+    /// Its jobs.
+    pub jobs: u64,
 }
 
 /// Hands out host turns. Times are arguments; tokens only rise.
 #[async_trait]
 pub trait Schedule: Send + Sync {
-    /// Makes jobs known. A known job keeps the earlier of its due times and takes the new delay. A job
-    /// that is under way is to be done again: its end does not end it.
+    /// Makes jobs known. A known job keeps the earlier of its due times and takes the new delay and tenant. A
+    /// job that is under way is to be done again: its end does not end it.
     async fn plan(&self, jobs: &[Planned]) -> Result<(), ScheduleError>;
     /// Forgets jobs. Work under way ends; its settlement brings none back.
     async fn remove(&self, jobs: &[JobId]) -> Result<(), ScheduleError>;
     /// Hands out free hosts with due jobs, those first that could have been handed out for longest: one
-    /// with a long backlog waits its turn after each permit. The first job of a turn is under
-    /// way then, and each next one when the one before it is settled. A lease that ran out counts as a
-    /// crash of what was under way, and the host rests for one delay first.
+    /// with a long backlog waits its turn after each permit. Where clients have jobs of their own at a host,
+    /// each is given its share of it (start-time fair queueing). The first job of a turn is under way then, and
+    /// each next one when the one before it is settled. A lease that ran out counts as a crash of what was
+    /// under way, and the host rests for one delay first.
     async fn claim(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError>;
     /// Takes one host without its jobs, if it is free and not blocked.
     async fn borrow_host(

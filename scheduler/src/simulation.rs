@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::{Host, JobId, JobKind, Name, Planned, Settlement, Timestamp, Turn};
+use model::{Host, JobId, JobKind, Name, Planned, Settlement, Tenant, Timestamp, Turn};
 
 use crate::InMemory;
 use crate::schedule::{Claim, Lease, Schedule, Settle};
@@ -105,6 +105,7 @@ impl World {
                 due: at(0),
                 delay: Duration::from_millis(DELAY.unsigned_abs()),
                 robots_delay: Duration::ZERO,
+                tenant: Tenant::common(),
             })
             .collect();
         self.schedule.plan(&jobs).await.unwrap();
@@ -193,7 +194,7 @@ impl World {
         let settle = Settle {
             lease,
             now: at(now),
-            jobs: vec![Settlement { id: job.clone(), next_due: Some(at(now + INTERVAL)) }],
+            jobs: vec![Settlement { id: job.clone(), next_due: Some(at(now + INTERVAL)), exchanges: 1 }],
             crashed: Vec::new(),
             found: Vec::new(),
             release_until: is_last.then(|| at(end + DELAY)),

@@ -5,8 +5,8 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use model::{
-    Category, Entry, Every, FetchRecord, FetchStatus, Finding, Harvest, Host, Item, ItemKey, Match, Name,
-    PageWork, Precision, Published, PublishedMethod, Rights, Selectors, Source, SourceKind, SourceNews,
+    Category, Client, Entry, Every, FetchRecord, FetchStatus, Finding, Harvest, Host, Item, ItemKey, Match,
+    Name, PageWork, Precision, Published, PublishedMethod, Rights, Selectors, Source, SourceKind, SourceNews,
     SourceState, Span, Timestamp, Token, Topic, Zone,
 };
 use proptest::prelude::*;
@@ -15,8 +15,10 @@ use servers::PostgresServer;
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::store::{AuditRecord, EntryKnowledge, MaterialQuery, Rematched, Saved, Sighting, Store};
-use crate::{Postgres, Sqlite, StoreError};
+use crate::store::{
+    AuditRecord, EntryKnowledge, MaterialQuery, ObjectNames, Objects, Rematched, Saved, Sighting, Store,
+};
+use crate::{MIGRATIONS, Postgres, Sqlite, StoreError};
 
 pub(crate) fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(1_800_000_000 + seconds).unwrap()
@@ -41,6 +43,7 @@ pub(crate) fn source(text: &str) -> Source {
         rights: Rights::Full,
         selectors: Selectors::default(),
         politeness_group: None,
+        client: None,
         paused: false,
     }
 }
@@ -118,18 +121,27 @@ struct Bench {
     _home: Box<dyn std::any::Any>,
 }
 
+pub(crate) fn objects(sources: Vec<Source>, topics: Vec<Topic>) -> Objects {
+    Objects { sources, topics, clients: Vec::new() }
+}
+
 /// Each store, with a source and two topics.
 async fn each() -> Vec<Bench> {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = Sqlite::open(&folder.path().join("store.db"), 3).unwrap();
     let server = shared_postgres().await;
     let postgres = empty(&server).await;
+    let before = empty_on(&server, MIGRATIONS.len() - 1).await;
     let benches = vec![
         Bench { name: "sqlite", store: Arc::new(sqlite), _home: Box::new(folder) },
-        Bench { name: "postgres", store: Arc::new(postgres), _home: Box::new(server) },
+        Bench { name: "postgres", store: Arc::new(postgres), _home: Box::new(server.clone()) },
+        Bench { name: "postgres on the schema before", store: Arc::new(before), _home: Box::new(server) },
     ];
     for Bench { store, .. } in &benches {
-        store.declare(&[source("s")], &[topic("t", "сөз"), topic("u", "басқа")], false, at(0)).await.unwrap();
+        store
+            .declare(&objects(vec![source("s")], vec![topic("t", "сөз"), topic("u", "басқа")]), false, at(0))
+            .await
+            .unwrap();
     }
     benches
 }
@@ -148,11 +160,16 @@ pub(crate) async fn shared_postgres() -> Arc<PostgresServer> {
 
 /// A database of its own.
 pub(crate) async fn empty(server: &PostgresServer) -> Postgres {
+    empty_on(server, MIGRATIONS.len()).await
+}
+
+/// One on which so many migrations were made.
+async fn empty_on(server: &PostgresServer, migrations: usize) -> Postgres {
     static DATABASE: AtomicUsize = AtomicUsize::new(0);
     let name = format!("t{}", DATABASE.fetch_add(1, Ordering::Relaxed));
     server.create_database(&name).unwrap();
     let url = server.url(&name);
-    Postgres::to_migrate(&url, 3).await.unwrap().migrate().await.unwrap();
+    Postgres::to_migrate(&url, 3).await.unwrap().make(&MIGRATIONS[..migrations]).await.unwrap();
     Postgres::connect(&url, 3).await.unwrap()
 }
 
@@ -160,7 +177,7 @@ pub(crate) async fn empty(server: &PostgresServer) -> Postgres {
 async fn file() -> (tempfile::TempDir, Sqlite) {
     let folder = tempfile::tempdir().unwrap();
     let store = Sqlite::open(&folder.path().join("store.db"), 3).unwrap();
-    store.declare(&[source("s")], &[topic("t", "сөз")], false, at(0)).await.unwrap();
+    store.declare(&objects(vec![source("s")], vec![topic("t", "сөз")]), false, at(0)).await.unwrap();
     (folder, store)
 }
 
@@ -251,7 +268,7 @@ async fn a_harvest_matched_against_old_topics_is_refused_whole() {
     for bench in each().await {
         println!("on {}", bench.name);
         let version = bench.store.objects_version().await.unwrap();
-        bench.store.declare(&[], &[topic("new", "сөз")], false, at(1)).await.unwrap();
+        bench.store.declare(&objects(vec![], vec![topic("new", "сөз")]), false, at(1)).await.unwrap();
         let refused =
             bench.store.save(&vec![harvest(1, vec![finding("1", "сөз", DAY1, &[])])].into(), version).await;
         assert!(matches!(refused, Err(StoreError::StaleObjects)));
@@ -264,16 +281,52 @@ async fn declaring_is_idempotent_and_prunes_only_when_told() {
     for bench in each().await {
         println!("on {}", bench.name);
         let version = bench.store.objects_version().await.unwrap();
-        let again = bench.store.declare(&[source("s")], &[topic("t", "сөз")], false, at(1)).await.unwrap();
+        let again = bench
+            .store
+            .declare(&objects(vec![source("s")], vec![topic("t", "сөз")]), false, at(1))
+            .await
+            .unwrap();
         assert_eq!(
             (again, bench.store.objects_version().await.unwrap()),
             (crate::Applied::default(), version)
         );
-        let edited = bench.store.declare(&[], &[topic("t", "сөз OR тағы")], false, at(1)).await.unwrap();
+        let edited = bench
+            .store
+            .declare(&objects(vec![], vec![topic("t", "сөз OR тағы")]), false, at(1))
+            .await
+            .unwrap();
         assert_eq!(edited.edited, ["Topic/t"]);
         assert!(!bench.store.topics().await.unwrap()[0].is_matched);
-        let pruned = bench.store.declare(&[source("s")], &[], true, at(1)).await.unwrap();
+        let pruned = bench.store.declare(&objects(vec![source("s")], vec![]), true, at(1)).await.unwrap();
         assert_eq!(pruned.removed, ["Topic/t", "Topic/u"]);
+    }
+}
+
+#[tokio::test]
+async fn clients_are_declared_like_anything_else() {
+    let client = |weight| Client { name: name("acme"), weight };
+    let only = |weight| Objects { clients: vec![client(weight)], ..Objects::default() };
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let store = &bench.store;
+        if bench.name.contains("before") {
+            // They came with the last migration: the node goes on without, and says what to do.
+            assert_eq!(store.clients().await.unwrap(), []);
+            let refused = store.declare(&only(3), false, at(1)).await.unwrap_err();
+            assert!(refused.to_string().contains("qyran migrate up"), "{refused}");
+            continue;
+        }
+        let version = store.objects_version().await.unwrap();
+        assert_eq!(store.declare(&only(3), false, at(1)).await.unwrap().added, ["Client/acme"]);
+        assert_eq!(store.declare(&only(5), false, at(1)).await.unwrap().edited, ["Client/acme"]);
+        assert_eq!(store.declare(&only(5), false, at(1)).await.unwrap(), crate::Applied::default());
+        assert_eq!(store.clients().await.unwrap(), [client(5)]);
+        assert!(store.objects_version().await.unwrap() > version, "nodes are told");
+        let gone = ObjectNames { clients: vec![name("acme"), name("nobody")], ..ObjectNames::default() };
+        assert_eq!(store.undeclare(&gone).await.unwrap().removed, ["Client/acme"]);
+        store.declare(&only(3), false, at(1)).await.unwrap();
+        let pruned = store.declare(&objects(vec![source("s")], Vec::new()), true, at(1)).await.unwrap();
+        assert_eq!(pruned.removed, ["Topic/t", "Topic/u", "Client/acme"]);
     }
 }
 
@@ -335,7 +388,11 @@ async fn entries_are_known_once_stored_or_waiting() {
         assert_eq!(bench.store.next_page(&name("t"), &host).await.unwrap(), None);
 
         // Of a source that is gone only publications are kept.
-        bench.store.undeclare(&[name("s")], &[]).await.unwrap();
+        bench
+            .store
+            .undeclare(&ObjectNames { sources: vec![name("s")], ..ObjectNames::default() })
+            .await
+            .unwrap();
         let mut late = harvest(3, vec![finding("late", "сөз", DAY2, &[])]);
         late.pages = vec![page("4", "https://a.kz/x", 0, at(0))];
         assert_eq!(bench.save(&[late]).await[0].new_items, 1);
@@ -574,7 +631,10 @@ fn finding_of(told: &Told, source: &str) -> Finding {
 }
 
 async fn play(store: &dyn Store, source: &str, batches: &[Vec<(u64, Vec<Told>)>]) -> Vec<String> {
-    store.declare(&[self::source(source)], &[topic("t", "x"), topic("u", "y")], false, at(0)).await.unwrap();
+    store
+        .declare(&objects(vec![self::source(source)], vec![topic("t", "x"), topic("u", "y")]), false, at(0))
+        .await
+        .unwrap();
     let before = store.totals().await.unwrap();
     let mut answers = Vec::new();
     for batch in batches {

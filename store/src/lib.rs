@@ -18,6 +18,6 @@ pub use error::StoreError;
 pub use postgres::{MIGRATIONS, Migration, MigrationStatus, Postgres};
 pub use sqlite::Sqlite;
 pub use store::{
-    Applied, AuditRecord, EntryKnowledge, MaterialQuery, Rematched, Saved, Sighting, SourceRecord, Store,
-    StoredItem, StoredMatch, TopicRecord, Totals,
+    Applied, AuditRecord, EntryKnowledge, MaterialQuery, ObjectNames, Objects, Rematched, Saved, Sighting,
+    SourceRecord, Store, StoredItem, StoredMatch, TopicRecord, Totals,
 };

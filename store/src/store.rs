@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{
-    FetchRecord, Harvest, Host, Item, ItemKey, Match, Name, PageWork, Source, SourceState, Timestamp, Topic,
-    Validators,
+    Client, FetchRecord, Harvest, Host, Item, ItemKey, Match, Name, PageWork, Source, SourceState, Timestamp,
+    Topic, Validators,
 };
 use url::Url;
 
@@ -55,6 +55,28 @@ pub struct TopicRecord {
     pub is_matched: bool,
     /// Materials it has.
     pub materials: u64,
+}
+
+/// Declared objects, by kind.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Objects {
+    /// What publishes.
+    pub sources: Vec<Source>,
+    /// What is watched for.
+    pub topics: Vec<Topic>,
+    /// Who watches.
+    pub clients: Vec<Client>,
+}
+
+/// Names of declared objects, by kind.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ObjectNames {
+    /// Of what publishes.
+    pub sources: Vec<Name>,
+    /// Of what is watched for.
+    pub topics: Vec<Name>,
+    /// Of who watches.
+    pub clients: Vec<Name>,
 }
 
 /// What declaring objects changed.
@@ -196,15 +218,9 @@ pub struct AuditRecord {
 #[async_trait]
 pub trait Store: Send + Sync {
     /// Declares objects. With `prune`, what is not among them is removed.
-    async fn declare(
-        &self,
-        sources: &[Source],
-        topics: &[Topic],
-        prune: bool,
-        now: Timestamp,
-    ) -> Result<Applied, StoreError>;
+    async fn declare(&self, objects: &Objects, prune: bool, now: Timestamp) -> Result<Applied, StoreError>;
     /// Removes objects, with the matches of topics. Items stay.
-    async fn undeclare(&self, sources: &[Name], topics: &[Name]) -> Result<Applied, StoreError>;
+    async fn undeclare(&self, names: &ObjectNames) -> Result<Applied, StoreError>;
     /// Pauses or resumes a source. False where there is none of that name.
     async fn pause(&self, source: &Name, paused: bool, now: Timestamp) -> Result<bool, StoreError>;
     /// Changes with every change of the declared objects.
@@ -215,6 +231,8 @@ pub trait Store: Send + Sync {
     async fn source(&self, name: &Name) -> Result<Option<SourceRecord>, StoreError>;
     /// All topics, in the order of names.
     async fn topics(&self) -> Result<Vec<TopicRecord>, StoreError>;
+    /// All clients, in the order of names.
+    async fn clients(&self) -> Result<Vec<Client>, StoreError>;
 
     /// What is known of entries, in their order.
     async fn knowledge(&self, source: &Name, entries: &[Sighting])

@@ -1,8 +1,9 @@
-//! Declared objects: `apiVersion: qyran.dev/v1alpha1`, `kind: Source | Topic`, `metadata.name`, `spec`.
+//! Declared objects: `apiVersion: qyran.dev/v1alpha1`, `kind: Source | Topic | Client`, `metadata.name`, `spec`.
 //!
 //! Reading never stops at the first mistake: [`load`] gives what it understood and every problem. Using
 //! it is all or nothing: with one problem, nothing is applied.
 
+mod client;
 mod codes;
 mod difference;
 mod fields;
@@ -13,7 +14,7 @@ mod tree;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use model::{Name, Source, Topic};
+use model::{Client, Name, Source, Topic};
 use serde_json::{Value, json};
 
 use crate::{Problem, yaml};
@@ -35,6 +36,8 @@ pub enum Object {
     Source(Source),
     /// Something watched for.
     Topic(Topic),
+    /// Who watches.
+    Client(Client),
 }
 
 impl Object {
@@ -43,6 +46,7 @@ impl Object {
         match self {
             Self::Source(_) => "Source",
             Self::Topic(_) => "Topic",
+            Self::Client(_) => "Client",
         }
     }
 
@@ -51,6 +55,7 @@ impl Object {
         match self {
             Self::Source(source) => &source.name,
             Self::Topic(topic) => &topic.name,
+            Self::Client(client) => &client.name,
         }
     }
 
@@ -59,6 +64,7 @@ impl Object {
         match self {
             Self::Source(source) => source::write(source),
             Self::Topic(topic) => topic::write(topic),
+            Self::Client(client) => client::write(client),
         }
     }
 
@@ -223,7 +229,7 @@ fn read_object(document: &tree::Node, notes: &mut Notes<'_>) -> (Option<Object>,
         );
     }
     let has_kind = fields.required("kind", notes);
-    let kinds = [("Source", Kind::Source), ("Topic", Kind::Topic)];
+    let kinds = [("Source", Kind::Source), ("Topic", Kind::Topic), ("Client", Kind::Client)];
     let kind = has_kind.and_then(|_| fields.choice("kind", notes, &kinds));
     let (name, line) = match part(&mut fields, "metadata", notes) {
         Some(mut metadata) => {
@@ -238,22 +244,24 @@ fn read_object(document: &tree::Node, notes: &mut Notes<'_>) -> (Option<Object>,
     let spec = part(&mut fields, "spec", notes);
     fields.close(notes);
     let named = name.clone().zip(kind).map(|(name, kind)| {
-        let kind = if matches!(kind, Kind::Source) { "Source" } else { "Topic" };
+        let kind = kinds.iter().find(|(_, known)| *known == kind).map_or("", |(kind, _)| *kind);
         Named { kind, name, file: notes.file.to_path_buf(), line }
     });
     let (Some(mut spec), Some(kind)) = (spec, kind) else { return (None, named) };
     let object = match kind {
         Kind::Source => source::read(name, &mut spec, notes).map(Object::Source),
         Kind::Topic => topic::read(name, &mut spec, notes).map(Object::Topic),
+        Kind::Client => client::read(name, &mut spec, notes).map(Object::Client),
     };
     spec.close(notes);
     (object.filter(|_| notes.problems.len() == before), named)
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Source,
     Topic,
+    Client,
 }
 
 fn part<'a>(fields: &mut Fields<'a>, key: &'static str, notes: &mut Notes<'_>) -> Option<Fields<'a>> {

@@ -48,6 +48,7 @@ pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<
     let selectors = selectors(kind, spec, notes);
     let politeness_group =
         spec.read("politenessGroup", notes, |text| Name::new(text).map(|name| name.to_string()));
+    let client = spec.read("client", notes, Name::new);
     let paused = spec.boolean("paused", notes).unwrap_or(false);
     Some(Source {
         name: name?,
@@ -63,6 +64,7 @@ pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<
         rights,
         selectors,
         politeness_group,
+        client,
         paused,
     })
 }
@@ -158,6 +160,7 @@ pub(crate) fn write(source: &Source) -> Value {
         rights,
         selectors,
         politeness_group,
+        client,
         paused,
     } = source;
     let mut spec = Map::new();
@@ -204,6 +207,9 @@ pub(crate) fn write(source: &Source) -> Value {
     }
     if let Some(group) = politeness_group {
         put("politenessGroup", json!(group));
+    }
+    if let Some(client) = client {
+        put("client", json!(client));
     }
     if *paused {
         put("paused", json!(true));

@@ -26,12 +26,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
-use model::{Clock, Host, Job, JobId, Planned, Settlement, Timestamp, Token, Turn};
+use model::{Clock, Host, Job, JobId, Planned, Settlement, Tenant, Timestamp, Token, Turn};
 use tokio::sync::{Mutex, watch};
 
 use crate::membership::{Beat, NodeView, Order, Spread};
 use crate::schedule::{
-    Borrowed, Claim, HostCounts, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, Share,
+    Borrowed, Claim, HostCounts, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, Share, Stake,
 };
 use claims::Claims;
 use link::Link;
@@ -157,9 +157,10 @@ impl Redis {
 
     async fn plan_on(&self, shard: Shard, jobs: &[&Planned]) -> Result<(), ScheduleError> {
         let mut call = self.call(shard, None).arg(u8::from(!self.embargo.is_zero()));
-        for Planned { id, due, delay, robots_delay } in jobs {
+        call = call.arg(Tenant::common().weight);
+        for Planned { id, due, delay, robots_delay, tenant } in jobs {
             call = call.arg(id.host.as_str()).arg(member(id)).arg(due.as_millisecond()).arg(length(*delay));
-            call = call.arg(length(*robots_delay));
+            call = call.arg(length(*robots_delay)).arg(&tenant.client).arg(tenant.weight);
         }
         self.link.run(&self.scripts.plan, &call).await
     }
@@ -173,9 +174,9 @@ impl Redis {
                 .arg(release_until.map(|until| until.as_millisecond().to_string()).unwrap_or_default())
                 .arg(jobs.len() + crashed.len());
             let ends = jobs.iter().map(|job| (job, 0)).chain(crashed.iter().map(|job| (job, 1)));
-            for (Settlement { id, next_due }, crashed) in ends {
+            for (Settlement { id, next_due, exchanges }, crashed) in ends {
                 let due = next_due.map(|due| due.as_millisecond().to_string()).unwrap_or_default();
-                call = call.arg(member(id)).arg(due).arg(crashed);
+                call = call.arg(member(id)).arg(due).arg(crashed).arg(exchanges);
             }
         }
         self.link.run(&self.scripts.settle, &call).await
@@ -319,15 +320,18 @@ impl Schedule for Redis {
     }
 
     async fn host(&self, host: &Host) -> Result<Option<HostView>, ScheduleError> {
-        type Known = (i64, String, i64, i64, i64, i64, i64, String, Vec<(String, i64, u32)>);
+        type Jobs = Vec<(String, i64, u32)>;
+        type Known = (i64, String, i64, i64, i64, i64, i64, String, Jobs, Vec<(String, u32, u64)>);
         let call = self.call(Shard::of(host), None).arg(host.as_str());
         let answer: redis::Value = self.link.run(&self.scripts.host, &call).await?;
         if matches!(&answer, redis::Value::Array(fields) if fields.len() == 1) {
             return Ok(None);
         }
         let known: Known = redis::from_redis_value(answer).map_err(|_| unexpected("host"))?;
-        let (now, owner, lease, token, next_allowed, delay, blocked, reason, jobs) = known;
+        let (now, owner, lease, token, next_allowed, delay, blocked, reason, jobs, mut stakes) = known;
         let home = self.home(now, None);
+        stakes.sort();
+        let stake = |(client, weight, jobs)| Stake { tenant: Tenant { client, weight }, jobs };
         let jobs = jobs.into_iter().map(|(job, due, crashes)| Job {
             id: parse_member(&job, host),
             due: home(due),
@@ -340,6 +344,7 @@ impl Schedule for Redis {
             delay: duration(delay),
             blocked: (blocked > 0).then(|| (home(blocked), reason)),
             jobs: jobs.collect(),
+            stakes: stakes.into_iter().map(stake).collect(),
         }))
     }
 

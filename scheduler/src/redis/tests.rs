@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Clock, Host, JobId, JobKind, Name, Planned, Settlement, SystemClock, Timestamp};
+use model::{Clock, Host, JobId, JobKind, Name, Planned, Settlement, SystemClock, Tenant, Timestamp};
 use servers::{RedisClusterServers, RedisServer};
 use tokio::time::{sleep, timeout};
 
@@ -25,7 +25,13 @@ fn id(source: &str, host: &str) -> JobId {
 }
 
 fn planned(source: &str, host: &str) -> Planned {
-    Planned { id: id(source, host), due: Timestamp::now(), delay: DELAY, robots_delay: Duration::ZERO }
+    Planned {
+        id: id(source, host),
+        due: Timestamp::now(),
+        delay: DELAY,
+        robots_delay: Duration::ZERO,
+        tenant: Tenant::common(),
+    }
 }
 
 fn claim(node: &str) -> Claim {
@@ -120,7 +126,7 @@ async fn a_lease_outlives_a_server_that_lost_everything() {
         sleep(LEASE / 50).await;
     }
     let mut end = settle(&turn);
-    end.jobs = vec![Settlement { id: id("a", "h"), next_due: Some(Timestamp::now()) }];
+    end.jobs = vec![Settlement { id: id("a", "h"), next_due: Some(Timestamp::now()), exchanges: 1 }];
     end.release_until = Some(Timestamp::now());
     holder.settle(&end).await.unwrap();
     let next = turns(&other, "n2").await.remove(0);
@@ -232,11 +238,7 @@ async fn a_redis_cluster_is_used_like_one_server() {
             let settles: Vec<Settle> = turns
                 .iter()
                 .map(|turn| Settle {
-                    jobs: turn
-                        .jobs
-                        .iter()
-                        .map(|job| Settlement { id: job.id.clone(), next_due: None })
-                        .collect(),
+                    jobs: turn.jobs.iter().map(|job| Settlement::ended(job.id.clone())).collect(),
                     release_until: Some(Timestamp::now()),
                     ..settle(turn)
                 })

@@ -23,7 +23,7 @@ use steps::{
 
 /// Steps from one shape of the file to the next; its `user_version` counts those that were made. A file of
 /// a newer build is told, never guessed at.
-const MIGRATIONS: &[&str] = &[CREATE, READY];
+const MIGRATIONS: &[&str] = &[CREATE, READY, CLIENTS];
 
 pub(crate) const CREATE: &str = "
 CREATE TABLE host (
@@ -60,6 +60,22 @@ ALTER TABLE host ADD COLUMN ready INTEGER;
 UPDATE host SET ready = CASE WHEN owner IS NULL THEN
     max((SELECT min(due) FROM job WHERE job.host = host.host), next_allowed, blocked_until) END;
 CREATE INDEX host_ready ON host(ready, host) WHERE ready IS NOT NULL;
+";
+
+/// Whose a job is, and what a host has given to each client; where in its turn a job stands.
+const CLIENTS: &str = "
+ALTER TABLE job ADD COLUMN client TEXT NOT NULL DEFAULT '';
+ALTER TABLE job ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX job_client ON job(host, client, due);
+-- The host's clock of fair queueing; NULL while it is everybody's.
+ALTER TABLE host ADD COLUMN clock INTEGER;
+CREATE TABLE account (
+    host TEXT NOT NULL,
+    client TEXT NOT NULL,
+    weight INTEGER NOT NULL,
+    tag INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (host, client)
+) WITHOUT ROWID;
 ";
 
 /// A schedule in a file.

@@ -1,13 +1,15 @@
 //! The steps of the embedded schedule's transactions.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::{Host, Job, JobId, JobKind, Name, Planned, Timestamp, Token, Turn};
+use model::{Host, Job, JobId, JobKind, Name, Planned, Tenant, Timestamp, Token, Turn};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::Failed;
+use crate::fairness::{Account, Shares};
 use crate::memory::after;
-use crate::schedule::{Claim, HostView, Lease, Leaving, ScheduleError, Settle, next_token};
+use crate::schedule::{Claim, HostView, Lease, Leaving, ScheduleError, Settle, Stake, next_token};
 
 pub(super) fn millis(at: Timestamp) -> i64 {
     at.as_millisecond()
@@ -132,21 +134,73 @@ pub(super) fn check(tx: &Transaction<'_>, lease: &Lease) -> Result<(), Failed> {
 }
 
 pub(super) fn plan(tx: &Transaction<'_>, planned: &Planned) -> rusqlite::Result<()> {
-    let Planned { id, due, delay, robots_delay } = planned;
+    let Planned { id, due, delay, robots_delay, tenant } = planned;
     tx.prepare_cached("INSERT OR IGNORE INTO host (host, robots_delay) VALUES (?1, ?2)")?
         .execute(params![id.host.as_str(), length(*robots_delay)])?;
     tx.prepare_cached(
-        "INSERT INTO job (source, kind, host, due, delay) VALUES (?1, ?2, ?3, ?4, ?5)
-         ON CONFLICT DO UPDATE SET due = min(due, excluded.due), delay = excluded.delay, in_turn = 0",
+        "INSERT INTO job (source, kind, host, due, delay, client) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+         ON CONFLICT DO UPDATE SET due = min(due, excluded.due), delay = excluded.delay,
+                                   client = excluded.client, in_turn = 0",
     )?
     .execute(params![
         id.source.as_str(),
         id.kind.as_str(),
         id.host.as_str(),
         millis(*due),
-        length(*delay)
+        length(*delay),
+        tenant.client
     ])?;
+    note_tenant(tx, id.host.as_str(), tenant)?;
     set_ready(tx, id.host.as_str())
+}
+
+fn clock(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<Option<i64>> {
+    let mut query = tx.prepare_cached("SELECT clock FROM host WHERE host = ?1")?;
+    Ok(query.query_row([host], |row| row.get(0)).optional()?.flatten())
+}
+
+/// A host is shared out once a client has a job of its own there.
+fn note_tenant(tx: &Transaction<'_>, host: &str, tenant: &Tenant) -> rusqlite::Result<()> {
+    let open = |Tenant { client, weight }: &Tenant| {
+        tx.prepare_cached(
+            "INSERT INTO account (host, client, weight) VALUES (?1, ?2, ?3)
+             ON CONFLICT DO UPDATE SET weight = excluded.weight",
+        )?
+        .execute(params![host, client, weight])
+    };
+    match clock(tx, host)? {
+        None if tenant.client.is_empty() => return Ok(()),
+        None => {
+            tx.execute("UPDATE host SET clock = 0 WHERE host = ?1", [host])?;
+            open(&Tenant::common())?;
+        }
+        Some(_) => (),
+    }
+    open(tenant).map(drop)
+}
+
+fn account(row: &Row<'_>) -> rusqlite::Result<(String, Account)> {
+    Ok((row.get(0)?, Account { weight: row.get(1)?, tag: row.get::<_, i64>(2)?.unsigned_abs() }))
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// Charges a job's client for what it took of its host.
+fn charge(tx: &Transaction<'_>, job: &model::Settlement) -> rusqlite::Result<()> {
+    let (source, kind, host) = (job.id.source.as_str(), job.id.kind.as_str(), job.id.host.as_str());
+    let Some(clock) = clock(tx, host)? else { return Ok(()) };
+    let mut query = tx.prepare_cached(
+        "SELECT client, weight, tag FROM account JOIN job USING (host, client)
+         WHERE source = ?1 AND kind = ?2 AND host = ?3",
+    )?;
+    if let Some((client, mut account)) = query.query_row([source, kind, host], account).optional()? {
+        account.pay(clock.unsigned_abs(), job.exchanges);
+        tx.prepare_cached("UPDATE account SET tag = ?3 WHERE host = ?1 AND client = ?2")?
+            .execute(params![host, client, signed(account.tag)])?;
+    }
+    Ok(())
 }
 
 pub(super) fn remove(tx: &Transaction<'_>, id: &JobId) -> rusqlite::Result<()> {
@@ -159,6 +213,7 @@ pub(super) fn remove(tx: &Transaction<'_>, id: &JobId) -> rusqlite::Result<()> {
 }
 
 fn end(tx: &Transaction<'_>, job: &model::Settlement, crashed: bool) -> rusqlite::Result<()> {
+    charge(tx, job)?;
     let (source, kind, host) = (job.id.source.as_str(), job.id.kind.as_str(), job.id.host.as_str());
     match job.next_due {
         None => tx
@@ -180,18 +235,18 @@ fn begin_next(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE job SET in_turn = 2 WHERE (source, kind, host) =
             (SELECT source, kind, host FROM job WHERE host = ?1 AND in_turn = 1
-             ORDER BY due, source, kind = 'pages' LIMIT 1)",
+             ORDER BY place LIMIT 1)",
     )?
     .execute([host])?;
     Ok(())
 }
 
-fn job(row: &Row<'_>) -> rusqlite::Result<Option<Job>> {
+fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     let source: String = row.get(0)?;
     let kind: String = row.get(1)?;
     let kind = if kind == "poll" { JobKind::Poll } else { JobKind::Pages };
     let id = JobId { source: Name::stored(source), kind, host: Host::stored(row.get(2)?) };
-    Ok(Some(Job { id, due: time(row.get(3)?), crashes: row.get(4)? }))
+    Ok(Job { id, due: time(row.get(3)?), crashes: row.get(4)? })
 }
 
 /// Takes hosts that may be asked, the longest due first, each with its due jobs.
@@ -207,21 +262,66 @@ pub(super) fn claim_hosts(tx: &Transaction<'_>, claim: &Claim) -> rusqlite::Resu
     let mut turns = Vec::with_capacity(hosts.len());
     for host in hosts {
         let mut turn = take(tx, &host, claim)?;
-        let mut due = tx.prepare_cached(
-            "SELECT source, kind, host, due, crashes FROM job WHERE host = ?1 AND due <= ?2
-             ORDER BY due, source, kind = 'pages'",
-        )?;
-        let jobs: Vec<Option<Job>> =
-            due.query_map(params![host, due_by], job)?.take(claim.jobs).collect::<Result<_, _>>()?;
-        turn.jobs = jobs.into_iter().flatten().collect();
-        for (index, Job { id, .. }) in turn.jobs.iter().enumerate() {
-            let place = if index == 0 { 2 } else { 1 };
-            tx.prepare_cached("UPDATE job SET in_turn = ?4 WHERE source = ?1 AND kind = ?2 AND host = ?3")?
-                .execute(params![id.source.as_str(), id.kind.as_str(), host, place])?;
+        turn.jobs = match clock(tx, &host)? {
+            None => due_jobs(tx, &host, "", due_by, claim.jobs)?,
+            Some(clock) => shared_out(tx, &host, clock.unsigned_abs(), due_by, claim.jobs)?,
+        };
+        for (place, Job { id, .. }) in turn.jobs.iter().enumerate() {
+            let in_turn = if place == 0 { 2 } else { 1 };
+            tx.prepare_cached(
+                "UPDATE job SET in_turn = ?4, place = ?5 WHERE source = ?1 AND kind = ?2 AND host = ?3",
+            )?
+            .execute(params![
+                id.source.as_str(),
+                id.kind.as_str(),
+                host,
+                in_turn,
+                place as i64
+            ])?;
         }
         turns.push(turn);
     }
     Ok(turns)
+}
+
+/// A client's due jobs at a host, earliest first.
+fn due_jobs(
+    tx: &Transaction<'_>,
+    host: &str,
+    client: &str,
+    due_by: i64,
+    most: usize,
+) -> rusqlite::Result<Vec<Job>> {
+    tx.prepare_cached(
+        "SELECT source, kind, host, due, crashes FROM job WHERE host = ?1 AND client = ?2 AND due <= ?3
+         ORDER BY due, source, kind = 'pages'",
+    )?
+    .query_map(params![host, client, due_by], job)?
+    .take(most)
+    .collect()
+}
+
+/// The due jobs of all clients of a host in the order in which they are to be done in a turn that begins.
+fn shared_out(
+    tx: &Transaction<'_>,
+    host: &str,
+    clock: u64,
+    due_by: i64,
+    most: usize,
+) -> rusqlite::Result<Vec<Job>> {
+    let mut accounts = tx.prepare_cached("SELECT client, weight, tag FROM account WHERE host = ?1")?;
+    let clients: BTreeMap<String, Account> =
+        accounts.query_map([host], account)?.collect::<Result<_, _>>()?;
+    let mut queues = BTreeMap::new();
+    for client in clients.keys() {
+        let jobs = due_jobs(tx, host, client, due_by, most)?.into_iter().map(|job| (job.due, job));
+        queues.insert(client.clone(), jobs.collect());
+    }
+    let mut shares = Shares { clock, clients };
+    let order = shares.begin_turn(queues, most);
+    tx.prepare_cached("UPDATE host SET clock = ?2 WHERE host = ?1")?
+        .execute(params![host, signed(shares.clock)])?;
+    Ok(order.into_iter().map(|(_, job)| job).collect())
 }
 
 /// Ends jobs of a turn, or the turn. Of a turn that is over only what it found is taken in.
@@ -263,6 +363,7 @@ pub(super) fn view(tx: &Transaction<'_>, host: &Host) -> rusqlite::Result<Option
                 delay: delay.max(duration(row.get(6)?)),
                 blocked: (blocked > 0).then(|| (time(blocked), reason)),
                 jobs: Vec::new(),
+                stakes: Vec::new(),
             })
         })
         .optional()?;
@@ -270,7 +371,15 @@ pub(super) fn view(tx: &Transaction<'_>, host: &Host) -> rusqlite::Result<Option
     let mut jobs = tx.prepare(
         "SELECT source, kind, host, due, crashes FROM job WHERE host = ?1 ORDER BY due, source, kind = 'pages'",
     )?;
-    let jobs: Vec<Option<Job>> = jobs.query_map([host.as_str()], job)?.collect::<Result<_, _>>()?;
-    view.jobs = jobs.into_iter().flatten().collect();
+    view.jobs = jobs.query_map([host.as_str()], job)?.collect::<Result<_, _>>()?;
+    let mut stakes = tx.prepare(
+        "SELECT client, weight, count(*) FROM account JOIN job USING (host, client) WHERE host = ?1
+         GROUP BY client ORDER BY client",
+    )?;
+    let stake = |row: &Row<'_>| {
+        let tenant = Tenant { client: row.get(0)?, weight: row.get(1)? };
+        Ok(Stake { tenant, jobs: row.get::<_, i64>(2)?.unsigned_abs() })
+    };
+    view.stakes = stakes.query_map([host.as_str()], stake)?.collect::<Result<_, _>>()?;
     Ok(Some(view))
 }

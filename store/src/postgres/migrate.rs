@@ -18,11 +18,18 @@ pub struct Migration {
 }
 
 /// Every migration this build knows, in order.
-pub const MIGRATIONS: &[Migration] = &[Migration {
-    version: 1,
-    name: "create_tables",
-    sql: include_str!("../migrations/postgres/0001_create_tables.sql"),
-}];
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        version: 1,
+        name: "create_tables",
+        sql: include_str!("../migrations/postgres/0001_create_tables.sql"),
+    },
+    Migration {
+        version: 2,
+        name: "add_client",
+        sql: include_str!("../migrations/postgres/0002_add_client.sql"),
+    },
+];
 
 /// A migration, and when it was made here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,10 +45,10 @@ pub struct MigrationStatus {
 const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migration
     (version BIGINT PRIMARY KEY, name TEXT NOT NULL, made_at TIMESTAMPTZ NOT NULL DEFAULT now())";
 
-/// Makes the migrations that are to come, each in a transaction. Several callers do no harm.
-pub(super) async fn up(client: &mut Object) -> Result<Vec<i64>, StoreError> {
+/// Makes those of these migrations that are to come, each in a transaction. Several callers do no harm.
+pub(super) async fn up(client: &mut Object, migrations: &[Migration]) -> Result<Vec<i64>, StoreError> {
     let mut made = Vec::new();
-    for migration in MIGRATIONS {
+    for migration in migrations {
         let tx = client.transaction().await?;
         locks::take(&tx, Lock::Migration).await?;
         tx.batch_execute(LEDGER).await?;
@@ -76,6 +83,12 @@ pub(super) async fn status(client: &Object) -> Result<Vec<MigrationStatus>, Stor
         .collect();
     all.sort_by_key(|migration| migration.version);
     Ok(all)
+}
+
+/// What is said of something that the schema before this build's has no place for.
+pub(super) fn behind() -> StoreError {
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    StoreError::NotMigrated { found: known - 1, known }
 }
 
 /// Whether this build can work on the database: on its own schema, the one before and the one after.

@@ -25,15 +25,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool, Transaction};
-use model::{FetchRecord, Harvest, Host, Name, PageWork, Source, Timestamp, Topic};
+use model::{Client, FetchRecord, Harvest, Host, Name, PageWork, Timestamp};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row};
 
 use crate::StoreError;
 use crate::store::{
-    Applied, AuditRecord, EntryKnowledge, MaterialQuery, Rematched, Saved, Sighting, SourceRecord, Store,
-    StoredItem, StoredMatch, TopicRecord, Totals,
+    Applied, AuditRecord, EntryKnowledge, MaterialQuery, ObjectNames, Objects, Rematched, Saved, Sighting,
+    SourceRecord, Store, StoredItem, StoredMatch, TopicRecord, Totals,
 };
 use locks::Lock;
 pub use migrate::{MIGRATIONS, Migration, MigrationStatus};
@@ -96,7 +96,12 @@ impl Postgres {
 
     /// Makes the migrations that are to come. Which ones it made.
     pub async fn migrate(&self) -> Result<Vec<i64>, StoreError> {
-        migrate::up(&mut *self.client().await?).await
+        self.make(MIGRATIONS).await
+    }
+
+    /// Makes those of these migrations that are to come.
+    pub(crate) async fn make(&self, migrations: &[Migration]) -> Result<Vec<i64>, StoreError> {
+        migrate::up(&mut *self.client().await?, migrations).await
     }
 
     /// Every migration that this build or the database knows.
@@ -203,18 +208,16 @@ impl From<tokio_postgres::Error> for StoreError {
 
 #[async_trait]
 impl Store for Postgres {
-    async fn declare(
-        &self,
-        sources: &[Source],
-        topics: &[Topic],
-        prune: bool,
-        now: Timestamp,
-    ) -> Result<Applied, StoreError> {
-        transaction!(self, |tx| objects::declare(&tx, sources, topics, prune, now).await)
+    async fn declare(&self, objects: &Objects, prune: bool, now: Timestamp) -> Result<Applied, StoreError> {
+        transaction!(self, |tx| objects::declare(&tx, objects, prune, now).await)
     }
 
-    async fn undeclare(&self, sources: &[Name], topics: &[Name]) -> Result<Applied, StoreError> {
-        transaction!(self, |tx| objects::undeclare(&tx, sources, topics).await)
+    async fn undeclare(&self, names: &ObjectNames) -> Result<Applied, StoreError> {
+        transaction!(self, |tx| objects::undeclare(&tx, names).await)
+    }
+
+    async fn clients(&self) -> Result<Vec<Client>, StoreError> {
+        objects::clients(&*self.client().await?).await
     }
 
     async fn pause(&self, source: &Name, paused: bool, now: Timestamp) -> Result<bool, StoreError> {

@@ -3,13 +3,13 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use deadpool_postgres::{Object, Transaction};
-use model::{Name, Source, SourceState, Timestamp, Topic};
+use deadpool_postgres::{GenericClient, Object, Transaction};
+use model::{Client, Name, Source, SourceState, Timestamp, Topic};
 
 use super::locks::{self, Lock};
-use super::{execute, read, rows, text};
+use super::{execute, migrate, read, rows, text};
 use crate::StoreError;
-use crate::store::{Applied, SourceRecord, TopicRecord};
+use crate::store::{Applied, ObjectNames, Objects, SourceRecord, TopicRecord};
 
 const VERSION: &str = "SELECT value FROM meta WHERE key = 'objects_version'";
 
@@ -26,29 +26,62 @@ async fn changed(tx: &Transaction<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// What is stored: names with their specs, by kind.
+struct Known {
+    sources: HashMap<String, String>,
+    topics: HashMap<String, String>,
+    /// `None` on the schema before clients.
+    clients: Option<HashMap<String, String>>,
+}
+
+impl Known {
+    async fn read(tx: &Transaction<'_>) -> Result<Self, StoreError> {
+        let clients = if has_clients(tx).await? { Some(specs(tx, "client").await?) } else { None };
+        Ok(Self { sources: specs(tx, "source").await?, topics: specs(tx, "topic").await?, clients })
+    }
+}
+
+/// Names of what is removed.
+struct Gone {
+    sources: Vec<String>,
+    topics: Vec<String>,
+    clients: Vec<String>,
+}
+
+/// Whether the schema has clients: a node works on the one before as well.
+async fn has_clients(client: &impl GenericClient) -> Result<bool, StoreError> {
+    Ok(client.query_one("SELECT to_regclass('client') IS NOT NULL", &[]).await?.get(0))
+}
+
 pub(super) async fn declare(
     tx: &Transaction<'_>,
-    sources: &[Source],
-    topics: &[Topic],
+    objects: &Objects,
     prune: bool,
     now: Timestamp,
 ) -> Result<Applied, StoreError> {
     locks::take(tx, Lock::Objects).await?;
-    let known_sources = specs(tx, "source").await?;
-    let known_topics = specs(tx, "topic").await?;
+    let known = Known::read(tx).await?;
+    let Objects { sources, topics, clients } = objects;
     let mut applied = Applied::default();
     for source in sources {
-        declare_source(tx, source, known_sources.get(source.name.as_str()), now, &mut applied).await?;
+        declare_source(tx, source, known.sources.get(source.name.as_str()), now, &mut applied).await?;
     }
     for topic in topics {
-        declare_topic(tx, topic, known_topics.get(topic.name.as_str()), &mut applied).await?;
+        declare_topic(tx, topic, known.topics.get(topic.name.as_str()), &mut applied).await?;
+    }
+    for client in clients {
+        declare_client(tx, client, known.clients.as_ref(), &mut applied).await?;
     }
     if prune {
-        let kept: HashSet<&str> = sources.iter().map(|source| source.name.as_str()).collect();
-        let gone = left(&known_sources, |name| !kept.contains(name));
-        let kept: HashSet<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
-        let gone_topics = left(&known_topics, |name| !kept.contains(name));
-        remove(tx, &gone, &gone_topics, &mut applied).await?;
+        let gone = Gone {
+            sources: beside(&known.sources, sources.iter().map(|source| &source.name)),
+            topics: beside(&known.topics, topics.iter().map(|topic| &topic.name)),
+            clients: known
+                .clients
+                .as_ref()
+                .map_or(Vec::new(), |known| beside(known, clients.iter().map(|client| &client.name))),
+        };
+        remove(tx, &gone, &mut applied).await?;
     }
     if applied != Applied::default() {
         changed(tx).await?;
@@ -60,6 +93,12 @@ pub(super) async fn declare(
 async fn specs(tx: &Transaction<'_>, table: &str) -> Result<HashMap<String, String>, StoreError> {
     let known = rows(tx, &format!("SELECT name, spec FROM {table}"), &[]).await?;
     Ok(known.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// What is known beside these, in the order of names.
+fn beside<'a>(known: &HashMap<String, String>, kept: impl Iterator<Item = &'a Name>) -> Vec<String> {
+    let kept: HashSet<&str> = kept.map(Name::as_str).collect();
+    left(known, |name| !kept.contains(name))
 }
 
 fn left(known: &HashMap<String, String>, is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
@@ -133,17 +172,42 @@ async fn declare_topic(
     Ok(())
 }
 
-pub(super) async fn undeclare(
+async fn declare_client(
     tx: &Transaction<'_>,
-    sources: &[Name],
-    topics: &[Name],
-) -> Result<Applied, StoreError> {
+    client: &Client,
+    known: Option<&HashMap<String, String>>,
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
+    let known = known.ok_or_else(migrate::behind)?;
+    let spec = serde_json::to_string(client)?;
+    let name = client.name.as_str();
+    match known.get(name) {
+        None => applied.added.push(format!("Client/{name}")),
+        Some(before) if *before != spec => applied.edited.push(format!("Client/{name}")),
+        Some(_) => return Ok(()),
+    }
+    execute(
+        tx,
+        "INSERT INTO client (name, spec) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET spec = excluded.spec",
+        &[&name, &spec],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn undeclare(tx: &Transaction<'_>, names: &ObjectNames) -> Result<Applied, StoreError> {
     locks::take(tx, Lock::Objects).await?;
     let mut applied = Applied::default();
-    let named = |wanted: &[Name], name: &str| wanted.iter().any(|other| other.as_str() == name);
-    let gone = left(&specs(tx, "source").await?, |name| named(sources, name));
-    let gone_topics = left(&specs(tx, "topic").await?, |name| named(topics, name));
-    remove(tx, &gone, &gone_topics, &mut applied).await?;
+    let known = Known::read(tx).await?;
+    let named = |known: Option<&HashMap<String, String>>, wanted: &[Name]| {
+        known.map_or(Vec::new(), |known| left(known, |name| wanted.iter().any(|one| one.as_str() == name)))
+    };
+    let gone = Gone {
+        sources: named(Some(&known.sources), &names.sources),
+        topics: named(Some(&known.topics), &names.topics),
+        clients: named(known.clients.as_ref(), &names.clients),
+    };
+    remove(tx, &gone, &mut applied).await?;
     if applied != Applied::default() {
         changed(tx).await?;
     }
@@ -152,8 +216,7 @@ pub(super) async fn undeclare(
 
 async fn remove(
     tx: &Transaction<'_>,
-    sources: &[String],
-    topics: &[String],
+    Gone { sources, topics, clients }: &Gone,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
     execute(tx, "DELETE FROM source WHERE name = ANY($1)", &[&sources]).await?;
@@ -175,6 +238,10 @@ async fn remove(
         execute(tx, "DELETE FROM topic WHERE name = ANY($1)", &[&topics]).await?;
     }
     applied.removed.extend(topics.iter().map(|name| format!("Topic/{name}")));
+    if !clients.is_empty() {
+        execute(tx, "DELETE FROM client WHERE name = ANY($1)", &[&clients]).await?;
+    }
+    applied.removed.extend(clients.iter().map(|name| format!("Client/{name}")));
     Ok(())
 }
 
@@ -259,6 +326,14 @@ pub(super) async fn topics(client: &Object) -> Result<Vec<TopicRecord>, StoreErr
         })
     };
     found.iter().map(record).collect()
+}
+
+pub(super) async fn clients(client: &Object) -> Result<Vec<Client>, StoreError> {
+    if !has_clients(client).await? {
+        return Ok(Vec::new());
+    }
+    let found = read(client, "SELECT spec FROM client ORDER BY name", &[]).await?;
+    found.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
 }
 
 pub(super) async fn set_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Result<(), StoreError> {

@@ -4,14 +4,14 @@ use futures_util::future::join_all;
 use model::Harvest;
 
 use super::{MIGRATIONS, Postgres};
-use crate::contract::{DAY1, at, empty, finding, harvest, save, shared_postgres, source, topic};
+use crate::contract::{DAY1, at, empty, finding, harvest, objects, save, shared_postgres, source, topic};
 use crate::store::{MaterialQuery, Store};
 use crate::{Saved, StoreError};
 
 /// Two stores on one database, as two nodes have them.
 async fn two(server: &servers::PostgresServer) -> (Postgres, Postgres) {
     let one = empty(server).await;
-    one.declare(&[source("s")], &[topic("t", "сөз")], false, at(0)).await.unwrap();
+    one.declare(&objects(vec![source("s")], vec![topic("t", "сөз")]), false, at(0)).await.unwrap();
     let other = Postgres { pool: one.pool.clone(), ..one.clone() };
     (one, other)
 }

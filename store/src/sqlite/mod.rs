@@ -14,20 +14,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{FetchRecord, Harvest, Host, Name, PageWork, Source, Timestamp, Topic};
+use model::{Client, FetchRecord, Harvest, Host, Name, PageWork, Timestamp};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::Mutex;
 
 use crate::StoreError;
 use crate::store::{
-    Applied, AuditRecord, EntryKnowledge, MaterialQuery, Rematched, Saved, Sighting, SourceRecord, Store,
-    StoredItem, StoredMatch, TopicRecord, Totals,
+    Applied, AuditRecord, EntryKnowledge, MaterialQuery, ObjectNames, Objects, Rematched, Saved, Sighting,
+    SourceRecord, Store, StoredItem, StoredMatch, TopicRecord, Totals,
 };
 
 /// Migrations in their order; the file's `user_version` counts those that were made.
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0001_create_tables.sql"),
     include_str!("../migrations/sqlite/0002_add_robots_delay_and_audit.sql"),
+    include_str!("../migrations/sqlite/0003_add_client.sql"),
 ];
 
 /// A store in a file.
@@ -164,20 +165,18 @@ fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
 
 #[async_trait]
 impl Store for Sqlite {
-    async fn declare(
-        &self,
-        sources: &[Source],
-        topics: &[Topic],
-        prune: bool,
-        now: Timestamp,
-    ) -> Result<Applied, StoreError> {
-        let (sources, topics) = (sources.to_vec(), topics.to_vec());
-        self.write(move |tx| objects::declare(tx, &sources, &topics, prune, now)).await
+    async fn declare(&self, objects: &Objects, prune: bool, now: Timestamp) -> Result<Applied, StoreError> {
+        let objects = objects.clone();
+        self.write(move |tx| objects::declare(tx, &objects, prune, now)).await
     }
 
-    async fn undeclare(&self, sources: &[Name], topics: &[Name]) -> Result<Applied, StoreError> {
-        let (sources, topics) = (sources.to_vec(), topics.to_vec());
-        self.write(move |tx| objects::undeclare(tx, &sources, &topics)).await
+    async fn undeclare(&self, names: &ObjectNames) -> Result<Applied, StoreError> {
+        let names = names.clone();
+        self.write(move |tx| objects::undeclare(tx, &names)).await
+    }
+
+    async fn clients(&self) -> Result<Vec<Client>, StoreError> {
+        self.read(objects::clients).await
     }
 
     async fn pause(&self, source: &Name, paused: bool, now: Timestamp) -> Result<bool, StoreError> {

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use model::{Name, Source, SourceState, Timestamp, Topic};
+use model::{Client, Name, Source, SourceState, Timestamp, Topic};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::rows::{millis, time};
 use crate::StoreError;
-use crate::store::{Applied, SourceRecord, TopicRecord};
+use crate::store::{Applied, ObjectNames, Objects, SourceRecord, TopicRecord};
 
 pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
     let mut query = connection.prepare_cached("SELECT value FROM meta WHERE key = 'objects_version'")?;
@@ -24,8 +24,7 @@ fn changed(tx: &Transaction<'_>, applied: &Applied) -> Result<(), StoreError> {
 
 pub(super) fn declare(
     tx: &Transaction<'_>,
-    sources: &[Source],
-    topics: &[Topic],
+    Objects { sources, topics, clients }: &Objects,
     prune: bool,
     now: Timestamp,
 ) -> Result<Applied, StoreError> {
@@ -36,13 +35,19 @@ pub(super) fn declare(
     for topic in topics {
         declare_topic(tx, topic, &mut applied)?;
     }
+    for client in clients {
+        declare_client(tx, client, &mut applied)?;
+    }
     if prune {
-        let kept: HashSet<&Name> = sources.iter().map(|source| &source.name).collect();
-        let gone = names(tx, "source")?.into_iter().filter(|name| !kept.contains(name)).collect::<Vec<_>>();
-        let kept: HashSet<&Name> = topics.iter().map(|topic| &topic.name).collect();
-        let gone_topics =
-            names(tx, "topic")?.into_iter().filter(|name| !kept.contains(name)).collect::<Vec<_>>();
-        remove(tx, &gone, &gone_topics, &mut applied)?;
+        let left = |table, kept: HashSet<&Name>| -> Result<Vec<Name>, StoreError> {
+            Ok(names(tx, table)?.into_iter().filter(|name| !kept.contains(name)).collect())
+        };
+        let gone = ObjectNames {
+            sources: left("source", sources.iter().map(|source| &source.name).collect())?,
+            topics: left("topic", topics.iter().map(|topic| &topic.name).collect())?,
+            clients: left("client", clients.iter().map(|client| &client.name).collect())?,
+        };
+        remove(tx, &gone, &mut applied)?;
     }
     changed(tx, &applied)?;
     Ok(applied)
@@ -112,24 +117,41 @@ fn declare_topic(tx: &Transaction<'_>, topic: &Topic, applied: &mut Applied) -> 
     Ok(())
 }
 
-pub(super) fn undeclare(
-    tx: &Transaction<'_>,
-    sources: &[Name],
-    topics: &[Name],
-) -> Result<Applied, StoreError> {
+fn declare_client(tx: &Transaction<'_>, client: &Client, applied: &mut Applied) -> Result<(), StoreError> {
+    let spec = serde_json::to_string(client)?;
+    let label = format!("Client/{}", client.name);
+    let before: Option<String> = tx
+        .prepare_cached("SELECT spec FROM client WHERE name = ?1")?
+        .query_row([client.name.as_str()], |row| row.get(0))
+        .optional()?;
+    match &before {
+        None => applied.added.push(label),
+        Some(before) if *before != spec => applied.edited.push(label),
+        Some(_) => return Ok(()),
+    }
+    tx.prepare_cached("INSERT OR REPLACE INTO client (name, spec) VALUES (?1, ?2)")?
+        .execute([client.name.as_str(), &spec])?;
+    Ok(())
+}
+
+pub(super) fn undeclare(tx: &Transaction<'_>, wanted: &ObjectNames) -> Result<Applied, StoreError> {
     let mut applied = Applied::default();
     let known = |table: &str, wanted: &[Name]| -> Result<Vec<Name>, StoreError> {
         Ok(names(tx, table)?.into_iter().filter(|name| wanted.contains(name)).collect())
     };
-    remove(tx, &known("source", sources)?, &known("topic", topics)?, &mut applied)?;
+    let known = ObjectNames {
+        sources: known("source", &wanted.sources)?,
+        topics: known("topic", &wanted.topics)?,
+        clients: known("client", &wanted.clients)?,
+    };
+    remove(tx, &known, &mut applied)?;
     changed(tx, &applied)?;
     Ok(applied)
 }
 
 fn remove(
     tx: &Transaction<'_>,
-    sources: &[Name],
-    topics: &[Name],
+    ObjectNames { sources, topics, clients }: &ObjectNames,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
     for source in sources {
@@ -142,6 +164,10 @@ fn remove(
         tx.execute("DELETE FROM match WHERE topic = ?1", [topic.as_str()])?;
         tx.execute("DELETE FROM topic WHERE name = ?1", [topic.as_str()])?;
         applied.removed.push(format!("Topic/{topic}"));
+    }
+    for client in clients {
+        tx.execute("DELETE FROM client WHERE name = ?1", [client.as_str()])?;
+        applied.removed.push(format!("Client/{client}"));
     }
     Ok(())
 }
@@ -243,6 +269,12 @@ pub(super) fn topics(connection: &Connection) -> Result<Vec<TopicRecord>, StoreE
         });
     }
     Ok(records)
+}
+
+pub(super) fn clients(connection: &Connection) -> Result<Vec<Client>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT spec FROM client ORDER BY name")?;
+    let specs: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    specs.iter().map(|spec| Ok(serde_json::from_str(spec)?)).collect()
 }
 
 pub(super) fn set_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Result<(), StoreError> {

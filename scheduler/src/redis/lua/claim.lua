@@ -63,13 +63,50 @@ end
 -- What is the node's already is no new claim; nothing else is handed out yet.
 if now < embargoed then return answer(digits(embargoed)) end
 
+-- Clients of a host looked at in one turn, at most: those whose jobs have waited for longest.
+local CLIENTS = 1024
+
+-- The due jobs of all clients in the order in which they are to be done, as fairness.rs has it: job, due ...
+local function shared_out(host, clock)
+  local clients = call('ZRANGEBYSCORE', P .. 'a:' .. host, '-inf', due_by, 'WITHSCORES', 'LIMIT', 0, CLIENTS)
+  local all = {}
+  for at = 1, #clients, 2 do
+    local client = clients[at]
+    local tag = math.max(number(call('HGET', P .. 'g:' .. host, client)), clock)
+    local price = cost(call('HGET', P .. 'w:' .. host, client))
+    all[#all + 1] = {name = client, tag = tag, due = tonumber(clients[at + 1]), price = price, at = 1}
+  end
+  local order = {}
+  while #order < 2 * jobs do
+    local best
+    for _, one in ipairs(all) do
+      if one.due and (not best or one.tag < best.tag or one.tag == best.tag and
+          (one.due < best.due or one.due == best.due and one.name < best.name)) then best = one end
+    end
+    if not best then break end
+    if #order == 0 then call('HSET', P .. 'h:' .. host, 'vt', digits(best.tag)) end
+    local key = queue(host, best.name)
+    best.jobs = best.jobs or call('ZRANGEBYSCORE', key, '-inf', due_by, 'WITHSCORES', 'LIMIT', 0, jobs)
+    order[#order + 1] = best.jobs[best.at]
+    order[#order + 1] = best.jobs[best.at + 1]
+    best.at, best.tag = best.at + 2, best.tag + best.price
+    best.due = tonumber(best.jobs[best.at + 1])
+  end
+  return order
+end
+
+local function due_jobs(host, is_shared, clock)
+  if is_shared then return shared_out(host, number(clock)) end
+  return call('ZRANGEBYSCORE', P .. 'j:' .. host, '-inf', due_by, 'WITHSCORES', 'LIMIT', 0, jobs)
+end
+
 local function visit(host, since)
-  local h = call('HMGET', P .. 'h:' .. host, 'tok', 'na', 'dl', 'ld', 'rd', 'own', 'x', 'bu')
+  local h = call('HMGET', P .. 'h:' .. host, 'tok', 'na', 'dl', 'ld', 'rd', 'own', 'x', 'bu', 'sh', 'vt')
   if is_held(h[6]) then
     expire(host, true)
     return true
   end
-  local due = call('ZRANGEBYSCORE', P .. 'j:' .. host, '-inf', due_by, 'WITHSCORES', 'LIMIT', 0, jobs)
+  local due = due_jobs(host, h[9], h[10])
   if #due == 0 then
     set_free(host, number(h[2]), number(h[8]))
     return since <= due_by

@@ -8,6 +8,10 @@
 --                 delay, ld: delay of a borrower, rd: delay of robots.txt, x: '1' where a job of it has crashed
 --   j:HOST  zset  job -> due        d:HOST  hash  job -> delay, where it is not the usual one
 --   x:HOST  hash  job -> crashes    r:NODE  what the node was handed out and has not confirmed
+-- Where clients have jobs of their own (h:HOST says sh: '1', and vt: the host's clock of fair queueing):
+--   q:HOST CLIENT  zset  job -> due, again    c:HOST  hash  job -> client, where it has one
+--   a:HOST  zset  client -> due time of its first job    w:HOST  hash  client -> weight
+--   g:HOST  hash  client -> what it was given so far
 -- Times are milliseconds since 1970 of this server's clock.
 -- ARGV: prefix of the keys, the caller's time, and 's' where our clock counts or 't' where the caller's does.
 local call = redis.call
@@ -68,12 +72,35 @@ local function write_turn(host, place, order)
   call('HSET', P .. 'h:' .. host, 'fl', table.concat(list, ' '))
 end
 
+-- What an exchange costs at weight 1, as in fairness.rs.
+local function cost(weight) return math.floor(1000000 / math.max(number(weight), 1)) end
+
 local function count_crash(host, job)
   call('HINCRBY', P .. 'x:' .. host, job, 1)
   call('HSET', P .. 'h:' .. host, 'x', '1')
 end
 
+local function queue(host, client) return P .. 'q:' .. host .. ' ' .. client end
+
+local function client_of(host, job) return call('HGET', P .. 'c:' .. host, job) or '' end
+
+-- Notes when the first job of a client is due.
+local function set_head(host, client)
+  local head = call('ZRANGE', queue(host, client), 0, 0, 'WITHSCORES')
+  if head[2] then call('ZADD', P .. 'a:' .. host, head[2], client)
+  else call('ZREM', P .. 'a:' .. host, client) end
+end
+
+local function take_out(host, job, client)
+  call('ZREM', queue(host, client), job)
+  set_head(host, client)
+end
+
 local function forget(host, job)
+  if call('HEXISTS', P .. 'h:' .. host, 'sh') == 1 then
+    take_out(host, job, client_of(host, job))
+    call('HDEL', P .. 'c:' .. host, job)
+  end
   call('ZREM', P .. 'j:' .. host, job)
   call('HDEL', P .. 'x:' .. host, job)
   call('HDEL', P .. 'd:' .. host, job)
