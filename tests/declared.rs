@@ -105,7 +105,7 @@ async fn all_problems_are_told_and_nothing_is_applied() {
     assert_eq!((code, out.as_str()), (Some(2), ""));
     assert!(told.starts_with("error: 2 problems; nothing was applied\n"), "{told}");
     assert!(told.contains("bad.yaml:7: unknown key spec.catgory; did you mean `category`?"), "{told}");
-    assert!(told.contains("bad.yaml:17: spec.query: the bracket that opens here"), "{told}");
+    assert!(told.contains("bad.yaml:18: spec.query: the bracket that opens here"), "{told}");
     let caret = told.lines().find(|line| line.trim() == "^").unwrap();
     let query = told.lines().find(|line| line.contains("AND (банк")).unwrap();
     let column = query.chars().position(|c| c == '(').unwrap();
@@ -119,7 +119,7 @@ async fn a_topic_that_names_no_source_is_told() {
     let file = desk.write("all.yaml", &format!("{SOURCE}---\n{}", TOPIC.replace("[akorda]", "[akroda]")));
     let (code, _, told) = desk.run(&["apply", "-f", &file]).await;
     assert_eq!(code, Some(2));
-    assert!(told.contains("all.yaml:17: spec.sources: no source \"akroda\" is declared"), "{told}");
+    assert!(told.contains("all.yaml:18: spec.sources: no source \"akroda\" is declared"), "{told}");
     assert!(told.contains("did you mean \"akorda\"?"), "{told}");
     assert!(!desk.0.path().join("data").exists(), "something was made");
 }
