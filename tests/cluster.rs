@@ -5,13 +5,13 @@
 use std::time::Duration;
 
 use origin::{Behaviour, Kind, World};
-use servers::{RedisServer, SentinelServers};
+use servers::{RedisClusterServers, RedisServer, SentinelServers};
 use tokio::process::Child;
 use tokio::time::{sleep, timeout};
 
 use crate::support::cluster::{Cluster, LEASE};
 use crate::support::relay::Relay;
-use crate::support::signal;
+use crate::support::{signal, skipped};
 
 /// Beyond lease and delay, until a host is served again: claims are made, and a busy machine is slow.
 const GRACE: Duration = Duration::from_secs(2);
@@ -34,10 +34,14 @@ const CRAWL_DELAY: Duration = Duration::from_secs(6);
 /// Hosts whose robots.txt asks for a long rest after each request, and one source of each: what the schedule
 /// knows of a host is how long it has to rest yet.
 fn slow() -> World {
+    resting(CRAWL_DELAY)
+}
+
+fn resting(crawl_delay: Duration) -> World {
     let mut world = World::empty(32);
     for _ in 0..60 {
         let site = world.add(Kind::FullFeed, Behaviour::Healthy, 2, Duration::from_secs(5));
-        site.crawl_delay = Some(CRAWL_DELAY);
+        site.crawl_delay = Some(crawl_delay);
     }
     world
 }
@@ -65,17 +69,22 @@ async fn all_end_well(nodes: Vec<Child>) {
     }
 }
 
+/// A rolling restart of three nodes, as Kubernetes does it; then five nodes, then two.
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_share_the_work_as_they_come_and_go() {
     let redis = RedisServer::start(&[]).await.unwrap();
     let cluster = Cluster::on(&redis.url(), busy(), 4).await;
     let mut nodes: Vec<Child> = ["n1", "n2", "n3"].map(|name| cluster.node(name)).into();
     cluster.requests_more(60).await;
+    let from = cluster.now();
+    for name in ["n1", "n2", "n3"] {
+        all_end_well(vec![nodes.remove(0)]).await;
+        nodes.push(cluster.node(name));
+        cluster.requests_more(30).await;
+    }
     nodes.extend(["n4", "n5"].map(|name| cluster.node(name)));
     cluster.requests_more(60).await;
-    let leaving = nodes.drain(..3).collect();
-    let from = cluster.now();
-    all_end_well(leaving).await;
+    all_end_well(nodes.drain(..3).collect()).await;
     cluster.requests_more(60).await;
     let silence = cluster.longest_silence(from).saturating_sub(cluster.stall() * 3);
     assert!(silence < LEASE, "hosts are handed over, not left to run out: {silence:?}");
@@ -88,7 +97,7 @@ async fn silence_after_kill(lease: &str) -> (Cluster, Duration) {
     let redis = RedisServer::start(&[]).await.unwrap();
     let cluster = Cluster::on(&redis.url(), busy(), 4).await;
     let (mut first, second) = (cluster.node_leasing("n1", lease), cluster.node_leasing("n2", lease));
-    cluster.requests_more(120).await;
+    cluster.requests_more(100).await;
     let from = cluster.now();
     signal(&first, "KILL");
     first.wait().await.unwrap();
@@ -171,7 +180,10 @@ async fn control_without_deadlines_a_node_that_is_cut_off_goes_on() {
 
 /// Redis is killed and starts again, with or without what it had.
 async fn redis_killed(keeps: &str, flags: &[&str]) -> (Duration, Vec<String>) {
-    let mut redis = RedisServer::start(&["--appendonly", keeps]).await.unwrap();
+    server_killed(RedisServer::start(&["--appendonly", keeps]).await.unwrap(), flags).await
+}
+
+async fn server_killed(mut redis: RedisServer, flags: &[&str]) -> (Duration, Vec<String>) {
     let cluster = Cluster::on(&redis.url(), slow(), 1).await;
     let _nodes = ["n1", "n2", "n3"].map(|name| cluster.node_with(name, flags));
     cluster.requests_more(100).await;
@@ -193,6 +205,15 @@ async fn a_redis_that_was_killed_goes_on_where_it_was() {
     let (silence, wrongs) = redis_killed("yes", &[]).await;
     assert_eq!(wrongs, Vec::<String>::new());
     assert!(silence <= EMBARGO + CRAWL_DELAY + CRAWL_DELAY + GRACE, "{silence:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_valkey_that_was_killed_goes_on_where_it_was() {
+    let Some(valkey) = RedisServer::start_valkey(&["--appendonly", "yes"]).await else {
+        return skipped("Valkey is not in target/tools; ./check puts it there");
+    };
+    let (_, wrongs) = server_killed(valkey.unwrap(), &[]).await;
+    assert_eq!(wrongs, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -255,6 +276,39 @@ async fn control_without_the_embargo_a_new_master_hands_out_what_is_held() {
     assert_objects(async || failed_over(true, &["--without", "embargo"]).await.1).await;
 }
 
+/// One master of a Redis Cluster is replaced by a replica that has not seen its last writes.
+async fn cluster_failed_over(flags: &[&str]) -> (Duration, Vec<String>) {
+    let mut servers = RedisClusterServers::start_with_replicas().await.unwrap();
+    // Masters of a cluster need longer than Sentinels to agree.
+    let cluster = Cluster::on(&servers.url(), resting(CRAWL_DELAY * 2), 1).await;
+    let _nodes = ["n1", "n2", "n3"].map(|name| cluster.node_with(name, flags));
+    // The third round of visits has begun, and a node that has asked a host has given it back.
+    cluster.requests_more(130).await;
+    servers.cut_replicas_off().await.unwrap();
+    sleep(LEASE + GRACE).await;
+    let from = cluster.now();
+    servers.kill_master(0).await.unwrap();
+    cluster.requests_more(100).await;
+    // Three steps are on the way: a claim, a look, a request.
+    let silence = cluster.longest_silence(from).saturating_sub(cluster.stall() * 3);
+    cluster.settle_down().await;
+    (silence, cluster.wrongs().await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_master_of_a_redis_cluster_is_followed_to_its_replica() {
+    let (silence, wrongs) = cluster_failed_over(&[]).await;
+    assert_eq!(wrongs, Vec::<String>::new());
+    // A node timeout until it counts as silent, another until all agree, and an election.
+    let detection = Duration::from_secs(4);
+    assert!(silence <= detection + EMBARGO + CRAWL_DELAY * 2 + GRACE, "{silence:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_without_the_embargo_a_shards_new_master_hands_out_what_is_held() {
+    assert_objects(async || cluster_failed_over(&["--without", "embargo"]).await.1).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_store_is_out_nothing_is_asked_and_nothing_is_lost() {
     let redis = RedisServer::start(&[]).await.unwrap();
@@ -265,7 +319,7 @@ async fn while_the_store_is_out_nothing_is_asked_and_nothing_is_lost() {
     // What is under way ends; then credits are with harvests that wait, and sources cannot be looked up.
     sleep(Duration::from_secs(3)).await;
     let before = cluster.requests();
-    sleep(Duration::from_secs(5)).await;
+    sleep(Duration::from_secs(27)).await;
     let meanwhile = cluster.requests() - before;
     cluster.postgres.restart().await.unwrap();
     assert!(meanwhile <= cluster.stage.origin.world().sites.len(), "{meanwhile} requests without a store");

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use origin::{Behaviour, Kind, World};
 use serde_json::Value;
-use servers::{PrometheusServer, RedisServer};
+use servers::{Certificate, PostgresServer, PrometheusServer, RedisServer};
 use tokio::process::Child;
 use tokio::time::sleep;
 
 use crate::support::cluster::{Cluster, free_address, get};
-use crate::support::{eventually, finished, signal, text};
+use crate::support::{Stage, eventually, finished, signal, text};
 
 /// Hosts enough that each of two nodes looks after some of them first.
 fn world() -> World {
@@ -240,5 +240,38 @@ async fn a_real_prometheus_watches_three_nodes() {
     for node in &mut nodes {
         signal(node, "TERM");
         assert!(node.wait().await.unwrap().success());
+    }
+}
+
+/// Both servers over TLS, with an authority that only `SSL_CERT_FILE` names.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_is_reached_over_tls() {
+    let certificate = Certificate::make().unwrap();
+    let (_redis, schedule) = RedisServer::start_tls(&certificate).await.unwrap();
+    let postgres = PostgresServer::start_tls(&certificate).await.unwrap();
+    let stage = Stage::of(world()).await;
+    postgres.create_database("qyran").unwrap();
+    let store = format!("{}?sslmode=require", postgres.url("qyran"));
+    let place = ["--store", store.as_str(), "--schedule", schedule.as_str()];
+    let objects = stage.path("objects");
+    let command = |arguments: &[&str]| {
+        let mut command = stage.command_in(&place, arguments);
+        command.env("SSL_CERT_FILE", certificate.authority());
+        command
+    };
+    for arguments in [&["migrate", "up"][..], &["run", "--once", "--now", "-f", objects.to_str().unwrap()]] {
+        let done = finished(command(arguments)).await;
+        assert!(done.status.success(), "{arguments:?}: {}", text(&done.stderr));
+    }
+    let found = finished(command(&["material", "list", "--topic", "all", "-o", "jsonl"])).await;
+    assert!(text(&found.stdout).lines().count() >= 12, "{}", text(&found.stderr));
+    // The control: whoever does not know the authority trusts neither.
+    let bare = format!("{}?sslmode=disable", postgres.url("qyran"));
+    for (store, server) in [(bare.as_str(), "Redis"), (store.as_str(), "PostgreSQL")] {
+        let place = ["--store", store, "--schedule", schedule.as_str()];
+        let refused = finished(stage.command_in(&place, &["node", "list"])).await;
+        let told = text(&refused.stderr);
+        assert!(refused.status.code() == Some(4) && told.contains(server), "{told}");
+        assert!(told.contains("certificate"), "{told}");
     }
 }

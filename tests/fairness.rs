@@ -49,7 +49,8 @@ async fn share_of_the_second(whose: [(&str, &str); 2]) -> f64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_is_given_its_plans_share_of_a_platform() {
-    let plan = "---\napiVersion: qyran.dev/v1alpha1\nkind: Client\nmetadata: {name: plan}\nspec: {weight: 3}\n";
+    let plan =
+        "---\napiVersion: qyran.dev/v1alpha1\nkind: Client\nmetadata: {name: plan}\nspec: {weight: 3}\n";
     let share = share_of_the_second([(", client: flood", ""), (", client: plan", plan)]).await;
     assert!((0.65..0.85).contains(&share), "three of four: {share}");
 }

@@ -9,6 +9,7 @@ use crawler::{Permit, Permits};
 use model::{Host, Timestamp, Turn};
 use scheduler::{Borrowed, Claim, Lease, Settle};
 use tokio::sync::{OwnedSemaphorePermit, watch};
+use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
@@ -48,6 +49,8 @@ struct Lent {
     turn: Turn,
     permit: Permit,
     lease: watch::Sender<Instant>,
+    /// Ends with it.
+    _keeper: JoinSet<()>,
 }
 
 impl Errand {
@@ -97,7 +100,7 @@ impl Errand {
             self.write_down_block(&lent.permit).await;
             let now = self.context.clock.now();
             let settle = Settle {
-                lease: Lease { host: lent.turn.host.clone(), token: lent.turn.token },
+                lease: lease_of(&lent.turn),
                 now,
                 jobs: Vec::new(),
                 crashed: Vec::new(),
@@ -154,7 +157,9 @@ impl Errand {
         let wait = Duration::try_from(turn.next_allowed_at.duration_since(now)).unwrap_or_default();
         let lease = watch::Sender::new(config.deadline(asked_at, config.lease));
         let permit = permit_of(&turn, now, lease.subscribe());
-        self.lent.push(Lent { turn, permit, lease });
+        let mut keeper = JoinSet::new();
+        keeper.spawn(keep_over_failovers(self.context.clone(), lease_of(&turn), lease.clone()));
+        self.lent.push(Lent { turn, permit, lease, _keeper: keeper });
         if wait > LONGEST_WAIT {
             self.settle().await;
             return Err(Refusal::Other(after(now, wait)));
@@ -164,13 +169,29 @@ impl Errand {
 
     /// A lent host that is needed for another hop stays ours for as long as that may take.
     async fn renew(&self, lent: &Lent) {
-        let lease = Lease { host: lent.turn.host.clone(), token: lent.turn.token };
-        let (asked_at, now) = (Instant::now(), self.context.clock.now());
         let length = self.context.config.lease + lent.permit.wait_left();
-        if self.context.schedule.renew(&lease, after(now, length)).await.is_ok() {
-            lent.lease.send_replace(self.context.config.deadline(asked_at, length));
-        }
+        renew(&self.context, &lease_of(&lent.turn), length, &lent.lease).await;
     }
+}
+
+async fn renew(context: &Context, lease: &Lease, length: Duration, deadline: &watch::Sender<Instant>) {
+    let (asked_at, now) = (Instant::now(), context.clock.now());
+    if context.schedule.renew(lease, after(now, length)).await.is_ok() {
+        deadline.send_replace(context.config.deadline(asked_at, length));
+    }
+}
+
+/// A server that took another's place may not know of a lent host: it is told at once, as it is told of leases.
+async fn keep_over_failovers(context: Arc<Context>, lease: Lease, deadline: watch::Sender<Instant>) {
+    let Some(mut failovers) = context.schedule.failovers() else { return };
+    while failovers.changed().await.is_ok() {
+        let left = deadline.borrow().saturating_duration_since(Instant::now());
+        renew(&context, &lease, left.max(context.config.lease), &deadline).await;
+    }
+}
+
+fn lease_of(turn: &Turn) -> Lease {
+    Lease { host: turn.host.clone(), token: turn.token }
 }
 
 #[async_trait]

@@ -1,5 +1,6 @@
 //! What every schedule promises, run against every implementation.
 
+use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -77,11 +78,17 @@ async fn each() -> Vec<(&'static str, Arc<dyn Schedule>, Home)> {
     let sqlite = Sqlite::open(&folder.path().join("schedule.db")).unwrap();
     let server = shared_redis().await;
     let redis = told(&server).await;
-    vec![
+    let mut all: Vec<(&str, Arc<dyn Schedule>, Home)> = vec![
         ("memory", Arc::new(InMemory::default()), Box::new(())),
         ("sqlite", Arc::new(sqlite), Box::new(folder)),
         ("redis", Arc::new(redis), Box::new(server)),
-    ]
+    ];
+    match shared_valkey().await {
+        Some(server) => all.push(("valkey", Arc::new(told(&server).await), Box::new(server))),
+        // Not by a macro: those are captured while a test passes.
+        None => std::io::stderr().write_all(b"SKIPPED: Valkey is not in target/tools\n").unwrap(),
+    }
+    all
 }
 
 /// One server for all tests that run at the same time; it ends with the last of them.
@@ -94,6 +101,17 @@ async fn shared_redis() -> Arc<RedisServer> {
     let server = Arc::new(RedisServer::start(&[]).await.unwrap());
     *shared = Arc::downgrade(&server);
     server
+}
+
+async fn shared_valkey() -> Option<Arc<RedisServer>> {
+    static SERVER: Mutex<Weak<RedisServer>> = Mutex::const_new(Weak::new());
+    let mut shared = SERVER.lock().await;
+    if let Some(server) = shared.upgrade() {
+        return Some(server);
+    }
+    let server = Arc::new(RedisServer::start_valkey(&[]).await?.unwrap());
+    *shared = Arc::downgrade(&server);
+    Some(server)
 }
 
 /// A schedule of its own on a shared server, on the clock of the tests.

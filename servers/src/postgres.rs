@@ -1,13 +1,14 @@
 //! A private PostgreSQL.
 
 use std::io;
-use std::os::unix::fs::{MetadataExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use crate::Certificate;
 use crate::process::{Process, free_port, until};
 
 /// A PostgreSQL of one's own, with the superuser `postgres` and no password. It trades durability over a
@@ -18,24 +19,46 @@ pub struct PostgresServer {
     folder: TempDir,
     port: u16,
     programs: PathBuf,
+    is_tls: bool,
 }
 
 impl PostgresServer {
     /// Makes a cluster of databases and serves it.
     pub async fn start() -> io::Result<Self> {
+        Self::start_with(None).await
+    }
+
+    /// The same, reached over TLS too.
+    pub async fn start_tls(certificate: &Certificate) -> io::Result<Self> {
+        Self::start_with(Some(certificate)).await
+    }
+
+    async fn start_with(certificate: Option<&Certificate>) -> io::Result<Self> {
         let programs = programs()?;
         let folder = TempDir::new()?;
         let user = user(folder.path())?;
         if let Some((uid, gid)) = user {
             chown(folder.path(), Some(uid), Some(gid))?;
         }
-        let mut server = Self { process: None, folder, port: free_port()?, programs };
+        let is_tls = certificate.is_some();
+        let mut server = Self { process: None, folder, port: free_port()?, programs, is_tls };
         let mut make = server.command("initdb")?;
         make.args(["--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync"]);
         make.args(["--locale=C.UTF-8", "--pgdata"]).arg(server.data()).stdin(Stdio::null());
         let made = make.output()?;
         if !made.status.success() {
             return Err(io::Error::other(String::from_utf8_lossy(&made.stderr).into_owned()));
+        }
+        if let Some(certificate) = certificate {
+            for (from, name) in [(certificate.certificate(), "server.crt"), (certificate.key(), "server.key")]
+            {
+                let to = server.data().join(name);
+                std::fs::copy(from, &to)?;
+                std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o600))?;
+                if let Some((uid, gid)) = user {
+                    chown(&to, Some(uid), Some(gid))?;
+                }
+            }
         }
         server.restart().await?;
         Ok(server)
@@ -73,6 +96,7 @@ impl PostgresServer {
             ] {
                 command.args(["-c", setting]);
             }
+            command.args(["-c", if self.is_tls { "ssl=on" } else { "ssl=off" }]);
             let mut process = Process::start(command, &log, "postgresql")?;
             let ready = until("postgres", &log, async || process.has_ended() || self.is_ready()).await;
             if ready.is_ok() && !process.has_ended() {

@@ -9,11 +9,16 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
+use crate::Certificate;
 use crate::process::{Process, free_port, until};
+
+/// Where `./check` puts Valkey.
+const VALKEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/valkey/valkey-server");
 
 /// A Redis of one's own.
 #[derive(Debug)]
 pub struct RedisServer {
+    program: PathBuf,
     process: Option<Process>,
     folder: TempDir,
     port: u16,
@@ -27,8 +32,31 @@ impl RedisServer {
         Self::start_below(u16::MAX, settings).await
     }
 
+    /// The same with Valkey; `None` where `./check` has not put it into `target/tools`.
+    pub async fn start_valkey(settings: &[&str]) -> Option<io::Result<Self>> {
+        let program = PathBuf::from(VALKEY);
+        if !program.exists() {
+            return None;
+        }
+        Some(Self::start_program(program, u16::MAX, settings).await)
+    }
+
+    /// One that is also reached over TLS, at the second address.
+    pub async fn start_tls(certificate: &Certificate) -> io::Result<(Self, String)> {
+        let port = free_port()?.to_string();
+        let (cert, key) = (certificate.certificate(), certificate.key());
+        let (cert, key) = (cert.to_string_lossy(), key.to_string_lossy());
+        let mut settings = vec!["--tls-port", port.as_str(), "--tls-auth-clients", "no"];
+        settings.extend(["--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-ca-cert-file", &cert]);
+        Ok((Self::start(&settings).await?, format!("rediss://127.0.0.1:{port}")))
+    }
+
     /// The same, on a port that is not above this one.
     pub(crate) async fn start_below(most: u16, settings: &[&str]) -> io::Result<Self> {
+        Self::start_program(PathBuf::from("redis-server"), most, settings).await
+    }
+
+    async fn start_program(program: PathBuf, most: u16, settings: &[&str]) -> io::Result<Self> {
         let settings = settings.iter().map(|&text| text.to_owned()).collect();
         let mut port = free_port()?;
         for _ in 0..100 {
@@ -37,7 +65,7 @@ impl RedisServer {
             }
             port = free_port()?;
         }
-        let mut server = Self { process: None, folder: TempDir::new()?, port, settings };
+        let mut server = Self { program, process: None, folder: TempDir::new()?, port, settings };
         server.restart().await?;
         Ok(server)
     }
@@ -70,7 +98,7 @@ impl RedisServer {
     /// Starts it (again) on the same port and files.
     pub async fn restart(&mut self) -> io::Result<()> {
         self.kill();
-        let mut command = Command::new("redis-server");
+        let mut command = Command::new(&self.program);
         command.args(["--bind", "127.0.0.1", "--save", "", "--daemonize", "no"]);
         command.args(["--enable-debug-command", "yes", "--port", &self.port.to_string()]);
         command.arg("--dir").arg(self.folder.path()).args(&self.settings);

@@ -79,9 +79,14 @@ impl Cluster {
     /// A world with a database and declared objects on a schedule, and no nodes yet.
     /// Each site has so many sources, all of the same address.
     pub(crate) async fn on(schedule: &str, world: World, sources: usize) -> Self {
+        let postgres = PostgresServer::start().await.unwrap();
+        Self::on_both(postgres, schedule, world, sources).await
+    }
+
+    /// The same on a PostgreSQL that is there already.
+    async fn on_both(postgres: PostgresServer, schedule: &str, world: World, sources: usize) -> Self {
         let staging = Staging { deadline: Duration::from_millis(1400), more: SETTINGS, ..Staging::default() };
         let mut stage = Stage::with(world, staging).await;
-        let postgres = PostgresServer::start().await.unwrap();
         postgres.create_database("qyran").unwrap();
         stage.declare(&declarations(&stage, sources));
         stage.keep_in(&["--store", &postgres.url("qyran"), "--schedule", schedule]);
@@ -113,16 +118,26 @@ impl Cluster {
         origin.world().sites.iter().flat_map(of_site).collect()
     }
 
+    /// Waits until all that is out has been stored, for so long at most. Whether it is.
+    pub(crate) async fn comes_in_within(&self, patience: Duration) -> bool {
+        let expected = self.published();
+        let give_up = Instant::now() + patience;
+        loop {
+            let found = self.stage.materials("all").await;
+            let is_in = expected.iter().all(|one| found.contains_key(one));
+            if is_in || Instant::now() > give_up {
+                return is_in;
+            }
+            sleep(Duration::from_millis(500)).await;
+        }
+    }
+
     /// Lets nothing new come out, and waits until all that is out has been stored.
     pub(crate) async fn settle_down(&self) {
         self.stage.origin.freeze();
         let expected = self.published();
-        for _ in 0..120 {
-            let found = self.stage.materials("all").await;
-            if expected.iter().all(|one| found.contains_key(one)) {
-                return;
-            }
-            sleep(Duration::from_millis(500)).await;
+        if self.comes_in_within(Duration::from_secs(60)).await {
+            return;
         }
         let wrong = not_exactly_once(&expected, &self.stage.materials("all").await);
         panic!("{} of {} are lost: {:#?}", wrong.len(), expected.len(), &wrong[..wrong.len().min(9)]);

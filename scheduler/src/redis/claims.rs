@@ -70,8 +70,8 @@ impl Look {
 }
 
 /// A turn as it is handed out: host, eligible since, token, lease end, next allowed, delay, robots delay,
-/// and jobs with due times and crashes.
-type Answer = (String, i64, u64, i64, i64, i64, i64, Vec<(String, i64, u32)>);
+/// jobs with due times, and their crashes where one has crashed.
+type Answer = (String, i64, u64, i64, i64, i64, i64, Vec<(String, i64)>, Vec<u32>);
 
 impl Redis {
     pub(super) async fn claim_turns(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError> {
@@ -199,11 +199,12 @@ impl Redis {
 }
 
 fn turn(answer: Answer, home: impl Fn(i64) -> Timestamp) -> (Timestamp, Turn) {
-    let (host, since, token, over, next_allowed, delay, robots_delay, jobs) = answer;
+    let (host, since, token, over, next_allowed, delay, robots_delay, jobs, crashes) = answer;
     let host = Host::stored(host);
     let jobs = jobs
         .into_iter()
-        .map(|(job, due, crashes)| Job { id: parse_member(&job, &host), due: home(due), crashes })
+        .zip(crashes.into_iter().chain(std::iter::repeat(0)))
+        .map(|((job, due), crashes)| Job { id: parse_member(&job, &host), due: home(due), crashes })
         .collect();
     let turn = Turn {
         token: Token(token),

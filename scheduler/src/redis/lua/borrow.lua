@@ -19,5 +19,5 @@ call('HSET', h, 'ld', delay)
 local longest = math.max(number(was[3]), tonumber(delay))
 local rested = number(was[2])
 if failed_over > 0 then rested = math.max(rested, failed_over + math.max(longest, number(was[4]))) end
-local token, over = take(host, node, lease, was[1], '')
+local token, over = take(host, node, lease, was[1], '', '0')
 return {now, 1, token, over, digits(rested), longest, number(was[4])}

@@ -2,66 +2,53 @@
 -- latest due time, number of this claim, number of the last one whose answer arrived ('' where that is the one
 -- before), length of the embargo, 1 where the server is to be looked at.
 -- Returns: now, when to look again ('' where there is nothing), and turns: host, eligible since, token, lease end,
--- next allowed, delay, robots delay, {job, due, crashes ...}.
+-- next allowed, delay, robots delay, {job, due ...}, {crashes ...} where a job has crashed.
 local node, lease, hosts, jobs = ARGV[4], tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 local due_by = math.min(tonumber(ARGV[8]) + shift, now)
-local claim, arrived, embargo = tonumber(ARGV[9]), tonumber(ARGV[10]), tonumber(ARGV[11])
+local claim, arrived, embargo = ARGV[9], tonumber(ARGV[10]), tonumber(ARGV[11])
 -- Hosts looked at in one call, at most: those that a single pass leaves alone stay at the front.
 local MOST = 2048
 
-local function head()
-  local first = call('ZRANGE', DUE, 0, 0, 'WITHSCORES')
-  return first[2] and digits(tonumber(first[2])) or ''
-end
-
 local failed_over, embargoed = check_server(embargo, ARGV[12] == '1')
 
-local turns, record = {}, {claim}
-local function hand_out(host, since, token, over, rest, due)
-  turns[#turns + 1] = {host, since, token, over, rest[1], rest[2], rest[3], due}
-  record[#record + 1] = host
-  record[#record + 1] = token
+local turns = {}
+
+-- `h` holds what is known of the host: next allowed, two delays, that of robots.txt, and whether a job has crashed.
+local function hand_out(host, since, token, over, h, due)
+  local crashes = {}
+  if h[5] then
+    for at = 1, #due, 2 do crashes[#crashes + 1] = number(call('HGET', P .. 'x:' .. host, due[at])) end
+  end
+  local delay = math.max(number(h[2]), number(h[3]))
+  turns[#turns + 1] = {host, since, token, over, number(h[1]), delay, number(h[4]), due, crashes}
 end
 
-local function crashes_of(host, due)
-  for at = 1, #due, 3 do due[at + 2] = number(call('HGET', P .. 'x:' .. host, due[at])) end
-end
-
--- An answer that never arrived: what it handed out is handed out again, as it was.
-local lost = arrived and call('GET', P .. 'r:' .. node)
-if lost then
-  lost = cjson.decode(lost)
-  if lost[1] > arrived then
-    for at = 2, #lost, 2 do
-      local host, token = lost[at], lost[at + 1]
-      local h = call('HMGET', P .. 'h:' .. host, 'tok', 'na', 'dl', 'ld', 'rd', 'fl', 'own')
-      if h[1] == token and h[7] == node then
-        local due = {}
-        for _, job in ipairs(select(2, in_turn(h[6]))) do
-          local score = call('ZSCORE', P .. 'j:' .. host, job)
-          if score then
-            due[#due + 1] = job
-            due[#due + 1] = tonumber(score)
-            due[#due + 1] = 0
-          end
-        end
-        crashes_of(host, due)
-        call('HSET', P .. 'h:' .. host, 'lease', digits(now + lease))
-        call('ZADD', DUE, digits(now + lease), host)
-        local rest = {number(h[2]), math.max(number(h[3]), number(h[4])), number(h[5])}
-        hand_out(host, now, token, now + lease, rest, due)
-      end
+-- What answers that never arrived handed out is handed out again, as it was.
+local function hand_out_again(host)
+  local h = call('HMGET', P .. 'h:' .. host, 'na', 'dl', 'ld', 'rd', 'x', 'fl', 'cl', 'tok')
+  if number(h[7]) <= arrived then return end
+  local due = {}
+  for _, job in ipairs(select(2, in_turn(h[6]))) do
+    local score = call('ZSCORE', P .. 'j:' .. host, job)
+    if score then
+      due[#due + 1] = job
+      due[#due + 1] = score
     end
+  end
+  call('HSET', P .. 'h:' .. host, 'lease', digits(now + lease))
+  call('ZADD', DUE, digits(now + lease), host)
+  hand_out(host, now, h[8], now + lease, h, due)
+end
+
+if arrived then
+  local held = call('HGETALL', OWN)
+  for at = 1, #held, 2 do
+    if held[at + 1] == node then hand_out_again(held[at]) end
   end
 end
 
-local function answer(look_again)
-  if #turns > 0 then call('SET', P .. 'r:' .. node, cjson.encode(record), 'PX', lease) end
-  return {now, look_again, turns}
-end
-
 -- What is the node's already is no new claim; nothing else is handed out yet.
-if now < embargoed then return answer(digits(embargoed)) end
+if now < embargoed then return {now, digits(embargoed), turns} end
 
 -- Clients of a host looked at in one turn, at most: those whose jobs have waited for longest.
 local CLIENTS = 1024
@@ -100,46 +87,53 @@ local function due_jobs(host, is_shared, clock)
   return call('ZRANGEBYSCORE', P .. 'j:' .. host, '-inf', due_by, 'WITHSCORES', 'LIMIT', 0, jobs)
 end
 
+-- Looks at a host. Returns 1 where it was handed out, 0 where it was put aside, nothing where it stays where it is.
 local function visit(host, since)
-  local h = call('HMGET', P .. 'h:' .. host, 'tok', 'na', 'dl', 'ld', 'rd', 'own', 'x', 'bu', 'sh', 'vt')
-  if is_held(h[6]) then
+  local h = call('HMGET', P .. 'h:' .. host, 'na', 'dl', 'ld', 'rd', 'x', 'tok', 'own', 'bu', 'sh', 'vt')
+  if is_held(h[7]) then
     expire(host, true)
-    return true
+    return 0
   end
   local due = due_jobs(host, h[9], h[10])
   if #due == 0 then
-    set_free(host, number(h[2]), number(h[8]))
-    return since <= due_by
+    set_free(host, number(h[1]), number(h[8]))
+    return since <= due_by and 0 or nil
   end
-  local delay, robots = math.max(number(h[3]), number(h[4])), number(h[5])
-  local rested = failed_over + math.max(delay, robots)
-  if failed_over > 0 and now < rested then
-    -- What it was owed may have been lost with the last writes of the old server.
-    rested = math.max(number(h[2]), rested)
-    call('HSET', P .. 'h:' .. host, 'na', digits(rested))
-    set_free(host, rested, number(h[8]))
-    return true
+  if failed_over > 0 then
+    local rested = failed_over + math.max(number(h[2]), number(h[3]), number(h[4]))
+    if now < rested then
+      -- What it was owed may have been lost with the last writes of the old server.
+      rested = math.max(number(h[1]), rested)
+      call('HSET', P .. 'h:' .. host, 'na', digits(rested))
+      set_free(host, rested, number(h[8]))
+      return 0
+    end
   end
-  local list, with_crashes = {}, {}
-  for at = 1, #due, 2 do
-    list[#list + 1] = (at == 1 and '2' or '1') .. due[at]
-    with_crashes[#with_crashes + 1] = due[at]
-    with_crashes[#with_crashes + 1] = tonumber(due[at + 1])
-    with_crashes[#with_crashes + 1] = 0
-  end
-  if h[7] then crashes_of(host, with_crashes) end
-  local token, over = take(host, node, lease, h[1], table.concat(list, ' '))
-  hand_out(host, since, token, over, {number(h[2]), delay, robots}, with_crashes)
-  return true
+  local list = {'2' .. due[1]}
+  for at = 3, #due, 2 do list[#list + 1] = '1' .. due[at] end
+  local token, over = take(host, node, lease, h[6], table.concat(list, ' '), claim)
+  hand_out(host, since, token, over, h, due)
+  return 1
 end
 
-local looked, passed = 0, 0
-while #turns < hosts and looked < MOST do
-  local ready = call('ZRANGEBYSCORE', DUE, '-inf', now, 'WITHSCORES', 'LIMIT', passed, hosts - #turns)
-  if #ready == 0 then break end
-  for at = 1, #ready, 2 do
-    looked = looked + 1
-    if not visit(ready[at], tonumber(ready[at + 1])) then passed = passed + 1 end
+-- The first hosts with one more: where all of them were handed out, that one says when to look again.
+local looked, passed, beyond = 0, 0, nil
+repeat
+  local page = call('ZRANGE', DUE, passed, passed + hosts - #turns, 'WITHSCORES')
+  local at, all = 1, passed == 0
+  while #turns < hosts and page[at] and tonumber(page[at + 1]) <= now do
+    local done = visit(page[at], tonumber(page[at + 1]))
+    if not done then passed = passed + 1 end
+    all = all and done == 1
+    at = at + 2
   end
+  looked = looked + (at - 1) / 2
+  beyond = all and (page[at + 1] or '')
+until #turns >= hosts or at == 1 or looked >= MOST
+
+if not beyond then
+  beyond = call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2] or ''
+elseif #turns > 0 then
+  beyond = math.min(tonumber(beyond) or now + lease, now + lease)
 end
-return answer(head())
+return {now, beyond == '' and '' or digits(tonumber(beyond)), turns}

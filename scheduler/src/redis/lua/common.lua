@@ -3,11 +3,11 @@
 --   own     hash  host -> node, of hosts that are held; the host's own keys say it as well
 --   ctl     hash  run: the server that these keys were last used on, fo: when that changed, emb: no claims
 --                 until then, planned: the version of the declared objects that everything was planned of
---   h:HOST  hash  tok: highest token, own: who holds it ('' nobody), lease: until when, fl: jobs in the turn,
+--   h:HOST  hash  tok: highest token, own: who holds it ('' nobody), lease: until when, fl: jobs in the turn, cl: number of the claim,
 --                 na: next allowed, bu br: blocked until and why, dl: longest delay of its jobs, dd: the usual
 --                 delay, ld: delay of a borrower, rd: delay of robots.txt, x: '1' where a job of it has crashed
 --   j:HOST  zset  job -> due        d:HOST  hash  job -> delay, where it is not the usual one
---   x:HOST  hash  job -> crashes    r:NODE  what the node was handed out and has not confirmed
+--   x:HOST  hash  job -> crashes
 -- Where clients have jobs of their own (h:HOST says sh: '1', and vt: the host's clock of fair queueing):
 --   q:HOST CLIENT  zset  job -> due, again    c:HOST  hash  job -> client, where it has one
 --   a:HOST  zset  client -> due time of its first job    w:HOST  hash  client -> weight
@@ -137,10 +137,10 @@ local function expire(host, crashed)
 end
 
 -- Gives a host to a node. Returns token and end of the lease.
-local function take(host, node, lease, last, list)
+local function take(host, node, lease, last, list, claim)
   -- As a hybrid clock: over a loss of writes, or of everything, tokens still rise.
   local token, over = digits(math.max(number(last) + 1, now)), digits(now + lease)
-  call('HSET', P .. 'h:' .. host, 'tok', token, 'own', node, 'lease', over, 'fl', list)
+  call('HSET', P .. 'h:' .. host, 'tok', token, 'own', node, 'lease', over, 'fl', list, 'cl', claim)
   call('HSET', OWN, host, node)
   call('ZADD', DUE, over, host)
   return token, now + lease
