@@ -53,7 +53,7 @@ pub(crate) fn context(
     pass: Option<Pass>,
 ) -> anyhow::Result<Context> {
     let memory = Arc::new(ScheduledRobots(data.schedule.clone()));
-    let door = Arc::new(door(settings, memory, clock.clone())?);
+    let door = door(settings, memory, clock.clone())?;
     Ok(Context::new(
         data.store.clone(),
         data.schedule.clone(),

@@ -219,6 +219,11 @@ async fn a_real_prometheus_watches_three_nodes() {
         prometheus.until("max(qyran_cluster_members{state=\"alive\"})", |alive| alive == 3.0).await,
         3.0
     );
+    // The audit in the fetch path agrees with the judge of the origin's log.
+    assert_eq!(prometheus.until("sum(qyran_politeness_violations_total)", |broken| broken == 0.0).await, 0.0);
+    assert_eq!(cluster.wrongs().await, Vec::<String>::new());
+    let robots = prometheus.until("sum(qyran_robots_fetches_total)", |fetches| fetches > 0.0).await;
+    assert!(robots > 0.0);
     let all = cluster.stage.origin.world().sites.len() as f64;
     let hosts = prometheus.until("sum(qyran_schedule_hosts)", |hosts| hosts == all).await;
     assert_eq!(hosts, all, "the nodes' shares make the whole");

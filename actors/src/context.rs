@@ -117,7 +117,7 @@ pub struct Context {
     pass_pages: Mutex<HashMap<Name, usize>>,
     /// True once the node is told to stop.
     pub(crate) draining: watch::Sender<bool>,
-    pub(crate) metrics: Metrics,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Health,
     /// What operators ask of it.
     pub(crate) order: watch::Sender<Order>,
@@ -130,10 +130,12 @@ impl Context {
     pub fn new(
         store: Arc<dyn Store>,
         schedule: Arc<dyn Schedule>,
-        door: Arc<Door>,
+        door: Door,
         clock: Arc<dyn Clock>,
         config: NodeConfig,
     ) -> Self {
+        let metrics = Arc::new(Metrics::default());
+        let door = Arc::new(door.watched_by(metrics.clone()));
         Self {
             store,
             schedule,
@@ -146,7 +148,7 @@ impl Context {
             pool: Pool::new(config.cpus),
             pass_pages: Mutex::default(),
             draining: watch::Sender::new(false),
-            metrics: Metrics::default(),
+            metrics,
             health: Health::default(),
             order: watch::Sender::new(Order::Work),
             held: AtomicUsize::new(0),

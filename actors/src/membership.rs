@@ -16,6 +16,8 @@ use crate::context::Context;
 
 /// How often the schedule is counted: about as often as monitoring looks.
 const COUNT: Duration = Duration::from_secs(10);
+/// Sources are counted with every so manieth of these.
+const SOURCES: u64 = 6;
 
 pub(crate) enum MembershipMsg {
     /// Say it again.
@@ -28,6 +30,7 @@ pub(crate) struct MembershipState {
     context: Arc<Context>,
     since: Timestamp,
     counted_at: Option<Instant>,
+    counts: u64,
 }
 
 impl MembershipState {
@@ -37,7 +40,13 @@ impl MembershipState {
             return;
         }
         self.counted_at = Some(Instant::now());
-        let Context { schedule, metrics, clock, .. } = &*self.context;
+        self.counts += 1;
+        let Context { store, schedule, metrics, clock, .. } = &*self.context;
+        if self.counts % SOURCES == 1
+            && let Ok(counts) = store.source_counts().await
+        {
+            metrics.sources_are(&counts);
+        }
         let now = clock.now();
         if let Ok(counts) = schedule.counts(Share::Own, now).await {
             let waits = counts.oldest_ready.map(|since| now.duration_since(since));
@@ -63,7 +72,7 @@ impl Actor for Membership {
     ) -> Result<MembershipState, ActorProcessingErr> {
         myself.send_interval(BEAT, || MembershipMsg::Beat);
         let since = context.clock.now();
-        Ok(MembershipState { context, since, counted_at: None })
+        Ok(MembershipState { context, since, counted_at: None, counts: 0 })
     }
 
     async fn handle(

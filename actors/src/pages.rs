@@ -6,6 +6,7 @@ use crawler::extract::{Article, extract, item_of};
 use crawler::read::Page;
 use crawler::{FetchError, Fetched, Want};
 use model::{Entry, FetchStatus, Finding, PageWork, Timestamp};
+use tokio::time::Instant;
 
 use crate::visit::{Interrupted, Visit, finding_of_entry};
 
@@ -114,7 +115,7 @@ fn try_again_at(visit: &Visit, page: &PageWork, error: &FetchError) -> Option<(u
 /// The finding that a page makes, and what was wrong with it, if something was.
 async fn read_on_pool(visit: &Visit, entry: Entry, fetched: Fetched) -> (Finding, Fetched, String) {
     let (source, topics, now) = (visit.source.clone(), visit.roster.topics.clone(), visit.now());
-    let work = move || {
+    let read = move || {
         if let Some(kind) = foreign_type(&fetched) {
             let note = format!("the article page could not be read: it is {kind}");
             return (finding_of_entry(&source, &entry, Some(&note), &topics, now), fetched, note);
@@ -137,7 +138,13 @@ async fn read_on_pool(visit: &Visit, entry: Entry, fetched: Fetched) -> (Finding
         };
         (finding, fetched, problem)
     };
-    visit.context.pool.run(work).await
+    let timed = move || {
+        let began = Instant::now();
+        (read(), began.elapsed())
+    };
+    let (read, took) = visit.context.pool.run(timed).await;
+    visit.context.metrics.parsed(visit.source.kind, took, 1);
+    read
 }
 
 /// What a body is, where it is nothing to read as a page.

@@ -12,6 +12,7 @@ use model::{
 use scheduler::due::{self, Seen};
 use std::time::Duration;
 use store::{EntryKnowledge, Sighting, SourceRecord};
+use tokio::time::Instant;
 use url::Url;
 
 use crate::visit::{Interrupted, Visit, finding_of_entry};
@@ -176,17 +177,20 @@ fn detail_of(reading: &Reading) -> String {
 
 async fn read_on_pool(visit: &Visit, fetched: Fetched) -> (Reading, Fetched) {
     let (source, now, most) = (visit.source.clone(), visit.now(), visit.context.config.max_decoded);
-    visit
+    let (reading, fetched, took) = visit
         .context
         .pool
         .run(move || {
+            let began = Instant::now();
             let page =
                 Page::new(&fetched.url, &fetched.body, &source.selectors, source.timezone.as_deref(), now);
             let page = page.of_type(fetched.content_type.as_deref()).at_most(most);
             let reading = read(source.kind, &page);
-            (reading, fetched)
+            (reading, fetched, began.elapsed())
         })
-        .await
+        .await;
+    visit.context.metrics.parsed(visit.source.kind, took, reading.entries.len());
+    (reading, fetched)
 }
 
 /// Sorts entries into what is known, what is stored as it is, and what needs its page.

@@ -152,7 +152,7 @@ impl Stage {
             guard: AddressGuard::default(),
         };
         let robots = Arc::new(ScheduledRobots(self.schedule.clone()));
-        let door = Arc::new(Door::new(self.web.clone(), robots, policy, self.clock.clone()));
+        let door = Door::new(self.web.clone(), robots, policy, self.clock.clone());
         let context = Context::new(
             self.store.clone(),
             self.schedule.clone(),

@@ -331,6 +331,19 @@ async fn clients_are_declared_like_anything_else() {
 }
 
 #[tokio::test]
+async fn sources_are_counted_by_kind_and_state() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let more = ["a", "b"].map(|name| Source { paused: true, ..source(name) });
+        bench.store.declare(&objects(more.to_vec(), Vec::new()), false, at(1)).await.unwrap();
+        let mut counts = bench.store.source_counts().await.unwrap();
+        counts.sort_by_key(|(.., count)| *count);
+        let feeds = [SourceState::New, SourceState::Paused].map(|state| (SourceKind::Feed, state));
+        assert_eq!(counts, [(feeds[0].0, feeds[0].1, 1), (feeds[1].0, feeds[1].1, 2)]);
+    }
+}
+
+#[tokio::test]
 async fn entries_are_known_once_stored_or_waiting() {
     for bench in each().await {
         println!("on {}", bench.name);

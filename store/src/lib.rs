@@ -8,6 +8,7 @@
 
 #[cfg(test)]
 mod contract;
+mod counts;
 mod edit;
 mod error;
 mod postgres;

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{
-    Client, FetchRecord, Harvest, Host, Item, ItemKey, Match, Name, PageWork, Source, SourceState, Timestamp,
-    Topic, Validators,
+    Client, FetchRecord, Harvest, Host, Item, ItemKey, Match, Name, PageWork, Source, SourceKind,
+    SourceState, Timestamp, Topic, Validators,
 };
 use url::Url;
 
@@ -268,6 +268,8 @@ pub trait Store: Send + Sync {
     async fn rematch(&self, topics: &[Name], items: &[Rematched], now: Timestamp) -> Result<u64, StoreError>;
     /// Everything stored has been matched against these versions of topics.
     async fn set_matched(&self, topics: &[(Name, i64)]) -> Result<(), StoreError>;
+    /// How many sources there are of each kind and in each state.
+    async fn source_counts(&self) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError>;
     /// How much there is.
     async fn totals(&self) -> Result<Totals, StoreError>;
 

@@ -5,8 +5,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::{Clock, Host, Timestamp, Validators};
+use tokio::time::Instant;
 use url::Url;
 
+use super::audit::{Audit, Nobody, Rule, Witness};
 use super::error::FetchError;
 use super::guard::AddressGuard;
 use super::permit::{Permit, Permits};
@@ -75,6 +77,8 @@ pub struct Door {
     robots: RobotsCache,
     policy: FetchPolicy,
     clock: Arc<dyn Clock>,
+    audit: Audit,
+    witness: Arc<dyn Witness>,
 }
 
 impl Door {
@@ -86,7 +90,16 @@ impl Door {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let robots = RobotsCache::new(memory, policy.agent.clone(), policy.max_crawl_delay);
-        Self { transport, robots, policy, clock }
+        Self { transport, robots, policy, clock, audit: Audit::default(), witness: Arc::new(Nobody) }
+    }
+
+    /// The same, and somebody is told what happens at it.
+    pub fn watched_by(self, witness: Arc<dyn Witness>) -> Self {
+        Self { witness, ..self }
+    }
+
+    pub(crate) fn witness(&self) -> &dyn Witness {
+        &*self.witness
     }
 
     /// Fetches an address, following redirects; every hop keeps all the rules.
@@ -111,6 +124,9 @@ impl Door {
                 keep_at_most: None,
             };
             let answer = self.exchange(&ask, permits).await?;
+            if self.robots.forbids(&at) {
+                self.broken(Rule::Robots, &at);
+            }
             match answer.status {
                 304 if validators.is_some() => return Ok(fetched(at, hop > 0 && moved_permanently, answer)),
                 200..=299 => return Ok(fetched(at, hop > 0 && moved_permanently, answer)),
@@ -187,18 +203,28 @@ impl Door {
 
     async fn exchange(&self, ask: &Ask, permits: &mut dyn Permits) -> Result<Answer, FetchError> {
         permits.resign();
+        let began = Instant::now();
         self.ready(ask, permits).await?;
+        self.witness.waited(began.elapsed());
         permits.admit().await;
         // That may have taken long: the lease must still outlast the exchange.
         let permit = self.ready(ask, permits).await?;
         let answer = {
-            let _under_way = UnderWay { permit: &mut *permit };
+            if let Some(rule) = self.audit.begin(permit.host()) {
+                self.broken(rule, &ask.url);
+            }
+            let _under_way = UnderWay { permit: &mut *permit, audit: &self.audit };
             self.transport.exchange(Pass::granted(), ask).await?
         };
         if let Some(wait) = self.asked_to_wait(&answer) {
             permit.block_until(self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX));
         }
         Ok(answer)
+    }
+
+    fn broken(&self, rule: Rule, url: &Url) {
+        tracing::error!(rule = rule.as_str(), %url, "a rule of politeness was broken; this is a bug");
+        self.witness.violated(rule);
     }
 
     /// The permit for an exchange, once its host may be asked.
@@ -224,11 +250,13 @@ impl Door {
 /// An exchange under way. Its end counts for the host's delay also when the caller gives up half-way.
 struct UnderWay<'a> {
     permit: &'a mut Permit,
+    audit: &'a Audit,
 }
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.permit.exchange_ended();
+        self.audit.end(self.permit.host(), self.permit.delay());
     }
 }
 

@@ -5,6 +5,7 @@
 //! address guard, robots.txt and the host's delay. A [`Transport`] makes single exchanges and
 //! cannot be called without a [`Pass`], which only the door can write.
 
+mod audit;
 mod body;
 mod door;
 mod error;
@@ -14,6 +15,7 @@ mod permit;
 mod retry_after;
 mod transport;
 
+pub use audit::{RobotsOutcome, Rule, Witness};
 pub(crate) use body::gunzip;
 pub use door::{Door, FetchPolicy, Fetched, Want};
 pub use error::FetchError;

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::rules::Rules;
-use crate::fetch::{Answer, Door, FetchError, Permits, retry_after};
+use crate::fetch::{Answer, Door, FetchError, Permits, RobotsOutcome, retry_after};
 
 /// Only this much of a file counts when it is fetched (RFC 9309 §2.5 asks for at least that).
 const MAX_ROBOTS_BYTES: usize = 500 * 1024;
@@ -139,6 +139,12 @@ impl RobotsCache {
         })
     }
 
+    /// Whether the rules that are at hand forbid an address; false where there are none.
+    pub(crate) fn forbids(&self, url: &Url) -> bool {
+        let known = self.lock().get(&url.origin().ascii_serialization()).cloned();
+        known.is_some_and(|known| !known.rules.decide(&self.agent, url.as_str()).allowed)
+    }
+
     pub(crate) async fn sitemaps(
         &self,
         url: &Url,
@@ -164,8 +170,10 @@ impl RobotsCache {
             Some(held) => Some(held),
             None => self.memory.recall(&origin).await.map(|record| self.keep(&origin, record)),
         };
-        if let Some(held) = held.as_ref().filter(|held| held.record.expires_at > now) {
-            return Ok(held.clone());
+        let fresh = held.as_ref().filter(|held| held.record.expires_at > now);
+        door.witness().robots_needed(fresh.is_some());
+        if let Some(fresh) = fresh {
+            return Ok(fresh.clone());
         }
         let mut robots = url.clone();
         robots.set_path("/robots.txt");
@@ -180,6 +188,11 @@ impl RobotsCache {
             Ok(answer) => outcome(Ok(&answer), before, now),
             Err(error) => outcome(Err(&error), before, now),
         };
+        door.witness().robots_asked(match &record {
+            RobotsRecord { failures: 1.., .. } => RobotsOutcome::Failed,
+            RobotsRecord { rules: None, .. } => RobotsOutcome::None,
+            RobotsRecord { rules: Some(_), .. } => RobotsOutcome::Rules,
+        });
         self.memory.remember(&origin, &record).await;
         Ok(self.keep(&origin, record))
     }

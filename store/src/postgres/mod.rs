@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool, Transaction};
-use model::{Client, FetchRecord, Harvest, Host, Name, PageWork, Timestamp};
+use model::{Client, FetchRecord, Harvest, Host, Name, PageWork, SourceKind, SourceState, Timestamp};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row};
@@ -303,6 +303,10 @@ impl Store for Postgres {
 
     async fn set_matched(&self, topics: &[(Name, i64)]) -> Result<(), StoreError> {
         transaction!(self, |tx| objects::set_matched(&tx, topics).await)
+    }
+
+    async fn source_counts(&self) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError> {
+        objects::source_counts(&*self.client().await?).await
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {

@@ -4,12 +4,12 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use deadpool_postgres::{GenericClient, Object, Transaction};
-use model::{Client, Name, Source, SourceState, Timestamp, Topic};
+use model::{Client, Name, Source, SourceKind, SourceState, Timestamp, Topic};
 
 use super::locks::{self, Lock};
 use super::{execute, migrate, read, rows, text};
-use crate::StoreError;
 use crate::store::{Applied, ObjectNames, Objects, SourceRecord, TopicRecord};
+use crate::{StoreError, counts};
 
 const VERSION: &str = "SELECT value FROM meta WHERE key = 'objects_version'";
 
@@ -310,6 +310,14 @@ pub(super) async fn sources(client: &Object, only: Option<&Name>) -> Result<Vec<
         })
     };
     found.iter().map(record).collect()
+}
+
+pub(super) async fn source_counts(
+    client: &Object,
+) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError> {
+    let sql = "SELECT spec::JSON ->> 'kind', state, count(*) FROM source GROUP BY 1, 2";
+    let counts = read(client, sql, &[]).await?;
+    counts::of_sources(counts.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
 }
 
 pub(super) async fn topics(client: &Object) -> Result<Vec<TopicRecord>, StoreError> {

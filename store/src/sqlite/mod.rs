@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{Client, FetchRecord, Harvest, Host, Name, PageWork, Timestamp};
+use model::{Client, FetchRecord, Harvest, Host, Name, PageWork, SourceKind, SourceState, Timestamp};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::Mutex;
 
@@ -272,6 +272,10 @@ impl Store for Sqlite {
     async fn set_matched(&self, topics: &[(Name, i64)]) -> Result<(), StoreError> {
         let topics = topics.to_vec();
         self.write(move |tx| objects::set_matched(tx, &topics)).await
+    }
+
+    async fn source_counts(&self) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError> {
+        self.read(objects::source_counts).await
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {

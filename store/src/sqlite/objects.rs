@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use model::{Client, Name, Source, SourceState, Timestamp, Topic};
+use model::{Client, Name, Source, SourceKind, SourceState, Timestamp, Topic};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::rows::{millis, time};
-use crate::StoreError;
 use crate::store::{Applied, ObjectNames, Objects, SourceRecord, TopicRecord};
+use crate::{StoreError, counts};
 
 pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
     let mut query = connection.prepare_cached("SELECT value FROM meta WHERE key = 'objects_version'")?;
@@ -249,6 +249,15 @@ pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Ve
         });
     }
     Ok(records)
+}
+
+pub(super) fn source_counts(
+    connection: &Connection,
+) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError> {
+    let mut query =
+        connection.prepare_cached("SELECT spec ->> '$.kind', state, count(*) FROM source GROUP BY 1, 2")?;
+    let counts = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    counts::of_sources(counts.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn topics(connection: &Connection) -> Result<Vec<TopicRecord>, StoreError> {

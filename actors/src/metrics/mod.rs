@@ -4,10 +4,14 @@
 //! No label grows with sources, hosts, topics or clients: a node exports the same series whether it watches
 //! ten sources or a million. Series are there from the beginning, with zeros: an alert must see a first error.
 
+mod exposition;
+mod labels;
+
 use std::time::Duration;
 
-use model::{FetchRecord, FetchStatus, JobKind, SourceKind};
-use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use crawler::fetch::{RobotsOutcome, Rule, Witness};
+use model::{FetchRecord, FetchStatus, JobKind, SourceKind, SourceState};
+use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -15,6 +19,11 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use scheduler::HostCounts;
+
+use exposition::in_prometheus_format;
+use labels::{
+    BackendName, BackendOp, Broken, Ended, Kind, KindOutcome, KindState, Outcome, Reason, Role, State,
+};
 
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,48 +52,6 @@ pub(crate) enum Backend {
     Schedule,
 }
 
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Kind {
-    kind: &'static str,
-}
-
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct KindOutcome {
-    kind: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Reason {
-    reason: &'static str,
-}
-
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Outcome {
-    result: &'static str,
-}
-
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Role {
-    role: &'static str,
-}
-
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct State {
-    state: &'static str,
-}
-
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct BackendOp {
-    backend: &'static str,
-    op: &'static str,
-}
-
-#[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct BackendName {
-    backend: &'static str,
-}
-
 const SOURCE_KINDS: [SourceKind; 3] = [SourceKind::Feed, SourceKind::Sitemap, SourceKind::Listing];
 const JOB_KINDS: [JobKind; 2] = [JobKind::Poll, JobKind::Pages];
 const ROLES: [&str; 4] = ["storage", "maintenance", "dispatcher", "fetcher"];
@@ -99,6 +66,14 @@ pub struct Metrics {
     body_bytes: Family<Kind, Counter>,
     exchanges: Gauge,
     credits: Gauge,
+    politeness_wait: Histogram,
+    violations: Family<Broken, Counter>,
+    robots_fetches: Family<Ended, Counter>,
+    robots_hits: Counter,
+    robots_misses: Counter,
+    parse_duration: Family<Kind, Histogram>,
+    parsed: Family<Kind, Counter>,
+    sources: Family<KindState, Gauge>,
     poll_lag: Family<Kind, Histogram>,
     jobs: Family<KindOutcome, Counter>,
     leases_acquired: Counter,
@@ -125,6 +100,11 @@ fn seconds() -> Histogram {
     Histogram::new(exponential_buckets(0.01, 2.0, 15))
 }
 
+/// From a tenth of a millisecond to about three seconds.
+fn fractions() -> Histogram {
+    Histogram::new(exponential_buckets(0.0001, 2.0, 15))
+}
+
 /// From a second to about nine hours.
 fn ages() -> Histogram {
     Histogram::new(exponential_buckets(1.0, 2.0, 16))
@@ -139,6 +119,14 @@ impl Default for Metrics {
             body_bytes: Family::default(),
             exchanges: Gauge::default(),
             credits: Gauge::default(),
+            politeness_wait: seconds(),
+            violations: Family::default(),
+            robots_fetches: Family::default(),
+            robots_hits: Counter::default(),
+            robots_misses: Counter::default(),
+            parse_duration: Family::new_with_constructor(fractions),
+            parsed: Family::default(),
+            sources: Family::default(),
             poll_lag: Family::new_with_constructor(ages),
             jobs: Family::default(),
             leases_acquired: Counter::default(),
@@ -173,6 +161,17 @@ impl Metrics {
             }
             drop(self.fetch_duration.get_or_create(&Kind { kind }));
             drop(self.body_bytes.get_or_create(&Kind { kind }));
+            drop(self.parse_duration.get_or_create(&Kind { kind }));
+            drop(self.parsed.get_or_create(&Kind { kind }));
+            for state in SourceState::ALL.map(SourceState::as_str) {
+                drop(self.sources.get_or_create(&KindState { kind, state }));
+            }
+        }
+        for rule in Rule::ALL.map(Rule::as_str) {
+            drop(self.violations.get_or_create(&Broken { rule }));
+        }
+        for outcome in RobotsOutcome::ALL.map(RobotsOutcome::as_str) {
+            drop(self.robots_fetches.get_or_create(&Ended { outcome }));
         }
         for kind in JOB_KINDS.map(JobKind::as_str) {
             for outcome in ["done", "retried", "dead"] {
@@ -218,6 +217,32 @@ impl Metrics {
             self.exchanges.clone(),
         );
         registry.register("fetch_slots", "How many of them there may be", self.credits.clone());
+        registry.register_with_unit(
+            "politeness_wait",
+            "How long a host's rest was waited for before an exchange",
+            Unit::Seconds,
+            self.politeness_wait.clone(),
+        );
+        registry.register(
+            "politeness_violations",
+            "Exchanges that broke a rule, as an audit in the fetch path sees it: must stay 0",
+            self.violations.clone(),
+        );
+        registry.register("robots_fetches", "Robots.txt files asked for", self.robots_fetches.clone());
+        registry.register("robots_cache_hits", "Robots rules that were at hand", self.robots_hits.clone());
+        registry.register("robots_cache_misses", "Robots rules that were not", self.robots_misses.clone());
+        registry.register_with_unit(
+            "parse_duration",
+            "How long it took to read a body: a document of entries, or an article page",
+            Unit::Seconds,
+            self.parse_duration.clone(),
+        );
+        registry.register("items_parsed", "Entries and articles read", self.parsed.clone());
+        registry.register(
+            "sources",
+            "Declared sources of the whole cluster, counted once a minute",
+            self.sources.clone(),
+        );
         registry.register_with_unit(
             "poll_lag",
             "From when a job was due and its host free, to its start",
@@ -292,6 +317,23 @@ impl Metrics {
             self.fetch_duration.get_or_create(&Kind { kind }).observe(record.duration.as_secs_f64());
         }
         self.body_bytes.get_or_create(&Kind { kind }).inc_by(record.bytes);
+    }
+
+    pub(crate) fn parsed(&self, kind: SourceKind, took: Duration, items: usize) {
+        let kind = kind.as_str();
+        self.parse_duration.get_or_create(&Kind { kind }).observe(took.as_secs_f64());
+        self.parsed.get_or_create(&Kind { kind }).inc_by(items as u64);
+    }
+
+    pub(crate) fn sources_are(&self, counts: &[(SourceKind, SourceState, u64)]) {
+        for kind in SOURCE_KINDS {
+            for state in SourceState::ALL {
+                let found = counts.iter().find(|(k, s, _)| (*k, *s) == (kind, state));
+                let gauge =
+                    self.sources.get_or_create(&KindState { kind: kind.as_str(), state: state.as_str() });
+                gauge.set(found.map_or(0, |(.., count)| i64::try_from(*count).unwrap_or(i64::MAX)));
+            }
+        }
     }
 
     pub(crate) fn job_began(&self, kind: JobKind, lag: Duration) {
@@ -386,39 +428,29 @@ impl Metrics {
         text
     }
 
-    /// Everything, in Prometheus' own text format (0.0.4): the names of counters carry their `_total` in the
-    /// lines that describe them as well, and there are neither units nor an end.
+    /// Everything, in Prometheus' own text format.
     pub fn prometheus(&self) -> String {
-        let open = self.open_metrics();
-        let counters: Vec<&str> =
-            open.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" counter")).collect();
-        let infos: Vec<&str> =
-            open.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.strip_suffix(" info")).collect();
-        let mut text = String::with_capacity(open.len());
-        for line in open.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT ")) {
-            text.push_str(&described(line, &counters, &infos));
-            text.push('\n');
-        }
-        text
+        in_prometheus_format(&self.open_metrics())
     }
 }
 
-fn described(line: &str, counters: &[&str], infos: &[&str]) -> String {
-    let named = |prefix: &str| -> Option<(String, String)> {
-        let (name, rest) = line.strip_prefix(prefix)?.split_once(' ')?;
-        Some((name.to_owned(), rest.to_owned()))
-    };
-    for prefix in ["# HELP ", "# TYPE "] {
-        let Some((name, rest)) = named(prefix) else { continue };
-        if counters.contains(&name.as_str()) {
-            return format!("{prefix}{name}_total {rest}");
-        }
-        if infos.contains(&name.as_str()) {
-            let rest = if prefix == "# TYPE " { "gauge" } else { &rest };
-            return format!("{prefix}{name}_info {rest}");
-        }
+impl Witness for Metrics {
+    fn waited(&self, wait: Duration) {
+        self.politeness_wait.observe(wait.as_secs_f64());
     }
-    line.to_owned()
+
+    fn robots_needed(&self, are_known: bool) {
+        let counter = if are_known { &self.robots_hits } else { &self.robots_misses };
+        counter.inc();
+    }
+
+    fn robots_asked(&self, outcome: RobotsOutcome) {
+        self.robots_fetches.get_or_create(&Ended { outcome: outcome.as_str() }).inc();
+    }
+
+    fn violated(&self, rule: Rule) {
+        self.violations.get_or_create(&Broken { rule: rule.as_str() }).inc();
+    }
 }
 
 /// What is counted when it is looked at.
@@ -463,6 +495,9 @@ mod tests {
             "qyran_jobs_total{kind=\"poll\",outcome=\"dead\"} 0",
             "qyran_leases_ended_total{reason=\"fenced\"} 0",
             "qyran_actor_restarts_total{role=\"fetcher\"} 0",
+            "qyran_politeness_violations_total{rule=\"delay\"} 0",
+            "qyran_robots_fetches_total{outcome=\"failed\"} 0",
+            "qyran_sources{kind=\"feed\",state=\"degraded\"} 0",
         ] {
             assert!(before.lines().any(|line| line == series), "{series} is not in\n{before}");
         }
