@@ -108,6 +108,7 @@ async fn get(data: &Backend, name: &str, global: &Global) -> anyhow::Result<()> 
             json!({
                 "source": job.id.source.as_str(),
                 "kind": job.id.kind.as_str(),
+                "query": job.id.query,
                 "due": time(Some(job.due)),
                 "state": JobState::of(job, &view, now).as_str(),
                 "crashes": job.crashes,
@@ -226,7 +227,7 @@ fn flatten(shown: &mut Value) {
         match value {
             Value::Array(list) => {
                 let keys: &[&str] = match key.as_str() {
-                    "jobs" => &["source", "kind", "state", "due"],
+                    "jobs" => &["source", "kind", "query", "state", "due"],
                     "clients" => &["client", "weight", "jobs"],
                     _ => &["at", "source", "status", "url", "detail"],
                 };

@@ -23,6 +23,7 @@ Examples:
   qyran job get akorda                         the poll of a source
   qyran job retry akorda                       now, with its crashes forgotten
   qyran job cancel akorda pages cdn.example.kz
+  qyran job retry forum search --query 'су тасқыны'
 
 A job is named by its source; its kind (poll, or pages) and host follow where they are not said. A job that
 is taken back comes again when its source is planned anew: `qyran source pause` lets it rest.")]
@@ -36,9 +37,12 @@ pub(crate) struct Args {
 struct Named {
     /// Of which source
     source: String,
-    /// poll or pages
-    #[arg(value_parser = ["poll", "pages"], default_value = "poll", hide_possible_values = true)]
+    /// poll, pages or search
+    #[arg(value_parser = ["poll", "pages", "search"], default_value = "poll", hide_possible_values = true)]
     kind: String,
+    /// Of a search: what is searched for
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    query: String,
     /// On which host [default: that of the source's address]
     host: Option<String>,
 }
@@ -75,6 +79,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
             let shown = json!({
                 "source": job.id.source.as_str(),
                 "kind": job.id.kind.as_str(),
+                "query": job.id.query,
                 "host": job.id.host.as_str(),
                 "state": JobState::of(&job, &host, now).as_str(),
                 "due": time(Some(job.due)),
@@ -116,7 +121,8 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
 }
 
 fn target(id: &JobId) -> String {
-    format!("job/{}/{}/{}", id.source, id.kind.as_str(), id.host)
+    let query = if id.query.is_empty() { String::new() } else { format!("?{}", id.query) };
+    format!("job/{}/{}/{}{query}", id.source, id.kind.as_str(), id.host)
 }
 
 async fn find(data: &Backend, named: &Named) -> anyhow::Result<(Job, HostView)> {
@@ -125,13 +131,14 @@ async fn find(data: &Backend, named: &Named) -> anyhow::Result<(Job, HostView)> 
         Some(host) => Some(Host::stored(host.to_lowercase())),
         None => source.host_for(&source.url),
     };
-    let kind = if named.kind == "pages" { JobKind::Pages } else { JobKind::Poll };
+    let kind = JobKind::parse(&named.kind);
     let missing = || {
         Failure::not_found(format!("{} has no {} job there", named.source, named.kind))
             .hint("qyran queue list shows jobs; `qyran schedule rebuild` plans what is missing")
     };
     let host = host.ok_or_else(missing)?;
     let view = data.schedule.host(&host).await?.ok_or_else(missing)?;
-    let job = view.jobs.iter().find(|job| job.id.source == source.name && job.id.kind == kind).cloned();
+    let id = JobId { source: source.name.clone(), kind, host, query: named.query.clone() };
+    let job = view.jobs.iter().find(|job| job.id == id).cloned();
     Ok((job.ok_or_else(missing)?, view))
 }

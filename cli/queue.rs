@@ -98,6 +98,7 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         column("state"),
         column("due"),
         column("owner"),
+        wide("query"),
         wide("crashes"),
         wide("next_allowed_at"),
     ];
@@ -112,6 +113,7 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
                 rows.row(json!({
                     "source": job.id.source.as_str(),
                     "kind": job.id.kind.as_str(),
+                    "query": job.id.query,
                     "host": host.as_str(),
                     "state": state.as_str(),
                     "due": time(Some(job.due)),

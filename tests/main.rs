@@ -21,4 +21,5 @@ mod fairness;
 mod kubernetes;
 mod local_site;
 mod peers;
+mod search;
 mod terminal;

@@ -51,15 +51,15 @@ impl Actor for Fetcher {
         let FetcherArgs { context, job, turn, permit, progress, fleet } = args;
         let errand = Errand::new(context.clone(), permit, progress);
         let roster = context.roster();
-        let is_here = |source: &Arc<Source>| {
-            job.kind != JobKind::Poll || roster.poll_of(source).is_some_and(|poll| poll == job)
-        };
+        let is_here =
+            |source: &Arc<Source>| job.kind == JobKind::Pages || roster.jobs_of(source).contains_key(&job);
         match roster.source(&job.source).filter(is_here) {
             Some(source) => {
                 let visit = Visit::new(context, roster, source, job, &turn, errand);
                 myself.cast(FetcherMsg::Do(Box::new(visit)))?;
             }
-            // Removed, paused or moved to another host while its job was on the way: nothing is to be done.
+            // Removed, paused, needed by no topic any more, or moved to another host while its job was on the way:
+            // nothing is to be done.
             None => fleet.cast(FleetMsg::Done {
                 job,
                 permit: errand.into_home().map(Box::new),
@@ -87,7 +87,7 @@ impl Actor for Fetcher {
 
 async fn work(mut visit: Visit) -> (JobId, Option<Permit>, Result<(), Interrupted>) {
     let outcome = match visit.job.kind {
-        JobKind::Poll => poll::poll(&mut visit).await,
+        JobKind::Poll | JobKind::Search => poll::poll(&mut visit).await,
         JobKind::Pages => pages::pages(&mut visit).await,
     };
     (visit.job, visit.errand.into_home(), outcome)

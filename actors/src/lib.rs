@@ -53,5 +53,5 @@ pub use metrics::Metrics;
 pub use node::{Node, NodeError};
 pub use rematch::{Progress, rematch};
 pub use robots_memory::ScheduledRobots;
-pub use roster::{jobs_of, plan_sources, tenant_of};
+pub use roster::{jobs_of, plan_now, plan_sources, tenant_of};
 pub use tally::{Event, Tally, Totals};

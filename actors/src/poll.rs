@@ -1,4 +1,4 @@
-//! The job that reads a source's own address.
+//! The jobs that read a source's own address, or what it finds for a query.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use crawler::extract::{entry_hash, has_its_text};
 use crawler::read::{Alarm, Page, Reading, read};
 use crawler::{FetchError, Fetched, Want};
 use model::{
-    Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Finding, Harvest, Host, ItemKey, JobId, JobKind,
+    Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Finding, Harvest, Host, ItemKey, JobId,
     PageWork, Planned, SourceKind, SourceNews, SourceState, Timestamp, Validators, canonical_url,
 };
 use scheduler::due::{self, Seen};
@@ -31,16 +31,17 @@ pub(crate) async fn poll(visit: &mut Visit) -> Result<(), Interrupted> {
     let storage = |error: store::StoreError| Interrupted::Storage(error.to_string());
     let record = visit.context.store.source(&visit.source.name).await.map_err(storage)?;
     let Some(record) = record else { return end_without_source(visit).await };
-    let url = visit.source.url.clone();
+    let url = visit.address();
     let xml = visit.source.kind != SourceKind::Listing;
-    let want = Want { xml, validators: record.validators.clone() };
+    // Of a source that is searched each search has an answer of its own.
+    let validators = record.validators.clone().filter(|_| !visit.is_search());
+    let want = Want { xml, validators };
     match visit.fetch(&url, &want).await {
         Err(error) => failed(visit, &record, &url, &error).await,
         Ok(fetched) if fetched.is_not_modified() => unchanged(visit, &record, &url, &fetched, None).await,
         Ok(fetched) => {
             let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&fetched.body));
-            let same =
-                record.validators.as_ref().is_some_and(|known| known.body_hash.as_ref() == Some(&hash));
+            let same = want.validators.as_ref().is_some_and(|known| known.body_hash.as_ref() == Some(&hash));
             let validators = Validators { body_hash: Some(hash), ..fetched.validators.clone() };
             if same {
                 unchanged(visit, &record, &url, &fetched, Some(validators)).await
@@ -126,7 +127,7 @@ async fn read_and_keep(
     let found = found_jobs(visit, &harvest);
     // Validators vouch for everything that was read under them: not where a part is missing, and not for
     // an index, whose parts change while it stays the same.
-    let validators = (complete && !has_parts).then_some(validators);
+    let validators = (complete && !has_parts && !visit.is_search()).then_some(validators);
     let news = SourceNews { validators, moved_to, ..good_news(visit, record, seen) };
     finish(visit, harvest, news, found).await
 }
@@ -142,7 +143,7 @@ async fn follow(
     let children = std::mem::take(&mut reading.children);
     let mut queue: Vec<Url> = children.into_iter().take(MAX_CHILDREN).collect();
     queue.extend(reading.next.take());
-    let mut followed = BTreeSet::from([visit.source.url.clone(), first]);
+    let mut followed = BTreeSet::from([visit.address(), first]);
     let mut complete = true;
     while let Some(url) = queue.pop().filter(|_| followed.len() < MAX_CHILDREN + MAX_NEXT + 2) {
         if visit.context.is_draining() {
@@ -298,8 +299,7 @@ fn found_jobs(visit: &Visit, harvest: &Harvest) -> Vec<Planned> {
     // A single pass takes what its polls found; it stops at its beginning otherwise.
     let due = due_now(visit);
     let delay = visit.source.delay.unwrap_or(visit.context.config.delay);
-    let job =
-        |host: &Host| JobId { source: visit.source.name.clone(), kind: JobKind::Pages, host: host.clone() };
+    let job = |host: &Host| JobId::pages(visit.source.name.clone(), host.clone());
     hosts
         .into_iter()
         .map(|host| Planned {
@@ -330,7 +330,9 @@ async fn finish(
 
 fn good_news(visit: &Visit, record: &SourceRecord, seen: Seen) -> SourceNews {
     let every = visit.source.every;
-    let interval = due::learn(record.interval.unwrap_or(every.min), every, seen);
+    // What one search brings says little about the next: each is made as often as the source allows.
+    let learnt = due::learn(record.interval.unwrap_or(every.min), every, seen);
+    let interval = if visit.is_search() { every.min } else { learnt };
     let round = visit.now().as_second().unsigned_abs();
     SourceNews {
         state: SourceState::Live,
@@ -373,5 +375,6 @@ fn is_on_time(record: &SourceRecord, now: Timestamp) -> bool {
 }
 
 fn moved_to(visit: &Visit, fetched: &Fetched) -> Option<Url> {
-    (fetched.moved_permanently && fetched.url != visit.source.url).then(|| fetched.url.clone())
+    let has_moved = fetched.moved_permanently && fetched.url != visit.address();
+    has_moved.then(|| fetched.url.clone()).filter(|_| !visit.is_search())
 }

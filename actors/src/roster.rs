@@ -1,14 +1,19 @@
 //! The declared objects as a node works with them: a snapshot, replaced whole.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use matcher::{BadTopic, TopicIndex};
-use model::{Client, Host, JobId, JobKind, Name, Planned, Source, SourceState, Tenant, Timestamp};
-use scheduler::Schedule;
+use model::{Client, Host, JobId, Name, Planned, Source, SourceState, Tenant, Timestamp, Topic};
+use scheduler::{Schedule, due};
 use store::{SourceRecord, Store, StoreError};
 use url::Url;
+
+use crate::errand::after;
+
+/// Searches of one source, at most: its host could not serve more in any case.
+const MOST_SEARCHES: usize = 1000;
 
 /// The declared objects at one moment.
 #[derive(Default)]
@@ -18,7 +23,9 @@ pub(crate) struct Roster {
     pub(crate) topics: Arc<TopicIndex>,
     sources: HashMap<Name, Arc<Source>>,
     groups: HashMap<Host, Host>,
-    clients: HashMap<Name, Client>,
+    clients: HashMap<String, Client>,
+    /// What searched sources are asked, and whose the asking is.
+    searches: HashMap<Name, BTreeMap<String, Tenant>>,
     bad_topics: Vec<BadTopic>,
 }
 
@@ -32,14 +39,17 @@ impl Roster {
         let clients = store.clients().await?;
         let (index, bad_topics) = TopicIndex::new(topics);
         let named = |record: &SourceRecord| (record.source.name.clone(), Arc::new(record.source.clone()));
-        let roster = Self {
+        let mut roster = Self {
             version,
             topics: Arc::new(index),
             groups: groups(&records),
-            clients: clients.into_iter().map(|client| (client.name.clone(), client)).collect(),
+            clients: by_name(clients),
             sources: records.iter().map(named).collect(),
+            searches: HashMap::new(),
             bad_topics,
         };
+        let searched = records.iter().map(|record| &record.source).filter(|source| source.is_searched());
+        roster.searches = searched.map(|source| (source.name.clone(), roster.searches_for(source))).collect();
         Ok((roster, records))
     }
 
@@ -66,16 +76,44 @@ impl Roster {
 
     /// Whose share of a host the jobs of a source are.
     pub(crate) fn tenant_of(&self, source: &Source) -> Tenant {
-        let Some(name) = &source.client else { return Tenant::common() };
-        let undeclared = || Tenant { client: name.to_string(), weight: Client::LEAST };
-        self.clients.get(name).map_or_else(undeclared, Client::tenant)
+        source.client.as_ref().map_or_else(Tenant::common, |client| self.tenant(client.as_str()))
     }
 
-    /// The poll of a source: at the host of its address.
-    pub(crate) fn poll_of(&self, source: &Source) -> Option<JobId> {
-        let host = self.host_of(&source.url)?;
-        Some(JobId { source: source.name.clone(), kind: JobKind::Poll, host })
+    fn tenant(&self, client: &str) -> Tenant {
+        let undeclared = || Tenant { client: client.to_owned(), weight: Client::LEAST };
+        self.clients.get(client).map_or_else(undeclared, Client::tenant)
     }
+
+    /// The jobs by which a source is read, with whose they are: its poll, or, where it is searched, a search for
+    /// each string that a topic needs.
+    pub(crate) fn jobs_of(&self, source: &Source) -> BTreeMap<JobId, Tenant> {
+        let Some(host) = self.host_of(&source.url) else { return BTreeMap::new() };
+        let Some(searches) = self.searches.get(&source.name) else {
+            return BTreeMap::from([(JobId::poll(source.name.clone(), host), self.tenant_of(source))]);
+        };
+        let job = |query: &String| JobId::search(source.name.clone(), host.clone(), query.clone());
+        searches.iter().map(|(query, tenant)| (job(query), tenant.clone())).collect()
+    }
+
+    /// A search is shared by all topics that need it, and is the work of the weightiest of their clients.
+    fn searches_for(&self, source: &Source) -> BTreeMap<String, Tenant> {
+        let owner = |topics: Vec<&Topic>| -> Tenant {
+            let clients: HashSet<&str> = topics.iter().filter_map(|topic| topic.client.as_deref()).collect();
+            let tenants = clients.into_iter().map(|client| self.tenant(client));
+            let weightiest =
+                tenants.max_by(|one, other| (one.weight, &other.client).cmp(&(other.weight, &one.client)));
+            weightiest.unwrap_or_else(Tenant::common)
+        };
+        let all = self.topics.searches(source);
+        if all.len() > MOST_SEARCHES {
+            tracing::warn!(source = %source.name, searches = all.len(), most = MOST_SEARCHES, "topics need more searches than a source is asked");
+        }
+        all.into_iter().take(MOST_SEARCHES).map(|(query, topics)| (query, owner(topics))).collect()
+    }
+}
+
+fn by_name(clients: Vec<Client>) -> HashMap<String, Client> {
+    clients.into_iter().map(|client| (client.name.to_string(), client)).collect()
 }
 
 fn groups(records: &[SourceRecord]) -> HashMap<Host, Host> {
@@ -115,21 +153,21 @@ pub(crate) async fn plan_all(
     terms: Terms,
 ) -> Result<(), String> {
     let all: Vec<&SourceRecord> = records.iter().collect();
-    plan(store, schedule, (roster, &all), terms).await?;
+    let readings = records.iter().flat_map(|record| readings_of(roster, record, terms)).collect();
+    plan(store, schedule, (roster, &all), readings, terms).await?;
     schedule.set_planned(roster.version).await.map_err(|error| error.to_string())
 }
 
-/// Plans the polls of some sources, and their pages that wait.
+/// Plans the readings of some sources, and their pages that wait.
 async fn plan(
     store: &dyn Store,
     schedule: &dyn Schedule,
     (roster, records): (&Roster, &[&SourceRecord]),
+    mut planned: Vec<Planned>,
     terms: Terms,
 ) -> Result<(), String> {
     let robots_delays: HashMap<Host, Duration> =
         store.robots_delays().await.map_err(|error| error.to_string())?.into_iter().collect();
-    let mut planned: Vec<Planned> =
-        records.iter().filter_map(|record| poll_of(roster, record, terms)).collect();
     let read: HashSet<&Name> = records
         .iter()
         .filter(|record| record.state != SourceState::Quarantined)
@@ -137,7 +175,7 @@ async fn plan(
         .collect();
     for (source, host, not_before) in store.page_queues().await.map_err(|error| error.to_string())? {
         if let Some(declared) = roster.source(&source).filter(|_| read.contains(&source)) {
-            let id = JobId { source, kind: JobKind::Pages, host };
+            let id = JobId::pages(source, host);
             let delay = declared.delay.unwrap_or(terms.delay);
             let tenant = roster.tenant_of(&declared);
             planned.push(Planned { id, due: not_before, delay, robots_delay: Duration::ZERO, tenant });
@@ -149,38 +187,79 @@ async fn plan(
     schedule.plan(&planned).await.map_err(|error| error.to_string())
 }
 
-fn poll_of(roster: &Roster, record: &SourceRecord, terms: Terms) -> Option<Planned> {
+/// The jobs by which a source is read. When a search was made last is not stored: where much is planned anew,
+/// searches begin each at another moment of their interval.
+fn readings_of(roster: &Roster, record: &SourceRecord, terms: Terms) -> Vec<Planned> {
     let source = &record.source;
     if source.paused || record.state == SourceState::Quarantined {
-        return None;
+        return Vec::new();
     }
-    let id = roster.poll_of(source)?;
-    let due = record.next_poll.filter(|_| !terms.all_now).unwrap_or(terms.now);
     let delay = source.delay.unwrap_or(terms.delay);
-    Some(Planned { id, due, delay, robots_delay: Duration::ZERO, tenant: roster.tenant_of(source) })
+    let first = |id: &JobId| match record.next_poll {
+        Some(next) if !terms.all_now && id.query.is_empty() => next,
+        Some(_) if !terms.all_now => after(terms.now, due::part_of(source.every.min, &id.query)),
+        _ => terms.now,
+    };
+    let planned = |(id, tenant): (JobId, Tenant)| Planned {
+        due: first(&id),
+        id,
+        delay,
+        robots_delay: Duration::ZERO,
+        tenant,
+    };
+    roster.jobs_of(source).into_iter().map(planned).collect()
+}
+
+/// What a change of the objects adds to the readings of a source. A search that others needed already goes on as it
+/// was: each edit of a topic would ask sooner otherwise.
+fn news_of(before: &Roster, after: &Roster, record: &SourceRecord, terms: Terms) -> Vec<Planned> {
+    let readings = readings_of(after, record, terms);
+    let known = before.sources.get(&record.source.name).filter(|_| record.next_poll.is_some());
+    let Some(known) = known.filter(|known| ***known == record.source) else { return readings };
+    let were = before.jobs_of(known);
+    let is_news = |planned: Planned| match were.get(&planned.id) {
+        None => Some(Planned { due: terms.now, ..planned }),
+        // The earlier time is kept.
+        Some(tenant) if *tenant != planned.tenant => Some(Planned { due: Timestamp::MAX, ..planned }),
+        Some(_) => None,
+    };
+    readings.into_iter().filter_map(is_news).collect()
 }
 
 /// Whose share of a host the jobs of a source are.
 pub async fn tenant_of(store: &dyn Store, source: &Source) -> Result<Tenant, StoreError> {
-    let clients = store.clients().await?.into_iter().map(|client| (client.name.clone(), client)).collect();
+    let clients = by_name(store.clients().await?);
     Ok(Roster { clients, ..Roster::default() }.tenant_of(source))
 }
 
-/// The jobs of sources: their polls, and the pages that wait.
+/// Makes everything by which a source is read due now.
+pub async fn plan_now(
+    store: &dyn Store,
+    schedule: &dyn Schedule,
+    source: &SourceRecord,
+    delay: Duration,
+    now: Timestamp,
+) -> Result<(), String> {
+    let (roster, _) = Roster::load(store).await.map_err(|error| error.to_string())?;
+    let planned = readings_of(&roster, source, Terms { delay, now, all_now: true });
+    schedule.plan(&planned).await.map_err(|error| error.to_string())
+}
+
+/// The jobs of sources: their polls or searches, and the pages that wait.
 pub async fn jobs_of(store: &dyn Store, sources: &[Name]) -> Result<Vec<JobId>, StoreError> {
     let (roster, _) = Roster::load(store).await?;
     let declared = sources.iter().filter_map(|name| roster.declared(name));
-    let mut jobs: Vec<JobId> = declared.filter_map(|source| roster.poll_of(&source)).collect();
+    let mut jobs: Vec<JobId> = declared.flat_map(|source| roster.jobs_of(&source).into_keys()).collect();
     for (source, host, _) in store.page_queues().await? {
         if sources.contains(&source) {
-            jobs.push(JobId { source, kind: JobKind::Pages, host });
+            jobs.push(JobId::pages(source, host));
         }
     }
     Ok(jobs)
 }
 
-/// Plans what a change of the objects asks for: sources that are new, edited, paused or gone. A job that
-/// is left behind all the same, as by a change while no node ran, is ended by whoever claims it.
+/// Plans what a change of the objects asks for: sources that are new, edited, paused or gone, and searches that
+/// topics need now, or no more. A job that is left behind all the same, as by a change while no node ran, is ended by whoever claims it.
 pub(crate) async fn plan_changes(
     store: &dyn Store,
     schedule: &dyn Schedule,
@@ -188,16 +267,15 @@ pub(crate) async fn plan_changes(
     (after, records): (&Roster, &[SourceRecord]),
     terms: Terms,
 ) -> Result<(), String> {
-    let poll = |roster: &Roster, source: &Arc<Source>| roster.poll_of(source).filter(|_| !source.paused);
-    let stopped: Vec<JobId> = before
-        .sources
-        .iter()
-        .filter_map(|(name, source)| {
-            let was = poll(before, source)?;
-            let is = after.declared(name).and_then(|now| poll(after, &now));
-            (is.as_ref() != Some(&was)).then_some(was)
-        })
-        .collect();
+    let readings = |roster: &Roster, source: Option<Arc<Source>>| -> BTreeMap<JobId, Tenant> {
+        source.filter(|source| !source.paused).map(|source| roster.jobs_of(&source)).unwrap_or_default()
+    };
+    let mut stopped: Vec<JobId> = Vec::new();
+    for (name, source) in &before.sources {
+        let now = readings(after, after.declared(name));
+        let was = readings(before, Some(source.clone())).into_keys();
+        stopped.extend(was.filter(|job| !now.contains_key(job)));
+    }
     if !stopped.is_empty() {
         schedule.remove(&stopped).await.map_err(|error| error.to_string())?;
     }
@@ -206,12 +284,12 @@ pub(crate) async fn plan_changes(
         // One without a poll may have been removed and declared again since we looked.
         record.next_poll.is_none()
             || known.is_none_or(|known| **known != record.source)
-            || known.and_then(|known| before.poll_of(known)) != after.poll_of(&record.source)
-            || known.is_none_or(|known| before.tenant_of(known) != after.tenant_of(&record.source))
+            || known.is_none_or(|known| before.jobs_of(known) != after.jobs_of(&record.source))
     };
     let changed: Vec<&SourceRecord> = records.iter().filter(is_changed).collect();
     if !changed.is_empty() {
-        plan(store, schedule, (after, &changed), terms).await?;
+        let news = changed.iter().flat_map(|record| news_of(before, after, record, terms)).collect();
+        plan(store, schedule, (after, &changed), news, terms).await?;
     }
     schedule.set_planned(after.version).await.map_err(|error| error.to_string())
 }

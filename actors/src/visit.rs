@@ -7,8 +7,8 @@ use crawler::extract::{entry_hash, item_of};
 use crawler::{FetchError, Fetched, Permits, Want};
 use matcher::TopicIndex;
 use model::{
-    Entry, FetchRecord, FetchStatus, Finding, Harvest, JobId, Planned, Settlement, Source, SourceNews,
-    Timestamp, Turn,
+    Entry, FetchRecord, FetchStatus, Finding, Harvest, JobId, JobKind, Planned, Settlement, Source,
+    SourceNews, Timestamp, Turn,
 };
 use scheduler::{Lease, Settle};
 use store::Saved;
@@ -61,6 +61,16 @@ impl Visit {
     pub(crate) fn refresh(&mut self) -> bool {
         self.roster = self.context.roster();
         self.roster.source(&self.source.name).is_some_and(|declared| *declared == *self.source)
+    }
+
+    /// Where the source is read in this job.
+    pub(crate) fn address(&self) -> Url {
+        self.source.search_url(&self.job.query).unwrap_or_else(|| self.source.url.clone())
+    }
+
+    /// Whether this is what topics need of a source that is searched.
+    pub(crate) fn is_search(&self) -> bool {
+        self.job.kind == JobKind::Search
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -2,6 +2,7 @@
 //!
 //! Each measured crawl is a process of its own, so that the simulated internet's work is not counted.
 
+mod bullmq;
 mod crawl;
 mod idle;
 mod laboratory;

@@ -1,14 +1,16 @@
 //! `qyran bench schedule`: what a claim and its end cost a Redis.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Host, JobId, JobKind, Name, Planned, Settlement, Tenant, Timestamp};
+use model::{Host, JobId, Name, Planned, Settlement, Tenant, Timestamp};
 use scheduler::{Claim, Lease, Redis, Schedule, Settle};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::bullmq;
 use super::laboratory::spread;
 use crate::failure::Failure;
 use crate::global::Global;
@@ -28,6 +30,8 @@ Examples:
   redis-server --port 7379 --save '' &
   qyran bench schedule --redis redis://127.0.0.1:7379
   qyran bench schedule --redis redis://127.0.0.1:7379 --hosts 200 --jobs 5000
+  (mkdir -p /tmp/peer && cd /tmp/peer && npm install bullmq ioredis)
+  qyran bench schedule --redis redis://127.0.0.1:7379 --bullmq /tmp/peer     beside a peer, in the same rounds
 
 Everything is under keys of its own, which are left there: name a Redis that you can throw away. CPU-seconds and
 memory are the server's own figures (INFO).")]
@@ -44,6 +48,9 @@ pub(super) struct Args {
     /// Jobs claimed and settled in one measurement
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     turns: usize,
+    /// Measure BullMQ as well: the folder where `npm install bullmq ioredis` was run
+    #[arg(long, value_name = "DIR")]
+    bullmq: Option<PathBuf>,
     /// How often each is measured, in turn
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     repeats: u16,
@@ -69,6 +76,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     }
     warm_up(&nodes).await?;
     let mut results: Vec<(Vec<f64>, Vec<f64>)> = vec![Default::default(); BATCHES.len()];
+    let mut peer = Vec::new();
     for round in 1..=args.repeats {
         for ((hosts, jobs), (per_cpu, per_second)) in BATCHES.iter().zip(&mut results) {
             line.show(&format!("round {round} of {}: {hosts} hosts, {jobs} jobs of each", args.repeats));
@@ -76,6 +84,11 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
             let done = drive(&nodes, *hosts, *jobs, args.turns).await?;
             per_second.push(done as f64 / began.elapsed().as_secs_f64());
             per_cpu.push(done as f64 / (redis.usage().await?.cpu_seconds - spent));
+        }
+        if let Some(folder) = &args.bullmq {
+            line.show(&format!("round {round} of {}: BullMQ", args.repeats));
+            let prefix = format!("{space}-bullmq-{round}");
+            peer.push(bullmq::jobs_per_cpu_second(folder, &redis, port(&args.redis)?, &prefix).await?);
         }
     }
     line.clear();
@@ -85,21 +98,30 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     });
     let batches: serde_json::Map<String, Value> = batches.collect();
     let memory = (planned.memory_bytes - before.memory_bytes) / count;
-    let shown = json!({
+    let mut shown = json!({
         "hosts": args.hosts,
         "jobs_of_each": args.jobs,
         "memory_bytes_per_job": (memory * 10.0).round() / 10.0,
         "batches": batches,
     });
+    if let (false, Some(shown)) = (peer.is_empty(), shown.as_object_mut()) {
+        // One job a call, as BullMQ has it, and ten jobs a host, as we have them: round by round.
+        for (name, batch) in [("1x1_to_bullmq", 0), ("1x10_to_bullmq", 1)] {
+            let ratios = results[batch].0.iter().zip(&peer).map(|(ours, theirs)| ours / theirs);
+            shown.insert(name.to_owned(), spread(ratios.collect()));
+        }
+        shown.insert("bullmq_jobs_per_cpu_second".to_owned(), spread(peer));
+    }
     Ok(object(&mut std::io::stdout().lock(), super::crawl::format(global), &shown, "hosts")?)
 }
 
+fn port(address: &str) -> anyhow::Result<u16> {
+    let url: url::Url = address.parse().map_err(|_| Failure::usage("--redis is no address"))?;
+    Ok(url.port().unwrap_or(6379))
+}
+
 fn id(host: u32, job: u32) -> JobId {
-    JobId {
-        source: Name::stored(format!("s{host}-{job}")),
-        kind: JobKind::Poll,
-        host: Host::stored(format!("host-{host}.example")),
-    }
+    JobId::poll(Name::stored(format!("s{host}-{job}")), Host::stored(format!("host-{host}.example")))
 }
 
 async fn plan(redis: &Redis, args: &Args, line: &mut StatusLine) -> anyhow::Result<()> {

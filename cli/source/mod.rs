@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use actors::jobs_of;
 use clap::Subcommand;
 use config::print_duration;
-use model::{JobId, JobKind, Name, Planned, SourceState, Timestamp};
+use model::{JobKind, Name, SourceState, Timestamp};
 use scheduler::HostView;
 use serde_json::{Value, json};
 use store::{SourceRecord, Store};
@@ -194,7 +194,7 @@ fn why(record: &SourceRecord, host: Option<&HostView>, now: Timestamp) -> String
     }
     let Some(host) = host else { return "no node has planned it yet".to_owned() };
     let job =
-        host.jobs.iter().find(|job| job.id.source == record.source.name && job.id.kind == JobKind::Poll);
+        host.jobs.iter().find(|job| job.id.source == record.source.name && job.id.kind != JobKind::Pages);
     let Some(job) = job else { return "no node has planned it yet".to_owned() };
     if let Some((until, reason)) = host.blocked.as_ref().filter(|(until, _)| *until > now) {
         return format!("its host asked to be left alone for {} more ({reason})", wait(*until));
@@ -328,16 +328,9 @@ async fn changed(data: &Backend, name: &str, global: &Global) -> anyhow::Result<
 }
 
 pub(crate) async fn plan_now(data: &Backend, record: &SourceRecord, global: &Global) -> anyhow::Result<()> {
-    let source = &record.source;
-    let Some(host) = source.host_for(&source.url) else { return Ok(()) };
-    let planned = Planned {
-        id: JobId { source: source.name.clone(), kind: JobKind::Poll, host },
-        due: global.clock.now(),
-        delay: source.delay.unwrap_or(global.settings.fetch.delay),
-        robots_delay: std::time::Duration::ZERO,
-        tenant: actors::tenant_of(&*data.store, source).await?,
-    };
-    Ok(data.schedule.plan(&[planned]).await?)
+    let (delay, now) = (global.settings.fetch.delay, global.clock.now());
+    let planned = actors::plan_now(&*data.store, &*data.schedule, record, delay, now).await;
+    planned.map_err(|reason| Failure::failed(reason).into())
 }
 
 /// The source of that name, or what might have been meant.

@@ -4,7 +4,7 @@
 //! document's words lead to the few topics worth evaluating; only queries that hang on a wildcard
 //! are always tried.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use model::{Item, Match, Source, Span, Topic, Zone, excerpt_around};
@@ -83,6 +83,18 @@ impl TopicIndex {
             .filter_map(|(topic, query)| Some(found(topic, item, query.matches(&document)?)))
             .collect();
         (document, matches)
+    }
+
+    /// What a source has to be searched for, with the topics that need it. Topics whose queries no search
+    /// covers are served by what others find.
+    pub fn searches(&self, source: &Source) -> BTreeMap<String, Vec<&Topic>> {
+        let mut searches: BTreeMap<String, Vec<&Topic>> = BTreeMap::new();
+        for (topic, query) in self.topics.iter().filter(|(topic, _)| topic.admits_source(source)) {
+            for text in query.searches().unwrap_or_default() {
+                searches.entry(text).or_default().push(topic);
+            }
+        }
+        searches
     }
 
     fn add(&mut self, topic: Topic, query: Query) {

@@ -18,6 +18,8 @@ pub enum JobKind {
     Poll,
     /// Fetches article pages of the source that wait for this host.
     Pages,
+    /// Asks a source that is searched for what topics need.
+    Search,
 }
 
 impl JobKind {
@@ -26,11 +28,21 @@ impl JobKind {
         match self {
             Self::Poll => "poll",
             Self::Pages => "pages",
+            Self::Search => "search",
+        }
+    }
+
+    /// Reads it back; what is unknown is a poll.
+    pub fn parse(text: &str) -> Self {
+        match text {
+            "pages" => Self::Pages,
+            "search" => Self::Search,
+            _ => Self::Poll,
         }
     }
 }
 
-/// A job's identity: one poll a source, one pages job a source and host.
+/// A job's identity: one poll a source, one pages job a source and host, one search a source and query.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct JobId {
     /// Whose job it is.
@@ -39,6 +51,25 @@ pub struct JobId {
     pub kind: JobKind,
     /// The host it is owed to.
     pub host: Host,
+    /// What is searched for: words in small letters, a space between them; empty for other kinds.
+    pub query: String,
+}
+
+impl JobId {
+    /// The poll of a source.
+    pub fn poll(source: Name, host: Host) -> Self {
+        Self { source, kind: JobKind::Poll, host, query: String::new() }
+    }
+
+    /// The pages of a source that wait for a host.
+    pub fn pages(source: Name, host: Host) -> Self {
+        Self { source, kind: JobKind::Pages, host, query: String::new() }
+    }
+
+    /// A search of a source, for whoever needs it.
+    pub fn search(source: Name, host: Host, query: String) -> Self {
+        Self { source, kind: JobKind::Search, host, query }
+    }
 }
 
 /// A job with its time.

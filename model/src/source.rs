@@ -14,7 +14,7 @@ pub struct Source {
     pub name: Name,
     /// How it is read.
     pub kind: SourceKind,
-    /// Where it is read.
+    /// Where it is read. With `{query}` in it the source is searched, for what topics need.
     pub url: Url,
     /// What sort of publisher it is.
     pub category: Category,
@@ -52,12 +52,28 @@ impl Source {
         }
     }
 
+    /// Whether it is searched: its address has a place for a query.
+    pub fn is_searched(&self) -> bool {
+        PLACES.iter().any(|place| self.url.as_str().contains(place))
+    }
+
+    /// Where a search for `query` is read; `None` where it is not searched.
+    pub fn search_url(&self, query: &str) -> Option<Url> {
+        let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        let filled =
+            PLACES.iter().fold(self.url.as_str().to_owned(), |url, place| url.replace(place, &query));
+        Url::parse(&filled).ok().filter(|_| self.is_searched())
+    }
+
     /// Whether it is read otherwise than it was: what was learnt of it is worth nothing then.
     pub fn is_read_otherwise(&self, before: &Self) -> bool {
         (self.kind, self.url.as_str(), &self.selectors)
             != (before.kind, before.url.as_str(), &before.selectors)
     }
 }
+
+/// The place for a query in an address, and as it is written in a path (WHATWG URL escapes braces there).
+const PLACES: [&str; 2] = ["{query}", "%7Bquery%7D"];
 
 /// How a source is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

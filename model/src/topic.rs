@@ -28,8 +28,12 @@ impl Topic {
     pub fn admits(&self, item: &Item, source: &Source) -> bool {
         let language = self.languages.is_empty()
             || item.language.as_ref().is_some_and(|language| self.languages.contains(language));
-        language
-            && (self.categories.is_empty() || self.categories.contains(&source.category))
+        language && self.admits_source(source)
+    }
+
+    /// Whether they admit anything of this source.
+    pub fn admits_source(&self, source: &Source) -> bool {
+        (self.categories.is_empty() || self.categories.contains(&source.category))
             && (self.sources.is_empty() || self.sources.contains(&source.name))
             && !self.exclude_sources.contains(&source.name)
     }

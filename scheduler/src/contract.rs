@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use model::{Host, Job, JobId, JobKind, Name, Planned, Settlement, Tenant, Timestamp, Token, Turn};
+use model::{Host, Job, JobId, Name, Planned, Settlement, Tenant, Timestamp, Token, Turn};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use servers::RedisServer;
@@ -26,7 +26,13 @@ fn host(name: &str) -> Host {
 }
 
 fn id(source: &str, host_name: &str) -> JobId {
-    JobId { source: Name::new(source).unwrap(), kind: JobKind::Poll, host: host(host_name) }
+    let (source, host) = (Name::new(source).unwrap(), host(host_name));
+    match host_name {
+        // Some are searches, one of them of two words and not of ASCII.
+        "h2" if source.as_str() == "s1" => JobId::search(source, host, "су тасқыны".to_owned()),
+        "h2" if source.as_str() == "s2" => JobId::search(source, host, "tasqyn".to_owned()),
+        _ => JobId::poll(source, host),
+    }
 }
 
 fn planned(source: &str, host_name: &str, due: i64) -> Planned {

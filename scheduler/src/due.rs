@@ -52,6 +52,11 @@ pub fn spread(wait: Duration, key: &str, round: u64) -> Duration {
     wait.mul_f64(1.0 + 0.1 * share)
 }
 
+/// A part of a wait, the same for the same key: what is begun anew all at once begins each at another moment.
+pub fn part_of(wait: Duration, key: &str) -> Duration {
+    wait.mul_f64((xxh3_64(key.as_bytes()) % 1000) as f64 / 1000.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

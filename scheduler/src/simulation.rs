@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use model::{Host, JobId, JobKind, Name, Planned, Settlement, Tenant, Timestamp, Turn};
+use model::{Host, JobId, Name, Planned, Settlement, Tenant, Timestamp, Turn};
 
 use crate::InMemory;
 use crate::schedule::{Claim, Lease, Schedule, Settle};
@@ -97,11 +97,10 @@ impl World {
         let jobs: Vec<Planned> = (0..HOSTS)
             .flat_map(|host| (0..JOBS).map(move |job| (host, job)))
             .map(|(host, job)| Planned {
-                id: JobId {
-                    source: Name::new(&format!("s{host}-{job}")).unwrap(),
-                    kind: JobKind::Poll,
-                    host: Host::stored(format!("h{host}")),
-                },
+                id: JobId::poll(
+                    Name::new(&format!("s{host}-{job}")).unwrap(),
+                    Host::stored(format!("h{host}")),
+                ),
                 due: at(0),
                 delay: Duration::from_millis(DELAY.unsigned_abs()),
                 robots_delay: Duration::ZERO,

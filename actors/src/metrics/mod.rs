@@ -53,7 +53,7 @@ pub(crate) enum Backend {
 }
 
 const SOURCE_KINDS: [SourceKind; 3] = [SourceKind::Feed, SourceKind::Sitemap, SourceKind::Listing];
-const JOB_KINDS: [JobKind; 2] = [JobKind::Poll, JobKind::Pages];
+const JOB_KINDS: [JobKind; 3] = [JobKind::Poll, JobKind::Pages, JobKind::Search];
 const ROLES: [&str; 4] = ["storage", "maintenance", "dispatcher", "fetcher"];
 const OPS: [(&str, &str); 3] = [("store", "save"), ("schedule", "claim"), ("schedule", "renew")];
 

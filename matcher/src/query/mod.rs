@@ -3,6 +3,7 @@
 mod error;
 mod evaluate;
 mod lexer;
+mod lower;
 mod parser;
 mod tree;
 
@@ -36,6 +37,11 @@ impl Query {
     /// Where the query's words stand, if it matches.
     pub fn matches(&self, document: &Document) -> Option<Vec<Span>> {
         evaluate::matches(&self.expr, document)
+    }
+
+    /// The plain strings to search a site for, in their order; `None` where none would find everything.
+    pub fn searches(&self) -> Option<Vec<String>> {
+        Some(lower::lower(&self.expr)?.into_iter().collect())
     }
 
     pub(crate) fn expr(&self) -> &Expr {

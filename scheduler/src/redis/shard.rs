@@ -30,20 +30,24 @@ impl Shard {
     }
 }
 
-/// A job in its host's keys. `!` stands before every character of a name, so members sort as jobs do.
+/// A job in its host's keys: no spaces, since a turn is a list with spaces. `!` stands before every character of
+/// names and queries, so members sort as jobs do.
 pub(super) fn member(id: &JobId) -> String {
     match id.kind {
         JobKind::Poll => id.source.to_string(),
         JobKind::Pages => format!("{}!pages", id.source),
+        JobKind::Search => format!("{}!search!{}", id.source, id.query.replace(char::is_whitespace, "!")),
     }
 }
 
 pub(super) fn parse_member(member: &str, host: &Host) -> JobId {
-    let (source, kind) = match member.split_once('!') {
-        None => (member, JobKind::Poll),
-        Some((source, _)) => (source, JobKind::Pages),
-    };
-    JobId { source: Name::stored(source.to_owned()), kind, host: host.clone() }
+    let (source, rest) = member.split_once('!').unwrap_or((member, ""));
+    let source = Name::stored(source.to_owned());
+    match rest.split_once('!') {
+        Some((_, query)) => JobId::search(source, host.clone(), query.replace('!', " ")),
+        None if rest.is_empty() => JobId::poll(source, host.clone()),
+        None => JobId::pages(source, host.clone()),
+    }
 }
 
 #[cfg(test)]
@@ -55,8 +59,15 @@ mod tests {
         let host = Host::stored("h".to_owned());
         let jobs: Vec<JobId> = ["a", "a-b", "a.b", "a0", "aa", "ә"]
             .iter()
-            .flat_map(|name| [(name, JobKind::Poll), (name, JobKind::Pages)])
-            .map(|(name, kind)| JobId { source: Name::new(name).unwrap(), kind, host: host.clone() })
+            .flat_map(|name| {
+                let (name, host) = (Name::new(name).unwrap(), host.clone());
+                let searches = ["a", "a b", "a-b", "ab", "су", "су тасқыны"];
+                let searches =
+                    searches.map(|text| JobId::search(name.clone(), host.clone(), text.to_owned()));
+                [JobId::poll(name.clone(), host.clone()), JobId::pages(name, host)]
+                    .into_iter()
+                    .chain(searches)
+            })
             .collect();
         assert!(jobs.is_sorted());
         let members: Vec<String> = jobs.iter().map(member).collect();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Clock, Host, JobId, JobKind, Name, Planned, Settlement, SystemClock, Tenant, Timestamp};
+use model::{Clock, Host, JobId, Name, Planned, Settlement, SystemClock, Tenant, Timestamp};
 use servers::{RedisClusterServers, RedisServer};
 use tokio::time::{sleep, timeout};
 
@@ -21,7 +21,7 @@ async fn connect(server: &RedisServer, node: &str) -> Redis {
 }
 
 fn id(source: &str, host: &str) -> JobId {
-    JobId { source: Name::new(source).unwrap(), kind: JobKind::Poll, host: Host::stored(host.to_owned()) }
+    JobId::poll(Name::new(source).unwrap(), Host::stored(host.to_owned()))
 }
 
 fn planned(source: &str, host: &str) -> Planned {

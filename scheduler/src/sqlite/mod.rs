@@ -62,10 +62,28 @@ UPDATE host SET ready = CASE WHEN owner IS NULL THEN
 CREATE INDEX host_ready ON host(ready, host) WHERE ready IS NOT NULL;
 ";
 
-/// Whose a job is, and what a host has given to each client; where in its turn a job stands.
+/// What is searched for, whose a job is, and what a host has given to each client; where in its turn a job stands.
 const CLIENTS: &str = "
-ALTER TABLE job ADD COLUMN client TEXT NOT NULL DEFAULT '';
-ALTER TABLE job ADD COLUMN place INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE job_with_clients (
+    source TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    host TEXT NOT NULL,
+    query TEXT NOT NULL DEFAULT '',
+    due INTEGER NOT NULL,
+    delay INTEGER NOT NULL,
+    crashes INTEGER NOT NULL DEFAULT 0,
+    -- Where it stands in a turn: 0 in none, 1 waiting, 2 under way; and the how manieth it is.
+    in_turn INTEGER NOT NULL DEFAULT 0,
+    place INTEGER NOT NULL DEFAULT 0,
+    client TEXT NOT NULL DEFAULT '',
+    PRIMARY KEY (source, kind, host, query)
+) WITHOUT ROWID;
+INSERT INTO job_with_clients (source, kind, host, due, delay, crashes, in_turn)
+    SELECT source, kind, host, due, delay, crashes, in_turn FROM job;
+DROP TABLE job;
+ALTER TABLE job_with_clients RENAME TO job;
+CREATE INDEX job_due ON job(due, host);
+CREATE INDEX job_host ON job(host, due);
 CREATE INDEX job_client ON job(host, client, due);
 -- The host's clock of fair queueing; NULL while it is everybody's.
 ALTER TABLE host ADD COLUMN clock INTEGER;

@@ -138,7 +138,7 @@ pub(super) fn plan(tx: &Transaction<'_>, planned: &Planned) -> rusqlite::Result<
     tx.prepare_cached("INSERT OR IGNORE INTO host (host, robots_delay) VALUES (?1, ?2)")?
         .execute(params![id.host.as_str(), length(*robots_delay)])?;
     tx.prepare_cached(
-        "INSERT INTO job (source, kind, host, due, delay, client) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        "INSERT INTO job (source, kind, host, query, due, delay, client) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)
          ON CONFLICT DO UPDATE SET due = min(due, excluded.due), delay = excluded.delay,
                                    client = excluded.client, in_turn = 0",
     )?
@@ -146,6 +146,7 @@ pub(super) fn plan(tx: &Transaction<'_>, planned: &Planned) -> rusqlite::Result<
         id.source.as_str(),
         id.kind.as_str(),
         id.host.as_str(),
+        id.query,
         millis(*due),
         length(*delay),
         tenant.client
@@ -189,13 +190,13 @@ fn signed(number: u64) -> i64 {
 
 /// Charges a job's client for what it took of its host.
 fn charge(tx: &Transaction<'_>, job: &model::Settlement) -> rusqlite::Result<()> {
-    let (source, kind, host) = (job.id.source.as_str(), job.id.kind.as_str(), job.id.host.as_str());
+    let host = job.id.host.as_str();
     let Some(clock) = clock(tx, host)? else { return Ok(()) };
     let mut query = tx.prepare_cached(
         "SELECT client, weight, tag FROM account JOIN job USING (host, client)
-         WHERE source = ?1 AND kind = ?2 AND host = ?3",
+         WHERE source = ?1 AND kind = ?2 AND host = ?3 AND query = ?4",
     )?;
-    if let Some((client, mut account)) = query.query_row([source, kind, host], account).optional()? {
+    if let Some((client, mut account)) = query.query_row(key(&job.id), account).optional()? {
         account.pay(clock.unsigned_abs(), job.exchanges);
         tx.prepare_cached("UPDATE account SET tag = ?3 WHERE host = ?1 AND client = ?2")?
             .execute(params![host, client, signed(account.tag)])?;
@@ -204,28 +205,27 @@ fn charge(tx: &Transaction<'_>, job: &model::Settlement) -> rusqlite::Result<()>
 }
 
 pub(super) fn remove(tx: &Transaction<'_>, id: &JobId) -> rusqlite::Result<()> {
-    tx.prepare_cached("DELETE FROM job WHERE source = ?1 AND kind = ?2 AND host = ?3")?.execute([
-        id.source.as_str(),
-        id.kind.as_str(),
-        id.host.as_str(),
-    ])?;
+    tx.prepare_cached("DELETE FROM job WHERE source = ?1 AND kind = ?2 AND host = ?3 AND query = ?4")?
+        .execute(key(id))?;
     set_ready(tx, id.host.as_str())
 }
 
 fn end(tx: &Transaction<'_>, job: &model::Settlement, crashed: bool) -> rusqlite::Result<()> {
     charge(tx, job)?;
-    let (source, kind, host) = (job.id.source.as_str(), job.id.kind.as_str(), job.id.host.as_str());
+    let [source, kind, host, query] = key(&job.id);
     match job.next_due {
         None => tx
             // Not one that was planned anew meanwhile.
-            .prepare_cached("DELETE FROM job WHERE source = ?1 AND kind = ?2 AND host = ?3 AND in_turn > 0")?
-            .execute(params![source, kind, host])?,
+            .prepare_cached(
+                "DELETE FROM job WHERE source = ?1 AND kind = ?2 AND host = ?3 AND query = ?4 AND in_turn > 0",
+            )?
+            .execute([source, kind, host, query])?,
         Some(due) => tx
             .prepare_cached(
-                "UPDATE job SET due = ?4, in_turn = 0, crashes = CASE WHEN ?5 THEN crashes + 1 ELSE 0 END
-                 WHERE source = ?1 AND kind = ?2 AND host = ?3",
+                "UPDATE job SET due = ?5, in_turn = 0, crashes = CASE WHEN ?6 THEN crashes + 1 ELSE 0 END
+                 WHERE source = ?1 AND kind = ?2 AND host = ?3 AND query = ?4",
             )?
-            .execute(params![source, kind, host, millis(due), crashed])?,
+            .execute(params![source, kind, host, query, millis(due), crashed])?,
     };
     Ok(())
 }
@@ -233,20 +233,34 @@ fn end(tx: &Transaction<'_>, job: &model::Settlement, crashed: bool) -> rusqlite
 /// The next job of a turn begins when the one before it has ended.
 fn begin_next(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<()> {
     tx.prepare_cached(
-        "UPDATE job SET in_turn = 2 WHERE (source, kind, host) =
-            (SELECT source, kind, host FROM job WHERE host = ?1 AND in_turn = 1
+        "UPDATE job SET in_turn = 2 WHERE (source, kind, host, query) =
+            (SELECT source, kind, host, query FROM job WHERE host = ?1 AND in_turn = 1
              ORDER BY place LIMIT 1)",
     )?
     .execute([host])?;
     Ok(())
 }
 
+const JOBS: &str = "SELECT source, kind, host, query, due, crashes FROM job";
+/// As jobs are ordered: by their time, then by what they are.
+const IN_ORDER: &str =
+    "ORDER BY due, source, CASE kind WHEN 'poll' THEN 0 WHEN 'pages' THEN 1 ELSE 2 END, query";
+
+/// What a job is found by.
+fn key(id: &JobId) -> [&str; 4] {
+    [id.source.as_str(), id.kind.as_str(), id.host.as_str(), &id.query]
+}
+
 fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     let source: String = row.get(0)?;
     let kind: String = row.get(1)?;
-    let kind = if kind == "poll" { JobKind::Poll } else { JobKind::Pages };
-    let id = JobId { source: Name::stored(source), kind, host: Host::stored(row.get(2)?) };
-    Ok(Job { id, due: time(row.get(3)?), crashes: row.get(4)? })
+    let id = JobId {
+        source: Name::stored(source),
+        kind: JobKind::parse(&kind),
+        host: Host::stored(row.get(2)?),
+        query: row.get(3)?,
+    };
+    Ok(Job { id, due: time(row.get(4)?), crashes: row.get(5)? })
 }
 
 /// Takes hosts that may be asked, the longest due first, each with its due jobs.
@@ -269,12 +283,14 @@ pub(super) fn claim_hosts(tx: &Transaction<'_>, claim: &Claim) -> rusqlite::Resu
         for (place, Job { id, .. }) in turn.jobs.iter().enumerate() {
             let in_turn = if place == 0 { 2 } else { 1 };
             tx.prepare_cached(
-                "UPDATE job SET in_turn = ?4, place = ?5 WHERE source = ?1 AND kind = ?2 AND host = ?3",
+                "UPDATE job SET in_turn = ?5, place = ?6
+                 WHERE source = ?1 AND kind = ?2 AND host = ?3 AND query = ?4",
             )?
             .execute(params![
                 id.source.as_str(),
                 id.kind.as_str(),
                 host,
+                id.query,
                 in_turn,
                 place as i64
             ])?;
@@ -292,13 +308,10 @@ fn due_jobs(
     due_by: i64,
     most: usize,
 ) -> rusqlite::Result<Vec<Job>> {
-    tx.prepare_cached(
-        "SELECT source, kind, host, due, crashes FROM job WHERE host = ?1 AND client = ?2 AND due <= ?3
-         ORDER BY due, source, kind = 'pages'",
-    )?
-    .query_map(params![host, client, due_by], job)?
-    .take(most)
-    .collect()
+    tx.prepare_cached(&format!("{JOBS} WHERE host = ?1 AND client = ?2 AND due <= ?3 {IN_ORDER}"))?
+        .query_map(params![host, client, due_by], job)?
+        .take(most)
+        .collect()
 }
 
 /// The due jobs of all clients of a host in the order in which they are to be done in a turn that begins.
@@ -368,9 +381,7 @@ pub(super) fn view(tx: &Transaction<'_>, host: &Host) -> rusqlite::Result<Option
         })
         .optional()?;
     let Some(mut view) = view else { return Ok(None) };
-    let mut jobs = tx.prepare(
-        "SELECT source, kind, host, due, crashes FROM job WHERE host = ?1 ORDER BY due, source, kind = 'pages'",
-    )?;
+    let mut jobs = tx.prepare(&format!("{JOBS} WHERE host = ?1 {IN_ORDER}"))?;
     view.jobs = jobs.query_map([host.as_str()], job)?.collect::<Result<_, _>>()?;
     let mut stakes = tx.prepare(
         "SELECT client, weight, count(*) FROM account JOIN job USING (host, client) WHERE host = ?1
