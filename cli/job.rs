@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use model::{Host, Job, JobId, JobKind, Planned, Tenant};
+use model::{Host, Job, JobId, JobKind, Planned};
 use scheduler::HostView;
 use serde_json::json;
 
@@ -92,10 +92,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::Retry { job, reason } => {
             let data = Backend::open(global).await?;
             let (job, host) = find(&data, &job).await?;
-            let tenant = match data.store.source(&job.id.source).await? {
-                Some(record) => actors::tenant_of(&*data.store, &record.source).await?,
-                None => Tenant::common(),
-            };
+            let tenant = actors::tenant_of(&*data.store, &job.id).await?;
             let again = Planned {
                 id: job.id.clone(),
                 due: global.clock.now(),

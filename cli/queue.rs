@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Subcommand, ValueEnum};
+use futures_util::{StreamExt, stream};
 use model::{Job, Timestamp};
 use scheduler::HostView;
 use serde_json::json;
@@ -14,6 +15,9 @@ use crate::view::time;
 
 /// Hosts that are looked at for one list, at most.
 const MOST_HOSTS: usize = 10_000;
+
+/// Hosts that are asked for at the same time.
+const AT_ONCE: usize = 32;
 
 /// Show what waits to be done
 #[derive(clap::Args)]
@@ -104,8 +108,11 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     ];
     let mut rows = rows(global.output, &columns, "source");
     let mut shown = 0;
-    for host in data.schedule.hosts(MOST_HOSTS).await? {
-        let Some(view) = data.schedule.host(&host).await? else { continue };
+    let hosts = stream::iter(data.schedule.hosts(MOST_HOSTS).await?);
+    let schedule = &data.schedule;
+    let mut views = hosts.map(async |host| (schedule.host(&host).await, host)).buffered(AT_ONCE);
+    while let Some((view, host)) = views.next().await {
+        let Some(view) = view? else { continue };
         for job in &view.jobs {
             let state = JobState::of(job, &view, now);
             if shown < limit && state.is_in(wanted) {

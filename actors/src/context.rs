@@ -212,9 +212,12 @@ impl Context {
         let planned = self.schedule.planned().await.map_err(|error| error.to_string())?;
         let (roster, records) = self.load().await?;
         let after = (&*roster, records.as_slice());
-        // The change is all there is to plan where the schedule has seen what was before, or, by another node,
-        // what is now.
-        if planned.is_some_and(|planned| planned == before.version || planned == roster.version) {
+        // Another node was first: to plan it once more would make what is new due once more.
+        if planned == Some(roster.version) {
+            return Ok(());
+        }
+        // The change is all there is to plan where the schedule has seen what was before.
+        if planned == Some(before.version) {
             plan_changes(&*self.store, &*self.schedule, &before, after, self.terms()).await
         } else {
             plan_all(&*self.store, &*self.schedule, after, self.terms()).await

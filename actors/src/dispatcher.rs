@@ -152,6 +152,11 @@ impl DispatcherState {
             let full = turns.len() == claim.hosts;
             for turn in turns {
                 let host = turn.host.clone();
+                // What we hold already is not begun twice, whoever hands it out.
+                if self.fleets.values().any(|(held, _)| *held == host) {
+                    tracing::error!(%host, "the schedule handed out a host that this node holds");
+                    continue;
+                }
                 let args = FleetArgs { context: self.context.clone(), turn, asked_at };
                 let (fleet, _) = Actor::spawn_linked(None, Fleet, args, myself.get_cell()).await?;
                 self.fleets.insert(fleet.get_id(), (host, fleet));

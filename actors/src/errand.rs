@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use crawler::fetch::{Busy, Deadline};
 use crawler::{Permit, Permits};
 use model::{Host, Timestamp, Turn};
-use scheduler::{Borrowed, Claim, Lease, Settle};
+use scheduler::{Borrowed, Claim, Lease, ScheduleError, Settle};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
@@ -170,23 +170,42 @@ impl Errand {
     /// A lent host that is needed for another hop stays ours for as long as that may take.
     async fn renew(&self, lent: &Lent) {
         let length = self.context.config.lease + lent.permit.wait_left();
-        renew(&self.context, &lease_of(&lent.turn), length, &lent.lease).await;
+        if let Err(error) = renew(&self.context, &lease_of(&lent.turn), length, &lent.lease).await {
+            tracing::warn!(host = %lent.turn.host, %error, "a lent host could not be renewed");
+        }
     }
 }
 
-async fn renew(context: &Context, lease: &Lease, length: Duration, deadline: &watch::Sender<Instant>) {
+/// Makes a lent host's lease last. One that is over must not be asked any more.
+async fn renew(
+    context: &Context,
+    lease: &Lease,
+    length: Duration,
+    deadline: &watch::Sender<Instant>,
+) -> Result<(), ScheduleError> {
     let (asked_at, now) = (Instant::now(), context.clock.now());
-    if context.schedule.renew(lease, after(now, length)).await.is_ok() {
-        deadline.send_replace(context.config.deadline(asked_at, length));
+    let answer = context.schedule.renew(lease, after(now, length)).await;
+    match &answer {
+        Ok(()) => drop(deadline.send_replace(context.config.deadline(asked_at, length))),
+        Err(ScheduleError::Fenced { .. }) => drop(deadline.send_replace(asked_at)),
+        Err(_) => (),
     }
+    answer
 }
 
 /// A server that took another's place may not know of a lent host: it is told at once, as it is told of leases.
 async fn keep_over_failovers(context: Arc<Context>, lease: Lease, deadline: watch::Sender<Instant>) {
     let Some(mut failovers) = context.schedule.failovers() else { return };
     while failovers.changed().await.is_ok() {
-        let left = deadline.borrow().saturating_duration_since(Instant::now());
-        renew(&context, &lease, left.max(context.config.lease), &deadline).await;
+        loop {
+            let left = deadline.borrow().saturating_duration_since(Instant::now());
+            let length = left.max(context.config.lease);
+            match renew(&context, &lease, length, &deadline).await {
+                // It is told before others may have the host, or the lease is over.
+                Err(ScheduleError::Unreachable(_)) if !left.is_zero() => sleep(LOOK).await,
+                _ => break,
+            }
+        }
     }
 }
 

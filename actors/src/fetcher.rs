@@ -51,8 +51,7 @@ impl Actor for Fetcher {
         let FetcherArgs { context, job, turn, permit, progress, fleet } = args;
         let errand = Errand::new(context.clone(), permit, progress);
         let roster = context.roster();
-        let is_here =
-            |source: &Arc<Source>| job.kind == JobKind::Pages || roster.jobs_of(source).contains_key(&job);
+        let is_here = |source: &Arc<Source>| roster.has_job(source, &job);
         match roster.source(&job.source).filter(is_here) {
             Some(source) => {
                 let visit = Visit::new(context, roster, source, job, &turn, errand);

@@ -94,8 +94,8 @@ impl MaintenanceState {
         if config.retention.is_zero() {
             return Ok(());
         }
-        let Ok(since) = now.saturating_sub(config.retention) else { return Ok(()) };
-        while self.context.store.retain(since).await.map_err(|error| error.to_string())? > 0 {}
+        let retain = || self.context.store.retain(config.retention, now);
+        while retain().await.map_err(|error| error.to_string())? > 0 {}
         Ok(())
     }
 }

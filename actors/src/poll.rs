@@ -110,7 +110,9 @@ async fn read_and_keep(
     let mut harvest = visit.harvest();
     let detail = detail_of(&reading);
     let mut line = visit.record(&fetched.url, Ok(&fetched), reading.entries.len(), detail);
-    if let Some(alarm) = reading.alarm.take() {
+    // To find nothing is what a search for something rare does.
+    let is_empty = |alarm: &Alarm| visit.is_search() && matches!(alarm, Alarm::Empty(_));
+    if let Some(alarm) = reading.alarm.take().filter(|alarm| !is_empty(alarm)) {
         line.status = FetchStatus::Unreadable;
         harvest.fetches.push(line);
         let failure = Failure { weight: FailureWeight::Soft, reason: alarm.to_string() };

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use matcher::{BadTopic, TopicIndex};
-use model::{Client, Host, JobId, Name, Planned, Source, SourceState, Tenant, Timestamp, Topic};
+use model::{Client, Host, JobId, JobKind, Name, Planned, Source, SourceState, Tenant, Timestamp, Topic};
 use scheduler::{Schedule, due};
 use store::{SourceRecord, Store, StoreError};
 use url::Url;
 
 use crate::errand::after;
+
+/// How much longer than its interval the wait for a search may be: its spread, and a little for rounding.
+const LONGEST_SPREAD: f64 = 1.11;
 
 /// Searches of one source, at most: its host could not serve more in any case.
 const MOST_SEARCHES: usize = 1000;
@@ -95,11 +98,26 @@ impl Roster {
         searches.iter().map(|(query, tenant)| (job(query), tenant.clone())).collect()
     }
 
+    /// Whether a source is read by this job, or it is about its pages.
+    pub(crate) fn has_job(&self, source: &Source, job: &JobId) -> bool {
+        let searches = self.searches.get(&source.name);
+        match job.kind {
+            JobKind::Pages => true,
+            JobKind::Poll => searches.is_none() && self.host_of(&source.url).as_ref() == Some(&job.host),
+            JobKind::Search => {
+                self.host_of(&source.url).as_ref() == Some(&job.host)
+                    && searches.is_some_and(|searches| searches.contains_key(&job.query))
+            }
+        }
+    }
+
     /// A search is shared by all topics that need it, and is the work of the weightiest of their clients.
     fn searches_for(&self, source: &Source) -> BTreeMap<String, Tenant> {
         let owner = |topics: Vec<&Topic>| -> Tenant {
-            let clients: HashSet<&str> = topics.iter().filter_map(|topic| topic.client.as_deref()).collect();
-            let tenants = clients.into_iter().map(|client| self.tenant(client));
+            let clients: HashSet<Option<&str>> = topics.iter().map(|topic| topic.client.as_deref()).collect();
+            let tenants = clients
+                .into_iter()
+                .map(|client| client.map_or_else(Tenant::common, |name| self.tenant(name)));
             let weightiest =
                 tenants.max_by(|one, other| (one.weight, &other.client).cmp(&(other.weight, &one.client)));
             weightiest.unwrap_or_else(Tenant::common)
@@ -153,7 +171,12 @@ pub(crate) async fn plan_all(
     terms: Terms,
 ) -> Result<(), String> {
     let all: Vec<&SourceRecord> = records.iter().collect();
-    let readings = records.iter().flat_map(|record| readings_of(roster, record, terms)).collect();
+    let mut readings: Vec<Planned> =
+        records.iter().flat_map(|record| readings_of(roster, record, terms)).collect();
+    let is_blank = schedule.planned().await.map_err(|error| error.to_string())?.is_none();
+    if is_blank && !terms.all_now {
+        readings.iter_mut().for_each(|planned| bring_forward(planned, terms.now));
+    }
     plan(store, schedule, (roster, &all), readings, terms).await?;
     schedule.set_planned(roster.version).await.map_err(|error| error.to_string())
 }
@@ -187,8 +210,8 @@ async fn plan(
     schedule.plan(&planned).await.map_err(|error| error.to_string())
 }
 
-/// The jobs by which a source is read. When a search was made last is not stored: where much is planned anew,
-/// searches begin each at another moment of their interval.
+/// The jobs by which a source is read, as they are due where the schedule may know them already. When a search was
+/// made last is not stored: it is planned for later than a known one can be due, which keeps its earlier time.
 fn readings_of(roster: &Roster, record: &SourceRecord, terms: Terms) -> Vec<Planned> {
     let source = &record.source;
     if source.paused || record.state == SourceState::Quarantined {
@@ -197,7 +220,10 @@ fn readings_of(roster: &Roster, record: &SourceRecord, terms: Terms) -> Vec<Plan
     let delay = source.delay.unwrap_or(terms.delay);
     let first = |id: &JobId| match record.next_poll {
         Some(next) if !terms.all_now && id.query.is_empty() => next,
-        Some(_) if !terms.all_now => after(terms.now, due::part_of(source.every.min, &id.query)),
+        Some(next) if !terms.all_now => {
+            let most = after(terms.now, source.every.min.mul_f64(LONGEST_SPREAD));
+            if record.state == SourceState::Live { most } else { next.max(most) }
+        }
         _ => terms.now,
     };
     let planned = |(id, tenant): (JobId, Tenant)| Planned {
@@ -210,6 +236,14 @@ fn readings_of(roster: &Roster, record: &SourceRecord, terms: Terms) -> Vec<Plan
     roster.jobs_of(source).into_iter().map(planned).collect()
 }
 
+/// Where a schedule knows nothing, all searches would be due at the same moment: each begins at another one.
+fn bring_forward(planned: &mut Planned, now: Timestamp) {
+    if !planned.id.query.is_empty() {
+        let wait = Duration::try_from(planned.due.duration_since(now)).unwrap_or_default();
+        planned.due = after(now, due::part_of(wait, &planned.id.query));
+    }
+}
+
 /// What a change of the objects adds to the readings of a source. A search that others needed already goes on as it
 /// was: each edit of a topic would ask sooner otherwise.
 fn news_of(before: &Roster, after: &Roster, record: &SourceRecord, terms: Terms) -> Vec<Planned> {
@@ -219,17 +253,19 @@ fn news_of(before: &Roster, after: &Roster, record: &SourceRecord, terms: Terms)
     let were = before.jobs_of(known);
     let is_news = |planned: Planned| match were.get(&planned.id) {
         None => Some(Planned { due: terms.now, ..planned }),
-        // The earlier time is kept.
-        Some(tenant) if *tenant != planned.tenant => Some(Planned { due: Timestamp::MAX, ..planned }),
+        // It keeps its earlier time.
+        Some(tenant) if *tenant != planned.tenant => Some(planned),
         Some(_) => None,
     };
     readings.into_iter().filter_map(is_news).collect()
 }
 
-/// Whose share of a host the jobs of a source are.
-pub async fn tenant_of(store: &dyn Store, source: &Source) -> Result<Tenant, StoreError> {
-    let clients = by_name(store.clients().await?);
-    Ok(Roster { clients, ..Roster::default() }.tenant_of(source))
+/// Whose share of a host a job is.
+pub async fn tenant_of(store: &dyn Store, job: &JobId) -> Result<Tenant, StoreError> {
+    let (roster, _) = Roster::load(store).await?;
+    let Some(source) = roster.declared(&job.source) else { return Ok(Tenant::common()) };
+    let searched = roster.searches.get(&job.source).and_then(|searches| searches.get(&job.query));
+    Ok(searched.cloned().unwrap_or_else(|| roster.tenant_of(&source)))
 }
 
 /// Makes everything by which a source is read due now.

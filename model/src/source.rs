@@ -59,7 +59,9 @@ impl Source {
 
     /// Where a search for `query` is read; `None` where it is not searched.
     pub fn search_url(&self, query: &str) -> Option<Url> {
+        // In a path a plus sign is one; %20 is a space everywhere.
         let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
+        let query = query.replace('+', "%20");
         let filled =
             PLACES.iter().fold(self.url.as_str().to_owned(), |url, place| url.replace(place, &query));
         Url::parse(&filled).ok().filter(|_| self.is_searched())

@@ -273,8 +273,9 @@ pub trait Store: Send + Sync {
     /// How much there is.
     async fn totals(&self) -> Result<Totals, StoreError>;
 
-    /// Removes items first seen before a time, a batch of them. How many went.
-    async fn retain(&self, seen_since: Timestamp) -> Result<u64, StoreError>;
+    /// Removes items that were first seen longer ago than `keep`, a batch of them. How many went. A caller whose
+    /// clock is ahead of the server's is not believed.
+    async fn retain(&self, keep: Duration, now: Timestamp) -> Result<u64, StoreError>;
     /// Writes down what an operator changed.
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError>;
     /// What operators changed, the latest first.

@@ -9,7 +9,7 @@ use super::source::CATEGORIES;
 pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Topic> {
     let has_query = spec.required("query", notes);
     let query = has_query.and_then(|_| spec.judged("query", notes, notes.judges.query));
-    let client = spec.text("client", notes).map(|(text, _)| text.to_owned());
+    let client = spec.read("client", notes, |text| Name::new(text).map(|name| name.to_string()));
     let languages = spec.languages("languages", notes);
     let categories = spec.choices("categories", notes, CATEGORIES);
     let sources = spec.sources("sources", notes);

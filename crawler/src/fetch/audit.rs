@@ -10,8 +10,9 @@ use std::time::Duration;
 use model::Host;
 use tokio::time::Instant;
 
-/// Hosts that are remembered, at most.
-const MOST: usize = 10_000;
+/// When so many hosts are remembered, those that owe nothing any more are forgotten; the next time when there are
+/// twice as many as were left.
+const SWEEP: usize = 10_000;
 /// The schedule tells times in whole milliseconds, so a rest may come out shorter by a few.
 const TOLERANCE: Duration = Duration::from_millis(5);
 
@@ -85,7 +86,19 @@ impl Witness for Nobody {}
 /// Notes on every host that was asked.
 #[derive(Debug, Default)]
 pub(super) struct Audit {
-    hosts: Mutex<HashMap<Host, Note>>,
+    notes: Mutex<Notes>,
+}
+
+#[derive(Debug)]
+struct Notes {
+    hosts: HashMap<Host, Note>,
+    sweep_at: usize,
+}
+
+impl Default for Notes {
+    fn default() -> Self {
+        Self { hosts: HashMap::new(), sweep_at: SWEEP }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -98,11 +111,14 @@ impl Audit {
     /// An exchange begins. The rule that it breaks, if it does.
     pub(super) fn begin(&self, host: &Host) -> Option<Rule> {
         let now = Instant::now();
-        let mut hosts = self.lock();
-        if hosts.len() >= MOST {
-            hosts.retain(|_, note| note.under_way > 0 || note.rests_until.is_some_and(|until| until > now));
+        let mut notes = self.lock();
+        if notes.hosts.len() >= notes.sweep_at {
+            let is_owed =
+                |note: &Note| note.under_way > 0 || note.rests_until.is_some_and(|until| until > now);
+            notes.hosts.retain(|_, note| is_owed(note));
+            notes.sweep_at = SWEEP.max(2 * notes.hosts.len());
         }
-        let note = hosts.entry(host.clone()).or_default();
+        let note = notes.hosts.entry(host.clone()).or_default();
         note.under_way += 1;
         if note.under_way > 1 {
             return Some(Rule::Concurrency);
@@ -112,14 +128,14 @@ impl Audit {
 
     /// It has ended, or was given up: the host is owed this rest.
     pub(super) fn end(&self, host: &Host, rest: Duration) {
-        if let Some(note) = self.lock().get_mut(host) {
+        if let Some(note) = self.lock().hosts.get_mut(host) {
             note.under_way = note.under_way.saturating_sub(1);
             note.rests_until = Some(Instant::now() + rest);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Host, Note>> {
-        self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,7 +164,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn notes_do_not_grow_without_end() {
         let audit = Audit::default();
-        for number in 0..3 * MOST {
+        for number in 0..3 * SWEEP {
             let host = Host::stored(format!("h{number}"));
             audit.begin(&host);
             audit.end(&host, Duration::from_millis(1));
@@ -156,6 +172,6 @@ mod tests {
                 tokio::time::advance(REST).await;
             }
         }
-        assert!(audit.lock().len() <= MOST);
+        assert!(audit.lock().hosts.len() <= SWEEP);
     }
 }

@@ -301,3 +301,105 @@ fn fetched(url: Url, moved_permanently: bool, answer: Answer) -> Fetched {
         body: answer.body,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use async_trait::async_trait;
+    use model::SystemClock;
+    use tokio::sync::watch;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+    use crate::fetch::{Busy, RobotsOutcome};
+    use crate::robots::NoMemory;
+
+    const DELAY: Duration = Duration::from_secs(5);
+
+    /// Each address answers after a second; there are no robots.txt files.
+    struct Web;
+
+    #[async_trait]
+    impl Transport for Web {
+        async fn exchange(&self, _pass: Pass, ask: &Ask) -> Result<Answer, TransportError> {
+            sleep(Duration::from_secs(1)).await;
+            let status = if ask.url.path() == "/robots.txt" { 404 } else { 200 };
+            Ok(Answer { status, ..Answer::default() })
+        }
+    }
+
+    /// Forgets when it gave a permit last: each is good at once.
+    struct Careless(Option<Permit>, watch::Sender<Instant>);
+
+    impl Careless {
+        fn new() -> Self {
+            Self(None, watch::Sender::new(Instant::now() + Duration::from_secs(3600)))
+        }
+    }
+
+    #[async_trait]
+    impl Permits for Careless {
+        async fn permit(&mut self, url: &Url) -> Result<&mut Permit, Busy> {
+            let host = Host::of(url).ok_or(Busy { until: Timestamp::MAX })?;
+            Ok(self.0.insert(Permit::new(host, DELAY, Duration::ZERO, self.1.subscribe())))
+        }
+    }
+
+    /// Writes down what it is told.
+    #[derive(Default)]
+    struct Told(Mutex<(Vec<Rule>, Vec<RobotsOutcome>)>);
+
+    impl Witness for Told {
+        fn violated(&self, rule: Rule) {
+            self.0.lock().unwrap().0.push(rule);
+        }
+        fn robots_asked(&self, outcome: RobotsOutcome) {
+            self.0.lock().unwrap().1.push(outcome);
+        }
+    }
+
+    fn door() -> (Door, Arc<Told>) {
+        let policy = FetchPolicy {
+            agent: "Qyran".to_owned(),
+            max_crawl_delay: DELAY,
+            max_retry_after: DELAY,
+            longest_exchange: DELAY,
+            guard: AddressGuard::default(),
+        };
+        let told = Arc::new(Told::default());
+        let door = Door::new(Arc::new(Web), Arc::new(NoMemory), policy, Arc::new(SystemClock));
+        (door.watched_by(told.clone()), told)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_loses_track_of_a_host_is_seen() {
+        let (door, told) = door();
+        let page = |name: &str| Url::parse(&format!("http://{name}.kz/page")).unwrap();
+        let mut careless = Careless::new();
+        door.fetch(&page("a"), &Want::default(), &mut careless).await.unwrap();
+        let told_so_far = || std::mem::take(&mut *told.0.lock().unwrap());
+        assert_eq!(
+            told_so_far(),
+            (vec![Rule::Delay], vec![RobotsOutcome::None]),
+            "robots.txt, and at once the page"
+        );
+        let (page, want) = (page("b"), Want::default());
+        let (mut one, mut other) = (Careless::new(), Careless::new());
+        let both = tokio::join!(door.fetch(&page, &want, &mut one), door.fetch(&page, &want, &mut other));
+        assert!(both.0.is_ok() && both.1.is_ok());
+        assert!(told_so_far().0.contains(&Rule::Concurrency));
+    }
+
+    /// The control: permits that keep track give nothing to see.
+    #[tokio::test(start_paused = true)]
+    async fn who_keeps_track_of_hosts_is_not() {
+        let (door, told) = door();
+        let mut visit = crate::fetch::OneVisit::new(DELAY);
+        for path in ["/a", "/b", "/c"] {
+            let url = Url::parse(&format!("http://a.kz{path}")).unwrap();
+            door.fetch(&url, &Want::default(), &mut visit).await.unwrap();
+        }
+        assert_eq!(told.0.lock().unwrap().0, []);
+    }
+}

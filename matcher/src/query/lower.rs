@@ -1,7 +1,8 @@
 //! From a query to the plain strings that a site's own search understands.
 //!
-//! Whatever a query matches is found by one of its strings, where the site finds what has all of a string's words.
-//! Strings find more than the query does: the match decides.
+//! Whatever a query matches is found by one of its strings, as far as the site finds what has all of a string's
+//! words, in any form and letter for letter as we fold them (ё as е): how good its search is we cannot know. Strings
+//! find more than the query does: the match decides.
 
 use std::collections::BTreeSet;
 

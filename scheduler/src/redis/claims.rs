@@ -49,6 +49,13 @@ impl Claims {
         self.looks[shard.number()].is_unanswered = true;
     }
 
+    /// The last answer from this shard got lost, and the one before did not.
+    #[cfg(test)]
+    pub(super) fn lose_last(&mut self, shard: Shard) {
+        self.lose(shard);
+        self.looks[shard.number()].arrived = self.number - 1;
+    }
+
     /// The numbers of claims begin behind this one.
     pub(super) fn after(number: u64) -> Self {
         Self { looks: vec![Look::after(number); SHARDS], number, epoch: 0 }
@@ -99,9 +106,10 @@ impl Redis {
             for (_, shard) in &due {
                 claims.looks[shard.number()].is_unanswered = true;
             }
+            let epoch = claims.epoch;
             let asked = due.into_iter().map(async |(_, shard)| {
                 let lost = lost[shard.number()];
-                Ok((shard, self.claim_on(shard, claim, each, number, lost).await?))
+                Ok((shard, self.claim_on(shard, claim, each, (epoch, number), lost).await?))
             });
             let before = turns.len();
             let answers = match try_join_all(asked).await {
@@ -132,7 +140,7 @@ impl Redis {
             Time::Told => true,
         };
         // What was believed of a server says nothing of the next one.
-        let epoch = self.link.epoch().await;
+        let epoch = self.link.epoch().await?;
         let is_another_link = std::mem::replace(&mut claims.epoch, epoch) != epoch;
         let old = Shard::all().filter(|shard| is_another_link || is_old(&claims.looks[shard.number()]));
         let heads = join_all(old.map(async |shard| (shard, self.head(shard, told).await))).await;
@@ -176,7 +184,7 @@ impl Redis {
         shard: Shard,
         claim: &Claim,
         hosts: usize,
-        number: u64,
+        (epoch, number): (u64, u64),
         lost: Option<u64>,
     ) -> Result<(Option<Timestamp>, Vec<(Timestamp, Turn)>), ScheduleError> {
         let call = self
@@ -191,7 +199,7 @@ impl Redis {
             .arg(length(self.embargo))
             .arg(u8::from(self.link.may_change_unseen()));
         let (now, head, answers): (i64, String, Vec<Answer>) =
-            self.link.run(&self.scripts.claim, &call).await?;
+            self.link.run_at(epoch, &self.scripts.claim, &call).await?;
         let home = self.home(now, Some(claim.now));
         let turns = answers.into_iter().map(|answer| turn(answer, &home)).collect();
         Ok((head.parse().ok().map(&home), turns))

@@ -99,9 +99,9 @@ impl Link {
         matches!(self.address, Address::Cluster(_))
     }
 
-    /// Counts connections: another number is another connection.
-    pub(super) async fn epoch(&self) -> u64 {
-        self.state.lock().await.epoch
+    /// Counts connections: another number is another connection. Whether there is a newer one is looked at first.
+    pub(super) async fn epoch(&self) -> Result<u64, ScheduleError> {
+        Ok(self.connection().await?.0)
     }
 
     /// Runs a script.
@@ -110,11 +110,34 @@ impl Link {
         script: &Script,
         call: &Call,
     ) -> Result<T, ScheduleError> {
+        let (epoch, connection) = self.connection().await?;
+        self.run_over(epoch, connection, script, call).await
+    }
+
+    /// Runs a script over this connection and no later one: who is behind that has not been looked at.
+    pub(super) async fn run_at<T: FromRedisValue>(
+        &self,
+        epoch: u64,
+        script: &Script,
+        call: &Call,
+    ) -> Result<T, ScheduleError> {
+        match self.connection().await? {
+            (now, connection) if now == epoch => self.run_over(epoch, connection, script, call).await,
+            _ => Err(ScheduleError::Unreachable(format!("Redis ({}): it is another one", self.address))),
+        }
+    }
+
+    async fn run_over<T: FromRedisValue>(
+        &self,
+        epoch: u64,
+        mut connection: Connection,
+        script: &Script,
+        call: &Call,
+    ) -> Result<T, ScheduleError> {
         let mut invocation = script.key(&call.key);
         for argument in &call.arguments {
             invocation.arg(argument);
         }
-        let (epoch, mut connection) = self.connection().await?;
         let answer = invocation.invoke_async(&mut connection).await;
         self.judge(epoch, answer).await
     }

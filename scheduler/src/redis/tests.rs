@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Clock, Host, JobId, Name, Planned, Settlement, SystemClock, Tenant, Timestamp};
+use model::{Clock, Host, JobId, Name, Planned, Settlement, SystemClock, Tenant, Timestamp, Token};
 use servers::{RedisClusterServers, RedisServer};
 use tokio::time::{sleep, timeout};
 
@@ -73,7 +73,11 @@ async fn a_claim_whose_answer_was_lost_is_handed_out_again() {
     // The first answer of all begins an embargo, and a new host rests.
     let shard = Shard::of(&Host::stored("h".to_owned()));
     let lost = loop {
-        let (_, lost) = redis.claim_on(shard, &claim("n1"), 1, u64::MAX / 2, None).await.unwrap();
+        let epoch = redis.link.epoch().await.unwrap();
+        let (_, lost) = redis
+            .claim_on(shard, &claim("n1"), 1, (epoch, i64::MAX.unsigned_abs() / 1024), None)
+            .await
+            .unwrap();
         if !lost.is_empty() {
             break lost;
         }
@@ -91,6 +95,49 @@ async fn a_claim_whose_answer_was_lost_is_handed_out_again() {
     let other = connect(&server, "n2").await;
     assert!(other.claim(&claim("n2")).await.unwrap().is_empty());
     assert!(redis.claim(&claim("n1")).await.unwrap().is_empty());
+}
+
+/// Two hosts on one shard: what was confirmed is not handed out again with what was lost.
+#[tokio::test]
+async fn only_what_was_lost_is_handed_out_again() {
+    let server = RedisServer::start(&[]).await.unwrap();
+    let redis = connect(&server, "n1").await;
+    let host = |number: u32| Host::stored(format!("h{number}"));
+    let first = host(0);
+    let other = (1..).map(host).find(|other| Shard::of(other) == Shard::of(&first)).unwrap();
+    redis.plan(&[planned("a", first.as_str())]).await.unwrap();
+    redis.set_planned(1).await.unwrap();
+    assert_eq!(turns(&redis, "n1").await[0].host, first);
+    redis.plan(&[planned("b", other.as_str())]).await.unwrap();
+    let second = turns(&redis, "n1").await;
+    assert_eq!(second[0].host, other);
+    redis.claims.lock().await.lose_last(Shard::of(&other));
+    let again: Vec<(Host, Token)> =
+        turns(&redis, "n1").await.into_iter().map(|turn| (turn.host, turn.token)).collect();
+    assert_eq!(again, [(other, second[0].token)]);
+}
+
+/// A lease that a failover lost and its holder took up again is no answer that got lost, though another node's
+/// claim of the host, with a higher number, was the last that the server saw.
+#[tokio::test]
+async fn what_was_taken_up_again_is_not_handed_out_again() {
+    let server = RedisServer::start(&[]).await.unwrap();
+    let (early, late) = (connect(&server, "n1").await, connect(&server, "n2").await);
+    early.plan(&[planned("a", "h")]).await.unwrap();
+    early.set_planned(1).await.unwrap();
+    let turn = turns(&late, "n2").await.remove(0);
+    late.settle(&Settle { release_until: Some(Timestamp::now()), ..settle(&turn) }).await.unwrap();
+    // As after a failover: the server does not know of a claim of n1's that came after that.
+    let (host, shard) = (turn.host.clone(), Shard::of(&turn.host));
+    server.tell(&format!("HSET {} run another", shard.key("qyran", "ctl"))).await.unwrap();
+    let held = Lease { host, token: Token(turn.token.0 + 1) };
+    let until = Timestamp::now() + Duration::from_secs(60);
+    early.renew(&held, until).await.unwrap();
+    early.claims.lock().await.lose(shard);
+    for _ in 0..10 {
+        assert!(early.claim(&claim("n1")).await.unwrap().is_empty());
+        sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]

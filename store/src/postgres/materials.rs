@@ -1,6 +1,7 @@
 //! Items and matches, read; matching again; retention.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use deadpool_postgres::{Object, Transaction};
 use model::{Item, Match, Name, Timestamp};
@@ -156,7 +157,10 @@ const RETAIN_BATCH: i64 = 5000;
 
 /// A whole month goes with its partition and counts as one; of the youngest month that is touched, items go in
 /// batches. Their identities stay.
-pub(super) async fn retain(tx: &Transaction<'_>, since: Timestamp) -> Result<u64, StoreError> {
+pub(super) async fn retain(tx: &Transaction<'_>, keep: Duration, now: Timestamp) -> Result<u64, StoreError> {
+    // One node with a wrong clock must not empty the archive of all.
+    let here: Timestamp = tx.query_one("SELECT now()", &[]).await?.get(0);
+    let Ok(since) = now.min(here).checked_sub(keep) else { return Ok(0) };
     if partitions::drop_oldest_before(tx, since).await? {
         return Ok(1);
     }

@@ -313,8 +313,8 @@ impl Store for Postgres {
         materials::totals(&*self.client().await?).await
     }
 
-    async fn retain(&self, seen_since: Timestamp) -> Result<u64, StoreError> {
-        transaction!(self, |tx| materials::retain(&tx, seen_since).await)
+    async fn retain(&self, keep: Duration, now: Timestamp) -> Result<u64, StoreError> {
+        transaction!(self, |tx| materials::retain(&tx, keep, now).await)
     }
 
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {

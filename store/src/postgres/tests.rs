@@ -1,7 +1,9 @@
 //! What only several nodes on one server bring about.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
-use model::Harvest;
+use model::{Harvest, Timestamp};
 
 use super::{MIGRATIONS, Postgres};
 use crate::contract::{DAY1, at, empty, finding, harvest, objects, save, shared_postgres, source, topic};
@@ -69,7 +71,7 @@ async fn readers_behind_a_seq_skip_nothing() {
         seen
     };
     // It would wait for ever for what it skipped.
-    let read = tokio::time::timeout(std::time::Duration::from_secs(60), reader);
+    let read = tokio::time::timeout(Duration::from_secs(60), reader);
     let (_, seen) = tokio::join!(join_all(writers), read);
     assert_eq!(seen.unwrap(), 100);
 }
@@ -85,8 +87,8 @@ async fn months_go_whole_and_their_keys_stay() {
     let old = month("2026-09-30T23:59:59Z", 1);
     let (first, second) = (month("2026-10-01T00:00:00Z", 2), month("2026-10-20T00:00:00Z", 3));
     save(&store, &[old.clone(), first, second.clone()]).await;
-    let since = "2026-10-10T00:00:00Z".parse().unwrap();
-    while store.retain(since).await.unwrap() > 0 {}
+    let (ten_days, now) = (Duration::from_secs(10 * 86_400), "2026-10-20T00:00:00Z".parse().unwrap());
+    while store.retain(ten_days, now).await.unwrap() > 0 {}
     let left = store.items(0, 10).await.unwrap();
     assert_eq!(left.len(), 1);
     let totals = store.totals().await.unwrap();
@@ -97,6 +99,18 @@ async fn months_go_whole_and_their_keys_stay() {
     assert!(gone.get::<_, bool>(0), "the partition of September is gone");
     let again = save(&store, &[Harvest { at: second.at, token: model::Token(9), ..old }]).await;
     assert_eq!(again, [Saved::default()], "what age removed does not come back");
+}
+
+/// A node whose clock is years ahead removes what is old by the server's clock, and no more.
+#[tokio::test]
+async fn a_clock_that_is_ahead_removes_nothing_young() {
+    let server = shared_postgres().await;
+    let (store, _) = two(&server).await;
+    let young = Harvest { at: Timestamp::now(), ..harvest(1, vec![finding("1", "сөз", DAY1, &["t"])]) };
+    save(&store, &[young]).await;
+    let (day, ahead) = (Duration::from_secs(86_400), "2099-01-01T00:00:00Z".parse().unwrap());
+    assert_eq!(store.retain(day, ahead).await.unwrap(), 0);
+    assert_eq!(store.totals().await.unwrap().items, 1);
 }
 
 #[tokio::test]

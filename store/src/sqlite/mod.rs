@@ -282,8 +282,9 @@ impl Store for Sqlite {
         self.read(materials::totals).await
     }
 
-    async fn retain(&self, seen_since: Timestamp) -> Result<u64, StoreError> {
-        self.write(move |tx| materials::retain(tx, seen_since)).await
+    async fn retain(&self, keep: Duration, now: Timestamp) -> Result<u64, StoreError> {
+        let Ok(since) = now.checked_sub(keep) else { return Ok(0) };
+        self.write(move |tx| materials::retain(tx, since)).await
     }
 
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {

@@ -83,7 +83,11 @@ local function shared_out(host, clock)
 end
 
 local function due_jobs(host, is_shared, clock)
-  if is_shared then return shared_out(host, number(clock)) end
+  if is_shared then
+    local due = shared_out(host, number(clock))
+    -- A node of an earlier build, beside us, knows nothing of clients: what it planned is in no queue of theirs.
+    if #due > 0 then return due end
+  end
   return call('ZRANGEBYSCORE', P .. 'j:' .. host, '-inf', due_by, 'WITHSCORES', 'LIMIT', 0, jobs)
 end
 
@@ -117,8 +121,8 @@ local function visit(host, since)
 end
 
 -- The first hosts with one more: where all of them were handed out, that one says when to look again.
-local looked, passed, beyond = 0, 0, nil
-repeat
+local looked, passed, beyond, is_over = 0, 0, nil, false
+while #turns < hosts and not is_over and looked < MOST do
   local page = call('ZRANGE', DUE, passed, passed + hosts - #turns, 'WITHSCORES')
   local at, all = 1, passed == 0
   while #turns < hosts and page[at] and tonumber(page[at + 1]) <= now do
@@ -128,8 +132,8 @@ repeat
     at = at + 2
   end
   looked = looked + (at - 1) / 2
-  beyond = all and (page[at + 1] or '')
-until #turns >= hosts or at == 1 or looked >= MOST
+  beyond, is_over = all and (page[at + 1] or ''), at == 1
+end
 
 if not beyond then
   beyond = call('ZRANGE', DUE, 0, 0, 'WITHSCORES')[2] or ''

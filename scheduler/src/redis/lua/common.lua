@@ -3,9 +3,10 @@
 --   own     hash  host -> node, of hosts that are held; the host's own keys say it as well
 --   ctl     hash  run: the server that these keys were last used on, fo: when that changed, emb: no claims
 --                 until then, planned: the version of the declared objects that everything was planned of
---   h:HOST  hash  tok: highest token, own: who holds it ('' nobody), lease: until when, fl: jobs in the turn, cl: number of the claim,
---                 na: next allowed, bu br: blocked until and why, dl: longest delay of its jobs, dd: the usual
---                 delay, ld: delay of a borrower, rd: delay of robots.txt, x: '1' where a job of it has crashed
+--   h:HOST  hash  tok: highest token, own: who holds it ('' nobody), lease: until when, fl: jobs in the turn,
+--                 cl: number of the claim that handed it out, na: next allowed, bu br: blocked until and why,
+--                 dl: longest delay of its jobs, dd: the usual delay, ld: delay of a borrower, rd: delay of
+--                 robots.txt, x: '1' where a job of it has crashed
 --   j:HOST  zset  job -> due        d:HOST  hash  job -> delay, where it is not the usual one
 --   x:HOST  hash  job -> crashes
 -- Where clients have jobs of their own (h:HOST says sh: '1', and vt: the host's clock of fair queueing):
@@ -160,7 +161,8 @@ local function holds(host, token, node, last, owner)
   if is_held(owner) then return last == token end
   if number(last) >= tonumber(token) or not is_embargoed() then return false end
   -- It runs out at once unless it is renewed: who dies meanwhile leaves no host behind that nobody looks at.
-  call('HSET', P .. 'h:' .. host, 'tok', token, 'own', node, 'lease', digits(now))
+  -- Whose claim it was before says nothing of this one.
+  call('HSET', P .. 'h:' .. host, 'tok', token, 'own', node, 'lease', digits(now), 'cl', '0')
   call('HSET', OWN, host, node)
   call('ZADD', DUE, digits(now), host)
   return true

@@ -1,6 +1,7 @@
 -- Makes jobs known. ARGV: 1 where new hosts rest, the weight of what is everybody's, then for each: host, job, due,
--- delay, delay of robots.txt for a host that is not known, client ('' everybody), its weight. A host that is new where nothing has been planned
--- yet may have been asked a moment ago, by whoever knew it before: it rests first, each for another while.
+-- delay, delay of robots.txt for a host that is not known, client ('' everybody), its weight. A host that is new
+-- where nothing has been planned yet may have been asked a moment ago, by whoever knew it before: it rests first,
+-- each for another while.
 local blank = ARGV[3] == 's' and ARGV[4] == '1' and call('HEXISTS', CTL, 'planned') == 0
 
 -- A host is shared out once a client has a job of its own there.
