@@ -30,6 +30,7 @@ Examples:
   qyran source test https://site.kz/rss
   qyran source test https://site.kz/news --kind listing --pages 3
   qyran source test akorda-news -o json    a declared source, as it is declared
+  qyran source test 'https://site.kz/search.rss?q={query}' --query 'су тасқыны'
 
 It keeps robots.txt and the host's delay like any other fetch, also before the first request: it
 takes a few seconds. Where a node runs on the data folder, it waits until the node leaves the host.")]
@@ -40,6 +41,9 @@ pub(super) struct Args {
     /// Read it as this [default: what it looks like]
     #[arg(long, value_name = "KIND", value_parser = ["feed", "sitemap", "listing"])]
     kind: Option<String>,
+    /// What to search for, where the address holds {query}
+    #[arg(long, value_name = "TEXT")]
+    query: Option<String>,
     /// Entries to show
     #[arg(long, value_name = "N", default_value_t = 10)]
     items: usize,
@@ -60,7 +64,7 @@ struct Tried {
 
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     warn_without_contact(&global.settings);
-    let source = source(args, global).await?;
+    let source = searched(source(args, global).await?, args.query.as_deref())?;
     let line = StatusLine::new(global.output == Format::Table);
     let door = door(&global.settings, Arc::new(NoMemory), global.clock.clone())?;
     let trial = Trial { args, global, door, line };
@@ -103,6 +107,21 @@ async fn source(args: &Args, global: &Global) -> anyhow::Result<Source> {
     let data = Backend::open(global).await?;
     let declared = super::known(&*data.store, &args.address).await?.source;
     Ok(Source { kind: kind.unwrap_or(declared.kind), ..declared })
+}
+
+/// A source that is searched, at the address of one search.
+fn searched(source: Source, query: Option<&str>) -> anyhow::Result<Source> {
+    match (source.is_searched(), query) {
+        (false, None) => Ok(source),
+        (false, Some(_)) => Err(Failure::usage("there is no {query} in the address to fill in").into()),
+        (true, None) => Err(Failure::usage("the source is searched: an address with {query} in it")
+            .hint("say what for with --query TEXT")
+            .into()),
+        (true, Some(query)) => {
+            let url = source.search_url(query).unwrap_or_else(|| source.url.clone());
+            Ok(Source { url, ..source })
+        }
+    }
 }
 
 fn undeclared(url: Url, kind: SourceKind) -> anyhow::Result<Source> {
