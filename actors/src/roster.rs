@@ -268,16 +268,18 @@ pub async fn tenant_of(store: &dyn Store, job: &JobId) -> Result<Tenant, StoreEr
     Ok(searched.cloned().unwrap_or_else(|| roster.tenant_of(&source)))
 }
 
-/// Makes everything by which a source is read due now.
+/// Makes everything by which a source is read due now, as it is declared now.
 pub async fn plan_now(
     store: &dyn Store,
     schedule: &dyn Schedule,
-    source: &SourceRecord,
+    source: &Name,
     delay: Duration,
     now: Timestamp,
 ) -> Result<(), String> {
-    let (roster, _) = Roster::load(store).await.map_err(|error| error.to_string())?;
-    let planned = readings_of(&roster, source, Terms { delay, now, all_now: true });
+    let (roster, records) = Roster::load(store).await.map_err(|error| error.to_string())?;
+    let terms = Terms { delay, now, all_now: true };
+    let named = records.iter().filter(|record| record.source.name == *source);
+    let planned: Vec<Planned> = named.flat_map(|record| readings_of(&roster, record, terms)).collect();
     schedule.plan(&planned).await.map_err(|error| error.to_string())
 }
 

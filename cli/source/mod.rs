@@ -329,7 +329,7 @@ async fn changed(data: &Backend, name: &str, global: &Global) -> anyhow::Result<
 
 pub(crate) async fn plan_now(data: &Backend, record: &SourceRecord, global: &Global) -> anyhow::Result<()> {
     let (delay, now) = (global.settings.fetch.delay, global.clock.now());
-    let planned = actors::plan_now(&*data.store, &*data.schedule, record, delay, now).await;
+    let planned = actors::plan_now(&*data.store, &*data.schedule, &record.source.name, delay, now).await;
     planned.map_err(|reason| Failure::failed(reason).into())
 }
 
