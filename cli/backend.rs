@@ -26,6 +26,8 @@ pub(crate) struct Backend {
 pub(crate) enum Protection {
     /// A node ends its work when its lease ends.
     Deadline,
+    /// A harvest that cannot be stored is kept until it can, and fetching stops meanwhile.
+    Retry,
     /// A Redis that may not know every lease hands out nothing for a while.
     Embargo,
 }

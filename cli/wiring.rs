@@ -81,6 +81,7 @@ fn node_config(settings: &Settings, name: String, pass: Option<Pass>) -> NodeCon
         history: settings.store.history,
         pass,
         ignores_deadlines: false,
+        forgets_unstored: false,
         listen: settings.node.listen.clone(),
     }
 }

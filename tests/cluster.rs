@@ -309,6 +309,35 @@ async fn control_without_the_embargo_a_shards_new_master_hands_out_what_is_held(
     assert_objects(async || cluster_failed_over(&["--without", "embargo"]).await.1).await;
 }
 
+/// The store can be read, and takes nothing: what is fetched now has nowhere to go. How many requests are there
+/// all the same, beyond the one of each source that is under way?
+async fn store_read_only(flags: &[&str]) -> usize {
+    let redis = RedisServer::start(&[]).await.unwrap();
+    let cluster = Cluster::on(&redis.url(), busy(), 4).await;
+    let _nodes = ["n1", "n2", "n3"].map(|name| cluster.node_with(name, flags));
+    cluster.requests_more(100).await;
+    cluster.postgres.set_read_only(true).unwrap();
+    // What is under way ends, and waits to be stored.
+    sleep(Duration::from_secs(3)).await;
+    let before = cluster.requests();
+    sleep(Duration::from_secs(9)).await;
+    let meanwhile = cluster.requests() - before;
+    cluster.postgres.set_read_only(false).unwrap();
+    cluster.requests_more(60).await;
+    assert_whole(&cluster).await;
+    meanwhile.saturating_sub(cluster.stage.origin.world().sites.len() * 4)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_the_store_takes_nothing_fetching_stops() {
+    assert_eq!(store_read_only(&[]).await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_who_drops_what_cannot_be_stored_goes_on_asking() {
+    assert!(store_read_only(&["--without", "retry"]).await > 0);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_store_is_out_nothing_is_asked_and_nothing_is_lost() {
     let redis = RedisServer::start(&[]).await.unwrap();

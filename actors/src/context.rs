@@ -40,6 +40,9 @@ pub struct NodeConfig {
     pub pages: usize,
     /// How long a host's lease lasts without renewal.
     pub lease: Duration,
+    /// Harvests that cannot be stored are dropped, and their jobs settled: only for tests that show what it is
+    /// good for to keep them.
+    pub forgets_unstored: bool,
     /// Work without progress for this long is stopped.
     pub stuck_after: Duration,
     /// Time to finish what was begun once the node is told to stop.

@@ -176,6 +176,10 @@ impl StorageState {
                 Err(StoreError::StaleObjects) => {
                     self.context.reload().await?;
                 }
+                Err(_) if self.context.config.forgets_unstored => {
+                    let nothing = vec![Saved::default(); harvests.len()];
+                    return Ok((harvests, nothing));
+                }
                 Err(error) => {
                     if self.is_impatient() && waited >= PATIENCE {
                         return Err(error.to_string());

@@ -225,6 +225,7 @@ fn config() -> NodeConfig {
         history: 100,
         pass: None,
         ignores_deadlines: false,
+        forgets_unstored: false,
         listen: String::new(),
     }
 }

@@ -120,6 +120,25 @@ impl PostgresServer {
         Err(io::Error::other(String::from_utf8_lossy(&made.stderr).into_owned()))
     }
 
+    /// Takes no more writes, as a standby does that was not promoted yet, or takes them again.
+    pub fn set_read_only(&self, is_read_only: bool) -> io::Result<()> {
+        let mode = if is_read_only { "on" } else { "off" };
+        let mut client = self.client("psql");
+        // Our own session is let write, or it could not take it back.
+        client.env("PGOPTIONS", "-c default_transaction_read_only=off");
+        client.args([
+            "-d",
+            "postgres",
+            "-c",
+            &format!("ALTER SYSTEM SET default_transaction_read_only = {mode}"),
+        ]);
+        let done = client.args(["-c", "SELECT pg_reload_conf()"]).output()?;
+        if done.status.success() {
+            return Ok(());
+        }
+        Err(io::Error::other(String::from_utf8_lossy(&done.stderr).into_owned()))
+    }
+
     fn is_ready(&self) -> bool {
         self.client("pg_isready").output().is_ok_and(|answer| answer.status.success())
     }
