@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use model::{Host, Timestamp};
+use model::Timestamp;
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use scheduler::Claim;
 use scheduler::membership::Order;
+use scheduler::{Claim, Lease};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -39,7 +39,8 @@ pub(crate) struct Dispatcher;
 
 pub(crate) struct DispatcherState {
     context: Arc<Context>,
-    fleets: HashMap<ActorId, (Host, ActorRef<FleetMsg>)>,
+    /// Each works off the turn of one lease.
+    fleets: HashMap<ActorId, (Lease, ActorRef<FleetMsg>)>,
     draining: bool,
     /// Claims in a row that failed.
     failures: u32,
@@ -84,7 +85,7 @@ impl Actor for Dispatcher {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             SupervisionEvent::ActorFailed(cell, error) => {
-                if let Some((host, _)) = state.fleets.remove(&cell.get_id()) {
+                if let Some((Lease { host, .. }, _)) = state.fleets.remove(&cell.get_id()) {
                     state.context.tally.restarted();
                     state.context.metrics.restarted("fleet");
                     tracing::error!(%host, %error, "a fleet crashed; its lease runs out");
@@ -151,15 +152,15 @@ impl DispatcherState {
             self.context.metrics.claimed(turns.len());
             let full = turns.len() == claim.hosts;
             for turn in turns {
-                let host = turn.host.clone();
-                // What we hold already is not begun twice, whoever hands it out.
-                if self.fleets.values().any(|(held, _)| *held == host) {
-                    tracing::error!(%host, "the schedule handed out a host that this node holds");
+                let lease = Lease { host: turn.host.clone(), token: turn.token };
+                // One turn is not begun twice. The next one of a host may come before news of the last one's end.
+                if self.fleets.values().any(|(held, _)| *held == lease) {
+                    tracing::error!(host = %lease.host, "the schedule handed out a turn that this node has begun");
                     continue;
                 }
                 let args = FleetArgs { context: self.context.clone(), turn, asked_at };
                 let (fleet, _) = Actor::spawn_linked(None, Fleet, args, myself.get_cell()).await?;
-                self.fleets.insert(fleet.get_id(), (host, fleet));
+                self.fleets.insert(fleet.get_id(), (lease, fleet));
             }
             if !full {
                 break;
