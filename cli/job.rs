@@ -25,7 +25,7 @@ Examples:
   qyran job cancel akorda pages cdn.example.kz
   qyran job retry forum search --query 'су тасқыны'
 
-A job is named by its source; its kind (poll, or pages) and host follow where they are not said. A job that
+A job is named by its source; its kind (poll, pages or search) and host follow where they are not said. A job that
 is taken back comes again when its source is planned anew: `qyran source pause` lets it rest.")]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -128,10 +128,14 @@ async fn find(data: &Backend, named: &Named) -> anyhow::Result<(Job, HostView)> 
         Some(host) => Some(Host::stored(host.to_lowercase())),
         None => source.host_for(&source.url),
     };
-    let kind = JobKind::parse(&named.kind);
+    let kind = if named.query.is_empty() { JobKind::parse(&named.kind) } else { JobKind::Search };
     let missing = || {
-        Failure::not_found(format!("{} has no {} job there", named.source, named.kind))
-            .hint("qyran queue list shows jobs; `qyran schedule rebuild` plans what is missing")
+        let hint = if source.is_searched() {
+            "the source is searched: name a search with --query TEXT; qyran queue list shows them"
+        } else {
+            "qyran queue list shows jobs; `qyran schedule rebuild` plans what is missing"
+        };
+        Failure::not_found(format!("{} has no {} job there", named.source, kind.as_str())).hint(hint)
     };
     let host = host.ok_or_else(missing)?;
     let view = data.schedule.host(&host).await?.ok_or_else(missing)?;

@@ -98,11 +98,11 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     let columns = [
         column("source"),
         column("kind"),
+        column("query"),
         column("host"),
         column("state"),
         column("due"),
         column("owner"),
-        wide("query"),
         wide("crashes"),
         wide("next_allowed_at"),
     ];

@@ -352,10 +352,12 @@ fn good_news(visit: &Visit, record: &SourceRecord, seen: Seen) -> SourceNews {
 fn bad_news(visit: &Visit, record: &SourceRecord, failure: &Failure) -> SourceNews {
     let config = &visit.context.config;
     let points = record.failures + failure.weight.points();
+    // Of a source that is searched, other searches' failures say nothing of how long this one should wait.
+    let failed = if visit.is_search() { 0 } else { record.failed_polls };
     let interval = record.interval.unwrap_or(visit.source.every.min);
     let wait = match failure.weight {
         FailureWeight::Disallowed => DISALLOWED,
-        _ => due::backoff(record.failed_polls + 1, config.backoff, config.max_backoff, interval),
+        _ => due::backoff(failed + 1, config.backoff, config.max_backoff, interval),
     };
     SourceNews {
         state: SourceNews::state_after(failure, points, record.state),

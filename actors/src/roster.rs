@@ -220,10 +220,8 @@ fn readings_of(roster: &Roster, record: &SourceRecord, terms: Terms) -> Vec<Plan
     let delay = source.delay.unwrap_or(terms.delay);
     let first = |id: &JobId| match record.next_poll {
         Some(next) if !terms.all_now && id.query.is_empty() => next,
-        Some(next) if !terms.all_now => {
-            let most = after(terms.now, source.every.min.mul_f64(LONGEST_SPREAD));
-            if record.state == SourceState::Live { most } else { next.max(most) }
-        }
+        // The source's own next poll is that of whichever search ended last: it says nothing of this one.
+        Some(_) if !terms.all_now => after(terms.now, source.every.min.mul_f64(LONGEST_SPREAD)),
         _ => terms.now,
     };
     let planned = |(id, tenant): (JobId, Tenant)| Planned {

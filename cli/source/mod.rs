@@ -195,7 +195,13 @@ fn why(record: &SourceRecord, host: Option<&HostView>, now: Timestamp) -> String
     let Some(host) = host else { return "no node has planned it yet".to_owned() };
     let job =
         host.jobs.iter().find(|job| job.id.source == record.source.name && job.id.kind != JobKind::Pages);
-    let Some(job) = job else { return "no node has planned it yet".to_owned() };
+    let Some(job) = job else {
+        return if record.source.is_searched() {
+            "no topic needs a search of it, or none that begins with whole words".to_owned()
+        } else {
+            "no node has planned it yet".to_owned()
+        };
+    };
     if let Some((until, reason)) = host.blocked.as_ref().filter(|(until, _)| *until > now) {
         return format!("its host asked to be left alone for {} more ({reason})", wait(*until));
     }

@@ -62,8 +62,11 @@ impl Source {
         // In a path a plus sign is one; %20 is a space everywhere.
         let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
         let query = query.replace('+', "%20");
-        let filled =
-            PLACES.iter().fold(self.url.as_str().to_owned(), |url, place| url.replace(place, &query));
+        let [plain, escaped] = PLACES;
+        // In one go: what is filled in may look like a place itself.
+        let parts: Vec<String> =
+            self.url.as_str().split(escaped).map(|part| part.replace(plain, &query)).collect();
+        let filled = parts.join(&query);
         Url::parse(&filled).ok().filter(|_| self.is_searched())
     }
 
@@ -186,5 +189,28 @@ impl Selectors {
     /// Whether nothing was declared.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(url: &str, query: &str, expected: Option<&str>) {
+        let spec = format!(
+            r#"{{"name":"s","kind":"feed","url":"{url}","category":"news","languages":[],"every":{{"min":{{"secs":60,"nanos":0}},"max":{{"secs":60,"nanos":0}}}},"article":"auto","rights":"full","selectors":{{}},"paused":false,"country":null,"timezone":null,"delay":null,"politeness_group":null}}"#
+        );
+        let source: Source = serde_json::from_str(&spec).unwrap();
+        assert_eq!(source.search_url(query).as_ref().map(Url::as_str), expected, "{url}");
+    }
+
+    /// As RFC 3986 §2.1 has them: a space is %20, everything of UTF-8 is escaped byte by byte.
+    #[test]
+    fn queries_are_filled_into_paths_and_behind_question_marks() {
+        check("https://a.kz/s?q={query}", "су b", Some("https://a.kz/s?q=%D1%81%D1%83%20b"));
+        check("https://a.kz/s/{query}/rss", "a+b", Some("https://a.kz/s/a%2Bb/rss"));
+        check("https://a.kz/{query}?q={query}", "x", Some("https://a.kz/x?q=x"));
+        check("https://a.kz/s?q={query}", "{query}", Some("https://a.kz/s?q=%7Bquery%7D"));
+        check("https://a.kz/s", "x", None);
     }
 }

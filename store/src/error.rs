@@ -10,7 +10,9 @@ pub enum StoreError {
     #[error("the disk is full ({0}); free some space or move the data folder")]
     Full(String),
     /// The folder or file may not be written.
-    #[error("the data cannot be written ({0}); check the folder's owner and permissions")]
+    #[error(
+        "the data cannot be written ({0}); check the owner and permissions, and that a server takes writes"
+    )]
     ReadOnly(String),
     /// The file is not a database, or a broken one.
     #[error("the data file is damaged ({0}); restore a backup, or move the file away to begin anew")]

@@ -255,6 +255,9 @@ impl<'a> Fields<'a> {
             Ok(url) if !url.username().is_empty() || url.password().is_some() => {
                 format!("{}: an address must not carry a user name or password", self.at(key))
             }
+            Ok(url) if has_misplaced_query(&url) => {
+                format!("{}: {{query}} can stand in the path or behind the question mark only", self.at(key))
+            }
             Ok(url) => return Some(url),
             Err(error) => format!("{}: {text:?} is not an address ({error})", self.at(key)),
         };
@@ -270,9 +273,20 @@ impl<'a> Fields<'a> {
             }
             let remedy = match nearest(key, self.asked.iter().copied()) {
                 Some(known) => format!("did you mean `{known}`?"),
-                None => format!("known keys: {}", self.asked.join(", ")),
+                None => format!("known keys: {}", known_keys(&self.asked)),
             };
             notes.add(*line, format!("unknown key {}", self.at(key)), remedy);
         }
     }
+}
+
+/// What is searched for has a place in the path and in the query of an address; elsewhere it is a slip.
+fn has_misplaced_query(url: &Url) -> bool {
+    [url.host_str(), url.fragment()].into_iter().flatten().any(|part| part.contains("query}"))
+}
+
+fn known_keys(asked: &[&str]) -> String {
+    let mut keys = asked.to_vec();
+    keys.dedup();
+    keys.join(", ")
 }

@@ -141,6 +141,18 @@ fn values_that_mean_nothing_are_refused() {
         let problems = check(&GOOD.replace(spec, value));
         assert!(problems.iter().any(|line| line.contains(told)), "{value}: {problems:?}");
     }
+    for url in ["http://{query}.kz/feed", "http://a.kz/feed#{query}"] {
+        let problems = check(&format!(
+            "apiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: s}}\nspec: {{kind: feed, url: '{url}'}}\n"
+        ));
+        assert!(problems.iter().any(|line| line.contains("in the path or behind")), "{url}: {problems:?}");
+    }
+    for (weight, told) in [("0", "from 1 to 100"), ("101", "from 1 to 100"), ("many", "is no weight")] {
+        let problems = check(&format!(
+            "apiVersion: qyran.dev/v1alpha1\nkind: Client\nmetadata: {{name: c}}\nspec: {{weight: {weight}}}\n"
+        ));
+        assert!(problems.iter().any(|line| line.contains(told)), "{weight}: {problems:?}");
+    }
     for name in ["..", "-o", ".hidden", "a-"] {
         let problems = check(&GOOD.replace("tengri}", &format!("{name:?}}}")));
         assert!(problems.iter().any(|line| line.contains("begins and ends with")), "{name}: {problems:?}");

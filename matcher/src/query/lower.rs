@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::tree::Expr;
 
-/// Longer strings are cut at a word: search boxes are short.
+/// In bytes. Longer strings are cut at a word, and longer words are not searched for: search boxes are short.
 const LONGEST: usize = 100;
 
 type Words = BTreeSet<String>;
@@ -23,6 +23,7 @@ pub(super) fn lower(expr: &Expr) -> Option<BTreeSet<String>> {
 /// Sets of words, of which every match has one whole.
 fn alternatives(expr: &Expr) -> Option<BTreeSet<Words>> {
     match expr {
+        Expr::Word { form, .. } | Expr::Exact(form) if form.len() > LONGEST => None,
         Expr::Word { form, .. } | Expr::Exact(form) => Some([Words::from([form.clone()])].into()),
         Expr::Prefix(_) | Expr::Not(_) => None,
         Expr::Or(parts) => {
@@ -79,6 +80,7 @@ mod tests {
         check("(банк OR биржа OR акции) AND (кредит OR заём)", Some(&["заем", "кредит"]));
         check("банк NOT реклама", Some(&["банк"]));
         check("ипоте* AND банк", Some(&["банк"]));
+        check(&"ы".repeat(60), None);
         check("ипоте*", None);
         check("ипоте* OR банк", None);
     }
