@@ -197,7 +197,7 @@ fn why(record: &SourceRecord, host: Option<&HostView>, now: Timestamp) -> String
         host.jobs.iter().find(|job| job.id.source == record.source.name && job.id.kind != JobKind::Pages);
     let Some(job) = job else {
         return if record.source.is_searched() {
-            "no topic needs a search of it, or none that begins with whole words".to_owned()
+            "no topic needs it searched, or no node has planned that yet".to_owned()
         } else {
             "no node has planned it yet".to_owned()
         };
