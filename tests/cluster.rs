@@ -102,8 +102,7 @@ async fn silence_after_kill(lease: &str) -> (Cluster, Duration) {
     signal(&first, "KILL");
     first.wait().await.unwrap();
     sleep(LEASE + GRACE).await;
-    // Three steps are on the way: a claim, a look, a request.
-    let silence = cluster.longest_silence(from).saturating_sub(cluster.stall() * 3);
+    let silence = cluster.longest_silence(from);
     if lease == "3s" {
         assert_whole(&cluster).await;
     }
@@ -114,14 +113,20 @@ async fn silence_after_kill(lease: &str) -> (Cluster, Duration) {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_hosts_of_a_killed_node_are_served_again_within_its_lease() {
     let (cluster, silence) = silence_after_kill("3s").await;
-    assert!(silence <= LEASE + cluster.stage.delay + GRACE, "{silence:?}");
     assert!(silence >= LEASE / 2, "they are not handed over: the control of the test above ({silence:?})");
+    // Three steps are on the way: a claim, a look, a request.
+    let silence = silence.saturating_sub(cluster.stall() * 3);
+    assert!(silence <= LEASE + cluster.stage.delay + GRACE, "{silence:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn control_hosts_of_a_killed_node_whose_leases_last_are_left_alone() {
-    let (cluster, silence) = silence_after_kill("1h").await;
-    assert!(silence > LEASE + cluster.stage.delay, "{silence:?}");
+    assert_objects(async || {
+        let (cluster, silence) = silence_after_kill("1h").await;
+        let is_long = silence > LEASE + cluster.stage.delay;
+        is_long.then(|| format!("{silence:?} of silence")).into_iter().collect()
+    })
+    .await;
 }
 
 /// A node that stands still past its lease, and goes on: what the judge says.
