@@ -250,6 +250,8 @@ fn news_of(before: &Roster, after: &Roster, record: &SourceRecord, terms: Terms)
     let Some(known) = known.filter(|known| ***known == record.source) else { return readings };
     let were = before.jobs_of(known);
     let is_news = |planned: Planned| match were.get(&planned.id) {
+        // A poll that only moved to another host keeps its time.
+        None if planned.id.query.is_empty() => Some(planned),
         None => Some(Planned { due: terms.now, ..planned }),
         // It keeps its earlier time.
         Some(tenant) if *tenant != planned.tenant => Some(planned),
@@ -295,7 +297,8 @@ pub async fn jobs_of(store: &dyn Store, sources: &[Name]) -> Result<Vec<JobId>, 
 }
 
 /// Plans what a change of the objects asks for: sources that are new, edited, paused or gone, and searches that
-/// topics need now, or no more. A job that is left behind all the same, as by a change while no node ran, is ended by whoever claims it.
+/// topics need now, or no more. A job that is left behind all the same, as by a change while no node ran, is
+/// ended by whoever claims it.
 pub(crate) async fn plan_changes(
     store: &dyn Store,
     schedule: &dyn Schedule,
