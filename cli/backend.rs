@@ -28,8 +28,12 @@ pub(crate) enum Protection {
     Deadline,
     /// A harvest that cannot be stored is kept until it can, and fetching stops meanwhile.
     Retry,
+    /// What a harvest holds and what is remembered of its source are stored together or not at all.
+    Transaction,
     /// A Redis that may not know every lease hands out nothing for a while.
     Embargo,
+    /// A master that still answers is left when Sentinels name another.
+    Following,
 }
 
 /// Where it is.
@@ -57,6 +61,7 @@ impl Backend {
         let space = &global.settings.schedule.space;
         let redis = Redis::connect(schedule_address(&global.settings)?, space, &name, clock).await?;
         let redis = if without.contains(&Protection::Embargo) { redis.without_embargo() } else { redis };
+        let redis = if without.contains(&Protection::Following) { redis.without_following() } else { redis };
         Self::cluster(&global.settings, redis, name).await
     }
 

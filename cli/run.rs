@@ -90,6 +90,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     let pass = args.once.then(|| Pass::starting(global.clock.now()));
     let mut context = wiring::context(&settings, &data, global.clock.clone(), pass.clone())?;
     context.config.ignores_deadlines = args.without.contains(&Protection::Deadline);
+    context.config.stores_in_parts = args.without.contains(&Protection::Transaction);
     context.config.forgets_unstored = args.without.contains(&Protection::Retry);
     if !args.without.is_empty() {
         tell("warning: a protection is switched off: this node will ask hosts more often than they allow");

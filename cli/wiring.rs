@@ -82,6 +82,7 @@ fn node_config(settings: &Settings, name: String, pass: Option<Pass>) -> NodeCon
         pass,
         ignores_deadlines: false,
         forgets_unstored: false,
+        stores_in_parts: false,
         listen: settings.node.listen.clone(),
     }
 }

@@ -276,6 +276,34 @@ async fn a_master_that_still_answers_is_left_for_its_successor() {
     assert_eq!(wrongs, Vec::<String>::new());
 }
 
+/// Sentinels have named a new master, the old one still is one, and a node begins that never knew it.
+async fn two_masters(flags: &[&str]) -> Vec<String> {
+    let servers = SentinelServers::start_with_stubborn_master().await.unwrap();
+    let cluster = Cluster::on(&servers.url(), slow(), 1).await;
+    let mut nodes: Vec<Child> = ["n1", "n2"].map(|name| cluster.node_with(name, flags)).into();
+    cluster.requests_more(130).await;
+    servers.fail_over().await.unwrap();
+    let replica = servers.replica.port();
+    while servers.master_port().await.unwrap() != replica {
+        sleep(Duration::from_millis(50)).await;
+    }
+    assert!(servers.master.tell("ROLE").await.unwrap().contains("master"), "the old master gave up");
+    nodes.push(cluster.node_with("n3", flags));
+    cluster.requests_more(130).await;
+    cluster.settle_down().await;
+    cluster.wrongs().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_masters_all_nodes_follow_the_one_that_sentinels_name() {
+    assert_eq!(two_masters(&[]).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_who_stays_with_an_old_master_asks_what_others_ask() {
+    assert_objects(async || two_masters(&["--without", "following"]).await).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn control_without_the_embargo_a_new_master_hands_out_what_is_held() {
     assert_objects(async || failed_over(true, &["--without", "embargo"]).await.1).await;
@@ -360,6 +388,37 @@ async fn while_the_store_is_out_nothing_is_asked_and_nothing_is_lost() {
     cluster.requests_more(100).await;
     assert_whole(&cluster).await;
     all_end_well(nodes).await;
+}
+
+/// PostgreSQL is killed again and again while the nodes store the last that they will ever be told.
+async fn store_killed(flags: &[&str]) -> Vec<String> {
+    let redis = RedisServer::start(&[]).await.unwrap();
+    let mut cluster = Cluster::on(&redis.url(), resting(Duration::from_secs(1)), 2).await;
+    let _nodes = ["n1", "n2", "n3"].map(|name| cluster.node_with(name, flags));
+    cluster.requests_more(200).await;
+    cluster.postgres.kill();
+    // Every site has something new by the end of it, and nothing after.
+    sleep(Duration::from_secs(6)).await;
+    cluster.stage.origin.freeze();
+    for _ in 0..5 {
+        cluster.postgres.restart().await.unwrap();
+        cluster.requests_more(15).await;
+        cluster.postgres.kill();
+    }
+    cluster.postgres.restart().await.unwrap();
+    cluster.comes_in_within(Duration::from_secs(25)).await;
+    cluster.wrongs().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_is_killed_while_it_stores_loses_nothing() {
+    assert_eq!(store_killed(&[]).await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_what_is_stored_in_parts_is_lost_between_them() {
+    let parts = ["--without", "transaction", "--without", "retry"];
+    assert_objects(async || store_killed(&parts).await).await;
 }
 
 /// All of it, in an order that a seed decides: half a minute of it, or hours where somebody wants to know.

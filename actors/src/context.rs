@@ -43,6 +43,9 @@ pub struct NodeConfig {
     /// Harvests that cannot be stored are dropped, and their jobs settled: only for tests that show what it is
     /// good for to keep them.
     pub forgets_unstored: bool,
+    /// What a harvest says of its source is stored before what it holds: only for tests that show what it is
+    /// good for to store both in one transaction.
+    pub stores_in_parts: bool,
     /// Work without progress for this long is stopped.
     pub stuck_after: Duration,
     /// Time to finish what was begun once the node is told to stop.

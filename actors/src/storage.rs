@@ -168,7 +168,7 @@ impl StorageState {
                 harvests = self.match_again(harvests, sources.to_vec()).await;
             }
             let asked_at = Instant::now();
-            let answer = self.context.store.save(&harvests, self.context.roster().version).await;
+            let answer = self.save_once(&harvests).await;
             let is_answered = matches!(answer, Ok(_) | Err(StoreError::StaleObjects));
             self.context.metrics.asked(Backend::Store, "save", asked_at.elapsed(), is_answered);
             match answer {
@@ -195,6 +195,14 @@ impl StorageState {
                 }
             }
         }
+    }
+
+    async fn save_once(&self, harvests: &Arc<[Harvest]>) -> Result<Vec<Saved>, StoreError> {
+        let version = self.context.roster().version;
+        if self.context.config.stores_in_parts {
+            self.context.store.save(&emptied(harvests), version).await?;
+        }
+        self.context.store.save(harvests, version).await
     }
 
     /// The declared objects changed while these harvests were on the way.
@@ -280,4 +288,10 @@ impl StorageState {
             self.context.tally.tell(|| Event::Material { source: harvest.source.clone(), topics, title });
         }
     }
+}
+
+/// What harvests say of their sources, without what they hold.
+fn emptied(harvests: &[Harvest]) -> Arc<[Harvest]> {
+    let empty = |harvest: &Harvest| Harvest { findings: Vec::new(), pages: Vec::new(), ..harvest.clone() };
+    harvests.iter().map(empty).collect()
 }

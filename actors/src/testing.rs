@@ -226,6 +226,7 @@ fn config() -> NodeConfig {
         pass: None,
         ignores_deadlines: false,
         forgets_unstored: false,
+        stores_in_parts: false,
         listen: String::new(),
     }
 }

@@ -28,7 +28,17 @@ pub struct SentinelServers {
 impl SentinelServers {
     /// Starts them all; a master counts as gone after a second of silence.
     pub async fn start() -> io::Result<Self> {
-        let master = RedisServer::start(&[]).await?;
+        Self::around(RedisServer::start(&[]).await?).await
+    }
+
+    /// The same, with a master that nobody makes a replica: after a failover it goes on as if it were cut off
+    /// from the Sentinels, and there are two.
+    pub async fn start_with_stubborn_master() -> io::Result<Self> {
+        let refuses = ["--rename-command", "REPLICAOF", "", "--rename-command", "SLAVEOF", ""];
+        Self::around(RedisServer::start(&refuses).await?).await
+    }
+
+    async fn around(master: RedisServer) -> io::Result<Self> {
         let replica = RedisServer::start(&["--replicaof", "127.0.0.1", &master.port().to_string()]).await?;
         let folder = TempDir::new()?;
         let mut sentinels = Vec::new();

@@ -31,6 +31,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// A connection to whoever is the master.
 pub(super) struct Link {
     address: Address,
+    follows: bool,
     state: Mutex<State>,
 }
 
@@ -86,7 +87,12 @@ impl ConnectionLike for Connection {
 
 impl Link {
     pub(super) fn new(address: Address) -> Self {
-        Self { address, state: Mutex::default() }
+        Self { address, follows: true, state: Mutex::default() }
+    }
+
+    /// Stays with a master for as long as it answers, whatever Sentinels say.
+    pub(super) fn stay(&mut self) {
+        self.follows = false;
     }
 
     pub(super) fn address(&self) -> &Address {
@@ -168,7 +174,8 @@ impl Link {
         let mut state = self.state.lock().await;
         let epoch = state.epoch;
         if let Some(held) = &mut state.held {
-            let asks = matches!(self.address, Address::Sentinel { .. }) && held.asked_at.elapsed() >= ASK;
+            let is_told = self.follows && matches!(self.address, Address::Sentinel { .. });
+            let asks = is_told && held.asked_at.elapsed() >= ASK;
             if !asks || self.still_leads_to(&held.master).await {
                 held.asked_at = if asks { Instant::now() } else { held.asked_at };
                 return Ok((epoch, held.connection.clone()));

@@ -97,6 +97,12 @@ impl Redis {
         Self { embargo: Duration::ZERO, ..self }
     }
 
+    /// One that does not ask Sentinels who is the master while the one it knows answers: only for tests.
+    pub fn without_following(mut self) -> Self {
+        self.link.stay();
+        self
+    }
+
     /// One that believes the times it is told, for tests that hold it against the model.
     pub async fn on_callers_clock(address: Address, space: &str, node: &str) -> Result<Self, ScheduleError> {
         let redis = Self::new(address, space, node, Time::Told);
