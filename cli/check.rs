@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use config::objects::{Complaint, Declared, Judges, Loaded, Reference};
 use config::{Object, Problem};
 use crawler::read::check_selector;
-use matcher::{Analysis, Query, QueryError};
+use matcher::{Query, QueryError};
 use model::Name;
 use serde_json::json;
 use store::Objects;
@@ -56,14 +56,13 @@ pub(crate) async fn stored_sources(global: &Global) -> anyhow::Result<Vec<Name>>
 /// The objects that files declare, to stand beside sources that are `known` already; with all problems
 /// told where there are any: queries, selectors and references included.
 pub(crate) fn declared(paths: &[PathBuf], known: &[Name]) -> anyhow::Result<Vec<Object>> {
-    let analysis = Analysis::default();
-    let judges = Judges { query: &|query| judge_query(query, &analysis), selector: &judge_selector };
+    let judges = Judges { query: &judge_query, selector: &judge_selector };
     let mut loaded = config::objects::load(paths, judges);
     let unknown = unknown_sources(&loaded, known);
     loaded.problems.extend(unknown);
     let mut problems = loaded.problems;
     if problems.is_empty() {
-        warn_of_queries(&loaded.objects, &analysis);
+        warn_of_queries(&loaded.objects);
         return Ok(loaded.objects.into_iter().map(|declared| declared.object).collect());
     }
     problems.sort_by(|one, other| (&one.file, one.line).cmp(&(&other.file, other.line)));
@@ -75,12 +74,12 @@ pub(crate) fn declared(paths: &[PathBuf], known: &[Name]) -> anyhow::Result<Vec<
     Err(Failure::usage(format!("{count}; nothing was applied\n{}", lines.join("\n"))).into())
 }
 
-fn judge_query(query: &str, analysis: &Analysis) -> Result<(), Complaint> {
+fn judge_query(query: &str) -> Result<(), Complaint> {
     let complaint = |error: QueryError| Complaint {
         remedy: format!("{}\n{}", error.remedy, error.pointed_at(query)),
         message: error.message,
     };
-    Query::parse(query, analysis).map(|_| ()).map_err(complaint)
+    Query::parse(query).map(|_| ()).map_err(complaint)
 }
 
 fn judge_selector(selector: &str) -> Result<(), Complaint> {
@@ -106,10 +105,10 @@ fn unknown_sources(loaded: &Loaded, known: &[Name]) -> Vec<Problem> {
     loaded.references.iter().filter(|one| !known.contains(&one.source)).map(problem).collect()
 }
 
-fn warn_of_queries(all: &[Declared], analysis: &Analysis) {
+fn warn_of_queries(all: &[Declared]) {
     for one in all {
         let Object::Topic(topic) = &one.object else { continue };
-        let Ok(query) = Query::parse(&topic.query, analysis) else { continue };
+        let Ok(query) = Query::parse(&topic.query) else { continue };
         for warning in query.warnings() {
             say(&format!(
                 "warning: {}:{}: the query of topic {:?}, character {}: {}",

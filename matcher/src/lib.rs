@@ -5,15 +5,14 @@
 //! and where?". The store never analyses: it is handed [`Document::search_tokens`], so that search
 //! and matching agree.
 //!
-//! This is the core of the language: words in any form, exact forms, phrases, AND OR NOT,
-//! parentheses, a wildcard at the end. Fields, proximity and Kazakh word forms have an issue of
-//! their own.
+//! What each construct means is in [`query`]'s evaluation, which goes through the words of one document; the index only
+//! chooses the topics that are worth it.
 
-mod analysis;
+mod morphology;
 mod query;
-mod stem;
+mod text;
 mod topics;
 
-pub use analysis::{Analysis, Document};
-pub use query::{Query, QueryError, Warning};
+pub use query::{Facts, Query, QueryError, Warning};
+pub use text::{Analysis, Document};
 pub use topics::{BadTopic, TopicIndex};

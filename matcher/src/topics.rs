@@ -7,10 +7,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use model::{Item, Match, Source, Span, Topic, Zone, excerpt_around};
+use model::{Item, Match, Source, Span, Timestamp, Topic, Zone, excerpt_around};
 
-use crate::analysis::{Analysis, Document};
-use crate::query::{Expr, Query, QueryError};
+use crate::query::{Expr, Facts, Query, QueryError, Term};
+use crate::text::fold::{fold, plain};
+use crate::text::{Analysis, Document};
 
 /// Characters of an excerpt.
 const EXCERPT: usize = 300;
@@ -29,15 +30,9 @@ pub struct BadTopic {
 pub struct TopicIndex {
     analysis: Analysis,
     topics: Vec<(Topic, Query)>,
-    by_anchor: HashMap<Anchor, Vec<usize>>,
+    by_anchor: HashMap<String, Vec<usize>>,
     always: Vec<usize>,
     version: u64,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-enum Anchor {
-    Form(String),
-    Stem(String),
 }
 
 impl TopicIndex {
@@ -46,7 +41,7 @@ impl TopicIndex {
         let mut index = Self { version: fingerprint(&topics), ..Self::default() };
         let mut bad = Vec::new();
         for topic in topics {
-            match Query::parse(&topic.query, &index.analysis) {
+            match Query::parse(&topic.query) {
                 Ok(query) => index.add(topic, query),
                 Err(error) => bad.push(BadTopic { topic, error }),
             }
@@ -69,18 +64,20 @@ impl TopicIndex {
         let document = self.analysis.item(item);
         let mut candidates: BTreeSet<usize> = self.always.iter().copied().collect();
         if !self.by_anchor.is_empty() {
-            for form in document.by_form.keys() {
-                candidates.extend(self.by_anchor.get(&Anchor::Form(form.clone())).into_iter().flatten());
-            }
-            for stem in document.by_stem.keys() {
-                candidates.extend(self.by_anchor.get(&Anchor::Stem(stem.clone())).into_iter().flatten());
+            for (form, _) in &document.forms {
+                for key in form.keys() {
+                    candidates.extend(self.by_anchor.get(key).into_iter().flatten());
+                }
             }
         }
+        let facts = std::cell::LazyCell::new(|| facts(item, source, &document));
+        let none = Facts::default();
+        let of = |query: &Query| if query.has_fields() { &*facts } else { &none };
         let matches = candidates
             .into_iter()
             .filter_map(|index| self.topics.get(index))
             .filter(|(topic, _)| topic.admits(item, source))
-            .filter_map(|(topic, query)| Some(found(topic, item, query.matches(&document)?)))
+            .filter_map(|(topic, query)| Some(found(topic, item, query.matches(&document, of(query))?)))
             .collect();
         (document, matches)
     }
@@ -129,17 +126,58 @@ fn found(topic: &Topic, item: &Item, spans: Vec<Span>) -> Match {
     Match { topic: topic.name.clone(), spans, excerpt }
 }
 
+/// What an item is known by beside its words.
+fn facts(item: &Item, source: &Source, document: &Document) -> Facts {
+    let mut facts = Facts::at(Timestamp::now());
+    let mut add = |field: &str, value: Option<String>| value.into_iter().for_each(|value| facts.add(field, value));
+    let url = item.url.as_ref().unwrap_or(&source.url);
+    add("url", Some(url.to_string()));
+    add("site", Some(url.to_string()));
+    add("tld", Some(url.to_string()));
+    add("source", Some(source.name.to_string()));
+    add("sourceType", Some(source.category.as_str().to_owned()));
+    add("lang", item.language.clone());
+    add("country", source.country.clone());
+    add("author", item.author.clone());
+    add("published", item.published.as_ref().map(|published| published.at.to_string()));
+    add("has", item.image.as_ref().map(|_| "image".to_owned()));
+    add("words", Some(document.words.len().to_string()));
+    for tag in document.tags() {
+        add(if tag.starts_with('#') { "hashtags" } else { "mentions" }, Some(tag.to_owned()));
+    }
+    facts
+}
+
 /// The smallest set of words of which every matching document holds one; `None` where there is none.
-fn anchors(expr: &Expr) -> Option<Vec<Anchor>> {
+fn anchors(expr: &Expr) -> Option<Vec<String>> {
     match expr {
-        Expr::Word { form, stem } => Some(vec![Anchor::Stem(stem.clone()), Anchor::Form(form.clone())]),
-        Expr::Exact(form) => Some(vec![Anchor::Form(form.clone())]),
-        Expr::Prefix(_) | Expr::Not(_) => None,
-        Expr::And(parts) | Expr::Phrase(parts) => parts.iter().filter_map(anchors).min_by_key(Vec::len),
+        Expr::Word(term) => anchors_of(term),
+        Expr::Phrase(phrase) => phrase.words.iter().filter_map(anchors_of).min_by_key(Vec::len),
+        Expr::Near(near) => [&near.left, &near.right].into_iter().filter_map(anchors).min_by_key(Vec::len),
+        Expr::NotNear(near) => anchors(&near.left),
+        Expr::AtLeast(_, of) | Expr::Preferred(_, of) | Expr::In(_, of) => anchors(of),
+        Expr::Field(_) | Expr::Not(_) => None,
+        Expr::And(parts) => parts.iter().filter_map(anchors).min_by_key(Vec::len),
         Expr::Or(parts) => {
-            let all: Option<Vec<Vec<Anchor>>> = parts.iter().map(anchors).collect();
+            let all: Option<Vec<Vec<String>>> = parts.iter().map(anchors).collect();
             all.map(|all| all.concat())
         }
+    }
+}
+
+/// Keys of which every form that a term finds has one, in plain letters.
+fn anchors_of(term: &Term) -> Option<Vec<String>> {
+    match term {
+        Term::Forms { form, asked } => Some(asked.iter().chain([form]).map(|word| plain(word)).collect()),
+        Term::Exact(form) => Some(vec![plain(form)]),
+        Term::Case(characters) => Some(vec![plain(&fold(characters))]),
+        // The whole, or its parts, of which the first will do.
+        Term::Compound { whole, parts } => {
+            let mut keys = anchors_of(parts.first()?)?;
+            keys.push(plain(whole));
+            Some(keys)
+        }
+        Term::Wildcard(_) | Term::Fuzzy { .. } | Term::Sound { .. } | Term::Any => None,
     }
 }
 
@@ -209,11 +247,11 @@ mod tests {
             "ставки на биржах",
             "ничего",
         ] {
-            let document = index.analysis().document("", text);
+            let document = index.analysis().document("", text, None);
             let tried: Vec<String> = topics
                 .iter()
                 .filter(|topic| {
-                    Query::parse(&topic.query, index.analysis()).unwrap().matches(&document).is_some()
+                    Query::parse(&topic.query).unwrap().matches(&document, &Facts::default()).is_some()
                 })
                 .map(|topic| topic.name.to_string())
                 .collect();

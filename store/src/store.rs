@@ -178,8 +178,8 @@ pub struct MaterialQuery {
     pub source: Option<Name>,
     /// Stored after this one.
     pub after_seq: i64,
-    /// Holding all of these search terms.
-    pub terms: Vec<String>,
+    /// For each of these, holding one of its search terms.
+    pub terms: Vec<Vec<String>>,
     /// At most so many; a page of a longer list.
     pub limit: usize,
 }

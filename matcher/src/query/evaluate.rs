@@ -1,102 +1,380 @@
-//! Whether a document matches, and where.
+//! Whether a document matches, and where: the meaning of the language, word by word.
 
-use model::Span;
+use std::cmp::Reverse;
+use std::collections::BTreeSet;
 
-use super::tree::Expr;
-use crate::analysis::{Document, Word};
+use model::{Span, Zone};
+
+use super::field::Facts;
+use super::tree::{Expr, Near, Phrase, Reach, Scope, Term};
+use crate::morphology::latin::sound;
+use crate::text::fold::{stands_for, word_stands_for};
+use crate::text::words::Kind;
+use crate::text::{Document, Form, Word};
 
 /// Spans kept of one match: enough to highlight and explain.
 const MAX_SPANS: usize = 100;
+/// Occurrences of a part of a query that are looked at. Neighbourhoods of neighbourhoods would be without bound.
+const MAX_OCCURRENCES: usize = 5_000;
 
-pub(super) fn matches(expr: &Expr, document: &Document) -> Option<Vec<Span>> {
-    if !holds(expr, document) {
+pub(super) fn matches(expr: &Expr, document: &Document, facts: &Facts) -> Option<Vec<Span>> {
+    let view = View { document, facts, scope: None };
+    if !view.holds(expr) {
         return None;
     }
-    let mut found = Vec::new();
-    collect(expr, document, &mut found);
-    found.sort_unstable();
-    found.dedup();
-    found.truncate(MAX_SPANS);
-    Some(found.into_iter().filter_map(|(first, last)| span(document, first, last)).collect())
+    let mut words = BTreeSet::new();
+    view.collect(expr, &mut words);
+    Some(spans(document, &words))
 }
 
-fn holds(expr: &Expr, document: &Document) -> bool {
-    match expr {
-        Expr::And(parts) => parts.iter().all(|part| holds(part, document)),
-        Expr::Or(parts) => parts.iter().any(|part| holds(part, document)),
-        Expr::Not(part) => !holds(part, document),
-        Expr::Word { form, stem } => {
-            document.by_stem.contains_key(stem) || document.by_form.contains_key(form)
-        }
-        Expr::Exact(form) => document.by_form.contains_key(form),
-        leaf => !occurrences(leaf, document).is_empty(),
+/// The document as a part of a query sees it.
+#[derive(Clone, Copy)]
+struct View<'a> {
+    document: &'a Document,
+    facts: &'a Facts,
+    scope: Option<Scope>,
+}
+
+/// Where something stands: its first and last place, and the words that make it up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Occurrence {
+    first: u32,
+    last: u32,
+    sentence: u32,
+    paragraph: u32,
+    /// First and last word of each of its pieces, by their number in the document.
+    pieces: Vec<(u32, u32)>,
+}
+
+impl<'a> View<'a> {
+    fn within(self, scope: Scope) -> Self {
+        Self { scope: Some(scope), ..self }
     }
-}
 
-/// The places of everything that made the query hold; excluded words made nothing hold.
-fn collect(expr: &Expr, document: &Document, found: &mut Vec<(usize, usize)>) {
-    match expr {
-        Expr::And(parts) => parts.iter().for_each(|part| collect(part, document, found)),
-        Expr::Or(parts) => {
-            parts.iter().filter(|part| holds(part, document)).for_each(|part| collect(part, document, found))
+    fn holds(self, expr: &Expr) -> bool {
+        match expr {
+            Expr::And(parts) => parts.iter().all(|part| self.holds(part)),
+            Expr::Or(parts) => parts.iter().any(|part| self.holds(part)),
+            Expr::Not(part) => !self.holds(part),
+            Expr::Field(field) => field.holds(self.facts),
+            Expr::In(scope, of) => self.within(*scope).holds(of),
+            Expr::Preferred(_, of) => self.holds(of),
+            Expr::AtLeast(count, of) => self.count(of) >= *count as usize,
+            Expr::Word(_) | Expr::Phrase(_) | Expr::Near(_) | Expr::NotNear(_) => !self.occurrences(expr).is_empty(),
         }
-        Expr::Not(_) => (),
-        leaf => found.extend(occurrences(leaf, document)),
     }
-}
 
-/// First and last word of each occurrence of a leaf.
-fn occurrences(leaf: &Expr, document: &Document) -> Vec<(usize, usize)> {
-    let singles =
-        |places: Option<&Vec<usize>>| places.into_iter().flatten().map(|at| (*at, *at)).collect::<Vec<_>>();
-    match leaf {
-        Expr::Word { form, stem } => {
-            let mut all = singles(document.by_stem.get(stem));
-            all.extend(singles(document.by_form.get(form)));
-            all
+    /// How often something occurs: what stands at the same places is one.
+    fn count(self, expr: &Expr) -> usize {
+        let places: BTreeSet<u32> = self.occurrences(expr).iter().map(|one| one.first).collect();
+        places.len()
+    }
+
+    /// The words of everything that made the query hold; what is excluded made nothing hold.
+    fn collect(self, expr: &Expr, words: &mut BTreeSet<(u32, u32)>) {
+        match expr {
+            Expr::And(parts) => parts.iter().for_each(|part| self.collect(part, words)),
+            Expr::Or(parts) => {
+                parts.iter().filter(|part| self.holds(part)).for_each(|part| self.collect(part, words));
+            }
+            Expr::Not(_) | Expr::Field(_) => (),
+            Expr::In(scope, of) => self.within(*scope).collect(of, words),
+            Expr::AtLeast(_, of) | Expr::Preferred(_, of) => self.collect(of, words),
+            Expr::Word(_) | Expr::Phrase(_) | Expr::Near(_) | Expr::NotNear(_) => {
+                words.extend(self.occurrences(expr).into_iter().flat_map(|one| one.pieces));
+            }
         }
-        Expr::Exact(form) => singles(document.by_form.get(form)),
-        Expr::Prefix(beginning) => document
-            .by_form
-            .iter()
-            .filter(|(form, _)| form.starts_with(beginning))
-            .flat_map(|(_, places)| singles(Some(places)))
-            .collect(),
-        Expr::Phrase(parts) => phrase(parts, document),
-        Expr::And(_) | Expr::Or(_) | Expr::Not(_) => Vec::new(),
     }
-}
 
-fn phrase(parts: &[Expr], document: &Document) -> Vec<(usize, usize)> {
-    let Some((first, rest)) = parts.split_first() else { return Vec::new() };
-    let mut all: Vec<(usize, usize)> = occurrences(first, document)
-        .into_iter()
-        .filter(|(start, _)| {
-            let zone = document.words.get(*start).map(|word| word.zone);
-            rest.iter().enumerate().all(|(offset, part)| {
-                document
-                    .words
-                    .get(start + 1 + offset)
-                    .is_some_and(|word| Some(word.zone) == zone && is(part, word))
+    /// Where something stands, in the order of places.
+    fn occurrences(self, expr: &Expr) -> Vec<Occurrence> {
+        let mut found = match expr {
+            Expr::Word(term) => self.term(term),
+            Expr::Phrase(phrase) => self.phrase(phrase),
+            Expr::Near(near) => self.near(near),
+            Expr::NotNear(near) => self.not_near(near),
+            Expr::Or(parts) => parts.iter().flat_map(|part| self.occurrences(part)).collect(),
+            Expr::Preferred(_, of) | Expr::AtLeast(_, of) => self.occurrences(of),
+            Expr::In(scope, of) => self.within(*scope).occurrences(of),
+            Expr::Field(_) | Expr::And(_) | Expr::Not(_) => Vec::new(),
+        };
+        found.sort_by_key(|one| (one.first, one.last));
+        found.dedup();
+        found.truncate(MAX_OCCURRENCES);
+        found
+    }
+
+    fn sees(self, word: &Word) -> bool {
+        match self.scope {
+            None => true,
+            Some(Scope::Title) => word.zone == Zone::Title,
+            Some(Scope::Text) => word.zone == Zone::Text,
+            Some(Scope::Lead) => word.at < self.document.lead_end,
+            Some(Scope::Pictures | Scope::Speech) => false,
+        }
+    }
+
+    /// The words that a term finds, wherever they stand, by their numbers.
+    fn words_like<'t>(self, term: &'t Term) -> impl Iterator<Item = (u32, &'a Word)> + use<'a, 't> {
+        let document = self.document;
+        let forms = document.forms.iter().filter(move |(form, _)| finds(term, form));
+        let words = forms.flat_map(|(_, numbers)| numbers.iter().copied());
+        let words = words.filter_map(|number| Some((number, document.words.get(number as usize)?)));
+        words.filter(move |(_, word)| self.sees(word))
+    }
+
+    /// Where a term stands: a word, or the parts of one side by side.
+    fn term(self, term: &Term) -> Vec<Occurrence> {
+        let whole = self.words_like(term).map(|(number, word)| occurrence(number, word));
+        match term {
+            Term::Compound { parts, .. } => whole.chain(self.side_by_side(parts)).collect(),
+            _ => whole.collect(),
+        }
+    }
+
+    /// Where terms stand side by side, in order.
+    fn side_by_side(self, terms: &[Term]) -> Vec<Occurrence> {
+        let Some(first) = terms.first() else { return Vec::new() };
+        let begins: BTreeSet<(u32, u32)> =
+            self.words_like(first).map(|(number, word)| (word.at, number)).collect();
+        begins
+            .into_iter()
+            .filter_map(|(at, first)| {
+                let last = self.run(terms, at)?;
+                self.between(first, last)
             })
-        })
-        .map(|(start, _)| (start, start + rest.len()))
-        .collect();
-    all.sort_unstable();
-    all.dedup();
-    all
-}
+            .collect()
+    }
 
-fn is(part: &Expr, word: &Word) -> bool {
-    match part {
-        Expr::Word { form, stem } => word.stem == *stem || word.form == *form,
-        Expr::Exact(form) => word.form == *form,
-        Expr::Prefix(beginning) => word.form.starts_with(beginning),
-        _ => false,
+    /// The last word of a run of terms that begins at a place. Words and their parts stand at the same places, so there
+    /// may be several ways; a text has few, and the first will do.
+    fn run(self, terms: &[Term], at: u32) -> Option<u32> {
+        let (term, rest) = terms.split_first()?;
+        let first = self.document.words.partition_point(|word| word.at < at);
+        for (index, word) in (first..).zip(self.document.words_at(at)) {
+            let next = at + word.width;
+            let fits = self.sees(word) && finds(term, &word.form);
+            if !fits {
+                continue;
+            }
+            if rest.is_empty() {
+                return u32::try_from(index).ok();
+            }
+            if let Some(last) = self.run(rest, next) {
+                return Some(last);
+            }
+        }
+        None
+    }
+
+    fn phrase(self, phrase: &Phrase) -> Vec<Occurrence> {
+        match phrase.slop {
+            Some(slop) => self.loose(&phrase.words, slop),
+            None => self.side_by_side(&phrase.words),
+        }
+    }
+
+    fn between(self, first: u32, last: u32) -> Option<Occurrence> {
+        let (from, to) = (self.document.words.get(first as usize)?, self.document.words.get(last as usize)?);
+        Some(Occurrence { last: to.at + to.width - 1, pieces: vec![(first, last)], ..occurrence(first, from) })
+    }
+
+    /// All of the words in any order, with at most so many others among them.
+    fn loose(self, terms: &[Term], slop: u32) -> Vec<Occurrence> {
+        let places: Vec<Vec<(u32, u32)>> = terms
+            .iter()
+            .filter(|term| !matches!(term, Term::Any))
+            .map(|term| {
+                let mut places: Vec<(u32, u32)> = self.words_like(term).map(|(index, word)| (word.at, index)).collect();
+                places.sort_unstable();
+                places
+            })
+            .collect();
+        let length = u32::try_from(terms.len()).unwrap_or(u32::MAX).saturating_add(slop);
+        let starts: BTreeSet<u32> = places.iter().flatten().map(|(at, _)| *at).collect();
+        let mut found = Vec::new();
+        for start in starts.into_iter().take(MAX_OCCURRENCES) {
+            let window: Vec<Vec<(u32, u32)>> = places
+                .iter()
+                .map(|places| {
+                    let from = places.partition_point(|(at, _)| *at < start);
+                    let within = places.iter().skip(from).take_while(|(at, _)| *at - start < length);
+                    within.copied().collect()
+                })
+                .collect();
+            let mut taken = Vec::new();
+            if assigned(&window, &mut taken) && taken.iter().any(|(at, _)| *at == start) {
+                found.extend(self.scattered(&taken));
+            }
+        }
+        found
+    }
+
+    /// One occurrence of words that stand apart.
+    fn scattered(self, taken: &[(u32, u32)]) -> Option<Occurrence> {
+        let (first, last) = (taken.iter().min()?, taken.iter().max()?);
+        let whole = self.between(first.1, last.1)?;
+        Some(Occurrence { pieces: taken.iter().map(|(_, index)| (*index, *index)).collect(), ..whole })
+    }
+
+    fn near(self, near: &Near) -> Vec<Occurrence> {
+        let (left, right) = (self.occurrences(&near.left), self.occurrences(&near.right));
+        let mut found = Vec::new();
+        for one in &left {
+            for other in around(&right, one, near.reach) {
+                if are_near(one, other, near) {
+                    found.push(Occurrence {
+                        first: one.first.min(other.first),
+                        last: one.last.max(other.last),
+                        pieces: one.pieces.iter().chain(&other.pieces).copied().collect(),
+                        ..if one.first <= other.first { one.clone() } else { other.clone() }
+                    });
+                }
+                if found.len() >= MAX_OCCURRENCES {
+                    return found;
+                }
+            }
+        }
+        found
+    }
+
+    fn not_near(self, near: &Near) -> Vec<Occurrence> {
+        let right = self.occurrences(&near.right);
+        let overlaps = |one: &Occurrence, other: &Occurrence| {
+            one.first <= other.last && other.first <= one.last && (one.first, one.last) != (other.first, other.last)
+        };
+        let is_alone = |one: &Occurrence| {
+            !around(&right, one, near.reach).any(|other| are_near(one, other, near) || overlaps(one, other))
+        };
+        self.occurrences(&near.left).into_iter().filter(is_alone).collect()
     }
 }
 
-fn span(document: &Document, first: usize, last: usize) -> Option<Span> {
-    let (first, last) = (document.words.get(first)?, document.words.get(last)?);
-    Some(Span { zone: first.zone, start: first.start, end: last.end, text: String::new() })
+fn occurrence(index: u32, word: &Word) -> Occurrence {
+    Occurrence {
+        first: word.at,
+        last: word.at + word.width - 1,
+        sentence: word.sentence,
+        paragraph: word.paragraph,
+        pieces: vec![(index, index)],
+    }
 }
+
+/// A place of its own for each term, the earliest that are free; whether there is one for all.
+fn assigned(window: &[Vec<(u32, u32)>], taken: &mut Vec<(u32, u32)>) -> bool {
+    let Some((places, rest)) = window.split_first() else { return true };
+    // Terms that share words are few, and so are the tries.
+    for place in places.iter().take(window.len() + taken.len()) {
+        if taken.iter().all(|(at, _)| *at != place.0) {
+            taken.push(*place);
+            if assigned(rest, taken) {
+                return true;
+            }
+            taken.pop();
+        }
+    }
+    false
+}
+
+/// Those that may be within reach: all of them, or those around.
+fn around<'o>(all: &'o [Occurrence], one: &Occurrence, reach: Reach) -> impl Iterator<Item = &'o Occurrence> + use<'o> {
+    let (low, high) = match reach {
+        // What begins earlier may be long; phrases are not that long.
+        Reach::Words(words) => (one.first.saturating_sub(words + 2_100), one.last.saturating_add(words + 1)),
+        Reach::Sentence | Reach::Paragraph => (0, u32::MAX),
+    };
+    let from = all.partition_point(|other| other.first < low);
+    all.iter().skip(from).take_while(move |other| other.first <= high)
+}
+
+/// Whether two that do not overlap are near each other.
+fn are_near(one: &Occurrence, other: &Occurrence, near: &Near) -> bool {
+    let (gap, is_forward) = if other.first > one.last {
+        (other.first - one.last - 1, true)
+    } else if one.first > other.last {
+        (one.first - other.last - 1, false)
+    } else {
+        return false;
+    };
+    let is_within = match near.reach {
+        Reach::Words(words) => gap <= words,
+        Reach::Sentence => one.sentence == other.sentence,
+        Reach::Paragraph => one.paragraph == other.paragraph,
+    };
+    is_within && (is_forward || !near.ordered)
+}
+
+/// Whether a term finds words of a form.
+pub(crate) fn finds(term: &Term, form: &Form) -> bool {
+    match term {
+        Term::Forms { form: asked, asked: lemmas } => {
+            word_stands_for(asked, &form.exact)
+                || lemmas.iter().any(|asked| form.lemmas.iter().any(|lemma| word_stands_for(asked, lemma)))
+        }
+        Term::Exact(asked) => word_stands_for(asked, &form.exact),
+        Term::Case(asked) => *asked == form.surface,
+        Term::Wildcard(pattern) => fits(pattern, &form.exact),
+        Term::Fuzzy { form: asked, distance } => {
+            let is_near = |word: &str| {
+                word.chars().count().abs_diff(asked.chars().count()) <= *distance
+                    && strsim::osa_distance(asked, word) <= *distance
+            };
+            form.kind == Kind::Word && (is_near(&form.exact) || form.lemmas.iter().any(|lemma| is_near(lemma)))
+        }
+        Term::Sound { sound: asked, .. } => {
+            form.kind == Kind::Word
+                && (sound(&form.exact) == *asked || form.lemmas.iter().any(|lemma| sound(lemma) == *asked))
+        }
+        Term::Compound { whole, .. } => word_stands_for(whole, &form.exact),
+        Term::Any => true,
+    }
+}
+
+/// Whether a word has the shape of a pattern: `*` is any number of letters, `?` one. Goes back to the last `*` only, so
+/// it takes no longer than the product of both lengths.
+pub(crate) fn fits(pattern: &str, word: &str) -> bool {
+    let (pattern, word): (Vec<char>, Vec<char>) = (pattern.chars().collect(), word.chars().collect());
+    let (mut p, mut w) = (0, 0);
+    let mut star: Option<(usize, usize)> = None;
+    while let Some(&letter) = word.get(w) {
+        match pattern.get(p) {
+            Some('*') => {
+                star = Some((p, w));
+                p += 1;
+            }
+            Some(&asked) if asked == '?' || stands_for(asked, letter) => {
+                p += 1;
+                w += 1;
+            }
+            _ => match &mut star {
+                Some((at, from)) => {
+                    *from += 1;
+                    (p, w) = (*at + 1, *from);
+                }
+                None => return false,
+            },
+        }
+    }
+    pattern.iter().skip(p).all(|c| *c == '*')
+}
+
+/// The byte ranges of words, without those that lie within others.
+fn spans(document: &Document, words: &BTreeSet<(u32, u32)>) -> Vec<Span> {
+    let mut ranges: Vec<(Zone, usize, usize)> = words
+        .iter()
+        .filter_map(|(first, last)| {
+            let (from, to) = (document.words.get(*first as usize)?, document.words.get(*last as usize)?);
+            Some((from.zone, from.range.start, to.range.end.max(from.range.end)))
+        })
+        .collect();
+    ranges.sort_by_key(|(zone, start, end)| (*zone, *start, Reverse(*end)));
+    let mut spans: Vec<Span> = Vec::new();
+    for (zone, start, end) in ranges {
+        let is_inside = spans.last().is_some_and(|last| last.zone == zone && end <= last.end);
+        if !is_inside && spans.len() < MAX_SPANS {
+            spans.push(Span { zone, start, end, text: String::new() });
+        }
+    }
+    spans
+}
+

@@ -6,7 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use super::tree::Expr;
+use super::tree::{Expr, Term};
+use crate::text::fold::fold;
 
 /// In bytes. Longer strings are cut at a word, and longer words are not searched for: search boxes are short.
 const LONGEST: usize = 100;
@@ -23,23 +24,42 @@ pub(super) fn lower(expr: &Expr) -> Option<BTreeSet<String>> {
 /// Sets of words, of which every match has one whole.
 fn alternatives(expr: &Expr) -> Option<BTreeSet<Words>> {
     match expr {
-        Expr::Word { form, .. } | Expr::Exact(form) if form.len() > LONGEST => None,
-        Expr::Word { form, .. } | Expr::Exact(form) => Some([Words::from([form.clone()])].into()),
-        Expr::Prefix(_) | Expr::Not(_) => None,
+        Expr::Word(term) => certain([words_of(term)?]),
+        Expr::Phrase(phrase) => certain(phrase.words.iter().filter_map(words_of)),
         Expr::Or(parts) => {
             let all: Option<Vec<BTreeSet<Words>>> = parts.iter().map(alternatives).collect();
             Some(all?.into_iter().flatten().collect())
         }
-        Expr::And(parts) | Expr::Phrase(parts) => {
-            let known: Vec<BTreeSet<Words>> = parts.iter().filter_map(alternatives).collect();
-            let certain: Words =
-                known.iter().filter(|part| part.len() == 1).flatten().flatten().cloned().collect();
-            if certain.is_empty() {
-                return known.into_iter().min_by_key(BTreeSet::len);
-            }
-            Some([certain].into())
-        }
+        Expr::And(parts) => together(parts.iter()),
+        Expr::Near(near) => together([&near.left, &near.right].into_iter()),
+        Expr::NotNear(near) => alternatives(&near.left),
+        Expr::AtLeast(_, of) | Expr::Preferred(_, of) | Expr::In(_, of) => alternatives(of),
+        Expr::Field(_) | Expr::Not(_) => None,
     }
+}
+
+/// What all of these parts are found by.
+fn together<'a>(parts: impl Iterator<Item = &'a Expr>) -> Option<BTreeSet<Words>> {
+    let known: Vec<BTreeSet<Words>> = parts.filter_map(alternatives).collect();
+    let single = known.iter().filter(|part| part.len() == 1).flatten().cloned();
+    certain(single).or_else(|| known.into_iter().min_by_key(BTreeSet::len))
+}
+
+/// All of these words.
+fn certain(all: impl IntoIterator<Item = Words>) -> Option<BTreeSet<Words>> {
+    let words: Words = all.into_iter().flatten().collect();
+    (!words.is_empty()).then(|| [words].into())
+}
+
+/// The words that a site has to look for; `None` where letters are left open.
+fn words_of(term: &Term) -> Option<Words> {
+    let words: Words = match term {
+        Term::Forms { form, .. } | Term::Exact(form) => [form.trim_start_matches(['#', '@', '$']).to_owned()].into(),
+        Term::Case(characters) => [fold(characters)].into(),
+        Term::Compound { parts, .. } => parts.iter().filter_map(words_of).flatten().collect(),
+        Term::Wildcard(_) | Term::Fuzzy { .. } | Term::Sound { .. } | Term::Any => return None,
+    };
+    words.iter().all(|word| word.len() <= LONGEST).then_some(words)
 }
 
 fn string(words: &Words) -> String {
@@ -58,10 +78,10 @@ fn string(words: &Words) -> String {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Analysis, Query};
+    use crate::Query;
 
     fn check(query: &str, expected: Option<&[&str]>) {
-        let searches = Query::parse(query, &Analysis::default()).unwrap().searches();
+        let searches = Query::parse(query).unwrap().searches();
         let expected: Option<Vec<String>> =
             expected.map(|texts| texts.iter().map(|&text| text.to_owned()).collect());
         assert_eq!(searches, expected, "{query}");
@@ -83,5 +103,10 @@ mod tests {
         check(&"ы".repeat(60), None);
         check("ипоте*", None);
         check("ипоте* OR банк", None);
+        check("Каспий NOT NEAR/2 (море OR теңіз*)", Some(&["каспий"]));
+        check("банк NEAR/5 (ставка OR ипотека)", Some(&["банк"]));
+        check("ATLEAST/2(каспий) title:тюлень site:a.kz", Some(&["каспий тюлень"]));
+        check("[цены на * в Алматы]", Some(&["алматы в на цены"]));
+        check("translit(каспи)", None);
     }
 }

@@ -2,17 +2,22 @@
 
 mod error;
 mod evaluate;
+mod field;
 mod lexer;
 mod lower;
 mod parser;
+mod print;
+mod terms;
 mod tree;
+mod warn;
 
 pub use error::{QueryError, Warning};
-pub(crate) use tree::Expr;
+pub use field::Facts;
+pub(crate) use tree::{Expr, Term};
 
 use model::Span;
 
-use crate::analysis::{Analysis, Document};
+use crate::text::Document;
 
 /// A parsed query.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,9 +28,8 @@ pub struct Query {
 
 impl Query {
     /// Parses a query. The error says where and what to do about it.
-    pub fn parse(text: &str, analysis: &Analysis) -> Result<Self, QueryError> {
-        let tokens = lexer::tokens(text)?;
-        let (expr, warnings) = parser::parse(text, tokens, analysis)?;
+    pub fn parse(text: &str) -> Result<Self, QueryError> {
+        let (expr, warnings) = parser::parse(text)?;
         Ok(Self { expr, warnings })
     }
 
@@ -34,9 +38,14 @@ impl Query {
         &self.warnings
     }
 
-    /// Where the query's words stand, if it matches.
-    pub fn matches(&self, document: &Document) -> Option<Vec<Span>> {
-        evaluate::matches(&self.expr, document)
+    /// Where the query's words stand, if an item matches.
+    pub fn matches(&self, document: &Document, facts: &Facts) -> Option<Vec<Span>> {
+        evaluate::matches(&self.expr, document, facts)
+    }
+
+    /// Whether it asks for more than words.
+    pub fn has_fields(&self) -> bool {
+        self.expr.has_fields()
     }
 
     /// The plain strings to search a site for, in their order; `None` where none would find everything.

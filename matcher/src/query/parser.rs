@@ -1,66 +1,105 @@
-//! Tokens to a tree. Binding from tight to loose: NOT, AND (a space is one), OR, comma (an OR too).
-
-use unicode_segmentation::UnicodeSegmentation;
+//! From tokens to a tree: each method reads one level of the grammar, from the loosest to the tightest.
+//!
+//! ```text
+//! query = list
+//! list  = or { "," or }                       a comma is a loose OR
+//! or    = and { OR and }
+//! and   = not { [AND] not }                   a space is AND
+//! not   = NOT not | near
+//! near  = post { NEAR post }                  from left to right
+//! post  = prim [ ~n ] [ ^n ]
+//! prim  = ( list ) | phrase | word | field:value | ATLEAST/n( list ) | function( list )
+//! ```
 
 use super::error::{QueryError, Warning};
-use super::lexer::{Kind, Token};
-use super::tree::Expr;
-use crate::analysis::{Analysis, fold};
+use super::field::{self, Edge, Field, Holds, Spec, Test};
+use super::lexer::{Kind, Lexer, MAX_NEAR, Token};
+use super::terms::{self, Word};
+use super::tree::{Expr, Near, Phrase, Reach, Style, Term, joined};
+use super::warn;
 
-/// Limits of the product: beyond them a query is a program.
-const MAX_LEAVES: usize = 2000;
+/// Bounds of a query (product limits).
 const MAX_DEPTH: usize = 64;
-/// A wildcard needs this many letters before it, or it matches half the language.
-const MIN_PREFIX: usize = 3;
+const MAX_LEAVES: usize = 2_000;
+const MAX_WILDCARDS: usize = 200;
+/// Occurrences that may be asked for.
+const MAX_COUNT: u32 = 1_000;
 
-pub(super) fn parse(
-    text: &str,
-    tokens: Vec<Token>,
-    analysis: &Analysis,
-) -> Result<(Expr, Vec<Warning>), QueryError> {
-    let end = text.chars().count();
-    let mut parser = Parser { tokens, at: 0, depth: 0, leaves: 0, end, analysis, warnings: Vec::new() };
-    if parser.tokens.is_empty() {
-        return Err(QueryError::new("E_EMPTY", 0, 1, "the query holds no word", "write what to watch for"));
+pub(super) fn parse(text: &str) -> Result<(Expr, Vec<Warning>), QueryError> {
+    let mut parser = Parser {
+        lexer: Lexer::new(text)?,
+        ahead: None,
+        end: 0,
+        depth: 0,
+        leaves: 0,
+        wildcards: 0,
+        style: None,
+        field: None,
+        warnings: Vec::new(),
+    };
+    if parser.peek()?.is_none() {
+        let message = "the query holds no word";
+        return Err(QueryError::new("E_EMPTY", 0, 1, message, "write a word to look for"));
     }
     let expr = parser.list()?;
-    if let Some(stray) = parser.tokens.get(parser.at) {
-        return Err(QueryError::new(
-            "E_PAREN",
-            stray.at,
-            1,
-            "this bracket closes nothing",
-            "remove it, or open one before",
-        ));
+    if let Some(stray) = parser.peek()?.cloned() {
+        let message = "this bracket closes nothing";
+        return Err(QueryError::new("E_PAREN", stray.at, 1, message, "remove it, or open one before"));
     }
-    bounded(&expr, end)?;
+    if !expr.is_bounded() {
+        let message = "a branch of this query holds for nearly everything: it only says what must not be there, or \
+                       names a field that much has";
+        let remedy = "add a word that must be there, or a field like site: or author:, to each branch of OR";
+        return Err(QueryError::new("E_UNBOUNDED", 0, parser.lexer.length(), message, remedy));
+    }
     Ok((expr, parser.warnings))
 }
 
-struct Parser<'a> {
-    tokens: Vec<Token>,
-    at: usize,
+struct Parser {
+    lexer: Lexer,
+    ahead: Option<Token>,
+    /// Where the last token ended.
+    end: usize,
     depth: usize,
     leaves: usize,
-    end: usize,
-    analysis: &'a Analysis,
+    wildcards: usize,
+    /// Within a function.
+    style: Option<Style>,
+    /// Within a field's brackets.
+    field: Option<&'static Spec>,
     warnings: Vec<Warning>,
 }
 
-impl Parser<'_> {
-    fn peek(&self) -> Option<&Kind> {
-        self.tokens.get(self.at).map(|token| &token.kind)
+impl Parser {
+    fn peek(&mut self) -> Result<Option<&Token>, QueryError> {
+        if self.ahead.is_none() {
+            self.ahead = self.lexer.next()?;
+        }
+        Ok(self.ahead.as_ref())
     }
 
-    fn place(&self) -> usize {
-        self.tokens.get(self.at).map_or(self.end, |token| token.at)
+    fn kind(&mut self) -> Result<Option<Kind>, QueryError> {
+        Ok(self.peek()?.map(|token| token.kind.clone()))
+    }
+
+    fn take(&mut self) -> Result<Option<Token>, QueryError> {
+        self.peek()?;
+        if let Some(token) = &self.ahead {
+            self.end = token.at + token.length;
+        }
+        Ok(self.ahead.take())
+    }
+
+    fn place(&mut self) -> Result<usize, QueryError> {
+        let end = self.lexer.length();
+        Ok(self.peek()?.map_or(end, |token| token.at))
     }
 
     fn list(&mut self) -> Result<Expr, QueryError> {
         let mut parts = vec![self.or()?];
-        while self.peek() == Some(&Kind::Comma) {
-            self.at += 1;
-            if self.peek().is_none() || self.peek() == Some(&Kind::Close) {
+        while self.kind()? == Some(Kind::Comma) {
+            self.take()?;
+            if matches!(self.kind()?, None | Some(Kind::Close)) {
                 break; // a comma at the end of a list
             }
             parts.push(self.or()?);
@@ -69,98 +108,194 @@ impl Parser<'_> {
     }
 
     fn or(&mut self) -> Result<Expr, QueryError> {
-        let start = self.place();
-        let mut parts = vec![self.and()?];
-        while self.peek() == Some(&Kind::Or) {
-            self.at += 1;
-            parts.push(self.and()?);
+        let start = self.place()?;
+        let (first, mut mixes) = self.and()?;
+        let mut parts = vec![first];
+        while self.kind()? == Some(Kind::Or) {
+            self.take()?;
+            let (part, is_mixed) = self.and()?;
+            mixes |= is_mixed;
+            parts.push(part);
         }
-        if parts.len() > 1
-            && parts.iter().any(|part| matches!(part, Expr::And(_)))
-            && self.has_bare_and(start)
-        {
-            self.warn_mixed(start, &parts);
+        let is_or = parts.len() > 1;
+        let expr = joined(parts, Expr::Or);
+        if is_or && mixes {
+            self.warnings.push(warn::mixed(start, &expr));
         }
-        Ok(joined(parts, Expr::Or))
+        Ok(expr)
     }
 
-    fn and(&mut self) -> Result<Expr, QueryError> {
+    /// A conjunction, and whether it has several parts of its own, outside of brackets.
+    fn and(&mut self) -> Result<(Expr, bool), QueryError> {
         let mut parts = vec![self.not()?];
         loop {
-            match self.peek() {
-                Some(Kind::And) => self.at += 1,
+            match self.kind()? {
+                Some(Kind::And) => drop(self.take()?),
                 None | Some(Kind::Close | Kind::Comma | Kind::Or) => break,
                 Some(_) => (),
             }
             parts.push(self.not()?);
         }
-        Ok(joined(parts, Expr::And))
+        let is_several = parts.len() > 1;
+        Ok((joined(parts, Expr::And), is_several))
     }
 
     fn not(&mut self) -> Result<Expr, QueryError> {
-        if self.peek() != Some(&Kind::Not) {
-            return self.primary();
+        if self.kind()? != Some(Kind::Not) {
+            return self.near();
         }
-        let place = self.place();
-        self.at += 1;
+        let place = self.place()?;
+        self.take()?;
         self.deeper(place)?;
         let inner = self.not()?;
         self.depth -= 1;
+        self.warnings.extend(warn::whole_item_excluded(place, &inner));
         Ok(match inner {
             Expr::Not(twice) => *twice,
             other => Expr::Not(Box::new(other)),
         })
     }
 
-    fn primary(&mut self) -> Result<Expr, QueryError> {
-        let Some(token) = self.tokens.get(self.at).cloned() else {
-            let message = "the query ends where a word is expected";
-            return Err(QueryError::new(
-                "E_SYNTAX",
-                self.end,
-                1,
-                message,
-                "write a word or phrase after the operator",
-            ));
-        };
-        self.at += 1;
-        match &token.kind {
-            Kind::Open => self.brackets(&token),
-            Kind::Phrase(text) => self.phrase(&token, text),
-            Kind::Exact(word) => self.leaf(&token, word, true),
-            Kind::Word(word) => self.leaf(&token, word, false),
-            Kind::Close => Err(QueryError::new(
-                "E_PAREN",
-                token.at,
-                1,
-                "a bracket closes where a word is expected",
-                "write a word before it, or remove it",
-            )),
-            _ => Err(QueryError::new(
-                "E_SYNTAX",
-                token.at,
-                token.length,
-                "an operator stands where a word is expected",
-                "write a word or phrase before it",
-            )),
+    fn near(&mut self) -> Result<Expr, QueryError> {
+        let start = self.place()?;
+        let mut left = self.post()?;
+        let mut links = 0;
+        loop {
+            let (reach, ordered, is_negated) = match self.kind()? {
+                Some(Kind::Near { reach, ordered }) => (reach, ordered, false),
+                Some(Kind::NotNear { reach, ordered }) => (reach, ordered, true),
+                _ => break,
+            };
+            // A chain is as deep as it is long.
+            links += 1;
+            self.deeper(start)?;
+            self.take()?;
+            self.operand(&left, start)?;
+            let place = self.place()?;
+            let right = self.post()?;
+            self.operand(&right, place)?;
+            let near = Box::new(Near { left, right, reach, ordered });
+            left = if is_negated { Expr::NotNear(near) } else { Expr::Near(near) };
+        }
+        self.depth -= links;
+        Ok(left)
+    }
+
+    fn operand(&self, expr: &Expr, start: usize) -> Result<(), QueryError> {
+        if expr.has_places() {
+            return Ok(());
+        }
+        let message = "words are near each other; AND, NOT and fields are nowhere";
+        let remedy = "put a word, a phrase or an OR of them on each side of NEAR";
+        Err(QueryError::new("E_NEAR_OPERAND", start, self.end.saturating_sub(start), message, remedy))
+    }
+
+    fn post(&mut self) -> Result<Expr, QueryError> {
+        let start = self.place()?;
+        let mut expr = self.prim()?;
+        if let Some(Kind::Slop(number)) = self.kind()? {
+            self.take()?;
+            expr = self.with_slop(expr, number, start)?;
+        }
+        if let Some(Kind::Mark(weight)) = self.kind()? {
+            self.take()?;
+            expr = Expr::Preferred(weight, Box::new(expr));
+        }
+        Ok(expr)
+    }
+
+    /// `"a b"~5`, `word~1`, `(a AND b)~5`.
+    fn with_slop(&self, expr: Expr, number: u32, start: usize) -> Result<Expr, QueryError> {
+        let length = self.end.saturating_sub(start);
+        match expr {
+            Expr::Word(Term::Forms { form, .. } | Term::Exact(form)) => terms::fuzzy(form, number)
+                .map(Expr::Word)
+                .map_err(|(message, remedy)| QueryError::new("E_FUZZY", start, length, message, remedy)),
+            _ if number > MAX_NEAR => {
+                let remedy = format!("name a distance from 0 to {MAX_NEAR} words");
+                Err(QueryError::new("E_NEAR_RANGE", start, length, "this distance is out of range", remedy))
+            }
+            Expr::Phrase(phrase) => Ok(Expr::Phrase(Phrase { slop: Some(number), ..phrase })),
+            // A hyphenated word is a phrase of its parts.
+            Expr::Word(Term::Compound { parts, .. }) => {
+                let is_exact = parts.iter().any(|part| matches!(part, Term::Exact(_)));
+                let style = if is_exact { Style::Exact } else { Style::Forms };
+                Ok(Expr::Phrase(Phrase { style, words: parts, slop: Some(number) }))
+            }
+            Expr::And(parts) => {
+                let mut parts = parts.into_iter();
+                let first = parts.next().filter(Expr::has_places);
+                let chain = parts.try_fold(first, |left, right| {
+                    let (left, true) = (left?, right.has_places()) else { return None };
+                    let reach = Reach::Words(number);
+                    Some(Some(Expr::Near(Box::new(Near { left, right, reach, ordered: false }))))
+                });
+                chain.flatten().ok_or_else(|| {
+                    let message = "only words, phrases and ORs of them can be near each other";
+                    QueryError::new("E_NEAR_OPERAND", start, length, message, "take NOT and fields out of the brackets")
+                })
+            }
+            other => {
+                let message = format!("{other} has no distance");
+                let remedy = "write ~ behind a word, a phrase, or brackets around an AND";
+                Err(QueryError::new("E_SYNTAX", start, length, message, remedy))
+            }
         }
     }
 
+    fn prim(&mut self) -> Result<Expr, QueryError> {
+        let Some(token) = self.take()? else {
+            let message = "the query ends where a word is expected";
+            let remedy = "write a word or phrase after the operator";
+            return Err(QueryError::new("E_SYNTAX", self.lexer.length(), 1, message, remedy));
+        };
+        match &token.kind {
+            Kind::Open => self.brackets(&token),
+            Kind::Close => Err(self.misplaced(&token, "E_PAREN", "a bracket closes where a word is expected")),
+            _ if self.reads_values() => self.value(&token),
+            Kind::Quoted(text) => self.phrase(&token, text, self.style.unwrap_or(Style::Exact)),
+            Kind::Bracketed(text) => self.phrase(&token, text, self.style.unwrap_or(Style::Forms)),
+            Kind::Braced(text) => self.phrase(&token, text, Style::Case),
+            Kind::Exact(word) => self.word(&token, word, Style::Exact),
+            Kind::Word(word) => self.word(&token, word, self.style.unwrap_or(Style::Forms)),
+            Kind::Function(name) => self.function(name),
+            Kind::AtLeast(count) => self.at_least(&token, *count),
+            Kind::Field(name) => self.field(&token, name),
+            _ => Err(self.misplaced(&token, "E_SYNTAX", "an operator stands where a word is expected")),
+        }
+    }
+
+    fn reads_values(&self) -> bool {
+        self.field.is_some_and(|spec| !matches!(spec.holds, Holds::Words(_)))
+    }
+
+    fn misplaced(&self, token: &Token, code: &'static str, message: &str) -> QueryError {
+        QueryError::new(code, token.at, token.length, message, "write a word or phrase before it, or remove it")
+    }
+
+    /// What stands in brackets, the first of which has been read.
     fn brackets(&mut self, open: &Token) -> Result<Expr, QueryError> {
         self.deeper(open.at)?;
         let inner = self.list()?;
-        if self.peek() != Some(&Kind::Close) {
-            return Err(QueryError::new(
-                "E_PAREN",
-                open.at,
-                1,
-                "the bracket that opens here is never closed",
-                "add a )",
-            ));
+        if self.kind()? != Some(Kind::Close) {
+            let message = "the bracket that opens here is never closed";
+            return Err(QueryError::new("E_PAREN", open.at, 1, message, "add a )"));
         }
-        self.at += 1;
+        self.take()?;
         self.depth -= 1;
         Ok(inner)
+    }
+
+    /// Brackets that have to follow.
+    fn bracketed(&mut self, name: &str) -> Result<Expr, QueryError> {
+        let place = self.place()?;
+        match self.take()? {
+            Some(open) if open.kind == Kind::Open => self.brackets(&open),
+            _ => {
+                let remedy = format!("write {name}(…)");
+                Err(QueryError::new("E_SYNTAX", place, 1, "brackets are missing here", remedy))
+            }
+        }
     }
 
     fn deeper(&mut self, place: usize) -> Result<(), QueryError> {
@@ -172,138 +307,177 @@ impl Parser<'_> {
         Ok(())
     }
 
-    fn phrase(&mut self, token: &Token, text: &str) -> Result<Expr, QueryError> {
-        let words: Vec<Expr> = text.unicode_words().map(|word| Expr::Exact(fold(word))).collect();
-        self.count(token, words.len())?;
-        Ok(joined(words, Expr::Phrase))
+    fn function(&mut self, name: &str) -> Result<Expr, QueryError> {
+        let style = match name {
+            "exact" => Style::Exact,
+            "case" => Style::Case,
+            "forms" => Style::Forms,
+            _ => Style::Sound,
+        };
+        let outer = self.style.replace(style);
+        let inner = self.bracketed(name);
+        self.style = outer;
+        inner
     }
 
-    fn leaf(&mut self, token: &Token, word: &str, exact: bool) -> Result<Expr, QueryError> {
-        self.warn_homoglyphs(token, word);
-        if let Some(beginning) = word.strip_suffix('*') {
-            let beginning = fold(beginning);
-            let plain = beginning.unicode_words().next() == Some(beginning.as_str());
-            if beginning.chars().count() < MIN_PREFIX || !plain {
-                let remedy = format!("write at least {MIN_PREFIX} letters of one word before the *");
-                return Err(QueryError::new(
-                    "E_WILD",
-                    token.at,
-                    token.length,
-                    "the wildcard is too wide",
-                    remedy,
-                ));
+    fn at_least(&mut self, token: &Token, count: u32) -> Result<Expr, QueryError> {
+        if !(1..=MAX_COUNT).contains(&count) {
+            let remedy = format!("name a number from 1 to {MAX_COUNT}");
+            return Err(QueryError::new("E_VALUE", token.at, token.length, "this number is out of range", remedy));
+        }
+        let start = self.place()?;
+        let of = self.bracketed("ATLEAST/3")?;
+        if !of.has_places() {
+            let message = "words occur so often; AND, NOT and fields do not occur";
+            let length = self.end.saturating_sub(start);
+            let remedy = "put a word, a phrase or an OR of them into the brackets";
+            return Err(QueryError::new("E_NEAR_OPERAND", start, length, message, remedy));
+        }
+        Ok(Expr::AtLeast(count, Box::new(of)))
+    }
+
+    fn field(&mut self, token: &Token, name: &str) -> Result<Expr, QueryError> {
+        let refused = |message: String, remedy: String| {
+            Err(QueryError::new("E_FIELD", token.at, token.length, message, remedy))
+        };
+        let spec = match field::named(name) {
+            Ok(spec) => spec,
+            Err(nearest) => {
+                let remedy = match nearest {
+                    Some(near) => format!("did you mean {near}:?"),
+                    None => "put it in quotes to look for the words, or name a field like title:, site: or lang:".to_owned(),
+                };
+                return refused(format!("there is no field {name:?}"), remedy);
             }
-            self.count(token, 1)?;
-            return Ok(Expr::Prefix(beginning));
+        };
+        if self.field.is_some() {
+            return refused(format!("{name}: stands within another field"), "take it out of the brackets".to_owned());
         }
-        // What the analysis cuts into several words is looked for as a phrase of them.
-        let parts: Vec<Expr> = word
-            .unicode_words()
-            .map(|part| {
-                let form = fold(part);
-                if exact { Expr::Exact(form) } else { Expr::Word { stem: self.analysis.stem(&form), form } }
-            })
-            .collect();
-        self.count(token, parts.len())?;
-        if parts.is_empty() {
-            return Err(QueryError::new(
-                "E_CHAR",
-                token.at,
-                token.length,
-                "this is no word",
-                "write letters or digits",
-            ));
+        if let Holds::Nothing(reason) = spec.holds {
+            return refused(format!("{name}: cannot be asked for: {reason}"), "leave it out".to_owned());
         }
-        Ok(joined(parts, Expr::Phrase))
+        self.field = Some(spec);
+        let outer = self.style;
+        let expr = match spec.holds {
+            Holds::Words(scope) => self.post().map(|of| Expr::In(scope, Box::new(of))),
+            Holds::Characters => {
+                self.field = None;
+                self.style = Some(Style::Case);
+                self.prim()
+            }
+            _ => {
+                self.lexer.reads_values = true;
+                let value = self.prim();
+                self.lexer.reads_values = false;
+                value
+            }
+        };
+        self.field = None;
+        self.style = outer;
+        expr
+    }
+
+    fn value(&mut self, token: &Token) -> Result<Expr, QueryError> {
+        let Some(spec) = self.field else { return Err(self.misplaced(token, "E_SYNTAX", "a value without a field")) };
+        let test = match &token.kind {
+            Kind::Quoted(text) => Test::Is(text.trim().to_owned()),
+            Kind::Bracketed(range) => match range.split_once(" TO ") {
+                Some((from, to)) => between(from, to),
+                None => return Err(bad_value(token, format!("[{range}] is no range"), "write [1 TO 5] or 1..5")),
+            },
+            Kind::Value(value) => test(value),
+            _ => return Err(self.misplaced(token, "E_SYNTAX", "an operator stands where a value is expected")),
+        };
+        self.count(token, 1)?;
+        let field = Field { spec, test };
+        match field.objection() {
+            Some(objection) => Err(bad_value(token, objection, "correct it")),
+            None => {
+                self.warnings.extend(warn::unknown_list(token.at, &field));
+                Ok(Expr::Field(field))
+            }
+        }
+    }
+
+    fn phrase(&mut self, token: &Token, text: &str, style: Style) -> Result<Expr, QueryError> {
+        let words = self.terms(token, text, style)?;
+        self.warnings.extend(warn::quotes_fix_forms(token, text, style, self.style.is_none()));
+        let phrase = Phrase { style, words, slop: None };
+        Ok(match phrase.words.as_slice() {
+            [_] => phrase.words.into_iter().next().map_or(Expr::Or(Vec::new()), Expr::Word),
+            _ => Expr::Phrase(phrase),
+        })
+    }
+
+    fn word(&mut self, token: &Token, word: &str, style: Style) -> Result<Expr, QueryError> {
+        self.warnings.extend(warn::about_word(token.at, word));
+        let mut words = self.terms(token, word, style)?;
+        Ok(Expr::Word(if words.len() == 1 {
+            words.remove(0)
+        } else {
+            Term::Compound { whole: crate::text::fold::fold(word), parts: words }
+        }))
+    }
+
+    fn terms(&mut self, token: &Token, text: &str, style: Style) -> Result<Vec<Term>, QueryError> {
+        let words = terms::words(text, style).map_err(|word: Word| {
+            let (code, message, remedy) = word.complaint();
+            QueryError::new(code, token.at, token.length, message, remedy)
+        })?;
+        let wildcards = words.iter().filter(|word| matches!(word, Term::Wildcard(_))).count();
+        self.count(token, words.len())?;
+        self.wildcards += wildcards;
+        if self.wildcards > MAX_WILDCARDS {
+            let message = format!("the query holds more than {MAX_WILDCARDS} wildcards");
+            return Err(QueryError::new("E_LIMIT", token.at, token.length, message, "name the words, or split the query"));
+        }
+        Ok(words)
     }
 
     fn count(&mut self, token: &Token, leaves: usize) -> Result<(), QueryError> {
         self.leaves += leaves;
         if self.leaves > MAX_LEAVES {
             let message = format!("the query holds more than {MAX_LEAVES} words");
-            return Err(QueryError::new(
-                "E_LIMIT",
-                token.at,
-                token.length,
-                message,
-                "split it into several topics",
-            ));
+            return Err(QueryError::new("E_LIMIT", token.at, token.length, message, "split it into several topics"));
         }
         Ok(())
     }
+}
 
-    /// Whether two words stand side by side, or an AND between them, outside of inner brackets.
-    fn has_bare_and(&self, start: usize) -> bool {
-        let (mut depth, mut words) = (0, 0);
-        for token in self.tokens.iter().take(self.at).skip_while(|token| token.at < start) {
-            match token.kind {
-                Kind::Open => depth += 1,
-                Kind::Close => depth -= 1,
-                Kind::Or | Kind::Comma if depth == 0 => words = 0,
-                Kind::Word(_) | Kind::Exact(_) | Kind::Phrase(_) if depth == 0 => words += 1,
-                _ => (),
-            }
-            if words > 1 {
-                return true;
-            }
-        }
-        false
+fn bad_value(token: &Token, message: String, remedy: &str) -> QueryError {
+    QueryError::new("E_VALUE", token.at, token.length, message, remedy)
+}
+
+/// A value as it is written: `>5`, `1..5`, `@list`, or itself.
+fn test(value: &str) -> Test {
+    let edge = |value: &str, is_in| Some(Edge { value: value.to_owned(), is_in });
+    if let Some(name) = value.strip_prefix('@').filter(|name| !name.is_empty()) {
+        return Test::Listed(name.to_owned());
     }
-
-    fn warn_mixed(&mut self, position: usize, parts: &[Expr]) {
-        let read = Expr::Or(parts.to_vec());
-        self.warnings.push(Warning {
-            code: "W_MIXED",
-            position,
-            message: format!("AND and OR are mixed; read as: {read}"),
-        });
+    for (sign, is_in) in [(">=", true), (">", false)] {
+        if let Some(from) = value.strip_prefix(sign) {
+            return Test::Between { from: edge(from, is_in), to: None };
+        }
     }
-
-    fn warn_homoglyphs(&mut self, token: &Token, word: &str) {
-        let latin = word.chars().any(|c| c.is_ascii_alphabetic());
-        let cyrillic = word.chars().any(|c| ('\u{400}'..='\u{52f}').contains(&c));
-        if latin && cyrillic {
-            let message = format!("{word:?} mixes Latin and Cyrillic letters that look alike");
-            self.warnings.push(Warning { code: "W_HOMOGLYPH", position: token.at, message });
+    for (sign, is_in) in [("<=", true), ("<", false)] {
+        if let Some(to) = value.strip_prefix(sign) {
+            return Test::Between { from: None, to: edge(to, is_in) };
         }
-        if matches!(word, "and" | "or" | "not" | "или" | "немесе" | "және") {
-            let message = format!("{word:?} is looked for as a word; operators are written in capitals");
-            self.warnings.push(Warning { code: "W_CASE", position: token.at, message });
-        }
+    }
+    match value.split_once("..") {
+        Some((from, to)) => between(from, to),
+        None => Test::Is(value.to_owned()),
     }
 }
 
-/// One part stands for itself; parts of the same kind are one level.
-fn joined(mut parts: Vec<Expr>, join: fn(Vec<Expr>) -> Expr) -> Expr {
-    if parts.len() == 1 {
-        return parts.remove(0);
-    }
-    let kind = std::mem::discriminant(&join(Vec::new()));
-    let mut flat = Vec::with_capacity(parts.len());
-    for part in parts {
-        let same = std::mem::discriminant(&part) == kind;
-        match part {
-            Expr::And(inner) | Expr::Or(inner) if same => flat.extend(inner),
-            other => flat.push(other),
-        }
-    }
-    join(flat)
-}
-
-/// Every branch must hold a word that is looked for, or it would match nearly everything.
-fn bounded(expr: &Expr, end: usize) -> Result<(), QueryError> {
-    if is_bounded(expr) {
-        return Ok(());
-    }
-    let message = "a branch of this query only says what must not be there";
-    Err(QueryError::new("E_UNBOUNDED", 0, end, message, "add a word that must be there"))
-}
-
-fn is_bounded(expr: &Expr) -> bool {
-    match expr {
-        Expr::Not(_) => false,
-        Expr::And(parts) => parts.iter().any(is_bounded),
-        Expr::Or(parts) => parts.iter().all(is_bounded),
-        _ => true,
+/// A range with both its ends.
+fn between(from: &str, to: &str) -> Test {
+    let edge = |value: &str| {
+        let value = value.trim();
+        (!value.is_empty() && value != "*").then(|| Edge { value: value.to_owned(), is_in: true })
+    };
+    match (edge(from), edge(to)) {
+        (None, None) => Test::Is("..".to_owned()),
+        (from, to) => Test::Between { from, to },
     }
 }

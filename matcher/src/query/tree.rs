@@ -1,71 +1,163 @@
-//! The tree of a query and its canonical print.
+//! The tree of a query.
 
-use std::fmt;
+use super::field::Field;
 
-/// A query's tree. `And` and `Or` hold at least two parts.
+/// A query's tree. `And` and `Or` hold at least two parts, none of them of the same kind.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Expr {
-    /// A word in any form.
-    Word {
+    Word(Term),
+    Phrase(Phrase),
+    /// One near the other.
+    Near(Box<Near>),
+    /// An occurrence of the left without the right one near it.
+    NotNear(Box<Near>),
+    /// So many occurrences.
+    AtLeast(u32, Box<Self>),
+    /// Where excerpts are cut rather than elsewhere; matches as what it holds.
+    Preferred(u32, Box<Self>),
+    /// Looked for in one part of the item only.
+    In(Scope, Box<Self>),
+    Field(Field),
+    And(Vec<Self>),
+    Or(Vec<Self>),
+    Not(Box<Self>),
+}
+
+/// A word that is looked for.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Term {
+    /// In any form.
+    Forms {
         form: String,
-        stem: String,
+        /// What it stands for.
+        asked: Vec<String>,
     },
-    /// A word in exactly this form.
+    /// In exactly this form, folded.
     Exact(String),
-    /// Words beginning so.
-    Prefix(String),
-    /// Words side by side, in order; each part is a word of one of the kinds above.
-    Phrase(Vec<Expr>),
-    And(Vec<Expr>),
-    Or(Vec<Expr>),
-    Not(Box<Expr>),
+    /// With exactly these characters.
+    Case(String),
+    /// `*` is any number of letters, `?` is one.
+    Wildcard(String),
+    /// So many letters off.
+    Fuzzy {
+        form: String,
+        distance: usize,
+    },
+    /// Whatever it is written in.
+    Sound {
+        form: String,
+        sound: String,
+    },
+    /// Several words joined: `интернет-магазин`.
+    Compound {
+        whole: String,
+        parts: Vec<Self>,
+    },
+    /// Any one word of a phrase.
+    Any,
+}
+
+/// Words side by side, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Phrase {
+    pub(crate) style: Style,
+    /// At least two.
+    pub(crate) words: Vec<Term>,
+    /// In any order, with so many other words among them.
+    pub(crate) slop: Option<u32>,
+}
+
+/// How words are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    Forms,
+    Exact,
+    Case,
+    Sound,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Near {
+    pub(crate) left: Expr,
+    pub(crate) right: Expr,
+    pub(crate) reach: Reach,
+    /// The left one comes first.
+    pub(crate) ordered: bool,
+}
+
+/// How near is near.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// So many words between them at most.
+    Words(u32),
+    Sentence,
+    Paragraph,
+}
+
+/// A part of an item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    Title,
+    Text,
+    /// The title and the first words of the text.
+    Lead,
+    /// Words of pictures and of speech, which no source gives yet.
+    Pictures,
+    Speech,
 }
 
 impl Expr {
-    /// How tightly it binds; a looser part inside of a tighter one needs brackets.
-    fn tightness(&self) -> u8 {
+    /// Whether it stands at places, so that distances from it can be measured.
+    pub(super) fn has_places(&self) -> bool {
         match self {
-            Self::Or(_) => 0,
-            Self::And(_) => 1,
-            Self::Not(_) => 2,
-            _ => 3,
+            Self::Word(_) | Self::Phrase(_) | Self::Near(_) | Self::NotNear(_) => true,
+            Self::Preferred(_, of) => of.has_places(),
+            Self::Or(parts) => parts.iter().all(Self::has_places),
+            Self::AtLeast(..) | Self::In(..) | Self::Field(_) | Self::And(_) | Self::Not(_) => false,
         }
     }
 
-    fn inside(&self, outer: &Self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.tightness() <= outer.tightness() { write!(f, "({self})") } else { write!(f, "{self}") }
+    /// Whether every match holds something that is looked for.
+    pub(super) fn is_bounded(&self) -> bool {
+        match self {
+            Self::Word(_) | Self::Phrase(_) | Self::Near(_) | Self::NotNear(_) | Self::AtLeast(..) => true,
+            Self::Preferred(_, of) | Self::In(_, of) => of.is_bounded(),
+            Self::Field(field) => field.is_narrow(),
+            Self::Not(_) => false,
+            Self::And(parts) => parts.iter().any(Self::is_bounded),
+            Self::Or(parts) => parts.iter().all(Self::is_bounded),
+        }
     }
 
-    fn joined(&self, parts: &[Self], operator: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, part) in parts.iter().enumerate() {
-            if index > 0 {
-                f.write_str(operator)?;
-            }
-            part.inside(self, f)?;
+    /// The parts of it.
+    pub(super) fn parts(&self) -> Vec<&Self> {
+        match self {
+            Self::Word(_) | Self::Phrase(_) | Self::Field(_) => Vec::new(),
+            Self::Near(near) | Self::NotNear(near) => vec![&near.left, &near.right],
+            Self::AtLeast(_, of) | Self::Preferred(_, of) | Self::In(_, of) | Self::Not(of) => vec![of],
+            Self::And(parts) | Self::Or(parts) => parts.iter().collect(),
         }
-        Ok(())
+    }
+
+    /// Whether a field of the item is asked for.
+    pub(super) fn has_fields(&self) -> bool {
+        matches!(self, Self::Field(_)) || self.parts().into_iter().any(Self::has_fields)
     }
 }
 
-impl fmt::Display for Expr {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Word { form, .. } => f.write_str(form),
-            Self::Exact(form) => write!(f, "!{form}"),
-            Self::Prefix(beginning) => write!(f, "{beginning}*"),
-            Self::Phrase(parts) => {
-                // A phrase of words in any form is what a hyphenated word becomes.
-                let loose = parts.iter().any(|part| matches!(part, Self::Word { .. }));
-                let words: Vec<String> =
-                    parts.iter().map(|part| part.to_string().trim_start_matches('!').to_owned()).collect();
-                if loose { f.write_str(&words.join("-")) } else { write!(f, "\"{}\"", words.join(" ")) }
-            }
-            Self::And(parts) => self.joined(parts, " AND ", f),
-            Self::Or(parts) => self.joined(parts, " OR ", f),
-            Self::Not(part) => {
-                f.write_str("NOT ")?;
-                part.inside(self, f)
-            }
+/// One part stands for itself; parts of the same kind are one level.
+pub(super) fn joined(mut parts: Vec<Expr>, join: fn(Vec<Expr>) -> Expr) -> Expr {
+    if parts.len() == 1 {
+        return parts.remove(0);
+    }
+    let kind = std::mem::discriminant(&join(Vec::new()));
+    let mut flat = Vec::with_capacity(parts.len());
+    for part in parts {
+        let same = std::mem::discriminant(&part) == kind;
+        match part {
+            Expr::And(inner) | Expr::Or(inner) if same => flat.extend(inner),
+            other => flat.push(other),
         }
     }
+    join(flat)
 }

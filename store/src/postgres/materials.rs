@@ -64,10 +64,11 @@ pub(super) async fn list(client: &Object, query: &MaterialQuery) -> Result<Vec<S
     found_rows.iter().map(found).collect()
 }
 
-/// Every term must be there; each is quoted, so nothing in it is an operator.
-fn words_query(terms: &[String]) -> String {
+/// One of each must be there; each is quoted, so nothing in it is an operator.
+fn words_query(terms: &[Vec<String>]) -> String {
     let quoted = |term: &String| format!("'{}'", text(term).replace('\\', "\\\\").replace('\'', "''"));
-    terms.iter().map(quoted).collect::<Vec<_>>().join(" & ")
+    let any = |terms: &Vec<String>| format!("({})", terms.iter().map(quoted).collect::<Vec<_>>().join(" | "));
+    terms.iter().map(any).collect::<Vec<_>>().join(" & ")
 }
 
 pub(super) async fn item(

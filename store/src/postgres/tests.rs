@@ -166,7 +166,7 @@ async fn odd_texts_are_stored() {
     assert_eq!(save(&store, &[harvest(1, vec![odd])]).await[0].new_items, 1);
     let stored = store.items(0, 1).await.unwrap().remove(0);
     assert_eq!(stored.item.text, "a\0b \\ ' \" 😀");
-    let query = MaterialQuery { terms: vec!["~w1".into()], limit: 1, ..MaterialQuery::default() };
+    let query = MaterialQuery { terms: vec![vec!["~w1".into()]], limit: 1, ..MaterialQuery::default() };
     assert_eq!(store.materials(&query).await.unwrap().len(), 1);
 }
 

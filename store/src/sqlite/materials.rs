@@ -30,9 +30,11 @@ pub(super) fn list(connection: &Connection, query: &MaterialQuery) -> Result<Vec
     Ok(matches)
 }
 
-/// Every term must be there; each is quoted, so nothing in it is an operator.
-fn fts_query(terms: &[String]) -> String {
-    terms.iter().map(|term| format!("\"{}\"", term.replace('"', "\"\""))).collect::<Vec<_>>().join(" AND ")
+/// One of each must be there; each is quoted, so nothing in it is an operator.
+fn fts_query(terms: &[Vec<String>]) -> String {
+    let quoted = |term: &String| format!("\"{}\"", term.replace('"', "\"\""));
+    let any = |terms: &Vec<String>| format!("({})", terms.iter().map(quoted).collect::<Vec<_>>().join(" OR "));
+    terms.iter().map(any).collect::<Vec<_>>().join(" AND ")
 }
 
 pub(super) fn item(

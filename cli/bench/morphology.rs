@@ -1,0 +1,166 @@
+//! `qyran bench morphology`: how well word forms are found, on treebanks that no one here wrote.
+//!
+//! For every lemma of a treebank's content words: which of its words does a query of that lemma find? *Recall* is the
+//! share of words that their own lemma finds; *precision* is the share of what lemmas find that is theirs. Both count
+//! each word as often as it occurs. The index that matches live is asked, so this is what users get.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::PathBuf;
+
+use matcher::{Analysis, TopicIndex};
+use model::{Item, Name, Source, Topic};
+use serde_json::{Value, json};
+
+use crate::documents::read;
+use crate::failure::Failure;
+use crate::global::Global;
+use crate::output::object;
+
+/// Parts of speech that people look for (Universal Dependencies).
+const CONTENT: &[&str] = &["NOUN", "PROPN", "VERB", "ADJ", "ADV"];
+
+/// Word forms: recall and precision on treebanks
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  qyran bench morphology ru_taiga-ud-dev.conllu ru_gsd-ud-dev.conllu --lang ru
+  qyran bench morphology kk_ktb-ud-train.conllu --lang kk -o json
+
+The files are in CoNLL-U, as universaldependencies.org publishes them.")]
+pub(super) struct Args {
+    /// Treebanks of one language
+    #[arg(required = true, value_name = "FILE.conllu")]
+    treebanks: Vec<PathBuf>,
+    /// Their language (ISO 639-1)
+    #[arg(long, value_name = "CODE")]
+    lang: String,
+    /// Show so many of the commonest mistakes of each kind
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    mistakes: usize,
+}
+
+pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+    let mut words = BTreeMap::new();
+    for path in &args.treebanks {
+        gather(&read(path)?, &mut words);
+    }
+    if words.is_empty() {
+        return Err(Failure::usage("these files hold no words in CoNLL-U").into());
+    }
+    let shown = measured(&words, &args.lang, args.mistakes)?;
+    Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "language")?)
+}
+
+/// A word as the treebank has it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+struct Gold {
+    form: String,
+    lemma: String,
+    part: String,
+}
+
+/// The content words of a treebank, and how often each occurs.
+fn gather(bytes: &[u8], words: &mut BTreeMap<Gold, usize>) {
+    for line in String::from_utf8_lossy(bytes).lines() {
+        let columns: Vec<&str> = line.split('\t').collect();
+        let [id, form, lemma, part, ..] = columns.as_slice() else { continue };
+        let is_word = |text: &str| !text.is_empty() && text.chars().all(char::is_alphabetic);
+        if id.contains(['-', '.']) || !CONTENT.contains(part) || !is_word(form) || !is_word(lemma) {
+            continue;
+        }
+        let fold = |text: &str| text.to_lowercase().replace('ё', "е");
+        *words.entry(Gold { form: fold(form), lemma: fold(lemma), part: (*part).to_owned() }).or_default() += 1;
+    }
+}
+
+/// What was found of what should have been, and of what should not.
+#[derive(Debug, Default, Clone, Copy)]
+struct Score {
+    right: usize,
+    missed: usize,
+    wrong: usize,
+}
+
+impl Score {
+    fn shown(self) -> Value {
+        let share = |of: usize, others: usize| {
+            let share = of as f64 / (of + others).max(1) as f64;
+            (share * 10_000.0).round() / 10_000.0
+        };
+        json!({"words": self.right + self.missed, "recall": share(self.right, self.missed),
+               "precision": share(self.right, self.wrong)})
+    }
+}
+
+fn measured(words: &BTreeMap<Gold, usize>, language: &str, mistakes: usize) -> anyhow::Result<Value> {
+    let lemmas: Vec<String> = words.keys().map(|word| word.lemma.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+    let topics = lemmas.iter().enumerate().map(|(number, lemma)| topic(number, lemma)).collect::<Result<_, _>>()?;
+    let (index, bad) = TopicIndex::new(topics);
+    let source: Source = serde_json::from_value(source())?;
+    let analysis = Analysis::default();
+    let mut found: HashMap<&str, BTreeSet<usize>> = HashMap::new();
+    for word in words.keys() {
+        if found.contains_key(word.form.as_str()) {
+            continue;
+        }
+        let item: Item = serde_json::from_value(json!({"source": "s", "key": "k", "title": null, "text": word.form,
+            "language": language, "problems": []}))?;
+        let matches = index.matches(&item, &source).1;
+        let numbers = matches.iter().filter_map(|found| found.topic.as_str().trim_start_matches('t').parse().ok());
+        found.insert(&word.form, numbers.collect());
+    }
+    let mut scores: BTreeMap<&str, Score> = BTreeMap::new();
+    let (mut missed, mut wrong) = (BTreeMap::new(), BTreeMap::new());
+    for (word, count) in words {
+        let Some(numbers) = found.get(word.form.as_str()) else { continue };
+        let own = lemmas.binary_search(&word.lemma).ok();
+        let is_right = own.is_some_and(|own| numbers.contains(&own));
+        let others = numbers.iter().filter(|number| Some(**number) != own).count();
+        let out = if analysis.knows(&word.form) { "known" } else { "unknown" };
+        for kind in ["all", word.part.as_str(), out] {
+            let score = scores.entry(kind).or_default();
+            *if is_right { &mut score.right } else { &mut score.missed } += count;
+            score.wrong += others * count;
+        }
+        if !is_right {
+            *missed.entry(format!("{} finds no {}", word.lemma, word.form)).or_insert(0) += count;
+        }
+        for number in numbers.iter().filter(|number| Some(**number) != own) {
+            let lemma = lemmas.get(*number).map_or("", String::as_str);
+            *wrong.entry(format!("{lemma} finds {}", word.form)).or_insert(0) += count;
+        }
+    }
+    let scores: BTreeMap<&str, Value> = scores.into_iter().map(|(kind, score)| (kind, score.shown())).collect();
+    let mut shown = json!({"language": language, "lemmas": lemmas.len(), "refused": bad.len(), "scores": scores});
+    if let (Some(shown), true) = (shown.as_object_mut(), mistakes > 0) {
+        shown.insert("missed".to_owned(), json!(commonest(missed, mistakes)));
+        shown.insert("wrong".to_owned(), json!(commonest(wrong, mistakes)));
+    }
+    Ok(shown)
+}
+
+fn commonest(counts: BTreeMap<String, usize>, most: usize) -> Vec<String> {
+    let mut counts: Vec<(usize, String)> = counts.into_iter().map(|(mistake, count)| (count, mistake)).collect();
+    counts.sort_by(|one, other| other.cmp(one));
+    counts.into_iter().take(most).map(|(count, mistake)| format!("{count} × {mistake}")).collect()
+}
+
+fn topic(number: usize, lemma: &str) -> anyhow::Result<Topic> {
+    Ok(Topic {
+        name: Name::new(&format!("t{number}")).map_err(|error| anyhow::anyhow!("{error}"))?,
+        query: lemma.to_owned(),
+        client: None,
+        languages: Vec::new(),
+        categories: Vec::new(),
+        sources: Vec::new(),
+        exclude_sources: Vec::new(),
+    })
+}
+
+fn source() -> Value {
+    json!({"name": "s", "kind": "feed", "url": "https://a.example/", "category": "news", "languages": [],
+           "every": {"min": {"secs": 60, "nanos": 0}, "max": {"secs": 60, "nanos": 0}}, "article": "auto",
+           "rights": "full", "selectors": {}, "paused": false, "country": null, "timezone": null, "delay": null,
+           "politeness_group": null})
+}
+

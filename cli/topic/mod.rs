@@ -1,0 +1,95 @@
+//! `qyran topic`: what is watched for.
+
+mod test;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use matcher::Query;
+use serde_json::json;
+use store::{Store, TopicRecord};
+
+use crate::backend::Backend;
+use crate::failure::Failure;
+use crate::global::Global;
+use crate::output::{Rows, column, object, show, wide};
+use crate::view;
+
+/// Topics: list, show, try queries out
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List topics and how many materials each has
+    List {
+        /// At most so many [default: all]
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        /// Look again and again
+        #[arg(short, long)]
+        watch: bool,
+    },
+    /// Show one topic
+    Get {
+        /// Which topic
+        name: String,
+    },
+    Test(test::Args),
+}
+
+pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    match args.command {
+        Command::List { limit, watch } => list(limit, watch, global).await?,
+        Command::Get { name } => get(&name, global).await?,
+        Command::Test(args) => test::run(&args, global)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn list(limit: Option<usize>, watch: bool, global: &Global) -> anyhow::Result<()> {
+    let data = Backend::to_read(global).await?;
+    let columns = [
+        column("name"),
+        column("materials"),
+        column("query"),
+        wide("client"),
+        wide("languages"),
+        wide("is_matched"),
+    ];
+    show(watch, async |out, width| {
+        let mut rows = Rows::new(global.output, &columns, "name", out, width);
+        for record in data.store.topics().await?.iter().take(limit.unwrap_or(usize::MAX)) {
+            rows.row(view::topic(record))?;
+        }
+        Ok(rows.finish("no topics; declare some with `qyran apply -f FILE`")?)
+    })
+    .await
+}
+
+async fn get(name: &str, global: &Global) -> anyhow::Result<()> {
+    let data = Backend::to_read(global).await?;
+    let record = known(&*data.store, name).await?;
+    let mut shown = view::topic(&record);
+    if let (Some(shown), Ok(query)) =
+        (shown.as_object_mut(), Query::parse(&record.topic.query))
+    {
+        shown.insert("understood_as".to_owned(), json!(query.to_string()));
+        shown.insert("warnings".to_owned(), json!(query.warnings()));
+    }
+    Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "name")?)
+}
+
+/// The topic of that name, or what might have been meant.
+pub(crate) async fn known(store: &dyn Store, name: &str) -> anyhow::Result<TopicRecord> {
+    let topics = store.topics().await?;
+    let hint = match config::nearest(name, topics.iter().map(|record| record.topic.name.as_str())) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => "qyran topic list shows them".to_owned(),
+    };
+    let found = topics.into_iter().find(|record| record.topic.name.as_str() == name);
+    found.ok_or_else(|| Failure::not_found(format!("there is no topic {name:?}")).hint(hint).into())
+}

@@ -1,0 +1,337 @@
+//! Kazakh word forms: from an inflected word to what a dictionary would list.
+//!
+//! Endings come in a fixed order, and the first sound of each follows the last of what it is put to (алма-ны, ауыл-ды,
+//! құс-ты): Krippes, *Kazakh Grammatical Sketch with Affix List*, 1993; Muhamedowa, *Kazakh: A Comprehensive Grammar*,
+//! 2016. So endings are taken off from the outside in, and one that could not have been put there is left on: Алматы is
+//! not алма-ты, Астана is not аста-на. Vowels of endings agree with each other, and with those of the stem except where
+//! loan words break that (банк-тің). A list of stems decides where several readings are left.
+
+use std::collections::HashSet;
+use std::sync::LazyLock;
+
+use super::kazakh_verb;
+
+/// Shorter stems are believed only where the list knows them.
+const SHORTEST: usize = 3;
+/// Readings of a word that the list does not know.
+const GUESSES: usize = 2;
+
+/// The stems that we know.
+pub(super) struct Lexicon {
+    words: HashSet<&'static str>,
+    verbs: HashSet<&'static str>,
+}
+
+static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| {
+    let mut lexicon = Lexicon { words: HashSet::new(), verbs: HashSet::new() };
+    let mut are_verbs = false;
+    for line in include_str!("kazakh_lexicon.txt").lines().filter(|line| !line.starts_with('#')) {
+        match line {
+            "verbs" => are_verbs = true,
+            "words" | "names" => are_verbs = false,
+            _ if are_verbs => lexicon.verbs.extend(line.split(' ').filter(|word| word.ends_with(['у', 'ю']))),
+            _ => lexicon.words.extend(line.split(' ')),
+        }
+    }
+    lexicon
+});
+
+impl Lexicon {
+    pub(super) fn knows_verb(&self, infinitive: &str) -> bool {
+        self.verbs.contains(infinitive)
+    }
+
+    fn knows(&self, stem: &str) -> bool {
+        self.words.contains(stem) || self.verbs.contains(stem)
+    }
+}
+
+/// A way to read a word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reading {
+    /// A noun, or a verb's infinitive.
+    pub(super) lemma: String,
+    /// Letters of endings that were taken off.
+    pub(super) taken: usize,
+    /// Believed only where the list knows it.
+    pub(super) doubtful: bool,
+}
+
+/// Whether the list has the word.
+pub(super) fn knows(word: &str) -> bool {
+    LEXICON.knows(word)
+}
+
+/// What a folded word of a text may be a form of, besides itself.
+pub(super) fn lemmas(word: &str) -> Vec<String> {
+    let lexicon = &*LEXICON;
+    if lexicon.knows(word) {
+        return with_imperative(word, lexicon);
+    }
+    let mut readings = nouns(word);
+    readings.extend(kazakh_verb::readings(word, &readings, lexicon));
+    let known: Vec<String> =
+        readings.iter().filter(|one| lexicon.knows(&one.lemma)).map(|one| one.lemma.clone()).collect();
+    if !known.is_empty() {
+        return known;
+    }
+    readings.retain(|one| !one.doubtful && one.lemma.chars().count() >= SHORTEST);
+    readings.sort_by_key(|one| std::cmp::Reverse(one.taken));
+    readings.truncate(GUESSES);
+    readings.into_iter().map(|one| one.lemma).collect()
+}
+
+/// What a folded word of a query stands for: itself where it may be a dictionary's form.
+pub(super) fn asked_for(word: &str) -> Vec<String> {
+    let lexicon = &*LEXICON;
+    let mut asked = lemmas(word);
+    if !asked.iter().any(|lemma| lexicon.knows(lemma)) {
+        asked.push(word.to_owned());
+    }
+    asked.push(kazakh_verb::infinitive(word));
+    asked
+}
+
+/// A known word, and the verb whose bare stem, its imperative, it may be.
+fn with_imperative(word: &str, lexicon: &Lexicon) -> Vec<String> {
+    let verb = Some(kazakh_verb::infinitive(word)).filter(|verb| lexicon.knows_verb(verb));
+    std::iter::once(word.to_owned()).chain(verb).collect()
+}
+
+/// What the last sound of a stem asks of an ending.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Last {
+    Vowel,
+    /// р, й, у and и.
+    Liquid,
+    /// л, which takes the plural of a nasal.
+    Lateral,
+    Nasal,
+    Sibilant,
+    Voiceless,
+}
+
+pub(super) fn last(stem: &str) -> Last {
+    match stem.chars().next_back() {
+        Some('а' | 'ә' | 'е' | 'ы' | 'і' | 'о' | 'ө' | 'ү' | 'ұ' | 'э' | 'я' | 'ё') => Last::Vowel,
+        Some('р' | 'й' | 'у' | 'и' | 'ю') => Last::Liquid,
+        Some('л') => Last::Lateral,
+        Some('м' | 'н' | 'ң') => Last::Nasal,
+        Some('з' | 'ж') => Last::Sibilant,
+        _ => Last::Voiceless,
+    }
+}
+
+/// Whether the vowels of an ending, or the last of a stem, are front ones; `None` where they may be either.
+pub(super) fn is_front(text: &str) -> Option<bool> {
+    text.chars().rev().find_map(|c| match c {
+        'ә' | 'е' | 'і' | 'ө' | 'ү' | 'э' | 'ь' => Some(true),
+        'а' | 'ы' | 'о' | 'ұ' => Some(false),
+        _ => None,
+    })
+}
+
+/// Whether a stem could have taken an ending with such vowels.
+pub(super) fn agrees(stem: &str, ending: Option<bool>) -> bool {
+    let is_loan = !stem.chars().any(|c| matches!(c, 'ә' | 'ғ' | 'қ' | 'ң' | 'ө' | 'ұ' | 'ү' | 'һ' | 'і' | 'ы'));
+    // Surnames: Тоқаев-тың, Әлиев-тің.
+    let is_either = ["ев", "ин"].iter().any(|end| stem.ends_with(end));
+    match (is_front(stem), ending) {
+        (Some(stem_is), Some(ending_is)) if stem_is != ending_is && !is_either => {
+            is_loan && (LEXICON.knows(stem) || stem.ends_with("нк") || stem.ends_with("рк"))
+        }
+        _ => true,
+    }
+}
+
+/// What an ending needs before it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    Anything,
+    /// "His, its": балас-ын-да.
+    Third,
+    /// "My, your": балам-а.
+    First,
+}
+
+use Last::{Lateral, Liquid, Nasal, Sibilant, Voiceless, Vowel};
+
+/// Endings of cases, what they may follow, and what they need.
+const CASES: &[(&[&str], &[Last], Needs)] = &[
+    (&["ның", "нің"], &[Vowel, Nasal], Needs::Anything),
+    (&["дың", "дің"], &[Liquid, Lateral, Sibilant], Needs::Anything),
+    (&["тың", "тің"], &[Voiceless], Needs::Anything),
+    (&["ны", "ні"], &[Vowel], Needs::Anything),
+    (&["ды", "ді"], &[Liquid, Lateral, Nasal, Sibilant], Needs::Anything),
+    (&["ты", "ті"], &[Voiceless], Needs::Anything),
+    (&["ға", "ге"], &[Vowel, Liquid, Lateral, Nasal, Sibilant], Needs::Anything),
+    (&["қа", "ке"], &[Voiceless], Needs::Anything),
+    (&["да", "де"], &[Vowel, Liquid, Lateral, Nasal, Sibilant], Needs::Anything),
+    (&["та", "те"], &[Voiceless], Needs::Anything),
+    (&["дан", "ден"], &[Vowel, Liquid, Lateral, Sibilant], Needs::Anything),
+    (&["нан", "нен"], &[Nasal], Needs::Anything),
+    (&["тан", "тен"], &[Voiceless], Needs::Anything),
+    (&["мен"], &[Vowel, Liquid, Lateral, Nasal], Needs::Anything),
+    (&["бен"], &[Sibilant], Needs::Anything),
+    (&["пен"], &[Voiceless], Needs::Anything),
+    (&["н"], &[Vowel], Needs::Third),
+    (&["на", "не"], &[Vowel], Needs::Third),
+    (&["нда", "нде"], &[Vowel], Needs::Third),
+    (&["нан", "нен"], &[Vowel], Needs::Third),
+    (&["а", "е"], &[Nasal], Needs::First),
+];
+
+const POSSESSIVES: &[(&[&str], &[Last], Needs)] = &[
+    (&["сы", "сі"], &[Vowel], Needs::Third),
+    (&["ы", "і"], &[Liquid, Lateral, Nasal, Sibilant, Voiceless], Needs::Third),
+    (&["м", "ң"], &[Vowel], Needs::First),
+    (&["ым", "ім", "ың", "ің"], &[Liquid, Lateral, Nasal, Sibilant, Voiceless], Needs::First),
+    (&["мыз", "міз", "ңыз", "ңіз"], &[Vowel], Needs::Anything),
+    (&["ымыз", "іміз", "ыңыз", "іңіз"], &[Liquid, Lateral, Nasal, Sibilant, Voiceless], Needs::Anything),
+];
+
+const PLURALS: &[(&[&str], &[Last])] = &[
+    (&["лар", "лер"], &[Vowel, Liquid]),
+    (&["дар", "дер"], &[Lateral, Nasal, Sibilant]),
+    (&["тар", "тер"], &[Voiceless]),
+];
+
+/// "Who is in": ауыл-да-ғы.
+const ATTRIBUTIVES: &[&str] = &["ғы", "гі", "қы", "кі"];
+
+/// "I am, you are", "like", "without", "more": believed where the stem is known.
+const DOUBTFUL: &[&str] = &[
+    "мын", "мін", "бын", "бін", "пын", "пін", "сың", "сің", "сыз", "сіз", "мыз", "міз", "быз", "біз", "пыз", "піз",
+    "дай", "дей", "тай", "тей", "рақ", "рек", "ырақ", "ірек", "лау", "леу", "ша", "ше", "дікі", "нікі", "тікі",
+    "лы", "лі", "дық", "дік", "лық", "лік", "тық", "тік",
+];
+
+/// The ways to read a word as a noun.
+fn nouns(word: &str) -> Vec<Reading> {
+    let mut peeling = Peeling { length: word.chars().count(), doubtful: false, readings: Vec::new() };
+    peeling.case(word, true);
+    peeling.doubtful = true;
+    for ending in DOUBTFUL {
+        if let Some(rest) = word.strip_suffix(ending).filter(|rest| agrees(rest, is_front(ending))) {
+            peeling.case(rest, false);
+        }
+    }
+    peeling.readings.retain(|one| one.taken > 0);
+    peeling.readings
+}
+
+struct Peeling {
+    length: usize,
+    doubtful: bool,
+    readings: Vec<Reading>,
+}
+
+impl Peeling {
+    fn case(&mut self, word: &str, may_be_attributive: bool) {
+        self.possessive(word, None, Needs::Anything);
+        for (endings, after, needs) in CASES {
+            for ending in *endings {
+                let Some(rest) = word.strip_suffix(ending).filter(|rest| after.contains(&last(rest))) else {
+                    continue;
+                };
+                // "With" has one form for both.
+                let front = if after.len() > 0 && ending.ends_with("ен") && ending.len() == 6 && !ending.starts_with(['д', 'н', 'т']) { None } else { is_front(ending) };
+                self.possessive(rest, front, *needs);
+            }
+        }
+        if may_be_attributive {
+            for ending in ATTRIBUTIVES {
+                if let Some(rest) = word.strip_suffix(ending) {
+                    if rest.ends_with(['а', 'е']) && is_front(ending) == is_front(rest) {
+                        self.case(rest, false);
+                    }
+                }
+            }
+        }
+    }
+
+    fn possessive(&mut self, word: &str, front: Option<bool>, needs: Needs) {
+        if needs == Needs::Anything {
+            self.plural(word, front, false);
+        }
+        for (endings, after, gives) in POSSESSIVES {
+            if needs != Needs::Anything && needs != *gives {
+                continue;
+            }
+            for ending in *endings {
+                let Some(rest) = word.strip_suffix(ending).filter(|rest| after.contains(&last(rest))) else {
+                    continue;
+                };
+                let own = is_front(ending);
+                if front.is_none() || own.is_none() || front == own {
+                    self.plural(rest, own.or(front), ending.starts_with(['ы', 'і']));
+                }
+            }
+        }
+    }
+
+    fn plural(&mut self, word: &str, front: Option<bool>, before_vowel: bool) {
+        self.stem(word, front, before_vowel);
+        for (endings, after) in PLURALS {
+            for ending in *endings {
+                let Some(rest) = word.strip_suffix(ending).filter(|rest| after.contains(&last(rest))) else {
+                    continue;
+                };
+                if front.is_none() || front == is_front(ending) {
+                    self.stem(rest, is_front(ending), false);
+                }
+            }
+        }
+    }
+
+    fn stem(&mut self, word: &str, front: Option<bool>, before_vowel: bool) {
+        if word.chars().count() < 2 || is_front_or_back_less(word) {
+            return;
+        }
+        if agrees(word, front) {
+            let restored = before_vowel.then(|| hardened(word)).flatten();
+            // No stem of our own ends in ғ or г; a loan may end in г, and any in б.
+            if restored.is_none() || !word.ends_with('ғ') {
+                self.reading(word);
+            }
+            if let Some(restored) = restored {
+                self.reading(&restored);
+            }
+        }
+        if before_vowel && let Some(full) = with_lost_vowel(word, front) && LEXICON.knows(&full) {
+            self.reading(&full);
+        }
+    }
+
+    fn reading(&mut self, lemma: &str) {
+        let taken = self.length.saturating_sub(lemma.chars().count());
+        let reading = Reading { lemma: lemma.to_owned(), taken, doubtful: self.doubtful };
+        if !self.readings.iter().any(|one| one.lemma == reading.lemma) {
+            self.readings.push(reading);
+        }
+    }
+}
+
+/// A stem holds a vowel.
+fn is_front_or_back_less(stem: &str) -> bool {
+    !stem.chars().any(|c| matches!(c, 'а' | 'ә' | 'е' | 'ы' | 'і' | 'о' | 'ө' | 'ү' | 'ұ' | 'э' | 'я' | 'ё' | 'у' | 'и' | 'ю'))
+}
+
+/// Between vowels к, қ and п are voiced: кітап, кітаб-ы.
+pub(super) fn hardened(stem: &str) -> Option<String> {
+    let (at, soft) = stem.char_indices().next_back()?;
+    let hard = match soft {
+        'ғ' => 'қ',
+        'г' => 'к',
+        'б' => 'п',
+        _ => return None,
+    };
+    Some(format!("{}{hard}", stem.get(..at)?))
+}
+
+/// Before an ending with a vowel some stems lose theirs: халық, халқ-ы; орын, орн-ы.
+fn with_lost_vowel(stem: &str, front: Option<bool>) -> Option<String> {
+    let (at, _) = stem.char_indices().next_back()?;
+    let vowel = if front? { 'і' } else { 'ы' };
+    Some(format!("{}{vowel}{}", stem.get(..at)?, stem.get(at..)?))
+}

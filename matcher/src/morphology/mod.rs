@@ -1,0 +1,110 @@
+//! Word forms: what a word of a text may be a form of, and what a word of a query stands for.
+//!
+//! A word of a query finds a word of a text where one of the things that the one stands for is one of those that the
+//! other may be a form of. The text keeps every reading; the query prefers the word itself where it is a dictionary's
+//! form, so that `банка` does not find банк.
+
+mod english;
+mod kazakh;
+mod kazakh_verb;
+pub(crate) mod latin;
+mod russian;
+
+use crate::text::fold::{is_cyrillic, is_kazakh};
+
+/// Longer words have no forms: they are no words.
+const LONGEST: usize = 64;
+
+/// What the words of a text without letters of their own are taken for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub(crate) enum Tongue {
+    /// Russian, or English by its letters.
+    #[default]
+    Usual,
+    /// Kazakh, with Russian and English words among its own.
+    Kazakh,
+}
+
+/// What a folded word of a text may be a form of. Without repetitions, in order.
+pub(crate) fn lemmas(word: &str, tongue: Tongue) -> Vec<String> {
+    let mut lemmas = match Script::of(word) {
+        Script::Other => Vec::new(),
+        Script::Kazakh => kazakh::lemmas(word),
+        Script::Cyrillic if tongue == Tongue::Kazakh => {
+            let mut lemmas = kazakh::lemmas(word);
+            if lemmas.is_empty() || russian::is_known(word) {
+                lemmas.extend(russian::lemmas(word));
+            }
+            lemmas
+        }
+        Script::Cyrillic => russian::lemmas(word),
+        Script::KazakhLatin => kazakh_latin(word),
+        Script::Latin if tongue == Tongue::Kazakh => [english::lemmas(word), kazakh_latin(word)].concat(),
+        Script::Latin => english::lemmas(word),
+    };
+    lemmas.sort();
+    lemmas.dedup();
+    lemmas
+}
+
+/// What a folded word of a query stands for, in whatever language it may be.
+pub(crate) fn asked_for(word: &str) -> Vec<String> {
+    let mut asked = match Script::of(word) {
+        Script::Other => Vec::new(),
+        Script::Kazakh => kazakh::asked_for(word),
+        Script::Cyrillic if russian::is_known(word) && !kazakh::knows(word) => russian::asked_for(word),
+        Script::Cyrillic => [russian::asked_for(word), kazakh::asked_for(word)].concat(),
+        Script::KazakhLatin => kazakh::asked_for(&latin::cyrillic(word)),
+        Script::Latin => english::asked_for(word),
+    };
+    asked.sort();
+    asked.dedup();
+    asked
+}
+
+/// Whether a dictionary has the word; of Kazakh, whether the list of stems has it or one that it is a form of.
+pub(crate) fn knows(word: &str) -> bool {
+    match Script::of(word) {
+        Script::Kazakh => kazakh::lemmas(word).iter().any(|lemma| kazakh::knows(lemma)),
+        Script::Cyrillic => russian::is_known(word) || kazakh::lemmas(word).iter().any(|lemma| kazakh::knows(lemma)),
+        Script::KazakhLatin | Script::Latin | Script::Other => false,
+    }
+}
+
+/// Snowball's stem of a Russian word.
+pub(crate) fn stem(word: &str) -> Option<String> {
+    matches!(Script::of(word), Script::Cyrillic).then(|| russian::stem(word))
+}
+
+fn kazakh_latin(word: &str) -> Vec<String> {
+    let word = latin::cyrillic(word);
+    let mut lemmas = kazakh::lemmas(&word);
+    lemmas.push(word);
+    lemmas
+}
+
+enum Script {
+    /// With letters that Russian has not.
+    Kazakh,
+    Cyrillic,
+    /// With letters that English has not.
+    KazakhLatin,
+    Latin,
+    Other,
+}
+
+impl Script {
+    fn of(word: &str) -> Self {
+        if word.len() > LONGEST {
+            Self::Other
+        } else if word.chars().all(|c| c.is_ascii_lowercase() || c == '\'') {
+            Self::Latin
+        } else if word.chars().all(is_cyrillic) {
+            if word.chars().any(is_kazakh) { Self::Kazakh } else { Self::Cyrillic }
+        } else if latin::looks_kazakh(word) && word.chars().all(|c| c.is_alphabetic() || c == '\'') {
+            Self::KazakhLatin
+        } else {
+            Self::Other
+        }
+    }
+}

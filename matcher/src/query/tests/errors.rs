@@ -1,0 +1,147 @@
+//! What is refused, where, and what is warned of.
+
+use super::parsed;
+use crate::Query;
+
+#[test]
+fn errors_say_where_and_what_to_do() {
+    for (query, code, position) in [
+        ("", "E_EMPTY", 0),
+        ("  <<<nothing>>> ", "E_EMPTY", 0),
+        ("<<<банк", "E_SYNTAX", 0),
+        ("банк \"народ", "E_PHRASE", 5),
+        ("банк [народ", "E_PHRASE", 5),
+        ("(банк", "E_PAREN", 0),
+        ("банк)", "E_PAREN", 4),
+        ("()", "E_PAREN", 1),
+        ("банк AND", "E_SYNTAX", 8),
+        ("OR банк", "E_SYNTAX", 0),
+        ("NOT реклама", "E_UNBOUNDED", 0),
+        ("банк OR -реклама", "E_UNBOUNDED", 0),
+        ("банк OR lang:ru", "E_UNBOUNDED", 0),
+        ("lang:ru sourceType:news", "E_UNBOUNDED", 0),
+        ("ба*", "E_WILD", 0),
+        ("*анк", "E_WILD", 0),
+        ("* банк", "E_WILD", 0),
+        ("\"* банк\"", "E_WILD", 0),
+        ("банк \"\"", "E_PHRASE", 5),
+        ("банк !", "E_SYNTAX", 5),
+        ("colour:red банк", "E_FIELD", 0),
+        ("банк titel:ставка", "E_FIELD", 5),
+        ("title:(site:a.kz)", "E_FIELD", 7),
+        ("brandIds:5 банк", "E_FIELD", 0),
+        ("банк NEAR/101 ставка", "E_NEAR_RANGE", 5),
+        ("\"a b\"~200", "E_NEAR_RANGE", 0),
+        ("банк /0 ставка", "E_NEAR_RANGE", 5),
+        ("(a AND b) NEAR/5 c", "E_NEAR_OPERAND", 0),
+        ("a NEAR/5 site:a.kz", "E_NEAR_OPERAND", 9),
+        ("a NEAR/5 (b NOT c)", "E_NEAR_OPERAND", 9),
+        ("NEAR/5 a", "E_SYNTAX", 0),
+        ("a NEAR/x b", "E_SYNTAX", 2),
+        ("слово~3", "E_FUZZY", 0),
+        ("лес~1", "E_FUZZY", 0),
+        ("банк~", "E_SYNTAX", 4),
+        ("банк likes:много", "E_VALUE", 11),
+        ("банк published:вчера", "E_VALUE", 15),
+        ("банк age:P1D", "E_VALUE", 9),
+        ("банк sourceType:nwes", "E_VALUE", 16),
+        ("банк lang:>5", "E_VALUE", 10),
+        ("банк rating:[1 2]", "E_VALUE", 12),
+        ("ATLEAST/0(a)", "E_VALUE", 0),
+        ("ATLEAST/2(a AND b)", "E_NEAR_OPERAND", 9),
+        ("ATLEAST/2 a", "E_SYNTAX", 10),
+        ("банк ]", "E_CHAR", 5),
+        ("банк : биржа", "E_CHAR", 5),
+    ] {
+        let error = Query::parse(query).expect_err(query);
+        assert_eq!((error.code, error.position), (code, position), "{query}: {error}");
+        assert!(!error.remedy.is_empty());
+    }
+}
+
+#[test]
+fn what_was_meant_is_named() {
+    let remedy = |query: &str| Query::parse(query).unwrap_err().remedy;
+    assert_eq!(remedy("titel:банк"), "did you mean title:?");
+    assert_eq!(remedy("sourcetyp:news банк"), "did you mean sourceType:?");
+}
+
+#[test]
+fn queries_without_bound_are_refused() {
+    for (query, code) in [
+        ("(".repeat(100_000) + "a", "E_LIMIT"),
+        ("(".repeat(10_000) + "a" + &")".repeat(10_000), "E_LIMIT"),
+        ("NOT ".repeat(4000) + "a", "E_LIMIT"),
+        ("a ".repeat(5_000), "E_LIMIT"),
+        ("абв* ".repeat(300), "E_LIMIT"),
+        ("a NEAR ".repeat(200) + "a", "E_LIMIT"),
+        ("title:".repeat(3_000) + "a", "E_FIELD"),
+        ("я".repeat(1_000_000), "E_LIMIT"),
+        ("exact(".repeat(2_000), "E_LIMIT"),
+    ] {
+        assert_eq!(Query::parse(&query).unwrap_err().code, code, "{}…", query.chars().take(20).collect::<String>());
+    }
+}
+
+#[test]
+fn the_caret_stands_under_the_fault() {
+    let query = "банк \"народ";
+    let error = Query::parse(query).unwrap_err();
+    assert_eq!(error.pointed_at(query), "  банк \"народ\n       ^");
+}
+
+#[test]
+fn warnings_tell_what_is_probably_not_meant() {
+    for (query, expected) in [
+        ("мир война OR труд", vec!["W_MIXED"]),
+        ("(мир война) OR труд", vec![]),
+        ("банk", vec!["W_LATIN_IN_CYRILLIC"]),
+        ("банк or биржа", vec!["W_CASE"]),
+        ("банк в Алматы", vec!["W_STOPWORD"]),
+        ("банк -реклама", vec!["W_NOT_PAGE"]),
+        ("банк -title:реклама", vec![]),
+        ("банк NOT NEAR/5 реклама", vec![]),
+        ("\"народный банк\"", vec!["W_QUOTES_FIX_FORM"]),
+        ("[народный банк]", vec![]),
+        ("\"Halyk Bank\"", vec![]),
+        ("банк site:@наши", vec!["W_LIST"]),
+    ] {
+        let codes: Vec<&str> = parsed(query).warnings().iter().map(|warning| warning.code).collect();
+        assert_eq!(codes, expected, "{query}");
+    }
+}
+
+#[test]
+fn the_print_is_canonical() {
+    for (query, print) in [
+        ("Банк ставка", "банк AND ставка"),
+        ("a, b, c", "a OR b OR c"),
+        ("(a OR (b OR c))", "a OR b OR c"),
+        ("a -b", "a AND NOT b"),
+        ("a /1 b", "a NEAR/0 b"),
+        ("a NEAR/3f b", "a ONEAR/3 b"),
+        ("a near b", "a AND near AND b"),
+        ("NEAR a NEAR b", ""),
+        ("(a AND b)~5", "a NEAR/5 b"),
+        ("«Народный банк»", "\"народный банк\""),
+        ("\"банк\"", "!банк"),
+        ("=банк", "!банк"),
+        ("exact(a OR b)", "!a OR !b"),
+        ("case(BT)", "{BT}"),
+        ("language:ru a", "lang:ru AND a"),
+        ("site:(a.kz OR b.kz)", "site:a.kz OR site:b.kz"),
+        ("rating:[1 TO 2] a", "rating:1..2 AND a"),
+        ("country:KZ a", "country:\"KZ\" AND a"),
+        ("title:(a OR b)", "title:(a OR b)"),
+        ("a^2 NEAR b", "a^2 NEAR/4 b"),
+        ("a NOT NEAR/S b", "a NOT NEAR/S b"),
+        ("ATLEAST/3(a, b)", "ATLEAST/3(a OR b)"),
+        ("translit(a OR b)", "translit(a) OR translit(b)"),
+        ("Слово~1", "слово~1"),
+    ] {
+        match Query::parse(query) {
+            Ok(query) => assert_eq!(query.to_string(), print),
+            Err(error) => assert!(print.is_empty(), "{query}: {error}"),
+        }
+    }
+}

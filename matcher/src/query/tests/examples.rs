@@ -1,0 +1,526 @@
+//! By hand, by the meanings that the language's page gives. `query => text => found; found`; without the last part
+//! nothing matches.
+
+use super::{check, check_table, parsed};
+use crate::{Analysis, Facts};
+
+#[test]
+fn russian_words_are_found_in_all_forms() {
+    check_table(
+        Some("ru"),
+        "
+        банк => Банками владеют банки. => Банками; банки
+        банк => Банкой варенья
+        банка => Банк закрыт
+        банка => Две банки и банка => банки; банка
+        ставка => Регулятор поднял ставку => ставку
+        ставка => Ставок больше не будет => Ставок
+        человек => Люди вышли на улицу => Люди
+        человек => Пять человек => человек
+        ребёнок => Дети играют => Дети
+        идти => Он шёл домой => шёл
+        хороший => Стало лучше => лучше
+        деньги => Денег нет => Денег
+        лёд => По тонкому льду => льду
+        ёлка => Елки стоят => Елки
+        елка => Ёлки стоят => Ёлки
+        купить => Мы купили дом => купили
+        Казахстан => Казахстаном и Казахстану => Казахстаном; Казахстану
+        Астана => В Астане холодно => Астане
+        Алматы => В Алматы тепло => Алматы
+        Токаев => Токаевым подписан закон => Токаевым
+        Путин => Путина ждут => Путина
+        Сбербанк => Сбербанком => Сбербанком
+        мать => матери и матерью => матери; матерью
+        время => времён не выбирают => времён
+        год => пять лет => лет
+        рубль => рублей и рублями => рублей; рублями
+        нефть => нефти => нефти
+        акция => акций => акций
+        ипотека => ипотечный кредит
+        ипотека => по ипотеке => ипотеке
+        реклама => рекламный
+        дерево => деревья => деревья
+        друг => друзьями => друзьями
+        цена => цен => цен
+        пять => пятью пять => пятью; пять
+        ",
+    );
+}
+
+#[test]
+fn kazakh_words_are_found_in_all_forms() {
+    check_table(
+        Some("kk"),
+        "
+        банк => Банктің есебі => Банктің
+        банк => банктерге берілді => банктерге
+        алма => Алматы қаласында
+        алма => алмалар пісті => алмалар
+        алма => алманы жеді => алманы
+        Алматы => Алматыда тұрады => Алматыда
+        Алматы => Алматының әкімі => Алматының
+        Астана => Астанадан келді => Астанадан
+        ас => Астана қаласы
+        бала => балалардың ата-анасы => балалардың
+        бала => баласына берді => баласына
+        бала => балам келді => балам
+        қала => қаласындағы мектеп => қаласындағы
+        қала => қалаларымыздың бірі => қалаларымыздың
+        мектеп => мектебінде оқиды => мектебінде
+        кітап => кітабын оқыды => кітабын
+        әкімдік => әкімдігінің шешімі => әкімдігінің
+        халық => халқының саны => халқының
+        орын => орнында тұр => орнында
+        Қазақстан => Қазақстанға келді => Қазақстанға
+        Қазақстан => Қазақстандағы жағдай => Қазақстандағы
+        казакстан => Қазақстанда => Қазақстанда
+        Қазақстан => Казакстанда
+        бару => мектепке барды => барды
+        бару => ол бармаған => бармаған
+        бару => баруға болады => баруға
+        айту => айтылды => айтылды
+        келу => келіп жатыр => келіп
+        келу => келмейді => келмейді
+        жасау => жасаған жұмысы => жасаған
+        оқу => кітап оқып отыр => оқып
+        табу => жол тауып берді => тауып
+        шығу => үйден шықты => шықты
+        қою => қол қойды => қойды
+        тау => тауларда қар => тауларда
+        көл => көлдер мен өзендер => көлдер
+        жер => жерлердің => жерлердің
+        құс => құстар ұшты => құстар
+        министр => министрдің орынбасары => министрдің
+        процент => проценттен => проценттен
+        Тоқаев => Тоқаевтың сөзі => Тоқаевтың
+        мөлшерлеме => мөлшерлемені көтерді => мөлшерлемені
+        ұлттық => ұлттық банк => ұлттық
+        ",
+    );
+}
+
+#[test]
+fn kazakh_in_latin_letters_is_kazakh() {
+    check_table(
+        Some("kk"),
+        "
+        Қазақстан => Qazaqstanda => Qazaqstanda
+        бала => balalar => balalar
+        мектеп => mektepte => mektepte
+        қала => qalasynda => qalasynda
+        ",
+    );
+    // As of 2018 and of 2021, told by their letters.
+    check("үй", "úıde otyr", &["úıde"]);
+    check("жаңа", "jaña mektep", &["jaña"]);
+    check("көл", "köldер", &[]);
+    check("көл", "kölder", &["kölder"]);
+}
+
+#[test]
+fn english_words_are_found_in_all_forms() {
+    check_table(
+        Some("en"),
+        "
+        rate => Interest rates rose => rates
+        rise => Interest rates rose => rose
+        bank => The bank's profit => bank's
+        company => companies => companies
+        child => children => children
+        go => they went => went
+        news => a new day
+        universe => the university
+        buy => bought => bought
+        run => running => running
+        study => studied studies => studied; studies
+        good => a better one => better
+        analysis => analyses => analyses
+        big => BIG => BIG
+        man => men => men
+        ",
+    );
+}
+
+#[test]
+fn exact_words_have_one_form() {
+    check_table(
+        None,
+        "
+        !банк => Банками владеет банк. => банк
+        =банку => Банк дал банку денег => банку
+        !банку => банк
+        exact(банк OR биржа) => банка, биржи, биржа => биржа
+        forms(\"народный банк\") => акции Народного банка => Народного банка
+        forms(!банк) => банки
+        !казакстан => Қазақстан => Қазақстан
+        !Қазақстан => Казакстан
+        !cafe => the café => café
+        !café => the cafe
+        {BT} => BT and bt => BT
+        {IT} => it
+        {Air Astana} => Air Astana => Air Astana
+        {Air Astana} => air astana
+        raw:\"Google+\" => Google+ is dead => Google+
+        raw:\"Google+\" => google+
+        case(Apple) => Apple, apple => Apple
+        case(Apple OR Orange) => apple Orange => Orange
+        {Сбер} => СБЕР
+        AT&T => at&t => at&t
+        C++ => пишут на C++ => C++
+        ",
+    );
+}
+
+#[test]
+fn phrases_stand_side_by_side() {
+    check_table(
+        None,
+        "
+        \"народный банк\" => Это Народный банк, а не банк народный => Народный банк
+        «Народный банк» => акции Народного банка
+        “народный банк” => народный банк => народный банк
+        [народный банк] => акции Народного банка => Народного банка
+        [народный банк] => банка народного
+        [народный банк] => народный и банк
+        \"цены на * в Алматы\" => цены на хлеб в Алматы => цены на хлеб в Алматы
+        \"цены на * в Алматы\" => цены на в Алматы
+        \"цены на * в Алматы\" => цены на белый хлеб в Алматы
+        [цена на * в Алматы] => цены на хлеб в Алматы => цены на хлеб в Алматы
+        \"apple juice\"~5 => juice made from fresh apple => juice; apple
+        \"apple juice\"~1 => juice made from fresh apple
+        [яблочный сок]~2 => соком из яблочного => соком; яблочного
+        \"a b c\"~0 => c a b => c; a; b
+        \"a b c\"~0 => c a x b
+        \"да да\"~3 => да
+        \"да да\"~3 => да, конечно, да => да; да
+        \"ставка банка\" => ставка. Банка => ставка. Банка
+        \"интернет магазин\" => интернет-магазин => интернет-магазин
+        интернет-магазин => Открыли интернет-магазины => интернет-магазины
+        интернет-магазин => интернет магазин => интернет магазин
+        \"ипотечн* кредит\" => ипотечный кредит => ипотечный кредит
+        [народный банк] OR \"Halyk Bank\" => Halyk Bank => Halyk Bank
+        [ұлттық банк] => Ұлттық банктің => Ұлттық банктің
+        \"1 000 тенге\" => дали 1000 тенге => 1000 тенге
+        \"1000 тенге\" => дали 1 000 тенге => 1 000 тенге
+        kaspi.kz => на Kaspi.kz открыли => Kaspi.kz
+        \"kaspi kz\" => Kaspi.kz => Kaspi.kz
+        ",
+    );
+}
+
+#[test]
+fn wildcards_and_letters_off() {
+    check_table(
+        None,
+        "
+        ипотек* => Ипотека и ипотечный заём => Ипотека
+        ипоте* => Ипотека и ипотечный заём => Ипотека; ипотечный
+        *банк => Сбербанк и банк => Сбербанк; банк
+        *банк* => Сбербанком => Сбербанком
+        customi?e => customise, customize, customie => customise; customize
+        каз*стан => Казахстан, Казань => Казахстан
+        к?т?ми => котами, китами, коты => котами; китами
+        теңіз* => теңізде => теңізде
+        тениз* => теңізде => теңізде
+        #хле* => #хлеб и хлеб => #хлеб
+        интернет-маг* => интернет-магазин => интернет-магазин
+        слово~1 => слева слово слова => слово; слова
+        Назарбаев~1 => Назарбаив => Назарбаив
+        Назарбаев~2 => Назабаив => Назабаив
+        Назарбаев~1 => Токаев
+        ",
+    );
+}
+
+#[test]
+fn one_word_in_several_scripts() {
+    check_table(
+        None,
+        "
+        translit(каспи) => Kaspi, Каспи, Қаспи => Kaspi; Каспи; Қаспи
+        translit(halyk) => Халық Halyk Халык => Халық; Halyk; Халык
+        translit(kaspi) => в Каспии
+        translit(Назарбаев) => Nazarbayev => Nazarbayev
+        translit(\"air astana\") => Эйр Астана
+        translit(jusan) => Жусан банк => Жусан
+        translit(Алматы) => Almaty Алматы => Almaty; Алматы
+        ",
+    );
+}
+
+#[test]
+fn operators_in_three_languages() {
+    check_table(
+        None,
+        "
+        банк AND ставка => Банк поднял ставку => Банк; ставку
+        банк ставка => Банк поднял цену
+        банк & ставка => банк, ставка => банк; ставка
+        банк | биржа => биржа => биржа
+        банк И НЕ реклама => Банк без рекламы
+        банк -реклама => Банк вырос => Банк
+        банк NOT реклама => Банк вырос => Банк
+        банк AND NOT реклама => Банк вырос => Банк
+        Сбербанк, Сбер => Сбер вырос => Сбер
+        Сбербанк, Сбер, => Сбер вырос => Сбер
+        банк НЕМЕСЕ биржа => Биржа ашылды => Биржа
+        банк ИЛИ биржа => Биржа открылась => Биржа
+        банк ЕМЕС реклама => банк => банк
+        (банк OR биржа) NOT (реклама OR вакансия) => Биржа: вакансии
+        банк ЖӘНЕ Халық => Халық банк => Халық; банк
+        a OR b c => b c => b; c
+        a OR b c => b
+        NOT NOT банк => банк => банк
+        <<<crisis>>> банк => банк => банк
+        банк <<<NOT>>> биржа => банк и биржа => банк; биржа
+        банк\tбиржа => биржа банк => биржа; банк
+        and => this and that => and
+        банк^5 OR биржа => биржа => биржа
+        ",
+    );
+}
+
+#[test]
+fn words_near_each_other() {
+    check_table(
+        None,
+        "
+        банк NEAR/2 ставка => банк поднял вчера ставку => банк; ставку
+        банк NEAR/2 ставка => банк поднял вчера свою ставку
+        банк NEAR/2 ставка => ставку поднял банк => ставку; банк
+        банк NEAR ставка => банк а б в г ставка => банк; ставка
+        банк NEAR ставка => банк а б в г д ставка
+        банк NEAR/0 ставка => ставка банка => ставка; банка
+        банк /1 ставка => банк ставка => банк; ставка
+        банк /1 ставка => банк и ставка
+        банк /2 ставка => ставка и банк => ставка; банк
+        банк /+2 ставка => ставка и банк
+        банк /+2 ставка => банк и ставка => банк; ставка
+        банк ONEAR/3 ставка => ставка банк
+        банк ONEAR/3 ставка => банк и ставка => банк; ставка
+        банк NEAR/3f ставка => ставка банк
+        logitech NEAR/2f keyboard => Logitech wireless keyboard => Logitech; keyboard
+        (ставк* OR ипотек*) NEAR/5 (подня* OR повыс*) => ставки снова подняли => ставки; подняли
+        [ұлттық банк] NEAR/8 мөлшерлеме => Ұлттық банк базалық мөлшерлемені көтерді => Ұлттық банк; мөлшерлемені
+        әкім NEAR/3 (Алматы OR Астана) => Алматы қаласының әкімі => Алматы; әкімі
+        банк NEAR/S ставка => Банк закрыт. Ставка выросла.
+        банк NEAR/S ставка => Банк сказал, что ставка выросла. => Банк; ставка
+        банк NEAR/S ставка => Банк г. Алматы и ставка => Банк; ставка
+        банк NEAR/P ставка => Банк закрыт. Ставка выросла. => Банк; Ставка
+        a NEAR/1 b NEAR/1 c => a b c => a; b; c
+        a NEAR/1 b NEAR/1 c => a b x y c
+        ((apple OR orange) AND (smartphone OR phone))~5 => orange is a smartphone => orange; smartphone
+        (a AND b)~1 => a x y b
+        (a b c)~1 => a x b x c => a; b; c
+        \"a b\" NEAR/1 c => c x a b => c; a b
+        банк NEAR/3 банк => один банк
+        банк NEAR/3 банк => банк и банк => банк; банк
+        ",
+    );
+    check("банк NEAR/P ставка", "Банк закрыт.\nСтавка выросла.", &[]);
+}
+
+#[test]
+fn words_without_others_near_them() {
+    check_table(
+        None,
+        "
+        Каспий NOT NEAR/2 (море OR теңіз) => Каспий банк, а далеко Каспийское море => Каспий
+        Каспий NOT NEAR/2 (море OR теңіз) => море Каспий
+        Каспий NOT NEAR/2 море => Каспий море. Потом много слов, и снова Каспий. => Каспий
+        Каспий NOT NEAR/2 море => Каспий это не просто море => Каспий
+        Каспий NOT NEAR/2 море => Каспий это просто море
+        банк NOT NEAR/0 \"народный банк\" => народный банк
+        банк NOT NEAR/0 \"народный банк\" => народный банк, другой банк => банк
+        ставка NOT NEAR/S букмекер => Ставка выросла. Букмекер рад. => Ставка
+        ставка NOT NEAR/S букмекер => Ставка букмекера
+        (Kaspi* OR translit(каспи)) NOT NEAR/2 (море OR теңіз*) => Kaspi вырос => Kaspi
+        a NOT ONEAR/1 b => b a => a
+        a NOT ONEAR/1 b => a b
+        ",
+    );
+}
+
+#[test]
+fn words_that_come_often() {
+    check_table(
+        None,
+        "
+        ATLEAST/2(каспий) => каспий и каспий => каспий; каспий
+        ATLEAST/2(каспий) => каспий
+        ATLEAST/3(хлеб OR батон) => хлеб, батон, хлеб => хлеб; батон; хлеб
+        ATLEAST/2(\"a b\") => a b a b => a b; a b
+        ",
+    );
+}
+
+#[test]
+fn tags_addresses_emoji_and_numbers() {
+    check_table(
+        None,
+        "
+        #хлеб => #хлеб и хлеб => #хлеб
+        #хлеб => хлеб
+        хлеб => дорогой #хлеб => хлеб
+        #СтопКоррупция => #стопкоррупция => #стопкоррупция
+        коррупция => #СтопКоррупция => Коррупция
+        @user => спросите @user. => @user
+        @user => user
+        user => @user => user
+        $KZT => курс $KZT => $KZT
+        🔥 => огонь 🔥🔥 => 🔥; 🔥
+        👍 => 👎
+        zakon.kz => см. https://www.zakon.kz/news/1 => zakon.kz
+        1000 => 1 000 => 1 000
+        1000 => 1,000 => 1,000
+        2.5 => на 2,5 => 2,5
+        25 => 25% => 25
+        2025 => 12025
+        ",
+    );
+}
+
+#[test]
+fn letters_that_look_alike() {
+    check_table(
+        None,
+        "
+        Каспи => Kаспи => Kаспи
+        Kaspi => КASPI => КASPI
+        Сбер => Cбер => Cбер
+        хлеб => xлеб => xлеб
+        йод => иод
+        ",
+    );
+    check("йод", "и\u{306}од", &["и\u{306}од"]);
+    check("хлеб", "хл\u{ad}еб", &["хл\u{ad}еб"]);
+}
+
+/// Query, fields, whether it matches a text about a bank.
+fn check_fields(query: &str, fields: &[(&str, &str)], expected: bool) {
+    let mut facts = Facts::at("2026-11-25T12:00:00Z".parse().unwrap());
+    for (field, value) in fields {
+        facts.add(field, *value);
+    }
+    let document = Analysis::default().document("Банк вырос", "Ставки банка снижены", Some("ru"));
+    assert_eq!(parsed(query).matches(&document, &facts).is_some(), expected, "{query}");
+}
+
+#[test]
+fn fields_of_an_item() {
+    let item = &[
+        ("site", "news.tengrinews.kz"),
+        ("lang", "ru"),
+        ("sourceType", "news"),
+        ("country", "KZ"),
+        ("author", "Иван Петров"),
+        ("followers", "1500"),
+        ("rating", "1.5"),
+        ("published", "2026-11-20T10:00:00Z"),
+        ("hashtags", "#Хлеб"),
+        ("url", "https://news.tengrinews.kz/economics/1"),
+        ("type", "post"),
+    ];
+    for (query, expected) in [
+        ("банк site:tengrinews.kz", true),
+        ("банк site:www.tengrinews.kz", true),
+        ("банк site:grinews.kz", false),
+        ("банк site:(zakon.kz OR tengrinews.kz)", true),
+        ("банк site:(zakon.kz, nur.kz)", false),
+        ("site:tengrinews.kz", true),
+        ("банк -site:tengrinews.kz", false),
+        ("банк tld:kz", true),
+        ("банк lang:ru", true),
+        ("банк language:RU", true),
+        ("банк lang:kk", false),
+        ("банк sourceType:news", true),
+        ("банк sourceType:(blog OR forum)", false),
+        ("банк type:(post OR comment)", true),
+        ("банк country:kz", true),
+        ("author:петров", true),
+        ("author:\"иван петров\"", true),
+        ("author:сидоров", false),
+        ("банк followers:>1000", true),
+        ("банк followers:>1500", false),
+        ("банк followers:>=1500", true),
+        ("банк authorFollowers:[1000 TO 2000]", true),
+        ("банк rating:[1 TO 2]", true),
+        ("банк rating:2..3", false),
+        ("банк rating:..2", true),
+        ("банк likes:>0", false),
+        ("банк published:2026-11-20", true),
+        ("банк published:2026-11-01..2026-11-20", true),
+        ("банк published:2026-11-21..2026-11-30", false),
+        ("банк published:>2026-11-19", true),
+        ("банк published:<2026-11-20", false),
+        ("банк age:<P7D", true),
+        ("банк age:<P1D", false),
+        ("hashtags:хлеб", true),
+        ("url:economics", true),
+        ("url:sport банк", false),
+        ("title:банк", true),
+        ("title:ставка", false),
+        ("text:ставка", true),
+        ("lead:ставка", true),
+        ("title:(вырос OR упал)", true),
+        ("title:[банк вырасти]", true),
+        ("банк -title:вырос", false),
+        ("ставка -title:ставка", true),
+        ("банк author:@bots", false),
+        ("ocr:банк", false),
+    ] {
+        // A bare field below has its own site for a host.
+        let fields: Vec<(&str, &str)> = item.iter().copied().chain([("tld", "news.tengrinews.kz")]).collect();
+        check_fields(query, &fields, expected);
+    }
+}
+
+#[test]
+fn a_phrase_never_crosses_from_title_to_text() {
+    let document = Analysis::default().document("Народный", "банк вырос", None);
+    for query in ["\"народный банк\"", "народный NEAR/5 банк", "народный NEAR/S банк", "народный NEAR/P банк"] {
+        assert!(parsed(query).matches(&document, &Facts::default()).is_none(), "{query}");
+    }
+}
+
+/// The examples of vendors' documentations and of the language's page: all are understood.
+#[test]
+fn queries_of_other_systems_are_understood() {
+    for query in [
+        "Сбербанк, Сбер",
+        "[народный банк] OR translit(halyk) OR \"Halyk Bank\"",
+        "(Kaspi* OR translit(каспи) OR [Каспий банк]) NOT NEAR/2 (море OR теңіз*)",
+        "(ставк* OR ипотек*) NEAR/5 (подня* OR повыс* OR сниз*) lang:ru sourceType:news",
+        "банк -title:(реклама OR вакансия) site:(tengrinews.kz OR zakon.kz OR nur.kz)",
+        "\"цены на * в Алматы\" OR (#бензин NEAR/S (дефицит OR очеред*))",
+        "Қазақстан ЖӘНЕ (инфляция НЕМЕСЕ [баға көтеру]) lang:kk",
+        "[ұлттық банк] NEAR/8 мөлшерлеме",
+        "әкім NEAR/3 (Алматы OR Астана) type:(post OR comment) followers:>1000",
+        "ATLEAST/2(каспий) title:тюлен* -site:@satire",
+        "((apple OR orange) AND (smartphone OR phone))~5 country:kz",
+        "(logitech NEAR/2f keyboard) -{IT} rating:[1 TO 2]",
+        "author:@ministers \"digital tenge\"~3 published:2026-11-01..2026-11-30",
+        "<<<crisis>>> \"Air Astana\" NEAR/P (задерж* OR отмен* OR кешік*) reach:>5000 dup:original",
+        "(apple AND juice) NOT (\"apple juice\")",
+        "engagementType:REPLY OR author:bbc",
+        "raw:\"#BREXIT\" AND authorFollowers:[1000 TO 50000]",
+        "банк /3 (ставка | кредит) -реклама",
+        "банк /+2 россия",
+        "title:\"apple\" AND NOT (\"apple pie\"~3)",
+        "minuteOfDay:[480 TO 600] банк",
+        "latitude:[40 TO 56] longitude:[46 TO 88] банк",
+        "topLevelDomain:kz банк",
+        "weblogTitle:bbc",
+        "subreddit:kazakhstan",
+        "hour:9..18 банк",
+    ] {
+        let understood = match query {
+            // Types are ours.
+            "engagementType:REPLY OR author:bbc" => "is:reply author:bbc",
+            other => other,
+        };
+        let print = parsed(understood).to_string();
+        assert_eq!(parsed(&print).to_string(), print, "{query}");
+    }
+}

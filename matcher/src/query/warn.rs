@@ -1,0 +1,60 @@
+//! What is legal in a query but probably not meant.
+
+use super::error::Warning;
+use super::field::{Field, Test};
+use super::lexer::Token;
+use super::tree::{Expr, Style};
+use crate::text::fold::is_cyrillic;
+
+/// Words so common that they tell nothing.
+const STOP_WORDS: &[&str] = &[
+    "в", "на", "с", "по", "из", "за", "от", "до", "для", "о", "об", "к", "у", "а", "но", "что", "как", "это", "не", "же", "бы",
+    "мен", "және", "бұл", "ол", "үшін", "да", "де", "бір", "the", "a", "an", "of", "to", "in", "on", "for", "is", "it", "by", "at",
+];
+/// Operators of other systems, or ours in small letters.
+const SMALL_OPERATORS: &[&str] = &["and", "or", "not", "near", "или", "немесе", "және", "емес"];
+
+fn warning(code: &'static str, position: usize, message: String) -> Warning {
+    Warning { code, position, message }
+}
+
+pub(super) fn mixed(position: usize, read: &Expr) -> Warning {
+    warning("W_MIXED", position, format!("AND and OR are mixed without brackets; read as: {read}"))
+}
+
+/// NOT takes away the whole item, which is rarely meant of a word.
+pub(super) fn whole_item_excluded(position: usize, excluded: &Expr) -> Option<Warning> {
+    excluded.has_places().then(|| {
+        let message = format!("an item with {excluded} anywhere is dropped whole; to leave out only what stands near it, write NOT NEAR/5 {excluded}");
+        warning("W_NOT_PAGE", position, message)
+    })
+}
+
+pub(super) fn unknown_list(position: usize, field: &Field) -> Option<Warning> {
+    let Test::Listed(name) = &field.test else { return None };
+    Some(warning("W_LIST", position, format!("there is no list {name:?}: nothing matches it")))
+}
+
+/// Quotes fix the forms of words that have several.
+pub(super) fn quotes_fix_forms(token: &Token, text: &str, style: Style, is_written: bool) -> Option<Warning> {
+    let is_inflected = text.chars().any(is_cyrillic) && text.split_whitespace().count() > 1;
+    (style == Style::Exact && is_written && is_inflected).then(|| {
+        let message = format!("quotes look for these forms only; [{text}] finds the others as well");
+        warning("W_QUOTES_FIX_FORM", token.at, message)
+    })
+}
+
+pub(super) fn about_word(position: usize, word: &str) -> Vec<Warning> {
+    let mut warnings = Vec::new();
+    if word.chars().any(|c| c.is_ascii_alphabetic()) && word.chars().any(is_cyrillic) {
+        let message = format!("{word:?} mixes Latin and Cyrillic letters that look alike");
+        warnings.push(warning("W_LATIN_IN_CYRILLIC", position, message));
+    }
+    if SMALL_OPERATORS.contains(&word) {
+        let message = format!("{word:?} is looked for as a word; operators are written in capitals");
+        warnings.push(warning("W_CASE", position, message));
+    } else if STOP_WORDS.contains(&word.to_lowercase().as_str()) {
+        warnings.push(warning("W_STOPWORD", position, format!("{word:?} is in nearly every text")));
+    }
+    warnings
+}

@@ -1,0 +1,156 @@
+//! Letters as they are compared.
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+/// A word as it is compared: NFC, lower case, ё as е, straight apostrophes, invisible characters removed.
+pub(crate) fn fold(word: &str) -> String {
+    if word.is_ascii() {
+        return word.to_ascii_lowercase();
+    }
+    let composed = word.nfc().flat_map(char::to_lowercase).filter(|c| !is_invisible(*c));
+    composed
+        .map(|c| match c {
+            'ё' => 'е',
+            '’' | 'ʼ' | '‘' => '\'',
+            other => other,
+        })
+        .collect()
+}
+
+/// Soft hyphens, joiners, byte order marks, variation selectors: nobody sees them.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}')
+}
+
+/// A folded word in plain letters: Kazakh letters as their Russian neighbours, accents off. `й` is a letter of its own.
+pub(crate) fn plain(folded: &str) -> String {
+    if folded.is_ascii() {
+        return folded.to_owned();
+    }
+    folded.chars().map(plain_letter).collect()
+}
+
+/// The plain letter that stands for this one. A plain letter of a query stands for both, a special one for itself.
+pub(crate) fn plain_letter(c: char) -> char {
+    match c {
+        'қ' => 'к',
+        'ғ' => 'г',
+        'ә' => 'а',
+        'ө' => 'о',
+        'ұ' | 'ү' => 'у',
+        'і' => 'и',
+        'ң' => 'н',
+        'һ' => 'х',
+        'ё' => 'е',
+        'й' => 'й',
+        'ı' => 'i',
+        'ø' => 'o',
+        'ł' => 'l',
+        c if (c as u32) < 0xc0 => c,
+        c => {
+            let mut parts = std::iter::once(c).nfd().filter(|part| !is_combining_mark(*part));
+            match (parts.next(), parts.next()) {
+                (Some(letter), None) => letter,
+                _ => c,
+            }
+        }
+    }
+}
+
+/// Whether a letter of a query stands for a letter of a text.
+pub(crate) fn stands_for(query: char, text: char) -> bool {
+    query == text || query == plain_letter(text)
+}
+
+/// Whether a folded word of a query stands for a folded word of a text, letter by letter.
+pub(crate) fn word_stands_for(query: &str, text: &str) -> bool {
+    if query == text {
+        return true;
+    }
+    if query.is_ascii() && text.is_ascii() {
+        return false;
+    }
+    let (mut left, mut right) = (query.chars(), text.chars());
+    loop {
+        match (left.next(), right.next()) {
+            (None, None) => return true,
+            (Some(one), Some(other)) if stands_for(one, other) => (),
+            _ => return false,
+        }
+    }
+}
+
+/// Latin letters that look like a Cyrillic one, and the Cyrillic one.
+const LOOK_ALIKE: [(char, char); 24] = [
+    ('A', 'А'), ('B', 'В'), ('C', 'С'), ('E', 'Е'), ('H', 'Н'), ('I', 'І'), ('K', 'К'), ('M', 'М'),
+    ('O', 'О'), ('P', 'Р'), ('T', 'Т'), ('X', 'Х'), ('Y', 'У'), ('a', 'а'), ('c', 'с'), ('e', 'е'),
+    ('h', 'һ'), ('i', 'і'), ('k', 'к'), ('o', 'о'), ('p', 'р'), ('x', 'х'), ('y', 'у'), ('m', 'м'),
+];
+
+/// A word in which Latin and Cyrillic letters are mixed, in the letters of its majority; `None` where they are not
+/// mixed, or a letter has no double.
+pub(crate) fn unmixed(word: &str) -> Option<String> {
+    let cyrillic = word.chars().filter(|c| is_cyrillic(*c)).count();
+    let latin = word.chars().filter(char::is_ascii_alphabetic).count();
+    if cyrillic == 0 || latin == 0 {
+        return None;
+    }
+    let double = |c: char| {
+        if cyrillic >= latin && c.is_ascii_alphabetic() {
+            LOOK_ALIKE.iter().find(|(latin, _)| *latin == c).map(|(_, cyrillic)| *cyrillic)
+        } else if cyrillic < latin && is_cyrillic(c) {
+            LOOK_ALIKE.iter().find(|(_, cyrillic)| *cyrillic == c).map(|(latin, _)| *latin)
+        } else {
+            Some(c)
+        }
+    };
+    word.chars().map(double).collect()
+}
+
+pub(crate) fn is_cyrillic(c: char) -> bool {
+    ('\u{400}'..='\u{52f}').contains(&c)
+}
+
+/// Letters that Kazakh has and Russian has not.
+pub(crate) fn is_kazakh(c: char) -> bool {
+    matches!(c, 'ә' | 'ғ' | 'қ' | 'ң' | 'ө' | 'ұ' | 'ү' | 'һ' | 'і' | 'Ә' | 'Ғ' | 'Қ' | 'Ң' | 'Ө' | 'Ұ' | 'Ү' | 'Һ' | 'І')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_letters_of_a_query_stand_for_special_ones_of_a_text() {
+        for (query, text, stands) in [
+            ("казакстан", "қазақстан", true),
+            ("қазақстан", "казакстан", false),
+            ("қазакстан", "қазақстан", true),
+            ("елка", "елка", true),
+            ("cafe", "café", true),
+            ("café", "cafe", false),
+            ("йод", "иод", false),
+            ("иод", "йод", false),
+            ("банк", "банка", false),
+        ] {
+            assert_eq!(word_stands_for(query, text), stands, "{query} {text}");
+        }
+    }
+
+    #[test]
+    fn folding_takes_away_what_nobody_sees() {
+        assert_eq!(fold("Ёл\u{ad}КА"), "елка");
+        assert_eq!(fold("и\u{306}од"), "йод");
+        assert_eq!(fold("Trump’s"), "trump's");
+    }
+
+    #[test]
+    fn only_mixed_words_are_unmixed() {
+        assert_eq!(unmixed("Kаспи").as_deref(), Some("Каспи"));
+        assert_eq!(unmixed("Каspi").as_deref(), Some("Kaspi"));
+        assert_eq!(unmixed("Касsсса"), None, "s has no double");
+        assert_eq!(unmixed("Kaspi"), None);
+        assert_eq!(unmixed("KASРI").as_deref(), Some("KASPI"));
+    }
+}

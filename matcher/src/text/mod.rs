@@ -1,0 +1,334 @@
+//! A text taken apart into words, with the byte range of each.
+//!
+//! Live matching, search in the archive and highlights share this analysis, so that they agree.
+
+pub(crate) mod fold;
+mod sentences;
+pub(crate) mod words;
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::ops::Range;
+use std::sync::{Arc, RwLock};
+
+use model::{Item, Zone};
+use unicode_normalization::{UnicodeNormalization, is_nfc};
+
+use crate::morphology::{self, Tongue};
+use fold::{fold, is_cyrillic, is_kazakh, plain, unmixed};
+use words::Kind;
+
+/// Words of a zone beyond this are not looked at: no publication is longer.
+const MAX_WORDS: u32 = 200_000;
+/// Between zones no phrase and no neighbourhood reaches: further than any distance that a query may name.
+const GAP: u32 = 1000;
+/// Words of the text that belong to the lead, beside the title.
+const LEAD: u32 = 60;
+/// Forms kept, so that a word that comes again is not analysed again. The vocabulary of a language's news in a month is
+/// of this order.
+const MAX_FORMS: usize = 300_000;
+/// Bytes of a word that is kept: longer ones do not come again.
+const LONGEST_KEPT: usize = 64;
+/// One in so many Cyrillic words with Kazakh letters makes a text without a language Kazakh.
+const KAZAKH_SHARE: usize = 8;
+
+/// A word as it is written, and all that it may be found by. Shared by all places where it stands.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Form {
+    pub(crate) kind: Kind,
+    /// As it stands there, in NFC.
+    pub(crate) surface: String,
+    /// Folded.
+    pub(crate) exact: String,
+    /// What it may be a form of.
+    pub(crate) lemmas: Vec<String>,
+    /// The same in plain letters, and the form itself: what leads to the topics that may be meant.
+    keys: Vec<String>,
+}
+
+/// A word and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Word {
+    pub(crate) form: Arc<Form>,
+    pub(crate) zone: Zone,
+    /// In bytes of its zone.
+    pub(crate) range: Range<usize>,
+    /// Which word it is, counted through all zones.
+    pub(crate) at: u32,
+    /// How many places it takes: a word and the parts that it is made of stand at the same ones.
+    pub(crate) width: u32,
+    pub(crate) sentence: u32,
+    pub(crate) paragraph: u32,
+}
+
+/// Takes texts apart, and remembers the words that it has seen. Make one and keep it; copies share the memory.
+#[derive(Clone, Default)]
+pub struct Analysis {
+    forms: Arc<RwLock<HashMap<(Tongue, Kind, Box<str>), Arc<Form>>>>,
+}
+
+impl std::fmt::Debug for Analysis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Analysis")
+    }
+}
+
+/// A text taken apart, with an index of its words.
+#[derive(Debug, Clone, Default)]
+pub struct Document {
+    /// In the order of their places.
+    pub(crate) words: Vec<Word>,
+    /// Each form, and which of the words have it.
+    pub(crate) forms: Vec<(Arc<Form>, Vec<u32>)>,
+    /// The first place after the lead.
+    pub(crate) lead_end: u32,
+}
+
+impl Analysis {
+    /// The words of an item, title and text kept apart.
+    pub fn item(&self, item: &Item) -> Document {
+        self.document(item.title.as_deref().unwrap_or(""), &item.text, item.language.as_deref())
+    }
+
+    /// The words of a title and a text in a language (ISO 639-1), where it is known.
+    pub fn document(&self, title: &str, text: &str, language: Option<&str>) -> Document {
+        let tongue = match language {
+            Some("kk") => Tongue::Kazakh,
+            Some(_) => Tongue::Usual,
+            None => tongue(title, text),
+        };
+        let mut reading = Reading { analysis: self, tongue, document: Document::default(), seen: HashMap::new(), place: Place::default() };
+        reading.zone(Zone::Title, title);
+        reading.place.at += GAP;
+        reading.document.lead_end = reading.place.at + LEAD;
+        reading.zone(Zone::Text, text);
+        reading.document
+    }
+
+    /// What each word of a search is looked up as in [`Document::search_tokens`]: any of these will do.
+    pub fn search_terms(&self, text: &str) -> Vec<Vec<String>> {
+        let terms = |form: String| {
+            let asked = morphology::asked_for(&form);
+            let lemmas = asked.iter().map(|lemma| search_lemma(lemma));
+            // What was stored before there was a dictionary is found by its stem.
+            let stem = morphology::stem(&form).map(|stem| search_lemma(&stem));
+            lemmas.chain(stem).chain([form.clone()]).collect()
+        };
+        words::words(text).map(|cut| fold(&cut.text)).filter(|form| is_searchable(form)).map(terms).collect()
+    }
+
+    /// Whether a dictionary has this word of any language.
+    pub fn knows(&self, word: &str) -> bool {
+        morphology::knows(&fold(word))
+    }
+
+    fn form(&self, kind: Kind, text: &str, tongue: Tongue) -> Arc<Form> {
+        let is_kept = text.len() <= LONGEST_KEPT && matches!(kind, Kind::Word | Kind::Tag);
+        if !is_kept {
+            return Arc::new(Form::new(kind, text, tongue));
+        }
+        let key = (tongue, kind, Box::from(text));
+        if let Ok(forms) = self.forms.read()
+            && let Some(form) = forms.get(&key)
+        {
+            return form.clone();
+        }
+        let form = Arc::new(Form::new(kind, text, tongue));
+        if let Ok(mut forms) = self.forms.write() {
+            if forms.len() >= MAX_FORMS {
+                forms.clear();
+            }
+            forms.insert(key, form.clone());
+        }
+        form
+    }
+}
+
+impl Form {
+    fn new(kind: Kind, text: &str, tongue: Tongue) -> Self {
+        let surface: String = if is_nfc(text) { text.to_owned() } else { text.nfc().collect() };
+        let folded = match unmixed(&surface) {
+            Some(mended) if kind == Kind::Word => fold(&mended),
+            _ => fold(&surface),
+        };
+        let lemmas = if kind == Kind::Word { morphology::lemmas(&folded, tongue) } else { Vec::new() };
+        let mut keys: Vec<String> = lemmas.iter().map(|lemma| plain(lemma)).chain([plain(&folded), plain(&fold(&surface))]).collect();
+        keys.sort();
+        keys.dedup();
+        Self { kind, exact: folded, surface, lemmas, keys }
+    }
+
+    pub(crate) fn keys(&self) -> &[String] {
+        &self.keys
+    }
+}
+
+/// A text without a language: Kazakh where enough of its words can be nothing else.
+fn tongue(title: &str, text: &str) -> Tongue {
+    let words = || title.split_whitespace().chain(text.split_whitespace()).take(400);
+    let cyrillic = words().filter(|word| word.chars().any(is_cyrillic)).count();
+    let kazakh = words().filter(|word| word.chars().any(is_kazakh)).count();
+    let latin = words().filter(|word| morphology::latin::looks_kazakh(&fold(word))).count();
+    let is_kazakh = kazakh * KAZAKH_SHARE > cyrillic || (cyrillic == 0 && latin * KAZAKH_SHARE > words().count());
+    if is_kazakh { Tongue::Kazakh } else { Tongue::Usual }
+}
+
+/// Where the next word stands.
+#[derive(Default, Clone, Copy)]
+struct Place {
+    at: u32,
+    sentence: u32,
+    paragraph: u32,
+}
+
+struct Reading<'a> {
+    analysis: &'a Analysis,
+    tongue: Tongue,
+    document: Document,
+    /// Where each form is in the document's list.
+    seen: HashMap<*const Form, usize>,
+    place: Place,
+}
+
+impl Reading<'_> {
+    fn zone(&mut self, zone: Zone, text: &str) {
+        self.place.sentence += 1;
+        self.place.paragraph += 1;
+        let limit = self.place.at + MAX_WORDS;
+        let mut before: Option<(usize, String)> = None;
+        for cut in words::words(text) {
+            if self.place.at >= limit {
+                break;
+            }
+            if let Some((end, word)) = &before {
+                let between = text.get(*end..cut.range.start).unwrap_or("");
+                if between.contains('\n') {
+                    self.place.paragraph += 1;
+                    self.place.sentence += 1;
+                } else if sentences::ends(word, between, cut.text.chars().next()) {
+                    self.place.sentence += 1;
+                }
+            }
+            before = Some((cut.range.end, fold(&cut.text)));
+            self.cut(zone, text, &cut);
+        }
+    }
+
+    /// A word, and the words that it is made of.
+    fn cut(&mut self, zone: Zone, text: &str, cut: &words::Cut<'_>) {
+        let width = u32::try_from(cut.parts.len()).unwrap_or(u32::MAX).max(1);
+        self.word(zone, cut.kind, &cut.text, cut.range.clone(), 0, width);
+        // A tag's name is a word whole, and in parts where there are several.
+        if cut.kind == Kind::Tag && cut.parts.len() > 1 {
+            let name = cut.range.start + 1..cut.range.end;
+            self.word(zone, Kind::Word, text.get(name.clone()).unwrap_or(""), name, 0, width);
+        }
+        for (offset, part) in (0..).zip(&cut.parts) {
+            self.word(zone, Kind::Word, text.get(part.clone()).unwrap_or(""), part.clone(), offset, 1);
+            // An address begins with its host, which has parts of its own; they take no places.
+        }
+        self.place.at += width;
+    }
+
+    fn word(&mut self, zone: Zone, kind: Kind, text: &str, range: Range<usize>, offset: u32, width: u32) {
+        let form = self.analysis.form(kind, text, self.tongue);
+        let index = u32::try_from(self.document.words.len()).unwrap_or(u32::MAX);
+        match self.seen.entry(Arc::as_ptr(&form)) {
+            Entry::Occupied(known) => {
+                if let Some((_, places)) = self.document.forms.get_mut(*known.get()) {
+                    places.push(index);
+                }
+            }
+            Entry::Vacant(new) => {
+                new.insert(self.document.forms.len());
+                self.document.forms.push((form.clone(), vec![index]));
+            }
+        }
+        let Place { at, sentence, paragraph } = self.place;
+        self.document.words.push(Word { form, zone, range, at: at + offset, width, sentence, paragraph });
+    }
+}
+
+impl Document {
+    /// The document as search sees it: each word's form, and what it may be a form of marked with `~`.
+    pub fn search_tokens(&self) -> String {
+        let mut tokens = String::new();
+        for word in self.words.iter().filter(|word| is_searchable(&word.form.exact)) {
+            tokens.push_str(&word.form.exact);
+            tokens.push(' ');
+            for lemma in &word.form.lemmas {
+                tokens.push_str(&search_lemma(lemma));
+                tokens.push(' ');
+            }
+        }
+        tokens
+    }
+
+    /// Hashtags and mentions, folded, with their signs.
+    pub fn tags(&self) -> impl Iterator<Item = &str> {
+        let tags = self.forms.iter().filter(|(form, _)| form.kind == Kind::Tag);
+        tags.map(|(form, _)| form.exact.as_str()).filter(|tag| tag.starts_with(['#', '@']))
+    }
+
+    /// The words from a place on.
+    pub(crate) fn words_at(&self, at: u32) -> impl Iterator<Item = &Word> {
+        let first = self.words.partition_point(|word| word.at < at);
+        // A part follows the whole that it belongs to, whose place is smaller or the same.
+        self.words.get(first..).unwrap_or(&[]).iter().take_while(move |word| word.at == at)
+    }
+}
+
+fn is_searchable(form: &str) -> bool {
+    form.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '\''))
+}
+
+/// Snowball's stems are marked by a hyphen, which search would take for a space.
+fn search_lemma(lemma: &str) -> String {
+    format!("~{}", lemma.trim_end_matches('-'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn places(title: &str, text: &str) -> Vec<(String, u32, u32)> {
+        let document = Analysis::default().document(title, text, None);
+        document.words.iter().map(|word| (word.form.exact.clone(), word.at, word.width)).collect()
+    }
+
+    #[test]
+    fn a_word_stands_where_its_parts_do() {
+        let expected = [("интернет-магазин", 1000, 2), ("интернет", 1000, 1), ("магазин", 1001, 1), ("рядом", 1002, 1)];
+        let expected: Vec<_> = expected.iter().map(|(word, at, width)| ((*word).to_owned(), *at, *width)).collect();
+        assert_eq!(places("", "Интернет-магазин рядом"), expected);
+    }
+
+    #[test]
+    fn sentences_and_paragraphs_are_counted() {
+        let text = "Вырос на 5 млн. тенге. Упал.\nА. Б. Иванов";
+        let document = Analysis::default().document("", text, Some("ru"));
+        let sentences: Vec<u32> = document.words.iter().map(|word| word.sentence).collect();
+        assert_eq!(sentences, [2, 2, 2, 2, 2, 3, 4, 4, 4]);
+        let paragraphs: Vec<u32> = document.words.iter().map(|word| word.paragraph).collect();
+        assert_eq!(paragraphs, [2, 2, 2, 2, 2, 2, 3, 3, 3]);
+    }
+
+    #[test]
+    fn every_place_leads_to_its_words() {
+        let document = Analysis::default().document("Каспи", "Kaspi.kz вырос", None);
+        let at = |place| document.words_at(place).map(|word| word.form.exact.as_str()).collect::<Vec<_>>();
+        assert_eq!(at(0), ["каспи"]);
+        assert_eq!(at(1001), ["kaspi.kz", "kaspi"]);
+        assert_eq!(at(1002), ["kz"]);
+        assert_eq!(at(1003), ["вырос"]);
+        assert_eq!(at(1004), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn languages_are_told_by_their_letters() {
+        let tongue = |text| super::tongue("", text);
+        assert_eq!(tongue("Алматы қаласында жаңа мектеп ашылды"), Tongue::Kazakh);
+        assert_eq!(tongue("В Алматы открыли школу имени Қожамқұлова, сообщает акимат города сегодня"), Tongue::Usual);
+        assert_eq!(tongue("Schools were opened"), Tongue::Usual);
+    }
+}
