@@ -57,45 +57,50 @@ pub(super) struct Reading {
     pub(super) doubtful: bool,
 }
 
-/// Whether the list has the word.
+/// Whether the list has the word, or the verb of which it is the bare stem.
 pub(super) fn knows(word: &str) -> bool {
-    LEXICON.knows(word)
+    LEXICON.knows(word) || LEXICON.knows_verb(&kazakh_verb::infinitive(word))
 }
 
 /// What a folded word of a text may be a form of, besides itself.
 pub(super) fn lemmas(word: &str) -> Vec<String> {
-    let lexicon = &*LEXICON;
-    if lexicon.knows(word) {
-        return with_imperative(word, lexicon);
+    if LEXICON.knows(word) {
+        return itself(word);
     }
-    let mut readings = nouns(word);
-    readings.extend(kazakh_verb::readings(word, &readings, lexicon));
-    let known: Vec<String> =
-        readings.iter().filter(|one| lexicon.knows(&one.lemma)).map(|one| one.lemma.clone()).collect();
-    if !known.is_empty() {
-        return known;
+    let mut readings = readings(word);
+    let known = |one: &&Reading| LEXICON.knows(&one.lemma);
+    let certain: Vec<String> =
+        readings.iter().filter(known).filter(|one| !one.doubtful).map(|one| one.lemma.clone()).collect();
+    if !certain.is_empty() {
+        return certain;
     }
-    readings.retain(|one| !one.doubtful && one.lemma.chars().count() >= SHORTEST);
     readings.sort_by_key(|one| std::cmp::Reverse(one.taken));
-    readings.truncate(GUESSES);
-    readings.into_iter().map(|one| one.lemma).collect()
+    let likely = readings.iter().filter(|one| !one.doubtful && one.lemma.chars().count() >= SHORTEST).take(GUESSES);
+    likely.chain(readings.iter().filter(known)).map(|one| one.lemma.clone()).collect()
 }
 
-/// What a folded word of a query stands for: itself where it may be a dictionary's form.
+/// What a folded word of a query stands for: itself where it is a dictionary's form, or a verb's bare stem.
 pub(super) fn asked_for(word: &str) -> Vec<String> {
-    let lexicon = &*LEXICON;
-    let mut asked = lemmas(word);
-    if !asked.iter().any(|lemma| lexicon.knows(lemma)) {
-        asked.push(word.to_owned());
+    if knows(word) {
+        return itself(word);
     }
-    asked.push(kazakh_verb::infinitive(word));
+    let certain = readings(word).into_iter().filter(|one| !one.doubtful && LEXICON.knows(&one.lemma));
+    let mut asked: Vec<String> = certain.map(|one| one.lemma).collect();
+    asked.extend([word.to_owned(), kazakh_verb::infinitive(word)]);
     asked
 }
 
-/// A known word, and the verb whose bare stem, its imperative, it may be.
-fn with_imperative(word: &str, lexicon: &Lexicon) -> Vec<String> {
-    let verb = Some(kazakh_verb::infinitive(word)).filter(|verb| lexicon.knows_verb(verb));
-    std::iter::once(word.to_owned()).chain(verb).collect()
+fn readings(word: &str) -> Vec<Reading> {
+    let mut readings = nouns(word);
+    readings.extend(kazakh_verb::readings(word, &readings, &LEXICON));
+    readings
+}
+
+/// A known word, and the known verb whose bare stem, its imperative, it may be.
+fn itself(word: &str) -> Vec<String> {
+    let verb = kazakh_verb::infinitive(word);
+    let known = [word.to_owned(), verb].into_iter().filter(|one| LEXICON.knows(one));
+    known.collect()
 }
 
 /// What the last sound of a stem asks of an ending.
@@ -235,7 +240,7 @@ impl Peeling {
                     continue;
                 };
                 // "With" has one form for both.
-                let front = if after.len() > 0 && ending.ends_with("ен") && ending.len() == 6 && !ending.starts_with(['д', 'н', 'т']) { None } else { is_front(ending) };
+                let front = is_front(ending).filter(|_| !["мен", "бен", "пен"].contains(ending));
                 self.possessive(rest, front, *needs);
             }
         }
@@ -285,7 +290,7 @@ impl Peeling {
     }
 
     fn stem(&mut self, word: &str, front: Option<bool>, before_vowel: bool) {
-        if word.chars().count() < 2 || is_front_or_back_less(word) {
+        if word.chars().count() < 2 || has_no_vowel(word) {
             return;
         }
         if agrees(word, front) {
@@ -312,8 +317,7 @@ impl Peeling {
     }
 }
 
-/// A stem holds a vowel.
-fn is_front_or_back_less(stem: &str) -> bool {
+fn has_no_vowel(stem: &str) -> bool {
     !stem.chars().any(|c| matches!(c, 'а' | 'ә' | 'е' | 'ы' | 'і' | 'о' | 'ө' | 'ү' | 'ұ' | 'э' | 'я' | 'ё' | 'у' | 'и' | 'ю'))
 }
 

@@ -17,6 +17,7 @@ enum After {
     Voiceless,
     Vowel,
     Consonant,
+    Liquid,
     Anything,
 }
 
@@ -28,6 +29,7 @@ impl After {
             Self::Voiceless => last == Last::Voiceless,
             Self::Vowel => last == Last::Vowel,
             Self::Consonant => last != Last::Vowel,
+            Self::Liquid => matches!(last, Last::Liquid | Last::Lateral),
             Self::Anything => true,
         }
     }
@@ -79,9 +81,14 @@ static ENDINGS: LazyLock<Vec<Ending>> = LazyLock::new(|| {
     endings
 });
 
-/// Passive, causative, reciprocal: айт, айт-ыл; believed where what is left is known.
-const VOICES: &[&str] =
-    &["ыл", "іл", "л", "ын", "ін", "н", "дыр", "дір", "тыр", "тір", "ғыз", "гіз", "қыз", "кіз", "т", "ыр", "ір", "ыс", "іс", "с"];
+/// Passive, reflexive, causative, reciprocal: айт, айт-ыл; believed where what is left is known.
+const VOICES: &[(&[&str], After)] = &[
+    (&["ыл", "іл", "ын", "ін", "ыс", "іс", "ыр", "ір"], After::Consonant),
+    (&["л", "н", "с", "т"], After::Vowel),
+    (&["т"], After::Liquid),
+    (&["дыр", "дір", "ғыз", "гіз"], After::Voiced),
+    (&["тыр", "тір", "қыз", "кіз"], After::Voiceless),
+];
 const NEGATIONS: &[&str] = &["ма", "ме", "ба", "бе", "па", "пе"];
 
 /// An unknown verb is believed where its ending is as long as this.
@@ -119,8 +126,15 @@ fn finite(word: &str, taken: usize, lexicon: &Lexicon, readings: &mut Vec<Readin
     // й and а are written я: қой, қояды.
     for (at, _) in word.match_indices('я') {
         let (Some(rest), Some(ending)) = (word.get(..at), word.get(at + 'я'.len_utf8()..)) else { continue };
-        if PRESENT.contains(&ending) || ["тын", "тын"].contains(&ending) {
+        if PRESENT.contains(&ending) || ["тын", "тін"].contains(&ending) {
             stems(&format!("{rest}й"), taken + ending.chars().count() + 1, true, lexicon, readings);
+        }
+    }
+    // ы and і before й are written и: оқы, оқиды.
+    for (at, _) in word.match_indices('и') {
+        let (Some(rest), Some(ending)) = (word.get(..at), word.get(at + 'и'.len_utf8()..)) else { continue };
+        if PRESENT.contains(&ending) || ["тын", "тін"].contains(&ending) {
+            stems(&format!("{rest}ы"), taken + ending.chars().count() + 1, true, lexicon, readings);
         }
     }
     // Between vowels п becomes у: тап, тауып.
@@ -137,14 +151,14 @@ fn stems(stem: &str, taken: usize, doubtful: bool, lexicon: &Lexicon, readings: 
     for stem in [Some(stem), affirmative].into_iter().flatten() {
         let mut push = |lemma: String, doubtful: bool| {
             if lemma.chars().count() > 2 || lexicon.knows_verb(&lemma) {
+                let doubtful = doubtful && !lexicon.knows_verb(&lemma);
                 readings.push(Reading { lemma, taken, doubtful });
             }
         };
         push(infinitive(stem), doubtful);
-        for voice in VOICES {
-            if let Some(rest) = stem.strip_suffix(voice) {
-                push(infinitive(rest), true);
-            }
+        for (voices, after) in VOICES {
+            let rests = voices.iter().filter_map(|voice| stem.strip_suffix(voice));
+            rests.filter(|rest| after.admits(rest)).for_each(|rest| push(infinitive(rest), true));
         }
     }
 }

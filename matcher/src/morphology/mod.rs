@@ -27,7 +27,26 @@ pub(crate) enum Tongue {
 
 /// What a folded word of a text may be a form of. Without repetitions, in order.
 pub(crate) fn lemmas(word: &str, tongue: Tongue) -> Vec<String> {
-    let mut lemmas = match Script::of(word) {
+    let mut lemmas = readings(word, tongue);
+    // Поздравляяяем: nobody knows how often a letter was meant.
+    for times in 1..=2 {
+        lemmas.extend(shortened(word, times).iter().flat_map(|word| readings(word, tongue)));
+    }
+    lemmas.sort();
+    lemmas.dedup();
+    lemmas
+}
+
+/// A word in which a letter stands three times or more in a row, with that letter so many times.
+fn shortened(word: &str, times: usize) -> Option<String> {
+    let letters: Vec<char> = word.chars().collect();
+    let runs = || letters.chunk_by(|one, other| one == other && one.is_alphabetic());
+    let is_long = runs().any(|run| run.len() > 2);
+    is_long.then(|| runs().flat_map(|run| run.iter().take(if run.len() > 2 { times } else { run.len() })).collect())
+}
+
+fn readings(word: &str, tongue: Tongue) -> Vec<String> {
+    match Script::of(word) {
         Script::Other => Vec::new(),
         Script::Kazakh => kazakh::lemmas(word),
         Script::Cyrillic if tongue == Tongue::Kazakh => {
@@ -41,10 +60,7 @@ pub(crate) fn lemmas(word: &str, tongue: Tongue) -> Vec<String> {
         Script::KazakhLatin => kazakh_latin(word),
         Script::Latin if tongue == Tongue::Kazakh => [english::lemmas(word), kazakh_latin(word)].concat(),
         Script::Latin => english::lemmas(word),
-    };
-    lemmas.sort();
-    lemmas.dedup();
-    lemmas
+    }
 }
 
 /// What a folded word of a query stands for, in whatever language it may be.

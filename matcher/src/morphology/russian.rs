@@ -10,8 +10,10 @@ use rust_stemmers::{Algorithm, Stemmer};
 
 use crate::text::fold::fold;
 
-/// Readings of a form that are kept, the likeliest first: more are of no use.
-const READINGS: usize = 6;
+/// A reading that is rarer than this among a form's is not kept: `уже` is no form of уж, and `стали` is one of сталь.
+const RAREST: f64 = 0.005;
+/// Shorter words of a query are abbreviations, and stand for themselves.
+const SHORTEST: usize = 3;
 
 static DICTIONARY: LazyLock<Option<Dictionary>> = LazyLock::new(|| Dictionary::bundled().ok());
 static SNOWBALL: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::create(Algorithm::Russian));
@@ -23,20 +25,54 @@ pub(super) fn is_known(word: &str) -> bool {
 
 /// What a folded word of a text may be a form of.
 pub(super) fn lemmas(word: &str) -> Vec<String> {
-    let Some(dictionary) = DICTIONARY.as_ref() else { return vec![stem(word)] };
-    let mut lemmas: Vec<String> =
-        dictionary.analyze(word).iter().take(READINGS).map(|reading| fold(&reading.lemma)).collect();
-    if !dictionary.is_known(word) {
+    let mut lemmas: Vec<String> = readings(word);
+    if !is_known(word) {
         lemmas.push(stem(word));
+        lemmas.extend(surname(word));
     }
     lemmas
 }
 
 /// What a folded word of a query stands for. One that is a lemma itself stands for that lemma alone: `банка` finds cans
-/// and not banks.
+/// and not banks. By their stems it finds words that no dictionary knows.
 pub(super) fn asked_for(word: &str) -> Vec<String> {
-    let lemmas = lemmas(word);
-    if is_known(word) && lemmas.iter().any(|lemma| lemma == word) { vec![word.to_owned()] } else { lemmas }
+    if word.chars().count() < SHORTEST {
+        return vec![word.to_owned()];
+    }
+    let mut lemmas = lemmas(word);
+    if is_known(word) && lemmas.iter().any(|lemma| lemma == word) {
+        // Words of texts have a stem only where no dictionary knows them.
+        return vec![word.to_owned(), stem(word)];
+    }
+    lemmas.push(stem(word));
+    lemmas.extend(surname(word));
+    lemmas
+}
+
+/// The lemmas that the dictionary has for a form, or guesses, but for the rarest.
+fn readings(word: &str) -> Vec<String> {
+    let Some(dictionary) = DICTIONARY.as_ref() else { return Vec::new() };
+    let mut shares: Vec<(String, f64)> = Vec::new();
+    for reading in dictionary.analyze(word) {
+        let lemma = fold(&reading.lemma);
+        match shares.iter_mut().find(|(known, _)| *known == lemma) {
+            Some((_, share)) => *share += reading.prob,
+            None => shares.push((lemma, reading.prob)),
+        }
+    }
+    shares.into_iter().filter(|(_, share)| *share >= RAREST).map(|(lemma, _)| lemma).collect()
+}
+
+/// The man's name of a surname's form: Рыбникова, Рыбниковым and Рыбниковы are of Рыбников.
+fn surname(word: &str) -> Option<String> {
+    const ENDINGS: &[&str] = &["", "а", "у", "ым", "е", "ой", "ою", "ы", "ых", "ыми"];
+    const SUFFIXES: &[&str] = &["ов", "ев", "ин", "ын"];
+    const SHORTEST_SURNAME: usize = 5;
+    let names = ENDINGS.iter().filter_map(|ending| word.strip_suffix(ending));
+    names
+        .filter(|name| SUFFIXES.iter().any(|suffix| name.ends_with(suffix)))
+        .find(|name| name.chars().count() >= SHORTEST_SURNAME)
+        .map(str::to_owned)
 }
 
 /// Snowball's stem, marked so that it is no word.
