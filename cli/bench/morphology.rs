@@ -69,7 +69,8 @@ fn gather(bytes: &[u8], words: &mut BTreeMap<Gold, usize>) {
             continue;
         }
         let fold = |text: &str| text.to_lowercase().replace('ё', "е");
-        *words.entry(Gold { form: fold(form), lemma: fold(lemma), part: (*part).to_owned() }).or_default() += 1;
+        *words.entry(Gold { form: fold(form), lemma: fold(lemma), part: (*part).to_owned() }).or_default() +=
+            1;
     }
 }
 
@@ -93,8 +94,10 @@ impl Score {
 }
 
 fn measured(words: &BTreeMap<Gold, usize>, language: &str, mistakes: usize) -> anyhow::Result<Value> {
-    let lemmas: Vec<String> = words.keys().map(|word| word.lemma.clone()).collect::<BTreeSet<_>>().into_iter().collect();
-    let topics = lemmas.iter().enumerate().map(|(number, lemma)| topic(number, lemma)).collect::<Result<_, _>>()?;
+    let lemmas: Vec<String> =
+        words.keys().map(|word| word.lemma.clone()).collect::<BTreeSet<_>>().into_iter().collect();
+    let topics =
+        lemmas.iter().enumerate().map(|(number, lemma)| topic(number, lemma)).collect::<Result<_, _>>()?;
     let (index, bad) = TopicIndex::new(topics);
     let source: Source = serde_json::from_value(source())?;
     let analysis = Analysis::default();
@@ -103,10 +106,12 @@ fn measured(words: &BTreeMap<Gold, usize>, language: &str, mistakes: usize) -> a
         if found.contains_key(word.form.as_str()) {
             continue;
         }
-        let item: Item = serde_json::from_value(json!({"source": "s", "key": "k", "title": null, "text": word.form,
+        let item: Item =
+            serde_json::from_value(json!({"source": "s", "key": "k", "title": null, "text": word.form,
             "language": language, "problems": []}))?;
         let matches = index.matches(&item, &source).1;
-        let numbers = matches.iter().filter_map(|found| found.topic.as_str().trim_start_matches('t').parse().ok());
+        let numbers =
+            matches.iter().filter_map(|found| found.topic.as_str().trim_start_matches('t').parse().ok());
         found.insert(&word.form, numbers.collect());
     }
     let mut scores: BTreeMap<&str, Score> = BTreeMap::new();
@@ -130,8 +135,10 @@ fn measured(words: &BTreeMap<Gold, usize>, language: &str, mistakes: usize) -> a
             *wrong.entry(format!("{lemma} finds {}", word.form)).or_insert(0) += count;
         }
     }
-    let scores: BTreeMap<&str, Value> = scores.into_iter().map(|(kind, score)| (kind, score.shown())).collect();
-    let mut shown = json!({"language": language, "lemmas": lemmas.len(), "refused": bad.len(), "scores": scores});
+    let scores: BTreeMap<&str, Value> =
+        scores.into_iter().map(|(kind, score)| (kind, score.shown())).collect();
+    let mut shown =
+        json!({"language": language, "lemmas": lemmas.len(), "refused": bad.len(), "scores": scores});
     if let (Some(shown), true) = (shown.as_object_mut(), mistakes > 0) {
         shown.insert("missed".to_owned(), json!(commonest(missed, mistakes)));
         shown.insert("wrong".to_owned(), json!(commonest(wrong, mistakes)));
@@ -140,7 +147,8 @@ fn measured(words: &BTreeMap<Gold, usize>, language: &str, mistakes: usize) -> a
 }
 
 fn commonest(counts: BTreeMap<String, usize>, most: usize) -> Vec<String> {
-    let mut counts: Vec<(usize, String)> = counts.into_iter().map(|(mistake, count)| (count, mistake)).collect();
+    let mut counts: Vec<(usize, String)> =
+        counts.into_iter().map(|(mistake, count)| (count, mistake)).collect();
     counts.sort_by(|one, other| other.cmp(one));
     counts.into_iter().take(most).map(|(count, mistake)| format!("{count} × {mistake}")).collect()
 }
@@ -163,4 +171,3 @@ fn source() -> Value {
            "rights": "full", "selectors": {}, "paused": false, "country": null, "timezone": null, "delay": null,
            "politeness_group": null})
 }
-

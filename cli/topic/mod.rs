@@ -74,9 +74,7 @@ async fn get(name: &str, global: &Global) -> anyhow::Result<()> {
     let data = Backend::to_read(global).await?;
     let record = known(&*data.store, name).await?;
     let mut shown = view::topic(&record);
-    if let (Some(shown), Ok(query)) =
-        (shown.as_object_mut(), Query::parse(&record.topic.query))
-    {
+    if let (Some(shown), Ok(query)) = (shown.as_object_mut(), Query::parse(&record.topic.query)) {
         shown.insert("understood_as".to_owned(), json!(query.to_string()));
         shown.insert("warnings".to_owned(), json!(query.warnings()));
     }

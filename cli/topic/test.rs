@@ -116,7 +116,12 @@ impl Tested {
             }
         }
         let language = text("lang").or_else(|| text("language"));
-        Self { title: text("title").unwrap_or_default(), text: text("text").unwrap_or_default(), language, facts }
+        Self {
+            title: text("title").unwrap_or_default(),
+            text: text("text").unwrap_or_default(),
+            language,
+            facts,
+        }
     }
 
     fn spans(mut self, query: &Query, analysis: &Analysis) -> Option<Vec<Span>> {
@@ -189,7 +194,9 @@ fn outcome(line: &[u8], analysis: &Analysis) -> Value {
     };
     let spans = match case.get("item") {
         Some(Value::Object(item)) => Some(Tested::item(item).spans(&query, analysis)),
-        Some(Value::String(text)) => Some(Tested { text: text.clone(), ..Tested::default() }.spans(&query, analysis)),
+        Some(Value::String(text)) => {
+            Some(Tested { text: text.clone(), ..Tested::default() }.spans(&query, analysis))
+        }
         _ => None,
     };
     let is_matched = spans.as_ref().map(Option::is_some);

@@ -129,7 +129,8 @@ fn found(topic: &Topic, item: &Item, spans: Vec<Span>) -> Match {
 /// What an item is known by beside its words.
 fn facts(item: &Item, source: &Source, document: &Document) -> Facts {
     let mut facts = Facts::at(Timestamp::now());
-    let mut add = |field: &str, value: Option<String>| value.into_iter().for_each(|value| facts.add(field, value));
+    let mut add =
+        |field: &str, value: Option<String>| value.into_iter().for_each(|value| facts.add(field, value));
     let url = item.url.as_ref().unwrap_or(&source.url);
     add("url", Some(url.to_string()));
     add("site", Some(url.to_string()));
@@ -168,7 +169,7 @@ fn anchors(expr: &Expr) -> Option<Vec<String>> {
 /// Keys of which every form that a term finds has one, in plain letters.
 fn anchors_of(term: &Term) -> Option<Vec<String>> {
     match term {
-        Term::Forms { form, asked } => Some(asked.iter().chain([form]).map(|word| plain(word)).collect()),
+        Term::Forms { form, asked, .. } => Some(asked.iter().chain([form]).map(|word| plain(word)).collect()),
         Term::Exact(form) => Some(vec![plain(form)]),
         Term::Case(characters) => Some(vec![plain(&fold(characters))]),
         // The whole, or its parts, of which the first will do.

@@ -487,7 +487,10 @@ async fn materials_are_listed_by_topic_source_words_and_order() {
         );
         let of = |topic: &str| MaterialQuery { topic: Some(name(topic)), ..MaterialQuery::default() };
         assert_eq!(bench.materials(of("u")).await, [one("u", "екі ән")]);
-        let words = MaterialQuery { terms: vec![vec!["~жоқ".into(), "~сөз".into()]], ..MaterialQuery::default() };
+        let words = MaterialQuery {
+            terms: vec![vec!["~жоқ".into(), "~сөз".into()]],
+            ..MaterialQuery::default()
+        };
         assert_eq!(bench.materials(words).await, [one("t", "бір сөз")]);
         let hostile = MaterialQuery { terms: vec![vec!["\" OR ~ән".into()]], ..MaterialQuery::default() };
         assert_eq!(bench.materials(hostile).await, []);

@@ -88,8 +88,20 @@ const IRREGULAR: &[&str] = &[
 ];
 
 /// Words that Snowball would take for forms of others.
-const THEMSELVES: &[&str] =
-    &["news", "universe", "university", "universal", "general", "generous", "organization", "organ", "police", "policy", "international", "united"];
+const THEMSELVES: &[&str] = &[
+    "news",
+    "universe",
+    "university",
+    "universal",
+    "general",
+    "generous",
+    "organization",
+    "organ",
+    "police",
+    "policy",
+    "international",
+    "united",
+];
 
 /// What a folded word may be a form of.
 pub(super) fn lemmas(word: &str) -> Vec<String> {

@@ -14,7 +14,7 @@ use super::kazakh_verb;
 /// Shorter stems are believed only where the list knows them.
 const SHORTEST: usize = 3;
 /// Readings of a word that the list does not know.
-const GUESSES: usize = 2;
+const GUESSES: usize = 3;
 
 /// The stems that we know.
 pub(super) struct Lexicon {
@@ -53,38 +53,46 @@ pub(super) struct Reading {
     pub(super) lemma: String,
     /// Letters of endings that were taken off.
     pub(super) taken: usize,
-    /// Believed only where the list knows it.
+    /// Whether the list has it, as what it is read as.
+    pub(super) is_known: bool,
+    /// By an ending that makes a word of its own, or is too short to tell.
     pub(super) doubtful: bool,
 }
 
 /// Whether the list has the word, or the verb of which it is the bare stem.
 pub(super) fn knows(word: &str) -> bool {
-    LEXICON.knows(word) || LEXICON.knows_verb(&kazakh_verb::infinitive(word))
+    LEXICON.knows(word) || kazakh_verb::known_infinitive(word, &LEXICON).is_some()
 }
 
 /// What a folded word of a text may be a form of, besides itself.
 pub(super) fn lemmas(word: &str) -> Vec<String> {
-    if LEXICON.knows(word) {
-        return itself(word);
+    if LEXICON.knows_verb(word) {
+        // Passives and causatives are listed as well; who asks for opening means what is opened.
+        let plain = kazakh_verb::without_voice(word, &LEXICON);
+        return std::iter::once(word.to_owned()).chain(plain).collect();
+    }
+    if LEXICON.words.contains(word) {
+        return vec![word.to_owned()];
     }
     let mut readings = readings(word);
-    let known = |one: &&Reading| LEXICON.knows(&one.lemma);
-    let certain: Vec<String> =
-        readings.iter().filter(known).filter(|one| !one.doubtful).map(|one| one.lemma.clone()).collect();
+    let certain = readings.iter().filter(|one| one.is_known && !one.doubtful);
+    let certain: Vec<String> = certain.map(|one| one.lemma.clone()).collect();
     if !certain.is_empty() {
         return certain;
     }
     readings.sort_by_key(|one| std::cmp::Reverse(one.taken));
-    let likely = readings.iter().filter(|one| !one.doubtful && one.lemma.chars().count() >= SHORTEST).take(GUESSES);
-    likely.chain(readings.iter().filter(known)).map(|one| one.lemma.clone()).collect()
+    let likely =
+        readings.iter().filter(|one| !one.doubtful && one.lemma.chars().count() >= SHORTEST).take(GUESSES);
+    likely.chain(readings.iter().filter(|one| one.is_known)).map(|one| one.lemma.clone()).collect()
 }
 
 /// What a folded word of a query stands for: itself where it is a dictionary's form, or a verb's bare stem.
 pub(super) fn asked_for(word: &str) -> Vec<String> {
-    if knows(word) {
-        return itself(word);
+    let verb = kazakh_verb::known_infinitive(word, &LEXICON);
+    if LEXICON.knows(word) || verb.is_some() {
+        return std::iter::once(word.to_owned()).filter(|word| LEXICON.knows(word)).chain(verb).collect();
     }
-    let certain = readings(word).into_iter().filter(|one| !one.doubtful && LEXICON.knows(&one.lemma));
+    let certain = readings(word).into_iter().filter(|one| one.is_known && !one.doubtful);
     let mut asked: Vec<String> = certain.map(|one| one.lemma).collect();
     asked.extend([word.to_owned(), kazakh_verb::infinitive(word)]);
     asked
@@ -94,13 +102,6 @@ fn readings(word: &str) -> Vec<Reading> {
     let mut readings = nouns(word);
     readings.extend(kazakh_verb::readings(word, &readings, &LEXICON));
     readings
-}
-
-/// A known word, and the known verb whose bare stem, its imperative, it may be.
-fn itself(word: &str) -> Vec<String> {
-    let verb = kazakh_verb::infinitive(word);
-    let known = [word.to_owned(), verb].into_iter().filter(|one| LEXICON.knows(one));
-    known.collect()
 }
 
 /// What the last sound of a stem asks of an ending.
@@ -118,7 +119,9 @@ pub(super) enum Last {
 
 pub(super) fn last(stem: &str) -> Last {
     match stem.chars().next_back() {
-        Some('а' | 'ә' | 'е' | 'ы' | 'і' | 'о' | 'ө' | 'ү' | 'ұ' | 'э' | 'я' | 'ё') => Last::Vowel,
+        Some('а' | 'ә' | 'е' | 'ы' | 'і' | 'о' | 'ө' | 'ү' | 'ұ' | 'э' | 'я' | 'ё') => {
+            Last::Vowel
+        }
         Some('р' | 'й' | 'у' | 'и' | 'ю') => Last::Liquid,
         Some('л') => Last::Lateral,
         Some('м' | 'н' | 'ң') => Last::Nasal,
@@ -129,16 +132,20 @@ pub(super) fn last(stem: &str) -> Last {
 
 /// Whether the vowels of an ending, or the last of a stem, are front ones; `None` where they may be either.
 pub(super) fn is_front(text: &str) -> Option<bool> {
-    text.chars().rev().find_map(|c| match c {
-        'ә' | 'е' | 'і' | 'ө' | 'ү' | 'э' | 'ь' => Some(true),
-        'а' | 'ы' | 'о' | 'ұ' => Some(false),
-        _ => None,
-    })
+    let decides = |c: &char| {
+        matches!(c, 'ә' | 'е' | 'і' | 'ө' | 'ү' | 'э' | 'ь' | 'а' | 'ы' | 'о' | 'ұ' | 'я' | 'у' | 'и' | 'ю')
+    };
+    match text.chars().rev().find(decides)? {
+        'а' | 'ы' | 'о' | 'ұ' | 'я' => Some(false),
+        'у' | 'и' | 'ю' => None,
+        _ => Some(true),
+    }
 }
 
 /// Whether a stem could have taken an ending with such vowels.
 pub(super) fn agrees(stem: &str, ending: Option<bool>) -> bool {
-    let is_loan = !stem.chars().any(|c| matches!(c, 'ә' | 'ғ' | 'қ' | 'ң' | 'ө' | 'ұ' | 'ү' | 'һ' | 'і' | 'ы'));
+    let is_loan =
+        !stem.chars().any(|c| matches!(c, 'ә' | 'ғ' | 'қ' | 'ң' | 'ө' | 'ұ' | 'ү' | 'һ' | 'і' | 'ы'));
     // Surnames: Тоқаев-тың, Әлиев-тің.
     let is_either = ["ев", "ин"].iter().any(|end| stem.ends_with(end));
     match (is_front(stem), ending) {
@@ -206,9 +213,9 @@ const ATTRIBUTIVES: &[&str] = &["ғы", "гі", "қы", "кі"];
 
 /// "I am, you are", "like", "without", "more": believed where the stem is known.
 const DOUBTFUL: &[&str] = &[
-    "мын", "мін", "бын", "бін", "пын", "пін", "сың", "сің", "сыз", "сіз", "мыз", "міз", "быз", "біз", "пыз", "піз",
-    "дай", "дей", "тай", "тей", "рақ", "рек", "ырақ", "ірек", "лау", "леу", "ша", "ше", "дікі", "нікі", "тікі",
-    "лы", "лі", "дық", "дік", "лық", "лік", "тық", "тік",
+    "мын", "мін", "бын", "бін", "пын", "пін", "сың", "сің", "сыз", "сіз", "мыз", "міз", "быз", "біз", "пыз",
+    "піз", "дай", "дей", "тай", "тей", "рақ", "рек", "ырақ", "ірек", "лау", "леу", "ша", "ше", "дікі",
+    "нікі", "тікі", "лы", "лі", "дық", "дік", "лық", "лік", "тық", "тік",
 ];
 
 /// The ways to read a word as a noun.
@@ -221,7 +228,7 @@ fn nouns(word: &str) -> Vec<Reading> {
             peeling.case(rest, false);
         }
     }
-    peeling.readings.retain(|one| one.taken > 0);
+    peeling.readings.retain(|one| one.lemma != word);
     peeling.readings
 }
 
@@ -246,10 +253,9 @@ impl Peeling {
         }
         if may_be_attributive {
             for ending in ATTRIBUTIVES {
-                if let Some(rest) = word.strip_suffix(ending) {
-                    if rest.ends_with(['а', 'е']) && is_front(ending) == is_front(rest) {
-                        self.case(rest, false);
-                    }
+                let rest = word.strip_suffix(ending).filter(|rest| rest.ends_with(['а', 'е']));
+                if let Some(rest) = rest.filter(|rest| is_front(ending) == is_front(rest)) {
+                    self.case(rest, false);
                 }
             }
         }
@@ -303,14 +309,25 @@ impl Peeling {
                 self.reading(&restored);
             }
         }
-        if before_vowel && let Some(full) = with_lost_vowel(word, front) && LEXICON.knows(&full) {
+        if before_vowel
+            && let Some(full) = with_lost_vowel(word, front)
+            && LEXICON.knows(&full)
+        {
             self.reading(&full);
+        }
+        // Loans lose their soft sign before a vowel (модель, модел-і), and take і where they end in кт (факті-лер).
+        if before_vowel && front == Some(true) && word.ends_with(['л', 'н']) {
+            self.reading(&format!("{word}ь"));
+        }
+        if let Some(loan) = word.strip_suffix('і').filter(|loan| loan.ends_with("кт")) {
+            self.reading(loan);
         }
     }
 
     fn reading(&mut self, lemma: &str) {
         let taken = self.length.saturating_sub(lemma.chars().count());
-        let reading = Reading { lemma: lemma.to_owned(), taken, doubtful: self.doubtful };
+        let is_known = LEXICON.knows(lemma);
+        let reading = Reading { lemma: lemma.to_owned(), taken, is_known, doubtful: self.doubtful };
         if !self.readings.iter().any(|one| one.lemma == reading.lemma) {
             self.readings.push(reading);
         }
@@ -318,7 +335,9 @@ impl Peeling {
 }
 
 fn has_no_vowel(stem: &str) -> bool {
-    !stem.chars().any(|c| matches!(c, 'а' | 'ә' | 'е' | 'ы' | 'і' | 'о' | 'ө' | 'ү' | 'ұ' | 'э' | 'я' | 'ё' | 'у' | 'и' | 'ю'))
+    !stem.chars().any(|c| {
+        matches!(c, 'а' | 'ә' | 'е' | 'ы' | 'і' | 'о' | 'ө' | 'ү' | 'ұ' | 'э' | 'я' | 'ё' | 'у' | 'и' | 'ю')
+    })
 }
 
 /// Between vowels к, қ and п are voiced: кітап, кітаб-ы.

@@ -51,19 +51,47 @@ const TENSES: &[(&[&str], After, &[&str])] = &[
     (&["мас", "мес", "бас", "бес", "пас", "пес"], After::Anything, PERFECT),
     (&["атын", "етін"], After::Consonant, PERFECT),
     (&["йтын", "йтін"], After::Vowel, PERFECT),
+    (&["ғы", "гі"], After::Voiced, WISH),
+    (&["қы", "кі"], After::Voiceless, WISH),
     (&["мақ", "мек", "бақ", "бек", "пақ", "пек"], After::Anything, &["", "шы", "ші"]),
-    (&["сын", "сін", "ғалы", "гелі", "қалы", "келі", "ғанша", "генше", "қанша", "кенше"], After::Anything, &[""]),
+    (
+        &["сын", "сін", "ғалы", "гелі", "қалы", "келі", "ғанша", "генше", "қанша", "кенше"],
+        After::Anything,
+        &[""],
+    ),
     (&["ыңыз", "іңіз", "айық", "ейік", "айын", "ейін", "ыңдар", "іңдер"], After::Consonant, &[""]),
     (&["ңыз", "ңіз", "йық", "йік", "йын", "йін", "майынша", "мейінше"], After::Vowel, &[""]),
 ];
 
 const PAST: &[&str] = &["", "м", "ң", "ңыз", "ңіз", "қ", "к", "ңдар", "ңдер"];
 const PRESENT: &[&str] =
-    &["", "мын", "мін", "сың", "сің", "сыз", "сіз", "ды", "ді", "мыз", "міз", "сыңдар", "сіңдер"];
+    &["", "м", "мын", "мін", "сың", "сің", "сыз", "сіз", "ды", "ді", "мыз", "міз", "сыңдар", "сіңдер"];
 const PERFECT: &[&str] = &[
-    "", "мын", "мін", "бын", "бін", "сың", "сің", "сыз", "сіз", "мыз", "міз", "быз", "біз", "пын", "пін", "пыз", "піз",
-    "дық", "дік", "дықтан", "діктен", "дай", "дей",
+    "",
+    "мын",
+    "мін",
+    "бын",
+    "бін",
+    "сың",
+    "сің",
+    "сыз",
+    "сіз",
+    "мыз",
+    "міз",
+    "быз",
+    "біз",
+    "пын",
+    "пін",
+    "пыз",
+    "піз",
+    "дық",
+    "дік",
+    "дықтан",
+    "діктен",
+    "дай",
+    "дей",
 ];
+const WISH: &[&str] = &["сы", "сі", "м", "ң", "мыз", "міз"];
 const GERUND: &[&str] = &["", "ты", "ті", "пын", "пін", "сың", "сің", "сыз", "сіз", "пыз", "піз"];
 
 static ENDINGS: LazyLock<Vec<Ending>> = LazyLock::new(|| {
@@ -99,11 +127,14 @@ const TELLING: usize = 3;
 pub(super) fn readings(word: &str, nouns: &[Reading], lexicon: &Lexicon) -> Vec<Reading> {
     let mut readings = Vec::new();
     finite(word, 0, lexicon, &mut readings);
-    for noun in nouns.iter().filter(|noun| !noun.doubtful) {
-        let is_participle =
-            ["ған", "ген", "қан", "кен", "атын", "етін", "йтын", "йтін", "ар", "ер", "мақ", "мек", "мас", "мес"]
-                .iter()
-                .any(|ending| noun.lemma.ends_with(ending));
+    // A known noun is no participle: жер-ге is of жер, and not of же-р.
+    for noun in nouns.iter().filter(|noun| !noun.doubtful && !noun.is_known) {
+        let is_participle = [
+            "ған", "ген", "қан", "кен", "атын", "етін", "йтын", "йтін", "ар", "ер", "мақ", "мек", "мас",
+            "мес",
+        ]
+        .iter()
+        .any(|ending| noun.lemma.ends_with(ending));
         if is_participle {
             finite(&noun.lemma, noun.taken, lexicon, &mut readings);
         }
@@ -149,18 +180,43 @@ fn finite(word: &str, taken: usize, lexicon: &Lexicon, readings: &mut Vec<Readin
 fn stems(stem: &str, taken: usize, doubtful: bool, lexicon: &Lexicon, readings: &mut Vec<Reading>) {
     let affirmative = NEGATIONS.iter().find_map(|negation| stem.strip_suffix(negation));
     for stem in [Some(stem), affirmative].into_iter().flatten() {
-        let mut push = |lemma: String, doubtful: bool| {
-            if lemma.chars().count() > 2 || lexicon.knows_verb(&lemma) {
-                let doubtful = doubtful && !lexicon.knows_verb(&lemma);
-                readings.push(Reading { lemma, taken, doubtful });
+        match known_infinitive(stem, lexicon) {
+            Some(lemma) => readings.push(Reading { lemma, taken, is_known: true, doubtful: false }),
+            None if stem.chars().count() > 1 => {
+                readings.push(Reading { lemma: infinitive(stem), taken, is_known: false, doubtful });
             }
-        };
-        push(infinitive(stem), doubtful);
-        for (voices, after) in VOICES {
-            let rests = voices.iter().filter_map(|voice| stem.strip_suffix(voice));
-            rests.filter(|rest| after.admits(rest)).for_each(|rest| push(infinitive(rest), true));
+            None => (),
         }
+        let plain = voiceless(stem, lexicon);
+        readings.extend(plain.map(|lemma| Reading { lemma, taken, is_known: true, doubtful: false }));
     }
+}
+
+/// The known verbs of which a stem is a passive, a causative and so on.
+fn voiceless<'a>(stem: &'a str, lexicon: &'a Lexicon) -> impl Iterator<Item = String> + 'a {
+    let rests = VOICES.iter().flat_map(move |(voices, after)| {
+        voices.iter().filter_map(move |voice| stem.strip_suffix(voice)).filter(|rest| after.admits(rest))
+    });
+    rests.filter_map(|rest| known_infinitive(rest, lexicon))
+}
+
+/// The known verbs of which an infinitive is a passive, a causative and so on.
+pub(super) fn without_voice(verb: &str, lexicon: &Lexicon) -> Vec<String> {
+    verb.strip_suffix('у').map(|stem| voiceless(stem, lexicon).collect()).unwrap_or_default()
+}
+
+/// The infinitive of a stem, where the list has it: of қорық it is қорқу.
+pub(super) fn known_infinitive(stem: &str, lexicon: &Lexicon) -> Option<String> {
+    let regular = infinitive(stem);
+    if lexicon.knows_verb(&regular) {
+        return Some(regular);
+    }
+    let mut letters: Vec<char> = stem.chars().collect();
+    let before_last =
+        letters.len().checked_sub(2).filter(|at| matches!(letters.get(*at), Some('ы' | 'і')))?;
+    letters.remove(before_last);
+    let short: String = letters.into_iter().chain(['у']).collect();
+    lexicon.knows_verb(&short).then_some(short)
 }
 
 /// The infinitive of a stem: бар, бару; оқы, оқу; тап, табу; қой, қою.

@@ -134,5 +134,7 @@ pub(crate) fn sound(word: &str) -> String {
 
 /// Whether a Latin word is written in letters that Kazakh uses and English does not.
 pub(crate) fn looks_kazakh(word: &str) -> bool {
-    word.chars().any(|c| matches!(c, 'ä' | 'ö' | 'ü' | 'ū' | 'ğ' | 'ş' | 'ñ' | 'ı' | 'á' | 'ó' | 'ú' | 'ý' | 'ǵ' | 'ń'))
+    word.chars().any(|c| {
+        matches!(c, 'ä' | 'ö' | 'ü' | 'ū' | 'ğ' | 'ş' | 'ñ' | 'ı' | 'á' | 'ó' | 'ú' | 'ý' | 'ǵ' | 'ń')
+    })
 }

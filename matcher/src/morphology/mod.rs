@@ -42,7 +42,9 @@ fn shortened(word: &str, times: usize) -> Option<String> {
     let letters: Vec<char> = word.chars().collect();
     let runs = || letters.chunk_by(|one, other| one == other && one.is_alphabetic());
     let is_long = runs().any(|run| run.len() > 2);
-    is_long.then(|| runs().flat_map(|run| run.iter().take(if run.len() > 2 { times } else { run.len() })).collect())
+    is_long.then(|| {
+        runs().flat_map(|run| run.iter().take(if run.len() > 2 { times } else { run.len() })).collect()
+    })
 }
 
 fn readings(word: &str, tongue: Tongue) -> Vec<String> {
@@ -51,7 +53,7 @@ fn readings(word: &str, tongue: Tongue) -> Vec<String> {
         Script::Kazakh => kazakh::lemmas(word),
         Script::Cyrillic if tongue == Tongue::Kazakh => {
             let mut lemmas = kazakh::lemmas(word);
-            if lemmas.is_empty() || russian::is_known(word) {
+            if !kazakh::knows(word) && (lemmas.is_empty() || russian::is_known(word)) {
                 lemmas.extend(russian::lemmas(word));
             }
             lemmas
@@ -69,6 +71,7 @@ pub(crate) fn asked_for(word: &str) -> Vec<String> {
         Script::Other => Vec::new(),
         Script::Kazakh => kazakh::asked_for(word),
         Script::Cyrillic if russian::is_known(word) && !kazakh::knows(word) => russian::asked_for(word),
+        Script::Cyrillic if kazakh::knows(word) && !russian::is_known(word) => kazakh::asked_for(word),
         Script::Cyrillic => [russian::asked_for(word), kazakh::asked_for(word)].concat(),
         Script::KazakhLatin => kazakh::asked_for(&latin::cyrillic(word)),
         Script::Latin => english::asked_for(word),
@@ -82,9 +85,16 @@ pub(crate) fn asked_for(word: &str) -> Vec<String> {
 pub(crate) fn knows(word: &str) -> bool {
     match Script::of(word) {
         Script::Kazakh => kazakh::lemmas(word).iter().any(|lemma| kazakh::knows(lemma)),
-        Script::Cyrillic => russian::is_known(word) || kazakh::lemmas(word).iter().any(|lemma| kazakh::knows(lemma)),
+        Script::Cyrillic => {
+            russian::is_known(word) || kazakh::lemmas(word).iter().any(|lemma| kazakh::knows(lemma))
+        }
         Script::KazakhLatin | Script::Latin | Script::Other => false,
     }
+}
+
+/// Whether a folded word of a query is Kazakh as it stands, so that its letters mean no others.
+pub(crate) fn is_kazakh_word(word: &str) -> bool {
+    kazakh::knows(word)
 }
 
 /// Snowball's stem of a Russian word.

@@ -60,7 +60,9 @@ impl<'a> View<'a> {
             Expr::In(scope, of) => self.within(*scope).holds(of),
             Expr::Preferred(_, of) => self.holds(of),
             Expr::AtLeast(count, of) => self.count(of) >= *count as usize,
-            Expr::Word(_) | Expr::Phrase(_) | Expr::Near(_) | Expr::NotNear(_) => !self.occurrences(expr).is_empty(),
+            Expr::Word(_) | Expr::Phrase(_) | Expr::Near(_) | Expr::NotNear(_) => {
+                !self.occurrences(expr).is_empty()
+            }
         }
     }
 
@@ -176,7 +178,11 @@ impl<'a> View<'a> {
 
     fn between(self, first: u32, last: u32) -> Option<Occurrence> {
         let (from, to) = (self.document.words.get(first as usize)?, self.document.words.get(last as usize)?);
-        Some(Occurrence { last: to.at + to.width - 1, pieces: vec![(first, last)], ..occurrence(first, from) })
+        Some(Occurrence {
+            last: to.at + to.width - 1,
+            pieces: vec![(first, last)],
+            ..occurrence(first, from)
+        })
     }
 
     /// All of the words in any order, with at most so many others among them.
@@ -185,7 +191,8 @@ impl<'a> View<'a> {
             .iter()
             .filter(|term| !matches!(term, Term::Any))
             .map(|term| {
-                let mut places: Vec<(u32, u32)> = self.words_like(term).map(|(index, word)| (word.at, index)).collect();
+                let mut places: Vec<(u32, u32)> =
+                    self.words_like(term).map(|(index, word)| (word.at, index)).collect();
                 places.sort_unstable();
                 places
             })
@@ -241,7 +248,9 @@ impl<'a> View<'a> {
     fn not_near(self, near: &Near) -> Vec<Occurrence> {
         let right = self.occurrences(&near.right);
         let overlaps = |one: &Occurrence, other: &Occurrence| {
-            one.first <= other.last && other.first <= one.last && (one.first, one.last) != (other.first, other.last)
+            one.first <= other.last
+                && other.first <= one.last
+                && (one.first, one.last) != (other.first, other.last)
         };
         let is_alone = |one: &Occurrence| {
             !around(&right, one, near.reach).any(|other| are_near(one, other, near) || overlaps(one, other))
@@ -277,7 +286,11 @@ fn assigned(window: &[Vec<(u32, u32)>], taken: &mut Vec<(u32, u32)>) -> bool {
 }
 
 /// Those that may be within reach: all of them, or those around.
-fn around<'o>(all: &'o [Occurrence], one: &Occurrence, reach: Reach) -> impl Iterator<Item = &'o Occurrence> + use<'o> {
+fn around<'o>(
+    all: &'o [Occurrence],
+    one: &Occurrence,
+    reach: Reach,
+) -> impl Iterator<Item = &'o Occurrence> + use<'o> {
     let (low, high) = match reach {
         // What begins earlier may be long; phrases are not that long.
         Reach::Words(words) => (one.first.saturating_sub(words + 2_100), one.last.saturating_add(words + 1)),
@@ -307,7 +320,10 @@ fn are_near(one: &Occurrence, other: &Occurrence, near: &Near) -> bool {
 /// Whether a term finds words of a form.
 pub(crate) fn finds(term: &Term, form: &Form) -> bool {
     match term {
-        Term::Forms { form: asked, asked: lemmas } => {
+        Term::Forms { form: asked, asked: lemmas, is_literal: true } => {
+            *asked == form.exact || lemmas.iter().any(|asked| form.lemmas.contains(asked))
+        }
+        Term::Forms { form: asked, asked: lemmas, .. } => {
             word_stands_for(asked, &form.exact)
                 || lemmas.iter().any(|asked| form.lemmas.iter().any(|lemma| word_stands_for(asked, lemma)))
         }
@@ -319,7 +335,8 @@ pub(crate) fn finds(term: &Term, form: &Form) -> bool {
                 word.chars().count().abs_diff(asked.chars().count()) <= *distance
                     && strsim::osa_distance(asked, word) <= *distance
             };
-            form.kind == Kind::Word && (is_near(&form.exact) || form.lemmas.iter().any(|lemma| is_near(lemma)))
+            form.kind == Kind::Word
+                && (is_near(&form.exact) || form.lemmas.iter().any(|lemma| is_near(lemma)))
         }
         Term::Sound { sound: asked, .. } => {
             form.kind == Kind::Word
@@ -377,4 +394,3 @@ fn spans(document: &Document, words: &BTreeSet<(u32, u32)>) -> Vec<Span> {
     }
     spans
 }
-

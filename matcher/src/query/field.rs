@@ -115,8 +115,20 @@ static SPECS: &[Spec] = &[
 
 /// Fields that few items share: a query may hang on one alone.
 const NARROW: &[&str] = &[
-    "site", "author", "channel", "url", "links", "id", "thread", "list", "topic", "authorId", "channelId", "parent",
-    "hashtags", "mentions",
+    "site",
+    "author",
+    "channel",
+    "url",
+    "links",
+    "id",
+    "thread",
+    "list",
+    "topic",
+    "authorId",
+    "channelId",
+    "parent",
+    "hashtags",
+    "mentions",
 ];
 
 /// The field of a name, or the nearest name that there is.
@@ -211,21 +223,27 @@ impl Field {
                 let bare = |tag: &str| fold(tag.trim_start_matches(['#', '@']));
                 word_stands_for(&bare(asked), &bare(value))
             }
-            (Test::Is(asked), Holds::Number) => matches!((number(asked), number(value)), (Some(one), Some(other)) if one == other),
+            (Test::Is(asked), Holds::Number) => {
+                matches!((number(asked), number(value)), (Some(one), Some(other)) if one == other)
+            }
             (Test::Is(asked), Holds::Moment) => {
                 let Some((at, _)) = moment(value) else { return false };
                 moment(asked).is_some_and(|(from, length)| (from..from + length).contains(&at))
             }
             (Test::Is(asked), _) => word_stands_for(&fold(asked), &fold(value)),
-            (Test::Between { .. }, Holds::Number) => number(value).is_some_and(|value| self.is_within(value, number)),
+            (Test::Between { .. }, Holds::Number) => {
+                number(value).is_some_and(|value| self.is_within(value, number))
+            }
             (Test::Between { from, to }, Holds::Moment) => {
                 let Some((at, _)) = moment(value) else { return false };
                 // A day is a length of time: `..2026-11-07` ends when the day does.
                 let begins = from.as_ref().is_none_or(|edge| {
-                    moment(&edge.value).is_some_and(|(from, length)| at >= if edge.is_in { from } else { from + length })
+                    moment(&edge.value)
+                        .is_some_and(|(from, length)| at >= if edge.is_in { from } else { from + length })
                 });
                 let ends = to.as_ref().is_none_or(|edge| {
-                    moment(&edge.value).is_some_and(|(to, length)| at < if edge.is_in { to + length } else { to })
+                    moment(&edge.value)
+                        .is_some_and(|(to, length)| at < if edge.is_in { to + length } else { to })
                 });
                 begins && ends
             }
@@ -238,8 +256,9 @@ impl Field {
         let begins = from.as_ref().is_none_or(|edge| {
             read(&edge.value).is_some_and(|from| value > from || (edge.is_in && value >= from))
         });
-        let ends =
-            to.as_ref().is_none_or(|edge| read(&edge.value).is_some_and(|to| value < to || (edge.is_in && value <= to)));
+        let ends = to
+            .as_ref()
+            .is_none_or(|edge| read(&edge.value).is_some_and(|to| value < to || (edge.is_in && value <= to)));
         begins && ends
     }
 
@@ -328,7 +347,9 @@ fn has_words(name: &str, asked: &str) -> bool {
     };
     let (name, asked) = (folded(name), folded(asked));
     !asked.is_empty()
-        && name.windows(asked.len()).any(|window| window.iter().zip(&asked).all(|(word, asked)| word_stands_for(asked, word)))
+        && name
+            .windows(asked.len())
+            .any(|window| window.iter().zip(&asked).all(|(word, asked)| word_stands_for(asked, word)))
 }
 
 impl fmt::Display for Field {
@@ -340,9 +361,12 @@ impl fmt::Display for Field {
             Test::Between { from: Some(from), to: None } => {
                 write!(f, ">{}{}", if from.is_in { "=" } else { "" }, from.value)
             }
-            Test::Between { from: None, to: Some(to) } => write!(f, "<{}{}", if to.is_in { "=" } else { "" }, to.value),
+            Test::Between { from: None, to: Some(to) } => {
+                write!(f, "<{}{}", if to.is_in { "=" } else { "" }, to.value)
+            }
             Test::Between { from, to } => {
-                let value = |edge: &Option<Edge>| edge.as_ref().map(|edge| edge.value.clone()).unwrap_or_default();
+                let value =
+                    |edge: &Option<Edge>| edge.as_ref().map(|edge| edge.value.clone()).unwrap_or_default();
                 write!(f, "{}..{}", value(from), value(to))
             }
         }
@@ -351,10 +375,11 @@ impl fmt::Display for Field {
 
 /// A value that would not be read as one is put in quotes.
 fn quoted(value: &str) -> String {
-    let is_plain = value.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | ':' | '%' | '+'))
-        && value.starts_with(char::is_alphanumeric)
-        && !value.contains("..")
-        && !value.chars().all(|c| c.is_uppercase());
+    let is_plain =
+        value.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | ':' | '%' | '+'))
+            && value.starts_with(char::is_alphanumeric)
+            && !value.contains("..")
+            && !value.chars().all(|c| c.is_uppercase());
     if is_plain { value.to_owned() } else { format!("\"{value}\"") }
 }
 

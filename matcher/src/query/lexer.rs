@@ -19,8 +19,14 @@ pub(super) enum Kind {
     Or,
     Comma,
     Not,
-    Near { reach: Reach, ordered: bool },
-    NotNear { reach: Reach, ordered: bool },
+    Near {
+        reach: Reach,
+        ordered: bool,
+    },
+    NotNear {
+        reach: Reach,
+        ordered: bool,
+    },
     /// `ATLEAST/3`, before brackets.
     AtLeast(u32),
     /// `~3`.
@@ -73,8 +79,13 @@ const OPERATORS: &[(&str, Kind)] = &[
 const FUNCTIONS: &[&str] = &["exact", "case", "forms", "translit"];
 
 /// What closes each kind of quotes.
-const QUOTES: &[(char, &[char])] =
-    &[('"', &['"', '”', '“']), ('«', &['»']), ('“', &['”', '“', '"']), ('„', &['”', '“', '"']), ('”', &['”', '“', '"'])];
+const QUOTES: &[(char, &[char])] = &[
+    ('"', &['"', '”', '“']),
+    ('«', &['»']),
+    ('“', &['”', '“', '"']),
+    ('„', &['”', '“', '"']),
+    ('”', &['”', '“', '"']),
+];
 
 /// Cuts tokens off, one at a time: what a value looks like depends on its field.
 pub(super) struct Lexer {
@@ -90,7 +101,13 @@ impl Lexer {
         let characters: Vec<char> = text.chars().take(MAX_CHARACTERS + 1).collect();
         if characters.len() > MAX_CHARACTERS {
             let message = format!("the query has more than {MAX_CHARACTERS} characters");
-            return Err(QueryError::new("E_LIMIT", MAX_CHARACTERS, 1, message, "shorten it, or split it into several topics"));
+            return Err(QueryError::new(
+                "E_LIMIT",
+                MAX_CHARACTERS,
+                1,
+                message,
+                "shorten it, or split it into several topics",
+            ));
         }
         Ok(Self { characters, at: 0, reads_values: false })
     }
@@ -99,7 +116,6 @@ impl Lexer {
     pub(super) fn length(&self) -> usize {
         self.characters.len()
     }
-
 
     fn peek(&self) -> Option<char> {
         self.ahead(0)
@@ -186,7 +202,13 @@ impl Lexer {
             }
             self.at += 1;
         }
-        Err(QueryError::new("E_SYNTAX", start, 3, "the comment that begins here has no end", "close it with >>>"))
+        Err(QueryError::new(
+            "E_SYNTAX",
+            start,
+            3,
+            "the comment that begins here has no end",
+            "close it with >>>",
+        ))
     }
 
     fn follows_word(&self) -> bool {
@@ -235,7 +257,13 @@ impl Lexer {
         self.at = start + length + 2;
         if !inner.chars().any(|c| c.is_alphanumeric() || is_emoji(c)) {
             let message = "the phrase holds no word";
-            return Err(QueryError::new("E_PHRASE", start, length + 2, message, "write words between the quotes"));
+            return Err(QueryError::new(
+                "E_PHRASE",
+                start,
+                length + 2,
+                message,
+                "write words between the quotes",
+            ));
         }
         Ok(inner)
     }
@@ -266,7 +294,13 @@ impl Lexer {
             Some(number) => Ok(number),
             None => {
                 let message = format!("{sign:?} needs a number behind it");
-                Err(QueryError::new("E_SYNTAX", start, 1, message, format!("write a number: \"народный банк\"{sign}5")))
+                Err(QueryError::new(
+                    "E_SYNTAX",
+                    start,
+                    1,
+                    message,
+                    format!("write a number: \"народный банк\"{sign}5"),
+                ))
             }
         }
     }
@@ -322,12 +356,18 @@ impl Lexer {
             return Ok(Some(kind.clone()));
         }
         match word.as_str() {
-            "NEAR" | "ONEAR" => return self.near(start, word == "ONEAR").map(|(reach, ordered)| Some(Kind::Near { reach, ordered })),
+            "NEAR" | "ONEAR" => {
+                return self
+                    .near(start, word == "ONEAR")
+                    .map(|(reach, ordered)| Some(Kind::Near { reach, ordered }));
+            }
             "ATLEAST" if self.peek() == Some('/') => {
                 let count = self.number()?;
                 return Ok(Some(Kind::AtLeast(count)));
             }
-            name if FUNCTIONS.contains(&name) && self.peek() == Some('(') => return Ok(Some(Kind::Function(word))),
+            name if FUNCTIONS.contains(&name) && self.peek() == Some('(') => {
+                return Ok(Some(Kind::Function(word)));
+            }
             _ => (),
         }
         let is_word = word.chars().any(|c| c.is_alphanumeric() || is_emoji(c));
@@ -358,7 +398,13 @@ impl Lexer {
                 }
                 None => {
                     let remedy = "write NEAR/5, NEAR/S for a sentence or NEAR/P for a paragraph";
-                    Err(QueryError::new("E_SYNTAX", start, self.at - start, "the distance is missing", remedy))
+                    Err(QueryError::new(
+                        "E_SYNTAX",
+                        start,
+                        self.at - start,
+                        "the distance is missing",
+                        remedy,
+                    ))
                 }
             },
         }
@@ -381,7 +427,8 @@ impl Lexer {
 
     /// `title:`, with its value at once behind it.
     fn field_name(&mut self) -> Option<String> {
-        let letters = self.characters.iter().skip(self.at).take_while(|c| c.is_alphabetic() || **c == '_').count();
+        let letters =
+            self.characters.iter().skip(self.at).take_while(|c| c.is_alphabetic() || **c == '_').count();
         let after = self.at + letters;
         let is_field = letters > 0
             && self.characters.get(after) == Some(&':')

@@ -54,7 +54,9 @@ fn certain(all: impl IntoIterator<Item = Words>) -> Option<BTreeSet<Words>> {
 /// The words that a site has to look for; `None` where letters are left open.
 fn words_of(term: &Term) -> Option<Words> {
     let words: Words = match term {
-        Term::Forms { form, .. } | Term::Exact(form) => [form.trim_start_matches(['#', '@', '$']).to_owned()].into(),
+        Term::Forms { form, .. } | Term::Exact(form) => {
+            [form.trim_start_matches(['#', '@', '$']).to_owned()].into()
+        }
         Term::Case(characters) => [fold(characters)].into(),
         Term::Compound { parts, .. } => parts.iter().filter_map(words_of).flatten().collect(),
         Term::Wildcard(_) | Term::Fuzzy { .. } | Term::Sound { .. } | Term::Any => return None,

@@ -232,7 +232,13 @@ impl Parser {
                 });
                 chain.flatten().ok_or_else(|| {
                     let message = "only words, phrases and ORs of them can be near each other";
-                    QueryError::new("E_NEAR_OPERAND", start, length, message, "take NOT and fields out of the brackets")
+                    QueryError::new(
+                        "E_NEAR_OPERAND",
+                        start,
+                        length,
+                        message,
+                        "take NOT and fields out of the brackets",
+                    )
                 })
             }
             other => {
@@ -251,7 +257,9 @@ impl Parser {
         };
         match &token.kind {
             Kind::Open => self.brackets(&token),
-            Kind::Close => Err(self.misplaced(&token, "E_PAREN", "a bracket closes where a word is expected")),
+            Kind::Close => {
+                Err(self.misplaced(&token, "E_PAREN", "a bracket closes where a word is expected"))
+            }
             _ if self.reads_values() => self.value(&token),
             Kind::Quoted(text) => self.phrase(&token, text, self.style.unwrap_or(Style::Exact)),
             Kind::Bracketed(text) => self.phrase(&token, text, self.style.unwrap_or(Style::Forms)),
@@ -270,7 +278,13 @@ impl Parser {
     }
 
     fn misplaced(&self, token: &Token, code: &'static str, message: &str) -> QueryError {
-        QueryError::new(code, token.at, token.length, message, "write a word or phrase before it, or remove it")
+        QueryError::new(
+            code,
+            token.at,
+            token.length,
+            message,
+            "write a word or phrase before it, or remove it",
+        )
     }
 
     /// What stands in brackets, the first of which has been read.
@@ -323,7 +337,13 @@ impl Parser {
     fn at_least(&mut self, token: &Token, count: u32) -> Result<Expr, QueryError> {
         if !(1..=MAX_COUNT).contains(&count) {
             let remedy = format!("name a number from 1 to {MAX_COUNT}");
-            return Err(QueryError::new("E_VALUE", token.at, token.length, "this number is out of range", remedy));
+            return Err(QueryError::new(
+                "E_VALUE",
+                token.at,
+                token.length,
+                "this number is out of range",
+                remedy,
+            ));
         }
         let start = self.place()?;
         let of = self.bracketed("ATLEAST/3")?;
@@ -345,13 +365,19 @@ impl Parser {
             Err(nearest) => {
                 let remedy = match nearest {
                     Some(near) => format!("did you mean {near}:?"),
-                    None => "put it in quotes to look for the words, or name a field like title:, site: or lang:".to_owned(),
+                    None => {
+                        "put it in quotes to look for the words, or name a field like title:, site: or lang:"
+                            .to_owned()
+                    }
                 };
                 return refused(format!("there is no field {name:?}"), remedy);
             }
         };
         if self.field.is_some() {
-            return refused(format!("{name}: stands within another field"), "take it out of the brackets".to_owned());
+            return refused(
+                format!("{name}: stands within another field"),
+                "take it out of the brackets".to_owned(),
+            );
         }
         if let Holds::Nothing(reason) = spec.holds {
             return refused(format!("{name}: cannot be asked for: {reason}"), "leave it out".to_owned());
@@ -378,15 +404,25 @@ impl Parser {
     }
 
     fn value(&mut self, token: &Token) -> Result<Expr, QueryError> {
-        let Some(spec) = self.field else { return Err(self.misplaced(token, "E_SYNTAX", "a value without a field")) };
+        let Some(spec) = self.field else {
+            return Err(self.misplaced(token, "E_SYNTAX", "a value without a field"));
+        };
         let test = match &token.kind {
             Kind::Quoted(text) => Test::Is(text.trim().to_owned()),
             Kind::Bracketed(range) => match range.split_once(" TO ") {
                 Some((from, to)) => between(from, to),
-                None => return Err(bad_value(token, format!("[{range}] is no range"), "write [1 TO 5] or 1..5")),
+                None => {
+                    return Err(bad_value(token, format!("[{range}] is no range"), "write [1 TO 5] or 1..5"));
+                }
             },
             Kind::Value(value) => test(value),
-            _ => return Err(self.misplaced(token, "E_SYNTAX", "an operator stands where a value is expected")),
+            _ => {
+                return Err(self.misplaced(
+                    token,
+                    "E_SYNTAX",
+                    "an operator stands where a value is expected",
+                ));
+            }
         };
         self.count(token, 1)?;
         let field = Field { spec, test };
@@ -429,7 +465,13 @@ impl Parser {
         self.wildcards += wildcards;
         if self.wildcards > MAX_WILDCARDS {
             let message = format!("the query holds more than {MAX_WILDCARDS} wildcards");
-            return Err(QueryError::new("E_LIMIT", token.at, token.length, message, "name the words, or split the query"));
+            return Err(QueryError::new(
+                "E_LIMIT",
+                token.at,
+                token.length,
+                message,
+                "name the words, or split the query",
+            ));
         }
         Ok(words)
     }
@@ -438,7 +480,13 @@ impl Parser {
         self.leaves += leaves;
         if self.leaves > MAX_LEAVES {
             let message = format!("the query holds more than {MAX_LEAVES} words");
-            return Err(QueryError::new("E_LIMIT", token.at, token.length, message, "split it into several topics"));
+            return Err(QueryError::new(
+                "E_LIMIT",
+                token.at,
+                token.length,
+                message,
+                "split it into several topics",
+            ));
         }
         Ok(())
     }

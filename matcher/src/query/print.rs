@@ -99,7 +99,9 @@ impl fmt::Display for Term {
             Self::Case(characters) => write!(f, "{{{characters}}}"),
             Self::Fuzzy { form, distance } => write!(f, "{form}~{distance}"),
             Self::Sound { form, .. } => write!(f, "translit({form})"),
-            Self::Compound { whole, parts } if parts.iter().any(|part| matches!(part, Self::Sound { .. })) => {
+            Self::Compound { whole, parts }
+                if parts.iter().any(|part| matches!(part, Self::Sound { .. })) =>
+            {
                 write!(f, "translit({whole})")
             }
             // A tag is looked for as it is anyway.
@@ -116,9 +118,10 @@ impl Term {
     /// As it is written within a phrase.
     fn bare(&self) -> String {
         match self {
-            Self::Forms { form, .. } | Self::Exact(form) | Self::Fuzzy { form, .. } | Self::Sound { form, .. } => {
-                form.clone()
-            }
+            Self::Forms { form, .. }
+            | Self::Exact(form)
+            | Self::Fuzzy { form, .. }
+            | Self::Sound { form, .. } => form.clone(),
             Self::Case(characters) => characters.clone(),
             Self::Wildcard(pattern) => pattern.clone(),
             Self::Compound { whole, .. } => whole.clone(),

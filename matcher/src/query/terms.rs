@@ -28,7 +28,9 @@ impl Word {
             Self::Wide => (
                 "E_WILD",
                 "the wildcard is too wide".to_owned(),
-                format!("write at least {MIN_LITERALS} letters beside *, and {MIN_LITERALS_BEHIND} behind a leading one"),
+                format!(
+                    "write at least {MIN_LITERALS} letters beside *, and {MIN_LITERALS_BEHIND} behind a leading one"
+                ),
             ),
             Self::WildcardAlone => (
                 "E_WILD",
@@ -66,7 +68,8 @@ fn plain_words(text: &str, style: Style) -> Vec<Term> {
     let mut terms = Vec::new();
     for word in cut(text) {
         // Of an address and of a tag all belongs together; of other words the parts stand side by side.
-        let is_whole = word.parts.len() < 2 || style == Style::Case || matches!(word.kind, Kind::Tag | Kind::Url);
+        let is_whole =
+            word.parts.len() < 2 || style == Style::Case || matches!(word.kind, Kind::Tag | Kind::Url);
         if is_whole {
             terms.push(term(&word.text, word.kind, style));
         } else {
@@ -84,7 +87,10 @@ fn term(text: &str, kind: Kind, style: Style) -> Term {
         _ if kind != Kind::Word => Term::Exact(form),
         Style::Exact => Term::Exact(form),
         Style::Sound => Term::Sound { sound: sound(&form), form },
-        Style::Forms => Term::Forms { asked: morphology::asked_for(&form), form },
+        Style::Forms => {
+            let is_literal = morphology::is_kazakh_word(&form);
+            Term::Forms { asked: morphology::asked_for(&form), is_literal, form }
+        }
     }
 }
 
@@ -92,7 +98,8 @@ fn wildcard(chunk: &str) -> Result<Term, Word> {
     let folded: Vec<char> = fold(chunk).chars().collect();
     let belongs = |c: &char| c.is_alphanumeric() || matches!(c, '*' | '?' | '_') || is_mark(*c);
     let is_kept = |(at, c): &(usize, &char)| {
-        let joins = matches!(c, '-' | '\'' | '.' | '&') && folded.get(at + 1).is_some_and(belongs)
+        let joins = matches!(c, '-' | '\'' | '.' | '&')
+            && folded.get(at + 1).is_some_and(belongs)
             && at.checked_sub(1).and_then(|before| folded.get(before)).is_some_and(|c| c.is_alphanumeric());
         let is_sign = *at == 0 && matches!(c, '#' | '@' | '$');
         belongs(c) || joins || is_sign

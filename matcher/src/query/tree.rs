@@ -31,6 +31,8 @@ pub(crate) enum Term {
         form: String,
         /// What it stands for.
         asked: Vec<String>,
+        /// Its plain letters mean no special ones: `болу` is not бөлу.
+        is_literal: bool,
     },
     /// In exactly this form, folded.
     Exact(String),
@@ -39,20 +41,11 @@ pub(crate) enum Term {
     /// `*` is any number of letters, `?` is one.
     Wildcard(String),
     /// So many letters off.
-    Fuzzy {
-        form: String,
-        distance: usize,
-    },
+    Fuzzy { form: String, distance: usize },
     /// Whatever it is written in.
-    Sound {
-        form: String,
-        sound: String,
-    },
+    Sound { form: String, sound: String },
     /// Several words joined: `интернет-магазин`.
-    Compound {
-        whole: String,
-        parts: Vec<Self>,
-    },
+    Compound { whole: String, parts: Vec<Self> },
     /// Any one word of a phrase.
     Any,
 }

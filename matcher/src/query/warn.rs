@@ -8,8 +8,9 @@ use crate::text::fold::is_cyrillic;
 
 /// Words so common that they tell nothing.
 const STOP_WORDS: &[&str] = &[
-    "в", "на", "с", "по", "из", "за", "от", "до", "для", "о", "об", "к", "у", "а", "но", "что", "как", "это", "не", "же", "бы",
-    "мен", "және", "бұл", "ол", "үшін", "да", "де", "бір", "the", "a", "an", "of", "to", "in", "on", "for", "is", "it", "by", "at",
+    "в", "на", "с", "по", "из", "за", "от", "до", "для", "о", "об", "к", "у", "а", "но", "что", "как", "это",
+    "не", "же", "бы", "мен", "және", "бұл", "ол", "үшін", "да", "де", "бір", "the", "a", "an", "of", "to",
+    "in", "on", "for", "is", "it", "by", "at",
 ];
 /// Operators of other systems, or ours in small letters.
 const SMALL_OPERATORS: &[&str] = &["and", "or", "not", "near", "или", "немесе", "және", "емес"];

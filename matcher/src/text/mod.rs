@@ -61,10 +61,12 @@ pub(crate) struct Word {
     pub(crate) paragraph: u32,
 }
 
+type Forms = HashMap<(Tongue, Kind, Box<str>), Arc<Form>>;
+
 /// Takes texts apart, and remembers the words that it has seen. Make one and keep it; copies share the memory.
 #[derive(Clone, Default)]
 pub struct Analysis {
-    forms: Arc<RwLock<HashMap<(Tongue, Kind, Box<str>), Arc<Form>>>>,
+    forms: Arc<RwLock<Forms>>,
 }
 
 impl std::fmt::Debug for Analysis {
@@ -97,7 +99,13 @@ impl Analysis {
             Some(_) => Tongue::Usual,
             None => tongue(title, text),
         };
-        let mut reading = Reading { analysis: self, tongue, document: Document::default(), seen: HashMap::new(), place: Place::default() };
+        let mut reading = Reading {
+            analysis: self,
+            tongue,
+            document: Document::default(),
+            seen: HashMap::new(),
+            place: Place::default(),
+        };
         reading.zone(Zone::Title, title);
         reading.place.at += GAP;
         reading.document.lead_end = reading.place.at + LEAD;
@@ -112,7 +120,7 @@ impl Analysis {
             let lemmas = asked.iter().map(|lemma| search_lemma(lemma));
             // What was stored before there was a dictionary is found by its stem.
             let stem = morphology::stem(&form).map(|stem| search_lemma(&stem));
-            lemmas.chain(stem).chain([form.clone()]).collect()
+            lemmas.chain(stem).chain([form]).collect()
         };
         words::words(text).map(|cut| fold(&cut.text)).filter(|form| is_searchable(form)).map(terms).collect()
     }
@@ -152,7 +160,8 @@ impl Form {
             _ => fold(&surface),
         };
         let lemmas = if kind == Kind::Word { morphology::lemmas(&folded, tongue) } else { Vec::new() };
-        let mut keys: Vec<String> = lemmas.iter().map(|lemma| plain(lemma)).chain([plain(&folded), plain(&fold(&surface))]).collect();
+        let mut keys: Vec<String> =
+            lemmas.iter().map(|lemma| plain(lemma)).chain([plain(&folded), plain(&fold(&surface))]).collect();
         keys.sort();
         keys.dedup();
         Self { kind, exact: folded, surface, lemmas, keys }
@@ -169,7 +178,8 @@ fn tongue(title: &str, text: &str) -> Tongue {
     let cyrillic = words().filter(|word| word.chars().any(is_cyrillic)).count();
     let kazakh = words().filter(|word| word.chars().any(is_kazakh)).count();
     let latin = words().filter(|word| morphology::latin::looks_kazakh(&fold(word))).count();
-    let is_kazakh = kazakh * KAZAKH_SHARE > cyrillic || (cyrillic == 0 && latin * KAZAKH_SHARE > words().count());
+    let is_kazakh =
+        kazakh * KAZAKH_SHARE > cyrillic || (cyrillic == 0 && latin * KAZAKH_SHARE > words().count());
     if is_kazakh { Tongue::Kazakh } else { Tongue::Usual }
 }
 
@@ -298,8 +308,10 @@ mod tests {
 
     #[test]
     fn a_word_stands_where_its_parts_do() {
-        let expected = [("интернет-магазин", 1000, 2), ("интернет", 1000, 1), ("магазин", 1001, 1), ("рядом", 1002, 1)];
-        let expected: Vec<_> = expected.iter().map(|(word, at, width)| ((*word).to_owned(), *at, *width)).collect();
+        let expected =
+            [("интернет-магазин", 1000, 2), ("интернет", 1000, 1), ("магазин", 1001, 1), ("рядом", 1002, 1)];
+        let expected: Vec<_> =
+            expected.iter().map(|(word, at, width)| ((*word).to_owned(), *at, *width)).collect();
         assert_eq!(places("", "Интернет-магазин рядом"), expected);
     }
 
@@ -328,7 +340,10 @@ mod tests {
     fn languages_are_told_by_their_letters() {
         let tongue = |text| super::tongue("", text);
         assert_eq!(tongue("Алматы қаласында жаңа мектеп ашылды"), Tongue::Kazakh);
-        assert_eq!(tongue("В Алматы открыли школу имени Қожамқұлова, сообщает акимат города сегодня"), Tongue::Usual);
+        assert_eq!(
+            tongue("В Алматы открыли школу имени Қожамқұлова, сообщает акимат города сегодня"),
+            Tongue::Usual
+        );
         assert_eq!(tongue("Schools were opened"), Tongue::Usual);
     }
 }

@@ -69,7 +69,10 @@ impl<'t> Scanner<'t> {
     }
 
     fn follows_letter(&self) -> bool {
-        self.text.get(..self.at).and_then(|before| before.chars().next_back()).is_some_and(char::is_alphanumeric)
+        self.text
+            .get(..self.at)
+            .and_then(|before| before.chars().next_back())
+            .is_some_and(char::is_alphanumeric)
     }
 
     fn cut(&self, kind: Kind, length: usize, parts: Vec<Range<usize>>) -> Option<Cut<'t>> {
@@ -91,9 +94,10 @@ impl<'t> Scanner<'t> {
         }
         let skipped = if scheme.starts_with("http") { scheme.len() } else { 0 };
         let skipped = if address.get(skipped..)?.starts_with("www.") { skipped + 4 } else { skipped };
-        let host = address.get(skipped..)?.find(['/', '?', '#', ':']).map_or(address.len(), |at| skipped + at);
-        let mut parts = vec![self.at + skipped..self.at + host];
-        parts.extend(runs(self.text, self.at + host..self.at + address.len(), |c| c.is_alphanumeric()));
+        let host =
+            address.get(skipped..)?.find(['/', '?', '#', ':']).map_or(address.len(), |at| skipped + at);
+        let path = runs(self.text, self.at + host..self.at + address.len(), char::is_alphanumeric);
+        let parts = std::iter::once(self.at + skipped..self.at + host).chain(path).collect();
         self.cut(Kind::Url, address.len(), parts)
     }
 
@@ -105,24 +109,32 @@ impl<'t> Scanner<'t> {
             '$' => char::is_alphabetic,
             _ => return None,
         };
-        if self.follows_letter() || !self.rest(after).chars().next().is_some_and(|c| c.is_alphanumeric() || c == '_') {
+        if self.follows_letter()
+            || !self.rest(after).chars().next().is_some_and(|c| c.is_alphanumeric() || c == '_')
+        {
             return None;
         }
         let rest = self.rest(after);
         let length = rest.find(|c| !belongs(c)).unwrap_or(rest.len());
         let name = rest.get(..length)?.trim_end_matches(['.', '-']);
-        let goes_on = rest.get(name.len()..).and_then(|rest| rest.chars().next()).is_some_and(char::is_alphanumeric);
+        let goes_on =
+            rest.get(name.len()..).and_then(|rest| rest.chars().next()).is_some_and(char::is_alphanumeric);
         if name.is_empty() || goes_on || name.len() > LONGEST || (sign == '$' && name.chars().count() > 10) {
             return None;
         }
-        let parts = if sign == '#' { camel_parts(name, after) } else { vec![after..after + name.len()] };
+        let whole = after..after + name.len();
+        let parts = if sign == '#' { camel_parts(name, after) } else { std::iter::once(whole).collect() };
         self.cut(Kind::Tag, sign.len_utf8() + name.len(), parts)
     }
 
     fn plain(&self, rest: &'t str) -> Option<Cut<'t>> {
         let first = segment(rest);
         if !first.chars().any(char::is_alphanumeric) {
-            return if first.chars().next().is_some_and(is_emoji) { self.cut(Kind::Emoji, first.len(), Vec::new()) } else { None };
+            return if first.chars().next().is_some_and(is_emoji) {
+                self.cut(Kind::Emoji, first.len(), Vec::new())
+            } else {
+                None
+            };
         }
         if let Some(number) = self.number(first, rest) {
             return Some(number);
@@ -131,7 +143,11 @@ impl<'t> Scanner<'t> {
         let range = self.at..self.at + length;
         let word = self.text.get(range.clone())?;
         let is_split = word.contains(['-', '‑', '.', ':']) || word.contains('/');
-        let mut parts = if is_split { runs(self.text, range, |c| !matches!(c, '-' | '‑' | '.' | ':')) } else { Vec::new() };
+        let mut parts = if is_split {
+            runs(self.text, range, |c| !matches!(c, '-' | '‑' | '.' | ':'))
+        } else {
+            Vec::new()
+        };
         if parts.len() == 1 {
             parts.clear();
         }
@@ -275,37 +291,51 @@ mod tests {
     fn words_keep_what_joins_them_and_show_their_parts() {
         use Kind::{Emoji, Number, Tag, Url, Word};
         check("Ёлки — «Халық банкі»", &[(Word, "Ёлки", &[]), (Word, "Халық", &[]), (Word, "банкі", &[])]);
-        check("интернет-магазин AT&T Google+.", &[
-            (Word, "интернет-магазин", &["интернет", "магазин"]),
-            (Word, "AT&T", &[]),
-            (Word, "Google+", &[]),
-        ]);
-        check("вырос.Потом C++ Trump’s", &[
-            (Word, "вырос.Потом", &["вырос", "Потом"]),
-            (Word, "C++", &[]),
-            (Word, "Trump’s", &[]),
-        ]);
-        check("1 000 тенге, 1,000 и 2,5%", &[
-            (Number, "1000", &[]),
-            (Word, "тенге", &[]),
-            (Number, "1000", &[]),
-            (Word, "и", &[]),
-            (Number, "2.5", &[]),
-        ]);
-        check("в 2020 100 раз", &[(Word, "в", &[]), (Number, "2020", &[]), (Number, "100", &[]), (Word, "раз", &[])]);
+        check(
+            "интернет-магазин AT&T Google+.",
+            &[
+                (Word, "интернет-магазин", &["интернет", "магазин"]),
+                (Word, "AT&T", &[]),
+                (Word, "Google+", &[]),
+            ],
+        );
+        check(
+            "вырос.Потом C++ Trump’s",
+            &[(Word, "вырос.Потом", &["вырос", "Потом"]), (Word, "C++", &[]), (Word, "Trump’s", &[])],
+        );
+        check(
+            "1 000 тенге, 1,000 и 2,5%",
+            &[
+                (Number, "1000", &[]),
+                (Word, "тенге", &[]),
+                (Number, "1000", &[]),
+                (Word, "и", &[]),
+                (Number, "2.5", &[]),
+            ],
+        );
+        check(
+            "в 2020 100 раз",
+            &[(Word, "в", &[]), (Number, "2020", &[]), (Number, "100", &[]), (Word, "раз", &[])],
+        );
         check("5-й 4G", &[(Word, "5-й", &["5", "й"]), (Word, "4G", &[])]);
-        check("#СтопКоррупция @a.user. $KZT a@b.kz", &[
-            (Tag, "#СтопКоррупция", &["Стоп", "Коррупция"]),
-            (Tag, "@a.user", &["a.user"]),
-            (Tag, "$KZT", &["KZT"]),
-            (Word, "a", &[]),
-            (Word, "b.kz", &["b", "kz"]),
-        ]);
-        check("см. https://www.zakon.kz/news/1?x=2, да", &[
-            (Word, "см", &[]),
-            (Url, "https://www.zakon.kz/news/1?x=2", &["zakon.kz", "news", "1", "x", "2"]),
-            (Word, "да", &[]),
-        ]);
+        check(
+            "#СтопКоррупция @a.user. $KZT a@b.kz",
+            &[
+                (Tag, "#СтопКоррупция", &["Стоп", "Коррупция"]),
+                (Tag, "@a.user", &["a.user"]),
+                (Tag, "$KZT", &["KZT"]),
+                (Word, "a", &[]),
+                (Word, "b.kz", &["b", "kz"]),
+            ],
+        );
+        check(
+            "см. https://www.zakon.kz/news/1?x=2, да",
+            &[
+                (Word, "см", &[]),
+                (Url, "https://www.zakon.kz/news/1?x=2", &["zakon.kz", "news", "1", "x", "2"]),
+                (Word, "да", &[]),
+            ],
+        );
         check("огонь 🔥🇰🇿", &[(Word, "огонь", &[]), (Emoji, "🔥", &[]), (Emoji, "🇰🇿", &[])]);
         check(" ,. - ", &[]);
     }

@@ -33,7 +33,8 @@ pub(super) fn list(connection: &Connection, query: &MaterialQuery) -> Result<Vec
 /// One of each must be there; each is quoted, so nothing in it is an operator.
 fn fts_query(terms: &[Vec<String>]) -> String {
     let quoted = |term: &String| format!("\"{}\"", term.replace('"', "\"\""));
-    let any = |terms: &Vec<String>| format!("({})", terms.iter().map(quoted).collect::<Vec<_>>().join(" OR "));
+    let any =
+        |terms: &Vec<String>| format!("({})", terms.iter().map(quoted).collect::<Vec<_>>().join(" OR "));
     terms.iter().map(any).collect::<Vec<_>>().join(" AND ")
 }
 

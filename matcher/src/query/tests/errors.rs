@@ -79,7 +79,12 @@ fn queries_without_bound_are_refused() {
         ("я".repeat(1_000_000), "E_LIMIT"),
         ("exact(".repeat(2_000), "E_LIMIT"),
     ] {
-        assert_eq!(Query::parse(&query).unwrap_err().code, code, "{}…", query.chars().take(20).collect::<String>());
+        assert_eq!(
+            Query::parse(&query).unwrap_err().code,
+            code,
+            "{}…",
+            query.chars().take(20).collect::<String>()
+        );
     }
 }
 

@@ -479,7 +479,8 @@ fn fields_of_an_item() {
 #[test]
 fn a_phrase_never_crosses_from_title_to_text() {
     let document = Analysis::default().document("Народный", "банк вырос", None);
-    for query in ["\"народный банк\"", "народный NEAR/5 банк", "народный NEAR/S банк", "народный NEAR/P банк"] {
+    for query in ["\"народный банк\"", "народный NEAR/5 банк", "народный NEAR/S банк", "народный NEAR/P банк"]
+    {
         assert!(parsed(query).matches(&document, &Facts::default()).is_none(), "{query}");
     }
 }

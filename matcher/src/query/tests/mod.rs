@@ -12,7 +12,8 @@ fn parsed(query: &str) -> Query {
 
 /// What a query finds in a text; `None` where it does not match.
 fn found<'t>(language: Option<&str>, query: &str, text: &'t str) -> Option<Vec<&'t str>> {
-    let spans = parsed(query).matches(&Analysis::default().document("", text, language), &Facts::default())?;
+    let spans =
+        parsed(query).matches(&Analysis::default().document("", text, language), &Facts::default())?;
     Some(spans.iter().map(|span| text.get(span.start..span.end).unwrap()).collect())
 }
 
@@ -27,7 +28,9 @@ fn check_table(language: Option<&str>, table: &str) {
     let mut wrong = Vec::new();
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let mut columns = line.split("=>").map(str::trim);
-        let (Some(query), Some(text)) = (columns.next(), columns.next()) else { panic!("{line}: query => text => found") };
+        let (Some(query), Some(text)) = (columns.next(), columns.next()) else {
+            panic!("{line}: query => text => found")
+        };
         let expected: Option<Vec<&str>> = columns.next().map(|words| words.split("; ").collect());
         let found = found(language, query, text);
         if found != expected {
