@@ -319,6 +319,10 @@ impl Peeling {
         if before_vowel && front == Some(true) && word.ends_with(['л', 'н']) {
             self.reading(&format!("{word}ь"));
         }
+        // Of two т one is written: журналист, журналис-тер.
+        if word.ends_with("ис") {
+            self.reading(&format!("{word}т"));
+        }
         if let Some(loan) = word.strip_suffix('і').filter(|loan| loan.ends_with("кт")) {
             self.reading(loan);
         }

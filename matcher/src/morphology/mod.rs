@@ -134,3 +134,38 @@ impl Script {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn finds(query: &str, text: &str) -> bool {
+        let lemmas = lemmas(text, Tongue::Kazakh);
+        query == text || asked_for(query).iter().any(|asked| lemmas.contains(asked))
+    }
+
+    #[test]
+    fn kazakh_pairs_that_were_checked_by_hand() {
+        let (mut pairs, mut wrong) = (0, Vec::new());
+        for line in include_str!("kazakh_pairs.txt").lines().filter(|line| !line.starts_with('#')) {
+            let (query, forms) = line.split_once(": ").unwrap();
+            let (its, others) = forms.split_once(" — ").unwrap_or((forms, ""));
+            let expected = its.split_whitespace().map(|form| (form, true));
+            for (form, expected) in expected.chain(others.split_whitespace().map(|form| (form, false))) {
+                pairs += 1;
+                if finds(query, form) != expected {
+                    wrong.push(format!("{query}: {form} is {expected}, of {:?}", lemmas(form, Tongue::Kazakh)));
+                }
+            }
+        }
+        assert!(pairs >= 300, "{pairs} pairs");
+        assert!(wrong.is_empty(), "{} of {pairs}: {wrong:#?}", wrong.len());
+    }
+
+    #[test]
+    fn letters_that_are_drawn_out_are_shortened() {
+        assert!(lemmas("поздравляяяем", Tongue::Usual).contains(&"поздравлять".to_owned()));
+        assert!(lemmas("клааасс", Tongue::Usual).contains(&"класс".to_owned()));
+        assert_eq!(shortened("класс", 1), None);
+    }
+}
