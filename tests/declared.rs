@@ -24,7 +24,7 @@ const TOPIC: &str = "\
 apiVersion: qyran.dev/v1alpha1
 kind: Topic
 metadata: {name: bank}
-spec: {query: '\"базовая ставка\" AND банк', client: demo, sources: [akorda]}
+spec: {query: '[базовая ставка] AND банк', client: demo, sources: [akorda]}
 ";
 
 const CLIENT: &str = "\

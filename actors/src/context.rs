@@ -245,7 +245,9 @@ impl Context {
     }
 
     async fn load(&self) -> Result<(Arc<Roster>, Vec<SourceRecord>), String> {
-        let (roster, records) = Roster::load(&*self.store).await.map_err(|error| error.to_string())?;
+        let (roster, records) = Roster::load(&*self.store, self.roster().topics.clone())
+            .await
+            .map_err(|error| error.to_string())?;
         for bad in roster.bad_topics() {
             tracing::warn!(topic = %bad.topic.name, "the topic is not matched: {}", bad.error);
         }

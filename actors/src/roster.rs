@@ -33,14 +33,19 @@ pub(crate) struct Roster {
 }
 
 impl Roster {
-    /// The objects that the store holds now, and how each source is doing.
-    pub(crate) async fn load(store: &dyn Store) -> Result<(Self, Vec<SourceRecord>), StoreError> {
+    /// The objects that the store holds now, and how each source is doing. What did not change since `before` is not
+    /// compiled again.
+    pub(crate) async fn load(
+        store: &dyn Store,
+        before: Arc<TopicIndex>,
+    ) -> Result<(Self, Vec<SourceRecord>), StoreError> {
         // The version is read first: objects that change meanwhile make it stale, and it is loaded again.
         let version = store.objects_version().await?;
         let records = store.sources().await?;
         let topics = store.topics().await?.into_iter().map(|record| record.topic).collect();
         let clients = store.clients().await?;
-        let (index, bad_topics) = TopicIndex::new(topics);
+        let compiled = tokio::task::spawn_blocking(move || before.changed(topics)).await;
+        let (index, bad_topics) = compiled.map_err(|error| StoreError::Other(error.to_string()))?;
         let named = |record: &SourceRecord| (record.source.name.clone(), Arc::new(record.source.clone()));
         let mut roster = Self {
             version,
@@ -159,7 +164,7 @@ pub async fn plan_sources(
     now: Timestamp,
     all_now: bool,
 ) -> Result<(), String> {
-    let (roster, records) = Roster::load(store).await.map_err(|error| error.to_string())?;
+    let (roster, records) = Roster::load(store, Arc::default()).await.map_err(|error| error.to_string())?;
     plan_all(store, schedule, (&roster, &records), Terms { delay, now, all_now }).await
 }
 
@@ -262,7 +267,7 @@ fn news_of(before: &Roster, after: &Roster, record: &SourceRecord, terms: Terms)
 
 /// Whose share of a host a job is.
 pub async fn tenant_of(store: &dyn Store, job: &JobId) -> Result<Tenant, StoreError> {
-    let (roster, _) = Roster::load(store).await?;
+    let (roster, _) = Roster::load(store, Arc::default()).await?;
     let Some(source) = roster.declared(&job.source) else { return Ok(Tenant::common()) };
     let searched = roster.searches.get(&job.source).and_then(|searches| searches.get(&job.query));
     Ok(searched.cloned().unwrap_or_else(|| roster.tenant_of(&source)))
@@ -276,7 +281,7 @@ pub async fn plan_now(
     delay: Duration,
     now: Timestamp,
 ) -> Result<(), String> {
-    let (roster, records) = Roster::load(store).await.map_err(|error| error.to_string())?;
+    let (roster, records) = Roster::load(store, Arc::default()).await.map_err(|error| error.to_string())?;
     let terms = Terms { delay, now, all_now: true };
     let named = records.iter().filter(|record| record.source.name == *source);
     let planned: Vec<Planned> = named.flat_map(|record| readings_of(&roster, record, terms)).collect();
@@ -285,7 +290,7 @@ pub async fn plan_now(
 
 /// The jobs of sources: their polls or searches, and the pages that wait.
 pub async fn jobs_of(store: &dyn Store, sources: &[Name]) -> Result<Vec<JobId>, StoreError> {
-    let (roster, _) = Roster::load(store).await?;
+    let (roster, _) = Roster::load(store, Arc::default()).await?;
     let declared = sources.iter().filter_map(|name| roster.declared(name));
     let mut jobs: Vec<JobId> = declared.flat_map(|source| roster.jobs_of(&source).into_keys()).collect();
     for (source, host, _) in store.page_queues().await? {

@@ -115,3 +115,20 @@ pub(super) fn bytes_of(path: &Path) -> u64 {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
+
+/// A source of news, for items that come from nowhere.
+pub(super) fn any_source() -> anyhow::Result<model::Source> {
+    Ok(serde_json::from_value(serde_json::json!({
+        "name": "s", "kind": "feed", "url": "https://a.example/", "category": "news", "languages": [],
+        "every": {"min": {"secs": 60, "nanos": 0}, "max": {"secs": 60, "nanos": 0}}, "article": "auto",
+        "rights": "full", "selectors": {}, "paused": false, "country": null, "timezone": null, "delay": null,
+        "politeness_group": null
+    }))?)
+}
+
+/// An item of that source with nothing but a text.
+pub(super) fn item_of(text: &str, language: &str) -> anyhow::Result<model::Item> {
+    Ok(serde_json::from_value(serde_json::json!({
+        "source": "s", "key": "k", "title": null, "text": text, "language": language, "problems": []
+    }))?)
+}

@@ -6,6 +6,7 @@ mod bullmq;
 mod crawl;
 mod idle;
 mod laboratory;
+mod matching;
 mod morphology;
 mod schedule;
 mod soak;
@@ -33,6 +34,7 @@ enum Command {
     Schedule(schedule::Args),
     Store(store::Args),
     Morphology(morphology::Args),
+    Match(matching::Args),
     /// The bare loop of `bench crawl`, started by it
     #[command(hide = true)]
     Yardstick(yardstick::Args),
@@ -44,6 +46,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::Idle(args) => idle::run(&args, global).await?,
         Command::Schedule(args) => schedule::run(&args, global).await?,
         Command::Store(args) => store::run(&args, global).await?,
+        Command::Match(args) => matching::run(&args, global)?,
         Command::Morphology(args) => morphology::run(&args, global)?,
         Command::Soak(args) => soak::run(&args, global).await?,
         Command::Yardstick(args) => yardstick::run(&args).await?,

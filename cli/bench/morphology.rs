@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use matcher::{Analysis, TopicIndex};
-use model::{Item, Name, Source, Topic};
+use model::{Name, Topic};
 use serde_json::{Value, json};
 
+use super::laboratory::{any_source, item_of};
 use crate::documents::read;
 use crate::failure::Failure;
 use crate::global::Global;
@@ -99,16 +100,14 @@ fn measured(words: &BTreeMap<Gold, usize>, language: &str, mistakes: usize) -> a
     let topics =
         lemmas.iter().enumerate().map(|(number, lemma)| topic(number, lemma)).collect::<Result<_, _>>()?;
     let (index, bad) = TopicIndex::new(topics);
-    let source: Source = serde_json::from_value(source())?;
+    let source = any_source()?;
     let analysis = Analysis::default();
     let mut found: HashMap<&str, BTreeSet<usize>> = HashMap::new();
     for word in words.keys() {
         if found.contains_key(word.form.as_str()) {
             continue;
         }
-        let item: Item =
-            serde_json::from_value(json!({"source": "s", "key": "k", "title": null, "text": word.form,
-            "language": language, "problems": []}))?;
+        let item = item_of(&word.form, language)?;
         let matches = index.matches(&item, &source).1;
         let numbers =
             matches.iter().filter_map(|found| found.topic.as_str().trim_start_matches('t').parse().ok());
@@ -163,11 +162,4 @@ fn topic(number: usize, lemma: &str) -> anyhow::Result<Topic> {
         sources: Vec::new(),
         exclude_sources: Vec::new(),
     })
-}
-
-fn source() -> Value {
-    json!({"name": "s", "kind": "feed", "url": "https://a.example/", "category": "news", "languages": [],
-           "every": {"min": {"secs": 60, "nanos": 0}, "max": {"secs": 60, "nanos": 0}}, "article": "auto",
-           "rights": "full", "selectors": {}, "paused": false, "country": null, "timezone": null, "delay": null,
-           "politeness_group": null})
 }

@@ -8,11 +8,11 @@
 //! What each construct means is in [`query`]'s evaluation, which goes through the words of one document; the index only
 //! chooses the topics that are worth it.
 
+mod index;
 mod morphology;
 mod query;
 mod text;
-mod topics;
 
+pub use index::{BadTopic, TopicIndex};
 pub use query::{Facts, Query, QueryError, Warning};
 pub use text::{Analysis, Document};
-pub use topics::{BadTopic, TopicIndex};

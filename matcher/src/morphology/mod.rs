@@ -154,7 +154,10 @@ mod tests {
             for (form, expected) in expected.chain(others.split_whitespace().map(|form| (form, false))) {
                 pairs += 1;
                 if finds(query, form) != expected {
-                    wrong.push(format!("{query}: {form} is {expected}, of {:?}", lemmas(form, Tongue::Kazakh)));
+                    wrong.push(format!(
+                        "{query}: {form} is {expected}, of {:?}",
+                        lemmas(form, Tongue::Kazakh)
+                    ));
                 }
             }
         }

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use model::{Span, Zone};
 
 use super::field::Facts;
-use super::tree::{Expr, Near, Phrase, Reach, Scope, Term};
+use super::tree::{Expr, Near, Reach, Scope, Term};
 use crate::morphology::latin::sound;
 use crate::text::fold::{stands_for, word_stands_for};
 use crate::text::words::Kind;
@@ -18,7 +18,8 @@ const MAX_SPANS: usize = 100;
 const MAX_OCCURRENCES: usize = 5_000;
 
 pub(super) fn matches(expr: &Expr, document: &Document, facts: &Facts) -> Option<Vec<Span>> {
-    let view = View { document, facts, scope: None };
+    let scan = Scan { document };
+    let view = View::of(&scan, facts);
     if !view.holds(expr) {
         return None;
     }
@@ -27,13 +28,68 @@ pub(super) fn matches(expr: &Expr, document: &Document, facts: &Facts) -> Option
     Some(spans(document, &words))
 }
 
-/// The document as a part of a query sees it.
-#[derive(Clone, Copy)]
-struct View<'a> {
+/// Tells which words of a document a term finds.
+pub(crate) trait Finder {
+    /// What stands for a word in a query.
+    type Term;
+
+    fn document(&self) -> &Document;
+
+    /// The numbers of the words that a term finds.
+    fn words(&self, term: &Self::Term) -> impl Iterator<Item = u32>;
+
+    fn finds(&self, term: &Self::Term, word: &Word) -> bool;
+
+    /// What a term is made of, where it may stand as several words.
+    fn parts<'t>(&self, term: &'t Self::Term) -> &'t [Self::Term];
+
+    fn is_any(&self, term: &Self::Term) -> bool;
+}
+
+/// Looks at every form of the document: slow, and plainly right.
+struct Scan<'a> {
     document: &'a Document,
+}
+
+impl Finder for Scan<'_> {
+    type Term = Term;
+
+    fn document(&self) -> &Document {
+        self.document
+    }
+
+    fn words(&self, term: &Term) -> impl Iterator<Item = u32> {
+        let forms = (0..).zip(self.document.forms()).filter(|(_, form)| finds(term, form));
+        forms.flat_map(|(number, _)| self.document.words_of(number))
+    }
+
+    fn finds(&self, term: &Term, word: &Word) -> bool {
+        self.document.form(word).is_some_and(|form| finds(term, form))
+    }
+
+    fn parts<'t>(&self, term: &'t Term) -> &'t [Term] {
+        if let Term::Compound { parts, .. } = term { parts } else { &[] }
+    }
+
+    fn is_any(&self, term: &Term) -> bool {
+        matches!(term, Term::Any)
+    }
+}
+
+/// The document as a part of a query sees it.
+pub(crate) struct View<'a, F> {
+    finder: &'a F,
     facts: &'a Facts,
     scope: Option<Scope>,
 }
+
+impl<F> Clone for View<'_, F> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<F> Copy for View<'_, F> {}
 
 /// Where something stands: its first and last place, and the words that make it up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +102,20 @@ struct Occurrence {
     pieces: Vec<(u32, u32)>,
 }
 
-impl<'a> View<'a> {
+impl<'a, F: Finder> View<'a, F> {
+    pub(crate) fn of(finder: &'a F, facts: &'a Facts) -> Self {
+        Self { finder, facts, scope: None }
+    }
+
     fn within(self, scope: Scope) -> Self {
         Self { scope: Some(scope), ..self }
     }
 
-    fn holds(self, expr: &Expr) -> bool {
+    fn document(self) -> &'a Document {
+        self.finder.document()
+    }
+
+    pub(crate) fn holds(self, expr: &Expr<F::Term>) -> bool {
         match expr {
             Expr::And(parts) => parts.iter().all(|part| self.holds(part)),
             Expr::Or(parts) => parts.iter().any(|part| self.holds(part)),
@@ -60,20 +124,27 @@ impl<'a> View<'a> {
             Expr::In(scope, of) => self.within(*scope).holds(of),
             Expr::Preferred(_, of) => self.holds(of),
             Expr::AtLeast(count, of) => self.count(of) >= *count as usize,
-            Expr::Word(_) | Expr::Phrase(_) | Expr::Near(_) | Expr::NotNear(_) => {
-                !self.occurrences(expr).is_empty()
+            Expr::Word(term) => {
+                self.words_like(term).next().is_some()
+                    || self.run_of(self.finder.parts(term)).next().is_some()
             }
+            Expr::Phrase(phrase) if phrase.slop.is_none() => self.run_of(&phrase.words).next().is_some(),
+            Expr::Near(near) => {
+                self.holds(&near.left) && self.holds(&near.right) && !self.near(near).is_empty()
+            }
+            Expr::NotNear(near) => self.holds(&near.left) && !self.not_near(near).is_empty(),
+            Expr::Phrase(_) => !self.occurrences(expr).is_empty(),
         }
     }
 
     /// How often something occurs: what stands at the same places is one.
-    fn count(self, expr: &Expr) -> usize {
+    fn count(self, expr: &Expr<F::Term>) -> usize {
         let places: BTreeSet<u32> = self.occurrences(expr).iter().map(|one| one.first).collect();
         places.len()
     }
 
     /// The words of everything that made the query hold; what is excluded made nothing hold.
-    fn collect(self, expr: &Expr, words: &mut BTreeSet<(u32, u32)>) {
+    pub(crate) fn collect(self, expr: &Expr<F::Term>, words: &mut BTreeSet<(u32, u32)>) {
         match expr {
             Expr::And(parts) => parts.iter().for_each(|part| self.collect(part, words)),
             Expr::Or(parts) => {
@@ -89,10 +160,13 @@ impl<'a> View<'a> {
     }
 
     /// Where something stands, in the order of places.
-    fn occurrences(self, expr: &Expr) -> Vec<Occurrence> {
+    fn occurrences(self, expr: &Expr<F::Term>) -> Vec<Occurrence> {
         let mut found = match expr {
             Expr::Word(term) => self.term(term),
-            Expr::Phrase(phrase) => self.phrase(phrase),
+            Expr::Phrase(phrase) => match phrase.slop {
+                Some(slop) => self.loose(&phrase.words, slop),
+                None => self.run_of(&phrase.words).collect(),
+            },
             Expr::Near(near) => self.near(near),
             Expr::NotNear(near) => self.not_near(near),
             Expr::Or(parts) => parts.iter().flat_map(|part| self.occurrences(part)).collect(),
@@ -111,73 +185,56 @@ impl<'a> View<'a> {
             None => true,
             Some(Scope::Title) => word.zone == Zone::Title,
             Some(Scope::Text) => word.zone == Zone::Text,
-            Some(Scope::Lead) => word.at < self.document.lead_end,
+            Some(Scope::Lead) => word.at < self.document().lead_end,
             Some(Scope::Pictures | Scope::Speech) => false,
         }
     }
 
     /// The words that a term finds, wherever they stand, by their numbers.
-    fn words_like<'t>(self, term: &'t Term) -> impl Iterator<Item = (u32, &'a Word)> + use<'a, 't> {
-        let document = self.document;
-        let forms = document.forms.iter().filter(move |(form, _)| finds(term, form));
-        let words = forms.flat_map(|(_, numbers)| numbers.iter().copied());
-        let words = words.filter_map(|number| Some((number, document.words.get(number as usize)?)));
+    fn words_like<'t>(self, term: &'t F::Term) -> impl Iterator<Item = (u32, &'a Word)> + use<'a, 't, F> {
+        let words = self.finder.words(term);
+        let words =
+            words.filter_map(move |number| Some((number, self.document().words.get(number as usize)?)));
         words.filter(move |(_, word)| self.sees(word))
     }
 
     /// Where a term stands: a word, or the parts of one side by side.
-    fn term(self, term: &Term) -> Vec<Occurrence> {
+    fn term(self, term: &F::Term) -> Vec<Occurrence> {
         let whole = self.words_like(term).map(|(number, word)| occurrence(number, word));
-        match term {
-            Term::Compound { parts, .. } => whole.chain(self.side_by_side(parts)).collect(),
-            _ => whole.collect(),
-        }
+        whole.chain(self.run_of(self.finder.parts(term))).collect()
     }
 
     /// Where terms stand side by side, in order.
-    fn side_by_side(self, terms: &[Term]) -> Vec<Occurrence> {
-        let Some(first) = terms.first() else { return Vec::new() };
-        let begins: BTreeSet<(u32, u32)> =
-            self.words_like(first).map(|(number, word)| (word.at, number)).collect();
-        begins
-            .into_iter()
-            .filter_map(|(at, first)| {
-                let last = self.run(terms, at)?;
-                self.between(first, last)
-            })
-            .collect()
+    fn run_of<'t>(self, terms: &'t [F::Term]) -> impl Iterator<Item = Occurrence> + use<'a, 't, F> {
+        let begins = terms.first().into_iter().flat_map(move |first| self.words_like(first));
+        begins.filter_map(move |(first, word)| {
+            let last = self.run(terms, word.at)?;
+            self.between(first, last)
+        })
     }
 
     /// The last word of a run of terms that begins at a place. Words and their parts stand at the same places, so there
     /// may be several ways; a text has few, and the first will do.
-    fn run(self, terms: &[Term], at: u32) -> Option<u32> {
+    fn run(self, terms: &[F::Term], at: u32) -> Option<u32> {
         let (term, rest) = terms.split_first()?;
-        let first = self.document.words.partition_point(|word| word.at < at);
-        for (index, word) in (first..).zip(self.document.words_at(at)) {
-            let next = at + word.width;
-            let fits = self.sees(word) && finds(term, &word.form);
-            if !fits {
+        let first = self.document().words.partition_point(|word| word.at < at);
+        for (index, word) in (first..).zip(self.document().words_at(at)) {
+            if !self.sees(word) || !self.finder.finds(term, word) {
                 continue;
             }
             if rest.is_empty() {
                 return u32::try_from(index).ok();
             }
-            if let Some(last) = self.run(rest, next) {
+            if let Some(last) = self.run(rest, at + word.width) {
                 return Some(last);
             }
         }
         None
     }
 
-    fn phrase(self, phrase: &Phrase) -> Vec<Occurrence> {
-        match phrase.slop {
-            Some(slop) => self.loose(&phrase.words, slop),
-            None => self.side_by_side(&phrase.words),
-        }
-    }
-
     fn between(self, first: u32, last: u32) -> Option<Occurrence> {
-        let (from, to) = (self.document.words.get(first as usize)?, self.document.words.get(last as usize)?);
+        let words = &self.document().words;
+        let (from, to) = (words.get(first as usize)?, words.get(last as usize)?);
         Some(Occurrence {
             last: to.at + to.width - 1,
             pieces: vec![(first, last)],
@@ -186,10 +243,10 @@ impl<'a> View<'a> {
     }
 
     /// All of the words in any order, with at most so many others among them.
-    fn loose(self, terms: &[Term], slop: u32) -> Vec<Occurrence> {
+    fn loose(self, terms: &[F::Term], slop: u32) -> Vec<Occurrence> {
         let places: Vec<Vec<(u32, u32)>> = terms
             .iter()
-            .filter(|term| !matches!(term, Term::Any))
+            .filter(|term| !self.finder.is_any(term))
             .map(|term| {
                 let mut places: Vec<(u32, u32)> =
                     self.words_like(term).map(|(index, word)| (word.at, index)).collect();
@@ -224,12 +281,12 @@ impl<'a> View<'a> {
         Some(Occurrence { pieces: taken.iter().map(|(_, index)| (*index, *index)).collect(), ..whole })
     }
 
-    fn near(self, near: &Near) -> Vec<Occurrence> {
+    fn near(self, near: &Near<F::Term>) -> Vec<Occurrence> {
         let (left, right) = (self.occurrences(&near.left), self.occurrences(&near.right));
         let mut found = Vec::new();
         for one in &left {
             for other in around(&right, one, near.reach) {
-                if are_near(one, other, near) {
+                if are_near(one, other, near.reach, near.ordered) {
                     found.push(Occurrence {
                         first: one.first.min(other.first),
                         last: one.last.max(other.last),
@@ -245,7 +302,7 @@ impl<'a> View<'a> {
         found
     }
 
-    fn not_near(self, near: &Near) -> Vec<Occurrence> {
+    fn not_near(self, near: &Near<F::Term>) -> Vec<Occurrence> {
         let right = self.occurrences(&near.right);
         let overlaps = |one: &Occurrence, other: &Occurrence| {
             one.first <= other.last
@@ -253,7 +310,8 @@ impl<'a> View<'a> {
                 && (one.first, one.last) != (other.first, other.last)
         };
         let is_alone = |one: &Occurrence| {
-            !around(&right, one, near.reach).any(|other| are_near(one, other, near) || overlaps(one, other))
+            !around(&right, one, near.reach)
+                .any(|other| are_near(one, other, near.reach, near.ordered) || overlaps(one, other))
         };
         self.occurrences(&near.left).into_iter().filter(is_alone).collect()
     }
@@ -301,7 +359,7 @@ fn around<'o>(
 }
 
 /// Whether two that do not overlap are near each other.
-fn are_near(one: &Occurrence, other: &Occurrence, near: &Near) -> bool {
+fn are_near(one: &Occurrence, other: &Occurrence, reach: Reach, ordered: bool) -> bool {
     let (gap, is_forward) = if other.first > one.last {
         (other.first - one.last - 1, true)
     } else if one.first > other.last {
@@ -309,12 +367,12 @@ fn are_near(one: &Occurrence, other: &Occurrence, near: &Near) -> bool {
     } else {
         return false;
     };
-    let is_within = match near.reach {
+    let is_within = match reach {
         Reach::Words(words) => gap <= words,
         Reach::Sentence => one.sentence == other.sentence,
         Reach::Paragraph => one.paragraph == other.paragraph,
     };
-    is_within && (is_forward || !near.ordered)
+    is_within && (is_forward || !ordered)
 }
 
 /// Whether a term finds words of a form.
@@ -376,7 +434,7 @@ pub(crate) fn fits(pattern: &str, word: &str) -> bool {
 }
 
 /// The byte ranges of words, without those that lie within others.
-fn spans(document: &Document, words: &BTreeSet<(u32, u32)>) -> Vec<Span> {
+pub(crate) fn spans(document: &Document, words: &BTreeSet<(u32, u32)>) -> Vec<Span> {
     let mut ranges: Vec<(Zone, usize, usize)> = words
         .iter()
         .filter_map(|(first, last)| {

@@ -199,7 +199,7 @@ impl Field {
     }
 
     /// Whether an item has what is asked for. What is not known of it, it has not.
-    pub(super) fn holds(&self, facts: &Facts) -> bool {
+    pub(crate) fn holds(&self, facts: &Facts) -> bool {
         if self.spec.holds == Holds::Age {
             let age = || Some(facts.now?.as_second() - moment(facts.of("published").first()?)?.0);
             return age().is_some_and(|age| self.is_within(age as f64, seconds));

@@ -12,8 +12,10 @@ mod tree;
 mod warn;
 
 pub use error::{QueryError, Warning};
+pub(crate) use evaluate::{Finder, View, finds, spans};
 pub use field::Facts;
-pub(crate) use tree::{Expr, Term};
+pub(crate) use field::Field;
+pub(crate) use tree::{Expr, Scope, Term};
 
 use model::Span;
 
@@ -48,13 +50,14 @@ impl Query {
         self.expr.has_fields()
     }
 
+    /// What is left when only its meaning is wanted.
+    pub(crate) fn into_expr(self) -> Expr {
+        self.expr
+    }
+
     /// The plain strings to search a site for, in their order; `None` where none would find everything.
     pub fn searches(&self) -> Option<Vec<String>> {
         Some(lower::lower(&self.expr)?.into_iter().collect())
-    }
-
-    pub(crate) fn expr(&self) -> &Expr {
-        &self.expr
     }
 }
 

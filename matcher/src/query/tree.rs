@@ -2,15 +2,16 @@
 
 use super::field::Field;
 
-/// A query's tree. `And` and `Or` hold at least two parts, none of them of the same kind.
+/// A query's tree. `And` and `Or` hold at least two parts, none of them of the same kind. `T` is what stands for a word:
+/// as it was written, or its number in an index.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Expr {
-    Word(Term),
-    Phrase(Phrase),
+pub(crate) enum Expr<T = Term> {
+    Word(T),
+    Phrase(Phrase<T>),
     /// One near the other.
-    Near(Box<Near>),
+    Near(Box<Near<T>>),
     /// An occurrence of the left without the right one near it.
-    NotNear(Box<Near>),
+    NotNear(Box<Near<T>>),
     /// So many occurrences.
     AtLeast(u32, Box<Self>),
     /// Where excerpts are cut rather than elsewhere; matches as what it holds.
@@ -52,10 +53,10 @@ pub(crate) enum Term {
 
 /// Words side by side, in order.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Phrase {
+pub(crate) struct Phrase<T = Term> {
     pub(crate) style: Style,
     /// At least two.
-    pub(crate) words: Vec<Term>,
+    pub(crate) words: Vec<T>,
     /// In any order, with so many other words among them.
     pub(crate) slop: Option<u32>,
 }
@@ -70,9 +71,9 @@ pub(crate) enum Style {
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Near {
-    pub(crate) left: Expr,
-    pub(crate) right: Expr,
+pub(crate) struct Near<T = Term> {
+    pub(crate) left: Expr<T>,
+    pub(crate) right: Expr<T>,
     pub(crate) reach: Reach,
     /// The left one comes first.
     pub(crate) ordered: bool,
@@ -88,7 +89,7 @@ pub(crate) enum Reach {
 }
 
 /// A part of an item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Scope {
     Title,
     Text,
@@ -99,9 +100,34 @@ pub(crate) enum Scope {
     Speech,
 }
 
-impl Expr {
+impl<T> Expr<T> {
+    /// The same with another thing for each word.
+    pub(crate) fn with_terms<U>(&self, map: &mut impl FnMut(&T) -> U) -> Expr<U> {
+        let near = |near: &Near<T>, map: &mut _| {
+            let (left, right) = (near.left.with_terms(map), near.right.with_terms(map));
+            Box::new(Near { left, right, reach: near.reach, ordered: near.ordered })
+        };
+        match self {
+            Self::Word(term) => Expr::Word(map(term)),
+            Self::Phrase(phrase) => Expr::Phrase(Phrase {
+                style: phrase.style,
+                words: phrase.words.iter().map(map).collect(),
+                slop: phrase.slop,
+            }),
+            Self::Near(one) => Expr::Near(near(one, map)),
+            Self::NotNear(one) => Expr::NotNear(near(one, map)),
+            Self::AtLeast(count, of) => Expr::AtLeast(*count, Box::new(of.with_terms(map))),
+            Self::Preferred(weight, of) => Expr::Preferred(*weight, Box::new(of.with_terms(map))),
+            Self::In(scope, of) => Expr::In(*scope, Box::new(of.with_terms(map))),
+            Self::Field(field) => Expr::Field(field.clone()),
+            Self::And(parts) => Expr::And(parts.iter().map(|part| part.with_terms(map)).collect()),
+            Self::Or(parts) => Expr::Or(parts.iter().map(|part| part.with_terms(map)).collect()),
+            Self::Not(of) => Expr::Not(Box::new(of.with_terms(map))),
+        }
+    }
+
     /// Whether it stands at places, so that distances from it can be measured.
-    pub(super) fn has_places(&self) -> bool {
+    pub(crate) fn has_places(&self) -> bool {
         match self {
             Self::Word(_) | Self::Phrase(_) | Self::Near(_) | Self::NotNear(_) => true,
             Self::Preferred(_, of) => of.has_places(),

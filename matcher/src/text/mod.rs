@@ -6,12 +6,13 @@ pub(crate) mod fold;
 mod sentences;
 pub(crate) mod words;
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
-use std::sync::{Arc, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use model::{Item, Zone};
+use rustc_hash::FxHashMap;
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::morphology::{self, Tongue};
@@ -32,9 +33,18 @@ const LONGEST_KEPT: usize = 64;
 /// One in so many Cyrillic words with Kazakh letters makes a text without a language Kazakh.
 const KAZAKH_SHARE: usize = 8;
 
+/// No word.
+const NONE: u32 = u32::MAX;
+
+static NUMBERS: AtomicU64 = AtomicU64::new(0);
+
 /// A word as it is written, and all that it may be found by. Shared by all places where it stands.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Form {
+    /// No two have the same.
+    pub(crate) number: u64,
+    /// Whether it is kept, so that it has the same number when it comes again.
+    pub(crate) comes_again: bool,
     pub(crate) kind: Kind,
     /// As it stands there, in NFC.
     pub(crate) surface: String,
@@ -49,19 +59,23 @@ pub(crate) struct Form {
 /// A word and where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Word {
-    pub(crate) form: Arc<Form>,
+    /// Which of the document's forms it has.
+    pub(crate) form: u32,
     pub(crate) zone: Zone,
     /// In bytes of its zone.
     pub(crate) range: Range<usize>,
     /// Which word it is, counted through all zones.
     pub(crate) at: u32,
+    /// The next word of the same form.
+    next: u32,
     /// How many places it takes: a word and the parts that it is made of stand at the same ones.
     pub(crate) width: u32,
     pub(crate) sentence: u32,
     pub(crate) paragraph: u32,
 }
 
-type Forms = HashMap<(Tongue, Kind, Box<str>), Arc<Form>>;
+/// Forms by tongue, kind and surface.
+type Forms = FxHashMap<(Tongue, Kind), FxHashMap<Box<str>, Arc<Form>>>;
 
 /// Takes texts apart, and remembers the words that it has seen. Make one and keep it; copies share the memory.
 #[derive(Clone, Default)]
@@ -80,8 +94,8 @@ impl std::fmt::Debug for Analysis {
 pub struct Document {
     /// In the order of their places.
     pub(crate) words: Vec<Word>,
-    /// Each form, and which of the words have it.
-    pub(crate) forms: Vec<(Arc<Form>, Vec<u32>)>,
+    /// Each form once, and its first and last word.
+    forms: Vec<(Arc<Form>, u32, u32)>,
     /// The first place after the lead.
     pub(crate) lead_end: u32,
 }
@@ -99,18 +113,16 @@ impl Analysis {
             Some(_) => Tongue::Usual,
             None => tongue(title, text),
         };
-        let mut reading = Reading {
-            analysis: self,
-            tongue,
-            document: Document::default(),
-            seen: HashMap::new(),
-            place: Place::default(),
-        };
+        let known = self.forms.read().unwrap_or_else(PoisonError::into_inner);
+        let mut reading = Reading::new(&known, tongue);
         reading.zone(Zone::Title, title);
         reading.place.at += GAP;
         reading.document.lead_end = reading.place.at + LEAD;
         reading.zone(Zone::Text, text);
-        reading.document
+        let Reading { document, new, .. } = reading;
+        drop(known);
+        self.remember(tongue, new);
+        document
     }
 
     /// What each word of a search is looked up as in [`Document::search_tokens`]: any of these will do.
@@ -130,26 +142,24 @@ impl Analysis {
         morphology::knows(&fold(word))
     }
 
-    fn form(&self, kind: Kind, text: &str, tongue: Tongue) -> Arc<Form> {
-        let is_kept = text.len() <= LONGEST_KEPT && matches!(kind, Kind::Word | Kind::Tag);
-        if !is_kept {
-            return Arc::new(Form::new(kind, text, tongue));
+    /// Keeps forms that were met for the first time.
+    fn remember(&self, tongue: Tongue, new: FxHashMap<(Kind, Box<str>), Arc<Form>>) {
+        if new.is_empty() {
+            return;
         }
-        let key = (tongue, kind, Box::from(text));
-        if let Ok(forms) = self.forms.read()
-            && let Some(form) = forms.get(&key)
-        {
-            return form.clone();
+        let mut known = self.forms.write().unwrap_or_else(PoisonError::into_inner);
+        if known.values().map(FxHashMap::len).sum::<usize>() >= MAX_FORMS {
+            known.clear();
         }
-        let form = Arc::new(Form::new(kind, text, tongue));
-        if let Ok(mut forms) = self.forms.write() {
-            if forms.len() >= MAX_FORMS {
-                forms.clear();
-            }
-            forms.insert(key, form.clone());
+        for ((kind, surface), form) in new {
+            known.entry((tongue, kind)).or_default().entry(surface).or_insert(form);
         }
-        form
     }
+}
+
+/// Numbers, addresses and very long words do not come again.
+fn is_kept(kind: Kind, text: &str) -> bool {
+    text.len() <= LONGEST_KEPT && matches!(kind, Kind::Word | Kind::Tag)
 }
 
 impl Form {
@@ -164,7 +174,8 @@ impl Form {
             lemmas.iter().map(|lemma| plain(lemma)).chain([plain(&folded), plain(&fold(&surface))]).collect();
         keys.sort();
         keys.dedup();
-        Self { kind, exact: folded, surface, lemmas, keys }
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
+        Self { number, comes_again: is_kept(kind, text), kind, exact: folded, surface, lemmas, keys }
     }
 
     pub(crate) fn keys(&self) -> &[String] {
@@ -192,34 +203,59 @@ struct Place {
 }
 
 struct Reading<'a> {
-    analysis: &'a Analysis,
+    known: &'a Forms,
     tongue: Tongue,
     document: Document,
-    /// Where each form is in the document's list.
-    seen: HashMap<*const Form, usize>,
+    /// Where each form is in the document's list, by its number.
+    seen: FxHashMap<u64, u32>,
+    /// Forms that are not known yet.
+    new: FxHashMap<(Kind, Box<str>), Arc<Form>>,
     place: Place,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    fn new(known: &'a Forms, tongue: Tongue) -> Self {
+        Self {
+            known,
+            tongue,
+            document: Document::default(),
+            seen: FxHashMap::default(),
+            new: FxHashMap::default(),
+            place: Place::default(),
+        }
+    }
+
+    fn form(&mut self, kind: Kind, text: &str) -> Arc<Form> {
+        if let Some(form) = self.known.get(&(self.tongue, kind)).and_then(|known| known.get(text)) {
+            return form.clone();
+        }
+        if !is_kept(kind, text) {
+            return Arc::new(Form::new(kind, text, self.tongue));
+        }
+        let form = self.new.entry((kind, Box::from(text)));
+        form.or_insert_with(|| Arc::new(Form::new(kind, text, self.tongue))).clone()
+    }
+
     fn zone(&mut self, zone: Zone, text: &str) {
         self.place.sentence += 1;
         self.place.paragraph += 1;
         let limit = self.place.at + MAX_WORDS;
-        let mut before: Option<(usize, String)> = None;
+        let mut before: Option<Range<usize>> = None;
         for cut in words::words(text) {
             if self.place.at >= limit {
                 break;
             }
-            if let Some((end, word)) = &before {
-                let between = text.get(*end..cut.range.start).unwrap_or("");
+            if let Some(before) = before.replace(cut.range.clone()) {
+                let between = text.get(before.end..cut.range.start).unwrap_or("");
                 if between.contains('\n') {
                     self.place.paragraph += 1;
                     self.place.sentence += 1;
-                } else if sentences::ends(word, between, cut.text.chars().next()) {
+                } else if between.len() > 1
+                    && sentences::ends(text.get(before).unwrap_or(""), between, cut.text.chars().next())
+                {
                     self.place.sentence += 1;
                 }
             }
-            before = Some((cut.range.end, fold(&cut.text)));
             self.cut(zone, text, &cut);
         }
     }
@@ -241,32 +277,70 @@ impl Reading<'_> {
     }
 
     fn word(&mut self, zone: Zone, kind: Kind, text: &str, range: Range<usize>, offset: u32, width: u32) {
-        let form = self.analysis.form(kind, text, self.tongue);
-        let index = u32::try_from(self.document.words.len()).unwrap_or(u32::MAX);
-        match self.seen.entry(Arc::as_ptr(&form)) {
+        let form = self.form(kind, text);
+        let index = number(self.document.words.len());
+        let form = match self.seen.entry(form.number) {
             Entry::Occupied(known) => {
-                if let Some((_, places)) = self.document.forms.get_mut(*known.get()) {
-                    places.push(index);
+                let known = *known.get();
+                if let Some((_, _, last)) = self.document.forms.get_mut(known as usize) {
+                    let before = std::mem::replace(last, index);
+                    if let Some(before) = self.document.words.get_mut(before as usize) {
+                        before.next = index;
+                    }
                 }
+                known
             }
             Entry::Vacant(new) => {
-                new.insert(self.document.forms.len());
-                self.document.forms.push((form.clone(), vec![index]));
+                let number = *new.insert(number(self.document.forms.len()));
+                self.document.forms.push((form, index, index));
+                number
             }
-        }
+        };
         let Place { at, sentence, paragraph } = self.place;
-        self.document.words.push(Word { form, zone, range, at: at + offset, width, sentence, paragraph });
+        let at = at + offset;
+        self.document.words.push(Word { form, zone, range, at, next: NONE, width, sentence, paragraph });
     }
 }
 
+/// Documents are bounded, far below this.
+fn number(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}
+
 impl Document {
+    /// Whether it holds no word.
+    pub fn is_empty(&self) -> bool {
+        self.words.is_empty()
+    }
+
+    /// The form of a word.
+    pub(crate) fn form(&self, word: &Word) -> Option<&Form> {
+        self.forms.get(word.form as usize).map(|(form, ..)| &**form)
+    }
+
+    /// Each form once.
+    pub(crate) fn forms(&self) -> impl Iterator<Item = &Form> {
+        self.forms.iter().map(|(form, ..)| &**form)
+    }
+
+    /// The numbers of the words of a form.
+    pub(crate) fn words_of(&self, form: u32) -> impl Iterator<Item = u32> + use<'_> {
+        let mut next = self.forms.get(form as usize).map_or(NONE, |(_, first, _)| *first);
+        std::iter::from_fn(move || {
+            let number = next;
+            next = self.words.get(number as usize)?.next;
+            Some(number)
+        })
+    }
+
     /// The document as search sees it: each word's form, and what it may be a form of marked with `~`.
     pub fn search_tokens(&self) -> String {
         let mut tokens = String::new();
-        for word in self.words.iter().filter(|word| is_searchable(&word.form.exact)) {
-            tokens.push_str(&word.form.exact);
+        let forms = self.words.iter().filter_map(|word| self.form(word));
+        for form in forms.filter(|form| is_searchable(&form.exact)) {
+            tokens.push_str(&form.exact);
             tokens.push(' ');
-            for lemma in &word.form.lemmas {
+            for lemma in &form.lemmas {
                 tokens.push_str(&search_lemma(lemma));
                 tokens.push(' ');
             }
@@ -276,8 +350,8 @@ impl Document {
 
     /// Hashtags and mentions, folded, with their signs.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
-        let tags = self.forms.iter().filter(|(form, _)| form.kind == Kind::Tag);
-        tags.map(|(form, _)| form.exact.as_str()).filter(|tag| tag.starts_with(['#', '@']))
+        let tags = self.forms().filter(|form| form.kind == Kind::Tag);
+        tags.map(|form| form.exact.as_str()).filter(|tag| tag.starts_with(['#', '@']))
     }
 
     /// The words from a place on.
@@ -303,7 +377,11 @@ mod tests {
 
     fn places(title: &str, text: &str) -> Vec<(String, u32, u32)> {
         let document = Analysis::default().document(title, text, None);
-        document.words.iter().map(|word| (word.form.exact.clone(), word.at, word.width)).collect()
+        document
+            .words
+            .iter()
+            .map(|word| (document.form(word).unwrap().exact.clone(), word.at, word.width))
+            .collect()
     }
 
     #[test]
@@ -328,7 +406,12 @@ mod tests {
     #[test]
     fn every_place_leads_to_its_words() {
         let document = Analysis::default().document("Каспи", "Kaspi.kz вырос", None);
-        let at = |place| document.words_at(place).map(|word| word.form.exact.as_str()).collect::<Vec<_>>();
+        let at = |place| {
+            document
+                .words_at(place)
+                .map(|word| document.form(word).unwrap().exact.as_str())
+                .collect::<Vec<_>>()
+        };
         assert_eq!(at(0), ["каспи"]);
         assert_eq!(at(1001), ["kaspi.kz", "kaspi"]);
         assert_eq!(at(1002), ["kz"]);

@@ -58,7 +58,7 @@ const ABBREVIATIONS: &[&str] = &[
     "i.e",
 ];
 
-/// Whether a sentence ends in what stands between two words. The word before is folded; `next` begins the word after.
+/// Whether a sentence ends in what stands between two words; `next` begins the word after.
 pub(super) fn ends(before: &str, between: &str, next: Option<char>) -> bool {
     let between = between.trim_start_matches(['"', '»', '”', ')', '\'', '’', ']']);
     let Some(mark) = between.chars().find(|c| !c.is_whitespace()) else { return false };
@@ -67,10 +67,11 @@ pub(super) fn ends(before: &str, between: &str, next: Option<char>) -> bool {
         '.' if between.starts_with("...") => next.is_none_or(|next| !next.is_lowercase()),
         '.' => {
             let is_apart = between.chars().nth(1).is_none_or(|c| !c.is_alphanumeric());
+            let before = &before.to_lowercase();
             let is_initial = before.chars().count() == 1 && before.chars().all(char::is_alphabetic);
             is_apart
                 && !is_initial
-                && !ABBREVIATIONS.contains(&before)
+                && !ABBREVIATIONS.contains(&before.as_str())
                 && next.is_none_or(|next| !next.is_lowercase())
         }
         _ => false,

@@ -53,12 +53,19 @@ impl<'t> Scanner<'t> {
         loop {
             let rest = self.rest(self.at);
             let first = rest.chars().next()?;
-            let cut = self.address(rest).or_else(|| self.tag(first)).or_else(|| self.plain(rest));
+            let is_sign = !first.is_alphanumeric() && !is_emoji(first);
+            let cut = match first {
+                '#' | '@' | '$' => self.tag(first),
+                'h' | 'H' | 'w' | 'W' => self.address(rest).or_else(|| self.plain(rest)),
+                _ if is_sign => None,
+                _ => self.letters(rest).or_else(|| self.plain(rest)),
+            };
             match cut {
                 Some(cut) => {
                     self.at = cut.range.end;
                     return Some(cut);
                 }
+                None if is_sign => self.at += first.len_utf8(),
                 None => self.at += segment(rest).len().max(first.len_utf8()),
             }
         }
@@ -125,6 +132,13 @@ impl<'t> Scanner<'t> {
         let whole = after..after + name.len();
         let parts = if sign == '#' { camel_parts(name, after) } else { std::iter::once(whole).collect() };
         self.cut(Kind::Tag, sign.len_utf8() + name.len(), parts)
+    }
+
+    /// Most words: letters of alphabets whose letters all belong together by UAX #29, with nothing joined to them.
+    fn letters(&self, rest: &'t str) -> Option<Cut<'t>> {
+        let end = rest.find(|c| !is_letter(c))?;
+        let is_alone = rest.get(end..)?.starts_with([' ', ',', '\n', '!', '?', ';', ')', '»', '"']);
+        (is_alone && end > 0 && end <= LONGEST).then(|| self.cut(Kind::Word, end, Vec::new()))?
     }
 
     fn plain(&self, rest: &'t str) -> Option<Cut<'t>> {
@@ -209,6 +223,12 @@ fn joined(rest: &str, first: usize) -> usize {
         }
     }
     length
+}
+
+/// Letters of the Latin and Cyrillic alphabets.
+fn is_letter(c: char) -> bool {
+    c.is_ascii_alphabetic()
+        || matches!(c, '\u{c0}'..='\u{d6}' | '\u{d8}'..='\u{f6}' | '\u{f8}'..='\u{17f}' | '\u{400}'..='\u{481}' | '\u{48a}'..='\u{52f}')
 }
 
 /// Whether letters or a hyphen follow a number at once: `5-й`, `4G`.

@@ -1,0 +1,229 @@
+//! The running set of topics: which of them an item matches.
+//!
+//! Topics are compiled in *segments* that do not change: one that holds nearly all, and smaller ones with what came since.
+//! An edit makes a small segment and leaves the others as they are; now and then small ones are put together. What was
+//! edited or taken out is passed over in the segments that still have it.
+
+mod segment;
+mod vocabulary;
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use model::{Item, Match, Name, Source, Span, Timestamp, Topic, Zone, excerpt_around};
+
+use crate::query::{Facts, Query, QueryError};
+use crate::text::{Analysis, Document};
+use segment::{Compiled, Segment};
+
+/// Characters of an excerpt.
+const EXCERPT: usize = 300;
+/// A segment is put together with the one before when it is not smaller than this part of it. Each topic is so compiled
+/// a few times at most, and segments are few.
+const GROWTH: usize = 8;
+
+/// A topic whose query cannot be understood.
+#[derive(Debug, Clone)]
+pub struct BadTopic {
+    /// Which topic.
+    pub topic: Topic,
+    /// What is wrong with its query.
+    pub error: QueryError,
+}
+
+/// The running set of topics. Immutable: a change of topics makes a new one, which shares what did not change.
+#[derive(Debug, Clone, Default)]
+pub struct TopicIndex {
+    analysis: Analysis,
+    /// The largest first.
+    parts: Vec<Part>,
+    version: u64,
+}
+
+/// A segment, and which of its topics are no more, or are elsewhere in another wording.
+#[derive(Debug, Clone)]
+struct Part {
+    segment: Arc<Segment>,
+    gone: Arc<HashSet<u32>>,
+}
+
+impl Part {
+    fn live(&self) -> impl Iterator<Item = &Compiled> {
+        let numbered = (0..).zip(self.segment.topics());
+        numbered.filter(|(number, _)| !self.gone.contains(number)).map(|(_, compiled)| compiled)
+    }
+
+    /// The topic of a name, if it is live.
+    fn find(&self, name: &Name) -> Option<(u32, &Topic)> {
+        let number = self.segment.number(name).filter(|number| !self.gone.contains(number))?;
+        Some((number, self.segment.topic(number)?))
+    }
+}
+
+impl TopicIndex {
+    /// An index of topics, and those that could not be taken in.
+    pub fn new(topics: Vec<Topic>) -> (Self, Vec<BadTopic>) {
+        Self::default().with(topics, &[])
+    }
+
+    /// The index of another set of topics, which keeps what is the same.
+    pub fn changed(&self, topics: Vec<Topic>) -> (Self, Vec<BadTopic>) {
+        let wanted: HashSet<&Name> = topics.iter().map(|topic| &topic.name).collect();
+        let live = self.parts.iter().flat_map(Part::live);
+        let gone: Vec<Name> =
+            live.map(|one| &one.topic.name).filter(|name| !wanted.contains(name)).cloned().collect();
+        let is_new = |topic: &Topic| self.topic(&topic.name) != Some(topic);
+        self.with(topics.into_iter().filter(is_new).collect(), &gone)
+    }
+
+    /// The index with these topics added, or edited, and those removed. Takes no longer than they are many.
+    pub fn with(&self, topics: Vec<Topic>, removed: &[Name]) -> (Self, Vec<BadTopic>) {
+        let mut index = self.clone();
+        topics.iter().map(|topic| &topic.name).chain(removed).for_each(|name| index.remove(name));
+        let (mut new, mut bad) = (Vec::new(), Vec::new());
+        for topic in topics {
+            match Query::parse(&topic.query) {
+                Ok(query) => new.push((topic, query)),
+                Err(error) => bad.push(BadTopic { topic, error }),
+            }
+        }
+        if !new.is_empty() {
+            index.add(new);
+        }
+        (index, bad)
+    }
+
+    fn topic(&self, name: &Name) -> Option<&Topic> {
+        self.parts.iter().find_map(|part| part.find(name)).map(|(_, topic)| topic)
+    }
+
+    fn remove(&mut self, name: &Name) {
+        for part in &mut self.parts {
+            if let Some((number, topic)) = part.find(name) {
+                self.version = self.version.wrapping_sub(fingerprint(topic));
+                Arc::make_mut(&mut part.gone).insert(number);
+            }
+        }
+    }
+
+    /// Puts a segment behind the others, together with those that are not much larger.
+    fn add(&mut self, mut new: Vec<(Topic, Query)>) {
+        for (topic, _) in &new {
+            self.version = self.version.wrapping_add(fingerprint(topic));
+        }
+        while let Some(last) = self.parts.pop() {
+            if last.segment.len() > new.len() * GROWTH {
+                self.parts.push(last);
+                break;
+            }
+            let parsed = |compiled: &Compiled| {
+                Some((compiled.topic.clone(), Query::parse(&compiled.topic.query).ok()?))
+            };
+            new.extend(last.live().filter_map(parsed));
+        }
+        self.parts.push(Part { segment: Arc::new(Segment::new(new)), gone: Arc::default() });
+    }
+
+    /// A fingerprint of the set: another set has another one.
+    pub fn version(&self) -> u64 {
+        self.version
+    }
+
+    /// The analysis that matching uses.
+    pub fn analysis(&self) -> &Analysis {
+        &self.analysis
+    }
+
+    /// The topics that match an item of a source, in the order of names.
+    pub fn matches(&self, item: &Item, source: &Source) -> (Document, Vec<Match>) {
+        let document = self.analysis.item(item);
+        let mut matches = Vec::new();
+        self.each_match(&document, item, source, |topic, spans| matches.push(found(topic, item, spans())));
+        matches.sort_by(|one: &Match, other| one.topic.cmp(&other.topic));
+        (document, matches)
+    }
+
+    /// The names of the topics that match a document, without saying where; in no order.
+    pub fn names(&self, document: &Document, item: &Item, source: &Source) -> Vec<Name> {
+        let mut names = Vec::new();
+        self.each_match(document, item, source, |topic, _| names.push(topic.name.clone()));
+        names
+    }
+
+    fn each_match(
+        &self,
+        document: &Document,
+        item: &Item,
+        source: &Source,
+        mut tell: impl FnMut(&Topic, &dyn Fn() -> Vec<Span>),
+    ) {
+        for part in &self.parts {
+            let admits = |number, topic: &Topic| topic.admits(item, source) && !part.gone.contains(&number);
+            part.segment.each_match(document, admits, &|| facts(item, source, document), &mut tell);
+        }
+    }
+
+    /// What a source has to be searched for, with the topics that need it. Topics whose queries no search
+    /// covers are served by what others find.
+    pub fn searches(&self, source: &Source) -> BTreeMap<String, Vec<&Topic>> {
+        let mut searches: BTreeMap<String, Vec<&Topic>> = BTreeMap::new();
+        let live = self.parts.iter().flat_map(Part::live);
+        for compiled in live.filter(|compiled| compiled.topic.admits_source(source)) {
+            for text in &compiled.searches {
+                searches.entry(text.clone()).or_default().push(&compiled.topic);
+            }
+        }
+        searches
+    }
+}
+
+fn found(topic: &Topic, item: &Item, spans: Vec<Span>) -> Match {
+    let zone = |zone| match zone {
+        Zone::Title => item.title.as_deref().unwrap_or(""),
+        Zone::Text => item.text.as_str(),
+    };
+    let spans: Vec<Span> = spans
+        .into_iter()
+        .map(|span| Span { text: zone(span.zone).get(span.start..span.end).unwrap_or("").to_owned(), ..span })
+        .collect();
+    // An excerpt of the text says more than one of the title, which is shown anyway.
+    let best = spans.iter().find(|span| span.zone == Zone::Text);
+    let excerpt = match best {
+        Some(span) => excerpt_around(&item.text, span.start, span.end, EXCERPT),
+        None => excerpt_around(&item.text, 0, 0, EXCERPT),
+    };
+    Match { topic: topic.name.clone(), spans, excerpt }
+}
+
+/// What an item is known by beside its words.
+fn facts(item: &Item, source: &Source, document: &Document) -> Facts {
+    let mut facts = Facts::at(Timestamp::now());
+    let mut add =
+        |field: &str, value: Option<String>| value.into_iter().for_each(|value| facts.add(field, value));
+    let url = item.url.as_ref().unwrap_or(&source.url);
+    add("url", Some(url.to_string()));
+    add("site", Some(url.to_string()));
+    add("tld", Some(url.to_string()));
+    add("source", Some(source.name.to_string()));
+    add("sourceType", Some(source.category.as_str().to_owned()));
+    add("lang", item.language.clone());
+    add("country", source.country.clone());
+    add("author", item.author.clone());
+    add("published", item.published.as_ref().map(|published| published.at.to_string()));
+    add("has", item.image.as_ref().map(|_| "image".to_owned()));
+    add("words", Some(document.words.len().to_string()));
+    for tag in document.tags() {
+        add(if tag.starts_with('#') { "hashtags" } else { "mentions" }, Some(tag.to_owned()));
+    }
+    facts
+}
+
+fn fingerprint(topic: &Topic) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    format!("{topic:?}").hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests;

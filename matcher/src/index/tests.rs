@@ -1,0 +1,195 @@
+//! The index agrees with trying every topic, however it came to be.
+
+use std::collections::BTreeMap;
+
+use model::{Item, Name, Source, Topic, Zone};
+use proptest::prelude::*;
+
+use super::TopicIndex;
+use crate::{Facts, Query};
+
+fn topic(name: &str, query: &str) -> Topic {
+    Topic {
+        name: Name::new(name).unwrap(),
+        query: query.to_owned(),
+        client: None,
+        languages: Vec::new(),
+        categories: Vec::new(),
+        sources: Vec::new(),
+        exclude_sources: Vec::new(),
+    }
+}
+
+fn source() -> Source {
+    let spec = r#"{"name":"s","kind":"feed","url":"https://a.kz/","category":"news","languages":[],"every":{"min":{"secs":60,"nanos":0},"max":{"secs":60,"nanos":0}},"article":"auto","rights":"full","selectors":{},"paused":false,"country":null,"timezone":null,"delay":null,"politeness_group":null}"#;
+    serde_json::from_str(spec).unwrap()
+}
+
+fn item(title: &str, text: &str) -> Item {
+    let entry = format!(
+        r#"{{"source":"s","key":"k","title":{title:?},"text":{text:?},"language":"ru","problems":[]}}"#
+    );
+    serde_json::from_str(&entry).unwrap()
+}
+
+fn check(index: &TopicIndex, title: &str, text: &str) -> Vec<String> {
+    let (_, matches) = index.matches(&item(title, text), &source());
+    matches.into_iter().map(|found| found.topic.to_string()).collect()
+}
+
+#[test]
+fn the_index_agrees_with_trying_every_topic() {
+    let queries = [
+        "банк",
+        "!банку",
+        "банк NOT реклама",
+        "ипоте*",
+        "(ипоте* OR банк) биржа",
+        "\"народный банк\"",
+        "биржа OR ставка",
+    ];
+    let topics: Vec<Topic> =
+        queries.iter().enumerate().map(|(n, query)| topic(&format!("t{n}"), query)).collect();
+    let (index, bad) = TopicIndex::new(topics.clone());
+    assert!(bad.is_empty());
+    for text in [
+        "банки",
+        "дай банку",
+        "реклама банка",
+        "ипотечный кредит на бирже",
+        "Народный банк",
+        "ставки на биржах",
+        "ничего",
+    ] {
+        let document = index.analysis().document("", text, None);
+        let tried: Vec<String> = topics
+            .iter()
+            .filter(|topic| {
+                Query::parse(&topic.query).unwrap().matches(&document, &Facts::default()).is_some()
+            })
+            .map(|topic| topic.name.to_string())
+            .collect();
+        assert_eq!(check(&index, "", text), tried, "{text}");
+    }
+}
+
+#[test]
+fn filters_spans_excerpt_and_bad_queries() {
+    let mut kazakh_only = topic("kk", "банк");
+    kazakh_only.languages = vec!["kk".into()];
+    let mut elsewhere = topic("else", "банк");
+    elsewhere.exclude_sources = vec![Name::new("s").unwrap()];
+    let (index, bad) = TopicIndex::new(vec![topic("a", "банк"), kazakh_only, elsewhere, topic("bad", "(")]);
+    assert_eq!(bad[0].topic.name.as_str(), "bad");
+    assert_eq!(check(&index, "О банках", "Текст про банк"), ["a"]);
+    let (_, matches) = index.matches(&item("О банках", "Текст про банк"), &source());
+    let spans: Vec<(Zone, &str)> =
+        matches[0].spans.iter().map(|span| (span.zone, span.text.as_str())).collect();
+    assert_eq!(spans, [(Zone::Title, "банках"), (Zone::Text, "банк")]);
+    assert_eq!(matches[0].excerpt, "Текст про банк");
+}
+
+/// Queries over a few short words, so that they meet in texts.
+fn query_text() -> impl Strategy<Value = String> {
+    let word = || prop_oneof!["[абв]{1,2}", "![абв]{1,2}", "[абв]-[абв]"];
+    let leaf = prop_oneof![
+        4 => word(),
+        1 => "[абв]{3}\\*",
+        1 => "\\{[АБВабв]{1,2}\\}",
+        1 => "\"[абв] [абв]\"",
+        1 => "\\[[абв] \\* [абв]\\]",
+        1 => "\"[абв] [абв] [абв]\"~2",
+        1 => (word(), 0_u32..4, word()).prop_map(|(a, n, b)| format!("{a} NEAR/{n} {b}")),
+        1 => (word(), 0_u32..4, word()).prop_map(|(a, n, b)| format!("{a} NOT NEAR/{n} {b}")),
+        1 => (word(), word(), word()).prop_map(|(a, b, c)| format!("({a} OR {b}) ONEAR/2 {c}")),
+        1 => (1_u32..4, word()).prop_map(|(n, a)| format!("ATLEAST/{n}({a})")),
+        1 => word().prop_map(|a| format!("title:{a}")),
+        1 => "site:[ab]\\.kz",
+        1 => word().prop_map(|a| format!("translit({})", a.trim_start_matches('!'))),
+    ];
+    leaf.prop_recursive(3, 16, 3, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 2..4)
+                .prop_map(|parts| format!("({})", parts.join(" AND "))),
+            proptest::collection::vec(inner.clone(), 2..4)
+                .prop_map(|parts| format!("({})", parts.join(" OR "))),
+            (inner.clone(), inner).prop_map(|(one, other)| format!("({one} NOT ({other}))")),
+        ]
+    })
+}
+
+/// What each topic finds, one by one.
+fn tried(
+    topics: &BTreeMap<Name, Topic>,
+    index: &TopicIndex,
+    item: &Item,
+) -> Vec<(Name, Vec<(Zone, usize, usize)>)> {
+    let document = index.analysis().item(item);
+    let facts = super::facts(item, &source(), &document);
+    let of = |topic: &Topic| {
+        let spans = Query::parse(&topic.query).ok()?.matches(&document, &facts)?;
+        Some((topic.name.clone(), spans.into_iter().map(|span| (span.zone, span.start, span.end)).collect()))
+    };
+    topics.values().filter_map(of).collect()
+}
+
+fn found(index: &TopicIndex, item: &Item) -> Vec<(Name, Vec<(Zone, usize, usize)>)> {
+    let (document, matches) = index.matches(item, &source());
+    let mut names = index.names(&document, item, &source());
+    names.sort();
+    let found: Vec<_> = matches
+        .into_iter()
+        .map(|found| {
+            (found.topic, found.spans.iter().map(|span| (span.zone, span.start, span.end)).collect())
+        })
+        .collect();
+    assert_eq!(names, found.iter().map(|(name, _): &(Name, _)| name.clone()).collect::<Vec<_>>());
+    found
+}
+
+proptest! {
+    /// Steps of edits: each names topics by their number, with a query or none.
+    #[test]
+    fn the_index_agrees_however_it_came_to_be(
+        steps in proptest::collection::vec(
+            proptest::collection::vec((0_usize..12, proptest::option::of(query_text())), 1..6), 1..6),
+        texts in proptest::collection::vec(("[АБВабв ]{0,6}", "[АБВабв .\n-]{0,30}"), 1..4),
+    ) {
+        let mut index = TopicIndex::default();
+        let mut topics: BTreeMap<Name, Topic> = BTreeMap::new();
+        for step in steps {
+            let (mut edited, mut removed) = (BTreeMap::new(), Vec::new());
+            for (number, query) in step {
+                let one = topic(&format!("t{number}"), query.as_deref().unwrap_or(""));
+                match query {
+                    Some(query) if Query::parse(&query).is_ok() => drop(edited.insert(one.name.clone(), one)),
+                    _ => removed.push(one.name),
+                }
+            }
+            removed.retain(|name| !edited.contains_key(name));
+            removed.iter().for_each(|name| drop(topics.remove(name)));
+            topics.extend(edited.clone());
+            index = index.with(edited.into_values().collect(), &removed).0;
+            for (title, text) in &texts {
+                let item = item(title, text);
+                prop_assert_eq!(found(&index, &item), tried(&topics, &index, &item));
+            }
+        }
+        // The same set by another way has the same version, and matches the same.
+        let (anew, _) = TopicIndex::new(topics.values().cloned().collect());
+        prop_assert_eq!(anew.version(), index.version());
+        let (same, _) = index.changed(topics.values().cloned().collect());
+        prop_assert_eq!(same.version(), index.version());
+    }
+}
+
+#[test]
+fn an_edit_leaves_segments_alone() {
+    let topics = (0..200).map(|number| topic(&format!("t{number}"), &format!("слово{number}"))).collect();
+    let (index, _) = TopicIndex::new(topics);
+    let (edited, _) = index.with(vec![topic("t7", "банк")], &[Name::new("t8").unwrap()]);
+    assert!(std::sync::Arc::ptr_eq(&index.parts[0].segment, &edited.parts[0].segment));
+    assert_eq!(check(&edited, "", "банк слово7 слово8 слово9"), ["t7", "t9"]);
+    assert_eq!(check(&index, "", "банк слово7 слово8 слово9"), ["t7", "t8", "t9"]);
+    assert!(edited.parts.len() == 2 && edited.version() != index.version());
+}

@@ -1,0 +1,172 @@
+//! The terms of a segment's queries, each once, and which of them a form is found by.
+//!
+//! A form that comes again is not looked at again: what it is found by is remembered.
+
+use std::collections::HashMap;
+use std::sync::{PoisonError, RwLock};
+
+use rustc_hash::FxHashMap;
+
+use crate::query::{Term, finds};
+use crate::text::Form;
+use crate::text::fold::{fold, plain, plain_letter};
+
+/// Forms remembered; beyond it all are forgotten, and come again.
+const MAX_FORMS: usize = 300_000;
+/// Patterns are told apart by so many of their first letters.
+const STEM: usize = 3;
+
+/// A term's number.
+pub(super) type TermId = u32;
+
+/// A word of a query, by number.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Indexed {
+    One(TermId),
+    Compound { whole: TermId, parts: Vec<Self> },
+    Any,
+}
+
+/// Terms, and how forms lead to them.
+#[derive(Debug, Default)]
+pub(super) struct Vocabulary {
+    terms: Vec<Term>,
+    numbers: HashMap<String, TermId>,
+    /// By the keys of which every form that a term finds has one.
+    by_key: HashMap<Box<str>, Vec<TermId>>,
+    /// Patterns by the letters that they begin with, in plain ones.
+    by_beginning: HashMap<[char; STEM], Vec<TermId>>,
+    /// Those that every form must be held against.
+    others: Vec<TermId>,
+    known: RwLock<FxHashMap<u64, Box<[TermId]>>>,
+}
+
+impl Vocabulary {
+    pub(super) fn len(&self) -> usize {
+        self.terms.len()
+    }
+
+    /// The term as the index knows it; new ones are taken in.
+    pub(super) fn indexed(&mut self, term: &Term) -> Indexed {
+        match term {
+            Term::Any => Indexed::Any,
+            Term::Compound { whole, parts } => Indexed::Compound {
+                whole: self.number(&Term::Exact(whole.clone())),
+                parts: parts.iter().map(|part| self.indexed(part)).collect(),
+            },
+            one => Indexed::One(self.number(one)),
+        }
+    }
+
+    fn number(&mut self, term: &Term) -> TermId {
+        // The print tells terms apart, but for a form's own reading.
+        let name = term.to_string();
+        if let Some(number) = self.numbers.get(&name) {
+            return *number;
+        }
+        let number = u32::try_from(self.terms.len()).unwrap_or(u32::MAX);
+        match keys(term) {
+            Keys::Some(keys) => {
+                for key in keys {
+                    self.by_key.entry(key.into()).or_default().push(number);
+                }
+            }
+            Keys::Beginning(letters) => self.by_beginning.entry(letters).or_default().push(number),
+            Keys::None => self.others.push(number),
+        }
+        self.numbers.insert(name, number);
+        self.terms.push(term.clone());
+        number
+    }
+
+    /// Tells the terms that find each form, with the form's place among all.
+    pub(super) fn each_term<'a>(
+        &self,
+        forms: impl Iterator<Item = &'a Form>,
+        mut tell: impl FnMut(u32, TermId),
+    ) {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let mut new: Vec<(u64, Box<[TermId]>)> = Vec::new();
+        for (place, form) in (0..).zip(forms) {
+            if let Some(terms) = known.get(&form.number) {
+                terms.iter().for_each(|term| tell(place, *term));
+                continue;
+            }
+            let terms = self.looked_up(form);
+            terms.iter().for_each(|term| tell(place, *term));
+            if form.comes_again {
+                new.push((form.number, terms.into()));
+            }
+        }
+        drop(known);
+        if !new.is_empty() {
+            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
+            if known.len() >= MAX_FORMS {
+                known.clear();
+            }
+            known.extend(new);
+        }
+    }
+
+    fn looked_up(&self, form: &Form) -> Vec<TermId> {
+        let by_key = form.keys().iter().filter_map(|key| self.by_key.get(key.as_str())).flatten();
+        let beginning = beginning(&form.exact).and_then(|letters| self.by_beginning.get(&letters));
+        let candidates = by_key.chain(beginning.into_iter().flatten()).chain(&self.others);
+        let mut found: Vec<TermId> = candidates
+            .copied()
+            .filter(|number| self.terms.get(*number as usize).is_some_and(|term| finds(term, form)))
+            .collect();
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    /// How often a term may be expected: the shorter, the oftener. Words of patterns have their letters alone.
+    pub(super) fn cost(&self, number: TermId) -> f64 {
+        const ALWAYS: f64 = 1e3;
+        let letters = match self.terms.get(number as usize) {
+            Some(
+                Term::Forms { form, .. } | Term::Exact(form) | Term::Case(form) | Term::Fuzzy { form, .. },
+            ) => form.chars().count() as f64,
+            Some(Term::Wildcard(pattern)) => {
+                pattern.chars().filter(|c| c.is_alphanumeric()).count() as f64 * 0.75
+            }
+            Some(Term::Sound { sound, .. }) => sound.chars().count() as f64,
+            _ => return ALWAYS,
+        };
+        letters.max(1.0).powi(-2)
+    }
+}
+
+/// What leads to a term.
+enum Keys {
+    Some(Vec<String>),
+    Beginning([char; STEM]),
+    None,
+}
+
+fn keys(term: &Term) -> Keys {
+    match term {
+        Term::Forms { form, asked, .. } => {
+            Keys::Some(unique(asked.iter().chain([form]).map(|word| plain(word))))
+        }
+        Term::Exact(form) => Keys::Some(vec![plain(form)]),
+        Term::Case(characters) => Keys::Some(vec![plain(&fold(characters))]),
+        Term::Wildcard(pattern) => beginning(pattern).map_or(Keys::None, Keys::Beginning),
+        Term::Fuzzy { .. } | Term::Sound { .. } | Term::Compound { .. } | Term::Any => Keys::None,
+    }
+}
+
+fn unique(keys: impl Iterator<Item = String>) -> Vec<String> {
+    let mut keys: Vec<String> = keys.collect();
+    keys.sort();
+    keys.dedup();
+    keys
+}
+
+/// The first letters of a form, or of a pattern that begins with as many, in plain ones.
+fn beginning(word: &str) -> Option<[char; STEM]> {
+    let mut letters = word.chars().take(STEM).map(plain_letter);
+    let first = [letters.next()?, letters.next()?, letters.next()?];
+    first.iter().all(|c| !matches!(c, '*' | '?')).then_some(first)
+}
