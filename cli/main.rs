@@ -18,6 +18,7 @@ mod view;
 mod wiring;
 
 mod apply;
+mod archive;
 mod audit;
 mod backup;
 mod bench;

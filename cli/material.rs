@@ -1,13 +1,15 @@
 //! `qyran material`: what was found.
 
+use std::collections::VecDeque;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use matcher::Analysis;
+use matcher::{Analysis, Query};
 use model::Name;
 use serde_json::Value;
 use store::{MaterialQuery, Store};
 
+use crate::archive::{look_through, unnamed_match};
 use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::global::Global;
@@ -20,7 +22,7 @@ const PAGE: usize = 500;
 /// How often new matches are looked for.
 const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// What was found: list, show, follow
+/// What was found: list, show, search, follow
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -49,6 +51,18 @@ Examples:
     Get {
         /// Its id
         id: String,
+    },
+    /// Search everything stored in the language of topics, the newest first
+    #[command(after_help = "\
+Examples:
+  qyran material search '[базовая ставка] NEAR/5 (поднять OR снизить)'
+  qyran material search 'Каспий NOT NEAR/2 море published:>2026-11-01' --limit 100 -o jsonl")]
+    Search {
+        /// The query
+        query: String,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        limit: u32,
     },
     /// Follow new matches as they are stored
     #[command(after_help = "Example:\n  qyran material tail --topic caspian -o jsonl")]
@@ -125,6 +139,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     match args.command {
         Command::List { wanted, limit, watch } => list(&data, &wanted, limit, watch, global).await?,
         Command::Get { id } => get(&data, &id, global).await?,
+        Command::Search { query, limit } => search(&data, &query, limit as usize, global).await?,
         Command::Tail { wanted, after } => {
             tail(&data, &wanted, after, global).await?;
             return Ok(ExitCode::from(130)); // nothing else ends it
@@ -200,6 +215,35 @@ async fn get(data: &Backend, id: &str, global: &Global) -> anyhow::Result<()> {
     let rights = RightsOf::load(&*data.store).await?;
     let shown = view::item(&item, &matches, &rights);
     Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "id")?)
+}
+
+/// Everything stored is looked through; the last that match are held.
+async fn search(data: &Backend, text: &str, limit: usize, global: &Global) -> anyhow::Result<()> {
+    let query = Query::parse(text).map_err(|error| crate::topic::bad_query(text, &error))?;
+    let rights = RightsOf::load(&*data.store).await?;
+    let name = Name::new("search")?;
+    let mut newest = VecDeque::new();
+    look_through(&*data.store, vec![query], global, |looked| {
+        let Some(spans) = looked.found.into_iter().next().flatten() else { return };
+        if newest.len() == limit {
+            newest.pop_front();
+        }
+        let found = unnamed_match(&looked.stored, spans, name.clone());
+        newest.push_back(view::hit(&looked.stored, &found, &rights));
+    })
+    .await?;
+    let columns = [
+        column("published_at"),
+        column("source"),
+        column("language"),
+        column("title"),
+        wide("excerpt"),
+        wide("url"),
+        wide("id"),
+    ];
+    let mut rows = rows(global.output, &columns, "id");
+    newest.into_iter().rev().try_for_each(|hit| rows.row(hit))?;
+    Ok(rows.finish("nothing stored matches")?)
 }
 
 async fn tail(data: &Backend, wanted: &Wanted, after: Option<i64>, global: &Global) -> anyhow::Result<()> {

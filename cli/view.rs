@@ -114,6 +114,23 @@ pub(crate) fn material(stored: &StoredMatch, rights: &RightsOf) -> Value {
     })
 }
 
+/// What a query finds in a stored item, cut to what the source's rights allow.
+pub(crate) fn hit(stored: &StoredItem, found: &model::Match, rights: &RightsOf) -> Value {
+    let item = &stored.item;
+    let may_quote = rights.of(&item.source) != Rights::Link;
+    json!({
+        "id": stored.id,
+        "source": item.source,
+        "title": item.title,
+        "url": item.url.as_ref().or(item.canonical_url.as_ref()),
+        "published_at": time(item.published.as_ref().map(|published| published.at)),
+        "language": item.language,
+        "first_seen": time(Some(stored.first_seen)),
+        "excerpt": (may_quote && !found.excerpt.is_empty()).then_some(&found.excerpt),
+        "spans": found.spans.iter().filter(|span| may_quote || span.zone == model::Zone::Title).collect::<Vec<_>>(),
+    })
+}
+
 /// An item with all that it matched, cut to what the source's rights allow.
 pub(crate) fn item(stored: &StoredItem, matches: &[StoredMatch], rights: &RightsOf) -> Value {
     let item = &stored.item;

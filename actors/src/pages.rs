@@ -128,7 +128,7 @@ async fn read_on_pool(visit: &Visit, entry: Entry, fetched: Fetched) -> (Finding
             String::new()
         };
         let item = item_of(&source, &entry, Some((&article, &fetched.url)), now);
-        let (document, matches) = topics.matches(&item, &source);
+        let (document, matches) = topics.matches(&item, &source, now);
         let finding = Finding {
             item,
             matches,

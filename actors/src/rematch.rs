@@ -68,7 +68,7 @@ pub async fn rematch(
 fn matched(index: &TopicIndex, sources: &HashMap<Name, Source>, items: &[StoredItem]) -> Vec<Rematched> {
     let of = |stored: &StoredItem| {
         let source = sources.get(&stored.item.source)?;
-        let matches = index.matches(&stored.item, source).1;
+        let matches = index.matches(&stored.item, source, stored.first_seen).1;
         Some(Rematched { row: stored.row, version: stored.version, matches })
     };
     items.iter().filter_map(of).collect()

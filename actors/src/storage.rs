@@ -225,7 +225,7 @@ impl StorageState {
                 }
                 let source = declared.as_ref().unwrap_or(before);
                 for finding in &mut harvest.findings {
-                    finding.matches = roster.topics.matches(&finding.item, source).1;
+                    finding.matches = roster.topics.matches(&finding.item, source, harvest.at).1;
                 }
             }
             harvests.into()

@@ -247,7 +247,7 @@ pub(crate) fn finding_of_entry(
 ) -> Finding {
     let mut item = item_of(source, entry, None, now);
     item.problems.extend(note.map(str::to_owned));
-    let (document, matches) = topics.matches(&item, source);
+    let (document, matches) = topics.matches(&item, source, now);
     Finding {
         item,
         matches,

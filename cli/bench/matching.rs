@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use matcher::TopicIndex;
-use model::{Item, Name, Topic};
+use model::{Item, Name, Timestamp, Topic};
 use serde_json::json;
 
 use super::laboratory::{any_source, item_of, spread};
@@ -19,6 +19,8 @@ use crate::global::Global;
 use crate::output::object;
 use crate::usage;
 
+/// When it is in a bench.
+const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 /// Words of a document.
 const LENGTH: usize = 500;
 /// One in so many of them is a name that topics may ask for.
@@ -73,15 +75,17 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let mut matches = 0;
     // The first round meets every word for the first time.
     for item in &documents {
-        matches += index.names(&index.analysis().item(item), item, &source).len();
+        matches += index.names(&index.analysis().item(item), item, &source, NOW).len();
     }
     let (mut analysed, mut named, mut spanned) = (Vec::new(), Vec::new(), Vec::new());
     let per_second = |seconds: Option<f64>| documents.len() as f64 / seconds.unwrap_or(f64::NAN);
     for _ in 0..args.repeat {
         let all = |work: &dyn Fn(&Item) -> usize| timed(|| documents.iter().map(work).sum::<usize>()).1;
         analysed.push(per_second(all(&|item| usize::from(index.analysis().item(item).is_empty()))));
-        named.push(per_second(all(&|item| index.names(&index.analysis().item(item), item, &source).len())));
-        spanned.push(per_second(all(&|item| index.matches(item, &source).1.len())));
+        named.push(per_second(all(&|item| {
+            index.names(&index.analysis().item(item), item, &source, NOW).len()
+        })));
+        spanned.push(per_second(all(&|item| index.matches(item, &source, NOW).1.len())));
     }
     let mut edited = index;
     let mut edits = Vec::new();

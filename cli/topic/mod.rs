@@ -1,18 +1,20 @@
 //! `qyran topic`: what is watched for.
 
+mod explain;
+mod preview;
 mod test;
 
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use matcher::Query;
+use matcher::{Query, QueryError};
 use serde_json::json;
 use store::{Store, TopicRecord};
 
 use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::global::Global;
-use crate::output::{Rows, column, object, show, wide};
+use crate::output::{Rows, clean, column, object, show, wide};
 use crate::view;
 
 /// Topics: list, show, try queries out
@@ -39,6 +41,8 @@ enum Command {
         name: String,
     },
     Test(test::Args),
+    Preview(preview::Args),
+    Explain(explain::Args),
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
@@ -46,6 +50,8 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::List { limit, watch } => list(limit, watch, global).await?,
         Command::Get { name } => get(&name, global).await?,
         Command::Test(args) => test::run(&args, global)?,
+        Command::Preview(args) => preview::run(&args, global).await?,
+        Command::Explain(args) => explain::run(&args, global).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -90,4 +96,16 @@ pub(crate) async fn known(store: &dyn Store, name: &str) -> anyhow::Result<Topic
     };
     let found = topics.into_iter().find(|record| record.topic.name.as_str() == name);
     found.ok_or_else(|| Failure::not_found(format!("there is no topic {name:?}")).hint(hint).into())
+}
+
+/// A query that cannot be understood, with a caret under the place.
+pub(crate) fn bad_query(query: &str, error: &QueryError) -> Failure {
+    let message = format!(
+        "{} at character {}: {}\n{}",
+        error.code,
+        error.position + 1,
+        error.message,
+        error.pointed_at(&clean(query))
+    );
+    Failure::usage(message).hint(error.remedy.clone())
 }

@@ -3,14 +3,15 @@
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
-use matcher::{Analysis, Document, Facts, Query, QueryError, Warning};
+use super::bad_query;
+use matcher::{Analysis, Document, Facts, Query, Warning};
 use model::{Span, Timestamp, Zone};
 use serde_json::{Map, Value, json};
 
 use crate::documents::read;
 use crate::failure::Failure;
 use crate::global::Global;
-use crate::output::{Format, clean, object};
+use crate::output::{Format, object};
 
 /// A line of cases that is longer is no case.
 const LONGEST_CASE: u64 = 64 * 1024 * 1024;
@@ -202,15 +203,4 @@ fn outcome(line: &[u8], analysis: &Analysis) -> Value {
     let is_matched = spans.as_ref().map(Option::is_some);
     json!({"matched": is_matched, "spans": spans.flatten().unwrap_or_default(),
            "warnings": query.warnings(), "error": null})
-}
-
-fn bad_query(query: &str, error: &QueryError) -> Failure {
-    let message = format!(
-        "{} at character {}: {}\n{}",
-        error.code,
-        error.position + 1,
-        error.message,
-        error.pointed_at(&clean(query))
-    );
-    Failure::usage(message).hint(error.remedy.clone())
 }

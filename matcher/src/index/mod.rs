@@ -135,32 +135,38 @@ impl TopicIndex {
         &self.analysis
     }
 
-    /// The topics that match an item of a source, in the order of names.
-    pub fn matches(&self, item: &Item, source: &Source) -> (Document, Vec<Match>) {
+    /// The topics that match an item of a source, in the order of names. Ages are counted
+    /// from `now`, the moment of first sight, so that matching again comes to the same.
+    pub fn matches(&self, item: &Item, source: &Source, now: Timestamp) -> (Document, Vec<Match>) {
         let document = self.analysis.item(item);
         let mut matches = Vec::new();
-        self.each_match(&document, item, source, |topic, spans| matches.push(found(topic, item, spans())));
+        self.each_match((&document, item, source, now), |topic, spans| {
+            matches.push(found(topic, item, spans()))
+        });
         matches.sort_by(|one: &Match, other| one.topic.cmp(&other.topic));
         (document, matches)
     }
 
     /// The names of the topics that match a document, without saying where; in no order.
-    pub fn names(&self, document: &Document, item: &Item, source: &Source) -> Vec<Name> {
+    pub fn names(&self, document: &Document, item: &Item, source: &Source, now: Timestamp) -> Vec<Name> {
         let mut names = Vec::new();
-        self.each_match(document, item, source, |topic, _| names.push(topic.name.clone()));
+        self.each_match((document, item, source, now), |topic, _| names.push(topic.name.clone()));
         names
     }
 
     fn each_match(
         &self,
-        document: &Document,
-        item: &Item,
-        source: &Source,
+        (document, item, source, now): (&Document, &Item, &Source, Timestamp),
         mut tell: impl FnMut(&Topic, &dyn Fn() -> Vec<Span>),
     ) {
         for part in &self.parts {
             let admits = |number, topic: &Topic| topic.admits(item, source) && !part.gone.contains(&number);
-            part.segment.each_match(document, admits, &|| facts(item, source, document), &mut tell);
+            part.segment.each_match(
+                document,
+                admits,
+                &|| facts(item, Some(source), document, now),
+                &mut tell,
+            );
         }
     }
 
@@ -196,19 +202,18 @@ fn found(topic: &Topic, item: &Item, spans: Vec<Span>) -> Match {
     Match { topic: topic.name.clone(), spans, excerpt }
 }
 
-/// What an item is known by beside its words.
-fn facts(item: &Item, source: &Source, document: &Document) -> Facts {
-    let mut facts = Facts::at(Timestamp::now());
+/// What an item is known by beside its words; of a source that is no longer declared little is.
+pub fn facts(item: &Item, source: Option<&Source>, document: &Document, now: Timestamp) -> Facts {
+    let mut facts = Facts::at(now);
     let mut add =
         |field: &str, value: Option<String>| value.into_iter().for_each(|value| facts.add(field, value));
-    let url = item.url.as_ref().unwrap_or(&source.url);
-    add("url", Some(url.to_string()));
-    add("site", Some(url.to_string()));
-    add("tld", Some(url.to_string()));
-    add("source", Some(source.name.to_string()));
-    add("sourceType", Some(source.category.as_str().to_owned()));
+    if let Some(url) = item.url.as_ref().or(source.map(|source| &source.url)) {
+        ["url", "site", "tld"].into_iter().for_each(|field| add(field, Some(url.to_string())));
+    }
+    add("source", Some(item.source.to_string()));
+    add("sourceType", source.map(|source| source.category.as_str().to_owned()));
     add("lang", item.language.clone());
-    add("country", source.country.clone());
+    add("country", source.and_then(|source| source.country.clone()));
     add("author", item.author.clone());
     add("published", item.published.as_ref().map(|published| published.at.to_string()));
     add("has", item.image.as_ref().map(|_| "image".to_owned()));

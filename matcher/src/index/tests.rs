@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Item, Name, Source, Topic, Zone};
+use model::{Item, Name, Source, Timestamp, Topic, Zone};
 use proptest::prelude::*;
 
 use super::TopicIndex;
@@ -33,7 +33,7 @@ fn item(title: &str, text: &str) -> Item {
 }
 
 fn check(index: &TopicIndex, title: &str, text: &str) -> Vec<String> {
-    let (_, matches) = index.matches(&item(title, text), &source());
+    let (_, matches) = index.matches(&item(title, text), &source(), Timestamp::UNIX_EPOCH);
     matches.into_iter().map(|found| found.topic.to_string()).collect()
 }
 
@@ -82,7 +82,7 @@ fn filters_spans_excerpt_and_bad_queries() {
     let (index, bad) = TopicIndex::new(vec![topic("a", "банк"), kazakh_only, elsewhere, topic("bad", "(")]);
     assert_eq!(bad[0].topic.name.as_str(), "bad");
     assert_eq!(check(&index, "О банках", "Текст про банк"), ["a"]);
-    let (_, matches) = index.matches(&item("О банках", "Текст про банк"), &source());
+    let (_, matches) = index.matches(&item("О банках", "Текст про банк"), &source(), Timestamp::UNIX_EPOCH);
     let spans: Vec<(Zone, &str)> =
         matches[0].spans.iter().map(|span| (span.zone, span.text.as_str())).collect();
     assert_eq!(spans, [(Zone::Title, "банках"), (Zone::Text, "банк")]);
@@ -118,14 +118,12 @@ fn query_text() -> impl Strategy<Value = String> {
     })
 }
 
+type Places = Vec<(Zone, usize, usize)>;
+
 /// What each topic finds, one by one.
-fn tried(
-    topics: &BTreeMap<Name, Topic>,
-    index: &TopicIndex,
-    item: &Item,
-) -> Vec<(Name, Vec<(Zone, usize, usize)>)> {
+fn tried(topics: &BTreeMap<Name, Topic>, index: &TopicIndex, item: &Item) -> Vec<(Name, Places)> {
     let document = index.analysis().item(item);
-    let facts = super::facts(item, &source(), &document);
+    let facts = super::facts(item, Some(&source()), &document, Timestamp::UNIX_EPOCH);
     let of = |topic: &Topic| {
         let spans = Query::parse(&topic.query).ok()?.matches(&document, &facts)?;
         Some((topic.name.clone(), spans.into_iter().map(|span| (span.zone, span.start, span.end)).collect()))
@@ -133,9 +131,9 @@ fn tried(
     topics.values().filter_map(of).collect()
 }
 
-fn found(index: &TopicIndex, item: &Item) -> Vec<(Name, Vec<(Zone, usize, usize)>)> {
-    let (document, matches) = index.matches(item, &source());
-    let mut names = index.names(&document, item, &source());
+fn found(index: &TopicIndex, item: &Item) -> Vec<(Name, Places)> {
+    let (document, matches) = index.matches(item, &source(), Timestamp::UNIX_EPOCH);
+    let mut names = index.names(&document, item, &source(), Timestamp::UNIX_EPOCH);
     names.sort();
     let found: Vec<_> = matches
         .into_iter()

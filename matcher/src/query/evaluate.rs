@@ -47,8 +47,8 @@ pub(crate) trait Finder {
 }
 
 /// Looks at every form of the document: slow, and plainly right.
-struct Scan<'a> {
-    document: &'a Document,
+pub(crate) struct Scan<'a> {
+    pub(crate) document: &'a Document,
 }
 
 impl Finder for Scan<'_> {
@@ -107,11 +107,26 @@ impl<'a, F: Finder> View<'a, F> {
         Self { finder, facts, scope: None }
     }
 
-    fn within(self, scope: Scope) -> Self {
+    pub(crate) fn within(self, scope: Scope) -> Self {
         Self { scope: Some(scope), ..self }
     }
 
-    fn document(self) -> &'a Document {
+    pub(crate) fn scope(self) -> Option<Scope> {
+        self.scope
+    }
+
+    pub(crate) fn facts(self) -> &'a Facts {
+        self.facts
+    }
+
+    /// Words between the nearest occurrences of two things.
+    pub(crate) fn nearest(self, one: &Expr<F::Term>, other: &Expr<F::Term>) -> Option<u32> {
+        let (left, right) = (self.occurrences(one), self.occurrences(other));
+        let gaps = left.iter().flat_map(|one| right.iter().map(move |other| gap(one, other)));
+        gaps.flatten().map(|(gap, _)| gap).min()
+    }
+
+    pub(crate) fn document(self) -> &'a Document {
         self.finder.document()
     }
 
@@ -138,7 +153,7 @@ impl<'a, F: Finder> View<'a, F> {
     }
 
     /// How often something occurs: what stands at the same places is one.
-    fn count(self, expr: &Expr<F::Term>) -> usize {
+    pub(crate) fn count(self, expr: &Expr<F::Term>) -> usize {
         let places: BTreeSet<u32> = self.occurrences(expr).iter().map(|one| one.first).collect();
         places.len()
     }
@@ -358,15 +373,20 @@ fn around<'o>(
     all.iter().skip(from).take_while(move |other| other.first <= high)
 }
 
+/// Words between two that do not overlap, and whether the second comes behind.
+fn gap(one: &Occurrence, other: &Occurrence) -> Option<(u32, bool)> {
+    if other.first > one.last {
+        Some((other.first - one.last - 1, true))
+    } else if one.first > other.last {
+        Some((one.first - other.last - 1, false))
+    } else {
+        None
+    }
+}
+
 /// Whether two that do not overlap are near each other.
 fn are_near(one: &Occurrence, other: &Occurrence, reach: Reach, ordered: bool) -> bool {
-    let (gap, is_forward) = if other.first > one.last {
-        (other.first - one.last - 1, true)
-    } else if one.first > other.last {
-        (one.first - other.last - 1, false)
-    } else {
-        return false;
-    };
+    let Some((gap, is_forward)) = gap(one, other) else { return false };
     let is_within = match reach {
         Reach::Words(words) => gap <= words,
         Reach::Sentence => one.sentence == other.sentence,

@@ -194,6 +194,16 @@ impl Facts {
 }
 
 impl Field {
+    /// Its name.
+    pub(super) fn name(&self) -> &'static str {
+        self.spec.name
+    }
+
+    /// What is known of an item.
+    pub(super) fn known<'f>(&self, facts: &'f Facts) -> &'f [String] {
+        facts.of(if self.spec.holds == Holds::Age { "published" } else { self.spec.name })
+    }
+
     pub(super) fn is_narrow(&self) -> bool {
         NARROW.contains(&self.spec.name)
     }

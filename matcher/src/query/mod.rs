@@ -2,6 +2,7 @@
 
 mod error;
 mod evaluate;
+mod explain;
 mod field;
 mod lexer;
 mod lower;
@@ -13,6 +14,7 @@ mod warn;
 
 pub use error::{QueryError, Warning};
 pub(crate) use evaluate::{Finder, View, finds, spans};
+pub use explain::{Explanation, LeafFound};
 pub use field::Facts;
 pub(crate) use field::Field;
 pub(crate) use tree::{Expr, Scope, Term};
@@ -43,6 +45,32 @@ impl Query {
     /// Where the query's words stand, if an item matches.
     pub fn matches(&self, document: &Document, facts: &Facts) -> Option<Vec<Span>> {
         evaluate::matches(&self.expr, document, facts)
+    }
+
+    /// Why an item matches, or what it fails by.
+    pub fn explain(&self, document: &Document, facts: &Facts) -> Explanation {
+        explain::explain(&self.expr, document, facts)
+    }
+
+    /// The parts that stand for themselves and are looked for, as they are printed, each as a query of its own.
+    pub fn leaves(&self) -> Vec<(String, Self)> {
+        let mut leaves = Vec::new();
+        self.expr.wanted_leaves(None, &mut leaves);
+        let query = |expr: Expr| (expr.to_string(), Self { expr, warnings: Vec::new() });
+        leaves.into_iter().map(query).collect()
+    }
+
+    /// What is excluded from all of it, as it is printed, each with the query that does without.
+    pub fn exclusions(&self) -> Vec<(String, Self)> {
+        let Expr::And(parts) = &self.expr else { return Vec::new() };
+        let excluded = parts.iter().enumerate().filter(|(_, part)| matches!(part, Expr::Not(_)));
+        let without = |at: usize| {
+            let rest = parts.iter().enumerate().filter(|(other, _)| *other != at);
+            tree::joined(rest.map(|(_, part)| part.clone()).collect(), Expr::And)
+        };
+        excluded
+            .map(|(at, part)| (part.to_string(), Self { expr: without(at), warnings: Vec::new() }))
+            .collect()
     }
 
     /// Whether it asks for more than words.

@@ -164,6 +164,24 @@ impl<T> Expr<T> {
     }
 }
 
+impl Expr {
+    /// The parts that stand for themselves, but for what is excluded.
+    pub(super) fn wanted_leaves(&self, scope: Option<Scope>, leaves: &mut Vec<Self>) {
+        match self {
+            Self::And(parts) | Self::Or(parts) => {
+                parts.iter().for_each(|part| part.wanted_leaves(scope, leaves));
+            }
+            Self::Not(_) => (),
+            Self::In(scope, of) => of.wanted_leaves(Some(*scope), leaves),
+            Self::Preferred(_, of) => of.wanted_leaves(scope, leaves),
+            leaf => leaves.push(match scope {
+                Some(scope) => Self::In(scope, Box::new(leaf.clone())),
+                None => leaf.clone(),
+            }),
+        }
+    }
+}
+
 /// One part stands for itself; parts of the same kind are one level.
 pub(super) fn joined(mut parts: Vec<Expr>, join: fn(Vec<Expr>) -> Expr) -> Expr {
     if parts.len() == 1 {
