@@ -8,6 +8,7 @@
 mod support;
 
 mod architecture;
+mod archive;
 mod articles;
 mod bench;
 mod chaos;

@@ -1,0 +1,91 @@
+//! What is stored, in the language of topics: searched, explained, and tried on before a topic is saved.
+
+use std::time::Duration;
+
+use origin::{Behaviour, Kind, World};
+use serde_json::{Value, json};
+
+use crate::support::{Stage, fed, finished, qyran, text};
+
+/// Six articles whose titles end in their numbers, and a topic that wants two of them.
+async fn stage() -> Stage {
+    let mut world = World::empty(71);
+    world.add(Kind::FullFeed, Behaviour::Healthy, 6, Duration::from_secs(600));
+    let stage = Stage::of(world).await;
+    stage.declare(&format!(
+        "apiVersion: qyran.dev/v1alpha1\nkind: Topic\nmetadata: {{name: two}}\nspec: {{query: 'title:(1 OR 2)'}}\n---\n\
+         apiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: all}}\n\
+         spec: {{kind: feed, url: '{}', every: {{min: 1s, max: 1h}}}}\n",
+        stage.origin.front(&stage.origin.world().sites[0])
+    ));
+    stage.pass().await;
+    stage
+}
+
+async fn object(stage: &Stage, arguments: &[&str]) -> Value {
+    let output = finished(stage.command(arguments)).await;
+    assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_archive_is_searched_and_explained_and_tried_on() {
+    let stage = stage().await;
+    // What no topic wanted is stored as well.
+    let found = stage.lines(&["material", "search", "title:(3 OR 4)", "-o", "jsonl"]).await;
+    assert_eq!(found.len(), 2, "{found:?}");
+    let newest = stage.lines(&["material", "search", origin::MARK, "--limit", "1", "-o", "jsonl"]).await;
+    assert_eq!(newest.len(), 1);
+    assert!(newest[0]["spans"][0]["text"].is_string(), "{newest:?}");
+
+    let id = found[0]["id"].as_str().unwrap();
+    let why = object(&stage, &["topic", "explain", "two", id, "-o", "json"]).await;
+    assert_eq!(why["matched"], false);
+    assert_eq!(why["because"], "none of these is there: title:!1, title:!2");
+    let matched = object(&stage, &["topic", "explain", "--query", origin::MARK, id, "-o", "json"]).await;
+    assert_eq!(matched["matched"], true);
+    assert!(!matched["leaves"][0]["spans"].as_array().unwrap().is_empty(), "{matched}");
+
+    let preview =
+        object(&stage, &["topic", "preview", "title:(2 OR 3) NOT title:3", "--topic", "two", "-o", "json"])
+            .await;
+    assert_eq!((&preview["items"], &preview["matched"]), (&json!(6), &json!(1)));
+    assert_eq!(
+        preview["leaves"],
+        json!([{"part": "title:!2", "items": 1}, {"part": "title:!3", "items": 1}])
+    );
+    assert_eq!(preview["exclusions"], json!([{"part": "NOT title:!3", "removed": 1}]));
+    assert_eq!((&preview["change"]["come"], &preview["change"]["go"]), (&json!(0), &json!(1)));
+    assert_eq!(preview["samples"].as_array().unwrap().len(), 1);
+
+    let refused = finished(stage.command(&["material", "search", "банк AND"])).await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("         ^"), "{}", text(&refused.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn cases_are_answered_in_order_line_by_line() {
+    let cases = [
+        json!({"query": "банк site:a.kz", "item": {"text": "Банки", "lang": "ru", "url": "https://n.a.kz/1"}}),
+        json!({"query": "банк followers:>10", "item": {"text": "Банки", "followers": 5}}),
+        json!({"query": "(банк"}),
+        json!({"query": "title:ставка", "item": {"title": "Ставки", "text": "", "lang": "ru"}}),
+        json!({"query": "hashtags:хлеб", "item": {"text": "дорогой #хлеб"}}),
+        json!({"query": "банк"}),
+        json!({"item": {}}),
+    ];
+    let lines: Vec<String> = cases.iter().map(Value::to_string).collect();
+    let input = lines.join("\n") + "\nno case\n";
+    let output = fed(qyran(&["topic", "test", "--batch", "-"]), input.as_bytes()).await;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let answers: Vec<Value> =
+        text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let matched: Vec<&Value> = answers.iter().map(|answer| &answer["matched"]).collect();
+    let (yes, no, none) = (json!(true), json!(false), Value::Null);
+    assert_eq!(matched, [&yes, &no, &none, &yes, &yes, &none, &none, &none]);
+    let codes: Vec<&str> =
+        answers.iter().map(|answer| answer["error"]["code"].as_str().unwrap_or("")).collect();
+    assert_eq!(codes, ["", "", "E_PAREN", "", "", "", "E_CASE", "E_CASE"]);
+    assert_eq!(answers[0]["spans"], json!([{"zone": "text", "start": 0, "end": 10, "text": "Банки"}]));
+    assert_eq!(answers[3]["spans"][0]["zone"], "title");
+}
