@@ -1,7 +1,7 @@
 //! `qyran bench match`: documents matched in a CPU-second of one core.
 //!
 //! Topics and documents are made of the words of a text, by its own frequencies, so the text decides the language. What
-//! is made follows from a seed. One word in fifty is a name, made of a word and an ending. Of the topics 30 % are lists of names and phrases, 25 % names with a context, 20 % names
+//! is made follows from a seed. One word in a hundred is a name, made of a word and an ending. Of the topics 30 % are lists of names and phrases, 25 % names with a context, 20 % names
 //! without a noise word, 10 % words near each other, 5 % a beginning with a context, 5 % two common words, 3 % lists of
 //! 50 to 110 phrases, and 2 % ask for a field (the mix of a prototype, which took it from public query collections).
 
@@ -24,7 +24,7 @@ const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 /// Words of a document.
 const LENGTH: usize = 500;
 /// One in so many of them is a name that topics may ask for.
-const NAME_EVERY: usize = 50;
+const NAME_EVERY: usize = 100;
 /// Topics added one after the other, to see how long it takes.
 const ADDED: usize = 100;
 
@@ -234,7 +234,7 @@ impl Making {
                 let beginning = if beginning.chars().count() < 4 { "гора".to_owned() } else { beginning };
                 format!("{beginning}* AND {}", self.context())
             }
-            90..95 => format!("{} AND {}", self.word(1, 20), self.word(1, 20)),
+            90..95 => format!("{} AND {}", self.word(5, 40), self.word(5, 40)),
             95..98 => {
                 let phrases = 50 + self.below(61);
                 self.any(phrases, Self::phrase)

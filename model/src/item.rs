@@ -203,15 +203,27 @@ pub fn excerpt_around(text: &str, start: usize, end: usize, limit: usize) -> Str
         text.get(from..start).and_then(|s| s.find(char::is_whitespace)).map_or(start, |at| from + at)
     };
     let rest = text.get(from..).unwrap_or("").trim_start();
-    let mut cut: String = rest.chars().take(limit).collect();
-    if rest.chars().nth(limit).is_some() {
-        if let Some(space) = cut.rfind(char::is_whitespace).filter(|at| *at > cut.len() / 2) {
-            cut.truncate(space);
-        }
-        cut.push('…');
+    let end = rest.char_indices().nth(limit).map(|(at, _)| at);
+    let mut cut = rest.get(..end.unwrap_or(rest.len())).unwrap_or("");
+    if end.is_some()
+        && let Some(space) = cut.rfind(char::is_whitespace).filter(|at| *at > cut.len() / 2)
+    {
+        cut = cut.get(..space).unwrap_or(cut);
     }
-    let cut = cut.split_whitespace().collect::<Vec<_>>().join(" ");
-    if from > 0 { format!("…{cut}") } else { cut }
+    let mut excerpt = String::with_capacity(cut.len() + 2 * '…'.len_utf8());
+    if from > 0 {
+        excerpt.push('…');
+    }
+    for (number, word) in cut.split_whitespace().enumerate() {
+        if number > 0 {
+            excerpt.push(' ');
+        }
+        excerpt.push_str(word);
+    }
+    if end.is_some() {
+        excerpt.push('…');
+    }
+    excerpt
 }
 
 #[cfg(test)]

@@ -176,8 +176,10 @@ impl TopicIndex {
         let mut searches: BTreeMap<String, Vec<&Topic>> = BTreeMap::new();
         let live = self.parts.iter().flat_map(Part::live);
         for compiled in live.filter(|compiled| compiled.topic.admits_source(source)) {
-            for text in &compiled.searches {
-                searches.entry(text.clone()).or_default().push(&compiled.topic);
+            // Few sources are searched: what topics are searched for is not kept.
+            let query = Query::parse(&compiled.topic.query).ok();
+            for text in query.and_then(|query| query.searches()).unwrap_or_default() {
+                searches.entry(text).or_default().push(&compiled.topic);
             }
         }
         searches

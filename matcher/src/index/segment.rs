@@ -42,8 +42,6 @@ struct Posting {
 #[derive(Debug)]
 pub(super) struct Compiled {
     pub(super) topic: Topic,
-    /// What a site's own search is asked.
-    pub(super) searches: Vec<String>,
     node: Node,
     has_fields: bool,
 }
@@ -133,7 +131,6 @@ struct Building {
 impl Building {
     fn add(&mut self, topic: Topic, query: Query) {
         let number = u32::try_from(self.segment.topics.len()).unwrap_or(u32::MAX);
-        let searches = query.searches().unwrap_or_default();
         let has_fields = query.has_fields();
         let expr = query.into_expr();
         let node = self.node(&expr, None);
@@ -149,7 +146,7 @@ impl Building {
             None => self.segment.always.push(number),
         }
         self.segment.numbers.insert(topic.name.clone(), number);
-        self.segment.topics.push(Compiled { topic, searches, node, has_fields });
+        self.segment.topics.push(Compiled { topic, node, has_fields });
     }
 
     fn done(mut self) -> Segment {

@@ -64,6 +64,12 @@ pub(super) fn knows(word: &str) -> bool {
     LEXICON.knows(word) || kazakh_verb::known_infinitive(word, &LEXICON).is_some()
 }
 
+impl Reading {
+    fn is_certain(&self) -> bool {
+        self.is_known && !self.doubtful
+    }
+}
+
 /// What a folded word of a text may be a form of, besides itself.
 pub(super) fn lemmas(word: &str) -> Vec<String> {
     if LEXICON.knows_verb(word) {
@@ -75,15 +81,17 @@ pub(super) fn lemmas(word: &str) -> Vec<String> {
         return vec![word.to_owned()];
     }
     let mut readings = readings(word);
-    let certain = readings.iter().filter(|one| one.is_known && !one.doubtful);
-    let certain: Vec<String> = certain.map(|one| one.lemma.clone()).collect();
+    let certain: Vec<String> =
+        readings.iter().filter(|one| one.is_certain()).map(|one| one.lemma.clone()).collect();
     if !certain.is_empty() {
         return certain;
     }
     readings.sort_by_key(|one| std::cmp::Reverse(one.taken));
     let likely =
         readings.iter().filter(|one| !one.doubtful && one.lemma.chars().count() >= SHORTEST).take(GUESSES);
-    likely.chain(readings.iter().filter(|one| one.is_known)).map(|one| one.lemma.clone()).collect()
+    let mut lemmas: Vec<String> = likely.map(|one| one.lemma.clone()).collect();
+    lemmas.extend(nouns(word, true).into_iter().filter(|one| one.is_known).map(|one| one.lemma));
+    lemmas
 }
 
 /// What a folded word of a query stands for: itself where it is a dictionary's form, or a verb's bare stem.
@@ -92,14 +100,14 @@ pub(super) fn asked_for(word: &str) -> Vec<String> {
     if LEXICON.knows(word) || verb.is_some() {
         return std::iter::once(word.to_owned()).filter(|word| LEXICON.knows(word)).chain(verb).collect();
     }
-    let certain = readings(word).into_iter().filter(|one| one.is_known && !one.doubtful);
+    let certain = readings(word).into_iter().filter(Reading::is_certain);
     let mut asked: Vec<String> = certain.map(|one| one.lemma).collect();
     asked.extend([word.to_owned(), kazakh_verb::infinitive(word)]);
     asked
 }
 
 fn readings(word: &str) -> Vec<Reading> {
-    let mut readings = nouns(word);
+    let mut readings = nouns(word, false);
     readings.extend(kazakh_verb::readings(word, &readings, &LEXICON));
     readings
 }
@@ -218,15 +226,17 @@ const DOUBTFUL: &[&str] = &[
     "нікі", "тікі", "лы", "лі", "дық", "дік", "лық", "лік", "тық", "тік",
 ];
 
-/// The ways to read a word as a noun.
-fn nouns(word: &str) -> Vec<Reading> {
-    let mut peeling = Peeling { length: word.chars().count(), doubtful: false, readings: Vec::new() };
-    peeling.case(word, true);
-    peeling.doubtful = true;
-    for ending in DOUBTFUL {
-        if let Some(rest) = word.strip_suffix(ending).filter(|rest| agrees(rest, is_front(ending))) {
-            peeling.case(rest, false);
+/// The ways to read a word as a noun: by endings that all take, or by doubtful ones.
+fn nouns(word: &str, doubtful: bool) -> Vec<Reading> {
+    let mut peeling = Peeling { length: word.chars().count(), doubtful, readings: Vec::new() };
+    if doubtful {
+        for ending in DOUBTFUL {
+            if let Some(rest) = word.strip_suffix(ending).filter(|rest| agrees(rest, is_front(ending))) {
+                peeling.case(rest, false);
+            }
         }
+    } else {
+        peeling.case(word, true);
     }
     peeling.readings.retain(|one| one.lemma != word);
     peeling.readings
