@@ -29,6 +29,8 @@ enum Node {
 #[derive(Debug)]
 struct Leaf {
     expr: Expr<Indexed>,
+    /// The one term that it is, wherever it stands.
+    term: Option<TermId>,
 }
 
 /// Where a term leads: a topic, and the leaf that the term is a part of.
@@ -184,7 +186,9 @@ impl Building {
         let leaves = &mut self.segment.leaves;
         *self.leaves.entry(scoped.to_string()).or_insert_with(|| {
             let number = u32::try_from(leaves.len()).unwrap_or(u32::MAX);
-            leaves.push(Leaf { expr: scoped.with_terms(&mut |term| vocabulary.indexed(term)) });
+            let expr = scoped.with_terms(&mut |term| vocabulary.indexed(term));
+            let term = if let Expr::Word(Indexed::One(term)) = &expr { Some(*term) } else { None };
+            leaves.push(Leaf { expr, term });
             number
         })
     }
@@ -306,7 +310,7 @@ impl Scratch {
         seen.stamps.resize(longer(seen.stamps.len(), segment.topics.len()), 0);
         self.terms.clear();
         self.forms.clear();
-        segment.vocabulary.each_term(document.forms(), |number, term| {
+        segment.vocabulary.each_term(document, |number, term| {
             let Some(stamp) = self.stamps.get_mut(term as usize) else { return };
             let before = if stamp.0 == self.epoch { stamp.1 } else { NONE };
             if before == NONE {
@@ -315,6 +319,11 @@ impl Scratch {
             *stamp = (self.epoch, u32::try_from(self.forms.len()).unwrap_or(NONE));
             self.forms.push((number, before));
         });
+    }
+
+    /// Whether a term finds anything.
+    fn has(&self, term: TermId) -> bool {
+        self.stamps.get(term as usize).is_some_and(|stamp| stamp.0 == self.epoch)
     }
 
     /// The document's forms that a term finds.
@@ -350,6 +359,10 @@ impl Looking<'_> {
 
     /// Whether a leaf holds; looked at once for a document.
     fn leaf_holds(self, number: u32) -> bool {
+        let Some(leaf) = self.segment.leaves.get(number as usize) else { return false };
+        if let Some(term) = leaf.term {
+            return self.scratch.has(term);
+        }
         let memory =
             |leaves: &RefCell<Vec<u32>>| leaves.borrow().get(number as usize).copied().unwrap_or_default();
         let known = memory(&self.scratch.leaves);
@@ -357,8 +370,7 @@ impl Looking<'_> {
             return known & 1 == 1;
         }
         let none = Facts::default();
-        let leaf = self.segment.leaves.get(number as usize);
-        let holds = leaf.is_some_and(|leaf| View::of(&self, &none).holds(&leaf.expr));
+        let holds = View::of(&self, &none).holds(&leaf.expr);
         if let Some(memory) = self.scratch.leaves.borrow_mut().get_mut(number as usize) {
             *memory = self.scratch.epoch << 1 | u32::from(holds);
         }

@@ -5,14 +5,11 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use rustc_hash::FxHashMap;
-
 use crate::query::{Term, finds};
-use crate::text::Form;
 use crate::text::fold::{fold, plain, plain_letter};
+use crate::text::forms::FormId;
+use crate::text::{Document, Form};
 
-/// Forms remembered; beyond it all are forgotten, and come again.
-const MAX_FORMS: usize = 300_000;
 /// Patterns are told apart by so many of their first letters.
 const STEM: usize = 3;
 
@@ -38,7 +35,49 @@ pub(super) struct Vocabulary {
     by_beginning: HashMap<[char; STEM], Vec<TermId>>,
     /// Those that every form must be held against.
     others: Vec<TermId>,
-    known: RwLock<FxHashMap<u64, Box<[TermId]>>>,
+    known: RwLock<Known>,
+}
+
+/// Which terms find the forms of a generation.
+#[derive(Debug, Default)]
+struct Known {
+    generation: u64,
+    /// By form: where its terms begin, and how many they are.
+    places: Vec<(u32, u32)>,
+    terms: Vec<TermId>,
+}
+
+/// How many terms find a form that was not looked at.
+const UNKNOWN: u32 = u32::MAX;
+
+impl Known {
+    fn get(&self, form: FormId) -> Option<&[TermId]> {
+        let (from, count) = *self.places.get(form as usize).filter(|place| place.1 != UNKNOWN)?;
+        self.terms.get(from as usize..from as usize + count as usize)
+    }
+
+    /// Documents of an earlier generation are few, and look for themselves.
+    fn add(&mut self, generation: u64, new: Vec<(FormId, Vec<TermId>)>) {
+        if generation < self.generation {
+            return;
+        }
+        if generation > self.generation {
+            *self = Self { generation, ..Self::default() };
+        }
+        for (form, terms) in new {
+            let form = form as usize;
+            if self.places.len() <= form {
+                self.places.resize(form + 1, (0, UNKNOWN));
+            }
+            let (Ok(from), Ok(count)) = (u32::try_from(self.terms.len()), u32::try_from(terms.len())) else {
+                return;
+            };
+            if let Some(place) = self.places.get_mut(form).filter(|place| place.1 == UNKNOWN) {
+                *place = (from, count);
+                self.terms.extend(terms);
+            }
+        }
+    }
 }
 
 impl Vocabulary {
@@ -79,32 +118,25 @@ impl Vocabulary {
         number
     }
 
-    /// Tells the terms that find each form, with the form's place among all.
-    pub(super) fn each_term<'a>(
-        &self,
-        forms: impl Iterator<Item = &'a Form>,
-        mut tell: impl FnMut(u32, TermId),
-    ) {
+    /// Tells the terms that find each of a document's forms, with the form's place among them.
+    pub(super) fn each_term(&self, document: &Document, mut tell: impl FnMut(u32, TermId)) {
+        let generation = document.generation();
+        let mut new: Vec<(FormId, Vec<TermId>)> = Vec::new();
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let mut new: Vec<(u64, Box<[TermId]>)> = Vec::new();
-        for (place, form) in (0..).zip(forms) {
-            if let Some(terms) = known.get(&form.number) {
+        let is_current = known.generation == generation.number;
+        for (place, id) in (0..).zip(document.form_ids()) {
+            if let Some(terms) = known.get(id).filter(|_| is_current) {
                 terms.iter().for_each(|term| tell(place, *term));
                 continue;
             }
-            let terms = self.looked_up(form);
+            let terms = generation.get(id).map(|form| self.looked_up(form)).unwrap_or_default();
             terms.iter().for_each(|term| tell(place, *term));
-            if form.comes_again {
-                new.push((form.number, terms.into()));
-            }
+            new.push((id, terms));
         }
         drop(known);
         if !new.is_empty() {
             let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            if known.len() >= MAX_FORMS {
-                known.clear();
-            }
-            known.extend(new);
+            known.add(generation.number, new);
         }
     }
 

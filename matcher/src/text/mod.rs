@@ -3,12 +3,12 @@
 //! Live matching, search in the archive and highlights share this analysis, so that they agree.
 
 pub(crate) mod fold;
+pub(crate) mod forms;
 mod sentences;
 pub(crate) mod words;
 
 use std::collections::hash_map::Entry;
 use std::ops::Range;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use model::{Item, Zone};
@@ -17,6 +17,7 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::morphology::{self, Tongue};
 use fold::{fold, is_cyrillic, is_kazakh, plain, unmixed};
+use forms::{FormId, Generation, Table};
 use words::Kind;
 
 /// Words of a zone beyond this are not looked at: no publication is longer.
@@ -25,26 +26,15 @@ const MAX_WORDS: u32 = 200_000;
 const GAP: u32 = 1000;
 /// Words of the text that belong to the lead, beside the title.
 const LEAD: u32 = 60;
-/// Forms kept, so that a word that comes again is not analysed again. The vocabulary of a language's news in a month is
-/// of this order.
-const MAX_FORMS: usize = 300_000;
-/// Bytes of a word that is kept: longer ones do not come again.
-const LONGEST_KEPT: usize = 64;
 /// One in so many Cyrillic words with Kazakh letters makes a text without a language Kazakh.
 const KAZAKH_SHARE: usize = 8;
 
 /// No word.
 const NONE: u32 = u32::MAX;
 
-static NUMBERS: AtomicU64 = AtomicU64::new(0);
-
 /// A word as it is written, and all that it may be found by. Shared by all places where it stands.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Form {
-    /// No two have the same.
-    pub(crate) number: u64,
-    /// Whether it is kept, so that it has the same number when it comes again.
-    pub(crate) comes_again: bool,
     pub(crate) kind: Kind,
     /// As it stands there, in NFC.
     pub(crate) surface: String,
@@ -74,13 +64,10 @@ pub(crate) struct Word {
     pub(crate) paragraph: u32,
 }
 
-/// Forms by tongue, kind and surface.
-type Forms = FxHashMap<(Tongue, Kind), FxHashMap<Box<str>, Arc<Form>>>;
-
 /// Takes texts apart, and remembers the words that it has seen. Make one and keep it; copies share the memory.
 #[derive(Clone, Default)]
 pub struct Analysis {
-    forms: Arc<RwLock<Forms>>,
+    forms: Arc<RwLock<Table>>,
 }
 
 impl std::fmt::Debug for Analysis {
@@ -94,8 +81,11 @@ impl std::fmt::Debug for Analysis {
 pub struct Document {
     /// In the order of their places.
     pub(crate) words: Vec<Word>,
+    generation: Arc<Generation>,
     /// Each form once, and its first and last word.
-    forms: Vec<(Arc<Form>, u32, u32)>,
+    forms: Vec<(FormId, u32, u32)>,
+    /// Forms of hashtags, mentions and cashtags.
+    tags: Vec<FormId>,
     /// The first place after the lead.
     pub(crate) lead_end: u32,
 }
@@ -114,14 +104,24 @@ impl Analysis {
             None => tongue(title, text),
         };
         let known = self.forms.read().unwrap_or_else(PoisonError::into_inner);
-        let mut reading = Reading::new(&known, tongue);
+        let generation = known.generation.clone();
+        let document =
+            Document { generation, words: Vec::new(), forms: Vec::new(), tags: Vec::new(), lead_end: 0 };
+        let mut reading = Reading {
+            known: &known,
+            tongue,
+            document,
+            seen: FxHashMap::default(),
+            new: FxHashMap::default(),
+            place: Place::default(),
+        };
         reading.zone(Zone::Title, title);
         reading.place.at += GAP;
         reading.document.lead_end = reading.place.at + LEAD;
         reading.zone(Zone::Text, text);
         let Reading { document, new, .. } = reading;
         drop(known);
-        self.remember(tongue, new);
+        self.remember(&document.generation, tongue, &new);
         document
     }
 
@@ -142,24 +142,27 @@ impl Analysis {
         morphology::knows(&fold(word))
     }
 
-    /// Keeps forms that were met for the first time.
-    fn remember(&self, tongue: Tongue, new: FxHashMap<(Kind, Box<str>), Arc<Form>>) {
+    /// Lets forms that were met for the first time be found.
+    fn remember(
+        &self,
+        generation: &Arc<Generation>,
+        tongue: Tongue,
+        new: &FxHashMap<(Kind, Box<str>), FormId>,
+    ) {
         if new.is_empty() {
             return;
         }
         let mut known = self.forms.write().unwrap_or_else(PoisonError::into_inner);
-        if known.values().map(FxHashMap::len).sum::<usize>() >= MAX_FORMS {
-            known.clear();
+        if !Arc::ptr_eq(&known.generation, generation) {
+            return; // another document began a new one
         }
         for ((kind, surface), form) in new {
-            known.entry((tongue, kind)).or_default().entry(surface).or_insert(form);
+            known.add(tongue, *kind, surface, *form);
+        }
+        if known.is_full() {
+            *known = Table::default();
         }
     }
-}
-
-/// Numbers, addresses and very long words do not come again.
-fn is_kept(kind: Kind, text: &str) -> bool {
-    text.len() <= LONGEST_KEPT && matches!(kind, Kind::Word | Kind::Tag)
 }
 
 impl Form {
@@ -174,8 +177,7 @@ impl Form {
             lemmas.iter().map(|lemma| plain(lemma)).chain([plain(&folded), plain(&fold(&surface))]).collect();
         keys.sort();
         keys.dedup();
-        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        Self { number, comes_again: is_kept(kind, text), kind, exact: folded, surface, lemmas, keys }
+        Self { kind, exact: folded, surface, lemmas, keys }
     }
 
     pub(crate) fn keys(&self) -> &[String] {
@@ -203,37 +205,24 @@ struct Place {
 }
 
 struct Reading<'a> {
-    known: &'a Forms,
+    known: &'a Table,
     tongue: Tongue,
     document: Document,
-    /// Where each form is in the document's list, by its number.
-    seen: FxHashMap<u64, u32>,
+    /// Where each form is in the document's list.
+    seen: FxHashMap<FormId, u32>,
     /// Forms that are not known yet.
-    new: FxHashMap<(Kind, Box<str>), Arc<Form>>,
+    new: FxHashMap<(Kind, Box<str>), FormId>,
     place: Place,
 }
 
-impl<'a> Reading<'a> {
-    fn new(known: &'a Forms, tongue: Tongue) -> Self {
-        Self {
-            known,
-            tongue,
-            document: Document::default(),
-            seen: FxHashMap::default(),
-            new: FxHashMap::default(),
-            place: Place::default(),
+impl Reading<'_> {
+    fn form(&mut self, kind: Kind, text: &str) -> FormId {
+        if let Some(form) = self.known.find(self.tongue, kind, text) {
+            return form;
         }
-    }
-
-    fn form(&mut self, kind: Kind, text: &str) -> Arc<Form> {
-        if let Some(form) = self.known.get(&(self.tongue, kind)).and_then(|known| known.get(text)) {
-            return form.clone();
-        }
-        if !is_kept(kind, text) {
-            return Arc::new(Form::new(kind, text, self.tongue));
-        }
+        let (tongue, generation) = (self.tongue, &self.document.generation);
         let form = self.new.entry((kind, Box::from(text)));
-        form.or_insert_with(|| Arc::new(Form::new(kind, text, self.tongue))).clone()
+        *form.or_insert_with(|| generation.push(Form::new(kind, text, tongue)))
     }
 
     fn zone(&mut self, zone: Zone, text: &str) {
@@ -279,7 +268,7 @@ impl<'a> Reading<'a> {
     fn word(&mut self, zone: Zone, kind: Kind, text: &str, range: Range<usize>, offset: u32, width: u32) {
         let form = self.form(kind, text);
         let index = number(self.document.words.len());
-        let form = match self.seen.entry(form.number) {
+        let form = match self.seen.entry(form) {
             Entry::Occupied(known) => {
                 let known = *known.get();
                 if let Some((_, _, last)) = self.document.forms.get_mut(known as usize) {
@@ -293,6 +282,9 @@ impl<'a> Reading<'a> {
             Entry::Vacant(new) => {
                 let number = *new.insert(number(self.document.forms.len()));
                 self.document.forms.push((form, index, index));
+                if kind == Kind::Tag {
+                    self.document.tags.push(form);
+                }
                 number
             }
         };
@@ -315,12 +307,21 @@ impl Document {
 
     /// The form of a word.
     pub(crate) fn form(&self, word: &Word) -> Option<&Form> {
-        self.forms.get(word.form as usize).map(|(form, ..)| &**form)
+        self.generation.get(self.forms.get(word.form as usize)?.0)
     }
 
     /// Each form once.
     pub(crate) fn forms(&self) -> impl Iterator<Item = &Form> {
-        self.forms.iter().map(|(form, ..)| &**form)
+        self.forms.iter().filter_map(|(form, ..)| self.generation.get(*form))
+    }
+
+    /// Each form once, by its number in the generation.
+    pub(crate) fn form_ids(&self) -> impl Iterator<Item = FormId> + use<'_> {
+        self.forms.iter().map(|(form, ..)| *form)
+    }
+
+    pub(crate) fn generation(&self) -> &Generation {
+        &self.generation
     }
 
     /// The numbers of the words of a form.
@@ -350,7 +351,7 @@ impl Document {
 
     /// Hashtags and mentions, folded, with their signs.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
-        let tags = self.forms().filter(|form| form.kind == Kind::Tag);
+        let tags = self.tags.iter().filter_map(|form| self.generation.get(*form));
         tags.map(|form| form.exact.as_str()).filter(|tag| tag.starts_with(['#', '@']))
     }
 
