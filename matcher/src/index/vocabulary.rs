@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
+use crate::morphology::latin::sound;
 use crate::query::{Term, finds};
 use crate::text::fold::{fold, plain, plain_letter};
 use crate::text::forms::FormId;
@@ -33,6 +34,8 @@ pub(super) struct Vocabulary {
     by_key: HashMap<Box<str>, Vec<TermId>>,
     /// Patterns by the letters that they begin with, in plain ones.
     by_beginning: HashMap<[char; STEM], Vec<TermId>>,
+    /// Words in any script, by how they sound.
+    by_sound: HashMap<Box<str>, Vec<TermId>>,
     /// Those that every form must be held against.
     others: Vec<TermId>,
     known: RwLock<Known>,
@@ -111,6 +114,7 @@ impl Vocabulary {
                 }
             }
             Keys::Beginning(letters) => self.by_beginning.entry(letters).or_default().push(number),
+            Keys::Sound(sound) => self.by_sound.entry(sound.into()).or_default().push(number),
             Keys::None => self.others.push(number),
         }
         self.numbers.insert(name, number);
@@ -143,7 +147,9 @@ impl Vocabulary {
     fn looked_up(&self, form: &Form) -> Vec<TermId> {
         let by_key = form.keys().iter().filter_map(|key| self.by_key.get(key.as_str())).flatten();
         let beginning = beginning(&form.exact).and_then(|letters| self.by_beginning.get(&letters));
-        let candidates = by_key.chain(beginning.into_iter().flatten()).chain(&self.others);
+        let sounds = self.sounds(form);
+        let by_sound = sounds.iter().filter_map(|sound| self.by_sound.get(sound.as_str())).flatten();
+        let candidates = by_key.chain(by_sound).chain(beginning.into_iter().flatten()).chain(&self.others);
         let mut found: Vec<TermId> = candidates
             .copied()
             .filter(|number| self.terms.get(*number as usize).is_some_and(|term| finds(term, form)))
@@ -151,6 +157,14 @@ impl Vocabulary {
         found.sort_unstable();
         found.dedup();
         found
+    }
+
+    /// How a form and what it may be a form of sound, where anybody asks.
+    fn sounds(&self, form: &Form) -> Vec<String> {
+        if self.by_sound.is_empty() {
+            return Vec::new();
+        }
+        std::iter::once(&form.exact).chain(&form.lemmas).map(|word| sound(word)).collect()
     }
 
     /// How often a term may be expected: the shorter, the oftener. Words of patterns have their letters alone.
@@ -174,6 +188,7 @@ impl Vocabulary {
 enum Keys {
     Some(Vec<String>),
     Beginning([char; STEM]),
+    Sound(String),
     None,
 }
 
@@ -185,7 +200,8 @@ fn keys(term: &Term) -> Keys {
         Term::Exact(form) => Keys::Some(vec![plain(form)]),
         Term::Case(characters) => Keys::Some(vec![plain(&fold(characters))]),
         Term::Wildcard(pattern) => beginning(pattern).map_or(Keys::None, Keys::Beginning),
-        Term::Fuzzy { .. } | Term::Sound { .. } | Term::Compound { .. } | Term::Any => Keys::None,
+        Term::Sound { sound, .. } => Keys::Sound(sound.clone()),
+        Term::Fuzzy { .. } | Term::Compound { .. } | Term::Any => Keys::None,
     }
 }
 

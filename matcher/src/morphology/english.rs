@@ -80,6 +80,12 @@ const IRREGULAR: &[&str] = &[
     "life lives",
     "wife wives",
     "leaf leaves",
+    "knife knives",
+    "goose geese",
+    "criterion criteria",
+    "index indices",
+    "big bigger biggest",
+    "happy happier happiest",
     "half halves",
     "crisis crises",
     "analysis analyses",
@@ -100,6 +106,12 @@ const THEMSELVES: &[&str] = &[
     "police",
     "policy",
     "international",
+    "important",
+    "customer",
+    "several",
+    "experience",
+    "humane",
+    "paste",
     "united",
 ];
 
@@ -112,6 +124,8 @@ pub(super) fn lemmas(word: &str) -> Vec<String> {
         "organs" => "organ",
         "policies" => "policy",
         "generals" => "general",
+        "customers" => "customer",
+        "experiences" => "experience",
         other => other,
     };
     if THEMSELVES.contains(&singular) {

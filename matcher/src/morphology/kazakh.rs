@@ -94,6 +94,11 @@ pub(super) fn lemmas(word: &str) -> Vec<String> {
     lemmas
 }
 
+/// What a word may be a form of that the list knows.
+pub(super) fn known_lemmas(word: &str) -> Vec<String> {
+    lemmas(word).into_iter().filter(|lemma| LEXICON.knows(lemma)).collect()
+}
+
 /// What a folded word of a query stands for: itself where it is a dictionary's form, or a verb's bare stem.
 pub(super) fn asked_for(word: &str) -> Vec<String> {
     let verb = kazakh_verb::known_infinitive(word, &LEXICON);

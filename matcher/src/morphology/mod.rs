@@ -37,6 +37,17 @@ pub(crate) fn lemmas(word: &str, tongue: Tongue) -> Vec<String> {
     lemmas
 }
 
+/// The same of what is probably a name: Лавровым is not of лавр, nor Маска of маска, but both may be.
+pub(crate) fn lemmas_of_name(word: &str, tongue: Tongue) -> Vec<String> {
+    let mut lemmas = lemmas(word, tongue);
+    if matches!(Script::of(word), Script::Cyrillic) {
+        lemmas.extend(russian::of_name(word));
+        lemmas.sort();
+        lemmas.dedup();
+    }
+    lemmas
+}
+
 /// A word in which a letter stands three times or more in a row, with that letter so many times.
 fn shortened(word: &str, times: usize) -> Option<String> {
     let letters: Vec<char> = word.chars().collect();
@@ -58,7 +69,9 @@ fn readings(word: &str, tongue: Tongue) -> Vec<String> {
             }
             lemmas
         }
-        Script::Cyrillic => russian::lemmas(word),
+        Script::Cyrillic if russian::is_known(word) => russian::lemmas(word),
+        // Kazakh words without letters of their own come in Russian texts as well.
+        Script::Cyrillic => [russian::lemmas(word), kazakh::known_lemmas(word)].concat(),
         Script::KazakhLatin => kazakh_latin(word),
         Script::Latin if tongue == Tongue::Kazakh => [english::lemmas(word), kazakh_latin(word)].concat(),
         Script::Latin => english::lemmas(word),
@@ -71,7 +84,10 @@ pub(crate) fn asked_for(word: &str) -> Vec<String> {
         Script::Other => Vec::new(),
         Script::Kazakh => kazakh::asked_for(word),
         Script::Cyrillic if russian::is_known(word) && !kazakh::knows(word) => russian::asked_for(word),
-        Script::Cyrillic if kazakh::knows(word) && !russian::is_known(word) => kazakh::asked_for(word),
+        // Names are Kazakh in one text and Russian in the next.
+        Script::Cyrillic if kazakh::knows(word) && !russian::is_known(word) => {
+            [kazakh::asked_for(word), russian::of_name(word)].concat()
+        }
         Script::Cyrillic => [russian::asked_for(word), kazakh::asked_for(word)].concat(),
         Script::KazakhLatin => kazakh::asked_for(&latin::cyrillic(word)),
         Script::Latin => english::asked_for(word),

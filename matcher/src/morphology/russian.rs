@@ -27,8 +27,7 @@ pub(super) fn is_known(word: &str) -> bool {
 pub(super) fn lemmas(word: &str) -> Vec<String> {
     let mut lemmas: Vec<String> = readings(word);
     if !is_known(word) {
-        lemmas.push(stem(word));
-        lemmas.extend(surname(word));
+        lemmas.extend(of_name(word));
     }
     lemmas
 }
@@ -42,11 +41,23 @@ pub(super) fn asked_for(word: &str) -> Vec<String> {
     let mut lemmas = lemmas(word);
     if is_known(word) && lemmas.iter().any(|lemma| lemma == word) {
         // Words of texts have a stem only where no dictionary knows them.
-        return vec![word.to_owned(), stem(word)];
+        return [word.to_owned(), stem(word)].into_iter().chain(surname(word)).collect();
     }
     lemmas.push(stem(word));
     lemmas.extend(surname(word));
     lemmas
+}
+
+/// What a name may be a form of, though the dictionary has it as a common word's.
+pub(super) fn of_name(word: &str) -> Vec<String> {
+    surname(word).into_iter().chain(in_short_i(word)).chain([stem(word)]).collect()
+}
+
+/// The name of a form: Костаная, Костанаю, Костанаем and Костанае are of Костанай.
+fn in_short_i(word: &str) -> Option<String> {
+    const SHORTEST_NAME: usize = 3;
+    let stem = ["я", "ю", "ем", "е"].iter().find_map(|ending| word.strip_suffix(ending))?;
+    (stem.ends_with(['а', 'е']) && stem.chars().count() >= SHORTEST_NAME).then(|| format!("{stem}й"))
 }
 
 /// The lemmas that the dictionary has for a form, or guesses, but for the rarest.

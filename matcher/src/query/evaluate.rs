@@ -1,7 +1,7 @@
 //! Whether a document matches, and where: the meaning of the language, word by word.
 
 use std::cmp::Reverse;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Span, Zone};
 
@@ -9,13 +9,12 @@ use super::field::Facts;
 use super::tree::{Expr, Near, Reach, Scope, Term};
 use crate::morphology::latin::sound;
 use crate::text::fold::{stands_for, word_stands_for};
-use crate::text::words::Kind;
 use crate::text::{Document, Form, Word};
 
 /// Spans kept of one match: enough to highlight and explain.
 const MAX_SPANS: usize = 100;
-/// Occurrences of a part of a query that are looked at. Neighbourhoods of neighbourhoods would be without bound.
-const MAX_OCCURRENCES: usize = 5_000;
+/// Neighbours of a part of a query that are looked at: neighbourhoods of neighbourhoods would be without bound.
+const MAX_OCCURRENCES: usize = 50_000;
 
 pub(super) fn matches(expr: &Expr, document: &Document, facts: &Facts) -> Option<Vec<Span>> {
     let scan = Scan { document };
@@ -191,7 +190,6 @@ impl<'a, F: Finder> View<'a, F> {
         };
         found.sort_by_key(|one| (one.first, one.last));
         found.dedup();
-        found.truncate(MAX_OCCURRENCES);
         found
     }
 
@@ -269,6 +267,9 @@ impl<'a, F: Finder> View<'a, F> {
                 places
             })
             .collect();
+        if places.iter().any(Vec::is_empty) {
+            return Vec::new();
+        }
         let length = u32::try_from(terms.len()).unwrap_or(u32::MAX).saturating_add(slop);
         let starts: BTreeSet<u32> = places.iter().flatten().map(|(at, _)| *at).collect();
         let mut found = Vec::new();
@@ -281,8 +282,8 @@ impl<'a, F: Finder> View<'a, F> {
                     within.copied().collect()
                 })
                 .collect();
-            let mut taken = Vec::new();
-            if assigned(&window, &mut taken) && taken.iter().any(|(at, _)| *at == start) {
+            // Whatever begins here is found from here.
+            if let Some(taken) = assigned(&window).filter(|taken| taken.iter().any(|(at, _)| *at == start)) {
                 found.extend(self.scattered(&taken));
             }
         }
@@ -342,17 +343,34 @@ fn occurrence(index: u32, word: &Word) -> Occurrence {
     }
 }
 
-/// A place of its own for each term, the earliest that are free; whether there is one for all.
-fn assigned(window: &[Vec<(u32, u32)>], taken: &mut Vec<(u32, u32)>) -> bool {
-    let Some((places, rest)) = window.split_first() else { return true };
-    // Terms that share words are few, and so are the tries.
-    for place in places.iter().take(window.len() + taken.len()) {
-        if taken.iter().all(|(at, _)| *at != place.0) {
-            taken.push(*place);
-            if assigned(rest, taken) {
-                return true;
-            }
-            taken.pop();
+/// A place of its own for each term; `None` where there are not enough. By augmenting paths (Kuhn 1955), which take no
+/// longer than terms times places.
+fn assigned(window: &[Vec<(u32, u32)>]) -> Option<Vec<(u32, u32)>> {
+    let mut owners: BTreeMap<u32, usize> = BTreeMap::new();
+    for term in 0..window.len() {
+        if !settled(window, term, &mut BTreeSet::new(), &mut owners) {
+            return None;
+        }
+    }
+    let place = |(at, term): (&u32, &usize)| window.get(*term)?.iter().find(|place| place.0 == *at).copied();
+    owners.iter().map(place).collect()
+}
+
+/// Finds a place for a term, moving others where that helps. As deep as there are terms.
+fn settled(
+    window: &[Vec<(u32, u32)>],
+    term: usize,
+    tried: &mut BTreeSet<u32>,
+    owners: &mut BTreeMap<u32, usize>,
+) -> bool {
+    for (at, _) in window.get(term).into_iter().flatten() {
+        if !tried.insert(*at) {
+            continue;
+        }
+        let owner = owners.get(at).copied();
+        if owner.is_none_or(|other| settled(window, other, tried, owners)) {
+            owners.insert(*at, term);
+            return true;
         }
     }
     false
@@ -413,11 +431,10 @@ pub(crate) fn finds(term: &Term, form: &Form) -> bool {
                 word.chars().count().abs_diff(asked.chars().count()) <= *distance
                     && strsim::osa_distance(asked, word) <= *distance
             };
-            form.kind == Kind::Word
-                && (is_near(&form.exact) || form.lemmas.iter().any(|lemma| is_near(lemma)))
+            form.is_word() && (is_near(&form.exact) || form.lemmas.iter().any(|lemma| is_near(lemma)))
         }
         Term::Sound { sound: asked, .. } => {
-            form.kind == Kind::Word
+            form.is_word()
                 && (sound(&form.exact) == *asked || form.lemmas.iter().any(|lemma| sound(lemma) == *asked))
         }
         Term::Compound { whole, .. } => word_stands_for(whole, &form.exact),

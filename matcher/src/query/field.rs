@@ -5,6 +5,7 @@ use std::fmt;
 
 use model::Timestamp;
 
+use super::evaluate::fits;
 use super::tree::Scope;
 use crate::text::fold::{fold, word_stands_for};
 use crate::text::words::words;
@@ -220,6 +221,14 @@ impl Field {
     fn fits(&self, value: &str) -> bool {
         match (&self.test, self.spec.holds) {
             (Test::Listed(_), _) => false,
+            (Test::Is(asked), Holds::Name) if is_pattern(asked) => {
+                words(value).any(|cut| fits(&fold(asked), &fold(&cut.text)))
+            }
+            (Test::Is(asked), Holds::Host) if is_pattern(asked) => fits(&fold(asked), &host(value)),
+            (Test::Is(asked), Holds::Tag | Holds::Code) if is_pattern(asked) => {
+                let bare = |tag: &str| fold(tag.trim_start_matches(['#', '@']));
+                fits(&bare(asked), &bare(value))
+            }
             (Test::Is(asked), Holds::Host) => {
                 let (asked, host) = (host(asked), host(value));
                 host == asked || host.strip_suffix(asked.as_str()).is_some_and(|rest| rest.ends_with('.'))
@@ -272,6 +281,11 @@ impl Field {
         begins && ends
     }
 
+    fn is_upside_down(&self) -> bool {
+        let Test::Between { from: Some(from), to: Some(to) } = &self.test else { return false };
+        matches!((number(&from.value), number(&to.value)), (Some(from), Some(to)) if from > to)
+    }
+
     /// What is wrong with its value, in words.
     pub(super) fn objection(&self) -> Option<String> {
         let edges = match &self.test {
@@ -291,11 +305,19 @@ impl Field {
             Holds::OneOf(choices) if !choices.iter().any(|choice| choice.eq_ignore_ascii_case(value)) => {
                 Some(format!("{value:?} is not one of {}", choices.join(", ")))
             }
+            Holds::Host if !is_range && !value.contains('.') => {
+                Some(format!("{value:?} is no host; write site:nur.kz, or tld:kz for a whole country"))
+            }
+            Holds::Number if self.is_upside_down() => Some("the range ends before it begins".to_owned()),
             Holds::Number | Holds::Moment | Holds::Age => None,
             _ if is_range => Some(format!("{} has no order to be in a range of", self.spec.name)),
             _ => None,
         })
     }
+}
+
+fn is_pattern(value: &str) -> bool {
+    value.contains(['*', '?'])
 }
 
 fn number(text: &str) -> Option<f64> {
@@ -385,11 +407,12 @@ impl fmt::Display for Field {
 
 /// A value that would not be read as one is put in quotes.
 fn quoted(value: &str) -> String {
-    let is_plain =
-        value.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | ':' | '%' | '+'))
-            && value.starts_with(char::is_alphanumeric)
-            && !value.contains("..")
-            && !value.chars().all(|c| c.is_uppercase());
+    let is_plain = value
+        .chars()
+        .all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | ':' | '%' | '+' | '*' | '?'))
+        && value.starts_with(char::is_alphanumeric)
+        && !value.contains("..")
+        && !value.chars().all(|c| c.is_uppercase());
     if is_plain { value.to_owned() } else { format!("\"{value}\"") }
 }
 

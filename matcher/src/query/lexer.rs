@@ -346,7 +346,22 @@ impl Lexer {
         if let Some(name) = self.field_name() {
             return Ok(Some(Kind::Field(name)));
         }
-        let word = self.take_word();
+        if self.follows(start, "http://") || self.follows(start, "https://") || self.follows(start, "www.") {
+            let length = self
+                .characters
+                .iter()
+                .skip(start)
+                .take_while(|c| !c.is_whitespace() && !"()\",".contains(**c))
+                .count();
+            self.at += length;
+            return Ok(Some(Kind::Word(self.text(start, self.at))));
+        }
+        let mut word = self.take_word();
+        // `1 000` is one number.
+        while !word.is_empty() && word.chars().all(|c| c.is_ascii_digit()) && self.is_group_next(word.len()) {
+            word.extend(self.characters.iter().skip(self.at + 1).take(3));
+            self.at += 4;
+        }
         if let Some((_, kind)) = OPERATORS.iter().find(|(name, _)| *name == word) {
             if *kind == Kind::Not
                 && let Some(near) = self.not_near()?
@@ -374,6 +389,15 @@ impl Lexer {
         Ok(is_word.then_some(Kind::Word(word)))
     }
 
+    /// Whether three more digits of a number follow behind a space.
+    fn is_group_next(&self, digits: usize) -> bool {
+        let is_digit = |by: usize| self.ahead(by).is_some_and(|c| c.is_ascii_digit());
+        digits <= 9
+            && matches!(self.peek(), Some(' ' | '\u{a0}' | '\u{202f}'))
+            && (1..=3).all(is_digit)
+            && !self.ahead(4).is_some_and(is_word)
+    }
+
     /// What follows NEAR: `/5`, `/5f`, `/S`, `/P`, or nothing.
     fn near(&mut self, start: usize, ordered: bool) -> Result<(Reach, bool), QueryError> {
         if self.peek() != Some('/') {
@@ -392,7 +416,7 @@ impl Lexer {
             _ => match self.digits() {
                 Some(words) => {
                     let reach = self.reach(start, words)?;
-                    let is_forward = self.peek() == Some('f');
+                    let is_forward = matches!(self.peek(), Some('f' | 'F'));
                     self.at += usize::from(is_forward);
                     Ok((reach, ordered || is_forward))
                 }
@@ -449,11 +473,25 @@ impl Lexer {
             self.at += 1;
         }
         while let Some(c) = self.peek() {
-            let joins = matches!(c, '-' | '–' | '—' | '‑' | '\'' | '’' | '.' | '&' | '+')
-                && self.at > start
+            let before =
+                self.at.checked_sub(1).filter(|_| self.at > start).and_then(|at| self.characters.get(at));
+            let is_operator = || ["NEAR", "ONEAR", "ATLEAST"].contains(&self.text(start, self.at).as_str());
+            let is_number =
+                before.is_some_and(char::is_ascii_digit) && self.ahead(1).is_some_and(|c| c.is_ascii_digit());
+            // `24/7`, `AC/DC` and `info@bank.kz` are one; a list is written with a space behind its comma.
+            let joins = (matches!(c, '-' | '–' | '—' | '‑' | '\'' | '’' | '.' | '&' | '+' | '@')
+                || (c == ',' && is_number)
+                || (c == '/' && !is_operator()))
+                && before.is_some()
                 && self.ahead(1).is_some_and(|next| is_word(next) || is_wild(next));
             let ends = c == '+' && self.at > start;
-            if !(is_word(c) || is_wild(c) || is_emoji(c) || c == '\u{fe0f}' || joins || ends) {
+            if !(is_word(c)
+                || is_wild(c)
+                || is_emoji(c)
+                || matches!(c, '\u{fe0f}' | '\u{200d}')
+                || joins
+                || ends)
+            {
                 break;
             }
             self.at += 1;

@@ -385,7 +385,10 @@ impl Parser {
         self.field = Some(spec);
         let outer = self.style;
         let expr = match spec.holds {
-            Holds::Words(scope) => self.post().map(|of| Expr::In(scope, Box::new(of))),
+            Holds::Words(scope) => {
+                self.warnings.extend(warn::not_given(token.at, spec.name));
+                self.post().map(|of| Expr::In(scope, Box::new(of)))
+            }
             Holds::Characters => {
                 self.field = None;
                 self.style = Some(Style::Case);
@@ -415,7 +418,7 @@ impl Parser {
                     return Err(bad_value(token, format!("[{range}] is no range"), "write [1 TO 5] or 1..5"));
                 }
             },
-            Kind::Value(value) => test(value),
+            Kind::Value(value) => test(value, spec.holds),
             _ => {
                 return Err(self.misplaced(
                     token,
@@ -430,6 +433,7 @@ impl Parser {
             Some(objection) => Err(bad_value(token, objection, "correct it")),
             None => {
                 self.warnings.extend(warn::unknown_list(token.at, &field));
+                self.warnings.extend(warn::not_given(token.at, field.name()));
                 Ok(Expr::Field(field))
             }
         }
@@ -497,9 +501,11 @@ fn bad_value(token: &Token, message: String, remedy: &str) -> QueryError {
 }
 
 /// A value as it is written: `>5`, `1..5`, `@list`, or itself.
-fn test(value: &str) -> Test {
+fn test(value: &str, holds: Holds) -> Test {
     let edge = |value: &str, is_in| Some(Edge { value: value.to_owned(), is_in });
-    if let Some(name) = value.strip_prefix('@').filter(|name| !name.is_empty()) {
+    // A mention is written with its sign.
+    let list = value.strip_prefix('@').filter(|name| !name.is_empty() && holds != Holds::Tag);
+    if let Some(name) = list {
         return Test::Listed(name.to_owned());
     }
     for (sign, is_in) in [(">=", true), (">", false)] {

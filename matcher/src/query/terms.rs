@@ -3,7 +3,7 @@
 use super::tree::{Style, Term};
 use crate::morphology;
 use crate::morphology::latin::sound;
-use crate::text::fold::fold;
+use crate::text::fold::{fold, unmixed};
 use crate::text::words::{Kind, is_mark, words as cut};
 
 /// Letters that a wildcard needs beside it, and where it stands first.
@@ -81,10 +81,11 @@ fn plain_words(text: &str, style: Style) -> Vec<Term> {
 }
 
 fn term(text: &str, kind: Kind, style: Style) -> Term {
-    let form = fold(text);
+    // Letters that look alike are mended as they are in texts.
+    let form = unmixed(text).map_or_else(|| fold(text), |mended| fold(&mended));
     match style {
         Style::Case => Term::Case(text.to_owned()),
-        _ if kind != Kind::Word => Term::Exact(form),
+        _ if !matches!(kind, Kind::Word | Kind::Name) => Term::Exact(form),
         Style::Exact => Term::Exact(form),
         Style::Sound => Term::Sound { sound: sound(&form), form },
         Style::Forms => {

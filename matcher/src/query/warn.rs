@@ -36,6 +36,18 @@ pub(super) fn unknown_list(position: usize, field: &Field) -> Option<Warning> {
     Some(warning("W_LIST", position, format!("there is no list {name:?}: nothing matches it")))
 }
 
+/// Nothing gives some fields yet.
+pub(super) fn not_given(position: usize, field: &str) -> Option<Warning> {
+    const NOT_GIVEN: &[&str] = &["ocr", "transcript", "topic", "list", "tag"];
+    NOT_GIVEN.contains(&field).then(|| {
+        warning(
+            "W_UNSUPPORTED_BY_SOURCE",
+            position,
+            format!("no source gives {field}: yet: nothing matches it"),
+        )
+    })
+}
+
 /// Quotes fix the forms of words that have several.
 pub(super) fn quotes_fix_forms(token: &Token, text: &str, style: Style, is_written: bool) -> Option<Warning> {
     let is_inflected = text.chars().any(is_cyrillic) && text.split_whitespace().count() > 1;

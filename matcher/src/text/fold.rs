@@ -18,9 +18,13 @@ pub(crate) fn fold(word: &str) -> String {
         .collect()
 }
 
-/// Soft hyphens, joiners, byte order marks, variation selectors: nobody sees them.
+/// Soft hyphens, joiners, byte order marks, variation selectors: nobody sees them. Accents that make no letter of their
+/// own (ба́нк), and colours of skin: nobody asks for them.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}')
+    matches!(
+        c,
+        '\u{ad}' | '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{fe00}'..='\u{fe0f}' | '\u{300}'..='\u{36f}' | '\u{1f3fb}'..='\u{1f3ff}'
+    )
 }
 
 /// A folded word in plain letters: Kazakh letters as their Russian neighbours, accents off. `й` is a letter of its own.
@@ -109,24 +113,25 @@ const LOOK_ALIKE: [(char, char); 24] = [
     ('m', 'м'),
 ];
 
-/// A word in which Latin and Cyrillic letters are mixed, in the letters of its majority; `None` where they are not
-/// mixed, or a letter has no double.
+/// A word in which Latin and Cyrillic letters are mixed, in the letters of its majority, or of the others where some have
+/// no double; `None` where they are not mixed, or cannot be told apart.
 pub(crate) fn unmixed(word: &str) -> Option<String> {
     let cyrillic = word.chars().filter(|c| is_cyrillic(*c)).count();
     let latin = word.chars().filter(char::is_ascii_alphabetic).count();
     if cyrillic == 0 || latin == 0 {
         return None;
     }
-    let double = |c: char| {
-        if cyrillic >= latin && c.is_ascii_alphabetic() {
-            LOOK_ALIKE.iter().find(|(latin, _)| *latin == c).map(|(_, cyrillic)| *cyrillic)
-        } else if cyrillic < latin && is_cyrillic(c) {
-            LOOK_ALIKE.iter().find(|(_, cyrillic)| *cyrillic == c).map(|(latin, _)| *latin)
-        } else {
-            Some(c)
-        }
+    let in_cyrillic = |c: char| match c.is_ascii_alphabetic() {
+        true => LOOK_ALIKE.iter().find(|(latin, _)| *latin == c).map(|(_, cyrillic)| *cyrillic),
+        false => Some(c),
     };
-    word.chars().map(double).collect()
+    let in_latin = |c: char| match is_cyrillic(c) {
+        true => LOOK_ALIKE.iter().find(|(_, cyrillic)| *cyrillic == c).map(|(latin, _)| *latin),
+        false => Some(c),
+    };
+    let as_cyrillic = || word.chars().map(in_cyrillic).collect::<Option<String>>();
+    let as_latin = || word.chars().map(in_latin).collect::<Option<String>>();
+    if cyrillic >= latin { as_cyrillic().or_else(as_latin) } else { as_latin().or_else(as_cyrillic) }
 }
 
 pub(crate) fn is_cyrillic(c: char) -> bool {
@@ -189,7 +194,8 @@ mod tests {
     fn only_mixed_words_are_unmixed() {
         assert_eq!(unmixed("Kаспи").as_deref(), Some("Каспи"));
         assert_eq!(unmixed("Каspi").as_deref(), Some("Kaspi"));
-        assert_eq!(unmixed("Касsсса"), None, "s has no double");
+        assert_eq!(unmixed("ФасsФ"), None, "neither s nor Ф has a double");
+        assert_eq!(unmixed("TEHГE").as_deref(), Some("ТЕНГЕ"));
         assert_eq!(unmixed("Kaspi"), None);
         assert_eq!(unmixed("KASРI").as_deref(), Some("KASPI"));
     }

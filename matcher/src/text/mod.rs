@@ -114,6 +114,7 @@ impl Analysis {
             seen: FxHashMap::default(),
             new: FxHashMap::default(),
             place: Place::default(),
+            within_sentence: false,
         };
         reading.zone(Zone::Title, title);
         reading.place.at += GAP;
@@ -169,15 +170,24 @@ impl Form {
     fn new(kind: Kind, text: &str, tongue: Tongue) -> Self {
         let surface: String = if is_nfc(text) { text.to_owned() } else { text.nfc().collect() };
         let folded = match unmixed(&surface) {
-            Some(mended) if kind == Kind::Word => fold(&mended),
+            Some(mended) if kind != Kind::Url => fold(&mended),
             _ => fold(&surface),
         };
-        let lemmas = if kind == Kind::Word { morphology::lemmas(&folded, tongue) } else { Vec::new() };
+        let lemmas = match kind {
+            Kind::Word => morphology::lemmas(&folded, tongue),
+            Kind::Name => morphology::lemmas_of_name(&folded, tongue),
+            Kind::Number | Kind::Tag | Kind::Url | Kind::Emoji => Vec::new(),
+        };
         let mut keys: Vec<String> =
             lemmas.iter().map(|lemma| plain(lemma)).chain([plain(&folded), plain(&fold(&surface))]).collect();
         keys.sort();
         keys.dedup();
         Self { kind, exact: folded, surface, lemmas, keys }
+    }
+
+    /// Whether it is made of letters.
+    pub(crate) fn is_word(&self) -> bool {
+        matches!(self.kind, Kind::Word | Kind::Name)
     }
 
     pub(crate) fn keys(&self) -> &[String] {
@@ -213,6 +223,8 @@ struct Reading<'a> {
     /// Forms that are not known yet.
     new: FxHashMap<(Kind, Box<str>), FormId>,
     place: Place,
+    /// Whether the word at hand does not begin a sentence.
+    within_sentence: bool,
 }
 
 impl Reading<'_> {
@@ -234,6 +246,8 @@ impl Reading<'_> {
             if self.place.at >= limit {
                 break;
             }
+            let sentence = self.place.sentence;
+            let is_first = before.is_none();
             if let Some(before) = before.replace(cut.range.clone()) {
                 let between = text.get(before.end..cut.range.start).unwrap_or("");
                 if between.contains('\n') {
@@ -245,6 +259,7 @@ impl Reading<'_> {
                     self.place.sentence += 1;
                 }
             }
+            self.within_sentence = !is_first && self.place.sentence == sentence;
             self.cut(zone, text, &cut);
         }
     }
@@ -266,7 +281,8 @@ impl Reading<'_> {
     }
 
     fn word(&mut self, zone: Zone, kind: Kind, text: &str, range: Range<usize>, offset: u32, width: u32) {
-        let form = self.form(kind, text);
+        let is_name = kind == Kind::Word && self.within_sentence && text.starts_with(char::is_uppercase);
+        let form = self.form(if is_name { Kind::Name } else { kind }, text);
         let index = number(self.document.words.len());
         let form = match self.seen.entry(form) {
             Entry::Occupied(known) => {

@@ -60,22 +60,24 @@ const ABBREVIATIONS: &[&str] = &[
 
 /// Whether a sentence ends in what stands between two words; `next` begins the word after.
 pub(super) fn ends(before: &str, between: &str, next: Option<char>) -> bool {
-    let between = between.trim_start_matches(['"', '»', '”', ')', '\'', '’', ']']);
-    let Some(mark) = between.chars().find(|c| !c.is_whitespace()) else { return false };
-    match mark {
-        '!' | '?' | '…' => next.is_none_or(|next| !next.is_lowercase()),
-        '.' if between.starts_with("...") => next.is_none_or(|next| !next.is_lowercase()),
-        '.' => {
-            let is_apart = between.chars().nth(1).is_none_or(|c| !c.is_alphanumeric());
-            let before = &before.to_lowercase();
-            let is_initial = before.chars().count() == 1 && before.chars().all(char::is_alphabetic);
-            is_apart
-                && !is_initial
-                && !ABBREVIATIONS.contains(&before.as_str())
-                && next.is_none_or(|next| !next.is_lowercase())
-        }
-        _ => false,
+    let Some(at) = between.find(['.', '!', '?', '…']) else { return false };
+    let mark = between.get(at..).unwrap_or("");
+    // A mark that the next word follows at once ends nothing.
+    if !mark.contains(char::is_whitespace) && next.is_some() {
+        return false;
     }
+    if !mark.starts_with('.') || mark.starts_with("..") {
+        return !mark.starts_with(['.', '…']) || next.is_none_or(|next| !next.is_lowercase());
+    }
+    // The word before has a full stop of its own, unless something stands between.
+    at > 0 || !is_abbreviated(&before.to_lowercase())
+}
+
+/// Initials, and what is written with a full stop within a sentence: г., т.е., К.К.
+fn is_abbreviated(word: &str) -> bool {
+    let is_short = |part: &str| part.chars().count() <= 2 && part.chars().all(char::is_alphabetic);
+    let is_initial = word.chars().count() == 1 && word.chars().all(char::is_alphabetic);
+    is_initial || ABBREVIATIONS.contains(&word) || (word.contains('.') && word.split('.').all(is_short))
 }
 
 #[cfg(test)]
@@ -91,7 +93,12 @@ mod tests {
             ("г", ". ", 'А', false),
             ("к", ". ", 'Т', false),
             ("млн", ". ", 'Т', false),
-            ("вырос", ". ", 'а', false),
+            ("вырос", ". ", 'а', true),
+            ("вырос", "!!! ", 'а', true),
+            ("14,25", "%. ", 'Б', true),
+            ("т.е", ". ", 'Б', false),
+            ("К.К", ". ", 'Т', false),
+            ("вырос", "... ", 'а', false),
             ("вырос", ", ", 'А', false),
             ("вырос", "… ", 'А', true),
         ] {

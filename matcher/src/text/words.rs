@@ -11,11 +11,16 @@ use unicode_segmentation::UnicodeSegmentation;
 /// Bytes of a word at most; of a longer run of letters the rest is not looked at.
 const LONGEST: usize = 512;
 
+/// Bytes that are looked at from where a word begins: more than any word has.
+const AHEAD: usize = 8 * LONGEST;
+
 /// What kind of a word it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Kind {
     /// Letters, with forms.
     Word,
+    /// The same with a capital letter within a sentence: probably a name, which may look like a form of a common word.
+    Name,
     /// Digits; `1 000` and `1,000` are 1000.
     Number,
     /// `#хлеб`, `@user`, `$KZT`, as they are written.
@@ -51,7 +56,8 @@ struct Scanner<'t> {
 impl<'t> Scanner<'t> {
     fn next_word(&mut self) -> Option<Cut<'t>> {
         loop {
-            let rest = self.rest(self.at);
+            // What is further away decides nothing, and would be gone through again for each word.
+            let rest = beginning(self.rest(self.at), AHEAD);
             let first = rest.chars().next()?;
             let is_sign = !first.is_alphanumeric() && !is_emoji(first);
             let cut = match first {
@@ -116,12 +122,13 @@ impl<'t> Scanner<'t> {
             '$' => char::is_alphabetic,
             _ => return None,
         };
-        if self.follows_letter()
+        // Tags may follow each other at once: #a#b.
+        if (sign != '#' && self.follows_letter())
             || !self.rest(after).chars().next().is_some_and(|c| c.is_alphanumeric() || c == '_')
         {
             return None;
         }
-        let rest = self.rest(after);
+        let rest = beginning(self.rest(after), AHEAD);
         let length = rest.find(|c| !belongs(c)).unwrap_or(rest.len());
         let name = rest.get(..length)?.trim_end_matches(['.', '-']);
         let goes_on =
@@ -155,13 +162,19 @@ impl<'t> Scanner<'t> {
         }
         let length = joined(rest, first.len());
         let range = self.at..self.at + length;
-        let word = self.text.get(range.clone())?;
-        let is_split = word.contains(['-', '‑', '.', ':']) || word.contains('/');
-        let mut parts = if is_split {
-            runs(self.text, range, |c| !matches!(c, '-' | '‑' | '.' | ':'))
-        } else {
-            Vec::new()
-        };
+        let mut parts = pieces(self.text, range);
+        // `_банк_`: signs around a word are none of it.
+        if let [part] = parts.as_slice()
+            && part.len() < length
+        {
+            let range = part.clone();
+            return Some(Cut {
+                kind: Kind::Word,
+                text: Cow::Borrowed(self.text.get(range.clone())?),
+                range,
+                parts: Vec::new(),
+            });
+        }
         if parts.len() == 1 {
             parts.clear();
         }
@@ -179,7 +192,9 @@ impl<'t> Scanner<'t> {
                 length += more;
             }
         }
-        if is_continued(rest.get(length..)?) {
+        // `01.12.2025` is made of numbers, and `100тг` of a number and its unit.
+        let dots = rest.get(..length)?.matches('.').count();
+        if dots > 1 || is_continued(rest.get(length..)?) {
             return None;
         }
         let written = rest.get(..length)?;
@@ -197,6 +212,15 @@ impl<'t> Scanner<'t> {
     }
 }
 
+/// The beginning of a text, of so many bytes at most.
+fn beginning(text: &str, bytes: usize) -> &str {
+    if text.len() <= bytes {
+        return text;
+    }
+    let end = (0..=bytes).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text.get(..end).unwrap_or(text)
+}
+
 /// The first segment of a text by UAX #29, of bounded length.
 fn segment(rest: &str) -> &str {
     let segment = rest.split_word_bounds().next().unwrap_or("");
@@ -212,7 +236,10 @@ fn joined(rest: &str, first: usize) -> usize {
     while length < LONGEST {
         let mut ahead = rest.get(length..).unwrap_or("").chars();
         let (Some(joint), next) = (ahead.next(), ahead.next()) else { break };
-        let joins = matches!(joint, '-' | '‑' | '.' | '&' | '+' | '\'' | '’' | '_');
+        let joins = matches!(
+            joint,
+            '-' | '‑' | '.' | '&' | '+' | '\'' | '’' | '_' | '\u{200b}' | '\u{2060}' | '\u{feff}'
+        );
         if joins && next.is_some_and(char::is_alphanumeric) {
             length += joint.len_utf8();
             length += segment(rest.get(length..).unwrap_or("")).len();
@@ -248,6 +275,20 @@ fn group(rest: &str) -> Option<usize> {
     let is_group = digits.chars().take_while(char::is_ascii_digit).count() == 3
         && !digits.chars().nth(3).is_some_and(char::is_alphanumeric);
     is_group.then_some(space.len_utf8() + 3)
+}
+
+/// The parts of a word: between hyphens, dots and the like, and between a number and its unit (`100тг`).
+fn pieces(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
+    let word = text.get(range.clone()).unwrap_or("");
+    let is_split = word.contains(['-', '‑', '.', ':', '_']);
+    let unit = word.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 1);
+    match unit {
+        Some(at) if word.chars().skip(at).all(char::is_alphabetic) => {
+            vec![range.start..range.start + at, range.start + at..range.end]
+        }
+        _ if is_split => runs(text, range, |c| !matches!(c, '-' | '‑' | '.' | ':' | '_')),
+        _ => Vec::new(),
+    }
 }
 
 /// Runs of characters of a kind.

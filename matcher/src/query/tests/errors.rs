@@ -50,6 +50,8 @@ fn errors_say_where_and_what_to_do() {
         ("ATLEAST/0(a)", "E_VALUE", 0),
         ("ATLEAST/2(a AND b)", "E_NEAR_OPERAND", 9),
         ("ATLEAST/2 a", "E_SYNTAX", 10),
+        ("site:kz", "E_VALUE", 5),
+        ("банк followers:2000..1000", "E_VALUE", 15),
         ("банк ]", "E_CHAR", 5),
         ("банк : биржа", "E_CHAR", 5),
     ] {
@@ -110,6 +112,7 @@ fn warnings_tell_what_is_probably_not_meant() {
         ("[народный банк]", vec![]),
         ("\"Halyk Bank\"", vec![]),
         ("банк site:@наши", vec!["W_LIST"]),
+        ("ocr:банк", vec!["W_UNSUPPORTED_BY_SOURCE"]),
     ] {
         let codes: Vec<&str> = parsed(query).warnings().iter().map(|warning| warning.code).collect();
         assert_eq!(codes, expected, "{query}");

@@ -525,3 +525,107 @@ fn queries_of_other_systems_are_understood() {
         assert_eq!(parsed(&print).to_string(), print, "{query}");
     }
 }
+
+#[test]
+fn names_that_look_like_forms_of_common_words_are_found() {
+    check_table(
+        Some("ru"),
+        "
+        Лавров => министр Лавровым => Лавровым
+        Маск => компания Маска => Маска
+        маска => без маски => маски
+        Рыбакина => поздравил Рыбакину => Рыбакину
+        Путин => о Путине => Путине
+        Соболев => у Соболевым => Соболевым
+        Костанай => из Костаная => Костаная
+        лавр => из лавров => лавров
+        ",
+    );
+}
+
+#[test]
+fn kazakh_words_in_russian_texts_are_found() {
+    check_table(
+        Some("ru"),
+        "
+        Алматы => концерт Алматыда => Алматыда
+        мектеп => мектептерде => мектептерде
+        бала => балалар => балалар
+        ",
+    );
+}
+
+#[test]
+fn what_people_type() {
+    check_table(
+        None,
+        "
+        ставка 14,25 => ставка 14,25% => ставка; 14,25
+        ставка 14,25 => ставка в 25 раз
+        1 000 тенге => дали 1000 тенге => 1000; тенге
+        24/7 => работает 24/7 => 24/7
+        AC/DC => концерт AC/DC => AC/DC
+        info@halykbank.kz => пишите info@halykbank.kz => info@halykbank.kz
+        https://zakon.kz/news => см. https://zakon.kz/news => https://zakon.kz/news
+        банк => банк_онлайн => банк
+        банк => _банк_ => банк
+        2025 => в 2025г. => 2025
+        100 => за 100тг => 100
+        2025 => от 01.12.2025 => 2025
+        #тег2 => #тег1#тег2 => #тег2
+        #хлеб => #xлеб => #xлеб
+        ТЕНГЕ => TEHГE => TEHГE
+        банk => банk => банk
+        👍 => 👍🏽 => 👍🏽
+        translit(Яндекс) => Yandex => Yandex
+        translit(Eximbank) => Эксимбанк => Эксимбанк
+        ",
+    );
+    check("банк", "ба\u{301}нк", &["ба\u{301}нк"]);
+    check("банк", "ба\u{200b}нк", &["ба\u{200b}нк"]);
+    check("👨\u{200d}👩\u{200d}👧", "это 👨\u{200d}👩\u{200d}👧", &["👨\u{200d}👩\u{200d}👧"]);
+}
+
+#[test]
+fn sentences_end_where_people_end_them() {
+    check_table(
+        Some("ru"),
+        "
+        банк NEAR/S ставка => Инфляция ставка 14,25%. Банк молчит.
+        банк NEAR/S ставка => Ставка 500₸. Банк молчит.
+        банк NEAR/S ставка => ставка выросла. банк молчит
+        банк NEAR/S ставка => Ставка выросла!!! банк молчит
+        банк NEAR/S ставка => Ставка и т.е. Банк => Ставка; Банк
+        банк NEAR/S ставка => Ставка К.К. Токаева и Банк => Ставка; Банк
+        ",
+    );
+}
+
+#[test]
+fn values_may_hold_wildcards_and_mentions_their_sign() {
+    let item =
+        &[("author", "Иван Петров"), ("site", "tengrinews.kz"), ("mentions", "@aki_m"), ("hashtags", "Хлеб")];
+    for (query, expected) in [
+        ("author:Пет*", true),
+        ("author:Сид*", false),
+        ("банк site:tengri*.kz", true),
+        ("банк site:*.ru", false),
+        ("mentions:@aki_m", true),
+        ("hashtags:хле*", true),
+    ] {
+        check_fields(query, item, expected);
+    }
+}
+
+/// What took minutes: words that are not there, words that share their places, and texts without a space.
+#[test]
+fn nothing_takes_long() {
+    let common = "в на и по с о из банк ".repeat(200);
+    check("\"в на и по с о из банк ставка\"~50", &common, &[]);
+    check("\"a a a a a a a a b\"~100", &"a ".repeat(2_000), &[]);
+    check("ставка", &"a".repeat(1_000_000), &[]);
+    check("ставка", &"http://".repeat(30_000), &[]);
+    check("ставка", &"я\u{301}".repeat(300_000), &[]);
+    let many = format!("{}, then a b", "b x ".repeat(5_001));
+    check("a NOT NEAR/0 b", &many, &[]);
+}
