@@ -455,7 +455,7 @@ impl Parser {
         Ok(Expr::Word(if words.len() == 1 {
             words.remove(0)
         } else {
-            Term::Compound { whole: crate::text::fold::fold(word), parts: words }
+            Term::Compound { whole: terms::mended(word), parts: words }
         }))
     }
 

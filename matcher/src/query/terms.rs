@@ -80,12 +80,24 @@ fn plain_words(text: &str, style: Style) -> Vec<Term> {
     terms
 }
 
+/// A word folded, and each of its parts mended where letters that look alike are mixed in it.
+pub(super) fn mended(word: &str) -> String {
+    let letters: Vec<char> = word.chars().collect();
+    let parts = letters.chunk_by(|one, other| one.is_alphanumeric() == other.is_alphanumeric());
+    let mended = parts.map(|part| {
+        let part: String = part.iter().collect();
+        unmixed(&part).unwrap_or(part)
+    });
+    fold(&mended.collect::<String>())
+}
+
 fn term(text: &str, kind: Kind, style: Style) -> Term {
-    // Letters that look alike are mended as they are in texts.
-    let form = unmixed(text).map_or_else(|| fold(text), |mended| fold(&mended));
+    let form = mended(text);
     match style {
         Style::Case => Term::Case(text.to_owned()),
         _ if !matches!(kind, Kind::Word | Kind::Name) => Term::Exact(form),
+        // Numbers and signs have one form.
+        _ if !form.chars().any(char::is_alphabetic) => Term::Exact(form),
         Style::Exact => Term::Exact(form),
         Style::Sound => Term::Sound { sound: sound(&form), form },
         Style::Forms => {
