@@ -5,7 +5,7 @@
 //! and where?". The store never analyses: it is handed [`Document::search_tokens`], so that search
 //! and matching agree.
 //!
-//! What each construct means is in [`query`]'s evaluation, which goes through the words of one document; the index only
+//! What each construct means is in `query/evaluate.rs`, which goes through the words of one document; the index only
 //! chooses the topics that are worth it.
 
 mod index;
