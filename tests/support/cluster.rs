@@ -136,7 +136,8 @@ impl Cluster {
     pub(crate) async fn settle_down(&self) {
         self.stage.origin.freeze();
         let expected = self.published();
-        if self.comes_in_within(Duration::from_secs(60)).await {
+        // Pages of an outage wait for their host, one delay after the other.
+        if self.comes_in_within(Duration::from_secs(150)).await {
             return;
         }
         let wrong = not_exactly_once(&expected, &self.stage.materials("all").await);
