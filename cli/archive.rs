@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use matcher::{Analysis, Query, facts};
-use model::{Match, Name, Source, Span, Zone, excerpt_around};
+use model::{Name, Source, Span};
 use store::{Store, StoredItem};
 
 use crate::global::Global;
@@ -13,8 +13,6 @@ use crate::output::Format;
 
 /// Items read from the store at once.
 const PAGE: usize = 500;
-/// Characters of an excerpt.
-const EXCERPT: usize = 300;
 
 /// What some queries make of a stored item, in their order.
 pub(crate) struct Looked {
@@ -62,18 +60,4 @@ pub(crate) async fn look_through(
     }
     line.clear();
     Ok(seen)
-}
-
-/// A match of a query that belongs to no topic.
-pub(crate) fn unnamed_match(stored: &StoredItem, spans: Vec<Span>, name: Name) -> Match {
-    let zone = |zone| match zone {
-        Zone::Title => stored.item.title.as_deref().unwrap_or(""),
-        Zone::Text => stored.item.text.as_str(),
-    };
-    let text_of = |span: &Span| zone(span.zone).get(span.start..span.end).unwrap_or("").to_owned();
-    let spans: Vec<Span> = spans.into_iter().map(|span| Span { text: text_of(&span), ..span }).collect();
-    let best =
-        spans.iter().find(|span| span.zone == Zone::Text).map_or((0, 0), |span| (span.start, span.end));
-    let excerpt = excerpt_around(&stored.item.text, best.0, best.1, EXCERPT);
-    Match { topic: name, spans, excerpt }
 }

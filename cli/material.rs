@@ -4,12 +4,12 @@ use std::collections::VecDeque;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use matcher::{Analysis, Query};
+use matcher::{Analysis, Query, found};
 use model::Name;
 use serde_json::Value;
 use store::{MaterialQuery, Store};
 
-use crate::archive::{look_through, unnamed_match};
+use crate::archive::look_through;
 use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::global::Global;
@@ -228,7 +228,7 @@ async fn search(data: &Backend, text: &str, limit: usize, global: &Global) -> an
         if newest.len() == limit {
             newest.pop_front();
         }
-        let found = unnamed_match(&looked.stored, spans, name.clone());
+        let found = found(name.clone(), &looked.stored.item, spans);
         newest.push_back(view::hit(&looked.stored, &found, &rights));
     })
     .await?;

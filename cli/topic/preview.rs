@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use store::{MaterialQuery, Store};
 
 use super::{bad_query, known};
-use crate::archive::{Looked, look_through, unnamed_match};
+use crate::archive::{Looked, look_through};
 use crate::backend::Backend;
 use crate::global::Global;
 use crate::output::object;
@@ -108,7 +108,7 @@ impl Counts {
         let is_new = self.before.as_mut().is_some_and(|before| !before.remove(&stored.id));
         self.comes += u64::from(is_new);
         let Ok(name) = Name::new("preview") else { return };
-        let hit = view::hit(&stored, &unnamed_match(&stored, spans, name), rights);
+        let hit = view::hit(&stored, &matcher::found(name, &stored.item, spans), rights);
         if is_new && self.coming.len() < SAMPLES {
             self.coming.push(hit.clone());
         }

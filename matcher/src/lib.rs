@@ -13,6 +13,6 @@ mod morphology;
 mod query;
 mod text;
 
-pub use index::{BadTopic, TopicIndex, facts};
+pub use index::{BadTopic, TopicIndex, facts, found};
 pub use query::{Explanation, Facts, LeafFound, Query, QueryError, Warning};
 pub use text::{Analysis, Document};

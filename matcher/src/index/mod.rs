@@ -141,7 +141,7 @@ impl TopicIndex {
         let document = self.analysis.item(item);
         let mut matches = Vec::new();
         self.each_match((&document, item, source, now), |topic, spans| {
-            matches.push(found(topic, item, spans()))
+            matches.push(found(topic.name.clone(), item, spans()))
         });
         matches.sort_by(|one: &Match, other| one.topic.cmp(&other.topic));
         (document, matches)
@@ -186,7 +186,8 @@ impl TopicIndex {
     }
 }
 
-fn found(topic: &Topic, item: &Item, spans: Vec<Span>) -> Match {
+/// A match, with the words of its spans and an excerpt around the best.
+pub fn found(topic: Name, item: &Item, spans: Vec<Span>) -> Match {
     let zone = |zone| match zone {
         Zone::Title => item.title.as_deref().unwrap_or(""),
         Zone::Text => item.text.as_str(),
@@ -201,7 +202,7 @@ fn found(topic: &Topic, item: &Item, spans: Vec<Span>) -> Match {
         Some(span) => excerpt_around(&item.text, span.start, span.end, EXCERPT),
         None => excerpt_around(&item.text, 0, 0, EXCERPT),
     };
-    Match { topic: topic.name.clone(), spans, excerpt }
+    Match { topic, spans, excerpt }
 }
 
 /// What an item is known by beside its words; of a source that is no longer declared little is.

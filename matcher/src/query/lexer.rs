@@ -357,8 +357,9 @@ impl Lexer {
             return Ok(Some(Kind::Word(self.text(start, self.at))));
         }
         let mut word = self.take_word();
-        // `1 000` is one number.
-        while !word.is_empty() && word.chars().all(|c| c.is_ascii_digit()) && self.is_group_next(word.len()) {
+        // `1 000` is one number, as in texts; `2025 100` is two.
+        let is_group = (1..=3).contains(&word.len()) && word.chars().all(|c| c.is_ascii_digit());
+        while is_group && self.is_group_next(word.len()) {
             word.extend(self.characters.iter().skip(self.at + 1).take(3));
             self.at += 4;
         }
