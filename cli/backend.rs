@@ -34,6 +34,8 @@ pub(crate) enum Protection {
     Embargo,
     /// A master that still answers is left when Sentinels name another.
     Following,
+    /// A node that is told to stop ends what it began and hands its hosts over.
+    Drain,
 }
 
 /// Where it is.

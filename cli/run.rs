@@ -75,6 +75,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Place::Folder(path) => Some(DataFolder::lock(path)?),
         Place::Cluster { .. } => None,
     };
+    let drains = !args.without.contains(&Protection::Drain);
     if !objects.is_empty() {
         apply(&*data.store, objects, false, global).await?;
     }
@@ -96,7 +97,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         tell("warning: a protection is switched off: this node will ask hosts more often than they allow");
     }
     match pass {
-        None => endless(context, &data.place, global, &mut stop).await,
+        None => endless(context, &data.place, global, &mut stop, drains).await,
         Some(pass) => once(context, &data, &pass, global, &mut stop).await,
     }
 }
@@ -106,6 +107,7 @@ async fn endless(
     place: &Place,
     global: &Global,
     stop: &mut Stop,
+    drains: bool,
 ) -> anyhow::Result<ExitCode> {
     let sources = context.store.sources().await?.len();
     tell(&format!("watching {sources} sources; data in {place}"));
@@ -122,7 +124,7 @@ async fn endless(
         }
     };
     let is_asked = until_ended(&mut node, global, stop).await?;
-    if is_asked {
+    if is_asked && drains {
         tell("stopping: what is under way is finished first; once more ends at once");
         node.drain();
         let Some(ended) = stop.or_at_once(node.ended()).await else { return Ok(ExitCode::from(130)) };

@@ -69,27 +69,43 @@ async fn all_end_well(nodes: Vec<Child>) {
     }
 }
 
-/// A rolling restart of three nodes, as Kubernetes does it; then five nodes, then two.
-#[tokio::test(flavor = "multi_thread")]
-async fn nodes_share_the_work_as_they_come_and_go() {
+/// A rolling restart of three nodes, as Kubernetes does it; then five nodes, then two: how long was a host left
+/// alone, beyond the machine's own stalls?
+async fn silence_of_coming_and_going(flags: &[&str]) -> (Cluster, Duration) {
     let redis = RedisServer::start(&[]).await.unwrap();
     let cluster = Cluster::on(&redis.url(), busy(), 4).await;
-    let mut nodes: Vec<Child> = ["n1", "n2", "n3"].map(|name| cluster.node(name)).into();
+    let mut nodes: Vec<Child> = ["n1", "n2", "n3"].map(|name| cluster.node_with(name, flags)).into();
     cluster.requests_more(60).await;
     let from = cluster.now();
     for name in ["n1", "n2", "n3"] {
         all_end_well(vec![nodes.remove(0)]).await;
-        nodes.push(cluster.node(name));
+        nodes.push(cluster.node_with(name, flags));
         cluster.requests_more(30).await;
     }
-    nodes.extend(["n4", "n5"].map(|name| cluster.node(name)));
+    nodes.extend(["n4", "n5"].map(|name| cluster.node_with(name, flags)));
     cluster.requests_more(60).await;
     all_end_well(nodes.drain(..3).collect()).await;
     cluster.requests_more(60).await;
-    let silence = cluster.longest_silence(from).saturating_sub(cluster.stall() * 3);
+    let silence = cluster.longest_silence(from);
+    cluster.settle_down().await;
+    (cluster, silence)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nodes_share_the_work_as_they_come_and_go() {
+    let (cluster, silence) = silence_of_coming_and_going(&[]).await;
+    let silence = silence.saturating_sub(cluster.stall() * 3);
     assert!(silence < LEASE, "hosts are handed over, not left to run out: {silence:?}");
-    assert_whole(&cluster).await;
-    all_end_well(nodes).await;
+    assert_eq!(cluster.wrongs().await, Vec::<String>::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn control_hosts_of_nodes_that_do_not_drain_are_left_until_their_leases_end() {
+    assert_objects(async || {
+        let (_cluster, silence) = silence_of_coming_and_going(&["--without", "drain"]).await;
+        (silence >= LEASE).then(|| format!("{silence:?} of silence")).into_iter().collect()
+    })
+    .await;
 }
 
 /// One of two nodes is killed: how long was a host left alone? `lease` is theirs.

@@ -27,14 +27,15 @@ local shift = now - told
 local DUE, OWN, CTL = P .. 'due', P .. 'own', P .. 'ctl'
 
 local function number(text) return tonumber(text or '0') or 0 end
-local function digits(value) return string.format('%.0f', value) end
+-- Of a whole number: what Lua and the server make of one by themselves goes through floating point, slowly.
+local function digits(value) return string.format('%d', value) end
 
 local function is_held(owner) return owner and owner ~= '' end
 
 -- Notes from when on a host may be handed out that nobody holds, that has rested and is not blocked.
 local function set_free(host, next_allowed, blocked_until)
   local head = call('ZRANGE', P .. 'j:' .. host, 0, 0, 'WITHSCORES')
-  if head[2] then call('ZADD', DUE, math.max(tonumber(head[2]), next_allowed, blocked_until), host)
+  if head[2] then call('ZADD', DUE, digits(math.max(tonumber(head[2]), next_allowed, blocked_until)), host)
   else call('ZREM', DUE, host) end
 end
 

@@ -27,7 +27,7 @@ local function end_jobs(host, first, last, was)
       -- Not one that was planned anew meanwhile.
       if place[job] then forget(host, job) end
     else
-      again[#again + 1] = tonumber(due) + shift
+      again[#again + 1] = digits(tonumber(due) + shift)
       again[#again + 1] = job
       if crashed == '0' then
         if has_crashed then fine[#fine + 1] = job end
