@@ -1,9 +1,10 @@
 //! `qyran bench match`: documents matched in a CPU-second of one core.
 //!
 //! Topics and documents are made of the words of a text, by its own frequencies, so the text decides the language. What
-//! is made follows from a seed. One word in a hundred is a name, made of a word and an ending. Of the topics 30 % are lists of names and phrases, 25 % names with a context, 20 % names
-//! without a noise word, 10 % words near each other, 5 % a beginning with a context, 5 % two common words, 3 % lists of
-//! 50 to 110 phrases, and 2 % ask for a field (the mix of a prototype, which took it from public query collections).
+//! is made follows from a seed. One word in a hundred is a name, made of a word and an ending. Of the topics 30 % are lists
+//! of names and phrases, 25 % names with a context, 20 % names without a noise word, 10 % words near each other, 5 % a
+//! beginning with a context, 5 % two common words, 3 % lists of 50 to 110 phrases, and 2 % ask for a field (the mix of a
+//! prototype, which took it from public query collections).
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -195,12 +196,10 @@ impl Making {
         self.vocabulary.get(at).cloned().unwrap_or_default()
     }
 
-    /// One of as many names as there are words with these endings, some far more often than others.
+    /// One of as many names as there are words with these endings.
     fn name(&mut self) -> String {
         const ENDINGS: &[&str] = &["ов", "ева", "ин", "ский", "бай", "стан", "пром", "банк"];
-        let length = self.vocabulary.len();
-        let (one, other) = (self.below(length), self.below(length));
-        let word = self.vocabulary.get(one.min(other)).cloned().unwrap_or_default();
+        let word = self.word(0, 1000);
         let ending = self.below(ENDINGS.len());
         let stem: String = word.chars().take(7).collect();
         format!("{stem}{}", ENDINGS.get(ending).copied().unwrap_or_default())
@@ -234,7 +233,7 @@ impl Making {
                 let beginning = if beginning.chars().count() < 4 { "гора".to_owned() } else { beginning };
                 format!("{beginning}* AND {}", self.context())
             }
-            90..95 => format!("{} AND {}", self.word(5, 40), self.word(5, 40)),
+            90..95 => format!("{} AND {}", self.word(15, 80), self.word(15, 80)),
             95..98 => {
                 let phrases = 50 + self.below(61);
                 self.any(phrases, Self::phrase)

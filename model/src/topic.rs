@@ -31,6 +31,12 @@ impl Topic {
         language && self.admits_source(source)
     }
 
+    /// Whether they admit everything.
+    pub fn admits_all(&self) -> bool {
+        let Self { languages, categories, sources, exclude_sources, .. } = self;
+        languages.is_empty() && categories.is_empty() && sources.is_empty() && exclude_sources.is_empty()
+    }
+
     /// Whether they admit anything of this source.
     pub fn admits_source(&self, source: &Source) -> bool {
         (self.categories.is_empty() || self.categories.contains(&source.category))

@@ -4,6 +4,9 @@
 //! An edit makes a small segment and leaves the others as they are; now and then small ones are put together. What was
 //! edited or taken out is passed over in the segments that still have it.
 
+mod building;
+mod program;
+mod scratch;
 mod segment;
 mod vocabulary;
 
@@ -12,10 +15,11 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use model::{Item, Match, Name, Source, Span, Timestamp, Topic, Zone, excerpt_around};
+use rustc_hash::FxHashMap;
 
 use crate::query::{Facts, Query, QueryError};
 use crate::text::{Analysis, Document};
-use segment::{Compiled, Segment};
+use segment::Segment;
 
 /// Characters of an excerpt.
 const EXCERPT: usize = 300;
@@ -49,9 +53,9 @@ struct Part {
 }
 
 impl Part {
-    fn live(&self) -> impl Iterator<Item = &Compiled> {
+    fn live(&self) -> impl Iterator<Item = &Topic> {
         let numbered = (0..).zip(self.segment.topics());
-        numbered.filter(|(number, _)| !self.gone.contains(number)).map(|(_, compiled)| compiled)
+        numbered.filter(|(number, _)| !self.gone.contains(number)).map(|(_, topic)| topic)
     }
 
     /// The topic of a name, if it is live.
@@ -72,7 +76,7 @@ impl TopicIndex {
         let wanted: HashSet<&Name> = topics.iter().map(|topic| &topic.name).collect();
         let live = self.parts.iter().flat_map(Part::live);
         let gone: Vec<Name> =
-            live.map(|one| &one.topic.name).filter(|name| !wanted.contains(name)).cloned().collect();
+            live.map(|topic| &topic.name).filter(|name| !wanted.contains(name)).cloned().collect();
         let is_new = |topic: &Topic| self.topic(&topic.name) != Some(topic);
         self.with(topics.into_iter().filter(is_new).collect(), &gone)
     }
@@ -117,9 +121,7 @@ impl TopicIndex {
                 self.parts.push(last);
                 break;
             }
-            let parsed = |compiled: &Compiled| {
-                Some((compiled.topic.clone(), Query::parse(&compiled.topic.query).ok()?))
-            };
+            let parsed = |topic: &Topic| Some((topic.clone(), Query::parse(&topic.query).ok()?));
             new.extend(last.live().filter_map(parsed));
         }
         self.parts.push(Part { segment: Arc::new(Segment::new(new)), gone: Arc::default() });
@@ -140,30 +142,35 @@ impl TopicIndex {
     pub fn matches(&self, item: &Item, source: &Source, now: Timestamp) -> (Document, Vec<Match>) {
         let document = self.analysis.item(item);
         let mut matches = Vec::new();
+        // Many topics match at the same words.
+        let mut excerpts: FxHashMap<(usize, usize), String> = FxHashMap::default();
         self.each_match((&document, item, source, now), |topic, spans| {
-            matches.push(found(topic.name.clone(), item, spans()))
+            let spans = spans();
+            let around = best(&spans);
+            let excerpt = excerpts.entry(around).or_insert_with(|| excerpt(item, around)).clone();
+            matches.push(Match { topic: topic.name.clone(), spans: with_words(item, spans), excerpt });
         });
         matches.sort_by(|one: &Match, other| one.topic.cmp(&other.topic));
         (document, matches)
     }
 
     /// The names of the topics that match a document, without saying where; in no order.
-    pub fn names(&self, document: &Document, item: &Item, source: &Source, now: Timestamp) -> Vec<Name> {
+    pub fn names(&self, document: &Document, item: &Item, source: &Source, now: Timestamp) -> Vec<&Name> {
         let mut names = Vec::new();
-        self.each_match((document, item, source, now), |topic, _| names.push(topic.name.clone()));
+        self.each_match((document, item, source, now), |topic, _| names.push(&topic.name));
         names
     }
 
-    fn each_match(
-        &self,
+    fn each_match<'i>(
+        &'i self,
         (document, item, source, now): (&Document, &Item, &Source, Timestamp),
-        mut tell: impl FnMut(&Topic, &dyn Fn() -> Vec<Span>),
+        mut tell: impl FnMut(&'i Topic, &dyn Fn() -> Vec<Span>),
     ) {
         for part in &self.parts {
-            let admits = |number, topic: &Topic| topic.admits(item, source) && !part.gone.contains(&number);
             part.segment.each_match(
                 document,
-                admits,
+                &part.gone,
+                |topic| topic.admits(item, source),
                 &|| facts(item, Some(source), document, now),
                 &mut tell,
             );
@@ -175,11 +182,11 @@ impl TopicIndex {
     pub fn searches(&self, source: &Source) -> BTreeMap<String, Vec<&Topic>> {
         let mut searches: BTreeMap<String, Vec<&Topic>> = BTreeMap::new();
         let live = self.parts.iter().flat_map(Part::live);
-        for compiled in live.filter(|compiled| compiled.topic.admits_source(source)) {
+        for topic in live.filter(|topic| topic.admits_source(source)) {
             // Few sources are searched: what topics are searched for is not kept.
-            let query = Query::parse(&compiled.topic.query).ok();
+            let query = Query::parse(&topic.query).ok();
             for text in query.and_then(|query| query.searches()).unwrap_or_default() {
-                searches.entry(text).or_default().push(&compiled.topic);
+                searches.entry(text).or_default().push(topic);
             }
         }
         searches
@@ -188,21 +195,27 @@ impl TopicIndex {
 
 /// A match, with the words of its spans and an excerpt around the best.
 pub fn found(topic: Name, item: &Item, spans: Vec<Span>) -> Match {
+    let excerpt = excerpt(item, best(&spans));
+    Match { topic, spans: with_words(item, spans), excerpt }
+}
+
+/// The range of the text around which an excerpt says most: one of the title says little, which is shown anyway.
+fn best(spans: &[Span]) -> (usize, usize) {
+    let best = spans.iter().find(|span| span.zone == Zone::Text);
+    best.map_or((0, 0), |span| (span.start, span.end))
+}
+
+fn excerpt(item: &Item, (start, end): (usize, usize)) -> String {
+    excerpt_around(&item.text, start, end, EXCERPT)
+}
+
+fn with_words(item: &Item, spans: Vec<Span>) -> Vec<Span> {
     let zone = |zone| match zone {
         Zone::Title => item.title.as_deref().unwrap_or(""),
         Zone::Text => item.text.as_str(),
     };
-    let spans: Vec<Span> = spans
-        .into_iter()
-        .map(|span| Span { text: zone(span.zone).get(span.start..span.end).unwrap_or("").to_owned(), ..span })
-        .collect();
-    // An excerpt of the text says more than one of the title, which is shown anyway.
-    let best = spans.iter().find(|span| span.zone == Zone::Text);
-    let excerpt = match best {
-        Some(span) => excerpt_around(&item.text, span.start, span.end, EXCERPT),
-        None => excerpt_around(&item.text, 0, 0, EXCERPT),
-    };
-    Match { topic, spans, excerpt }
+    let words = |span: &Span| zone(span.zone).get(span.start..span.end).unwrap_or("").to_owned();
+    spans.into_iter().map(|span| Span { text: words(&span), ..span }).collect()
 }
 
 /// What an item is known by beside its words; of a source that is no longer declared little is.

@@ -141,7 +141,7 @@ fn found(index: &TopicIndex, item: &Item) -> Vec<(Name, Places)> {
             (found.topic, found.spans.iter().map(|span| (span.zone, span.start, span.end)).collect())
         })
         .collect();
-    assert_eq!(names, found.iter().map(|(name, _): &(Name, _)| name.clone()).collect::<Vec<_>>());
+    assert_eq!(names, found.iter().map(|(name, _): &(Name, _)| name).collect::<Vec<_>>());
     found
 }
 

@@ -21,14 +21,33 @@ pub(super) type TermId = u32;
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Indexed {
     One(TermId),
-    Compound { whole: TermId, parts: Vec<Self> },
+    Compound(Box<Compound>),
     Any,
+}
+
+/// A word that may stand as several.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Compound {
+    pub(super) whole: TermId,
+    pub(super) parts: Vec<Indexed>,
+}
+
+impl Indexed {
+    /// The term that finds it as one word.
+    pub(super) fn number(&self) -> Option<TermId> {
+        match self {
+            Self::One(number) => Some(*number),
+            Self::Compound(compound) => Some(compound.whole),
+            Self::Any => None,
+        }
+    }
 }
 
 /// Terms, and how forms lead to them.
 #[derive(Debug, Default)]
 pub(super) struct Vocabulary {
     terms: Vec<Term>,
+    /// By their print, until it is closed.
     numbers: HashMap<String, TermId>,
     /// By the keys of which every form that a term finds has one.
     by_key: HashMap<Box<str>, Vec<TermId>>,
@@ -92,12 +111,18 @@ impl Vocabulary {
     pub(super) fn indexed(&mut self, term: &Term) -> Indexed {
         match term {
             Term::Any => Indexed::Any,
-            Term::Compound { whole, parts } => Indexed::Compound {
+            Term::Compound { whole, parts } => Indexed::Compound(Box::new(Compound {
                 whole: self.number(&Term::Exact(whole.clone())),
                 parts: parts.iter().map(|part| self.indexed(part)).collect(),
-            },
+            })),
             one => Indexed::One(self.number(one)),
         }
+    }
+
+    /// Takes in no more terms: what is needed only for that is given back.
+    pub(super) fn close(&mut self) {
+        self.numbers = HashMap::new();
+        self.terms.shrink_to_fit();
     }
 
     fn number(&mut self, term: &Term) -> TermId {

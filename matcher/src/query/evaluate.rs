@@ -22,7 +22,7 @@ pub(super) fn matches(expr: &Expr, document: &Document, facts: &Facts) -> Option
     if !view.holds(expr) {
         return None;
     }
-    let mut words = BTreeSet::new();
+    let mut words = Vec::new();
     view.collect(expr, &mut words);
     Some(spans(document, &words))
 }
@@ -158,7 +158,7 @@ impl<'a, F: Finder> View<'a, F> {
     }
 
     /// The words of everything that made the query hold; what is excluded made nothing hold.
-    pub(crate) fn collect(self, expr: &Expr<F::Term>, words: &mut BTreeSet<(u32, u32)>) {
+    pub(crate) fn collect(self, expr: &Expr<F::Term>, words: &mut Vec<(u32, u32)>) {
         match expr {
             Expr::And(parts) => parts.iter().for_each(|part| self.collect(part, words)),
             Expr::Or(parts) => {
@@ -471,7 +471,7 @@ pub(crate) fn fits(pattern: &str, word: &str) -> bool {
 }
 
 /// The byte ranges of words, without those that lie within others.
-pub(crate) fn spans(document: &Document, words: &BTreeSet<(u32, u32)>) -> Vec<Span> {
+pub(crate) fn spans(document: &Document, words: &[(u32, u32)]) -> Vec<Span> {
     let mut ranges: Vec<(Zone, usize, usize)> = words
         .iter()
         .filter_map(|(first, last)| {

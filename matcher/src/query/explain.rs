@@ -1,7 +1,5 @@
 //! Why an item matches a query, or what it fails by, in words.
 
-use std::collections::BTreeSet;
-
 use model::Span;
 use serde::Serialize;
 
@@ -54,7 +52,7 @@ fn report(view: Scanned<'_>, expr: &Expr, excluded: bool, leaves: &mut Vec<LeafF
         Expr::In(scope, of) => report(view.within(*scope), of, excluded, leaves),
         Expr::Preferred(_, of) => report(view, of, excluded, leaves),
         leaf => {
-            let mut words = BTreeSet::new();
+            let mut words = Vec::new();
             view.collect(leaf, &mut words);
             let spans = spans(view.document(), &words);
             leaves.push(LeafFound { leaf: view.named(leaf), holds: view.holds(leaf), excluded, spans });

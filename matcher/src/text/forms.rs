@@ -1,7 +1,6 @@
 //! The forms that were seen, each analysed once.
 //!
-//! A look-up touches as little memory as can be: a slot, an entry of a few bytes, and the letters, which lie one behind
-//! the other; the forms themselves are looked at only when they are new. Forms are numbered densely, so that what is
+//! A look-up touches as little memory as can be: an entry of a few bytes, and the letters, which lie one behind the other; the forms themselves are looked at only when they are new. Forms are numbered densely, so that what is
 //! known of them elsewhere is an array. When there are too many, a new *generation* begins; documents keep theirs.
 
 use std::hash::Hasher;
@@ -53,8 +52,7 @@ impl Generation {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub(super) generation: Arc<Generation>,
-    slots: HashTable<u32>,
-    entries: Vec<Entry>,
+    entries: HashTable<Entry>,
     letters: String,
 }
 
@@ -67,21 +65,18 @@ struct Entry {
     form: FormId,
 }
 
+impl Entry {
+    fn letters<'l>(&self, all: &'l str) -> &'l str {
+        all.get(self.from as usize..self.from as usize + usize::from(self.length)).unwrap_or("")
+    }
+}
+
 impl Table {
     pub(super) fn find(&self, tongue: Tongue, kind: Kind, text: &str) -> Option<FormId> {
-        let is_it = |slot: &u32| self.entry_is(*slot, tongue, kind, text);
-        let slot = self.slots.find(hash(tongue, kind, text), is_it)?;
-        self.entries.get(*slot as usize).map(|entry| entry.form)
-    }
-
-    fn entry_is(&self, slot: u32, tongue: Tongue, kind: Kind, text: &str) -> bool {
-        self.entries.get(slot as usize).is_some_and(|entry| {
-            (entry.tongue, entry.kind) == (tongue, kind) && self.letters_of(entry) == text
-        })
-    }
-
-    fn letters_of(&self, entry: &Entry) -> &str {
-        self.letters.get(entry.from as usize..entry.from as usize + usize::from(entry.length)).unwrap_or("")
+        let is_it = |entry: &Entry| {
+            (entry.tongue, entry.kind) == (tongue, kind) && entry.letters(&self.letters) == text
+        };
+        self.entries.find(hash(tongue, kind, text), is_it).map(|entry| entry.form)
     }
 
     /// Lets a form of this generation be found; long ones are not.
@@ -92,18 +87,11 @@ impl Table {
         let (Ok(from), Ok(length)) = (u32::try_from(self.letters.len()), u16::try_from(text.len())) else {
             return;
         };
-        let Ok(slot) = u32::try_from(self.entries.len()) else { return };
         self.letters.push_str(text);
-        self.entries.push(Entry { from, length, tongue, kind, form });
-        let Self { slots, entries, letters, .. } = self;
-        let again = |slot: &u32| {
-            let entry = entries.get(*slot as usize);
-            entry.map_or(0, |entry| {
-                let text = letters.get(entry.from as usize..entry.from as usize + usize::from(entry.length));
-                hash(entry.tongue, entry.kind, text.unwrap_or(""))
-            })
-        };
-        slots.insert_unique(hash(tongue, kind, text), slot, again);
+        let Self { entries, letters, .. } = self;
+        let again = |entry: &Entry| hash(entry.tongue, entry.kind, entry.letters(letters));
+        let entry = Entry { from, length, tongue, kind, form };
+        entries.insert_unique(hash(tongue, kind, text), entry, again);
     }
 
     pub(super) fn is_full(&self) -> bool {

@@ -105,13 +105,15 @@ impl Analysis {
         };
         let known = self.forms.read().unwrap_or_else(PoisonError::into_inner);
         let generation = known.generation.clone();
-        let document =
-            Document { generation, words: Vec::new(), forms: Vec::new(), tags: Vec::new(), lead_end: 0 };
+        // A word and its space take about a dozen bytes of Cyrillic.
+        let count = (text.len() / 12).min(MAX_WORDS as usize);
+        let (words, forms) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        let document = Document { generation, words, forms, tags: Vec::new(), lead_end: 0 };
         let mut reading = Reading {
             known: &known,
             tongue,
             document,
-            seen: FxHashMap::default(),
+            seen: FxHashMap::with_capacity_and_hasher(count, Default::default()),
             new: FxHashMap::default(),
             place: Place::default(),
             within_sentence: false,

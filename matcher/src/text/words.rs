@@ -59,7 +59,7 @@ impl<'t> Scanner<'t> {
             // What is further away decides nothing, and would be gone through again for each word.
             let rest = beginning(self.rest(self.at), AHEAD);
             let first = rest.chars().next()?;
-            let is_sign = !first.is_alphanumeric() && !is_emoji(first);
+            let is_sign = !is_letter(first) && !first.is_alphanumeric() && !is_emoji(first);
             let cut = match first {
                 '#' | '@' | '$' => self.tag(first),
                 'h' | 'H' | 'w' | 'W' => self.address(rest).or_else(|| self.plain(rest)),

@@ -1,0 +1,191 @@
+//! Compiling topics: leaves shared, anchors chosen.
+
+use std::collections::HashMap;
+
+use model::Topic;
+
+use super::program::{Op, Step, enclose, parts};
+use super::segment::{Entry, Posting, Segment};
+use super::vocabulary::{Indexed, TermId};
+use crate::query::{Expr, Query, Scope};
+
+/// Terms of which every match holds one, and how often they may be expected.
+struct Anchors {
+    cost: f64,
+    anchors: Vec<Anchor>,
+}
+
+/// A term, and the leaf that it is a part of.
+struct Anchor {
+    term: TermId,
+    leaf: Step,
+    /// A word that every match has as well.
+    guard: Option<Step>,
+}
+
+#[derive(Default)]
+pub(super) struct Building {
+    segment: Segment,
+    leaves: HashMap<String, Step>,
+    postings: Vec<(TermId, Posting)>,
+}
+
+impl Building {
+    pub(super) fn add(&mut self, topic: Topic, query: Query) {
+        let number = count(self.segment.topics.len());
+        let from = self.segment.steps.len();
+        let has_fields = query.has_fields();
+        let mut steps = std::mem::take(&mut self.segment.steps);
+        self.write(&query.into_expr(), None, &mut steps);
+        match self.anchors(steps.get(from..).unwrap_or(&[])) {
+            Some(anchors) => {
+                let posting = |Anchor { term, leaf, guard }| {
+                    (term, Posting { topic: number, leaf, guard: guard.unwrap_or(leaf) })
+                };
+                self.postings.extend(anchors.anchors.into_iter().map(posting));
+            }
+            None => self.segment.always.push(number),
+        }
+        self.segment.steps = steps;
+        let is_open = topic.admits_all();
+        self.segment.entries.push(Entry { from: count(from), is_open, has_fields });
+        self.segment.numbers.insert(topic.name.clone(), number);
+        self.segment.topics.push(topic);
+    }
+
+    pub(super) fn done(mut self) -> Segment {
+        self.postings.sort_unstable();
+        self.postings.dedup();
+        let mut segment = self.segment;
+        segment.anchors = vec![0; segment.vocabulary.len() + 1];
+        for (term, _) in &self.postings {
+            if let Some(count) = segment.anchors.get_mut(*term as usize + 1) {
+                *count += 1;
+            }
+        }
+        let mut sum = 0;
+        for count in &mut segment.anchors {
+            sum += *count;
+            *count = sum;
+        }
+        segment.postings = self.postings.into_iter().map(|(_, posting)| posting).collect();
+        segment.vocabulary.close();
+        segment.steps.shrink_to_fit();
+        segment.leaves.shrink_to_fit();
+        segment
+    }
+
+    /// Writes a query's tree over leaves; parts of an item are pushed down to them.
+    fn write(&mut self, expr: &Expr, scope: Option<Scope>, steps: &mut Vec<Step>) {
+        match expr {
+            // Words of an OR are leaves of their own: other topics have them too.
+            Expr::And(of) | Expr::Or(of) => {
+                let op = if matches!(expr, Expr::And(_)) { Op::And } else { Op::Or };
+                enclose(steps, op, |steps| of.iter().for_each(|part| self.write(part, scope, steps)));
+            }
+            Expr::Not(of) => enclose(steps, Op::Not, |steps| self.write(of, scope, steps)),
+            Expr::Field(field) => {
+                steps.push(Step::new(Op::Field, count(self.segment.fields.len())));
+                self.segment.fields.push(field.clone());
+            }
+            Expr::In(scope, of) => self.write(of, Some(*scope), steps),
+            Expr::Preferred(_, of) => self.write(of, scope, steps),
+            Expr::Word(_) | Expr::Phrase(_) | Expr::Near(_) | Expr::NotNear(_) | Expr::AtLeast(..) => {
+                steps.push(self.leaf(expr, scope));
+            }
+        }
+    }
+
+    fn leaf(&mut self, expr: &Expr, scope: Option<Scope>) -> Step {
+        let scoped = scope.map_or_else(|| expr.clone(), |scope| Expr::In(scope, Box::new(expr.clone())));
+        let Segment { vocabulary, leaves, .. } = &mut self.segment;
+        *self.leaves.entry(scoped.to_string()).or_insert_with(|| {
+            match scoped.with_terms(&mut |term| vocabulary.indexed(term)) {
+                Expr::Word(Indexed::One(term)) => Step::new(Op::Term, term),
+                other => {
+                    leaves.push(other);
+                    Step::new(Op::Leaf, count(leaves.len() - 1))
+                }
+            }
+        })
+    }
+
+    /// The cheapest terms of which every match of a program holds one; `None` where there are none.
+    fn anchors(&self, program: &[Step]) -> Option<Anchors> {
+        let (first, rest) = program.split_first()?;
+        let with_leaf = |(cost, terms): (f64, Vec<TermId>)| Anchors {
+            cost,
+            anchors: terms.into_iter().map(|term| Anchor { term, leaf: *first, guard: None }).collect(),
+        };
+        match first.op() {
+            Op::Term => Some(with_leaf((self.cost(first.number()), vec![first.number()]))),
+            Op::Leaf => self.terms_of(self.segment.leaf(*first)?).map(with_leaf),
+            Op::Field | Op::Not => None,
+            Op::And => {
+                let all = parts(rest).filter_map(|part| Some((part, self.anchors(part)?)));
+                let cheapest = all.min_by(|(_, one), (_, other)| one.cost.total_cmp(&other.cost));
+                let (cheapest, mut anchors) = cheapest?;
+                let others = parts(rest).filter(|part| !std::ptr::eq(*part, cheapest));
+                let words = others.filter_map(|part| part.first().filter(|step| step.op() == Op::Term));
+                let guard =
+                    words.min_by(|one, other| self.cost(one.number()).total_cmp(&self.cost(other.number())));
+                for anchor in &mut anchors.anchors {
+                    anchor.guard = anchor.guard.or(guard.copied());
+                }
+                Some(anchors)
+            }
+            Op::Or => {
+                let all: Vec<Anchors> = parts(rest).map(|part| self.anchors(part)).collect::<Option<_>>()?;
+                Some(Anchors {
+                    cost: all.iter().map(|one| one.cost).sum(),
+                    anchors: all.into_iter().flat_map(|one| one.anchors).collect(),
+                })
+            }
+        }
+    }
+
+    /// The cheapest terms of which every occurrence of a leaf holds one.
+    fn terms_of(&self, expr: &Expr<Indexed>) -> Option<(f64, Vec<TermId>)> {
+        let cheapest = |all: &mut dyn Iterator<Item = (f64, Vec<TermId>)>| {
+            all.min_by(|one, other| one.0.total_cmp(&other.0))
+        };
+        match expr {
+            Expr::Word(term) => self.terms_of_word(term),
+            Expr::Phrase(phrase) => {
+                cheapest(&mut phrase.words.iter().filter_map(|term| self.terms_of_word(term)))
+            }
+            Expr::Near(near) => {
+                cheapest(&mut [&near.left, &near.right].into_iter().filter_map(|part| self.terms_of(part)))
+            }
+            Expr::NotNear(near) => self.terms_of(&near.left),
+            Expr::AtLeast(_, of) | Expr::Preferred(_, of) | Expr::In(_, of) => self.terms_of(of),
+            Expr::Or(of) => {
+                let all: Vec<_> = of.iter().map(|part| self.terms_of(part)).collect::<Option<_>>()?;
+                let cost = all.iter().map(|(cost, _)| cost).sum();
+                Some((cost, all.into_iter().flat_map(|(_, terms)| terms).collect()))
+            }
+            Expr::And(_) | Expr::Field(_) | Expr::Not(_) => None,
+        }
+    }
+
+    fn terms_of_word(&self, term: &Indexed) -> Option<(f64, Vec<TermId>)> {
+        match term {
+            Indexed::One(number) => Some((self.cost(*number), vec![*number])),
+            // The whole as one word, or its first part.
+            Indexed::Compound(compound) => {
+                let (cost, mut terms) = self.terms_of_word(compound.parts.first()?)?;
+                terms.push(compound.whole);
+                Some((cost, terms))
+            }
+            Indexed::Any => None,
+        }
+    }
+
+    fn cost(&self, term: TermId) -> f64 {
+        self.segment.vocabulary.cost(term)
+    }
+}
+
+fn count(length: usize) -> u32 {
+    u32::try_from(length).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,107 @@
+//! What is known of the document at hand.
+//!
+//! Kept from one document to the next, and told apart by an epoch, so that nothing is cleared.
+
+use std::cell::Cell;
+
+use super::vocabulary::{TermId, Vocabulary};
+use crate::text::Document;
+
+const NONE: u32 = u32::MAX;
+/// Epochs end here: a leaf's memory holds one bit beside them.
+const LAST_EPOCH: u32 = u32::MAX >> 2;
+
+#[derive(Default)]
+pub(super) struct Scratch {
+    epoch: u32,
+    /// By term: the epoch in which it was found last, and the last of its forms.
+    stamps: Vec<(u32, u32)>,
+    /// Forms of a term, each with the one before.
+    forms: Vec<(u32, u32)>,
+    terms: Vec<TermId>,
+    /// A bit for each term, so that most of what is asked for fits into the nearest cache.
+    found: Vec<u64>,
+    /// By leaf: the epoch in which it was looked at last, and whether it held.
+    leaves: Vec<Cell<u32>>,
+    /// By topic: the epoch in which it was looked at last.
+    topics: Vec<Cell<u32>>,
+}
+
+impl Scratch {
+    /// Begins a document, seen by a segment that has so many leaves and topics.
+    pub(super) fn begin(
+        &mut self,
+        document: &Document,
+        vocabulary: &Vocabulary,
+        leaves: usize,
+        topics: usize,
+    ) {
+        if self.epoch >= LAST_EPOCH {
+            *self = Self::default();
+        }
+        self.epoch += 1;
+        lengthen(&mut self.stamps, vocabulary.len(), (0, NONE));
+        lengthen(&mut self.found, vocabulary.len().div_ceil(64), 0);
+        lengthen(&mut self.leaves, leaves, Cell::new(0));
+        lengthen(&mut self.topics, topics, Cell::new(0));
+        for term in self.terms.drain(..) {
+            if let Some(bits) = self.found.get_mut(term as usize / 64) {
+                *bits = 0;
+            }
+        }
+        self.forms.clear();
+        vocabulary.each_term(document, |number, term| {
+            let Some(stamp) = self.stamps.get_mut(term as usize) else { return };
+            let before = if stamp.0 == self.epoch { stamp.1 } else { NONE };
+            if before == NONE {
+                self.terms.push(term);
+                if let Some(bits) = self.found.get_mut(term as usize / 64) {
+                    *bits |= 1 << (term % 64);
+                }
+            }
+            *stamp = (self.epoch, u32::try_from(self.forms.len()).unwrap_or(NONE));
+            self.forms.push((number, before));
+        });
+    }
+
+    /// The terms that were found.
+    pub(super) fn terms(&self) -> &[TermId] {
+        &self.terms
+    }
+
+    /// Whether a term finds anything.
+    pub(super) fn has(&self, term: TermId) -> bool {
+        self.found.get(term as usize / 64).is_some_and(|bits| bits >> (term % 64) & 1 == 1)
+    }
+
+    /// The document's forms that a term finds.
+    pub(super) fn forms_of(&self, term: TermId) -> impl Iterator<Item = u32> {
+        let last = self.stamps.get(term as usize).filter(|stamp| stamp.0 == self.epoch).map(|stamp| stamp.1);
+        let mut next = last.unwrap_or(NONE);
+        std::iter::from_fn(move || {
+            let (form, before) = *self.forms.get(next as usize)?;
+            next = before;
+            Some(form)
+        })
+    }
+
+    /// What a leaf is known to be; looked at once.
+    pub(super) fn leaf(&self, number: u32, look: impl FnOnce() -> bool) -> bool {
+        let Some(memory) = self.leaves.get(number as usize) else { return false };
+        if memory.get() >> 1 != self.epoch {
+            memory.set(self.epoch << 1 | u32::from(look()));
+        }
+        memory.get() & 1 == 1
+    }
+
+    /// Whether a topic was looked at already.
+    pub(super) fn mark(&self, topic: u32) -> bool {
+        self.topics.get(topic as usize).is_none_or(|stamp| stamp.replace(self.epoch) == self.epoch)
+    }
+}
+
+fn lengthen<T: Clone>(all: &mut Vec<T>, length: usize, with: T) {
+    if all.len() < length {
+        all.resize(length, with);
+    }
+}
