@@ -81,10 +81,10 @@ pub(crate) async fn apply(
 }
 
 /// Matches what is stored against topics that have not seen it, with progress on a terminal.
-pub(crate) async fn match_again(store: &dyn Store, global: &Global) -> anyhow::Result<()> {
+pub(crate) async fn match_again(store: &dyn Store, global: &Global) -> anyhow::Result<actors::Progress> {
     let items = store.totals().await?.items;
     let mut line = StatusLine::new(global.output == Format::Table);
-    actors::rematch(store, global.clock.now(), |progress| {
+    let done = actors::rematch(store, global.clock.now(), |progress| {
         line.show(&format!(
             "matching what is stored: {} of {items} items, {} new matches",
             progress.items, progress.new_matches
@@ -92,7 +92,7 @@ pub(crate) async fn match_again(store: &dyn Store, global: &Global) -> anyhow::R
     })
     .await?;
     line.clear();
-    Ok(())
+    Ok(done)
 }
 
 pub(crate) fn by_kind(objects: Vec<Object>) -> Objects {

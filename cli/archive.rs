@@ -36,7 +36,7 @@ pub(crate) async fn look_through(
         .into_iter()
         .map(|record| (record.source.name.clone(), record.source))
         .collect();
-    let all = Arc::new((queries, sources, Analysis::default(), global.clock.now()));
+    let all = Arc::new((queries, sources, Analysis::default()));
     let mut line = StatusLine::new(global.output == Format::Table);
     let (mut after, mut seen) = (0, 0);
     loop {
@@ -46,10 +46,12 @@ pub(crate) async fn look_through(
         seen += items.len() as u64;
         let shared = all.clone();
         let looked = tokio::task::spawn_blocking(move || {
-            let (queries, sources, analysis, now) = &*shared;
+            let (queries, sources, analysis) = &*shared;
             let look = |stored: StoredItem| {
                 let document = analysis.item(&stored.item);
-                let facts = facts(&stored.item, sources.get(&stored.item.source), &document, *now);
+                // Ages are counted from first sight, as they were then.
+                let facts =
+                    facts(&stored.item, sources.get(&stored.item.source), &document, stored.first_seen);
                 let found = queries.iter().map(|query| query.matches(&document, &facts)).collect();
                 Looked { stored, found }
             };

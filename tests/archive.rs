@@ -64,6 +64,45 @@ async fn the_archive_is_searched_and_explained_and_tried_on() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn topics_are_matched_again_when_asked_and_go_on_where_they_were() {
+    let stage = stage().await;
+    let dry_run =
+        async || stage.lines(&["topic", "rematch", "two", "--dry-run", "-o", "jsonl"]).await.remove(0);
+    let counts = |change: &Value| ["stay", "come", "go"].map(|key| change[key].as_u64().unwrap());
+    assert_eq!(counts(&dry_run().await), [2, 0, 0]);
+    // As if another analysis had found one of the two, and one that it is not about.
+    let spoil = |sql: &str| stage.database("store.db").execute(sql, []).unwrap();
+    assert_eq!(spoil("DELETE FROM match WHERE item = (SELECT min(item) FROM match)"), 1);
+    let other = "(SELECT min(row) FROM item WHERE title LIKE '% 3')";
+    assert_eq!(spoil(&format!("UPDATE OR FAIL match SET item = {other}")), 1);
+    let change = dry_run().await;
+    assert_eq!(counts(&change), [0, 2, 1], "{change}");
+    assert_eq!(change["coming"].as_array().unwrap().len(), 2);
+    assert_eq!(counts(&dry_run().await), [0, 2, 1], "a dry run changes nothing");
+
+    let arguments = ["topic", "rematch", "two", "--reason", "new dictionary", "-o", "json"];
+    assert_eq!(object(&stage, &arguments).await, json!({"topics": 1, "items": 6, "new_matches": 2}));
+    assert_eq!(counts(&dry_run().await), [2, 0, 0]);
+    let trail = stage.lines(&["audit", "-o", "jsonl"]).await.remove(0);
+    assert_eq!((&trail["action"], &trail["target"]), (&json!("topic rematch"), &json!("topic/two")));
+
+    // Interrupted behind the fourth item: the rest is looked at, and nothing before.
+    let fourth = "(SELECT row FROM item ORDER BY row LIMIT 1 OFFSET 3)";
+    spoil(&format!(
+        "UPDATE topic SET matched_version = 0, rematch_version = version, rematch_row = {fourth}"
+    ));
+    spoil("DELETE FROM match");
+    let before =
+        format!("SELECT count(*) FROM item WHERE (title LIKE '% 1' OR title LIKE '% 2') AND row > {fourth}");
+    let objects = stage.path("objects");
+    let applied = finished(stage.command(&["apply", "-f", objects.to_str().unwrap()])).await;
+    assert!(applied.status.success(), "{}", text(&applied.stderr));
+    let rows = |sql: &str| stage.database("store.db").query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(rows("SELECT count(*) FROM match"), rows(&before));
+    assert_eq!(rows("SELECT matched_version = version FROM topic"), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cases_are_answered_in_order_line_by_line() {
     let cases = [
         json!({"query": "банк site:a.kz", "item": {"text": "Банки", "lang": "ru", "url": "https://n.a.kz/1"}}),

@@ -51,7 +51,7 @@ pub use errand::Errand;
 pub use health::Check;
 pub use metrics::Metrics;
 pub use node::{Node, NodeError};
-pub use rematch::{Progress, rematch};
+pub use rematch::{Archive, Progress, rematch};
 pub use robots_memory::ScheduledRobots;
 pub use roster::{jobs_of, plan_now, plan_sources, tenant_of};
 pub use tally::{Event, Tally, Totals};

@@ -1,10 +1,11 @@
 //! A new or edited topic sees what is stored already.
 
-use matcher::TopicIndex;
-use model::{Name, Source, Timestamp, Topic};
 use std::collections::HashMap;
 use std::sync::Arc;
-use store::{Rematched, Store, StoreError, StoredItem};
+
+use matcher::TopicIndex;
+use model::{Name, Source, Timestamp, Topic};
+use store::{Rematched, Store, StoreError, StoredItem, TopicRecord};
 
 /// Items matched in one step: small enough for harvests to be stored in between.
 const STEP: usize = 500;
@@ -19,57 +20,69 @@ pub struct Progress {
 }
 
 /// Matches everything stored against the topics that have not seen it yet. Tells `progress` after
-/// each step. Interrupted, it begins anew the next time; nothing is doubled.
+/// each step. Interrupted, it goes on where it was the next time; nothing is doubled.
 pub async fn rematch(
     store: &dyn Store,
     now: Timestamp,
     mut progress: impl FnMut(Progress),
 ) -> Result<Progress, StoreError> {
-    let behind: Vec<(Topic, i64)> = store
-        .topics()
-        .await?
-        .into_iter()
-        .filter(|record| !record.is_matched)
-        .map(|record| (record.topic, record.version))
-        .collect();
     let mut done = Progress::default();
-    if behind.is_empty() {
-        return Ok(done);
-    }
-    let names: Vec<Name> = behind.iter().map(|(topic, _)| topic.name.clone()).collect();
-    let (index, _) = TopicIndex::new(behind.iter().map(|(topic, _)| topic.clone()).collect());
-    let index = Arc::new(index);
-    let sources: HashMap<Name, Source> = store
-        .sources()
-        .await?
-        .into_iter()
-        .map(|record| (record.source.name.clone(), record.source))
-        .collect();
-    let sources = Arc::new(sources);
-    let mut after = 0;
-    loop {
-        let items = store.items(after, STEP).await?;
-        let Some(last) = items.last() else { break };
-        after = last.row;
+    let behind: Vec<TopicRecord> =
+        store.topics().await?.into_iter().filter(|record| !record.is_matched).collect();
+    // What some have seen already does no harm twice.
+    let Some(seen) = behind.iter().map(|record| record.rematched).min() else { return Ok(done) };
+    let versions: Vec<(Name, i64)> =
+        behind.iter().map(|record| (record.topic.name.clone(), record.version)).collect();
+    let names: Vec<Name> = versions.iter().map(|(name, _)| name.clone()).collect();
+    let archive = Archive::of(store, behind.into_iter().map(|record| record.topic).collect()).await?;
+    let mut after = seen;
+    while let Some((items, matched)) = archive.step(store, after).await? {
+        after = items.last().map_or(after, |last| last.row);
         done.items += items.len() as u64;
-        let (index, sources) = (index.clone(), sources.clone());
-        let matched = tokio::task::spawn_blocking(move || matched(&index, &sources, &items)).await;
-        let matched = matched.map_err(|error| StoreError::Other(error.to_string()))?;
         done.new_matches += store.rematch(&names, &matched, now).await?;
+        store.set_rematched(&versions, after).await?;
         progress(done);
     }
-    let versions: Vec<(Name, i64)> =
-        behind.into_iter().map(|(topic, version)| (topic.name, version)).collect();
     store.set_matched(&versions).await?;
     Ok(done)
 }
 
-/// What these items match. Items of sources that are no longer declared match nothing new.
-fn matched(index: &TopicIndex, sources: &HashMap<Name, Source>, items: &[StoredItem]) -> Vec<Rematched> {
-    let of = |stored: &StoredItem| {
-        let source = sources.get(&stored.item.source)?;
-        let matches = index.matches(&stored.item, source, stored.first_seen).1;
-        Some(Rematched { row: stored.row, version: stored.version, matches })
-    };
-    items.iter().filter_map(of).collect()
+/// What is stored, matched against some topics step by step. However much there is, one step of it is held.
+pub struct Archive {
+    index: Arc<TopicIndex>,
+    sources: Arc<HashMap<Name, Source>>,
+}
+
+impl Archive {
+    /// Topics, and the sources that are declared.
+    pub async fn of(store: &dyn Store, topics: Vec<Topic>) -> Result<Self, StoreError> {
+        let sources = store.sources().await?.into_iter().map(|record| record.source);
+        let sources = sources.map(|source| (source.name.clone(), source)).collect();
+        Ok(Self { index: Arc::new(TopicIndex::new(topics).0), sources: Arc::new(sources) })
+    }
+
+    /// The next items behind a row, and what each of them matches; `None` behind the last. Items of sources that are no
+    /// longer declared are not among those matched.
+    pub async fn step(
+        &self,
+        store: &dyn Store,
+        after: i64,
+    ) -> Result<Option<(Vec<StoredItem>, Vec<Rematched>)>, StoreError> {
+        let items = store.items(after, STEP).await?;
+        if items.is_empty() {
+            return Ok(None);
+        }
+        let (index, sources) = (self.index.clone(), self.sources.clone());
+        let matched = tokio::task::spawn_blocking(move || {
+            let matched = items.iter().filter_map(|stored| matched(&index, &sources, stored)).collect();
+            (items, matched)
+        });
+        Ok(Some(matched.await.map_err(|error| StoreError::Other(error.to_string()))?))
+    }
+}
+
+fn matched(index: &TopicIndex, sources: &HashMap<Name, Source>, stored: &StoredItem) -> Option<Rematched> {
+    let source = sources.get(&stored.item.source)?;
+    let matches = index.matches(&stored.item, source, stored.first_seen).1;
+    Some(Rematched { row: stored.row, version: stored.version, matches })
 }

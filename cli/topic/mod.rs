@@ -2,20 +2,25 @@
 
 mod explain;
 mod preview;
+mod rematch;
 mod test;
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use clap::Subcommand;
 use matcher::{Query, QueryError};
 use serde_json::json;
-use store::{Store, TopicRecord};
+use store::{MaterialQuery, Store, TopicRecord};
 
 use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::{Rows, clean, column, object, show, wide};
 use crate::view;
+
+/// Matches of a topic read at once.
+const PAGE: usize = 500;
 
 /// Topics: list, show, try queries out
 #[derive(clap::Args)]
@@ -43,6 +48,7 @@ enum Command {
     Test(test::Args),
     Preview(preview::Args),
     Explain(explain::Args),
+    Rematch(rematch::Args),
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
@@ -52,6 +58,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::Test(args) => test::run(&args, global)?,
         Command::Preview(args) => preview::run(&args, global).await?,
         Command::Explain(args) => explain::run(&args, global).await?,
+        Command::Rematch(args) => rematch::run(&args, global).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -96,6 +103,20 @@ pub(crate) async fn known(store: &dyn Store, name: &str) -> anyhow::Result<Topic
     };
     let found = topics.into_iter().find(|record| record.topic.name.as_str() == name);
     found.ok_or_else(|| Failure::not_found(format!("there is no topic {name:?}")).hint(hint).into())
+}
+
+/// The ids of what a topic has matched so far.
+pub(crate) async fn matched_by(store: &dyn Store, name: &str) -> anyhow::Result<BTreeSet<String>> {
+    let topic = known(store, name).await?.topic.name;
+    let mut query = MaterialQuery { topic: Some(topic), limit: PAGE, ..MaterialQuery::default() };
+    let mut ids = BTreeSet::new();
+    loop {
+        let page = store.materials(&query).await?;
+        let Some(last) = page.last() else { break };
+        query.after_seq = last.seq;
+        ids.extend(page.into_iter().map(|stored| stored.item.id));
+    }
+    Ok(ids)
 }
 
 /// A query that cannot be understood, with a caret under the place.

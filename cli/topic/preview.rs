@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use matcher::Query;
 use model::{Name, Timestamp};
 use serde_json::{Value, json};
-use store::{MaterialQuery, Store};
 
-use super::{bad_query, known};
+use super::{bad_query, matched_by};
 use crate::archive::{Looked, look_through};
 use crate::backend::Backend;
 use crate::global::Global;
@@ -19,8 +18,6 @@ const SAMPLES: usize = 5;
 /// Days counted one by one, and the length of a month.
 const DAYS: i64 = 30;
 const DAY: i64 = 86_400;
-/// Matches of a topic read at once.
-const PAGE: usize = 500;
 
 /// Try a query on everything stored: how much it finds, by day and by part, and samples
 #[derive(clap::Args)]
@@ -57,20 +54,6 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let items = look_through(&*data.store, queries, global, |looked| counts.add(looked, &rights)).await?;
     let shown = counts.shown(&query, items, &exclusions, &leaves, global.clock.now());
     Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "matched")?)
-}
-
-/// The ids of what a topic has matched so far.
-async fn matched_by(store: &dyn Store, name: &str) -> anyhow::Result<BTreeSet<String>> {
-    let topic = known(store, name).await?.topic.name;
-    let mut query = MaterialQuery { topic: Some(topic), limit: PAGE, ..MaterialQuery::default() };
-    let mut ids = BTreeSet::new();
-    loop {
-        let page = store.materials(&query).await?;
-        let Some(last) = page.last() else { break };
-        query.after_seq = last.seq;
-        ids.extend(page.into_iter().map(|stored| stored.item.id));
-    }
-    Ok(ids)
 }
 
 #[derive(Default)]

@@ -310,13 +310,6 @@ async fn clients_are_declared_like_anything_else() {
     for bench in each().await {
         println!("on {}", bench.name);
         let store = &bench.store;
-        if bench.name.contains("before") {
-            // They came with the last migration: the node goes on without, and says what to do.
-            assert_eq!(store.clients().await.unwrap(), []);
-            let refused = store.declare(&only(3), false, at(1)).await.unwrap_err();
-            assert!(refused.to_string().contains("qyran migrate up"), "{refused}");
-            continue;
-        }
         let version = store.objects_version().await.unwrap();
         assert_eq!(store.declare(&only(3), false, at(1)).await.unwrap().added, ["Client/acme"]);
         assert_eq!(store.declare(&only(5), false, at(1)).await.unwrap().edited, ["Client/acme"]);
@@ -519,6 +512,30 @@ async fn matching_again_replaces_only_the_topics_it_is_about() {
         );
         bench.store.rematch(&[name("u")], &matched(1, Vec::new()), at(6)).await.unwrap();
         assert_eq!(bench.materials(MaterialQuery::default()).await, [("t".to_owned(), "сөз".to_owned())]);
+    }
+}
+
+#[tokio::test]
+async fn matching_again_goes_on_where_it_ended() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let store = &bench.store;
+        let record = async || store.topics().await.unwrap().remove(0);
+        let version = record().await.version;
+        store.set_rematched(&[(name("t"), version)], 7).await.unwrap();
+        // On the schema before it begins anew.
+        let noted = if bench.name.contains("before") { 0 } else { 7 };
+        assert_eq!((record().await.rematched, record().await.is_matched), (noted, false));
+        store.set_matched(&[(name("t"), version)]).await.unwrap();
+        assert!(record().await.is_matched);
+        let before = store.objects_version().await.unwrap();
+        store.set_unmatched(&[name("t")]).await.unwrap();
+        assert_eq!((record().await.rematched, record().await.is_matched), (0, false));
+        assert!(store.objects_version().await.unwrap() > before, "nodes are told");
+        // An edit has seen nothing.
+        store.set_rematched(&[(name("t"), version)], 7).await.unwrap();
+        store.declare(&objects(vec![], vec![topic("t", "жаңа")]), false, at(1)).await.unwrap();
+        assert_eq!((record().await.rematched, record().await.is_matched), (0, false));
     }
 }
 

@@ -53,6 +53,8 @@ pub struct TopicRecord {
     pub version: i64,
     /// Everything stored has been matched against this version.
     pub is_matched: bool,
+    /// Where it has not: the row of the last item that was, 0 where none was.
+    pub rematched: i64,
     /// Materials it has.
     pub materials: u64,
 }
@@ -268,6 +270,10 @@ pub trait Store: Send + Sync {
     async fn rematch(&self, topics: &[Name], items: &[Rematched], now: Timestamp) -> Result<u64, StoreError>;
     /// Everything stored has been matched against these versions of topics.
     async fn set_matched(&self, topics: &[(Name, i64)]) -> Result<(), StoreError>;
+    /// Items up to a row have been matched against these versions of topics: matching goes on behind it.
+    async fn set_rematched(&self, topics: &[(Name, i64)], row: i64) -> Result<(), StoreError>;
+    /// These topics are to be matched again from the beginning.
+    async fn set_unmatched(&self, topics: &[Name]) -> Result<(), StoreError>;
     /// How many sources there are of each kind and in each state.
     async fn source_counts(&self) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError>;
     /// How much there is.

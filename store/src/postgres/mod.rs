@@ -305,6 +305,14 @@ impl Store for Postgres {
         transaction!(self, |tx| objects::set_matched(&tx, topics).await)
     }
 
+    async fn set_rematched(&self, topics: &[(Name, i64)], row: i64) -> Result<(), StoreError> {
+        transaction!(self, |tx| objects::set_rematched(&tx, topics, row).await)
+    }
+
+    async fn set_unmatched(&self, topics: &[Name]) -> Result<(), StoreError> {
+        transaction!(self, |tx| objects::set_unmatched(&tx, topics).await)
+    }
+
     async fn source_counts(&self) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError> {
         objects::source_counts(&*self.client().await?).await
     }

@@ -7,7 +7,7 @@ use deadpool_postgres::{GenericClient, Object, Transaction};
 use model::{Client, Name, Source, SourceKind, SourceState, Timestamp, Topic};
 
 use super::locks::{self, Lock};
-use super::{execute, migrate, read, rows, text};
+use super::{execute, read, rows, text};
 use crate::store::{Applied, ObjectNames, Objects, SourceRecord, TopicRecord};
 use crate::{StoreError, counts};
 
@@ -30,14 +30,13 @@ async fn changed(tx: &Transaction<'_>) -> Result<(), StoreError> {
 struct Known {
     sources: HashMap<String, String>,
     topics: HashMap<String, String>,
-    /// `None` on the schema before clients.
-    clients: Option<HashMap<String, String>>,
+    clients: HashMap<String, String>,
 }
 
 impl Known {
     async fn read(tx: &Transaction<'_>) -> Result<Self, StoreError> {
-        let clients = if has_clients(tx).await? { Some(specs(tx, "client").await?) } else { None };
-        Ok(Self { sources: specs(tx, "source").await?, topics: specs(tx, "topic").await?, clients })
+        let (sources, topics) = (specs(tx, "source").await?, specs(tx, "topic").await?);
+        Ok(Self { sources, topics, clients: specs(tx, "client").await? })
     }
 }
 
@@ -48,9 +47,11 @@ struct Gone {
     clients: Vec<String>,
 }
 
-/// Whether the schema has clients: a node works on the one before as well.
-async fn has_clients(client: &impl GenericClient) -> Result<bool, StoreError> {
-    Ok(client.query_one("SELECT to_regclass('client') IS NOT NULL", &[]).await?.get(0))
+/// Whether the schema notes how far matching again has come: a node works on the one before as well.
+async fn notes_rematches(client: &impl GenericClient) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_attribute
+               WHERE attrelid = to_regclass('topic') AND attname = 'rematch_row' AND NOT attisdropped)";
+    Ok(client.query_one(sql, &[]).await?.get(0))
 }
 
 pub(super) async fn declare(
@@ -70,16 +71,13 @@ pub(super) async fn declare(
         declare_topic(tx, topic, known.topics.get(topic.name.as_str()), &mut applied).await?;
     }
     for client in clients {
-        declare_client(tx, client, known.clients.as_ref(), &mut applied).await?;
+        declare_client(tx, client, known.clients.get(client.name.as_str()), &mut applied).await?;
     }
     if prune {
         let gone = Gone {
             sources: beside(&known.sources, sources.iter().map(|source| &source.name)),
             topics: beside(&known.topics, topics.iter().map(|topic| &topic.name)),
-            clients: known
-                .clients
-                .as_ref()
-                .map_or(Vec::new(), |known| beside(known, clients.iter().map(|client| &client.name))),
+            clients: beside(&known.clients, clients.iter().map(|client| &client.name)),
         };
         remove(tx, &gone, &mut applied).await?;
     }
@@ -175,13 +173,12 @@ async fn declare_topic(
 async fn declare_client(
     tx: &Transaction<'_>,
     client: &Client,
-    known: Option<&HashMap<String, String>>,
+    before: Option<&String>,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
-    let known = known.ok_or_else(migrate::behind)?;
     let spec = serde_json::to_string(client)?;
     let name = client.name.as_str();
-    match known.get(name) {
+    match before {
         None => applied.added.push(format!("Client/{name}")),
         Some(before) if *before != spec => applied.edited.push(format!("Client/{name}")),
         Some(_) => return Ok(()),
@@ -199,13 +196,13 @@ pub(super) async fn undeclare(tx: &Transaction<'_>, names: &ObjectNames) -> Resu
     locks::take(tx, Lock::Objects).await?;
     let mut applied = Applied::default();
     let known = Known::read(tx).await?;
-    let named = |known: Option<&HashMap<String, String>>, wanted: &[Name]| {
-        known.map_or(Vec::new(), |known| left(known, |name| wanted.iter().any(|one| one.as_str() == name)))
+    let named = |known: &HashMap<String, String>, wanted: &[Name]| {
+        left(known, |name| wanted.iter().any(|one| one.as_str() == name))
     };
     let gone = Gone {
-        sources: named(Some(&known.sources), &names.sources),
-        topics: named(Some(&known.topics), &names.topics),
-        clients: named(known.clients.as_ref(), &names.clients),
+        sources: named(&known.sources, &names.sources),
+        topics: named(&known.topics, &names.topics),
+        clients: named(&known.clients, &names.clients),
     };
     remove(tx, &gone, &mut applied).await?;
     if applied != Applied::default() {
@@ -321,9 +318,14 @@ pub(super) async fn source_counts(
 }
 
 pub(super) async fn topics(client: &Object) -> Result<Vec<TopicRecord>, StoreError> {
-    let found =
-        read(client, "SELECT spec, version, matched_version, materials FROM topic ORDER BY name", &[])
-            .await?;
+    let rematched = if notes_rematches(client).await? {
+        "CASE WHEN rematch_version = version THEN rematch_row ELSE 0 END"
+    } else {
+        "0::BIGINT"
+    };
+    let sql =
+        format!("SELECT spec, version, matched_version, materials, {rematched} FROM topic ORDER BY name");
+    let found = read(client, &sql, &[]).await?;
     let record = |row: &tokio_postgres::Row| {
         let (version, matched): (i64, i64) = (row.get(1), row.get(2));
         Ok(TopicRecord {
@@ -331,15 +333,13 @@ pub(super) async fn topics(client: &Object) -> Result<Vec<TopicRecord>, StoreErr
             version,
             is_matched: matched == version,
             materials: row.get::<_, i64>(3).unsigned_abs(),
+            rematched: row.get(4),
         })
     };
     found.iter().map(record).collect()
 }
 
 pub(super) async fn clients(client: &Object) -> Result<Vec<Client>, StoreError> {
-    if !has_clients(client).await? {
-        return Ok(Vec::new());
-    }
     let found = read(client, "SELECT spec FROM client ORDER BY name", &[]).await?;
     found.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
 }
@@ -355,4 +355,34 @@ pub(super) async fn set_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) ->
     )
     .await?;
     Ok(())
+}
+
+/// On the schema before it is not noted: matching again begins anew.
+pub(super) async fn set_rematched(
+    tx: &Transaction<'_>,
+    topics: &[(Name, i64)],
+    row: i64,
+) -> Result<(), StoreError> {
+    if !notes_rematches(tx).await? {
+        return Ok(());
+    }
+    let names: Vec<String> = topics.iter().map(|(name, _)| text(name.as_str())).collect();
+    let versions: Vec<i64> = topics.iter().map(|(_, version)| *version).collect();
+    execute(
+        tx,
+        "UPDATE topic SET rematch_version = behind.version, rematch_row = $3
+         FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS behind (name, version) WHERE topic.name = behind.name",
+        &[&names, &versions, &row],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn set_unmatched(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
+    let names: Vec<String> = topics.iter().map(|name| text(name.as_str())).collect();
+    if notes_rematches(tx).await? {
+        execute(tx, "UPDATE topic SET rematch_row = 0 WHERE name = ANY($1)", &[&names]).await?;
+    }
+    execute(tx, "UPDATE topic SET matched_version = 0 WHERE name = ANY($1)", &[&names]).await?;
+    changed(tx).await
 }

@@ -29,6 +29,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0001_create_tables.sql"),
     include_str!("../migrations/sqlite/0002_add_robots_delay_and_audit.sql"),
     include_str!("../migrations/sqlite/0003_add_client.sql"),
+    include_str!("../migrations/sqlite/0004_add_rematch_row.sql"),
 ];
 
 /// A store in a file.
@@ -272,6 +273,16 @@ impl Store for Sqlite {
     async fn set_matched(&self, topics: &[(Name, i64)]) -> Result<(), StoreError> {
         let topics = topics.to_vec();
         self.write(move |tx| objects::set_matched(tx, &topics)).await
+    }
+
+    async fn set_rematched(&self, topics: &[(Name, i64)], row: i64) -> Result<(), StoreError> {
+        let topics = topics.to_vec();
+        self.write(move |tx| objects::set_rematched(tx, &topics, row)).await
+    }
+
+    async fn set_unmatched(&self, topics: &[Name]) -> Result<(), StoreError> {
+        let topics = topics.to_vec();
+        self.write(move |tx| objects::set_unmatched(tx, &topics)).await
     }
 
     async fn source_counts(&self) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError> {

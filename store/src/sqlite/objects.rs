@@ -15,9 +15,12 @@ pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
     Ok(query.query_row([], |row| row.get(0))?)
 }
 
+/// Running nodes look at the objects again.
+const TOLD: &str = "UPDATE meta SET value = value + 1 WHERE key = 'objects_version'";
+
 fn changed(tx: &Transaction<'_>, applied: &Applied) -> Result<(), StoreError> {
     if *applied != Applied::default() {
-        tx.execute("UPDATE meta SET value = value + 1 WHERE key = 'objects_version'", [])?;
+        tx.execute(TOLD, [])?;
     }
     Ok(())
 }
@@ -192,7 +195,7 @@ pub(super) fn pause(
     let spec = serde_json::to_string(&Source { paused, ..declared })?;
     tx.execute("UPDATE source SET spec = ?2 WHERE name = ?1", [source.as_str(), &spec])?;
     set_paused_state(tx, source, paused, now)?;
-    tx.execute("UPDATE meta SET value = value + 1 WHERE key = 'objects_version'", [])?;
+    tx.execute(TOLD, [])?;
     Ok(true)
 }
 
@@ -262,7 +265,8 @@ pub(super) fn source_counts(
 
 pub(super) fn topics(connection: &Connection) -> Result<Vec<TopicRecord>, StoreError> {
     let mut query = connection.prepare_cached(
-        "SELECT spec, version, matched_version, (SELECT count(*) FROM match WHERE match.topic = topic.name)
+        "SELECT spec, version, matched_version, (SELECT count(*) FROM match WHERE match.topic = topic.name),
+                iif(rematch_version = version, rematch_row, 0)
          FROM topic ORDER BY name",
     )?;
     let mut rows = query.query([])?;
@@ -275,6 +279,7 @@ pub(super) fn topics(connection: &Connection) -> Result<Vec<TopicRecord>, StoreE
             version,
             is_matched: matched == version,
             materials: row.get::<_, i64>(3)?.unsigned_abs(),
+            rematched: row.get(4)?,
         });
     }
     Ok(records)
@@ -290,5 +295,28 @@ pub(super) fn set_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Resul
     for (name, version) in topics {
         tx.execute("UPDATE topic SET matched_version = ?2 WHERE name = ?1", params![name.as_str(), version])?;
     }
+    Ok(())
+}
+
+pub(super) fn set_rematched(
+    tx: &Transaction<'_>,
+    topics: &[(Name, i64)],
+    row: i64,
+) -> Result<(), StoreError> {
+    let mut update =
+        tx.prepare_cached("UPDATE topic SET rematch_version = ?2, rematch_row = ?3 WHERE name = ?1")?;
+    for (name, version) in topics {
+        update.execute(params![name.as_str(), version, row])?;
+    }
+    Ok(())
+}
+
+pub(super) fn set_unmatched(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
+    let mut update =
+        tx.prepare_cached("UPDATE topic SET matched_version = 0, rematch_row = 0 WHERE name = ?1")?;
+    for name in topics {
+        update.execute([name.as_str()])?;
+    }
+    tx.execute(TOLD, [])?;
     Ok(())
 }

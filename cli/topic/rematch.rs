@@ -1,0 +1,135 @@
+//! `qyran topic rematch`: what is stored is matched again, as after an edit of the topic.
+//!
+//! Edits do that by themselves; this is for what changed otherwise: a new build with a better dictionary, a source that
+//! was declared again.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use actors::Archive;
+use model::Name;
+use serde_json::{Value, json};
+use store::{Store, StoredItem, TopicRecord};
+
+use super::{known, matched_by};
+use crate::apply::match_again;
+use crate::audit::Reason;
+use crate::backend::Backend;
+use crate::global::Global;
+use crate::live::StatusLine;
+use crate::output::{Format, column, object, rows};
+
+/// Items named of each kind.
+const SAMPLES: usize = 5;
+
+/// Match everything stored against topics again; --dry-run shows what would come and go
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  qyran topic rematch banks --dry-run            what would come and go; changes nothing
+  qyran topic rematch banks --reason 'new dictionary'
+  qyran topic rematch --all
+
+Interrupted, it goes on where it was: by itself where a node runs, else with the next `qyran apply` or rematch. An
+edited topic needs none of this: what is stored is matched again when the edit is applied.")]
+pub(super) struct Args {
+    /// Which topics
+    #[arg(required_unless_present = "all", conflicts_with = "all")]
+    topics: Vec<String>,
+    /// Every topic
+    #[arg(long)]
+    all: bool,
+    /// Only show what would come and go
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    reason: Reason,
+}
+
+pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+    if args.dry_run {
+        let data = Backend::to_read(global).await?;
+        let records = wanted(args, &*data.store).await?;
+        return dry_run(&*data.store, records, global).await;
+    }
+    let data = Backend::open(global).await?;
+    let records = wanted(args, &*data.store).await?;
+    let names: Vec<Name> = records.iter().map(|record| record.topic.name.clone()).collect();
+    data.store.set_unmatched(&names).await?;
+    for name in &names {
+        args.reason.note(&data, "topic rematch", &format!("topic/{name}"), global).await?;
+    }
+    let done = match_again(&*data.store, global).await?;
+    let shown = json!({"topics": names.len(), "items": done.items, "new_matches": done.new_matches});
+    Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "new_matches")?)
+}
+
+async fn wanted(args: &Args, store: &dyn Store) -> anyhow::Result<Vec<TopicRecord>> {
+    if args.all {
+        return Ok(store.topics().await?);
+    }
+    let mut records = Vec::new();
+    for name in &args.topics {
+        records.push(known(store, name).await?);
+    }
+    Ok(records)
+}
+
+/// What matching again would do to a topic.
+#[derive(Default)]
+struct Change {
+    /// Ids of what it has matched that were not seen yet.
+    before: BTreeSet<String>,
+    stay: u64,
+    come: u64,
+    coming: Vec<Value>,
+}
+
+impl Change {
+    fn add(&mut self, stored: &StoredItem) {
+        if self.before.remove(&stored.id) {
+            self.stay += 1;
+            return;
+        }
+        self.come += 1;
+        if self.coming.len() < SAMPLES {
+            self.coming.push(json!({"id": stored.id, "title": stored.item.title}));
+        }
+    }
+
+    fn shown(&self, topic: &Name) -> Value {
+        let going: Vec<&String> = self.before.iter().take(SAMPLES).collect();
+        json!({"topic": topic, "stay": self.stay, "come": self.come, "go": self.before.len(),
+               "coming": self.coming, "going": going})
+    }
+}
+
+async fn dry_run(store: &dyn Store, records: Vec<TopicRecord>, global: &Global) -> anyhow::Result<()> {
+    let mut changes: BTreeMap<Name, Change> = BTreeMap::new();
+    for record in &records {
+        let before = matched_by(store, record.topic.name.as_str()).await?;
+        changes.insert(record.topic.name.clone(), Change { before, ..Change::default() });
+    }
+    let archive = Archive::of(store, records.into_iter().map(|record| record.topic).collect()).await?;
+    let total = store.totals().await?.items;
+    let mut line = StatusLine::new(global.output == Format::Table);
+    let (mut after, mut seen) = (0, 0);
+    while let Some((items, matched)) = archive.step(store, after).await? {
+        after = items.last().map_or(after, |last| last.row);
+        seen += items.len();
+        let by_row: BTreeMap<i64, &StoredItem> = items.iter().map(|stored| (stored.row, stored)).collect();
+        for rematched in &matched {
+            let Some(stored) = by_row.get(&rematched.row) else { continue };
+            for found in &rematched.matches {
+                changes.entry(found.topic.clone()).or_default().add(stored);
+            }
+        }
+        line.show(&format!("looking through what is stored: {seen} of {total} items"));
+    }
+    line.clear();
+    let columns = [column("topic"), column("stay"), column("come"), column("go")];
+    let mut rows = rows(global.output, &columns, "topic");
+    for (topic, change) in &changes {
+        rows.row(change.shown(topic))?;
+    }
+    Ok(rows.finish("no topics; declare some with `qyran apply -f FILE`")?)
+}

@@ -1,0 +1,3 @@
+-- How far matching again has come: the row of the last item that was matched against this version of the topic.
+ALTER TABLE topic ADD COLUMN rematch_version INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE topic ADD COLUMN rematch_row INTEGER NOT NULL DEFAULT 0;
