@@ -136,7 +136,7 @@ pub(crate) fn tell(line: &str) {
     }
 }
 
-fn cleaned_lines(text: &str) -> String {
+pub(crate) fn cleaned_lines(text: &str) -> String {
     text.lines().map(clean).collect::<Vec<_>>().join("\n")
 }
 

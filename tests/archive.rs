@@ -103,6 +103,56 @@ async fn topics_are_matched_again_when_asked_and_go_on_where_they_were() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn topics_of_other_systems_are_imported_and_declared() {
+    let mut world = World::empty(72);
+    world.add(Kind::FullFeed, Behaviour::Healthy, 1, Duration::from_secs(600));
+    let stage = Stage::of(world).await;
+    let import = |dialect: &str, file: &str| stage.command(&["topic", "import", "--dialect", dialect, file]);
+    let written = |name: &str, text: &str| {
+        std::fs::write(stage.path(name), text).unwrap();
+        stage.path(name).to_str().unwrap().to_owned()
+    };
+    let csv = "name;query\nНародный банк – отзывы;\"\"\"halyk bank\"\" OR halyk\"\nbroken;(apple\nfruit;apple -pie\n";
+    let output = finished(import("brandwatch", &written("topics.csv", csv))).await;
+    assert_eq!(output.status.code(), Some(6), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("error: broken: E_PAREN"), "{}", text(&output.stderr));
+    let topics = written("topics.yaml", &text(&output.stdout));
+    let applied = finished(stage.command(&["apply", "-f", &topics])).await;
+    assert!(applied.status.success(), "{}", text(&applied.stderr));
+    let names = stage.lines(&["topic", "list", "-o", "jsonl"]).await;
+    let queries: Vec<(&Value, &Value)> =
+        names.iter().map(|topic| (&topic["name"], &topic["query"])).collect();
+    assert_eq!(
+        queries,
+        [
+            (&json!("fruit"), &json!("!apple AND NOT !pie")),
+            (&json!("Народный-банк-отзывы"), &json!("\"halyk bank\" OR !halyk")),
+        ]
+    );
+
+    let lists = "name,words,minus_words\nbanks,\"банк, народный банк\",реклама\n";
+    let output = finished(import("lists", &written("lists.csv", lists))).await;
+    assert!(
+        text(&output.stdout).contains("(банк OR [народный банк]) AND NOT реклама"),
+        "{}",
+        text(&output.stdout)
+    );
+    let words = written("words.txt", "банк\nнародный банк\n-реклама\n");
+    let output = finished(import("lists", &words)).await;
+    assert!(
+        text(&output.stdout).contains("(банк OR [народный банк]) AND NOT реклама"),
+        "{}",
+        text(&output.stdout)
+    );
+
+    let refused = finished(import("yandex", &written("one.txt", "банк ~~ (река"))).await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("          ^"), "{}", text(&refused.stderr));
+    let refused = finished(import("brandwatch", &written("bare.csv", "title,query\na,b\n"))).await;
+    assert!(text(&refused.stderr).contains("there is no column \"name\""), "{}", text(&refused.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn cases_are_answered_in_order_line_by_line() {
     let cases = [
         json!({"query": "банк site:a.kz", "item": {"text": "Банки", "lang": "ru", "url": "https://n.a.kz/1"}}),

@@ -1,6 +1,7 @@
 //! `qyran topic`: what is watched for.
 
 mod explain;
+mod import;
 mod preview;
 mod rematch;
 mod test;
@@ -49,6 +50,7 @@ enum Command {
     Preview(preview::Args),
     Explain(explain::Args),
     Rematch(rematch::Args),
+    Import(import::Args),
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
@@ -59,6 +61,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::Preview(args) => preview::run(&args, global).await?,
         Command::Explain(args) => explain::run(&args, global).await?,
         Command::Rematch(args) => rematch::run(&args, global).await?,
+        Command::Import(args) => return import::run(&args, global),
     }
     Ok(ExitCode::SUCCESS)
 }

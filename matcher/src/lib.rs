@@ -14,5 +14,5 @@ mod query;
 mod text;
 
 pub use index::{BadTopic, TopicIndex, facts, found};
-pub use query::{Explanation, Facts, LeafFound, Query, QueryError, Warning};
+pub use query::{Dialect, Explanation, Facts, LeafFound, Query, QueryError, Warning};
 pub use text::{Analysis, Document};

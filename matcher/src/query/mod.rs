@@ -1,5 +1,6 @@
 //! Queries: from text to a tree that can be printed, explained and evaluated.
 
+mod dialect;
 mod error;
 mod evaluate;
 mod explain;
@@ -12,6 +13,7 @@ mod terms;
 mod tree;
 mod warn;
 
+pub use dialect::Dialect;
 pub use error::{QueryError, Warning};
 pub(crate) use evaluate::{Finder, View, finds, spans};
 pub use explain::{Explanation, LeafFound};
@@ -34,6 +36,19 @@ impl Query {
     /// Parses a query. The error says where and what to do about it.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
         let (expr, warnings) = parser::parse(text)?;
+        Ok(Self { expr, warnings })
+    }
+
+    /// Reads a query of another system as it means there; its print is TQL.
+    pub fn import(text: &str, dialect: Dialect) -> Result<Self, QueryError> {
+        let (expr, warnings) = dialect::read(text, dialect)?;
+        Ok(Self { expr, warnings })
+    }
+
+    /// A query for any of these words and phrases, in any form, and none of those. The error says which entry it is
+    /// about, the wanted ones counted first.
+    pub fn of_lists(wanted: &[String], unwanted: &[String]) -> Result<Self, (usize, QueryError)> {
+        let (expr, warnings) = dialect::of_lists(wanted, unwanted)?;
         Ok(Self { expr, warnings })
     }
 

@@ -1,5 +1,6 @@
 //! What the language means, in tables written by hand: a query, a text, and the words that are found in it.
 
+mod dialects;
 mod errors;
 mod examples;
 mod laws;
