@@ -56,7 +56,7 @@ pub(crate) async fn stored_sources(global: &Global) -> anyhow::Result<Vec<Name>>
 /// The objects that files declare, to stand beside sources that are `known` already; with all problems
 /// told where there are any: queries, selectors and references included.
 pub(crate) fn declared(paths: &[PathBuf], known: &[Name]) -> anyhow::Result<Vec<Object>> {
-    let judges = Judges { query: &judge_query, selector: &judge_selector };
+    let judges = Judges { query: &judge_query, rule: &judge_rule, selector: &judge_selector };
     let mut loaded = config::objects::load(paths, judges);
     let unknown = unknown_sources(&loaded, known);
     loaded.problems.extend(unknown);
@@ -75,11 +75,15 @@ pub(crate) fn declared(paths: &[PathBuf], known: &[Name]) -> anyhow::Result<Vec<
 }
 
 fn judge_query(query: &str) -> Result<(), Complaint> {
-    let complaint = |error: QueryError| Complaint {
-        remedy: format!("{}\n{}", error.remedy, error.pointed_at(query)),
-        message: error.message,
-    };
-    Query::parse(query).map(|_| ()).map_err(complaint)
+    Query::parse(query).map(|_| ()).map_err(|error| complaint(query, error))
+}
+
+fn judge_rule(query: &str) -> Result<(), Complaint> {
+    Query::parse_rule(query).map(|_| ()).map_err(|error| complaint(query, error))
+}
+
+fn complaint(query: &str, error: QueryError) -> Complaint {
+    Complaint { remedy: format!("{}\n{}", error.remedy, error.pointed_at(query)), message: error.message }
 }
 
 fn judge_selector(selector: &str) -> Result<(), Complaint> {

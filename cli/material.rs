@@ -36,6 +36,7 @@ enum Command {
 Examples:
   qyran material list --topic caspian
   qyran material list --search 'ипотека ставка' -o jsonl
+  qyran material list --topic banks --tag complaint
   qyran material list -o csv > materials.csv")]
     List {
         #[command(flatten)]
@@ -83,6 +84,9 @@ struct Wanted {
     /// Of this source
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
+    /// With this tag
+    #[arg(long, value_name = "NAME")]
+    tag: Option<String>,
     /// Holding all of these words, in any form
     #[arg(long, value_name = "WORDS")]
     search: Option<String>,
@@ -101,6 +105,7 @@ impl Wanted {
         Ok(MaterialQuery {
             topic: name(&self.topic)?,
             source: name(&self.source)?,
+            tag: name(&self.tag)?,
             terms,
             after_seq: 0,
             limit: PAGE,
@@ -116,7 +121,8 @@ impl Wanted {
             && let Err(error) = crate::source::known(store, source).await
         {
             // Items outlive the source they came from.
-            let of_source = MaterialQuery { topic: None, terms: Vec::new(), limit: 1, ..self.query()? };
+            let of_source =
+                MaterialQuery { topic: None, tag: None, terms: Vec::new(), limit: 1, ..self.query()? };
             if store.materials(&of_source).await?.is_empty() {
                 return Err(error);
             }
@@ -126,7 +132,7 @@ impl Wanted {
 
     /// What is said where there is nothing.
     fn nothing(&self) -> &'static str {
-        if self.topic.is_some() || self.source.is_some() || self.search.is_some() {
+        if self.topic.is_some() || self.source.is_some() || self.tag.is_some() || self.search.is_some() {
             "no material is like that"
         } else {
             "no materials yet"
@@ -237,6 +243,7 @@ async fn search(data: &Backend, text: &str, limit: usize, global: &Global) -> an
         column("source"),
         column("language"),
         column("title"),
+        wide("tags"),
         wide("excerpt"),
         wide("url"),
         wide("id"),

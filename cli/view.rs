@@ -43,6 +43,8 @@ fn coarse(interval: Duration) -> Duration {
 /// A topic and what it has.
 pub(crate) fn topic(record: &TopicRecord) -> Value {
     let topic = &record.topic;
+    let tags: serde_json::Map<String, Value> =
+        topic.tags.iter().map(|tag| (tag.name.to_string(), json!(tag.query))).collect();
     json!({
         "name": topic.name,
         "query": topic.query,
@@ -54,6 +56,7 @@ pub(crate) fn topic(record: &TopicRecord) -> Value {
         "categories": topic.categories.iter().map(|category| category.as_str()).collect::<Vec<_>>(),
         "sources": topic.sources,
         "exclude_sources": topic.exclude_sources,
+        "tags": tags,
     })
 }
 
@@ -110,6 +113,7 @@ pub(crate) fn material(stored: &StoredMatch, rights: &RightsOf) -> Value {
         "excerpt": (may_quote && !stored.found.excerpt.is_empty()).then_some(&stored.found.excerpt),
         "text": (rights == Rights::Full && !item.text.is_empty()).then_some(&item.text),
         "spans": stored.found.spans.iter().filter(|span| may_quote || span.zone == model::Zone::Title).collect::<Vec<_>>(),
+        "tags": stored.found.tags,
         "problems": item.problems,
     })
 }
@@ -140,7 +144,8 @@ pub(crate) fn item(stored: &StoredItem, matches: &[StoredMatch], rights: &Rights
         .iter()
         .map(|found| {
             let shown = material(found, rights);
-            json!({"topic": shown["topic"], "seq": shown["seq"], "matched_at": shown["matched_at"], "excerpt": shown["excerpt"], "spans": shown["spans"]})
+            json!({"topic": shown["topic"], "seq": shown["seq"], "matched_at": shown["matched_at"], "excerpt": shown["excerpt"],
+                   "spans": shown["spans"], "tags": shown["tags"]})
         })
         .collect();
     json!({

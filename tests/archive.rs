@@ -103,6 +103,30 @@ async fn topics_are_matched_again_when_asked_and_go_on_where_they_were() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn matches_are_tagged_and_those_that_are_stored_as_well() {
+    let stage = stage().await;
+    let objects = stage.path("objects/all.yaml");
+    let before = std::fs::read_to_string(&objects).unwrap();
+    let tagged =
+        before.replace("'title:(1 OR 2)'", "'title:(1 OR 2)', tags: {first: 'title:1', rest: 'NOT title:1'}");
+    stage.declare(&tagged);
+    let apply = async || finished(stage.command(&["apply", "-f", objects.to_str().unwrap()])).await;
+    let applied = apply().await;
+    assert!(applied.status.success(), "{}", text(&applied.stderr));
+    let tags = stage.lines(&["material", "list", "-o", "jsonl"]).await;
+    assert_eq!(tags.iter().filter(|one| one["tags"] == json!(["first"])).count(), 1, "{tags:?}");
+    assert_eq!(tags.iter().filter(|one| one["tags"] == json!(["rest"])).count(), 1);
+    let first = stage.lines(&["material", "list", "--tag", "first", "-o", "jsonl"]).await;
+    assert_eq!(first.len(), 1);
+    let exported = finished(stage.command(&["export"])).await;
+    assert!(text(&exported.stdout).contains("first: \"title:1\""), "{}", text(&exported.stdout));
+    stage.declare(&before.replace("'title:(1 OR 2)'", "'title:(1 OR 2)', tags: {first: 'title:(1'}"));
+    let refused = apply().await;
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(text(&refused.stderr).contains("spec.tags.first"), "{}", text(&refused.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn topics_of_other_systems_are_imported_and_declared() {
     let mut world = World::empty(72);
     world.add(Kind::FullFeed, Behaviour::Healthy, 1, Duration::from_secs(600));

@@ -252,13 +252,5 @@ pub(crate) fn source(host: &str) -> Source {
 }
 
 fn topic() -> Topic {
-    Topic {
-        name: Name::new("news").unwrap(),
-        query: "новость".to_owned(),
-        client: None,
-        languages: Vec::new(),
-        categories: Vec::new(),
-        sources: Vec::new(),
-        exclude_sources: Vec::new(),
-    }
+    Topic::new(Name::new("news").unwrap(), "новость".to_owned())
 }

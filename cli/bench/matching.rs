@@ -243,14 +243,9 @@ impl Making {
     }
 
     fn topic(&mut self, number: usize) -> anyhow::Result<Topic> {
-        Ok(Topic {
-            name: Name::new(&format!("t{number}")).map_err(|error| anyhow::anyhow!("{error}"))?,
-            query: self.query(),
-            client: None,
-            languages: Vec::new(),
-            categories: Vec::new(),
-            sources: Vec::new(),
-            exclude_sources: Vec::new(),
-        })
+        Ok(Topic::new(
+            Name::new(&format!("t{number}")).map_err(|error| anyhow::anyhow!("{error}"))?,
+            self.query(),
+        ))
     }
 }

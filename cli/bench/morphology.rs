@@ -153,13 +153,8 @@ fn commonest(counts: BTreeMap<String, usize>, most: usize) -> Vec<String> {
 }
 
 fn topic(number: usize, lemma: &str) -> anyhow::Result<Topic> {
-    Ok(Topic {
-        name: Name::new(&format!("t{number}")).map_err(|error| anyhow::anyhow!("{error}"))?,
-        query: lemma.to_owned(),
-        client: None,
-        languages: Vec::new(),
-        categories: Vec::new(),
-        sources: Vec::new(),
-        exclude_sources: Vec::new(),
-    })
+    Ok(Topic::new(
+        Name::new(&format!("t{number}")).map_err(|error| anyhow::anyhow!("{error}"))?,
+        lemma.to_owned(),
+    ))
 }

@@ -120,15 +120,7 @@ fn source() -> anyhow::Result<Source> {
 }
 
 fn topic() -> anyhow::Result<Topic> {
-    Ok(Topic {
-        name: name("bench")?,
-        query: "bench".to_owned(),
-        client: None,
-        languages: Vec::new(),
-        categories: Vec::new(),
-        sources: Vec::new(),
-        exclude_sources: Vec::new(),
-    })
+    Ok(Topic::new(name("bench")?, "bench".to_owned()))
 }
 
 fn batches(first: u64, materials: u32, now: Timestamp) -> anyhow::Result<Vec<Arc<[Harvest]>>> {
@@ -161,6 +153,7 @@ fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
         topic: name("bench")?,
         spans: vec![span],
         excerpt: words.iter().take(30).cloned().collect::<Vec<_>>().join(" "),
+        tags: Vec::new(),
     };
     Ok(Harvest {
         source: name("bench")?,

@@ -132,15 +132,7 @@ fn topic(name: &str, query: &Query) -> Result<Topic, Failure> {
     for warning in query.warnings() {
         say(&cleaned_lines(&format!("warning: {name}: {}: {}", warning.code, warning.message)));
     }
-    Ok(Topic {
-        name: named(name)?,
-        query: query.to_string(),
-        client: None,
-        languages: Vec::new(),
-        categories: Vec::new(),
-        sources: Vec::new(),
-        exclude_sources: Vec::new(),
-    })
+    Ok(Topic::new(named(name)?, query.to_string()))
 }
 
 fn name_of(args: &Args) -> Result<String, Failure> {

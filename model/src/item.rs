@@ -167,6 +167,9 @@ pub struct Match {
     pub spans: Vec<Span>,
     /// At most 300 characters around the first span.
     pub excerpt: String,
+    /// The topic's rules that hold for the item as well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Name>,
 }
 
 /// Words that made a query match.

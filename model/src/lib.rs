@@ -29,4 +29,4 @@ pub use job::{Job, JobId, JobKind, Planned, Settlement, Tenant, Token, Turn};
 pub use name::{Name, NameError};
 pub use source::{ArticleMode, Category, Every, Rights, Selectors, Source, SourceKind};
 pub use time::{Clock, SystemClock, TestClock, Timestamp, rfc3339};
-pub use topic::Topic;
+pub use topic::{Tag, Topic};

@@ -21,9 +21,35 @@ pub struct Topic {
     pub sources: Vec<Name>,
     /// Sources it must not come from.
     pub exclude_sources: Vec<Name>,
+    /// Rules that mark what it matches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+}
+
+/// A rule that marks a topic's matches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tag {
+    /// Unique within the topic.
+    pub name: Name,
+    /// The rule in TQL; it may hold for nearly everything.
+    pub query: String,
 }
 
 impl Topic {
+    /// A topic that asks for a query and nothing else.
+    pub fn new(name: Name, query: impl Into<String>) -> Self {
+        Self {
+            name,
+            query: query.into(),
+            client: None,
+            languages: Vec::new(),
+            categories: Vec::new(),
+            sources: Vec::new(),
+            exclude_sources: Vec::new(),
+            tags: Vec::new(),
+        }
+    }
+
     /// Whether the filters around the query admit an item of this source.
     pub fn admits(&self, item: &Item, source: &Source) -> bool {
         let language = self.languages.is_empty()

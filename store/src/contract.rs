@@ -50,20 +50,12 @@ pub(crate) fn source(text: &str) -> Source {
 }
 
 pub(crate) fn topic(text: &str, query: &str) -> Topic {
-    Topic {
-        name: name(text),
-        query: query.to_owned(),
-        client: None,
-        languages: Vec::new(),
-        categories: Vec::new(),
-        sources: Vec::new(),
-        exclude_sources: Vec::new(),
-    }
+    Topic::new(name(text), query.to_owned())
 }
 
 fn found(topic: &str) -> Match {
     let span = Span { zone: Zone::Text, start: 0, end: 4, text: "сөз".into() };
-    Match { topic: name(topic), spans: vec![span], excerpt: "сөз".into() }
+    Match { topic: name(topic), spans: vec![span], excerpt: "сөз".into(), tags: Vec::new() }
 }
 
 pub(crate) fn finding(id: &str, text: &str, date: &str, topics: &[&str]) -> Finding {
@@ -512,6 +504,40 @@ async fn matching_again_replaces_only_the_topics_it_is_about() {
         );
         bench.store.rematch(&[name("u")], &matched(1, Vec::new()), at(6)).await.unwrap();
         assert_eq!(bench.materials(MaterialQuery::default()).await, [("t".to_owned(), "сөз".to_owned())]);
+    }
+}
+
+#[tokio::test]
+async fn tags_are_kept_with_matches_and_asked_for() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        bench
+            .save(&[harvest(
+                1,
+                vec![finding("1", "сөз", DAY1, &["t", "u"]), finding("2", "сөз", DAY1, &["t"])],
+            )])
+            .await;
+        let row = bench.store.items(0, 1).await.unwrap()[0].row;
+        let tagged = |tags: &[&str]| Match { tags: tags.iter().map(|tag| name(tag)).collect(), ..found("t") };
+        let again = |tags| [Rematched { row, version: 1, matches: vec![tagged(tags)] }];
+        bench.store.rematch(&[name("t")], &again(&["шағым", "b"]), at(5)).await.unwrap();
+        let of = async |tag: &str| {
+            let query = MaterialQuery { tag: Some(name(tag)), limit: 9, ..MaterialQuery::default() };
+            let found = bench.store.materials(&query).await.unwrap();
+            found.into_iter().map(|one| one.found.tags).collect::<Vec<_>>()
+        };
+        if bench.name.contains("before") {
+            assert_eq!(of("шағым").await, Vec::<Vec<Name>>::new(), "that schema keeps none");
+            continue;
+        }
+        assert_eq!(of("шағым").await, [vec![name("шағым"), name("b")]]);
+        assert_eq!(of("b").await.len(), 1);
+        assert_eq!(of("шағы").await.len(), 0);
+        let id = bench.store.items(0, 1).await.unwrap()[0].id.clone();
+        let (_, matches) = bench.store.item(&id).await.unwrap().unwrap();
+        assert_eq!(matches.iter().map(|one| one.found.tags.len()).collect::<Vec<_>>(), [2, 0]);
+        bench.store.rematch(&[name("t")], &again(&[]), at(6)).await.unwrap();
+        assert_eq!(of("b").await.len(), 0);
     }
 }
 

@@ -178,6 +178,8 @@ pub struct MaterialQuery {
     pub topic: Option<Name>,
     /// Of this source.
     pub source: Option<Name>,
+    /// With this tag.
+    pub tag: Option<Name>,
     /// Stored after this one.
     pub after_seq: i64,
     /// For each of these, holding one of its search terms.

@@ -227,6 +227,30 @@ impl<'a> Fields<'a> {
         Some(text.to_owned())
     }
 
+    /// A mapping of names to plain values that somebody else judges: name, value and line, in their order.
+    pub(crate) fn map(
+        &mut self,
+        key: &'static str,
+        notes: &mut Notes<'_>,
+        judge: &dyn Fn(&str) -> Result<(), Complaint>,
+    ) -> Vec<(String, String, usize)> {
+        let Some(node) = self.node(key) else { return Vec::new() };
+        let path = self.at(key);
+        let Some(inner) = Fields::open(&path, node, notes) else { return Vec::new() };
+        let mut found = Vec::new();
+        for (name, line) in &inner.order {
+            let Some(value) = inner.entries.get(name).and_then(|node| node.as_text()) else {
+                notes.add(*line, format!("{path}.{name} must be a plain value"), "");
+                continue;
+            };
+            if let Err(Complaint { message, remedy }) = judge(value.trim()) {
+                notes.add(*line, format!("{path}.{name}: {message}"), remedy);
+            }
+            found.push(((*name).to_owned(), value.trim().to_owned(), *line));
+        }
+        found
+    }
+
     /// ISO 639-1 codes.
     pub(crate) fn languages(&mut self, key: &'static str, notes: &mut Notes<'_>) -> Vec<String> {
         let mut languages = Vec::new();

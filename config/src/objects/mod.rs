@@ -101,13 +101,15 @@ pub struct Declared {
 pub struct Judges<'a> {
     /// Of a topic's query.
     pub query: &'a dyn Fn(&str) -> Result<(), Complaint>,
+    /// Of a topic's rules for tags, each: queries that may hold for nearly everything.
+    pub rule: &'a dyn Fn(&str) -> Result<(), Complaint>,
     /// Of a source's selectors, each.
     pub selector: &'a dyn Fn(&str) -> Result<(), Complaint>,
 }
 
 impl Judges<'static> {
     /// For declarations that are known to be good.
-    pub const LENIENT: Self = Self { query: &|_| Ok(()), selector: &|_| Ok(()) };
+    pub const LENIENT: Self = Self { query: &|_| Ok(()), rule: &|_| Ok(()), selector: &|_| Ok(()) };
 }
 
 /// What a judge has to say: reason and remedy.

@@ -2,10 +2,8 @@
 
 use std::collections::HashMap;
 
-use model::Topic;
-
 use super::program::{Op, Step, enclose, parts};
-use super::segment::{Entry, Posting, Segment};
+use super::segment::{Entry, Parsed, Posting, Segment};
 use super::vocabulary::{Indexed, TermId};
 use crate::query::{Expr, Query, Scope};
 
@@ -31,7 +29,7 @@ pub(super) struct Building {
 }
 
 impl Building {
-    pub(super) fn add(&mut self, topic: Topic, query: Query) {
+    pub(super) fn add(&mut self, Parsed { topic, query, rules }: Parsed) {
         let number = count(self.segment.topics.len());
         let from = self.segment.steps.len();
         let has_fields = query.has_fields();
@@ -49,8 +47,22 @@ impl Building {
         self.segment.steps = steps;
         let is_open = topic.admits_all();
         self.segment.entries.push(Entry { from: count(from), is_open, has_fields });
+        self.add_rules(number, rules);
         self.segment.numbers.insert(topic.name.clone(), number);
         self.segment.topics.push(topic);
+    }
+
+    fn add_rules(&mut self, topic: u32, rules: Vec<Query>) {
+        if rules.is_empty() {
+            return;
+        }
+        let program = |rule: Query| {
+            let mut steps = Vec::new();
+            self.write(&rule.into_expr(), None, &mut steps);
+            steps.into_boxed_slice()
+        };
+        let programs = rules.into_iter().map(program).collect();
+        self.segment.rules.insert(topic, programs);
     }
 
     pub(super) fn done(mut self) -> Segment {

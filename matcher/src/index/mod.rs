@@ -19,7 +19,7 @@ use rustc_hash::FxHashMap;
 
 use crate::query::{Facts, Query, QueryError};
 use crate::text::{Analysis, Document};
-use segment::Segment;
+use segment::{Hit, Parsed, Segment};
 
 /// Characters of an excerpt.
 const EXCERPT: usize = 300;
@@ -32,7 +32,7 @@ const GROWTH: usize = 8;
 pub struct BadTopic {
     /// Which topic.
     pub topic: Topic,
-    /// What is wrong with its query.
+    /// What is wrong with its query, or with the rule of a tag.
     pub error: QueryError,
 }
 
@@ -87,8 +87,8 @@ impl TopicIndex {
         topics.iter().map(|topic| &topic.name).chain(removed).for_each(|name| index.remove(name));
         let (mut new, mut bad) = (Vec::new(), Vec::new());
         for topic in topics {
-            match Query::parse(&topic.query) {
-                Ok(query) => new.push((topic, query)),
+            match Parsed::of(&topic) {
+                Ok(parsed) => new.push(parsed),
                 Err(error) => bad.push(BadTopic { topic, error }),
             }
         }
@@ -112,8 +112,8 @@ impl TopicIndex {
     }
 
     /// Puts a segment behind the others, together with those that are not much larger.
-    fn add(&mut self, mut new: Vec<(Topic, Query)>) {
-        for (topic, _) in &new {
+    fn add(&mut self, mut new: Vec<Parsed>) {
+        for Parsed { topic, .. } in &new {
             self.version = self.version.wrapping_add(fingerprint(topic));
         }
         while let Some(last) = self.parts.pop() {
@@ -121,8 +121,7 @@ impl TopicIndex {
                 self.parts.push(last);
                 break;
             }
-            let parsed = |topic: &Topic| Some((topic.clone(), Query::parse(&topic.query).ok()?));
-            new.extend(last.live().filter_map(parsed));
+            new.extend(last.live().filter_map(|topic| Parsed::of(topic).ok()));
         }
         self.parts.push(Part { segment: Arc::new(Segment::new(new)), gone: Arc::default() });
     }
@@ -144,11 +143,12 @@ impl TopicIndex {
         let mut matches = Vec::new();
         // Many topics match at the same words.
         let mut excerpts: FxHashMap<(usize, usize), String> = FxHashMap::default();
-        self.each_match((&document, item, source, now), |topic, spans| {
-            let spans = spans();
+        self.each_match((&document, item, source, now), |topic, hit| {
+            let spans = hit.spans();
             let around = best(&spans);
             let excerpt = excerpts.entry(around).or_insert_with(|| excerpt(item, around)).clone();
-            matches.push(Match { topic: topic.name.clone(), spans: with_words(item, spans), excerpt });
+            let (topic, spans) = (topic.name.clone(), with_words(item, spans));
+            matches.push(Match { topic, spans, excerpt, tags: hit.tags() });
         });
         matches.sort_by(|one: &Match, other| one.topic.cmp(&other.topic));
         (document, matches)
@@ -164,7 +164,7 @@ impl TopicIndex {
     fn each_match<'i>(
         &'i self,
         (document, item, source, now): (&Document, &Item, &Source, Timestamp),
-        mut tell: impl FnMut(&'i Topic, &dyn Fn() -> Vec<Span>),
+        mut tell: impl FnMut(&'i Topic, Hit<'_>),
     ) {
         for part in &self.parts {
             part.segment.each_match(
@@ -196,7 +196,7 @@ impl TopicIndex {
 /// A match, with the words of its spans and an excerpt around the best.
 pub fn found(topic: Name, item: &Item, spans: Vec<Span>) -> Match {
     let excerpt = excerpt(item, best(&spans));
-    Match { topic, spans: with_words(item, spans), excerpt }
+    Match { topic, spans: with_words(item, spans), excerpt, tags: Vec::new() }
 }
 
 /// The range of the text around which an excerpt says most: one of the title says little, which is shown anyway.

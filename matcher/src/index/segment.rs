@@ -15,8 +15,24 @@ use super::building::Building;
 use super::program::{Op, Step, parts};
 use super::scratch::Scratch;
 use super::vocabulary::{Indexed, TermId, Vocabulary};
-use crate::query::{Expr, Facts, Field, Finder, Query, View, spans};
+use crate::query::{Expr, Facts, Field, Finder, Query, QueryError, View, spans};
 use crate::text::{Document, Word};
+
+/// A topic with its queries read.
+pub(super) struct Parsed {
+    pub(super) topic: Topic,
+    pub(super) query: Query,
+    /// Of its tags, in their order.
+    pub(super) rules: Vec<Query>,
+}
+
+impl Parsed {
+    pub(super) fn of(topic: &Topic) -> Result<Self, QueryError> {
+        let query = Query::parse(&topic.query)?;
+        let rules = topic.tags.iter().map(|tag| Query::parse_rule(&tag.query)).collect::<Result<_, _>>()?;
+        Ok(Self { topic: topic.clone(), query, rules })
+    }
+}
 
 /// Where a term leads: a topic, and the leaf that the term is a part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,6 +63,8 @@ pub(super) struct Segment {
     pub(super) entries: Vec<Entry>,
     /// The programs of all topics, in their order.
     pub(super) steps: Vec<Step>,
+    /// By topic, where it has tags: the programs of their rules.
+    pub(super) rules: HashMap<u32, Vec<Box<[Step]>>>,
     pub(super) numbers: HashMap<Name, u32>,
     /// By term: where its postings begin; they end where the next one's do.
     pub(super) anchors: Vec<u32>,
@@ -60,11 +78,9 @@ thread_local! {
 }
 
 impl Segment {
-    pub(super) fn new(topics: impl IntoIterator<Item = (Topic, Query)>) -> Self {
+    pub(super) fn new(topics: Vec<Parsed>) -> Self {
         let mut building = Building::default();
-        for (topic, query) in topics {
-            building.add(topic, query);
-        }
+        topics.into_iter().for_each(|topic| building.add(topic));
         building.done()
     }
 
@@ -102,14 +118,14 @@ impl Segment {
         self.steps.get(from..to).unwrap_or(&[])
     }
 
-    /// Tells each topic that matches, with a way to its spans. Those that are gone are passed over.
+    /// Tells each topic that matches. Those that are gone are passed over.
     pub(super) fn each_match<'s>(
         &'s self,
         document: &Document,
         gone: &HashSet<u32>,
         admits: impl Fn(&Topic) -> bool,
         facts: &dyn Fn() -> Facts,
-        mut tell: impl FnMut(&'s Topic, &dyn Fn() -> Vec<Span>),
+        mut tell: impl FnMut(&'s Topic, Hit<'_>),
     ) {
         if self.topics.is_empty() {
             return;
@@ -120,17 +136,18 @@ impl Segment {
         SCRATCH.with_borrow(|scratch| {
             let none = Facts::default();
             let all = OnceCell::new();
+            let all = || -> &Facts { all.get_or_init(facts) };
             let looking = Looking { segment: self, scratch, document };
             let mut consider = |number: u32| {
                 let Some(entry) = self.entries.get(number as usize) else { return };
-                let facts = if entry.has_fields { all.get_or_init(facts) } else { &none };
+                let facts = if entry.has_fields { all() } else { &none };
                 let program = self.program(number);
                 if !looking.holds(program, facts) || gone.contains(&number) {
                     return;
                 }
                 let Some(topic) = self.topics.get(number as usize) else { return };
                 if entry.is_open || admits(topic) {
-                    tell(topic, &|| looking.spans(program, facts));
+                    tell(topic, Hit { looking, number, facts, all: &all });
                 }
             };
             for term in scratch.terms() {
@@ -143,6 +160,31 @@ impl Segment {
             }
             self.always.iter().for_each(|topic| consider(*topic));
         });
+    }
+}
+
+/// A topic that matches a document: what is known of that is looked for when it is asked for.
+pub(super) struct Hit<'h> {
+    looking: Looking<'h>,
+    number: u32,
+    facts: &'h Facts,
+    /// Facts, where the query asks for none.
+    all: &'h dyn Fn() -> &'h Facts,
+}
+
+impl Hit<'_> {
+    pub(super) fn spans(&self) -> Vec<Span> {
+        self.looking.spans(self.looking.segment.program(self.number), self.facts)
+    }
+
+    /// The topic's tags whose rules hold, in their order.
+    pub(super) fn tags(&self) -> Vec<Name> {
+        let Looking { segment, .. } = self.looking;
+        let (Some(rules), Some(topic)) = (segment.rules.get(&self.number), segment.topic(self.number)) else {
+            return Vec::new();
+        };
+        let held = topic.tags.iter().zip(rules).filter(|(_, rule)| self.looking.holds(rule, (self.all)()));
+        held.map(|(tag, _)| tag.name.clone()).collect()
     }
 }
 

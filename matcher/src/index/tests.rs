@@ -2,22 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use model::{Item, Name, Source, Timestamp, Topic, Zone};
+use model::{Item, Name, Source, Tag, Timestamp, Topic, Zone};
 use proptest::prelude::*;
 
 use super::TopicIndex;
 use crate::{Facts, Query};
 
 fn topic(name: &str, query: &str) -> Topic {
-    Topic {
-        name: Name::new(name).unwrap(),
-        query: query.to_owned(),
-        client: None,
-        languages: Vec::new(),
-        categories: Vec::new(),
-        sources: Vec::new(),
-        exclude_sources: Vec::new(),
-    }
+    Topic::new(Name::new(name).unwrap(), query.to_owned())
 }
 
 fn source() -> Source {
@@ -35,6 +27,30 @@ fn item(title: &str, text: &str) -> Item {
 fn check(index: &TopicIndex, title: &str, text: &str) -> Vec<String> {
     let (_, matches) = index.matches(&item(title, text), &source(), Timestamp::UNIX_EPOCH);
     matches.into_iter().map(|found| found.topic.to_string()).collect()
+}
+
+#[test]
+fn tags_are_rules_held_against_what_matches() {
+    let tag = |name: &str, query: &str| Tag { name: Name::new(name).unwrap(), query: query.to_owned() };
+    let mut tagged = topic("bank", "банк");
+    tagged.tags = vec![
+        tag("complaint", "жалоба OR обман"),
+        tag("calm", "NOT жалоба"),
+        tag("named", "title:банк"),
+        tag("local", "site:a.kz"),
+    ];
+    let (index, bad) = TopicIndex::new(vec![tagged.clone(), topic("other", "жалоба")]);
+    assert!(bad.is_empty());
+    let tags = |title: &str, text: &str| -> Vec<Vec<String>> {
+        let (_, matches) = index.matches(&item(title, text), &source(), Timestamp::UNIX_EPOCH);
+        matches.iter().map(|found| found.tags.iter().map(ToString::to_string).collect()).collect()
+    };
+    assert_eq!(tags("", "Жалобы на банк"), [vec!["complaint", "local"], vec![]]);
+    assert_eq!(tags("Банки", "растут"), [vec!["calm", "named", "local"]]);
+    assert_eq!(tags("", "жалоба"), [Vec::<String>::new()], "a rule alone matches nothing");
+    tagged.tags.push(tag("broken", "(жалоба"));
+    let (_, bad) = TopicIndex::new(vec![tagged]);
+    assert_eq!(bad[0].error.code, "E_PAREN");
 }
 
 #[test]

@@ -39,6 +39,12 @@ impl Query {
         Ok(Self { expr, warnings })
     }
 
+    /// Parses a rule for a tag: it is held against what a topic matches, so it may hold for nearly everything.
+    pub fn parse_rule(text: &str) -> Result<Self, QueryError> {
+        let (expr, warnings) = parser::parse_rule(text)?;
+        Ok(Self { expr, warnings })
+    }
+
     /// Reads a query of another system as it means there; its print is TQL.
     pub fn import(text: &str, dialect: Dialect) -> Result<Self, QueryError> {
         let (expr, warnings) = dialect::read(text, dialect)?;

@@ -25,7 +25,20 @@ const MAX_WILDCARDS: usize = 200;
 /// Occurrences that may be asked for.
 const MAX_COUNT: u32 = 1_000;
 
+/// Parses what is looked for: something must be there.
 pub(super) fn parse(text: &str) -> Result<(Expr, Vec<Warning>), QueryError> {
+    let (expr, warnings) = parse_rule(text)?;
+    if !expr.is_bounded() {
+        let message = "a branch of this query holds for nearly everything: it only says what must not be there, or \
+                       names a field that much has";
+        let remedy = "add a word that must be there, or a field like site: or author:, to each branch of OR";
+        return Err(QueryError::new("E_UNBOUNDED", 0, text.chars().count(), message, remedy));
+    }
+    Ok((expr, warnings))
+}
+
+/// Parses what may hold for nearly everything.
+pub(super) fn parse_rule(text: &str) -> Result<(Expr, Vec<Warning>), QueryError> {
     let mut parser = Parser {
         lexer: Lexer::new(text)?,
         ahead: None,
@@ -45,12 +58,6 @@ pub(super) fn parse(text: &str) -> Result<(Expr, Vec<Warning>), QueryError> {
     if let Some(stray) = parser.peek()?.cloned() {
         let message = "this bracket closes nothing";
         return Err(QueryError::new("E_PAREN", stray.at, 1, message, "remove it, or open one before"));
-    }
-    if !expr.is_bounded() {
-        let message = "a branch of this query holds for nearly everything: it only says what must not be there, or \
-                       names a field that much has";
-        let remedy = "add a word that must be there, or a field like site: or author:, to each branch of OR";
-        return Err(QueryError::new("E_UNBOUNDED", 0, parser.lexer.length(), message, remedy));
     }
     Ok((expr, parser.warnings))
 }

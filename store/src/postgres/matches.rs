@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use deadpool_postgres::Transaction;
-use model::{Match, Timestamp};
+use deadpool_postgres::{GenericClient, Transaction};
+use model::{Match, Name, Timestamp};
 
 use super::{execute, rows, text};
 use crate::StoreError;
@@ -27,6 +27,8 @@ struct Rows {
     first_seen: Vec<Timestamp>,
     spans: Vec<String>,
     excerpts: Vec<String>,
+    /// Names hold no comma, so a text holds them all: UNNEST knows no arrays of arrays.
+    tags: Vec<String>,
     matched_at: Vec<Timestamp>,
 }
 
@@ -44,6 +46,8 @@ impl Rows {
         self.spans
             .push(found.map(|found| serde_json::to_string(&found.spans)).transpose()?.unwrap_or_default());
         self.excerpts.push(found.map(|found| text(&found.excerpt)).unwrap_or_default());
+        let tags = |found: &Match| found.tags.iter().map(Name::as_str).collect::<Vec<_>>().join(",");
+        self.tags.push(found.map(tags).unwrap_or_default());
         self.matched_at.push(at);
         Ok(())
     }
@@ -91,7 +95,8 @@ impl Change {
     /// Writes the change. It locks the row of the totals until the commit: nothing should come after it.
     pub(super) async fn write(self, tx: &Transaction<'_>) -> Result<(), StoreError> {
         delete(tx, &self.gone).await?;
-        update(tx, &self.kept).await?;
+        let has_tags = has_tags(tx).await?;
+        update(tx, &self.kept, has_tags).await?;
         let (gone, fresh) = (self.gone.items.len(), self.fresh.items.len());
         if self.items == 0 && self.materials == 0 && gone == 0 && fresh == 0 {
             return Ok(());
@@ -105,7 +110,7 @@ impl Change {
         )
         .await?;
         count_by_topic(tx, self.by_topic).await?;
-        insert(tx, &self.fresh, last.first().map_or(0, |row| row.get(0))).await
+        insert(tx, &self.fresh, last.first().map_or(0, |row| row.get(0)), has_tags).await
     }
 }
 
@@ -139,32 +144,53 @@ async fn delete(tx: &Transaction<'_>, gone: &Rows) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn update(tx: &Transaction<'_>, kept: &Rows) -> Result<(), StoreError> {
+/// Whether matches have tags: a node works on the schema before as well, which keeps none.
+pub(super) async fn has_tags(client: &impl GenericClient) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT FROM pg_attribute
+               WHERE attrelid = to_regclass('match') AND attname = 'tags' AND NOT attisdropped)";
+    Ok(client.query_one(&client.prepare_cached(sql).await?, &[]).await?.get(0))
+}
+
+async fn update(tx: &Transaction<'_>, kept: &Rows, has_tags: bool) -> Result<(), StoreError> {
     if kept.items.is_empty() {
         return Ok(());
     }
+    let tags = if has_tags { ", tags = string_to_array(kept.tags, ',')" } else { "" };
+    let sql = format!(
+        "UPDATE match SET spans = kept.spans, excerpt = kept.excerpt{tags}
+         FROM UNNEST($1::BIGINT[], $2::TIMESTAMPTZ[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[])
+              AS kept (item, first_seen, topic, spans, excerpt, tags)
+         WHERE match.item = kept.item AND match.first_seen = kept.first_seen AND match.topic = kept.topic"
+    );
     execute(
         tx,
-        "UPDATE match SET spans = kept.spans, excerpt = kept.excerpt
-         FROM UNNEST($1::BIGINT[], $2::TIMESTAMPTZ[], $3::TEXT[], $4::TEXT[], $5::TEXT[])
-              AS kept (item, first_seen, topic, spans, excerpt)
-         WHERE match.item = kept.item AND match.first_seen = kept.first_seen AND match.topic = kept.topic",
-        &[&kept.items, &kept.first_seen, &kept.topics, &kept.spans, &kept.excerpts],
+        &sql,
+        &[&kept.items, &kept.first_seen, &kept.topics, &kept.spans, &kept.excerpts, &kept.tags],
     )
     .await?;
     Ok(())
 }
 
-async fn insert(tx: &Transaction<'_>, fresh: &Rows, after_seq: i64) -> Result<(), StoreError> {
+async fn insert(
+    tx: &Transaction<'_>,
+    fresh: &Rows,
+    after_seq: i64,
+    has_tags: bool,
+) -> Result<(), StoreError> {
     if fresh.items.is_empty() {
         return Ok(());
     }
+    let (column, tags) = if has_tags { (", tags", ", string_to_array(tags, ',')") } else { ("", "") };
+    let sql = format!(
+        "INSERT INTO match (seq, topic, item, first_seen, spans, excerpt, matched_at{column})
+         SELECT $8 + place, topic, item, first_seen, spans, excerpt, matched_at{tags}
+         FROM UNNEST($1::TEXT[], $2::BIGINT[], $3::TIMESTAMPTZ[], $4::TEXT[], $5::TEXT[], $6::TIMESTAMPTZ[],
+                     $7::TEXT[])
+              WITH ORDINALITY AS fresh (topic, item, first_seen, spans, excerpt, matched_at, tags, place)"
+    );
     execute(
         tx,
-        "INSERT INTO match (seq, topic, item, first_seen, spans, excerpt, matched_at)
-         SELECT $7 + place, topic, item, first_seen, spans, excerpt, matched_at
-         FROM UNNEST($1::TEXT[], $2::BIGINT[], $3::TIMESTAMPTZ[], $4::TEXT[], $5::TEXT[], $6::TIMESTAMPTZ[])
-              WITH ORDINALITY AS fresh (topic, item, first_seen, spans, excerpt, matched_at, place)",
+        &sql,
         &[
             &fresh.topics,
             &fresh.items,
@@ -172,6 +198,7 @@ async fn insert(tx: &Transaction<'_>, fresh: &Rows, after_seq: i64) -> Result<()
             &fresh.spans,
             &fresh.excerpts,
             &fresh.matched_at,
+            &fresh.tags,
             &after_seq,
         ],
     )

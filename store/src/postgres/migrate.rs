@@ -31,8 +31,8 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 3,
-        name: "add_rematch_row",
-        sql: include_str!("../migrations/postgres/0003_add_rematch_row.sql"),
+        name: "add_rematch_row_and_tags",
+        sql: include_str!("../migrations/postgres/0003_add_rematch_row_and_tags.sql"),
     },
 ];
 

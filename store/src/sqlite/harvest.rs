@@ -242,15 +242,18 @@ pub(super) fn replace_matches(
     let mut fresh = 0;
     for found in matches {
         let spans = serde_json::to_string(&found.spans)?;
+        let tags = serde_json::to_string(&found.tags)?;
         if before.iter().any(|topic| topic == found.topic.as_str()) {
-            tx.prepare_cached("UPDATE match SET spans = ?3, excerpt = ?4 WHERE item = ?1 AND topic = ?2")?
-                .execute(params![row, found.topic.as_str(), spans, found.excerpt])?;
+            tx.prepare_cached(
+                "UPDATE match SET spans = ?3, excerpt = ?4, tags = ?5 WHERE item = ?1 AND topic = ?2",
+            )?
+            .execute(params![row, found.topic.as_str(), spans, found.excerpt, tags])?;
         } else {
             fresh += 1;
             tx.prepare_cached(
-                "INSERT INTO match (topic, item, spans, excerpt, matched_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO match (topic, item, spans, excerpt, tags, matched_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
-            .execute(params![found.topic.as_str(), row, spans, found.excerpt, millis(now)])?;
+            .execute(params![found.topic.as_str(), row, spans, found.excerpt, tags, millis(now)])?;
         }
     }
     Ok(fresh)

@@ -14,6 +14,7 @@ pub(super) fn list(connection: &Connection, query: &MaterialQuery) -> Result<Vec
         "SELECT {ITEM}, {MATCH} FROM match JOIN item ON item.row = match.item
          WHERE match.seq > ?1 AND (?2 IS NULL OR match.topic = ?2) AND (?3 IS NULL OR item.source = ?3)
            AND (?4 IS NULL OR item.row IN (SELECT rowid FROM item_words WHERE item_words MATCH ?4))
+           AND (?6 IS NULL OR EXISTS (SELECT 1 FROM json_each(match.tags) WHERE value = ?6))
          ORDER BY match.seq LIMIT ?5"
     ))?;
     let mut rows = statement.query(params![
@@ -21,7 +22,8 @@ pub(super) fn list(connection: &Connection, query: &MaterialQuery) -> Result<Vec
         query.topic.as_ref().map(Name::as_str),
         query.source.as_ref().map(Name::as_str),
         words,
-        limit(query.limit)
+        limit(query.limit),
+        query.tag.as_ref().map(Name::as_str),
     ])?;
     let mut matches = Vec::new();
     while let Some(row) = rows.next()? {

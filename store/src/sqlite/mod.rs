@@ -29,7 +29,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0001_create_tables.sql"),
     include_str!("../migrations/sqlite/0002_add_robots_delay_and_audit.sql"),
     include_str!("../migrations/sqlite/0003_add_client.sql"),
-    include_str!("../migrations/sqlite/0004_add_rematch_row.sql"),
+    include_str!("../migrations/sqlite/0004_add_rematch_row_and_tags.sql"),
 ];
 
 /// A store in a file.

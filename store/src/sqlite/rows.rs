@@ -43,10 +43,11 @@ pub(super) fn item(row: &Row<'_>) -> Result<StoredItem, StoreError> {
 }
 
 /// The columns of [`found`] behind those of [`ITEM`], from a table called `match`.
-pub(super) const MATCH: &str = "match.seq, match.topic, match.spans, match.excerpt, match.matched_at";
+pub(super) const MATCH: &str =
+    "match.seq, match.topic, match.spans, match.excerpt, match.matched_at, match.tags";
 
 pub(super) fn found(row: &Row<'_>) -> Result<StoredMatch, StoreError> {
-    let (topic, spans): (String, String) = (row.get(7)?, row.get(8)?);
+    let (topic, spans, tags): (String, String, String) = (row.get(7)?, row.get(8)?, row.get(11)?);
     Ok(StoredMatch {
         seq: row.get(6)?,
         item: item(row)?,
@@ -54,6 +55,7 @@ pub(super) fn found(row: &Row<'_>) -> Result<StoredMatch, StoreError> {
             topic: Name::stored(topic),
             spans: serde_json::from_str(&spans)?,
             excerpt: row.get(9)?,
+            tags: serde_json::from_str(&tags)?,
         },
         matched_at: time(row.get(10)?),
     })
