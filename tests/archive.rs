@@ -139,7 +139,7 @@ async fn topics_of_other_systems_are_imported_and_declared() {
     let csv = "name;query\nНародный банк – отзывы;\"\"\"halyk bank\"\" OR halyk\"\nbroken;(apple\nfruit;apple -pie\n";
     let output = finished(import("brandwatch", &written("topics.csv", csv))).await;
     assert_eq!(output.status.code(), Some(6), "{}", text(&output.stderr));
-    assert!(text(&output.stderr).contains("error: broken: E_PAREN"), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("topics.csv:3: broken: E_PAREN"), "{}", text(&output.stderr));
     let topics = written("topics.yaml", &text(&output.stdout));
     let applied = finished(stage.command(&["apply", "-f", &topics])).await;
     assert!(applied.status.success(), "{}", text(&applied.stderr));
@@ -172,6 +172,23 @@ async fn topics_of_other_systems_are_imported_and_declared() {
     let refused = finished(import("yandex", &written("one.txt", "банк ~~ (река"))).await;
     assert_eq!(refused.status.code(), Some(2));
     assert!(text(&refused.stderr).contains("          ^"), "{}", text(&refused.stderr));
+    let table = "Name;Words;Minus words\nbanks;банк, -река;реклама\n".as_bytes();
+    let output = fed(import("lists", "-"), table).await;
+    assert!(text(&output.stdout).contains("банк AND NOT (реклама OR река)"), "{}", text(&output.stdout));
+    for (name, table, complaint) in [
+        (
+            "wide.csv",
+            "name,words,minus_words\nx,банк,касса,вклад\n",
+            "wide.csv:2: it has more or fewer cells",
+        ),
+        ("open.csv", "name,query\nz,\"never\nw,x\n", "a quote is opened and not closed"),
+        ("none.csv", "name,words\nx,-река\n", "there is no word to look for"),
+    ] {
+        let dialect = if table.contains("words") { "lists" } else { "youscan" };
+        let refused = finished(import(dialect, &written(name, table))).await;
+        assert_eq!(refused.status.code(), Some(2), "{name}");
+        assert!(text(&refused.stderr).contains(complaint), "{}", text(&refused.stderr));
+    }
     let refused = finished(import("brandwatch", &written("bare.csv", "title,query\na,b\n"))).await;
     assert!(text(&refused.stderr).contains("there is no column \"name\""), "{}", text(&refused.stderr));
 }

@@ -2,12 +2,13 @@
 
 use std::collections::HashSet;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use config::objects::{self, Object};
 use matcher::Query;
 use model::{Name, Topic};
+use serde_json::json;
 
 use super::bad_query;
 use crate::documents::read;
@@ -29,9 +30,10 @@ Examples:
   qyran topic import --dialect lists words.txt           a word or phrase a line; minus words begin with -
 
 What words mean is kept: Brandwatch's stand for themselves, the others' for their forms. Words of a CSV's cell are
-separated by commas, semicolons or lines. A query that cannot be read is told, and the others are printed (exit code 6).")]
+separated by commas, semicolons or lines. A query that cannot be read is told, and the others are printed (exit code 6).
+Files called .csv or .tsv are tables, and whatever begins with such a header.")]
 pub(super) struct Args {
-    /// A query, or a CSV file of many; - for standard input
+    /// A query, or a table of many; - for standard input
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
     /// What system it comes from
@@ -58,11 +60,7 @@ impl Dialect {
             Self::Brandwatch => matcher::Dialect::Brandwatch,
             Self::Youscan => matcher::Dialect::Youscan,
             Self::Yandex => matcher::Dialect::Yandex,
-            Self::Lists => {
-                let is_minus = |line: &String| line.starts_with('-');
-                let (minus, words): (Vec<_>, Vec<_>) = split(text, &['\n']).into_iter().partition(is_minus);
-                return of_lists(&words, &minus);
-            }
+            Self::Lists => return of_lists(split(text, &['\n', '\r']), Vec::new()),
         };
         Query::import(text, dialect).map_err(|error| bad_query(text, &error))
     }
@@ -72,15 +70,23 @@ fn split(text: &str, between: &[char]) -> Vec<String> {
     text.split(between).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
-fn of_lists(words: &[String], minus: &[String]) -> Result<Query, Failure> {
-    Query::of_lists(words, minus).map_err(|(index, error)| {
-        let entry = words.iter().chain(minus).nth(index).map_or("", String::as_str);
+/// Words that begin with a dash are minus words wherever they stand.
+fn of_lists(words: Vec<String>, mut minus: Vec<String>) -> Result<Query, Failure> {
+    let (more, words): (Vec<_>, Vec<_>) =
+        words.into_iter().partition(|word| word.starts_with(['-', '–', '—']));
+    minus.extend(more);
+    if words.is_empty() {
+        return Err(Failure::usage("there is no word to look for").hint("minus words alone match nothing"));
+    }
+    Query::of_lists(&words, &minus).map_err(|(index, error)| {
+        let entry = words.iter().chain(&minus).nth(index).map_or("", String::as_str);
         Failure::usage(format!("{entry:?}: {}: {}", error.code, error.message)).hint(error.remedy)
     })
 }
 
 /// A topic as it came, and what became of it.
 struct Imported {
+    line: u64,
     name: String,
     query: Result<Query, Failure>,
 }
@@ -92,29 +98,37 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
             .hint("save it as UTF-8")
     })?;
     let text = text.trim_start_matches('\u{feff}');
-    let is_csv = args.file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("csv"));
-    let imported = match is_csv {
-        true => table(text, args)?,
-        false => vec![Imported { name: name_of(args)?, query: args.dialect.read(text.trim()) }],
-    };
-    let (mut topics, mut failures, mut names) = (Vec::new(), Vec::new(), HashSet::new());
-    for Imported { name, query } in imported {
-        match query.and_then(|query| topic(&name, &query)) {
-            Ok(topic) if names.insert(topic.name.clone()) => topics.push(Object::Topic(topic)),
-            Ok(topic) => {
-                failures.push((name, Failure::usage(format!("another topic is called {} too", topic.name))));
+    if !is_table(text, args) {
+        let query = args.dialect.read(text.trim())?;
+        print(&[Object::Topic(topic(&name_of(args)?, &query)?)], global)?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.name.is_some() {
+        return Err(Failure::usage("a table names its topics itself; leave --name out").into());
+    }
+    let (mut topics, mut failed, mut names) = (Vec::new(), 0, HashSet::new());
+    for Imported { line, name, query } in table(text, args)? {
+        let imported = query.and_then(|query| topic(&name, &query)).and_then(|topic| {
+            match names.insert(topic.name.clone()) {
+                true => Ok(topic),
+                false => Err(Failure::usage(format!("another topic is called {} too", topic.name))),
             }
-            Err(failure) => failures.push((name, failure)),
+        });
+        match imported {
+            Ok(topic) => topics.push(Object::Topic(topic)),
+            Err(failure) => {
+                failed += 1;
+                let place = format!("{}:{line}: {name}", args.file.display());
+                say(&cleaned_lines(&format!("error: {place}: {failure}")));
+            }
         }
     }
-    match (topics.is_empty(), failures.len()) {
-        (true, 1) => return Err(failures.remove(0).1.into()),
-        _ => print(&topics, global)?,
-    }
-    for (name, failure) in &failures {
-        say(&cleaned_lines(&format!("error: {name}: {failure}")));
-    }
-    Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(6) })
+    print(&topics, global)?;
+    Ok(match (topics.is_empty(), failed) {
+        (_, 0) => ExitCode::SUCCESS,
+        (true, _) => ExitCode::from(2),
+        (false, _) => ExitCode::from(6),
+    })
 }
 
 fn print(topics: &[Object], global: &Global) -> anyhow::Result<()> {
@@ -123,9 +137,13 @@ fn print(topics: &[Object], global: &Global) -> anyhow::Result<()> {
     }
     let mut rows = rows(global.output, &[column("name")], "name");
     for topic in topics {
-        rows.row(topic.to_value())?;
+        let value = match global.output {
+            Format::Name => json!({"name": format!("{}/{}", topic.kind(), topic.name())}),
+            _ => topic.to_value(),
+        };
+        rows.row(value)?;
     }
-    Ok(rows.finish("")?)
+    Ok(rows.finish("no topic could be read")?)
 }
 
 fn topic(name: &str, query: &Query) -> Result<Topic, Failure> {
@@ -150,43 +168,82 @@ fn named(name: &str) -> Result<Name, Failure> {
     Name::new(name).map_err(|error| Failure::usage(format!("{name:?} is no name for a topic: {error}")))
 }
 
-/// The rows of a CSV file with a header.
-fn table(text: &str, args: &Args) -> anyhow::Result<Vec<Imported>> {
+/// What the columns of a table are called.
+fn columns(dialect: Dialect) -> (&'static [&'static str], Option<&'static str>) {
+    match dialect {
+        Dialect::Lists => (&["name", "words"], Some("minus_words")),
+        _ => (&["name", "query"], None),
+    }
+}
+
+/// A column's name as it is compared: `Minus words` is minus_words.
+fn column_name(written: &str) -> String {
+    written.trim().trim_matches('"').to_lowercase().replace([' ', '-'], "_")
+}
+
+/// The sign that stands most often in the header.
+fn separator(text: &str) -> u8 {
     let header = text.lines().next().unwrap_or("");
-    let separator = [b';', b'\t', b',']
-        .into_iter()
-        .max_by_key(|separator| header.bytes().filter(|byte| byte == separator).count());
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(separator.unwrap_or(b','))
-        .flexible(true)
-        .from_reader(text.as_bytes());
-    let wanted: &[&str] =
-        if args.dialect == Dialect::Lists { &["name", "words", "minus_words"] } else { &["name", "query"] };
-    let header = reader.headers().map_err(|error| unreadable(&args.file, &error))?.clone();
-    let column = |name: &str| header.iter().position(|column| column.trim().eq_ignore_ascii_case(name));
-    // Minus words may be missing.
-    if let Some(missing) = wanted.iter().take(2).find(|name| column(name).is_none()) {
-        let message = format!("{}: line 1: there is no column {missing:?}", args.file.display());
-        return Err(Failure::usage(message).hint(format!("its columns are {}", wanted.join(", "))).into());
+    let count = |separator: &u8| header.bytes().filter(|byte| byte == separator).count();
+    [b';', b'\t', b','].into_iter().max_by_key(count).unwrap_or(b',')
+}
+
+/// Files that are called so are tables, and what begins with the header of one.
+fn is_table(text: &str, args: &Args) -> bool {
+    let is_called =
+        |name: &str| args.file.extension().is_some_and(|extension| extension.eq_ignore_ascii_case(name));
+    let header = text.lines().next().unwrap_or("");
+    let names: Vec<String> = header.split(char::from(separator(text))).map(column_name).collect();
+    let has_all = columns(args.dialect).0.iter().all(|wanted| names.iter().any(|name| name == wanted));
+    is_called("csv") || is_called("tsv") || has_all
+}
+
+/// The rows of a table with a header.
+fn table(text: &str, args: &Args) -> anyhow::Result<Vec<Imported>> {
+    let (wanted, optional) = columns(args.dialect);
+    let refused = |line: u64, message: String| {
+        let hint = format!(
+            "its columns are {}",
+            wanted.iter().copied().chain(optional).collect::<Vec<_>>().join(", ")
+        );
+        Failure::usage(format!("{}:{line}: {message}", args.file.display())).hint(hint)
+    };
+    // A doubled quote stands for one, so quotes come in pairs.
+    if text.matches('"').count() % 2 == 1 {
+        return Err(refused(1, "a quote is opened and not closed".to_owned()).into());
+    }
+    let mut reader = csv::ReaderBuilder::new().delimiter(separator(text)).from_reader(text.as_bytes());
+    let header: Vec<String> =
+        reader.headers().map_err(|error| refused(1, error.to_string()))?.iter().map(column_name).collect();
+    let column = |name: &str| header.iter().position(|column| column == name);
+    if let Some(missing) = wanted.iter().find(|name| column(name).is_none()) {
+        return Err(refused(1, format!("there is no column {missing:?}")).into());
+    }
+    for unknown in
+        header.iter().filter(|name| !wanted.contains(&name.as_str()) && Some(name.as_str()) != optional)
+    {
+        say(&cleaned_lines(&format!("warning: the column {unknown:?} is not looked at")));
     }
     let mut imported = Vec::new();
     for row in reader.records() {
-        let row = row.map_err(|error| unreadable(&args.file, &error))?;
+        let row = row.map_err(|error| {
+            let line = error.position().map_or(1, csv::Position::line);
+            refused(
+                line,
+                "it has more or fewer cells than the header; put cells with separators in quotes".to_owned(),
+            )
+        })?;
         let cell = |name: &str| column(name).and_then(|at| row.get(at)).unwrap_or("").trim();
-        let cells = |name| split(cell(name), &[',', ';', '\n']);
+        let cells = |name| split(cell(name), &[',', ';', '\n', '\r']);
         let query = match args.dialect {
-            Dialect::Lists => of_lists(&cells("words"), &cells("minus_words")),
+            Dialect::Lists => of_lists(cells("words"), cells("minus_words")),
             dialect => dialect.read(cell("query")),
         };
-        imported.push(Imported { name: cell("name").to_owned(), query });
+        let line = row.position().map_or(1, csv::Position::line);
+        imported.push(Imported { line, name: cell("name").to_owned(), query });
         if imported.len() > MOST {
-            let message = format!("{} has more than {MOST} topics", args.file.display());
-            return Err(Failure::usage(message).hint("split it").into());
+            return Err(refused(line, format!("there are more than {MOST} topics")).into());
         }
     }
     Ok(imported)
-}
-
-fn unreadable(file: &Path, error: &csv::Error) -> Failure {
-    Failure::usage(format!("{}: {error}", file.display())).hint("it should be a table with a header")
 }

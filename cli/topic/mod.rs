@@ -17,7 +17,7 @@ use store::{MaterialQuery, Store, TopicRecord};
 use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::global::Global;
-use crate::output::{Rows, clean, column, object, show, wide};
+use crate::output::{Rows, column, object, show, wide};
 use crate::view;
 
 /// Matches of a topic read at once.
@@ -92,6 +92,7 @@ async fn get(name: &str, global: &Global) -> anyhow::Result<()> {
     let mut shown = view::topic(&record);
     if let (Some(shown), Ok(query)) = (shown.as_object_mut(), Query::parse(&record.topic.query)) {
         shown.insert("understood_as".to_owned(), json!(query.to_string()));
+        shown.insert("cost".to_owned(), json!(query.cost()));
         shown.insert("warnings".to_owned(), json!(query.warnings()));
     }
     Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "name")?)
@@ -129,7 +130,7 @@ pub(crate) fn bad_query(query: &str, error: &QueryError) -> Failure {
         error.code,
         error.position + 1,
         error.message,
-        error.pointed_at(&clean(query))
+        error.pointed_at(query)
     );
     Failure::usage(message).hint(error.remedy.clone())
 }

@@ -129,6 +129,7 @@ impl Counts {
         let mut shown = json!({
             "understood_as": query.to_string(),
             "items": items,
+            "cost": query.cost(),
             "matched": self.matched,
             "expected_per_month": month.round(),
             "days": days,

@@ -30,7 +30,8 @@ Examples:
   qyran topic rematch --all
 
 Interrupted, it goes on where it was: by itself where a node runs, else with the next `qyran apply` or rematch. An
-edited topic needs none of this: what is stored is matched again when the edit is applied.")]
+edited topic needs none of this: what is stored is matched again when the edit is applied. Items of sources that are no
+longer declared keep what they matched: nobody knows any more what those sources were.")]
 pub(super) struct Args {
     /// Which topics
     #[arg(required_unless_present = "all", conflicts_with = "all")]
@@ -68,7 +69,7 @@ async fn wanted(args: &Args, store: &dyn Store) -> anyhow::Result<Vec<TopicRecor
         return Ok(store.topics().await?);
     }
     let mut records = Vec::new();
-    for name in &args.topics {
+    for name in args.topics.iter().collect::<BTreeSet<_>>() {
         records.push(known(store, name).await?);
     }
     Ok(records)
@@ -96,6 +97,10 @@ impl Change {
         }
     }
 
+    fn keep(&mut self, stored: &StoredItem) {
+        self.stay += u64::from(self.before.remove(&stored.id));
+    }
+
     fn shown(&self, topic: &Name) -> Value {
         let going: Vec<&String> = self.before.iter().take(SAMPLES).collect();
         json!({"topic": topic, "stay": self.stay, "come": self.come, "go": self.before.len(),
@@ -116,6 +121,11 @@ async fn dry_run(store: &dyn Store, records: Vec<TopicRecord>, global: &Global) 
     while let Some((items, matched)) = archive.step(store, after).await? {
         after = items.last().map_or(after, |last| last.row);
         seen += items.len();
+        // What is not looked at again stays as it is.
+        let looked: BTreeSet<i64> = matched.iter().map(|rematched| rematched.row).collect();
+        for stored in items.iter().filter(|stored| !looked.contains(&stored.row)) {
+            changes.values_mut().for_each(|change| change.keep(stored));
+        }
         let by_row: BTreeMap<i64, &StoredItem> = items.iter().map(|stored| (stored.row, stored)).collect();
         for rematched in &matched {
             let Some(stored) = by_row.get(&rematched.row) else { continue };

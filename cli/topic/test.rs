@@ -69,7 +69,8 @@ fn in_words(query: &Query, is_matched: Option<bool>, spans: &[Span]) -> Value {
         None => "the query is well-formed; no text was given",
     };
     let words: Vec<&str> = spans.iter().map(|span| span.text.as_str()).collect();
-    let mut shown = json!({"matched": matched, "understood as": query.to_string(), "words": words});
+    let mut shown =
+        json!({"matched": matched, "understood as": query.to_string(), "cost": query.cost(), "words": words});
     let tell = |warning: &Warning| format!("character {}: {}", warning.position + 1, warning.message);
     let warnings: Vec<String> = query.warnings().iter().map(tell).collect();
     if let (Some(shown), false) = (shown.as_object_mut(), warnings.is_empty()) {

@@ -35,6 +35,8 @@ fn tags(spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Vec<Tag> {
             Err(error) => notes.add(line, format!("spec.tags.{name}: {error}"), ""),
         }
     }
+    // Their order says nothing.
+    tags.sort_by(|one, other| one.name.cmp(&other.name));
     tags
 }
 

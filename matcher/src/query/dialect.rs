@@ -4,6 +4,7 @@
 //! way here. The canonical print of what was read is TQL.
 
 use super::error::{QueryError, Warning};
+use super::lexer::SCHEMES;
 use super::parser::parse;
 use super::tree::{Expr, Near, Term};
 
@@ -23,21 +24,11 @@ pub(super) fn read(text: &str, dialect: Dialect) -> Result<(Expr, Vec<Warning>),
     match dialect {
         Dialect::Youscan => parse(text),
         Dialect::Brandwatch => {
-            let (expr, mut warnings) = parse(text)?;
+            let (expr, mut warnings) = Rewritten::of(text, small).read()?;
             warnings.retain(|warning| warning.code != "W_QUOTES_FIX_FORM");
             Ok((as_written(expr), warnings))
         }
-        Dialect::Yandex => {
-            let (text, places) = yandex(text);
-            let place = |at: usize| places.get(at).or(places.last()).copied().unwrap_or(0);
-            let (expr, mut warnings) = parse(&text).map_err(|error| QueryError {
-                position: place(error.position),
-                length: place(error.position + error.length).saturating_sub(place(error.position)).max(1),
-                ..error
-            })?;
-            warnings.iter_mut().for_each(|warning| warning.position = place(warning.position));
-            Ok((expr, warnings))
-        }
+        Dialect::Yandex => Rewritten::of(text, yandex).read(),
     }
 }
 
@@ -73,9 +64,11 @@ fn exact(term: Term) -> Term {
     }
 }
 
-/// Operators that stand alone.
+/// Words that are operators here and words elsewhere.
+const OUR_OPERATORS: &[&str] = &["И", "ИЛИ", "НЕ", "ЖӘНЕ", "НЕМЕСЕ", "ЕМЕС"];
+/// Yandex's operators, before a space or a word.
 const SIGNS: &[(&str, &str)] =
-    &[("~~", "NOT"), ("~", "NOT NEAR/S"), ("&&", "AND"), ("&", "NEAR/S"), ("<<", "AND")];
+    &[("~~", "NOT "), ("~", "NOT NEAR/S "), ("&&", "AND "), ("&", "NEAR/S "), ("<<", "AND ")];
 const FIELDS: &[(&str, &str)] = &[
     ("rhost:", "site:"),
     ("host:", "site:"),
@@ -85,60 +78,90 @@ const FIELDS: &[(&str, &str)] = &[
     ("intext:", "text:"),
     ("date:", "published:"),
 ];
+const ENCLOSURES: &[(char, char)] =
+    &[('"', '"'), ('«', '»'), ('[', ']'), ('{', '}'), ('“', '”'), ('„', '“'), ('”', '”')];
 
-/// The text in TQL, and the character of the original that each of its characters stands for.
-fn yandex(text: &str) -> (String, Vec<usize>) {
-    let characters: Vec<char> = text.chars().collect();
-    let (mut out, mut places) = (String::new(), Vec::new());
-    let mut write = |piece: &str, at: usize, is_original: bool| {
-        for (offset, c) in piece.chars().enumerate() {
-            out.push(c);
-            places.push(if is_original { at + offset } else { at });
-        }
-    };
-    let mut at = 0;
-    let mut closes: Option<char> = None;
-    while let Some(&c) = characters.get(at) {
-        let begins =
-            at == 0 || characters.get(at - 1).is_some_and(|c| c.is_whitespace() || "(|-".contains(*c));
-        if closes.is_none() && begins {
-            let token: String = characters
-                .iter()
-                .skip(at)
-                .take_while(|c| !c.is_whitespace() && !matches!(c, '(' | ')' | '"' | '['))
-                .collect();
-            if let Some((_, ours)) = SIGNS.iter().find(|(theirs, _)| *theirs == token) {
-                write(ours, at, false);
-                at += token.chars().count();
-                continue;
-            }
-            if let Some((theirs, ours)) = FIELDS.iter().find(|(theirs, _)| token.starts_with(theirs)) {
-                write(ours, at, false);
-                at += theirs.chars().count();
-                if *theirs == "date:" {
-                    let value = token.get(theirs.len()..).unwrap_or("");
-                    write(&dashed(value), at, false);
-                    at += value.chars().count();
+/// A text that is written anew, and the character of the original that each of its characters stands for.
+struct Rewritten {
+    text: String,
+    places: Vec<usize>,
+}
+
+impl Rewritten {
+    /// Each word outside of quotes is given to `rewrite`, which says what stands for its beginning, and how long that
+    /// is.
+    fn of(text: &str, rewrite: impl Fn(&str) -> Option<(String, usize)>) -> Self {
+        let characters: Vec<char> = text.chars().collect();
+        let mut rewritten = Self { text: String::new(), places: Vec::new() };
+        let (mut at, mut closes) = (0, None);
+        while let Some(&c) = characters.get(at) {
+            let before = at.checked_sub(1).and_then(|before| characters.get(before));
+            let begins = before.is_none_or(|c| c.is_whitespace() || "(|-,~&".contains(*c));
+            if closes.is_none() && begins {
+                let ends = |c: &char| c.is_whitespace() || matches!(c, '(' | ')' | '"' | '[');
+                let word: String = characters.iter().skip(at).take_while(|c| !ends(c)).collect();
+                if let Some((ours, length)) = rewrite(&word) {
+                    rewritten.write(&ours, at);
+                    at += length;
+                    continue;
                 }
-                continue;
             }
-            if c == '+' && token.chars().nth(1).is_some_and(char::is_alphanumeric) {
-                at += 1;
-                continue;
-            }
+            closes = match closes {
+                Some(end) => Some(end).filter(|end| *end != c),
+                None => ENCLOSURES.iter().find(|(begin, _)| *begin == c).map(|(_, end)| *end),
+            };
+            rewritten.write(&c.to_string(), at);
+            at += 1;
         }
-        closes = match (closes, c) {
-            (Some(end), c) if c == end => None,
-            (None, '"') => Some('"'),
-            (None, '«') => Some('»'),
-            (None, '[') => Some(']'),
-            (open, _) => open,
-        };
-        write(&c.to_string(), at, true);
-        at += 1;
+        rewritten.places.push(characters.len());
+        rewritten
     }
-    places.push(characters.len());
-    (out, places)
+
+    fn write(&mut self, piece: &str, at: usize) {
+        self.text.push_str(piece);
+        self.places.extend(piece.chars().map(|_| at));
+    }
+
+    fn read(&self) -> Result<(Expr, Vec<Warning>), QueryError> {
+        let place = |at: usize| self.places.get(at).or(self.places.last()).copied().unwrap_or(0);
+        let (expr, mut warnings) = parse(&self.text).map_err(|error| QueryError {
+            position: place(error.position),
+            length: place(error.position + error.length).saturating_sub(place(error.position)).max(1),
+            ..error
+        })?;
+        warnings.iter_mut().for_each(|warning| warning.position = place(warning.position));
+        Ok((expr, warnings))
+    }
+}
+
+/// Russian and Kazakh words are no operators elsewhere.
+fn small(word: &str) -> Option<(String, usize)> {
+    OUR_OPERATORS.contains(&word).then(|| (word.to_lowercase(), word.chars().count()))
+}
+
+/// What stands for the beginning of a word of Yandex's.
+fn yandex(word: &str) -> Option<(String, usize)> {
+    if let Some((theirs, ours)) = SIGNS.iter().find(|(theirs, _)| word.starts_with(theirs)) {
+        return Some(((*ours).to_owned(), theirs.len()));
+    }
+    if let Some((theirs, ours)) = FIELDS.iter().find(|(theirs, _)| word.starts_with(theirs)) {
+        let value = word.get(theirs.len()..).unwrap_or("");
+        let value = match *theirs {
+            "date:" => dashed(value),
+            "rhost:" => turned(value),
+            _ => return Some(((*ours).to_owned(), theirs.len())),
+        };
+        return Some((format!("{ours}{value}"), word.chars().count()));
+    }
+    if word.strip_prefix('+').is_some_and(|rest| rest.starts_with(char::is_alphanumeric)) {
+        return Some((String::new(), 1));
+    }
+    small(word)
+}
+
+/// `kz.nur.*` is nur.kz and what is below it.
+fn turned(host: &str) -> String {
+    host.trim_end_matches(".*").split('.').rev().collect::<Vec<_>>().join(".")
 }
 
 /// `20260131` is 2026-01-31.
@@ -177,6 +200,9 @@ pub(super) fn of_lists(
 /// A word in any form, or words side by side in any form; what is quoted is meant as it is written.
 fn entry_query(entry: &str) -> String {
     let entry = entry.trim().to_lowercase();
+    if SCHEMES.iter().any(|scheme| entry.starts_with(scheme)) && !entry.contains(char::is_whitespace) {
+        return entry;
+    }
     let is_quoted = entry.len() > 2 && entry.starts_with(['"', '«', '“']) && entry.ends_with(['"', '»', '”']);
     let plain: String =
         entry.chars().map(|c| if "()[]{}<>,;:|&\"«»“”„~^=".contains(c) { ' ' } else { c }).collect();

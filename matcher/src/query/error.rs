@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+/// Characters that are shown before a fault, and behind it.
+const AROUND: usize = 100;
+
 /// A query that cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{message}; {remedy}")]
@@ -42,7 +45,15 @@ impl QueryError {
 
     /// The query with a caret under what is wrong, for a terminal.
     pub fn pointed_at(&self, query: &str) -> String {
-        let line: String = query.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
-        format!("  {line}\n  {}{}", " ".repeat(self.position), "^".repeat(self.length))
+        // Of a long query, what stands around.
+        let from = self.position.saturating_sub(AROUND);
+        let count = query.chars().count();
+        let to = count.min(self.position.saturating_add(AROUND));
+        let shown = query.chars().skip(from).take(to.saturating_sub(from));
+        let line: String = shown.map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let (before, after) = (if from > 0 { "…" } else { "" }, if to < count { "…" } else { "" });
+        let blank = " ".repeat(self.position - from + before.chars().count());
+        let carets = self.length.min(to.saturating_sub(self.position)).max(1);
+        format!("  {before}{line}{after}\n  {blank}{}", "^".repeat(carets))
     }
 }

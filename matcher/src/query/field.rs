@@ -237,7 +237,7 @@ impl Field {
                 host(value).rsplit('.').next() == Some(fold(asked).trim_start_matches('.'))
             }
             (Test::Is(asked), Holds::Name) => has_words(value, asked),
-            (Test::Is(asked), Holds::Address) => fold(value).contains(&fold(asked)),
+            (Test::Is(asked), Holds::Address) => holds_in_order(&fold(value), &fold(asked)),
             (Test::Is(asked), Holds::Tag) => {
                 let bare = |tag: &str| fold(tag.trim_start_matches(['#', '@']));
                 word_stands_for(&bare(asked), &bare(value))
@@ -310,10 +310,26 @@ impl Field {
             }
             Holds::Number if self.is_upside_down() => Some("the range ends before it begins".to_owned()),
             Holds::Number | Holds::Moment | Holds::Age => None,
+            _ if !value.chars().any(char::is_alphanumeric) => Some(format!("{value:?} holds no word")),
+            _ if value.contains('"') => {
+                Some(format!("{value:?} holds a quote; put the whole value in quotes"))
+            }
             _ if is_range => Some(format!("{} has no order to be in a range of", self.spec.name)),
             _ => None,
         })
     }
+}
+
+/// Whether the pieces between asterisks stand in a text, in their order.
+fn holds_in_order(text: &str, pattern: &str) -> bool {
+    let mut rest = text;
+    pattern.split('*').all(|piece| match rest.split_once(piece) {
+        Some((_, after)) => {
+            rest = after;
+            true
+        }
+        None => false,
+    })
 }
 
 fn is_pattern(value: &str) -> bool {

@@ -76,6 +76,9 @@ const OPERATORS: &[(&str, Kind)] = &[
     ("ЕМЕС", Kind::Not),
 ];
 
+/// What an address begins with.
+pub(super) const SCHEMES: &[&str] = &["http://", "https://", "www."];
+
 const FUNCTIONS: &[&str] = &["exact", "case", "forms", "translit"];
 
 /// What closes each kind of quotes.
@@ -279,7 +282,17 @@ impl Lexer {
             let message = format!("{sign:?} needs a word behind it");
             return Err(QueryError::new("E_SYNTAX", start, 1, message, "write !банку for exactly this form"));
         }
-        Ok(Some(Kind::Exact(self.take_word())))
+        let address = self.address();
+        Ok(Some(Kind::Exact(address.unwrap_or_else(|| self.take_word()))))
+    }
+
+    /// An address is one word, whatever signs it holds.
+    fn address(&mut self) -> Option<String> {
+        let start = self.at;
+        SCHEMES.iter().find(|scheme| self.follows(start, scheme))?;
+        let rest = self.characters.iter().skip(start);
+        self.at += rest.take_while(|c| !c.is_whitespace() && !"()\",".contains(**c)).count();
+        Some(self.text(start, self.at))
     }
 
     fn follows_word_before(&self, at: usize) -> bool {
@@ -346,15 +359,8 @@ impl Lexer {
         if let Some(name) = self.field_name() {
             return Ok(Some(Kind::Field(name)));
         }
-        if self.follows(start, "http://") || self.follows(start, "https://") || self.follows(start, "www.") {
-            let length = self
-                .characters
-                .iter()
-                .skip(start)
-                .take_while(|c| !c.is_whitespace() && !"()\",".contains(**c))
-                .count();
-            self.at += length;
-            return Ok(Some(Kind::Word(self.text(start, self.at))));
+        if let Some(address) = self.address() {
+            return Ok(Some(Kind::Word(address)));
         }
         let mut word = self.take_word();
         // `1 000` is one number, as in texts; `2025 100` is two.

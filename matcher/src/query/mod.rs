@@ -1,5 +1,6 @@
 //! Queries: from text to a tree that can be printed, explained and evaluated.
 
+mod cost;
 mod dialect;
 mod error;
 mod evaluate;
@@ -97,6 +98,11 @@ impl Query {
     /// Whether it asks for more than words.
     pub fn has_fields(&self) -> bool {
         self.expr.has_fields()
+    }
+
+    /// What it costs a matcher, in units of a plain word that is looked for; more than 10,000 are refused (`E_COST`).
+    pub fn cost(&self) -> u32 {
+        cost::cost(&self.expr)
     }
 
     /// What is left when only its meaning is wanted.

@@ -11,6 +11,7 @@
 //! prim  = ( list ) | phrase | word | field:value | ATLEAST/n( list ) | function( list )
 //! ```
 
+use super::cost;
 use super::error::{QueryError, Warning};
 use super::field::{self, Edge, Field, Holds, Spec, Test};
 use super::lexer::{Kind, Lexer, MAX_NEAR, Token};
@@ -59,6 +60,7 @@ pub(super) fn parse_rule(text: &str) -> Result<(Expr, Vec<Warning>), QueryError>
         let message = "this bracket closes nothing";
         return Err(QueryError::new("E_PAREN", stray.at, 1, message, "remove it, or open one before"));
     }
+    cost::check(&expr, parser.lexer.length())?;
     Ok((expr, parser.warnings))
 }
 
@@ -459,11 +461,12 @@ impl Parser {
     fn word(&mut self, token: &Token, word: &str, style: Style) -> Result<Expr, QueryError> {
         self.warnings.extend(warn::about_word(token.at, word));
         let mut words = self.terms(token, word, style)?;
-        Ok(Expr::Word(if words.len() == 1 {
-            words.remove(0)
-        } else {
-            Term::Compound { whole: terms::mended(word), parts: words }
-        }))
+        Ok(match words.len() {
+            1 => Expr::Word(words.remove(0)),
+            // Exact characters may not be joined otherwise.
+            _ if style == Style::Case => Expr::Phrase(Phrase { style, words, slop: None }),
+            _ => Expr::Word(Term::Compound { whole: terms::mended(word), parts: words }),
+        })
     }
 
     fn terms(&mut self, token: &Token, text: &str, style: Style) -> Result<Vec<Term>, QueryError> {
@@ -471,6 +474,9 @@ impl Parser {
             let (code, message, remedy) = word.complaint();
             QueryError::new(code, token.at, token.length, message, remedy)
         })?;
+        if style == Style::Case {
+            self.warnings.extend(warn::signs_dropped(token, text, &words));
+        }
         let wildcards = words.iter().filter(|word| matches!(word, Term::Wildcard(_))).count();
         self.count(token, words.len())?;
         self.wildcards += wildcards;

@@ -12,7 +12,8 @@ impl Expr {
             Self::And(_) => 1,
             Self::Not(_) => 2,
             Self::Near(_) | Self::NotNear(_) => 3,
-            Self::Preferred(..) => 4,
+            // A mark behind a field's value would be read as a part of that.
+            Self::Preferred(..) | Self::Field(_) | Self::In(..) => 4,
             _ => 5,
         }
     }

@@ -1,5 +1,6 @@
 //! From the words of a query to what they are looked for as.
 
+use super::lexer::SCHEMES;
 use super::tree::{Style, Term};
 use crate::morphology;
 use crate::morphology::latin::sound;
@@ -47,7 +48,8 @@ pub(super) fn words(text: &str, style: Style) -> Result<Vec<Term>, Word> {
     // Words between wildcards are cut together: `1 000` is one.
     let mut plain = String::new();
     for chunk in text.split_whitespace() {
-        if !chunk.contains(['*', '?']) || style == Style::Case {
+        let is_address = SCHEMES.iter().any(|scheme| chunk.starts_with(scheme));
+        if !chunk.contains(['*', '?']) || is_address || style == Style::Case {
             plain.push_str(chunk);
             plain.push(' ');
             continue;

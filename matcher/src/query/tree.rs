@@ -148,6 +148,17 @@ impl<T> Expr<T> {
         }
     }
 
+    /// Whether every match holds a word that is looked for, so that words lead to it.
+    pub(super) fn has_anchors(&self) -> bool {
+        match self {
+            Self::Word(_) | Self::Phrase(_) | Self::Near(_) | Self::NotNear(_) | Self::AtLeast(..) => true,
+            Self::Preferred(_, of) | Self::In(_, of) => of.has_anchors(),
+            Self::Field(_) | Self::Not(_) => false,
+            Self::And(parts) => parts.iter().any(Self::has_anchors),
+            Self::Or(parts) => parts.iter().all(Self::has_anchors),
+        }
+    }
+
     /// The parts of it.
     pub(super) fn parts(&self) -> Vec<&Self> {
         match self {

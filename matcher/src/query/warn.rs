@@ -3,7 +3,7 @@
 use super::error::Warning;
 use super::field::{Field, Test};
 use super::lexer::Token;
-use super::tree::{Expr, Style};
+use super::tree::{Expr, Style, Term};
 use crate::text::fold::is_cyrillic;
 
 /// Words so common that they tell nothing.
@@ -54,6 +54,17 @@ pub(super) fn quotes_fix_forms(token: &Token, text: &str, style: Style, is_writt
     (style == Style::Exact && is_written && is_inflected).then(|| {
         let message = format!("quotes look for these forms only; [{text}] finds the others as well");
         warning("W_QUOTES_FIX_FORM", token.at, message)
+    })
+}
+
+/// Signs that are no part of a word are not looked for, though exact characters were asked for.
+pub(super) fn signs_dropped(token: &Token, text: &str, words: &[Term]) -> Option<Warning> {
+    let kept: usize =
+        words.iter().map(|word| if let Term::Case(kept) = word { kept.chars().count() } else { 0 }).sum();
+    let written = text.chars().filter(|c| !c.is_whitespace()).count();
+    (kept < written).then(|| {
+        let message = format!("some signs of {text:?} are no part of a word, and are not looked for");
+        warning("W_SIGNS", token.at, message)
     })
 }
 

@@ -31,6 +31,8 @@ fn brandwatchs_words_stand_for_themselves() {
         title:(банк AND ставка) => title:(!банк AND !ставка)
         {BT} AND raw:"Google+" => {BT} AND {Google+}
         интернет-магазин => !интернет-магазин
+        ООО НЕ банк => !ооо AND !не AND !банк
+        "https://a.kz/b?c=d" => !https://a.kz/b?c=d
         apple <<<a comment>>> juice => !apple AND !juice
         apple AND authorFollowers:[100 TO 500] => !apple AND followers:100..500
         "#,
@@ -65,6 +67,12 @@ fn yandexs_signs_become_operators() {
         банк & ставка => банк NEAR/S ставка
         (кредит | ипотека) host:nur.kz => (кредит OR ипотека) AND site:nur.kz
         банк -host:nur.kz => банк AND NOT site:nur.kz
+        банк ~~host:nur.kz => банк AND NOT site:nur.kz
+        банк &река => банк NEAR/S река
+        банк rhost:kz.nur.* => банк AND site:nur.kz
+        {AB ~~ CD} | “банк ~~ река” => {AB CD} OR "банк река"
+        ООО НЕ банк => ооо AND не AND банк
+        https://a.kz/b?c=d => !https://a.kz/b?c=d
         банк date:20260101..20260131 => банк AND published:2026-01-01..2026-01-31
         банк date:>20260101 => банк AND published:>2026-01-01
         "цена ~ качество & +1" => "цена качество 1"

@@ -3,6 +3,36 @@
 use super::parsed;
 use crate::Query;
 
+/// By hand, from the prices that cost.rs names.
+#[test]
+fn costs_are_known_and_the_ruinous_is_refused() {
+    for (query, cost) in [
+        ("банк", 1),
+        ("!банку OR {BT}", 2),
+        ("\"народный банк\"", 2),
+        ("\"народный банк\"~3", 4),
+        ("интернет-магазин", 3),
+        ("ипотек*", 5),
+        ("*банк", 50),
+        ("ставка~1", 50),
+        ("банк NEAR/3 ставка", 4),
+        ("(банк NEAR/3 ставка) NEAR/5 рост", 10),
+        ("ATLEAST/3(банк)", 2),
+        ("банк lang:ru NOT реклама", 3),
+        ("site:a.kz", 101),
+        ("site:a.kz OR банк", 102),
+    ] {
+        assert_eq!(parsed(query).cost(), cost, "{query}");
+    }
+    let deep = (0..13).fold("a".to_owned(), |inner, _| format!("({inner} NEAR/5 b)"));
+    let error = Query::parse(&deep).unwrap_err();
+    assert_eq!((error.code, error.position), ("E_COST", 0));
+    assert!(error.message.contains("24574 times"), "{error}");
+    let wild: Vec<String> = (0..200).map(|number| format!("*банк{number}")).collect();
+    assert_eq!(parsed(&wild.join(" OR ")).cost(), 10_000);
+    assert_eq!(Query::parse(&format!("{} OR x", wild.join(" OR "))).unwrap_err().code, "E_COST");
+}
+
 #[test]
 fn errors_say_where_and_what_to_do() {
     for (query, code, position) in [
@@ -91,6 +121,17 @@ fn queries_without_bound_are_refused() {
 }
 
 #[test]
+fn of_a_long_query_the_caret_shows_what_stands_around() {
+    let long = format!("{}(x {}", "слово ".repeat(60), "слово ".repeat(60));
+    let error = Query::parse(&long).unwrap_err();
+    let shown = error.pointed_at(&long);
+    let (line, carets) = shown.split_once('\n').unwrap();
+    assert!(line.starts_with("  …") && line.ends_with('…') && line.chars().count() < 210, "{shown}");
+    let at = carets.chars().position(|c| c == '^').unwrap();
+    assert_eq!(line.chars().nth(at), Some('('), "{shown}");
+}
+
+#[test]
 fn the_caret_stands_under_the_fault() {
     let query = "банк \"народ";
     let error = Query::parse(query).unwrap_err();
@@ -113,6 +154,8 @@ fn warnings_tell_what_is_probably_not_meant() {
         ("\"Halyk Bank\"", vec![]),
         ("банк site:@наши", vec!["W_LIST"]),
         ("ocr:банк", vec!["W_UNSUPPORTED_BY_SOURCE"]),
+        ("{C#} OR raw:\"50%\"", vec!["W_SIGNS", "W_SIGNS"]),
+        ("{BT} OR raw:\"Google+\" OR {AT&T}", vec![]),
     ] {
         let codes: Vec<&str> = parsed(query).warnings().iter().map(|warning| warning.code).collect();
         assert_eq!(codes, expected, "{query}");

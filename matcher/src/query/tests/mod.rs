@@ -3,6 +3,7 @@
 mod dialects;
 mod errors;
 mod examples;
+mod fuzz;
 mod laws;
 
 use crate::{Analysis, Facts, Query};
