@@ -5,7 +5,7 @@ use super::tree::{Style, Term};
 use crate::morphology;
 use crate::morphology::latin::sound;
 use crate::text::fold::{fold, unmixed};
-use crate::text::words::{Kind, is_mark, words as cut};
+use crate::text::words::{Kind, is_emoji, is_mark, words as cut};
 
 /// Letters that a wildcard needs beside it, and where it stands first.
 const MIN_LITERALS: usize = 3;
@@ -68,7 +68,8 @@ pub(super) fn words(text: &str, style: Style) -> Result<Vec<Term>, Word> {
 
 fn plain_words(text: &str, style: Style) -> Vec<Term> {
     let mut terms = Vec::new();
-    for word in cut(text) {
+    let is_said = |text: &str| text.chars().any(|c| c.is_alphanumeric() || is_emoji(c));
+    for word in cut(text).filter(|word| is_said(&word.text)) {
         // Of an address and of a tag all belongs together; of other words the parts stand side by side.
         let is_whole =
             word.parts.len() < 2 || style == Style::Case || matches!(word.kind, Kind::Tag | Kind::Url);

