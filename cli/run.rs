@@ -94,7 +94,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     context.config.stores_in_parts = args.without.contains(&Protection::Transaction);
     context.config.forgets_unstored = args.without.contains(&Protection::Retry);
     if !args.without.is_empty() {
-        tell("warning: a protection is switched off: this node will ask hosts more often than they allow");
+        tell("warning: a protection is switched off: this node is for tests that show what it is good for");
     }
     match pass {
         None => endless(context, &data.place, global, &mut stop, drains).await,

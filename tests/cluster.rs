@@ -86,15 +86,15 @@ async fn silence_of_coming_and_going(flags: &[&str]) -> (Cluster, Duration) {
     cluster.requests_more(60).await;
     all_end_well(nodes.drain(..3).collect()).await;
     cluster.requests_more(60).await;
-    let silence = cluster.longest_silence(from);
+    let silence = cluster.longest_silence(from).saturating_sub(cluster.stall() * 3);
     cluster.settle_down().await;
+    all_end_well(nodes).await;
     (cluster, silence)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nodes_share_the_work_as_they_come_and_go() {
     let (cluster, silence) = silence_of_coming_and_going(&[]).await;
-    let silence = silence.saturating_sub(cluster.stall() * 3);
     assert!(silence < LEASE, "hosts are handed over, not left to run out: {silence:?}");
     assert_eq!(cluster.wrongs().await, Vec::<String>::new());
 }

@@ -2,13 +2,17 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use matcher::TopicIndex;
+use matcher::{BadTopic, TopicIndex};
 use model::{Name, Source, Timestamp, Topic};
 use store::{Rematched, Store, StoreError, StoredItem, TopicRecord};
+use tokio::time::Instant;
 
 /// Items matched in one step: small enough for harvests to be stored in between.
 const STEP: usize = 500;
+/// How often it is noted how far it has come: what was done since is done again after an interruption.
+const NOTE: Duration = Duration::from_secs(5);
 
 /// How far matching again has come.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,18 +33,23 @@ pub async fn rematch(
     let mut done = Progress::default();
     let behind: Vec<TopicRecord> =
         store.topics().await?.into_iter().filter(|record| !record.is_matched).collect();
+    let archive = Archive::of(store, behind.iter().map(|record| record.topic.clone()).collect()).await?;
+    // What cannot be understood by this build keeps what it has.
+    let is_read = |record: &&TopicRecord| archive.bad.iter().all(|bad| bad.topic.name != record.topic.name);
+    let read: Vec<&TopicRecord> = behind.iter().filter(is_read).collect();
     // What some have seen already does no harm twice.
-    let Some(seen) = behind.iter().map(|record| record.rematched).min() else { return Ok(done) };
+    let Some(mut after) = read.iter().map(|record| record.rematched).min() else { return Ok(done) };
     let versions: Vec<(Name, i64)> =
-        behind.iter().map(|record| (record.topic.name.clone(), record.version)).collect();
-    let names: Vec<Name> = versions.iter().map(|(name, _)| name.clone()).collect();
-    let archive = Archive::of(store, behind.into_iter().map(|record| record.topic).collect()).await?;
-    let mut after = seen;
+        read.iter().map(|record| (record.topic.name.clone(), record.version)).collect();
+    let mut noted = Instant::now();
     while let Some((items, matched)) = archive.step(store, after).await? {
         after = items.last().map_or(after, |last| last.row);
         done.items += items.len() as u64;
-        done.new_matches += store.rematch(&names, &matched, now).await?;
-        store.set_rematched(&versions, after).await?;
+        done.new_matches += store.rematch(&versions, &matched, now).await?;
+        if noted.elapsed() >= NOTE {
+            store.set_rematched(&versions, after).await?;
+            noted = Instant::now();
+        }
         progress(done);
     }
     store.set_matched(&versions).await?;
@@ -51,6 +60,8 @@ pub async fn rematch(
 pub struct Archive {
     index: Arc<TopicIndex>,
     sources: Arc<HashMap<Name, Source>>,
+    /// Topics that this build cannot understand: nothing is matched against them.
+    pub bad: Vec<BadTopic>,
 }
 
 impl Archive {
@@ -58,7 +69,8 @@ impl Archive {
     pub async fn of(store: &dyn Store, topics: Vec<Topic>) -> Result<Self, StoreError> {
         let sources = store.sources().await?.into_iter().map(|record| record.source);
         let sources = sources.map(|source| (source.name.clone(), source)).collect();
-        Ok(Self { index: Arc::new(TopicIndex::new(topics).0), sources: Arc::new(sources) })
+        let (index, bad) = TopicIndex::new(topics);
+        Ok(Self { index: Arc::new(index), sources: Arc::new(sources), bad })
     }
 
     /// The next items behind a row, and what each of them matches; `None` behind the last. Items of sources that are no

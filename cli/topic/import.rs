@@ -70,17 +70,21 @@ fn split(text: &str, between: &[char]) -> Vec<String> {
     text.split(between).map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect()
 }
 
+/// What a minus word may begin with.
+const DASHES: [char; 3] = ['-', '–', '—'];
+
 /// Words that begin with a dash are minus words wherever they stand.
 fn of_lists(words: Vec<String>, mut minus: Vec<String>) -> Result<Query, Failure> {
-    let (more, words): (Vec<_>, Vec<_>) =
-        words.into_iter().partition(|word| word.starts_with(['-', '–', '—']));
+    let (more, words): (Vec<_>, Vec<_>) = words.into_iter().partition(|word| word.starts_with(DASHES));
     minus.extend(more);
+    let minus: Vec<String> = minus.iter().map(|word| word.trim_start_matches(DASHES).to_owned()).collect();
     if words.is_empty() {
         return Err(Failure::usage("there is no word to look for").hint("minus words alone match nothing"));
     }
     Query::of_lists(&words, &minus).map_err(|(index, error)| {
-        let entry = words.iter().chain(&minus).nth(index).map_or("", String::as_str);
-        Failure::usage(format!("{entry:?}: {}: {}", error.code, error.message)).hint(error.remedy)
+        let entry = index.and_then(|index| words.iter().chain(&minus).nth(index));
+        let entry = entry.map_or_else(|| "the list".to_owned(), |entry| format!("{entry:?}"));
+        Failure::usage(format!("{entry}: {}: {}", error.code, error.message)).hint(error.remedy)
     })
 }
 
@@ -226,13 +230,17 @@ fn table(text: &str, args: &Args) -> anyhow::Result<Vec<Imported>> {
     }
     let mut imported = Vec::new();
     for row in reader.records() {
-        let row = row.map_err(|error| {
-            let line = error.position().map_or(1, csv::Position::line);
-            refused(
-                line,
-                "it has more or fewer cells than the header; put cells with separators in quotes".to_owned(),
-            )
-        })?;
+        let row = match row {
+            Ok(row) => row,
+            Err(error) => {
+                let line = error.position().map_or(1, csv::Position::line);
+                let message =
+                    "it has more or fewer cells than the header; put cells with separators in quotes";
+                let query = Err(Failure::usage(message));
+                imported.push(Imported { line, name: "a row".to_owned(), query });
+                continue;
+            }
+        };
         let cell = |name: &str| column(name).and_then(|at| row.get(at)).unwrap_or("").trim();
         let cells = |name| split(cell(name), &[',', ';', '\n', '\r']);
         let query = match args.dialect {

@@ -11,7 +11,8 @@ use std::process::ExitCode;
 
 use clap::Subcommand;
 use matcher::{Query, QueryError};
-use serde_json::json;
+use model::Name;
+use serde_json::{Value, json};
 use store::{MaterialQuery, Store, TopicRecord};
 
 use crate::backend::Backend;
@@ -90,10 +91,15 @@ async fn get(name: &str, global: &Global) -> anyhow::Result<()> {
     let data = Backend::to_read(global).await?;
     let record = known(&*data.store, name).await?;
     let mut shown = view::topic(&record);
-    if let (Some(shown), Ok(query)) = (shown.as_object_mut(), Query::parse(&record.topic.query)) {
-        shown.insert("understood_as".to_owned(), json!(query.to_string()));
-        shown.insert("cost".to_owned(), json!(query.cost()));
-        shown.insert("warnings".to_owned(), json!(query.warnings()));
+    let read = match Query::parse(&record.topic.query) {
+        Ok(query) => json!({
+            "understood_as": query.to_string(), "cost": query.cost(), "warnings": query.warnings()
+        }),
+        // One of an earlier build, which took it.
+        Err(error) => json!({"error": error}),
+    };
+    if let (Some(shown), Value::Object(read)) = (shown.as_object_mut(), read) {
+        shown.extend(read);
     }
     Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "name")?)
 }
@@ -110,9 +116,8 @@ pub(crate) async fn known(store: &dyn Store, name: &str) -> anyhow::Result<Topic
 }
 
 /// The ids of what a topic has matched so far.
-pub(crate) async fn matched_by(store: &dyn Store, name: &str) -> anyhow::Result<BTreeSet<String>> {
-    let topic = known(store, name).await?.topic.name;
-    let mut query = MaterialQuery { topic: Some(topic), limit: PAGE, ..MaterialQuery::default() };
+pub(crate) async fn matched_by(store: &dyn Store, topic: &Name) -> anyhow::Result<BTreeSet<String>> {
+    let mut query = MaterialQuery { topic: Some(topic.clone()), limit: PAGE, ..MaterialQuery::default() };
     let mut ids = BTreeSet::new();
     loop {
         let page = store.materials(&query).await?;

@@ -6,7 +6,7 @@ use matcher::Query;
 use model::{Name, Timestamp};
 use serde_json::{Value, json};
 
-use super::{bad_query, matched_by};
+use super::{bad_query, known, matched_by};
 use crate::archive::{Looked, look_through};
 use crate::backend::Backend;
 use crate::global::Global;
@@ -40,7 +40,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let query = parse(&args.query)?;
     let data = Backend::to_read(global).await?;
     let before = match &args.topic {
-        Some(name) => Some(matched_by(&*data.store, name).await?),
+        Some(name) => Some(matched_by(&*data.store, &known(&*data.store, name).await?.topic.name).await?),
         None => None,
     };
     let leaves = query.leaves();

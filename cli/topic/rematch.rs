@@ -14,6 +14,7 @@ use super::{known, matched_by};
 use crate::apply::match_again;
 use crate::audit::Reason;
 use crate::backend::Backend;
+use crate::failure::{cleaned_lines, say};
 use crate::global::Global;
 use crate::live::StatusLine;
 use crate::output::{Format, column, object, rows};
@@ -37,7 +38,7 @@ pub(super) struct Args {
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     topics: Vec<String>,
     /// Every topic
-    #[arg(long)]
+    #[arg(long, conflicts_with = "dry_run")]
     all: bool,
     /// Only show what would come and go
     #[arg(long)]
@@ -111,10 +112,15 @@ impl Change {
 async fn dry_run(store: &dyn Store, records: Vec<TopicRecord>, global: &Global) -> anyhow::Result<()> {
     let mut changes: BTreeMap<Name, Change> = BTreeMap::new();
     for record in &records {
-        let before = matched_by(store, record.topic.name.as_str()).await?;
+        let before = matched_by(store, &record.topic.name).await?;
         changes.insert(record.topic.name.clone(), Change { before, ..Change::default() });
     }
     let archive = Archive::of(store, records.into_iter().map(|record| record.topic).collect()).await?;
+    for bad in &archive.bad {
+        let (name, error) = (&bad.topic.name, &bad.error);
+        say(&cleaned_lines(&format!("warning: {name} keeps what it has: its query cannot be read: {error}")));
+        changes.remove(name);
+    }
     let total = store.totals().await?.items;
     let mut line = StatusLine::new(global.output == Format::Table);
     let (mut after, mut seen) = (0, 0);

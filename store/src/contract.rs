@@ -7,7 +7,7 @@ use std::time::Duration;
 use model::{
     Category, Client, Entry, Every, FetchRecord, FetchStatus, Finding, Harvest, Host, Item, ItemKey, Match,
     Name, PageWork, Precision, Published, PublishedMethod, Rights, Selectors, Source, SourceKind, SourceNews,
-    SourceState, Span, Timestamp, Token, Topic, Zone,
+    SourceState, Span, Tag, Timestamp, Token, Topic, Zone,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -180,6 +180,14 @@ pub(crate) async fn save(store: &dyn Store, harvests: &[Harvest]) -> Vec<Saved> 
 }
 
 impl Bench {
+    /// A topic with its version.
+    async fn versions(&self, topic: &str) -> Vec<(Name, i64)> {
+        let all = self.store.topics().await.unwrap().into_iter();
+        all.map(|record| (record.topic.name, record.version))
+            .filter(|(name, _)| name.as_str() == topic)
+            .collect()
+    }
+
     async fn save(&self, harvests: &[Harvest]) -> Vec<Saved> {
         save(&*self.store, harvests).await
     }
@@ -494,15 +502,23 @@ async fn matching_again_replaces_only_the_topics_it_is_about() {
         let row = bench.store.items(0, 1).await.unwrap()[0].row;
         let matched = |version, matches| [Rematched { row, version, matches }];
         let again = matched(1, vec![found("u")]);
-        assert_eq!(bench.store.rematch(&[name("u")], &again, at(5)).await.unwrap(), 1);
+        assert_eq!(bench.store.rematch(&bench.versions("u").await, &again, at(5)).await.unwrap(), 1);
         assert_eq!(bench.materials(MaterialQuery::default()).await.len(), 2);
-        bench.store.rematch(&[name("u")], &matched(9, Vec::new()), at(6)).await.unwrap();
+        bench.store.rematch(&bench.versions("u").await, &matched(9, Vec::new()), at(6)).await.unwrap();
         assert_eq!(
             bench.materials(MaterialQuery::default()).await.len(),
             2,
             "it was looked at before an edit"
         );
-        bench.store.rematch(&[name("u")], &matched(1, Vec::new()), at(6)).await.unwrap();
+        let before = bench.versions("u").await;
+        bench.store.set_unmatched(&[name("u")]).await.unwrap();
+        bench.store.rematch(&before, &matched(1, Vec::new()), at(6)).await.unwrap();
+        assert_eq!(
+            bench.materials(MaterialQuery::default()).await.len(),
+            2,
+            "the topic has another version by now"
+        );
+        bench.store.rematch(&bench.versions("u").await, &matched(1, Vec::new()), at(6)).await.unwrap();
         assert_eq!(bench.materials(MaterialQuery::default()).await, [("t".to_owned(), "сөз".to_owned())]);
     }
 }
@@ -520,7 +536,7 @@ async fn tags_are_kept_with_matches_and_asked_for() {
         let row = bench.store.items(0, 1).await.unwrap()[0].row;
         let tagged = |tags: &[&str]| Match { tags: tags.iter().map(|tag| name(tag)).collect(), ..found("t") };
         let again = |tags| [Rematched { row, version: 1, matches: vec![tagged(tags)] }];
-        bench.store.rematch(&[name("t")], &again(&["шағым", "b"]), at(5)).await.unwrap();
+        bench.store.rematch(&bench.versions("t").await, &again(&["шағым", "b"]), at(5)).await.unwrap();
         let of = async |tag: &str| {
             let query = MaterialQuery { tag: Some(name(tag)), limit: 9, ..MaterialQuery::default() };
             let found = bench.store.materials(&query).await.unwrap();
@@ -528,6 +544,11 @@ async fn tags_are_kept_with_matches_and_asked_for() {
         };
         if bench.name.contains("before") {
             assert_eq!(of("шағым").await, Vec::<Vec<Name>>::new(), "that schema keeps none");
+            let tags = vec![Tag { name: name("b"), query: "сөз".into() }];
+            let tagged = Topic { tags, ..topic("t", "сөз") };
+            let refused =
+                bench.store.declare(&objects(vec![], vec![tagged]), false, at(6)).await.unwrap_err();
+            assert!(refused.to_string().contains("qyran migrate up"), "{refused}");
             continue;
         }
         assert_eq!(of("шағым").await, [vec![name("шағым"), name("b")]]);
@@ -536,7 +557,7 @@ async fn tags_are_kept_with_matches_and_asked_for() {
         let id = bench.store.items(0, 1).await.unwrap()[0].id.clone();
         let (_, matches) = bench.store.item(&id).await.unwrap().unwrap();
         assert_eq!(matches.iter().map(|one| one.found.tags.len()).collect::<Vec<_>>(), [2, 0]);
-        bench.store.rematch(&[name("t")], &again(&[]), at(6)).await.unwrap();
+        bench.store.rematch(&bench.versions("t").await, &again(&[]), at(6)).await.unwrap();
         assert_eq!(of("b").await.len(), 0);
     }
 }
@@ -558,10 +579,18 @@ async fn matching_again_goes_on_where_it_ended() {
         store.set_unmatched(&[name("t")]).await.unwrap();
         assert_eq!((record().await.rematched, record().await.is_matched), (0, false));
         assert!(store.objects_version().await.unwrap() > before, "nodes are told");
-        // An edit has seen nothing.
+        // What is told of an earlier version says nothing of this one.
         store.set_rematched(&[(name("t"), version)], 7).await.unwrap();
+        store.set_matched(&[(name("t"), version)]).await.unwrap();
+        assert_eq!((record().await.rematched, record().await.is_matched), (0, false));
         store.declare(&objects(vec![], vec![topic("t", "жаңа")]), false, at(1)).await.unwrap();
         assert_eq!((record().await.rematched, record().await.is_matched), (0, false));
+        // Nor of an earlier topic of the name.
+        let last = record().await.version;
+        let gone = ObjectNames { topics: vec![name("t")], ..ObjectNames::default() };
+        store.undeclare(&gone).await.unwrap();
+        store.declare(&objects(vec![], vec![topic("t", "жаңа")]), false, at(1)).await.unwrap();
+        assert!(record().await.version > last);
     }
 }
 

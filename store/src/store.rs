@@ -268,8 +268,14 @@ pub trait Store: Send + Sync {
     async fn item(&self, id: &str) -> Result<Option<(StoredItem, Vec<StoredMatch>)>, StoreError>;
     /// Items in the order of storing, after a row.
     async fn items(&self, after_row: i64, limit: usize) -> Result<Vec<StoredItem>, StoreError>;
-    /// Replaces what these topics matched among these items, unless one was edited meanwhile.
-    async fn rematch(&self, topics: &[Name], items: &[Rematched], now: Timestamp) -> Result<u64, StoreError>;
+    /// Replaces what these topics matched among these items, but for topics that have another version by now, and items
+    /// that were edited meanwhile.
+    async fn rematch(
+        &self,
+        topics: &[(Name, i64)],
+        items: &[Rematched],
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
     /// Everything stored has been matched against these versions of topics.
     async fn set_matched(&self, topics: &[(Name, i64)]) -> Result<(), StoreError>;
     /// Items up to a row have been matched against these versions of topics: matching goes on behind it.

@@ -66,6 +66,8 @@ fn exact(term: Term) -> Term {
 
 /// Words that are operators here and words elsewhere.
 const OUR_OPERATORS: &[&str] = &["И", "ИЛИ", "НЕ", "ЖӘНЕ", "НЕМЕСЕ", "ЕМЕС"];
+/// Yandex has signs only.
+const ENGLISH_OPERATORS: &[&str] = &["AND", "OR", "NOT", "NEAR", "ONEAR"];
 /// Yandex's operators, before a space or a word.
 const SIGNS: &[(&str, &str)] =
     &[("~~", "NOT "), ("~", "NOT NEAR/S "), ("&&", "AND "), ("&", "NEAR/S "), ("<<", "AND ")];
@@ -95,6 +97,14 @@ impl Rewritten {
         let mut rewritten = Self { text: String::new(), places: Vec::new() };
         let (mut at, mut closes) = (0, None);
         while let Some(&c) = characters.get(at) {
+            if closes.is_none() && characters.get(at..at + 3) == Some(&['<'; 3]) {
+                let length = comment(&characters, at);
+                for at in at..at + length {
+                    rewritten.write(&characters.get(at).map(char::to_string).unwrap_or_default(), at);
+                }
+                at += length;
+                continue;
+            }
             let before = at.checked_sub(1).and_then(|before| characters.get(before));
             let begins = before.is_none_or(|c| c.is_whitespace() || "(|-,~&".contains(*c));
             if closes.is_none() && begins {
@@ -134,6 +144,12 @@ impl Rewritten {
     }
 }
 
+/// How long a comment is that begins here.
+fn comment(characters: &[char], at: usize) -> usize {
+    let rest = characters.get(at..).unwrap_or(&[]);
+    rest.windows(3).position(|three| three == ['>'; 3]).map_or(rest.len(), |end| end + 3)
+}
+
 /// Russian and Kazakh words are no operators elsewhere.
 fn small(word: &str) -> Option<(String, usize)> {
     OUR_OPERATORS.contains(&word).then(|| (word.to_lowercase(), word.chars().count()))
@@ -155,6 +171,9 @@ fn yandex(word: &str) -> Option<(String, usize)> {
     }
     if word.strip_prefix('+').is_some_and(|rest| rest.starts_with(char::is_alphanumeric)) {
         return Some((String::new(), 1));
+    }
+    if ENGLISH_OPERATORS.contains(&word) {
+        return Some((word.to_lowercase(), word.len()));
     }
     small(word)
 }
@@ -185,16 +204,16 @@ fn dashed(value: &str) -> String {
 pub(super) fn of_lists(
     wanted: &[String],
     unwanted: &[String],
-) -> Result<(Expr, Vec<Warning>), (usize, QueryError)> {
+) -> Result<(Expr, Vec<Warning>), (Option<usize>, QueryError)> {
     let mut entries = Vec::new();
     for (index, entry) in wanted.iter().chain(unwanted).enumerate() {
-        let (expr, _) = parse(&entry_query(entry)).map_err(|error| (index, error))?;
+        let (expr, _) = parse(&entry_query(entry)).map_err(|error| (Some(index), error))?;
         entries.push(expr.to_string());
     }
     let (any, none) = entries.split_at(wanted.len());
     let any = any.join(" OR ");
     let text = if none.is_empty() { any } else { format!("({any}) NOT ({})", none.join(" OR ")) };
-    parse(&text).map_err(|error| (0, error))
+    parse(&text).map_err(|error| (None, error))
 }
 
 /// A word in any form, or words side by side in any form; what is quoted is meant as it is written.
@@ -205,7 +224,7 @@ fn entry_query(entry: &str) -> String {
     }
     let is_quoted = entry.len() > 2 && entry.starts_with(['"', '«', '“']) && entry.ends_with(['"', '»', '”']);
     let plain: String =
-        entry.chars().map(|c| if "()[]{}<>,;:|&\"«»“”„~^=".contains(c) { ' ' } else { c }).collect();
+        entry.chars().map(|c| if "()[]{}<>,;:|&\"«»“”„~^=?".contains(c) { ' ' } else { c }).collect();
     let words: Vec<&str> = plain.split_whitespace().map(|word| word.trim_start_matches('-')).collect();
     match words.as_slice() {
         _ if is_quoted => format!("\"{}\"", words.join(" ")),

@@ -53,8 +53,8 @@ impl Query {
     }
 
     /// A query for any of these words and phrases, in any form, and none of those. The error says which entry it is
-    /// about, the wanted ones counted first.
-    pub fn of_lists(wanted: &[String], unwanted: &[String]) -> Result<Self, (usize, QueryError)> {
+    /// about, the wanted ones counted first, if it is about one.
+    pub fn of_lists(wanted: &[String], unwanted: &[String]) -> Result<Self, (Option<usize>, QueryError)> {
         let (expr, warnings) = dialect::of_lists(wanted, unwanted)?;
         Ok(Self { expr, warnings })
     }

@@ -7,8 +7,9 @@ use deadpool_postgres::{Object, Transaction};
 use model::{Item, Match, Name, Timestamp};
 use tokio_postgres::Row;
 
+use super::locks::{self, Lock};
 use super::matches::{Change, has_tags};
-use super::{execute, limit, partitions, read, rows, text};
+use super::{execute, limit, objects, partitions, read, rows, text};
 use crate::StoreError;
 use crate::store::{MaterialQuery, Rematched, StoredItem, StoredMatch, Totals};
 
@@ -120,11 +121,12 @@ pub(super) async fn items(
 
 pub(super) async fn rematch(
     tx: &Transaction<'_>,
-    topics: &[Name],
+    topics: &[(Name, i64)],
     items: &[Rematched],
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let only: Vec<String> = topics.iter().map(ToString::to_string).collect();
+    locks::share(tx, Lock::Objects).await?;
+    let only = objects::unchanged(tx, topics).await?;
     let numbers: Vec<i64> = items.iter().map(|item| item.row).collect();
     // Locked first: what a statement reads beside a lock is from before it waited.
     rows(tx, "SELECT item FROM item WHERE item = ANY($1) ORDER BY item FOR UPDATE", &[&numbers]).await?;
@@ -142,7 +144,8 @@ pub(super) async fn rematch(
         // An edit that was stored meanwhile was matched against these topics already.
         let Some(row) = known.get(number).filter(|row| row.get::<_, i64>(2) == *version) else { continue };
         let before: Vec<String> = row.get(3);
-        let matches = matches.iter().map(|found| (found.topic.to_string(), found)).collect();
+        let matches = matches.iter().map(|found| (found.topic.to_string(), found));
+        let matches = matches.filter(|(topic, _)| only.contains(topic)).collect();
         fresh += change.replace((*number, row.get(1)), &before, Some(&only), &matches, now)?;
     }
     change.write(tx).await?;

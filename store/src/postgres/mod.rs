@@ -297,7 +297,12 @@ impl Store for Postgres {
         materials::items(&*self.client().await?, after_row, limit).await
     }
 
-    async fn rematch(&self, topics: &[Name], items: &[Rematched], now: Timestamp) -> Result<u64, StoreError> {
+    async fn rematch(
+        &self,
+        topics: &[(Name, i64)],
+        items: &[Rematched],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         transaction!(self, |tx| materials::rematch(&tx, topics, items, now).await)
     }
 

@@ -7,7 +7,8 @@ use deadpool_postgres::{GenericClient, Object, Transaction};
 use model::{Client, Name, Source, SourceKind, SourceState, Timestamp, Topic};
 
 use super::locks::{self, Lock};
-use super::{execute, read, rows, text};
+use super::matches::has_tags;
+use super::{execute, migrate, read, rows, text};
 use crate::store::{Applied, ObjectNames, Objects, SourceRecord, TopicRecord};
 use crate::{StoreError, counts};
 
@@ -153,11 +154,17 @@ async fn declare_topic(
     before: Option<&String>,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
+    // The schema before has no place for them: what they mark would be lost without a word.
+    if !topic.tags.is_empty() && !has_tags(tx).await? {
+        return Err(migrate::behind());
+    }
     let spec = serde_json::to_string(topic)?;
     let name = topic.name.as_str();
     match before {
         None => {
-            execute(tx, "INSERT INTO topic (name, spec) VALUES ($1, $2)", &[&name, &spec]).await?;
+            // Higher than any that a topic of this name had before it was removed.
+            let sql = format!("INSERT INTO topic (name, spec, version) VALUES ($1, $2, ({VERSION}) + 1)");
+            execute(tx, &sql, &[&name, &spec]).await?;
             applied.added.push(format!("Topic/{name}"));
         }
         Some(before) if *before != spec => {
@@ -350,7 +357,8 @@ pub(super) async fn set_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) ->
     execute(
         tx,
         "UPDATE topic SET matched_version = behind.version
-         FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS behind (name, version) WHERE topic.name = behind.name",
+         FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS behind (name, version)
+         WHERE topic.name = behind.name AND topic.version = behind.version",
         &[&names, &versions],
     )
     .await?;
@@ -371,7 +379,8 @@ pub(super) async fn set_rematched(
     execute(
         tx,
         "UPDATE topic SET rematch_version = behind.version, rematch_row = $3
-         FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS behind (name, version) WHERE topic.name = behind.name",
+         FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS behind (name, version)
+         WHERE topic.name = behind.name AND topic.version = behind.version",
         &[&names, &versions, &row],
     )
     .await?;
@@ -379,10 +388,21 @@ pub(super) async fn set_rematched(
 }
 
 pub(super) async fn set_unmatched(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
+    locks::take(tx, Lock::Objects).await?;
     let names: Vec<String> = topics.iter().map(|name| text(name.as_str())).collect();
-    if notes_rematches(tx).await? {
-        execute(tx, "UPDATE topic SET rematch_row = 0 WHERE name = ANY($1)", &[&names]).await?;
-    }
-    execute(tx, "UPDATE topic SET matched_version = 0 WHERE name = ANY($1)", &[&names]).await?;
+    // As an edit: what a pass that is under way notes of the version before says nothing of this one.
+    execute(tx, "UPDATE topic SET version = version + 1 WHERE name = ANY($1)", &[&names]).await?;
     changed(tx).await
+}
+
+/// Those of these topics that still have this version.
+pub(super) async fn unchanged(
+    tx: &Transaction<'_>,
+    topics: &[(Name, i64)],
+) -> Result<Vec<String>, StoreError> {
+    let names: Vec<String> = topics.iter().map(|(name, _)| text(name.as_str())).collect();
+    let versions: Vec<i64> = topics.iter().map(|(_, version)| *version).collect();
+    let sql = "SELECT topic.name FROM topic JOIN UNNEST($1::TEXT[], $2::BIGINT[]) AS told (name, version)
+               ON topic.name = told.name AND topic.version = told.version";
+    Ok(rows(tx, sql, &[&names, &versions]).await?.iter().map(|row| row.get(0)).collect())
 }

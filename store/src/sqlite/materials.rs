@@ -1,6 +1,6 @@
 //! Items and matches, read; matching again; retention.
 
-use model::{Name, Timestamp};
+use model::{Match, Name, Timestamp};
 use rusqlite::{Connection, Transaction, params};
 
 use super::harvest::replace_matches;
@@ -76,10 +76,11 @@ pub(super) fn items(
 
 pub(super) fn rematch(
     tx: &Transaction<'_>,
-    topics: &[Name],
+    topics: &[(Name, i64)],
     items: &[Rematched],
     now: Timestamp,
 ) -> Result<u64, StoreError> {
+    let only = super::objects::unchanged(tx, topics)?;
     let mut fresh = 0;
     for Rematched { row, version, matches } in items {
         // An edit that was stored meanwhile was matched against these topics already.
@@ -87,7 +88,9 @@ pub(super) fn rematch(
             .prepare_cached("SELECT 1 FROM item WHERE row = ?1 AND version = ?2")?
             .exists([row, version])?;
         if same {
-            fresh += replace_matches(tx, *row, Some(topics), matches, now)?;
+            let matches: Vec<Match> =
+                matches.iter().filter(|found| only.contains(&found.topic)).cloned().collect();
+            fresh += replace_matches(tx, *row, Some(&only), &matches, now)?;
         }
     }
     Ok(fresh)

@@ -265,7 +265,12 @@ impl Store for Sqlite {
         self.read(move |connection| materials::items(connection, after_row, limit)).await
     }
 
-    async fn rematch(&self, topics: &[Name], items: &[Rematched], now: Timestamp) -> Result<u64, StoreError> {
+    async fn rematch(
+        &self,
+        topics: &[(Name, i64)],
+        items: &[Rematched],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         let (topics, items) = (topics.to_vec(), items.to_vec());
         self.write(move |tx| materials::rematch(tx, &topics, &items, now)).await
     }

@@ -75,6 +75,7 @@ fn yandexs_signs_become_operators() {
         https://a.kz/b?c=d => !https://a.kz/b?c=d
         банк date:20260101..20260131 => банк AND published:2026-01-01..2026-01-31
         банк date:>20260101 => банк AND published:>2026-01-01
+OR код <<<a ~~ "note>>> ~~ река => or AND код AND NOT река
         "цена ~ качество & +1" => "цена качество 1"
         "#,
     );
@@ -101,7 +102,8 @@ fn lists_are_any_of_these_and_none_of_those() {
     );
     // Words that are operators elsewhere are words here.
     assert_eq!(read(&["И", "(NOT)"], &[]), Ok("и OR not".into()));
-    assert_eq!(read(&["банк", "б*"], &[]).unwrap_err().0, 1);
-    assert_eq!(read(&["банк"], &["..."]).unwrap_err().0, 1);
+    assert_eq!(read(&["банк", "б*"], &[]).unwrap_err().0, Some(1));
+    assert_eq!(read(&["банк"], &["..."]).unwrap_err().0, Some(1));
     assert!(read(&[], &["реклама"]).is_err());
+    assert_eq!(read(&["где купить?"], &["море"]), Ok("[где купить] AND NOT море".into()));
 }
