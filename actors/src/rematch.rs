@@ -33,6 +33,9 @@ pub async fn rematch(
     let mut done = Progress::default();
     let behind: Vec<TopicRecord> =
         store.topics().await?.into_iter().filter(|record| !record.is_matched).collect();
+    if behind.is_empty() {
+        return Ok(done);
+    }
     let archive = Archive::of(store, behind.iter().map(|record| record.topic.clone()).collect()).await?;
     // What cannot be understood by this build keeps what it has.
     let is_read = |record: &&TopicRecord| archive.bad.iter().all(|bad| bad.topic.name != record.topic.name);

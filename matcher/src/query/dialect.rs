@@ -4,7 +4,7 @@
 //! way here. The canonical print of what was read is TQL.
 
 use super::error::{QueryError, Warning};
-use super::lexer::SCHEMES;
+use super::lexer::{MAX_CHARACTERS, SCHEMES};
 use super::parser::parse;
 use super::tree::{Expr, Near, Term};
 
@@ -21,6 +21,10 @@ pub enum Dialect {
 }
 
 pub(super) fn read(text: &str, dialect: Dialect) -> Result<(Expr, Vec<Warning>), QueryError> {
+    // What is refused for its length is not written anew.
+    if text.chars().nth(MAX_CHARACTERS).is_some() {
+        return parse(text);
+    }
     match dialect {
         Dialect::Youscan => parse(text),
         Dialect::Brandwatch => {
@@ -83,6 +87,9 @@ const FIELDS: &[(&str, &str)] = &[
 const ENCLOSURES: &[(char, char)] =
     &[('"', '"'), ('«', '»'), ('[', ']'), ('{', '}'), ('“', '”'), ('„', '“'), ('”', '”')];
 
+/// Characters of a word that are looked at: no operator, field or host is longer.
+const LONGEST: usize = 300;
+
 /// A text that is written anew, and the character of the original that each of its characters stands for.
 struct Rewritten {
     text: String,
@@ -109,7 +116,8 @@ impl Rewritten {
             let begins = before.is_none_or(|c| c.is_whitespace() || "(|-,~&".contains(*c));
             if closes.is_none() && begins {
                 let ends = |c: &char| c.is_whitespace() || matches!(c, '(' | ')' | '"' | '[');
-                let word: String = characters.iter().skip(at).take_while(|c| !ends(c)).collect();
+                let word = characters.iter().skip(at).take(LONGEST).take_while(|c| !ends(c));
+                let word: String = word.collect();
                 if let Some((ours, length)) = rewrite(&word) {
                     rewritten.write(&ours, at);
                     at += length;

@@ -5,7 +5,7 @@ use super::tree::Reach;
 use crate::text::words::{is_emoji, is_mark};
 
 /// Longer queries are refused (product limit).
-const MAX_CHARACTERS: usize = 20_000;
+pub(super) const MAX_CHARACTERS: usize = 20_000;
 /// Words between two that are near each other, where the query does not say.
 const NEAR: u32 = 4;
 /// The furthest that is near.

@@ -82,6 +82,13 @@ OR код <<<a ~~ "note>>> ~~ река => or AND код AND NOT река
 }
 
 #[test]
+fn what_is_too_long_is_refused_at_once() {
+    for dialect in [Dialect::Brandwatch, Dialect::Youscan, Dialect::Yandex] {
+        assert_eq!(Query::import(&"-".repeat(3_000_000), dialect).unwrap_err().code, "E_LIMIT");
+    }
+}
+
+#[test]
 fn errors_stand_where_they_were_written() {
     let error = Query::import("банк ~~ (река", Dialect::Yandex).unwrap_err();
     assert_eq!((error.code, error.position), ("E_PAREN", 8));
