@@ -199,14 +199,16 @@ pub enum Zone {
 pub fn excerpt_around(text: &str, start: usize, end: usize, limit: usize) -> String {
     let before = limit.saturating_sub(text.get(start..end).map_or(0, |s| s.chars().count())) / 3;
     let head = text.get(..start).unwrap_or("");
-    let from = head.char_indices().rev().nth(before).map_or(0, |(at, _)| at);
+    // By their first bytes, which is quicker than to read the characters.
+    let is_first = |(_, byte): &(usize, u8)| byte & 0b1100_0000 != 0b1000_0000;
+    let from = head.bytes().enumerate().rev().filter(is_first).nth(before).map_or(0, |(at, _)| at);
     let from = if from == 0 {
         0
     } else {
         text.get(from..start).and_then(|s| s.find(char::is_whitespace)).map_or(start, |at| from + at)
     };
     let rest = text.get(from..).unwrap_or("").trim_start();
-    let end = rest.char_indices().nth(limit).map(|(at, _)| at);
+    let end = place_of(rest, limit);
     let mut cut = rest.get(..end.unwrap_or(rest.len())).unwrap_or("");
     if end.is_some()
         && let Some(space) = cut.rfind(char::is_whitespace).filter(|at| *at > cut.len() / 2)
@@ -217,7 +219,7 @@ pub fn excerpt_around(text: &str, start: usize, end: usize, limit: usize) -> Str
     if from > 0 {
         excerpt.push('…');
     }
-    for (number, word) in cut.split_whitespace().enumerate() {
+    for (number, word) in cut.split_ascii_whitespace().enumerate() {
         if number > 0 {
             excerpt.push(' ');
         }
@@ -227,6 +229,16 @@ pub fn excerpt_around(text: &str, start: usize, end: usize, limit: usize) -> Str
         excerpt.push('…');
     }
     excerpt
+}
+
+/// Where the character behind so many begins.
+fn place_of(text: &str, count: usize) -> Option<usize> {
+    let mut after = text.chars();
+    if let Some(last) = count.checked_sub(1) {
+        after.nth(last)?;
+    }
+    let after = after.as_str();
+    (!after.is_empty()).then(|| text.len() - after.len())
 }
 
 #[cfg(test)]
@@ -275,5 +287,7 @@ mod tests {
         let excerpt = excerpt_around(&text, start, start + "Каспий".len(), 300);
         assert!(excerpt.contains("Каспий") && excerpt.chars().count() <= 302, "{excerpt}");
         assert_eq!(excerpt_around("коротко", 0, 14, 300), "коротко");
+        assert_eq!(excerpt_around("ровно", 0, 2, 5), "ровно");
+        assert_eq!(excerpt_around("ровно и", 0, 2, 5), "ровно…");
     }
 }

@@ -18,7 +18,9 @@ struct Anchor {
     term: TermId,
     leaf: Step,
     /// A word that every match has as well.
-    guard: Option<Step>,
+    guard: Option<TermId>,
+    /// Where the leaf holds, so does all that is looked at.
+    settles: bool,
 }
 
 #[derive(Default)]
@@ -35,17 +37,18 @@ impl Building {
         let has_fields = query.has_fields();
         let mut steps = std::mem::take(&mut self.segment.steps);
         self.write(&query.into_expr(), None, &mut steps);
+        let is_open = topic.admits_all();
         match self.anchors(steps.get(from..).unwrap_or(&[])) {
             Some(anchors) => {
-                let posting = |Anchor { term, leaf, guard }| {
-                    (term, Posting { topic: number, leaf, guard: guard.unwrap_or(leaf) })
+                let posting = |Anchor { term, leaf, guard, settles }| {
+                    let (guard, settles) = (guard.unwrap_or(term), settles && is_open && !has_fields);
+                    (term, Posting { topic: number, leaf, guard, settles })
                 };
                 self.postings.extend(anchors.anchors.into_iter().map(posting));
             }
             None => self.segment.always.push(number),
         }
         self.segment.steps = steps;
-        let is_open = topic.admits_all();
         self.segment.entries.push(Entry { from: count(from), is_open, has_fields });
         self.add_rules(number, rules);
         self.segment.numbers.insert(topic.name.clone(), number);
@@ -125,24 +128,28 @@ impl Building {
     /// The cheapest terms of which every match of a program holds one; `None` where there are none.
     fn anchors(&self, program: &[Step]) -> Option<Anchors> {
         let (first, rest) = program.split_first()?;
-        let with_leaf = |(cost, terms): (f64, Vec<TermId>)| Anchors {
-            cost,
-            anchors: terms.into_iter().map(|term| Anchor { term, leaf: *first, guard: None }).collect(),
-        };
+        let anchor = |term, guard| Anchor { term, leaf: *first, guard, settles: true };
         match first.op() {
-            Op::Term => Some(with_leaf((self.cost(first.number()), vec![first.number()]))),
-            Op::Leaf => self.terms_of(self.segment.leaf(*first)?).map(with_leaf),
+            Op::Term => {
+                let term = first.number();
+                Some(Anchors { cost: self.cost(term), anchors: vec![anchor(term, None)] })
+            }
+            Op::Leaf => {
+                let leaf = self.segment.leaf(*first)?;
+                let (cost, terms) = self.terms_of(leaf)?;
+                let guard = self.rarest(needed(leaf).into_iter().filter(|term| !terms.contains(term)));
+                Some(Anchors { cost, anchors: terms.into_iter().map(|term| anchor(term, guard)).collect() })
+            }
             Op::Field | Op::Not => None,
             Op::And => {
                 let all = parts(rest).filter_map(|part| Some((part, self.anchors(part)?)));
                 let cheapest = all.min_by(|(_, one), (_, other)| one.cost.total_cmp(&other.cost));
                 let (cheapest, mut anchors) = cheapest?;
                 let others = parts(rest).filter(|part| !std::ptr::eq(*part, cheapest));
-                let words = others.filter_map(|part| part.first().filter(|step| step.op() == Op::Term));
-                let guard =
-                    words.min_by(|one, other| self.cost(one.number()).total_cmp(&self.cost(other.number())));
+                let needed: Vec<TermId> = others.flat_map(|part| self.needed_at_once(part)).collect();
                 for anchor in &mut anchors.anchors {
-                    anchor.guard = anchor.guard.or(guard.copied());
+                    anchor.guard = self.rarest(needed.iter().copied().chain(anchor.guard));
+                    anchor.settles = false;
                 }
                 Some(anchors)
             }
@@ -154,6 +161,19 @@ impl Building {
                 })
             }
         }
+    }
+
+    /// Terms that a part of an AND, a leaf, cannot do without.
+    fn needed_at_once(&self, part: &[Step]) -> Vec<TermId> {
+        match part.first() {
+            Some(step) if step.op() == Op::Term => vec![step.number()],
+            Some(step) if step.op() == Op::Leaf => self.segment.leaf(*step).map(needed).unwrap_or_default(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn rarest(&self, terms: impl Iterator<Item = TermId>) -> Option<TermId> {
+        terms.min_by(|one, other| self.cost(*one).total_cmp(&self.cost(*other)))
     }
 
     /// The cheapest terms of which every occurrence of a leaf holds one.
@@ -195,6 +215,19 @@ impl Building {
 
     fn cost(&self, term: TermId) -> f64 {
         self.segment.vocabulary.cost(term)
+    }
+}
+
+/// Terms of which every occurrence of a leaf has all.
+fn needed(leaf: &Expr<Indexed>) -> Vec<TermId> {
+    let one = |term: &Indexed| if let Indexed::One(number) = term { Some(*number) } else { None };
+    match leaf {
+        Expr::Word(term) => one(term).into_iter().collect(),
+        Expr::Phrase(phrase) => phrase.words.iter().filter_map(one).collect(),
+        Expr::Near(near) => [needed(&near.left), needed(&near.right)].concat(),
+        Expr::NotNear(near) => needed(&near.left),
+        Expr::AtLeast(_, of) | Expr::Preferred(_, of) | Expr::In(_, of) => needed(of),
+        Expr::Or(_) | Expr::And(_) | Expr::Not(_) | Expr::Field(_) => Vec::new(),
     }
 }
 

@@ -1,6 +1,6 @@
 //! What is known of the document at hand.
 //!
-//! Kept from one document to the next, and told apart by an epoch, so that nothing is cleared.
+//! Kept from one document to the next; what is not bits is told apart by an epoch, so that it need not be cleared.
 
 use std::cell::Cell;
 
@@ -8,8 +8,6 @@ use super::vocabulary::{TermId, Vocabulary};
 use crate::text::Document;
 
 const NONE: u32 = u32::MAX;
-/// Epochs end here: a leaf's memory holds one bit beside them.
-const LAST_EPOCH: u32 = u32::MAX >> 2;
 
 #[derive(Default)]
 pub(super) struct Scratch {
@@ -21,10 +19,10 @@ pub(super) struct Scratch {
     terms: Vec<TermId>,
     /// A bit for each term, so that most of what is asked for fits into the nearest cache.
     found: Vec<u64>,
-    /// By leaf: the epoch in which it was looked at last, and whether it held.
-    leaves: Vec<Cell<u32>>,
-    /// By topic: the epoch in which it was looked at last.
-    topics: Vec<Cell<u32>>,
+    /// Two bits for each leaf: whether it was looked at, and whether it held.
+    leaves: Vec<Cell<u64>>,
+    /// A bit for each topic that was looked at.
+    topics: Vec<Cell<u64>>,
 }
 
 impl Scratch {
@@ -36,14 +34,14 @@ impl Scratch {
         leaves: usize,
         topics: usize,
     ) {
-        if self.epoch >= LAST_EPOCH {
+        if self.epoch == u32::MAX {
             *self = Self::default();
         }
         self.epoch += 1;
         lengthen(&mut self.stamps, vocabulary.len(), (0, NONE));
         lengthen(&mut self.found, vocabulary.len().div_ceil(64), 0);
-        lengthen(&mut self.leaves, leaves, Cell::new(0));
-        lengthen(&mut self.topics, topics, Cell::new(0));
+        clear(&mut self.leaves, leaves.div_ceil(32));
+        clear(&mut self.topics, topics.div_ceil(64));
         for term in self.terms.drain(..) {
             if let Some(bits) = self.found.get_mut(term as usize / 64) {
                 *bits = 0;
@@ -87,17 +85,27 @@ impl Scratch {
 
     /// What a leaf is known to be; looked at once.
     pub(super) fn leaf(&self, number: u32, look: impl FnOnce() -> bool) -> bool {
-        let Some(memory) = self.leaves.get(number as usize) else { return false };
-        if memory.get() >> 1 != self.epoch {
-            memory.set(self.epoch << 1 | u32::from(look()));
+        let Some(memory) = self.leaves.get(number as usize / 32) else { return false };
+        let at = number % 32 * 2;
+        if memory.get() >> at & 1 == 0 {
+            // Looking may ask for other leaves, whose bits stand in the same word.
+            let bits = 1 | u64::from(look()) << 1;
+            memory.set(memory.get() | bits << at);
         }
-        memory.get() & 1 == 1
+        memory.get() >> at & 2 != 0
     }
 
     /// Whether a topic was looked at already.
     pub(super) fn mark(&self, topic: u32) -> bool {
-        self.topics.get(topic as usize).is_none_or(|stamp| stamp.replace(self.epoch) == self.epoch)
+        let bit = 1 << (topic % 64);
+        let memory = self.topics.get(topic as usize / 64);
+        memory.is_none_or(|memory| memory.replace(memory.get() | bit) & bit != 0)
     }
+}
+
+fn clear(bits: &mut Vec<Cell<u64>>, length: usize) {
+    bits.clear();
+    bits.resize(length, Cell::new(0));
 }
 
 fn lengthen<T: Clone>(all: &mut Vec<T>, length: usize, with: T) {

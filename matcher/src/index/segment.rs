@@ -39,8 +39,10 @@ impl Parsed {
 pub(super) struct Posting {
     pub(super) topic: u32,
     pub(super) leaf: Step,
-    /// Another leaf without which the topic does not hold; the same one where there is none.
-    pub(super) guard: Step,
+    /// Another term without which the topic does not hold; the same one where there is none.
+    pub(super) guard: TermId,
+    /// The topic holds where the leaf does, whatever the item is: nothing else of it need be looked at.
+    pub(super) settles: bool,
 }
 
 /// What is looked at of each candidate.
@@ -138,27 +140,29 @@ impl Segment {
             let all = OnceCell::new();
             let all = || -> &Facts { all.get_or_init(facts) };
             let looking = Looking { segment: self, scratch, document };
-            let mut consider = |number: u32| {
-                let Some(entry) = self.entries.get(number as usize) else { return };
-                let facts = if entry.has_fields { all() } else { &none };
-                let program = self.program(number);
-                if !looking.holds(program, facts) || gone.contains(&number) {
-                    return;
-                }
+            let mut consider = |number: u32, is_settled: bool| {
                 let Some(topic) = self.topics.get(number as usize) else { return };
-                if entry.is_open || admits(topic) {
+                let mut facts = &none;
+                if !is_settled {
+                    let Some(entry) = self.entries.get(number as usize) else { return };
+                    facts = if entry.has_fields { all() } else { &none };
+                    if !looking.holds(self.program(number), facts) || !(entry.is_open || admits(topic)) {
+                        return;
+                    }
+                }
+                if !gone.contains(&number) {
                     tell(topic, Hit { looking, number, facts, all: &all });
                 }
             };
             for term in scratch.terms() {
                 for posting in self.postings(*term) {
-                    let leads = looking.leaf_holds(posting.guard) && looking.leaf_holds(posting.leaf);
+                    let leads = scratch.has(posting.guard) && looking.leaf_holds(posting.leaf);
                     if leads && !scratch.mark(posting.topic) {
-                        consider(posting.topic);
+                        consider(posting.topic, posting.settles);
                     }
                 }
             }
-            self.always.iter().for_each(|topic| consider(*topic));
+            self.always.iter().for_each(|topic| consider(*topic, false));
         });
     }
 }

@@ -1,8 +1,10 @@
 //! The forms that were seen, each analysed once.
 //!
-//! A look-up touches as little memory as can be: an entry of a few bytes, and the letters, which lie one behind the other; the forms themselves are looked at only when they are new. Forms are numbered densely, so that what is
-//! known of them elsewhere is an array. When there are too many, a new *generation* begins; documents keep theirs.
+//! A look-up touches as little memory as can be: one entry, which holds the letters of all but long words; the forms
+//! themselves are looked at only when they are new. Forms are numbered densely, so that what is known of them elsewhere is
+//! an array. When there are too many, a new *generation* begins; documents keep theirs.
 
+use std::collections::HashMap;
 use std::hash::Hasher;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,6 +20,8 @@ use crate::morphology::Tongue;
 const MAX_FORMS: usize = 300_000;
 /// Bytes of a form that is found again; longer ones do not come again.
 const LONGEST: usize = 64;
+/// Bytes of a form whose letters stand in its entry: thirteen letters of Cyrillic. An entry has 32 bytes.
+const SHORT: usize = 26;
 
 /// A form's number within its generation.
 pub(crate) type FormId = u32;
@@ -52,58 +56,68 @@ impl Generation {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub(super) generation: Arc<Generation>,
-    entries: HashTable<Entry>,
-    letters: String,
+    short: HashTable<Entry>,
+    long: HashMap<(Tongue, Kind, Box<str>), FormId>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
-    from: u32,
-    length: u16,
-    tongue: Tongue,
-    kind: Kind,
+    key: Key,
     form: FormId,
 }
 
-impl Entry {
-    fn letters<'l>(&self, all: &'l str) -> &'l str {
-        all.get(self.from as usize..self.from as usize + usize::from(self.length)).unwrap_or("")
+/// A short form as it is compared: of one length, so that no loop is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Key {
+    letters: [u8; SHORT],
+    length: u8,
+    /// Tongue and kind.
+    sort: u8,
+}
+
+impl Key {
+    fn of(tongue: Tongue, kind: Kind, text: &str) -> Option<Self> {
+        let mut letters = [0; SHORT];
+        letters.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        let length = u8::try_from(text.len()).ok()?;
+        Some(Self { letters, length, sort: tongue as u8 * 16 + kind as u8 })
+    }
+
+    fn hash(&self) -> u64 {
+        let mut hasher = FxHasher::default();
+        hasher.write(&self.letters);
+        hasher.write_u16(u16::from(self.length) << 8 | u16::from(self.sort));
+        hasher.finish()
     }
 }
 
 impl Table {
     pub(super) fn find(&self, tongue: Tongue, kind: Kind, text: &str) -> Option<FormId> {
-        let is_it = |entry: &Entry| {
-            (entry.tongue, entry.kind) == (tongue, kind) && entry.letters(&self.letters) == text
-        };
-        self.entries.find(hash(tongue, kind, text), is_it).map(|entry| entry.form)
+        match Key::of(tongue, kind, text) {
+            Some(key) => self.short.find(key.hash(), |entry| entry.key == key).map(|entry| entry.form),
+            None if text.len() > LONGEST => None,
+            None => self.long.get(&(tongue, kind, Box::from(text))).copied(),
+        }
     }
 
-    /// Lets a form of this generation be found; long ones are not.
+    /// Lets a form of this generation be found; very long ones are not.
     pub(super) fn add(&mut self, tongue: Tongue, kind: Kind, text: &str, form: FormId) {
         if text.len() > LONGEST || self.find(tongue, kind, text).is_some() {
             return;
         }
-        let (Ok(from), Ok(length)) = (u32::try_from(self.letters.len()), u16::try_from(text.len())) else {
-            return;
-        };
-        self.letters.push_str(text);
-        let Self { entries, letters, .. } = self;
-        let again = |entry: &Entry| hash(entry.tongue, entry.kind, entry.letters(letters));
-        let entry = Entry { from, length, tongue, kind, form };
-        entries.insert_unique(hash(tongue, kind, text), entry, again);
+        match Key::of(tongue, kind, text) {
+            Some(key) => {
+                self.short.insert_unique(key.hash(), Entry { key, form }, |entry| entry.key.hash());
+            }
+            None => {
+                self.long.insert((tongue, kind, Box::from(text)), form);
+            }
+        }
     }
 
     pub(super) fn is_full(&self) -> bool {
         self.generation.forms.count() >= MAX_FORMS
     }
-}
-
-fn hash(tongue: Tongue, kind: Kind, text: &str) -> u64 {
-    let mut hasher = FxHasher::default();
-    hasher.write(text.as_bytes());
-    hasher.write_u8(tongue as u8 * 16 + kind as u8);
-    hasher.finish()
 }
 
 #[cfg(test)]

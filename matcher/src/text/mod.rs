@@ -251,14 +251,19 @@ impl Reading<'_> {
             let sentence = self.place.sentence;
             let is_first = before.is_none();
             if let Some(before) = before.replace(cut.range.clone()) {
-                let between = text.get(before.end..cut.range.start).unwrap_or("");
-                if between.contains('\n') {
-                    self.place.paragraph += 1;
-                    self.place.sentence += 1;
-                } else if between.len() > 1
-                    && sentences::ends(text.get(before).unwrap_or(""), between, cut.text.chars().next())
-                {
-                    self.place.sentence += 1;
+                match text.get(before.end..cut.range.start).unwrap_or("") {
+                    " " => (),
+                    between if between.contains('\n') => {
+                        self.place.paragraph += 1;
+                        self.place.sentence += 1;
+                    }
+                    between if between.len() > 1 => {
+                        let before = text.get(before).unwrap_or("");
+                        if sentences::ends(before, between, cut.text.chars().next()) {
+                            self.place.sentence += 1;
+                        }
+                    }
+                    _ => (),
                 }
             }
             self.within_sentence = !is_first && self.place.sentence == sentence;
@@ -283,7 +288,7 @@ impl Reading<'_> {
     }
 
     fn word(&mut self, zone: Zone, kind: Kind, text: &str, range: Range<usize>, offset: u32, width: u32) {
-        let is_name = kind == Kind::Word && self.within_sentence && text.starts_with(char::is_uppercase);
+        let is_name = kind == Kind::Word && self.within_sentence && is_capital(text);
         let form = self.form(if is_name { Kind::Name } else { kind }, text);
         let index = number(self.document.words.len());
         let form = match self.seen.entry(form) {
@@ -309,6 +314,15 @@ impl Reading<'_> {
         let Place { at, sentence, paragraph } = self.place;
         let at = at + offset;
         self.document.words.push(Word { form, zone, range, at, next: NONE, width, sentence, paragraph });
+    }
+}
+
+/// Whether a word begins with a capital letter; that of most words is told by its bytes.
+fn is_capital(word: &str) -> bool {
+    match word.as_bytes() {
+        [b'a'..=b'z', ..] | [0xd1, 0x80..=0x9f, ..] => false,
+        [0xd0, second, ..] => *second <= 0xaf,
+        _ => word.starts_with(char::is_uppercase),
     }
 }
 
@@ -436,6 +450,14 @@ mod tests {
         assert_eq!(at(1002), ["kz"]);
         assert_eq!(at(1003), ["вырос"]);
         assert_eq!(at(1004), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn capitals_are_told_by_their_bytes_as_by_themselves() {
+        for c in (0..0x3000).filter_map(char::from_u32) {
+            assert_eq!(is_capital(&c.to_string()), c.is_uppercase(), "{c:?}");
+        }
+        assert!(!is_capital(""));
     }
 
     #[test]

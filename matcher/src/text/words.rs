@@ -57,13 +57,16 @@ struct Scanner<'t> {
 impl<'t> Scanner<'t> {
     fn next_word(&mut self) -> Option<Cut<'t>> {
         loop {
+            self.at += signs(self.rest(self.at).as_bytes());
             // What is further away decides nothing, and would be gone through again for each word.
             let rest = beginning(self.rest(self.at), AHEAD);
             let first = rest.chars().next()?;
             let is_sign = !is_letter(first) && !first.is_alphanumeric() && !is_emoji(first);
             let cut = match first {
                 '#' | '@' | '$' => self.tag(first),
-                'h' | 'H' | 'w' | 'W' => self.address(rest).or_else(|| self.plain(rest)),
+                'h' | 'H' | 'w' | 'W' => {
+                    self.address(rest).or_else(|| self.letters(rest)).or_else(|| self.plain(rest))
+                }
                 _ if is_sign => None,
                 _ => self.letters(rest).or_else(|| self.plain(rest)),
             };
@@ -144,8 +147,12 @@ impl<'t> Scanner<'t> {
 
     /// Most words: letters of alphabets whose letters all belong together by UAX #29, with nothing joined to them.
     fn letters(&self, rest: &'t str) -> Option<Cut<'t>> {
-        let end = rest.find(|c| !is_letter(c))?;
-        let is_alone = rest.get(end..)?.starts_with([' ', ',', '\n', '!', '?', ';', ')', '»', '"']);
+        let end = letters(rest.as_bytes());
+        let is_alone = match rest.as_bytes().get(end..)? {
+            [] | [b' ' | b',' | b'\n' | b'!' | b'?' | b';' | b')' | b'"', ..] => true,
+            [b'.' | b':', next, ..] => matches!(next, b' ' | b'\n'),
+            after => after.starts_with("»".as_bytes()),
+        };
         (is_alone && end > 0 && end <= LONGEST).then(|| self.cut(Kind::Word, end, Vec::new()))?
     }
 
@@ -251,6 +258,31 @@ fn joined(rest: &str, first: usize) -> usize {
         }
     }
     length
+}
+
+/// Bytes of the letters that a text begins with: [`is_letter`] by their UTF-8, the most frequent first. Cutting a text
+/// is mostly this.
+fn letters(text: &[u8]) -> usize {
+    let mut at = 0;
+    while let Some(first) = text.get(at) {
+        let second = || text.get(at + 1).copied().unwrap_or_default();
+        at += match first {
+            0xd0 | 0xd1 => 2,
+            b'a'..=b'z' | b'A'..=b'Z' => 1,
+            0xd3 | 0xc4 | 0xc5 => 2,
+            0xd2 if !matches!(second(), 0x82..=0x89) => 2,
+            0xc3 if !matches!(second(), 0x97 | 0xb7) => 2,
+            0xd4 if second() <= 0xaf => 2,
+            _ => break,
+        };
+    }
+    at
+}
+
+/// Bytes of the signs of ASCII that a text begins with and that begin no word.
+fn signs(text: &[u8]) -> usize {
+    let begins = |byte: &u8| !byte.is_ascii() || byte.is_ascii_alphanumeric() || b"#@$".contains(byte);
+    text.iter().position(begins).unwrap_or(text.len())
 }
 
 /// Letters of the Latin and Cyrillic alphabets.
@@ -412,6 +444,17 @@ mod tests {
         );
         check("огонь 🔥🇰🇿", &[(Word, "огонь", &[]), (Emoji, "🔥", &[]), (Emoji, "🇰🇿", &[])]);
         check(" ,. - ", &[]);
+    }
+
+    #[test]
+    fn letters_are_told_by_their_bytes_as_by_themselves() {
+        for c in (0..=0x3000).filter_map(char::from_u32) {
+            let text = c.to_string();
+            let expected = if is_letter(c) { text.len() } else { 0 };
+            assert_eq!(letters(text.as_bytes()), expected, "{c:?}");
+        }
+        assert_eq!(letters("Ёлка, да".as_bytes()), "Ёлка".len());
+        assert_eq!(letters("ok".as_bytes()), 2);
     }
 
     proptest::proptest! {
