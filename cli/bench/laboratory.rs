@@ -5,21 +5,20 @@ use std::process::Stdio;
 
 use origin::Origin;
 use serde_json::Value;
+use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
 use crate::failure::Failure;
 
 /// A folder that goes when the bench ends.
 pub(super) struct Laboratory {
-    folder: PathBuf,
+    folder: TempDir,
 }
 
 impl Laboratory {
     /// Settings for a world: names pinned, no delay unless `more` says so.
     pub(super) fn open(origin: &Origin, more: &str) -> anyhow::Result<Self> {
-        let folder = std::env::temp_dir().join(format!("qyran-bench-{}", std::process::id()));
-        std::fs::create_dir_all(&folder)?;
-        let laboratory = Self { folder };
+        let laboratory = Self { folder: tempfile::tempdir()? };
         let pins: String = origin
             .world()
             .sites
@@ -34,7 +33,7 @@ impl Laboratory {
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
-        self.folder.join(name)
+        self.folder.path().join(name)
     }
 
     pub(super) fn write(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
@@ -53,13 +52,6 @@ impl Laboratory {
         command.arg("--config").arg(self.path("qyran.toml")).arg("--data").arg(self.path(data));
         command.stdin(Stdio::null()).kill_on_drop(true);
         Ok(command)
-    }
-}
-
-impl Drop for Laboratory {
-    fn drop(&mut self) {
-        // A temporary folder that stays is a nuisance, not an error.
-        let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -6,6 +6,8 @@ mod bullmq;
 mod crawl;
 mod idle;
 mod laboratory;
+mod lucene;
+mod making;
 mod matching;
 mod morphology;
 mod schedule;

@@ -140,6 +140,14 @@ impl Analysis {
         words::words(text).map(|cut| fold(&cut.text)).filter(|form| is_searchable(form)).map(terms).collect()
     }
 
+    /// What a word of a query stands for in [`Document::places`], for an engine that is measured beside this one: the form
+    /// and what may be meant by it.
+    pub fn place_terms(&self, word: &str) -> (String, Vec<String>) {
+        let form = fold(&unmixed(word).unwrap_or_else(|| word.to_owned()));
+        let lemmas = morphology::asked_for(&form);
+        (plain(&form), lemmas.iter().map(|lemma| marked(lemma)).collect())
+    }
+
     /// Whether a dictionary has this word of any language.
     pub fn knows(&self, word: &str) -> bool {
         morphology::knows(&fold(word))
@@ -381,6 +389,19 @@ impl Document {
         tokens
     }
 
+    /// What stands at each place of the text: the forms, in plain letters, and behind each what it may be a form of.
+    pub fn places(&self) -> impl Iterator<Item = Vec<String>> {
+        self.words.chunk_by(|one, other| one.at == other.at).map(|words| {
+            let forms = words.iter().filter_map(|word| self.form(word));
+            let terms = |form: &Form| {
+                std::iter::once(plain(&form.exact))
+                    .chain(form.lemmas.iter().map(|lemma| marked(lemma)))
+                    .collect::<Vec<_>>()
+            };
+            forms.flat_map(terms).collect()
+        })
+    }
+
     /// Hashtags and mentions, folded, with their signs.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
         let tags = self.tags.iter().filter_map(|form| self.generation.get(*form));
@@ -402,6 +423,11 @@ fn is_searchable(form: &str) -> bool {
 /// Snowball's stems are marked by a hyphen, which search would take for a space.
 fn search_lemma(lemma: &str) -> String {
     format!("~{}", lemma.trim_end_matches('-'))
+}
+
+/// A lemma in plain letters, told from a form.
+fn marked(lemma: &str) -> String {
+    format!("~{}", plain(lemma))
 }
 
 #[cfg(test)]
