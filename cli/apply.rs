@@ -9,12 +9,13 @@ use store::{Applied, Objects, Store};
 
 use crate::audit::Reason;
 use crate::backend::Backend;
-use crate::check::{declared, stored_sources};
+use crate::check::declared;
 use crate::global::Global;
 use crate::live::StatusLine;
+use crate::named::Known;
 use crate::output::{Format, column, rows};
 
-/// Declare sources and topics
+/// Declare sources, topics, clients and lists
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -22,7 +23,12 @@ Examples:
   qyran apply -f sources/ --prune    and remove everything else
   qyran diff -f sources/             what it would do
 
-With any problem in any file nothing is applied. New and edited topics see what is stored already.")]
+With any problem in any file nothing is applied. New and edited topics see what is stored already;
+so do those that name a list or topic (site:@media, topic:bank) that is edited:
+  apiVersion: qyran.dev/v1alpha1
+  kind: List
+  metadata: {name: media}
+  spec: {values: [nur.kz, zakon.kz]}")]
 pub(crate) struct Args {
     /// A file or folder of declared objects; repeatable
     #[arg(short, long, value_name = "PATH", required = true)]
@@ -36,8 +42,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     // With --prune only what the files declare is there afterwards.
-    let known = if args.prune { Vec::new() } else { stored_sources(global).await? };
-    let objects = declared(&args.file, &known)?;
+    let known = if args.prune { Known::default() } else { Known::read(global).await? };
+    let objects = declared(&args.file, known)?;
     let data = Backend::create(global).await?;
     let applied = apply(&*data.store, objects, args.prune, global).await?;
     let mut rows = rows(global.output, &[column("object"), column("change")], "object");
@@ -75,7 +81,9 @@ pub(crate) async fn apply(
     prune: bool,
     global: &Global,
 ) -> anyhow::Result<Applied> {
-    let applied = store.declare(&by_kind(objects), prune, global.clock.now()).await?;
+    let touched = Known::of(store).await?.naming_what_changes(&objects);
+    let objects = Objects { touched, ..by_kind(objects) };
+    let applied = store.declare(&objects, prune, global.clock.now()).await?;
     match_again(store, global).await?;
     Ok(applied)
 }
@@ -102,6 +110,7 @@ pub(crate) fn by_kind(objects: Vec<Object>) -> Objects {
             Object::Source(source) => sorted.sources.push(source),
             Object::Topic(topic) => sorted.topics.push(topic),
             Object::Client(client) => sorted.clients.push(client),
+            Object::List(list) => sorted.lists.push(list),
         }
     }
     sorted

@@ -13,9 +13,9 @@ use serde_json::json;
 use store::Objects;
 
 use crate::apply::by_kind;
-use crate::backend::Backend;
 use crate::failure::{Failure, say};
 use crate::global::Global;
+use crate::named::Known;
 use crate::output::object;
 
 /// Validate settings and declared objects, offline
@@ -31,35 +31,30 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let objects = declared(&args.file, &stored_sources(global).await?)?;
+    let objects = declared(&args.file, Known::read(global).await?)?;
     crate::wiring::warn_without_contact(&global.settings);
-    let Objects { sources, topics, clients } = by_kind(objects);
+    let Objects { sources, topics, clients, lists, .. } = by_kind(objects);
     let found = json!({
         "sources": sources.len(),
         "topics": topics.len(),
         "clients": clients.len(),
+        "lists": lists.len(),
         "settings": "ok",
     });
     object(&mut std::io::stdout().lock(), global.output, &found, "settings")?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The names of sources that are declared in the data folder, if there is one.
-pub(crate) async fn stored_sources(global: &Global) -> anyhow::Result<Vec<Name>> {
-    if !Backend::is_there(global) {
-        return Ok(Vec::new());
-    }
-    let data = Backend::to_read(global).await?;
-    Ok(data.store.sources().await?.into_iter().map(|record| record.source.name).collect())
-}
-
-/// The objects that files declare, to stand beside sources that are `known` already; with all problems
-/// told where there are any: queries, selectors and references included.
-pub(crate) fn declared(paths: &[PathBuf], known: &[Name]) -> anyhow::Result<Vec<Object>> {
+/// The objects that files declare, to stand beside what is `known` already; with all problems told where there are any:
+/// queries, selectors and references included.
+pub(crate) fn declared(paths: &[PathBuf], known: Known) -> anyhow::Result<Vec<Object>> {
     let judges = Judges { query: &judge_query, rule: &judge_rule, selector: &judge_selector };
     let mut loaded = config::objects::load(paths, judges);
-    let unknown = unknown_sources(&loaded, known);
+    let unknown = unknown_sources(&loaded, &known.sources);
     loaded.problems.extend(unknown);
+    if loaded.problems.is_empty() {
+        loaded.problems = unknown_names(&loaded.objects, known);
+    }
     let mut problems = loaded.problems;
     if problems.is_empty() {
         warn_of_queries(&loaded.objects);
@@ -109,11 +104,32 @@ fn unknown_sources(loaded: &Loaded, known: &[Name]) -> Vec<Problem> {
     loaded.references.iter().filter(|one| !known.contains(&one.source)).map(problem).collect()
 }
 
+/// A query that names a list or a topic which does not exist would silently match nothing.
+fn unknown_names(declared: &[Declared], known: Known) -> Vec<Problem> {
+    let definitions = known.with(declared.iter().map(|one| &one.object)).definitions();
+    let mut problems = Vec::new();
+    for Declared { object, file, line } in declared {
+        let Object::Topic(topic) = object else { continue };
+        let rules = topic.tags.iter().map(|tag| (format!("spec.tags.{}", tag.name), &tag.query));
+        let rules = rules.map(|(key, text)| (key, text, definitions.rule(text)));
+        let query = ("spec.query".to_owned(), &topic.query, definitions.query(&topic.query));
+        for (key, text, read) in std::iter::once(query).chain(rules) {
+            if let Err(error) = read {
+                let Complaint { message, remedy } = complaint(text, error);
+                let message = format!("{key} of topic {:?}: {message}", topic.name.as_str());
+                problems.push(Problem { file: file.clone(), line: Some(*line), message, remedy });
+            }
+        }
+    }
+    problems
+}
+
 fn warn_of_queries(all: &[Declared]) {
     for one in all {
         let Object::Topic(topic) = &one.object else { continue };
         let Ok(query) = Query::parse(&topic.query) else { continue };
-        for warning in query.warnings() {
+        // What it names is there.
+        for warning in query.warnings().iter().filter(|warning| !warning.is_of_names()) {
             say(&format!(
                 "warning: {}:{}: the query of topic {:?}, character {}: {}",
                 one.file.display(),

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use store::Store;
 
 use crate::backend::Backend;
-use crate::check::{declared, stored_sources};
+use crate::check::declared;
 use crate::global::Global;
+use crate::named::Known;
 use crate::output::{Format, clean, column, rows};
 
 /// Show what apply would change; exit code 5 where anything would
@@ -27,8 +28,8 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let known = if args.prune { Vec::new() } else { stored_sources(global).await? };
-    let objects = declared(&args.file, &known)?;
+    let known = if args.prune { Known::default() } else { Known::read(global).await? };
+    let objects = declared(&args.file, known)?;
     let stored = if Backend::is_there(global) {
         stored(&*Backend::to_read(global).await?.store).await?
     } else {
@@ -56,7 +57,8 @@ pub(crate) async fn stored(store: &dyn Store) -> anyhow::Result<Vec<Object>> {
     let sources = store.sources().await?.into_iter().map(|record| Object::Source(record.source));
     let topics = store.topics().await?.into_iter().map(|record| Object::Topic(record.topic));
     let clients = store.clients().await?.into_iter().map(Object::Client);
-    Ok(sources.chain(topics).chain(clients).collect())
+    let lists = store.lists().await?.into_iter().map(Object::List);
+    Ok(sources.chain(topics).chain(clients).chain(lists).collect())
 }
 
 fn lines(change: &Change, prune: bool) -> String {

@@ -9,7 +9,9 @@ mod data_folder;
 mod documents;
 mod failure;
 mod global;
+mod list;
 mod live;
+mod named;
 mod output;
 mod probes;
 mod stop;
@@ -88,6 +90,7 @@ enum Command {
     Source(source::Args),
     Topic(topic::Args),
     Client(client::Args),
+    List(list::Args),
     Material(material::Args),
     Cluster(cluster::Args),
     Node(node::Args),
@@ -146,6 +149,7 @@ async fn dispatch(command: Command, global: &Global) -> anyhow::Result<ExitCode>
         Command::Source(args) => source::run(args, global).await,
         Command::Topic(args) => topic::run(args, global).await,
         Command::Client(args) => client::run(&args, global).await,
+        Command::List(args) => list::run(&args, global).await,
         Command::Material(args) => material::run(args, global).await,
         Command::Cluster(args) => cluster::run(args, global).await,
         Command::Node(args) => node::run(args, global).await,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use matcher::{Analysis, Query, found};
+use matcher::{Analysis, found};
 use model::Name;
 use serde_json::Value;
 use store::{MaterialQuery, Store};
@@ -13,6 +13,7 @@ use crate::archive::look_through;
 use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::global::Global;
+use crate::named::definitions;
 use crate::output::{Column, column, object, rows, show, wide};
 use crate::stop::Stop;
 use crate::view::{self, RightsOf};
@@ -226,7 +227,10 @@ async fn get(data: &Backend, id: &str, global: &Global) -> anyhow::Result<()> {
 
 /// Everything stored is looked through; the last that match are held.
 async fn search(data: &Backend, text: &str, limit: usize, global: &Global) -> anyhow::Result<()> {
-    let query = Query::parse(text).map_err(|error| crate::topic::bad_query(text, &error))?;
+    let query = definitions(&*data.store)
+        .await?
+        .query(text)
+        .map_err(|error| crate::topic::bad_query(text, &error))?;
     let rights = RightsOf::load(&*data.store).await?;
     let name = Name::new("search")?;
     let mut newest = VecDeque::new();

@@ -13,11 +13,12 @@ use tokio::time::Instant;
 
 use crate::apply::apply;
 use crate::backend::{Backend, Place, Protection};
-use crate::check::{declared, stored_sources};
+use crate::check::declared;
 use crate::data_folder::DataFolder;
 use crate::failure::tell;
 use crate::global::Global;
 use crate::live::StatusLine;
+use crate::named::Known;
 use crate::output::{Format, object};
 use crate::probes::Probes;
 use crate::stop::Stop;
@@ -67,7 +68,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     global.settings.node.listen = args.listen.unwrap_or(global.settings.node.listen);
     global.settings = global.settings.validated()?;
     let global = &global;
-    let objects = declared(&args.file, &stored_sources(global).await?)?;
+    let objects = declared(&args.file, Known::read(global).await?)?;
     wiring::warn_without_contact(&global.settings);
     let mut stop = Stop::listen()?;
     let data = Backend::to_run(global, &args.without).await?;

@@ -99,6 +99,59 @@ async fn topics_are_matched_again_when_asked_and_go_on_where_they_were() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn topics_name_lists_and_topics_and_see_what_is_stored_when_those_are_edited() {
+    let mut world = World::empty(72);
+    world.add(Kind::FullFeed, Behaviour::Healthy, 6, Duration::from_secs(600));
+    world.add(Kind::FullFeed, Behaviour::Healthy, 4, Duration::from_secs(600));
+    let stage = Stage::of(world).await;
+    let sites = &stage.origin.world().sites;
+    let source = |number: usize| {
+        let url = stage.origin.front(&sites[number]);
+        format!(
+            "apiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: s{number}}}\n\
+                 spec: {{kind: feed, url: '{url}', every: {{min: 1s, max: 1h}}}}\n"
+        )
+    };
+    stage.declare(&source(0));
+    stage.pass().await;
+    let objects = stage.path("objects/named.yaml");
+    let declare = async |value: &str, query: &str| {
+        let yaml = format!(
+            "apiVersion: qyran.dev/v1alpha1\nkind: List\nmetadata: {{name: places}}\nspec: {{values: [{value}]}}\n---\n\
+             apiVersion: qyran.dev/v1alpha1\nkind: Topic\nmetadata: {{name: here}}\nspec: {{query: 'site:@places'}}\n---\n\
+             apiVersion: qyran.dev/v1alpha1\nkind: Topic\nmetadata: {{name: deep}}\nspec: {{query: '{query}'}}\n"
+        );
+        std::fs::write(&objects, yaml).unwrap();
+        finished(stage.command(&["apply", "-f", objects.to_str().unwrap()])).await
+    };
+    let materials =
+        async |topic: &str| stage.lines(&["material", "list", "--topic", topic, "-o", "jsonl"]).await.len();
+    let hosts = format!("{}, {}", sites[0].name, sites[1].name);
+    assert!(declare("nowhere.example", "topic:here title:(1 OR 3)").await.status.success());
+    assert_eq!((materials("here").await, materials("deep").await), (0, 0));
+    // Neither topic is edited, but what they name is.
+    assert!(declare(&hosts, "topic:here title:(1 OR 3)").await.status.success());
+    assert_eq!((materials("here").await, materials("deep").await), (6, 2));
+    // What is published from now on is matched by the same meaning.
+    stage.declare(&format!("{}---\n{}", source(0), source(1)));
+    stage.pass().await;
+    assert_eq!((materials("here").await, materials("deep").await), (10, 4));
+    let found = stage.lines(&["material", "search", "topic:deep NOT title:1", "-o", "jsonl"]).await;
+    assert_eq!(found.len(), 2);
+
+    for (query, complaint) in [
+        ("site:@place", "no list \"place\" is declared; did you mean @places?"),
+        ("topic:deep", "topic \"deep\" names itself"),
+    ] {
+        let refused = declare(&hosts, query).await;
+        assert_eq!(refused.status.code(), Some(2));
+        assert!(text(&refused.stderr).contains(complaint), "{}", text(&refused.stderr));
+    }
+    let refused = finished(stage.command(&["delete", "list/places"])).await;
+    assert!(text(&refused.stderr).contains("named by topic/here"), "{}", text(&refused.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn matches_are_tagged_and_those_that_are_stored_as_well() {
     let stage = stage().await;
     let objects = stage.path("objects/all.yaml");

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use matcher::{BadTopic, TopicIndex};
+use matcher::{BadTopic, Definitions, TopicIndex};
 use model::{Name, Source, Timestamp, Topic};
 use store::{Rematched, Store, StoreError, StoredItem, TopicRecord};
 use tokio::time::Instant;
@@ -72,7 +72,9 @@ impl Archive {
     pub async fn of(store: &dyn Store, topics: Vec<Topic>) -> Result<Self, StoreError> {
         let sources = store.sources().await?.into_iter().map(|record| record.source);
         let sources = sources.map(|source| (source.name.clone(), source)).collect();
-        let (index, bad) = TopicIndex::new(topics);
+        let all = store.topics().await?;
+        let definitions = Definitions::new(store.lists().await?, all.iter().map(|record| &record.topic));
+        let (index, bad) = TopicIndex::among(&topics, &definitions);
         Ok(Self { index: Arc::new(index), sources: Arc::new(sources), bad })
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use matcher::{BadTopic, TopicIndex};
+use matcher::{BadTopic, Lists, TopicIndex};
 use model::{Client, Host, JobId, JobKind, Name, Planned, Source, SourceState, Tenant, Timestamp, Topic};
 use scheduler::{Schedule, due};
 use store::{SourceRecord, Store, StoreError};
@@ -44,7 +44,8 @@ impl Roster {
         let records = store.sources().await?;
         let topics = store.topics().await?.into_iter().map(|record| record.topic).collect();
         let clients = store.clients().await?;
-        let compiled = tokio::task::spawn_blocking(move || before.changed(topics)).await;
+        let lists = Lists::new(store.lists().await?);
+        let compiled = tokio::task::spawn_blocking(move || before.changed(topics, lists)).await;
         let (index, bad_topics) = compiled.map_err(|error| StoreError::Other(error.to_string()))?;
         let named = |record: &SourceRecord| (record.source.name.clone(), Arc::new(record.source.clone()));
         let mut roster = Self {

@@ -138,7 +138,7 @@ impl Stage {
             web.put(&format!("http://{host}/feed"), feed(2));
         }
         let sources: Vec<Source> = hosts.iter().map(|host| source(host)).collect();
-        let objects = Objects { sources, topics: vec![topic()], clients: Vec::new() };
+        let objects = Objects { sources, topics: vec![topic()], ..Objects::default() };
         store.declare(&objects, false, clock.now()).await.unwrap();
         Self { web, store, schedule: Arc::default(), clock, config: config(), folder }
     }

@@ -63,7 +63,7 @@ async fn measure(
         stores.push(("postgres", Arc::new(Postgres::connect(&store_address(&global.settings)?, 50).await?)));
     }
     for (_, store) in &stores {
-        let objects = Objects { sources: vec![source()?], topics: vec![topic()?], clients: Vec::new() };
+        let objects = Objects { sources: vec![source()?], topics: vec![topic()?], ..Objects::default() };
         store.declare(&objects, false, global.clock.now()).await?;
     }
     let mut line = StatusLine::new(global.output == Format::Table);

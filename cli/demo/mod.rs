@@ -78,7 +78,7 @@ async fn check_folder(data: &DataFolder, scene: &Objects) -> anyhow::Result<()> 
     let is_ours = |object: &config::Object| match object {
         config::Object::Source(source) => scene.sources.iter().any(|ours| ours.name == source.name),
         config::Object::Topic(topic) => scene.topics.iter().any(|ours| ours.name == topic.name),
-        config::Object::Client(_) => false,
+        config::Object::Client(_) | config::Object::List(_) => false,
     };
     if known.iter().all(is_ours) {
         return Ok(());

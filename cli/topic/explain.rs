@@ -1,6 +1,6 @@
 //! `qyran topic explain`: why a stored item matches a topic, or what it fails by.
 
-use matcher::{Analysis, Explanation, Query, facts};
+use matcher::{Analysis, Explanation, facts};
 use model::{Item, Source, Topic};
 use serde_json::{Value, json};
 
@@ -8,6 +8,7 @@ use super::{bad_query, known};
 use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::global::Global;
+use crate::named::definitions;
 use crate::output::{Format, object};
 
 /// Why a stored item matches a topic, or what it fails by
@@ -37,7 +38,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         None => Some(known(&*data.store, &args.topic_or_id).await?.topic),
     };
     let text = args.query.as_deref().or(topic.as_ref().map(|topic| topic.query.as_str())).unwrap_or_default();
-    let query = Query::parse(text).map_err(|error| bad_query(text, &error))?;
+    let query = definitions(&*data.store).await?.query(text).map_err(|error| bad_query(text, &error))?;
     let Some((stored, _)) = data.store.item(id).await? else {
         let hint = "qyran material list -o wide shows ids";
         return Err(Failure::not_found(format!("there is no item {id:?}")).hint(hint).into());

@@ -18,6 +18,7 @@ use store::{MaterialQuery, Store, TopicRecord};
 use crate::backend::Backend;
 use crate::failure::Failure;
 use crate::global::Global;
+use crate::named::definitions;
 use crate::output::{Rows, column, object, show, wide};
 use crate::view;
 
@@ -58,7 +59,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     match args.command {
         Command::List { limit, watch } => list(limit, watch, global).await?,
         Command::Get { name } => get(&name, global).await?,
-        Command::Test(args) => test::run(&args, global)?,
+        Command::Test(args) => test::run(&args, global).await?,
         Command::Preview(args) => preview::run(&args, global).await?,
         Command::Explain(args) => explain::run(&args, global).await?,
         Command::Rematch(args) => rematch::run(&args, global).await?,
@@ -91,9 +92,11 @@ async fn get(name: &str, global: &Global) -> anyhow::Result<()> {
     let data = Backend::to_read(global).await?;
     let record = known(&*data.store, name).await?;
     let mut shown = view::topic(&record);
-    let read = match Query::parse(&record.topic.query) {
-        Ok(query) => json!({
-            "understood_as": query.to_string(), "cost": query.cost(), "warnings": query.warnings()
+    let written = Query::parse(&record.topic.query).map(|query| query.to_string());
+    let whole = definitions(&*data.store).await?.query(&record.topic.query);
+    let read = match written.and_then(|written| Ok((written, whole?))) {
+        Ok((written, whole)) => json!({
+            "understood_as": written, "cost": whole.cost(), "warnings": whole.warnings()
         }),
         // One of an earlier build, which took it.
         Err(error) => json!({"error": error}),

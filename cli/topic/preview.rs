@@ -10,6 +10,7 @@ use super::{bad_query, known, matched_by};
 use crate::archive::{Looked, look_through};
 use crate::backend::Backend;
 use crate::global::Global;
+use crate::named::definitions;
 use crate::output::object;
 use crate::view::{self, RightsOf};
 
@@ -36,9 +37,11 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
-    let parse = |text: &str| Query::parse(text).map_err(|error| bad_query(text, &error));
-    let query = parse(&args.query)?;
+    // A mistake is told without a store, too.
+    Query::parse(&args.query).map_err(|error| bad_query(&args.query, &error))?;
     let data = Backend::to_read(global).await?;
+    let definitions = definitions(&*data.store).await?;
+    let query = definitions.query(&args.query).map_err(|error| bad_query(&args.query, &error))?;
     let before = match &args.topic {
         Some(name) => Some(matched_by(&*data.store, &known(&*data.store, name).await?.topic.name).await?),
         None => None,

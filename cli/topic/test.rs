@@ -8,9 +8,11 @@ use matcher::{Analysis, Document, Facts, Query, Warning};
 use model::{Span, Timestamp, Zone};
 use serde_json::{Map, Value, json};
 
+use crate::backend::Backend;
 use crate::documents::read;
 use crate::failure::Failure;
 use crate::global::Global;
+use crate::named::definitions;
 use crate::output::{Format, object};
 
 /// A line of cases that is longer is no case.
@@ -46,12 +48,17 @@ pub(super) struct Args {
     lang: Option<String>,
 }
 
-pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     if let Some(cases) = &args.batch {
         return batch(cases);
     }
     let query = args.query.as_deref().unwrap_or_default();
-    let parsed = Query::parse(query).map_err(|error| bad_query(query, &error))?;
+    let mut parsed = Query::parse(query).map_err(|error| bad_query(query, &error))?;
+    if !parsed.names().is_empty() && Backend::is_there(global) {
+        let data = Backend::to_read(global).await?;
+        let definitions = definitions(&*data.store).await?;
+        parsed = definitions.query(query).map_err(|error| bad_query(query, &error))?;
+    }
     let spans = Tested::given(args)?.map(|tested| tested.spans(&parsed, &Analysis::default()));
     let is_matched = spans.as_ref().map(Option::is_some);
     let spans = spans.flatten().unwrap_or_default();

@@ -14,5 +14,7 @@ mod query;
 mod text;
 
 pub use index::{BadTopic, TopicIndex, facts, found};
-pub use query::{Dialect, Explanation, Facts, LeafFound, Query, QueryError, Warning};
+pub use query::{
+    Definitions, Dialect, Explanation, Facts, LeafFound, Lists, Named, Query, QueryError, Warning,
+};
 pub use text::{Analysis, Document};

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{
-    Client, FetchRecord, Harvest, Host, Item, ItemKey, Match, Name, PageWork, Source, SourceKind,
+    Client, FetchRecord, Harvest, Host, Item, ItemKey, List, Match, Name, PageWork, Source, SourceKind,
     SourceState, Timestamp, Topic, Validators,
 };
 use url::Url;
@@ -68,6 +68,10 @@ pub struct Objects {
     pub topics: Vec<Topic>,
     /// Who watches.
     pub clients: Vec<Client>,
+    /// What queries name together.
+    pub lists: Vec<List>,
+    /// Topics that are as they were, but name what is edited, and so mean something else: as if they were edited.
+    pub touched: Vec<Name>,
 }
 
 /// Names of declared objects, by kind.
@@ -79,6 +83,8 @@ pub struct ObjectNames {
     pub topics: Vec<Name>,
     /// Of who watches.
     pub clients: Vec<Name>,
+    /// Of what queries name together.
+    pub lists: Vec<Name>,
 }
 
 /// What declaring objects changed.
@@ -237,6 +243,8 @@ pub trait Store: Send + Sync {
     async fn topics(&self) -> Result<Vec<TopicRecord>, StoreError>;
     /// All clients, in the order of names.
     async fn clients(&self) -> Result<Vec<Client>, StoreError>;
+    /// All lists, in the order of names.
+    async fn lists(&self) -> Result<Vec<List>, StoreError>;
 
     /// What is known of entries, in their order.
     async fn knowledge(&self, source: &Name, entries: &[Sighting])

@@ -72,6 +72,11 @@ impl<'a> Fields<'a> {
         Some(fields)
     }
 
+    /// On which line it begins.
+    pub(crate) fn line(&self) -> usize {
+        self.line
+    }
+
     fn at(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }

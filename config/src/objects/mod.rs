@@ -1,4 +1,4 @@
-//! Declared objects: `apiVersion: qyran.dev/v1alpha1`, `kind: Source | Topic | Client`, `metadata.name`, `spec`.
+//! Declared objects: `apiVersion: qyran.dev/v1alpha1`, `kind: Source | Topic | Client | List`, `metadata.name`, `spec`.
 //!
 //! Reading never stops at the first mistake: [`load`] gives what it understood and every problem. Using
 //! it is all or nothing: with one problem, nothing is applied.
@@ -7,6 +7,7 @@ mod client;
 mod codes;
 mod difference;
 mod fields;
+mod list;
 mod source;
 mod topic;
 mod tree;
@@ -14,7 +15,7 @@ mod tree;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use model::{Client, Name, Source, Topic};
+use model::{Client, List, Name, Source, Topic};
 use serde_json::{Value, json};
 
 use crate::{Problem, yaml};
@@ -38,6 +39,8 @@ pub enum Object {
     Topic(Topic),
     /// Who watches.
     Client(Client),
+    /// What queries name together.
+    List(List),
 }
 
 impl Object {
@@ -47,6 +50,7 @@ impl Object {
             Self::Source(_) => "Source",
             Self::Topic(_) => "Topic",
             Self::Client(_) => "Client",
+            Self::List(_) => "List",
         }
     }
 
@@ -56,6 +60,7 @@ impl Object {
             Self::Source(source) => &source.name,
             Self::Topic(topic) => &topic.name,
             Self::Client(client) => &client.name,
+            Self::List(list) => &list.name,
         }
     }
 
@@ -65,6 +70,7 @@ impl Object {
             Self::Source(source) => source::write(source),
             Self::Topic(topic) => topic::write(topic),
             Self::Client(client) => client::write(client),
+            Self::List(list) => list::write(list),
         }
     }
 
@@ -231,7 +237,8 @@ fn read_object(document: &tree::Node, notes: &mut Notes<'_>) -> (Option<Object>,
         );
     }
     let has_kind = fields.required("kind", notes);
-    let kinds = [("Source", Kind::Source), ("Topic", Kind::Topic), ("Client", Kind::Client)];
+    let kinds =
+        [("Source", Kind::Source), ("Topic", Kind::Topic), ("Client", Kind::Client), ("List", Kind::List)];
     let kind = has_kind.and_then(|_| fields.choice("kind", notes, &kinds));
     let (name, line) = match part(&mut fields, "metadata", notes) {
         Some(mut metadata) => {
@@ -254,6 +261,7 @@ fn read_object(document: &tree::Node, notes: &mut Notes<'_>) -> (Option<Object>,
         Kind::Source => source::read(name, &mut spec, notes).map(Object::Source),
         Kind::Topic => topic::read(name, &mut spec, notes).map(Object::Topic),
         Kind::Client => client::read(name, &mut spec, notes).map(Object::Client),
+        Kind::List => list::read(name, &mut spec, notes).map(Object::List),
     };
     spec.close(notes);
     (object.filter(|_| notes.problems.len() == before), named)
@@ -264,6 +272,7 @@ enum Kind {
     Source,
     Topic,
     Client,
+    List,
 }
 
 fn part<'a>(fields: &mut Fields<'a>, key: &'static str, notes: &mut Notes<'_>) -> Option<Fields<'a>> {

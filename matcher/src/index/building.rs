@@ -31,7 +31,7 @@ pub(super) struct Building {
 }
 
 impl Building {
-    pub(super) fn add(&mut self, Parsed { topic, query, rules }: Parsed) {
+    pub(super) fn add(&mut self, Parsed { topic, query, rules, names: _ }: Parsed) {
         let number = count(self.segment.topics.len());
         let from = self.segment.steps.len();
         let has_fields = query.has_fields();

@@ -10,14 +10,14 @@ mod scratch;
 mod segment;
 mod vocabulary;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use model::{Item, Match, Name, Source, Span, Timestamp, Topic, Zone, excerpt_around};
 use rustc_hash::FxHashMap;
 
-use crate::query::{Facts, Query, QueryError};
+use crate::query::{Definitions, Facts, Lists, Named, QueryError};
 use crate::text::{Analysis, Document};
 use segment::{Hit, Parsed, Segment};
 
@@ -36,12 +36,18 @@ pub struct BadTopic {
     pub error: QueryError,
 }
 
+/// Reads a topic, with all that it names put into it.
+type Read<'r> = &'r dyn Fn(&Topic) -> Result<Parsed, QueryError>;
+
 /// The running set of topics. Immutable: a change of topics makes a new one, which shares what did not change.
 #[derive(Debug, Clone, Default)]
 pub struct TopicIndex {
     analysis: Analysis,
     /// The largest first.
     parts: Vec<Part>,
+    lists: Lists,
+    /// What topics name beside words, where they do.
+    names: Arc<BTreeMap<Name, BTreeSet<Named>>>,
     version: u64,
 }
 
@@ -66,36 +72,89 @@ impl Part {
 }
 
 impl TopicIndex {
-    /// An index of topics, and those that could not be taken in.
+    /// An index of topics that name no lists, and those that could not be taken in.
     pub fn new(topics: Vec<Topic>) -> (Self, Vec<BadTopic>) {
         Self::default().with(topics, &[])
     }
 
-    /// The index of another set of topics, which keeps what is the same.
-    pub fn changed(&self, topics: Vec<Topic>) -> (Self, Vec<BadTopic>) {
+    /// An index of some topics out of many that they may name.
+    pub fn among(topics: &[Topic], definitions: &Definitions) -> (Self, Vec<BadTopic>) {
+        let mut index = Self { lists: definitions.lists.clone(), ..Self::default() };
+        let bad = index.take(topics, &|topic| {
+            Parsed::of(topic, &definitions.lists, &|name| definitions.queries.get(name).cloned())
+        });
+        (index, bad)
+    }
+
+    /// The index of another set of topics and lists, which keeps what is the same.
+    pub fn changed(&self, topics: Vec<Topic>, lists: Lists) -> (Self, Vec<BadTopic>) {
         let wanted: HashSet<&Name> = topics.iter().map(|topic| &topic.name).collect();
         let live = self.parts.iter().flat_map(Part::live);
         let gone: Vec<Name> =
             live.map(|topic| &topic.name).filter(|name| !wanted.contains(name)).cloned().collect();
         let is_new = |topic: &Topic| self.topic(&topic.name) != Some(topic);
-        self.with(topics.into_iter().filter(is_new).collect(), &gone)
+        self.edited(topics.into_iter().filter(is_new).collect(), &gone, lists)
     }
 
-    /// The index with these topics added, or edited, and those removed. Takes no longer than they are many.
+    /// The index with these topics added, or edited, and those removed. Takes no longer than they are many, together
+    /// with those that name them.
     pub fn with(&self, topics: Vec<Topic>, removed: &[Name]) -> (Self, Vec<BadTopic>) {
+        self.edited(topics, removed, self.lists.clone())
+    }
+
+    fn edited(&self, mut topics: Vec<Topic>, removed: &[Name], lists: Lists) -> (Self, Vec<BadTopic>) {
+        topics.extend(self.naming(&topics, removed, &lists));
         let mut index = self.clone();
         topics.iter().map(|topic| &topic.name).chain(removed).for_each(|name| index.remove(name));
-        let (mut new, mut bad) = (Vec::new(), Vec::new());
+        let new: HashMap<&str, &Topic> = topics.iter().map(|topic| (topic.name.as_str(), topic)).collect();
+        let rest = index.clone();
+        let query_of = |name: &str| -> Option<String> {
+            let rest = || rest.topic(&Name::stored(name.to_owned()));
+            new.get(name).copied().or_else(rest).map(|topic| topic.query.clone())
+        };
+        let read = |topic: &Topic| Parsed::of(topic, &lists, &query_of);
+        let bad = index.take(&topics, &read);
+        index.lists = lists;
+        (index, bad)
+    }
+
+    /// Takes topics in; tells those that cannot be.
+    fn take(&mut self, topics: &[Topic], read: Read<'_>) -> Vec<BadTopic> {
+        let (mut good, mut bad) = (Vec::new(), Vec::new());
         for topic in topics {
-            match Parsed::of(&topic) {
-                Ok(parsed) => new.push(parsed),
-                Err(error) => bad.push(BadTopic { topic, error }),
+            match read(topic) {
+                Ok(parsed) => good.push(parsed),
+                Err(error) => bad.push(BadTopic { topic: topic.clone(), error }),
             }
         }
-        if !new.is_empty() {
-            index.add(new);
+        if !good.is_empty() {
+            self.add(good, read);
         }
-        (index, bad)
+        bad
+    }
+
+    /// Topics that name what is changed, or topics that do: they mean something else now.
+    fn naming(&self, topics: &[Topic], removed: &[Name], lists: &Lists) -> Vec<Topic> {
+        if self.names.is_empty() {
+            return Vec::new();
+        }
+        let topic = |name: &Name| Named::Topic(name.to_string());
+        let mut known: HashSet<&Name> = topics.iter().map(|topic| &topic.name).chain(removed).collect();
+        let mut changed: HashSet<Named> = known.iter().map(|name| topic(name)).collect();
+        changed.extend(self.lists.differing(lists).map(|name| Named::List(name.to_owned())));
+        let mut naming = Vec::new();
+        loop {
+            let is_touched = |(name, names): &(&Name, &BTreeSet<Named>)| {
+                !known.contains(name) && names.iter().any(|named| changed.contains(named))
+            };
+            let touched: Vec<&Name> = self.names.iter().filter(is_touched).map(|(name, _)| name).collect();
+            if touched.is_empty() {
+                return naming;
+            }
+            changed.extend(touched.iter().map(|name| topic(name)));
+            naming.extend(touched.iter().filter_map(|name| self.topic(name)).cloned());
+            known.extend(touched);
+        }
     }
 
     fn topic(&self, name: &Name) -> Option<&Topic> {
@@ -103,6 +162,9 @@ impl TopicIndex {
     }
 
     fn remove(&mut self, name: &Name) {
+        if self.names.contains_key(name) {
+            Arc::make_mut(&mut self.names).remove(name);
+        }
         for part in &mut self.parts {
             if let Some((number, topic)) = part.find(name) {
                 self.version = self.version.wrapping_sub(fingerprint(topic));
@@ -112,16 +174,19 @@ impl TopicIndex {
     }
 
     /// Puts a segment behind the others, together with those that are not much larger.
-    fn add(&mut self, mut new: Vec<Parsed>) {
-        for Parsed { topic, .. } in &new {
+    fn add(&mut self, mut new: Vec<Parsed>, read: Read<'_>) {
+        for Parsed { topic, names, .. } in &new {
             self.version = self.version.wrapping_add(fingerprint(topic));
+            if !names.is_empty() {
+                Arc::make_mut(&mut self.names).insert(topic.name.clone(), names.clone());
+            }
         }
         while let Some(last) = self.parts.pop() {
             if last.segment.len() > new.len() * GROWTH {
                 self.parts.push(last);
                 break;
             }
-            new.extend(last.live().filter_map(|topic| Parsed::of(topic).ok()));
+            new.extend(last.live().filter_map(|topic| read(topic).ok()));
         }
         self.parts.push(Part { segment: Arc::new(Segment::new(new)), gone: Arc::default() });
     }
@@ -182,10 +247,12 @@ impl TopicIndex {
     pub fn searches(&self, source: &Source) -> BTreeMap<String, Vec<&Topic>> {
         let mut searches: BTreeMap<String, Vec<&Topic>> = BTreeMap::new();
         let live = self.parts.iter().flat_map(Part::live);
+        let query_of =
+            |name: &str| self.topic(&Name::stored(name.to_owned())).map(|topic| topic.query.clone());
         for topic in live.filter(|topic| topic.admits_source(source)) {
             // Few sources are searched: what topics are searched for is not kept.
-            let query = Query::parse(&topic.query).ok();
-            for text in query.and_then(|query| query.searches()).unwrap_or_default() {
+            let parsed = Parsed::of(topic, &self.lists, &query_of).ok();
+            for text in parsed.and_then(|parsed| parsed.query.searches()).unwrap_or_default() {
                 searches.entry(text).or_default().push(topic);
             }
         }

@@ -7,7 +7,7 @@
 //! are in ARCHITECTURE.md.)
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use model::{Name, Span, Topic};
 
@@ -15,7 +15,7 @@ use super::building::Building;
 use super::program::{Op, Step, parts};
 use super::scratch::Scratch;
 use super::vocabulary::{Indexed, TermId, Vocabulary};
-use crate::query::{Expr, Facts, Field, Finder, Query, QueryError, View, spans};
+use crate::query::{Expr, Facts, Field, Finder, Lists, Named, Query, QueryError, View, spans};
 use crate::text::{Document, Word};
 
 /// A topic with its queries read.
@@ -24,13 +24,27 @@ pub(super) struct Parsed {
     pub(super) query: Query,
     /// Of its tags, in their order.
     pub(super) rules: Vec<Query>,
+    /// What it names beside words.
+    pub(super) names: BTreeSet<Named>,
 }
 
 impl Parsed {
-    pub(super) fn of(topic: &Topic) -> Result<Self, QueryError> {
+    /// With all that it names put into it.
+    pub(super) fn of(
+        topic: &Topic,
+        lists: &Lists,
+        query_of: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, QueryError> {
         let query = Query::parse(&topic.query)?;
-        let rules = topic.tags.iter().map(|tag| Query::parse_rule(&tag.query)).collect::<Result<_, _>>()?;
-        Ok(Self { topic: topic.clone(), query, rules })
+        let mut names = query.names();
+        let query = query.with_named(&topic.query, lists, query_of)?;
+        let mut rules = Vec::new();
+        for tag in &topic.tags {
+            let rule = Query::parse_rule(&tag.query)?;
+            names.extend(rule.names());
+            rules.push(rule.with_named(&tag.query, lists, query_of)?);
+        }
+        Ok(Self { topic: topic.clone(), query, rules, names })
     }
 }
 

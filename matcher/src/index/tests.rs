@@ -192,7 +192,7 @@ proptest! {
         // The same set by another way has the same version, and matches the same.
         let (anew, _) = TopicIndex::new(topics.values().cloned().collect());
         prop_assert_eq!(anew.version(), index.version());
-        let (same, _) = index.changed(topics.values().cloned().collect());
+        let (same, _) = index.changed(topics.values().cloned().collect(), crate::Lists::default());
         prop_assert_eq!(same.version(), index.version());
     }
 }
@@ -206,4 +206,45 @@ fn an_edit_leaves_segments_alone() {
     assert_eq!(check(&edited, "", "банк слово7 слово8 слово9"), ["t7", "t9"]);
     assert_eq!(check(&index, "", "банк слово7 слово8 слово9"), ["t7", "t8", "t9"]);
     assert!(edited.parts.len() == 2 && edited.version() != index.version());
+}
+
+#[test]
+fn topics_follow_the_lists_and_topics_that_they_name() {
+    let list = |value: &str| {
+        let values = vec![value.to_owned()];
+        crate::Lists::new(vec![model::List { name: Name::new("people").unwrap(), values }])
+    };
+    let topics = |bank: &str| {
+        vec![
+            topic("bank", bank),
+            topic("credit", "кредит topic:bank"),
+            topic("deep", "topic:credit OR никогда"),
+            topic("said", "author:@people"),
+            topic("plain", "кредит"),
+        ]
+    };
+    let found = |index: &TopicIndex, text: &str| -> Vec<String> {
+        let item = Item { author: Some("Асель Нурова".to_owned()), ..item("", text) };
+        let (_, matches) = index.matches(&item, &source(), Timestamp::UNIX_EPOCH);
+        matches.into_iter().map(|found| found.topic.to_string()).collect()
+    };
+    let (index, bad) = TopicIndex::default().changed(topics("банк"), list("Асель"));
+    assert!(bad.is_empty(), "{bad:?}");
+    assert_eq!(found(&index, "кредит в банке"), ["bank", "credit", "deep", "plain", "said"]);
+    // Another topic is edited.
+    let (edited, _) = index.with(vec![topic("bank", "биржа")], &[]);
+    assert_eq!(found(&edited, "кредит в банке"), ["plain", "said"]);
+    assert_eq!(found(&edited, "кредит на бирже"), ["bank", "credit", "deep", "plain", "said"]);
+    // The list is edited, and all else stays.
+    let (edited, _) = index.changed(topics("банк"), list("Болат"));
+    assert_eq!(found(&edited, "кредит в банке"), ["bank", "credit", "deep", "plain"]);
+    // What names something that is gone is told of, and is back with it.
+    let (without, bad) = edited.changed(topics("банк").split_off(1), list("Болат"));
+    let mut names: Vec<&str> = bad.iter().map(|bad| bad.topic.name.as_str()).collect();
+    names.sort_unstable();
+    assert_eq!(names, ["credit", "deep"]);
+    assert_eq!(found(&without, "кредит в банке"), ["plain"]);
+    let (back, bad) = without.changed(topics("банк"), list("Болат"));
+    assert!(bad.is_empty(), "{bad:?}");
+    assert_eq!(found(&back, "кредит в банке"), ["bank", "credit", "deep", "plain"]);
 }

@@ -9,7 +9,8 @@ const AROUND: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{message}; {remedy}")]
 pub struct QueryError {
-    /// `E_PAREN`, `E_PHRASE`, `E_SYNTAX`, `E_EMPTY`, `E_CHAR`, `E_WILD`, `E_UNBOUNDED`, `E_LIMIT`.
+    /// `E_PAREN`, `E_PHRASE`, `E_SYNTAX`, `E_EMPTY`, `E_CHAR`, `E_WILD`, `E_UNBOUNDED`, `E_LIMIT`; of what is named elsewhere
+    /// `E_LIST`, `E_TOPIC`, `E_CYCLE`.
     pub code: &'static str,
     /// Where, in characters from the start.
     pub position: usize,
@@ -30,6 +31,13 @@ pub struct Warning {
     pub position: usize,
     /// What is probably meant.
     pub message: String,
+}
+
+impl Warning {
+    /// Whether it is about a list or topic that is named, and is kept elsewhere.
+    pub fn is_of_names(&self) -> bool {
+        matches!(self.code, "W_LIST" | "W_TOPIC")
+    }
 }
 
 impl QueryError {

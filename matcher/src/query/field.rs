@@ -1,11 +1,13 @@
 //! Fields of an item: what may be asked for, and whether an item has it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::sync::Arc;
 
 use model::Timestamp;
 
 use super::evaluate::fits;
+use super::named::Values;
 use super::tree::Scope;
 use crate::text::fold::{fold, word_stands_for};
 use crate::text::words::words;
@@ -156,8 +158,8 @@ pub(super) enum Test {
     Is(String),
     /// Between these, either of which may be open.
     Between { from: Option<Edge>, to: Option<Edge> },
-    /// One of a list that is kept elsewhere.
-    Listed(String),
+    /// One of a list's values, which are put in before it is held against anything.
+    Listed { name: String, values: Arc<Values> },
 }
 
 /// An end of a range, as it is written.
@@ -220,36 +222,13 @@ impl Field {
 
     fn fits(&self, value: &str) -> bool {
         match (&self.test, self.spec.holds) {
-            (Test::Listed(_), _) => false,
-            (Test::Is(asked), Holds::Name) if is_pattern(asked) => {
-                words(value).any(|cut| fits(&fold(asked), &fold(&cut.text)))
+            (Test::Listed { values, .. }, Holds::Host) => {
+                let patterns = values.all.iter().filter(|asked| is_pattern(asked));
+                is_under(&host(value), &values.hosts)
+                    || patterns.into_iter().any(|asked| self.is(asked, value))
             }
-            (Test::Is(asked), Holds::Host) if is_pattern(asked) => fits(&fold(asked), &host(value)),
-            (Test::Is(asked), Holds::Tag | Holds::Code) if is_pattern(asked) => {
-                let bare = |tag: &str| fold(tag.trim_start_matches(['#', '@']));
-                fits(&bare(asked), &bare(value))
-            }
-            (Test::Is(asked), Holds::Host) => {
-                let (asked, host) = (host(asked), host(value));
-                host == asked || host.strip_suffix(asked.as_str()).is_some_and(|rest| rest.ends_with('.'))
-            }
-            (Test::Is(asked), Holds::TopLevel) => {
-                host(value).rsplit('.').next() == Some(fold(asked).trim_start_matches('.'))
-            }
-            (Test::Is(asked), Holds::Name) => has_words(value, asked),
-            (Test::Is(asked), Holds::Address) => holds_in_order(&fold(value), &fold(asked)),
-            (Test::Is(asked), Holds::Tag) => {
-                let bare = |tag: &str| fold(tag.trim_start_matches(['#', '@']));
-                word_stands_for(&bare(asked), &bare(value))
-            }
-            (Test::Is(asked), Holds::Number) => {
-                matches!((number(asked), number(value)), (Some(one), Some(other)) if one == other)
-            }
-            (Test::Is(asked), Holds::Moment) => {
-                let Some((at, _)) = moment(value) else { return false };
-                moment(asked).is_some_and(|(from, length)| (from..from + length).contains(&at))
-            }
-            (Test::Is(asked), _) => word_stands_for(&fold(asked), &fold(value)),
+            (Test::Listed { values, .. }, _) => values.all.iter().any(|asked| self.is(asked, value)),
+            (Test::Is(asked), _) => self.is(asked, value),
             (Test::Between { .. }, Holds::Number) => {
                 number(value).is_some_and(|value| self.is_within(value, number))
             }
@@ -267,6 +246,37 @@ impl Field {
                 begins && ends
             }
             (Test::Between { .. }, _) => false,
+        }
+    }
+
+    /// Whether a value is one that is asked for.
+    fn is(&self, asked: &str, value: &str) -> bool {
+        match self.spec.holds {
+            Holds::Name if is_pattern(asked) => words(value).any(|cut| fits(&fold(asked), &fold(&cut.text))),
+            Holds::Host if is_pattern(asked) => fits(&fold(asked), &host(value)),
+            Holds::Tag | Holds::Code if is_pattern(asked) => {
+                let bare = |tag: &str| fold(tag.trim_start_matches(['#', '@']));
+                fits(&bare(asked), &bare(value))
+            }
+            Holds::Host => {
+                let (asked, host) = (host(asked), host(value));
+                host == asked || host.strip_suffix(asked.as_str()).is_some_and(|rest| rest.ends_with('.'))
+            }
+            Holds::TopLevel => host(value).rsplit('.').next() == Some(fold(asked).trim_start_matches('.')),
+            Holds::Name => has_words(value, asked),
+            Holds::Address => holds_in_order(&fold(value), &fold(asked)),
+            Holds::Tag => {
+                let bare = |tag: &str| fold(tag.trim_start_matches(['#', '@']));
+                word_stands_for(&bare(asked), &bare(value))
+            }
+            Holds::Number => {
+                matches!((number(asked), number(value)), (Some(one), Some(other)) if one == other)
+            }
+            Holds::Moment => {
+                let Some((at, _)) = moment(value) else { return false };
+                moment(asked).is_some_and(|(from, length)| (from..from + length).contains(&at))
+            }
+            _ => word_stands_for(&fold(asked), &fold(value)),
         }
     }
 
@@ -291,7 +301,7 @@ impl Field {
         let edges = match &self.test {
             Test::Is(value) => vec![value],
             Test::Between { from, to } => from.iter().chain(to).map(|edge| &edge.value).collect(),
-            Test::Listed(_) => Vec::new(),
+            Test::Listed { .. } => Vec::new(),
         };
         let is_range = matches!(self.test, Test::Between { .. });
         edges.into_iter().find_map(|value| match self.spec.holds {
@@ -332,7 +342,19 @@ fn holds_in_order(text: &str, pattern: &str) -> bool {
     })
 }
 
-fn is_pattern(value: &str) -> bool {
+/// Whether a host is one of these, or under one.
+fn is_under(host: &str, hosts: &HashSet<String>) -> bool {
+    let mut rest = Some(host);
+    while let Some(host) = rest {
+        if hosts.contains(host) {
+            return true;
+        }
+        rest = host.split_once('.').map(|(_, rest)| rest);
+    }
+    false
+}
+
+pub(super) fn is_pattern(value: &str) -> bool {
     value.contains(['*', '?'])
 }
 
@@ -381,7 +403,7 @@ fn seconds(text: &str) -> Option<f64> {
 }
 
 /// The host of an address, or of what is one already.
-fn host(text: &str) -> String {
+pub(super) fn host(text: &str) -> String {
     let text = fold(text);
     let rest = text.split_once("://").map_or(text.as_str(), |(_, rest)| rest);
     let host = rest.split(['/', '?', '#', ':']).next().unwrap_or("");
@@ -405,7 +427,7 @@ impl fmt::Display for Field {
         write!(f, "{}:", self.spec.name)?;
         match &self.test {
             Test::Is(value) => f.write_str(&quoted(value)),
-            Test::Listed(name) => write!(f, "@{name}"),
+            Test::Listed { name, .. } => write!(f, "@{name}"),
             Test::Between { from: Some(from), to: None } => {
                 write!(f, ">{}{}", if from.is_in { "=" } else { "" }, from.value)
             }

@@ -8,6 +8,7 @@ mod explain;
 mod field;
 mod lexer;
 mod lower;
+mod named;
 mod parser;
 mod print;
 mod terms;
@@ -20,7 +21,10 @@ pub(crate) use evaluate::{Finder, View, finds, spans};
 pub use explain::{Explanation, LeafFound};
 pub use field::Facts;
 pub(crate) use field::Field;
+pub use named::{Definitions, Lists, Named};
 pub(crate) use tree::{Expr, Scope, Term};
+
+use std::collections::BTreeSet;
 
 use model::Span;
 
@@ -57,6 +61,25 @@ impl Query {
     pub fn of_lists(wanted: &[String], unwanted: &[String]) -> Result<Self, (Option<usize>, QueryError)> {
         let (expr, warnings) = dialect::of_lists(wanted, unwanted)?;
         Ok(Self { expr, warnings })
+    }
+
+    /// What it names beside words: lists and other topics.
+    pub fn names(&self) -> BTreeSet<Named> {
+        named::names(&self.expr)
+    }
+
+    /// The same with what it names put into it; `text` is what it was read from.
+    pub(crate) fn with_named(
+        self,
+        text: &str,
+        lists: &Lists,
+        query_of: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self, QueryError> {
+        if self.names().is_empty() {
+            return Ok(self);
+        }
+        let expr = named::put_in(self.expr, text, lists, query_of)?;
+        Ok(Self { expr, warnings: self.warnings.into_iter().filter(|one| !one.is_of_names()).collect() })
     }
 
     /// What is legal but probably not meant.

@@ -11,6 +11,8 @@
 //! prim  = ( list ) | phrase | word | field:value | ATLEAST/n( list ) | function( list )
 //! ```
 
+use std::sync::Arc;
+
 use super::cost;
 use super::error::{QueryError, Warning};
 use super::field::{self, Edge, Field, Holds, Spec, Test};
@@ -441,7 +443,7 @@ impl Parser {
         match field.objection() {
             Some(objection) => Err(bad_value(token, objection, "correct it")),
             None => {
-                self.warnings.extend(warn::unknown_list(token.at, &field));
+                self.warnings.extend(warn::names_what_is_not_here(token.at, &field));
                 self.warnings.extend(warn::not_given(token.at, field.name()));
                 Ok(Expr::Field(field))
             }
@@ -519,7 +521,7 @@ fn test(value: &str, holds: Holds) -> Test {
     // A mention is written with its sign.
     let list = value.strip_prefix('@').filter(|name| !name.is_empty() && holds != Holds::Tag);
     if let Some(name) = list {
-        return Test::Listed(name.to_owned());
+        return Test::Listed { name: name.to_owned(), values: Arc::default() };
     }
     for (sign, is_in) in [(">=", true), (">", false)] {
         if let Some(from) = value.strip_prefix(sign) {

@@ -1,8 +1,9 @@
 //! What is legal in a query but probably not meant.
 
 use super::error::Warning;
-use super::field::{Field, Test};
+use super::field::Field;
 use super::lexer::Token;
+use super::named::{self, Named};
 use super::tree::{Expr, Style, Term};
 use crate::text::fold::is_cyrillic;
 
@@ -31,14 +32,23 @@ pub(super) fn whole_item_excluded(position: usize, excluded: &Expr) -> Option<Wa
     })
 }
 
-pub(super) fn unknown_list(position: usize, field: &Field) -> Option<Warning> {
-    let Test::Listed(name) = &field.test else { return None };
-    Some(warning("W_LIST", position, format!("there is no list {name:?}: nothing matches it")))
+/// What is named elsewhere is not known where a query alone is read.
+pub(super) fn names_what_is_not_here(position: usize, field: &Field) -> Option<Warning> {
+    match named::named(field)? {
+        Named::List(name) => {
+            let message = format!("no list {name:?} is known here: nothing matches it");
+            Some(warning("W_LIST", position, message))
+        }
+        Named::Topic(name) => {
+            let message = format!("no topic {name:?} is known here: nothing matches it");
+            Some(warning("W_TOPIC", position, message))
+        }
+    }
 }
 
 /// Nothing gives some fields yet.
 pub(super) fn not_given(position: usize, field: &str) -> Option<Warning> {
-    const NOT_GIVEN: &[&str] = &["ocr", "transcript", "topic", "list", "tag"];
+    const NOT_GIVEN: &[&str] = &["ocr", "transcript", "list", "tag"];
     NOT_GIVEN.contains(&field).then(|| {
         warning(
             "W_UNSUPPORTED_BY_SOURCE",

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use deadpool_postgres::{GenericClient, Transaction};
+use deadpool_postgres::Transaction;
 use model::{Match, Name, Timestamp};
 
 use super::{execute, rows, text};
@@ -95,8 +95,7 @@ impl Change {
     /// Writes the change. It locks the row of the totals until the commit: nothing should come after it.
     pub(super) async fn write(self, tx: &Transaction<'_>) -> Result<(), StoreError> {
         delete(tx, &self.gone).await?;
-        let has_tags = has_tags(tx).await?;
-        update(tx, &self.kept, has_tags).await?;
+        update(tx, &self.kept).await?;
         let (gone, fresh) = (self.gone.items.len(), self.fresh.items.len());
         if self.items == 0 && self.materials == 0 && gone == 0 && fresh == 0 {
             return Ok(());
@@ -110,7 +109,7 @@ impl Change {
         )
         .await?;
         count_by_topic(tx, self.by_topic).await?;
-        insert(tx, &self.fresh, last.first().map_or(0, |row| row.get(0)), has_tags).await
+        insert(tx, &self.fresh, last.first().map_or(0, |row| row.get(0))).await
     }
 }
 
@@ -144,53 +143,33 @@ async fn delete(tx: &Transaction<'_>, gone: &Rows) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Whether matches have tags: a node works on the schema before as well, which keeps none.
-pub(super) async fn has_tags(client: &impl GenericClient) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT FROM pg_attribute
-               WHERE attrelid = to_regclass('match') AND attname = 'tags' AND NOT attisdropped)";
-    Ok(client.query_one(&client.prepare_cached(sql).await?, &[]).await?.get(0))
-}
-
-async fn update(tx: &Transaction<'_>, kept: &Rows, has_tags: bool) -> Result<(), StoreError> {
+async fn update(tx: &Transaction<'_>, kept: &Rows) -> Result<(), StoreError> {
     if kept.items.is_empty() {
         return Ok(());
     }
-    let tags = if has_tags { ", tags = string_to_array(kept.tags, ',')" } else { "" };
-    let sql = format!(
-        "UPDATE match SET spans = kept.spans, excerpt = kept.excerpt{tags}
-         FROM UNNEST($1::BIGINT[], $2::TIMESTAMPTZ[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[])
-              AS kept (item, first_seen, topic, spans, excerpt, tags)
-         WHERE match.item = kept.item AND match.first_seen = kept.first_seen AND match.topic = kept.topic"
-    );
     execute(
         tx,
-        &sql,
+        "UPDATE match SET spans = kept.spans, excerpt = kept.excerpt, tags = string_to_array(kept.tags, ',')
+         FROM UNNEST($1::BIGINT[], $2::TIMESTAMPTZ[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[])
+              AS kept (item, first_seen, topic, spans, excerpt, tags)
+         WHERE match.item = kept.item AND match.first_seen = kept.first_seen AND match.topic = kept.topic",
         &[&kept.items, &kept.first_seen, &kept.topics, &kept.spans, &kept.excerpts, &kept.tags],
     )
     .await?;
     Ok(())
 }
 
-async fn insert(
-    tx: &Transaction<'_>,
-    fresh: &Rows,
-    after_seq: i64,
-    has_tags: bool,
-) -> Result<(), StoreError> {
+async fn insert(tx: &Transaction<'_>, fresh: &Rows, after_seq: i64) -> Result<(), StoreError> {
     if fresh.items.is_empty() {
         return Ok(());
     }
-    let (column, tags) = if has_tags { (", tags", ", string_to_array(tags, ',')") } else { ("", "") };
-    let sql = format!(
-        "INSERT INTO match (seq, topic, item, first_seen, spans, excerpt, matched_at{column})
-         SELECT $8 + place, topic, item, first_seen, spans, excerpt, matched_at{tags}
-         FROM UNNEST($1::TEXT[], $2::BIGINT[], $3::TIMESTAMPTZ[], $4::TEXT[], $5::TEXT[], $6::TIMESTAMPTZ[],
-                     $7::TEXT[])
-              WITH ORDINALITY AS fresh (topic, item, first_seen, spans, excerpt, matched_at, tags, place)"
-    );
     execute(
         tx,
-        &sql,
+        "INSERT INTO match (seq, topic, item, first_seen, spans, excerpt, matched_at, tags)
+         SELECT $8 + place, topic, item, first_seen, spans, excerpt, matched_at, string_to_array(tags, ',')
+         FROM UNNEST($1::TEXT[], $2::BIGINT[], $3::TIMESTAMPTZ[], $4::TEXT[], $5::TEXT[], $6::TIMESTAMPTZ[],
+                     $7::TEXT[])
+              WITH ORDINALITY AS fresh (topic, item, first_seen, spans, excerpt, matched_at, tags, place)",
         &[
             &fresh.topics,
             &fresh.items,

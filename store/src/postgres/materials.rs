@@ -8,7 +8,7 @@ use model::{Item, Match, Name, Timestamp};
 use tokio_postgres::Row;
 
 use super::locks::{self, Lock};
-use super::matches::{Change, has_tags};
+use super::matches::Change;
 use super::{execute, limit, objects, partitions, read, rows, text};
 use crate::StoreError;
 use crate::store::{MaterialQuery, Rematched, StoredItem, StoredMatch, Totals};
@@ -16,11 +16,7 @@ use crate::store::{MaterialQuery, Rematched, StoredItem, StoredMatch, Totals};
 /// The columns of [`item_of`], from a table called `item`.
 const ITEM: &str = "item.item, item.id, item.body, item.version, item.first_seen, item.changed_at";
 /// The columns of [`found`] behind those of [`ITEM`], from a table called `match`.
-const MATCH: &str = "match.seq, match.topic, match.spans, match.excerpt, match.matched_at";
-/// The last of them.
-const TAGS: &str = "match.tags";
-/// What stands for it on the schema before.
-const NO_TAGS: &str = "'{}'::TEXT[]";
+const MATCH: &str = "match.seq, match.topic, match.spans, match.excerpt, match.matched_at, match.tags";
 
 fn item_of(row: &Row) -> Result<StoredItem, StoreError> {
     Ok(StoredItem {
@@ -49,15 +45,14 @@ fn found(row: &Row) -> Result<StoredMatch, StoreError> {
 
 pub(super) async fn list(client: &Object, query: &MaterialQuery) -> Result<Vec<StoredMatch>, StoreError> {
     let words = (!query.terms.is_empty()).then(|| words_query(&query.terms));
-    let tags = tags(client).await?;
     let found_rows = read(
         client,
         &format!(
-            "SELECT {ITEM}, {MATCH}, {tags} FROM match
+            "SELECT {ITEM}, {MATCH} FROM match
              JOIN item ON item.item = match.item AND item.first_seen = match.first_seen
              WHERE match.seq > $1 AND ($2::TEXT IS NULL OR match.topic = $2)
                AND ($3::TEXT IS NULL OR item.source = $3) AND ($4::TEXT IS NULL OR item.words @@ $4::TEXT::TSQUERY)
-               AND ($6::TEXT IS NULL OR $6 = ANY ({tags}))
+               AND ($6::TEXT IS NULL OR $6 = ANY (match.tags))
              ORDER BY match.seq LIMIT $5"
         ),
         &[
@@ -71,10 +66,6 @@ pub(super) async fn list(client: &Object, query: &MaterialQuery) -> Result<Vec<S
     )
     .await?;
     found_rows.iter().map(found).collect()
-}
-
-async fn tags(client: &Object) -> Result<&'static str, StoreError> {
-    Ok(if has_tags(client).await? { TAGS } else { NO_TAGS })
 }
 
 /// One of each must be there; each is quoted, so nothing in it is an operator.
@@ -91,11 +82,10 @@ pub(super) async fn item(
     let one = read(client, &format!("SELECT {ITEM} FROM item WHERE id = $1"), &[&id]).await?;
     let Some(row) = one.first() else { return Ok(None) };
     let item = item_of(row)?;
-    let tags = tags(client).await?;
     let all = read(
         client,
         &format!(
-            "SELECT {ITEM}, {MATCH}, {tags} FROM match
+            "SELECT {ITEM}, {MATCH} FROM match
              JOIN item ON item.item = match.item AND item.first_seen = match.first_seen
              WHERE match.item = $1 AND match.first_seen = $2 ORDER BY match.topic"
         ),

@@ -34,6 +34,7 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "add_rematch_row_and_tags",
         sql: include_str!("../migrations/postgres/0003_add_rematch_row_and_tags.sql"),
     },
+    Migration { version: 4, name: "add_list", sql: include_str!("../migrations/postgres/0004_add_list.sql") },
 ];
 
 /// A migration, and when it was made here.

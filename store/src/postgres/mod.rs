@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool, Transaction};
-use model::{Client, FetchRecord, Harvest, Host, Name, PageWork, SourceKind, SourceState, Timestamp};
+use model::{Client, FetchRecord, Harvest, Host, List, Name, PageWork, SourceKind, SourceState, Timestamp};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row};
@@ -218,6 +218,10 @@ impl Store for Postgres {
 
     async fn clients(&self) -> Result<Vec<Client>, StoreError> {
         objects::clients(&*self.client().await?).await
+    }
+
+    async fn lists(&self) -> Result<Vec<List>, StoreError> {
+        objects::lists(&*self.client().await?).await
     }
 
     async fn pause(&self, source: &Name, paused: bool, now: Timestamp) -> Result<bool, StoreError> {

@@ -4,10 +4,9 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use deadpool_postgres::{GenericClient, Object, Transaction};
-use model::{Client, Name, Source, SourceKind, SourceState, Timestamp, Topic};
+use model::{Client, List, Name, Source, SourceKind, SourceState, Timestamp, Topic};
 
 use super::locks::{self, Lock};
-use super::matches::has_tags;
 use super::{execute, migrate, read, rows, text};
 use crate::store::{Applied, ObjectNames, Objects, SourceRecord, TopicRecord};
 use crate::{StoreError, counts};
@@ -32,12 +31,14 @@ struct Known {
     sources: HashMap<String, String>,
     topics: HashMap<String, String>,
     clients: HashMap<String, String>,
+    lists: HashMap<String, String>,
 }
 
 impl Known {
     async fn read(tx: &Transaction<'_>) -> Result<Self, StoreError> {
         let (sources, topics) = (specs(tx, "source").await?, specs(tx, "topic").await?);
-        Ok(Self { sources, topics, clients: specs(tx, "client").await? })
+        let lists = if has_lists(tx).await? { specs(tx, "list").await? } else { HashMap::new() };
+        Ok(Self { sources, topics, clients: specs(tx, "client").await?, lists })
     }
 }
 
@@ -46,13 +47,12 @@ struct Gone {
     sources: Vec<String>,
     topics: Vec<String>,
     clients: Vec<String>,
+    lists: Vec<String>,
 }
 
-/// Whether the schema notes how far matching again has come: a node works on the one before as well.
-async fn notes_rematches(client: &impl GenericClient) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT FROM pg_attribute
-               WHERE attrelid = to_regclass('topic') AND attname = 'rematch_row' AND NOT attisdropped)";
-    Ok(client.query_one(sql, &[]).await?.get(0))
+/// Whether the schema keeps lists: a node works on the one before as well.
+async fn has_lists(client: &impl GenericClient) -> Result<bool, StoreError> {
+    Ok(client.query_one("SELECT to_regclass('list') IS NOT NULL", &[]).await?.get(0))
 }
 
 pub(super) async fn declare(
@@ -63,7 +63,10 @@ pub(super) async fn declare(
 ) -> Result<Applied, StoreError> {
     locks::take(tx, Lock::Objects).await?;
     let known = Known::read(tx).await?;
-    let Objects { sources, topics, clients } = objects;
+    let Objects { sources, topics, clients, lists, touched } = objects;
+    if !lists.is_empty() && !has_lists(tx).await? {
+        return Err(migrate::behind());
+    }
     let mut applied = Applied::default();
     for source in sources {
         declare_source(tx, source, known.sources.get(source.name.as_str()), now, &mut applied).await?;
@@ -72,13 +75,22 @@ pub(super) async fn declare(
         declare_topic(tx, topic, known.topics.get(topic.name.as_str()), &mut applied).await?;
     }
     for client in clients {
-        declare_client(tx, client, known.clients.get(client.name.as_str()), &mut applied).await?;
+        let (name, spec) = (&client.name, serde_json::to_string(client)?);
+        let before = known.clients.get(name.as_str());
+        declare_whole(tx, ("client", "Client"), (name, &spec), before, &mut applied).await?;
     }
+    for list in lists {
+        let (name, spec) = (&list.name, serde_json::to_string(list)?);
+        let before = known.lists.get(name.as_str());
+        declare_whole(tx, ("list", "List"), (name, &spec), before, &mut applied).await?;
+    }
+    anew(tx, touched).await?;
     if prune {
         let gone = Gone {
             sources: beside(&known.sources, sources.iter().map(|source| &source.name)),
             topics: beside(&known.topics, topics.iter().map(|topic| &topic.name)),
             clients: beside(&known.clients, clients.iter().map(|client| &client.name)),
+            lists: beside(&known.lists, lists.iter().map(|list| &list.name)),
         };
         remove(tx, &gone, &mut applied).await?;
     }
@@ -154,10 +166,6 @@ async fn declare_topic(
     before: Option<&String>,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
-    // The schema before has no place for them: what they mark would be lost without a word.
-    if !topic.tags.is_empty() && !has_tags(tx).await? {
-        return Err(migrate::behind());
-    }
     let spec = serde_json::to_string(topic)?;
     let name = topic.name.as_str();
     match before {
@@ -177,25 +185,23 @@ async fn declare_topic(
     Ok(())
 }
 
-async fn declare_client(
+/// What has nothing but its spec.
+async fn declare_whole(
     tx: &Transaction<'_>,
-    client: &Client,
+    (table, kind): (&str, &str),
+    (name, spec): (&Name, &str),
     before: Option<&String>,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
-    let spec = serde_json::to_string(client)?;
-    let name = client.name.as_str();
     match before {
-        None => applied.added.push(format!("Client/{name}")),
-        Some(before) if *before != spec => applied.edited.push(format!("Client/{name}")),
+        None => applied.added.push(format!("{kind}/{name}")),
+        Some(before) if before != spec => applied.edited.push(format!("{kind}/{name}")),
         Some(_) => return Ok(()),
     }
-    execute(
-        tx,
-        "INSERT INTO client (name, spec) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET spec = excluded.spec",
-        &[&name, &spec],
-    )
-    .await?;
+    let sql = format!(
+        "INSERT INTO {table} (name, spec) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET spec = excluded.spec"
+    );
+    execute(tx, &sql, &[&name.as_str(), &spec]).await?;
     Ok(())
 }
 
@@ -210,6 +216,7 @@ pub(super) async fn undeclare(tx: &Transaction<'_>, names: &ObjectNames) -> Resu
         sources: named(&known.sources, &names.sources),
         topics: named(&known.topics, &names.topics),
         clients: named(&known.clients, &names.clients),
+        lists: named(&known.lists, &names.lists),
     };
     remove(tx, &gone, &mut applied).await?;
     if applied != Applied::default() {
@@ -220,7 +227,7 @@ pub(super) async fn undeclare(tx: &Transaction<'_>, names: &ObjectNames) -> Resu
 
 async fn remove(
     tx: &Transaction<'_>,
-    Gone { sources, topics, clients }: &Gone,
+    Gone { sources, topics, clients, lists }: &Gone,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
     execute(tx, "DELETE FROM source WHERE name = ANY($1)", &[&sources]).await?;
@@ -246,6 +253,10 @@ async fn remove(
         execute(tx, "DELETE FROM client WHERE name = ANY($1)", &[&clients]).await?;
     }
     applied.removed.extend(clients.iter().map(|name| format!("Client/{name}")));
+    if !lists.is_empty() {
+        execute(tx, "DELETE FROM list WHERE name = ANY($1)", &[&lists]).await?;
+    }
+    applied.removed.extend(lists.iter().map(|name| format!("List/{name}")));
     Ok(())
 }
 
@@ -325,14 +336,14 @@ pub(super) async fn source_counts(
 }
 
 pub(super) async fn topics(client: &Object) -> Result<Vec<TopicRecord>, StoreError> {
-    let rematched = if notes_rematches(client).await? {
-        "CASE WHEN rematch_version = version THEN rematch_row ELSE 0 END"
-    } else {
-        "0::BIGINT"
-    };
-    let sql =
-        format!("SELECT spec, version, matched_version, materials, {rematched} FROM topic ORDER BY name");
-    let found = read(client, &sql, &[]).await?;
+    let found = read(
+        client,
+        "SELECT spec, version, matched_version, materials,
+                CASE WHEN rematch_version = version THEN rematch_row ELSE 0 END
+         FROM topic ORDER BY name",
+        &[],
+    )
+    .await?;
     let record = |row: &tokio_postgres::Row| {
         let (version, matched): (i64, i64) = (row.get(1), row.get(2));
         Ok(TopicRecord {
@@ -351,6 +362,14 @@ pub(super) async fn clients(client: &Object) -> Result<Vec<Client>, StoreError> 
     found.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
 }
 
+pub(super) async fn lists(client: &Object) -> Result<Vec<List>, StoreError> {
+    if !has_lists(client).await? {
+        return Ok(Vec::new());
+    }
+    let found = read(client, "SELECT spec FROM list ORDER BY name", &[]).await?;
+    found.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
+}
+
 pub(super) async fn set_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Result<(), StoreError> {
     let names: Vec<String> = topics.iter().map(|(name, _)| text(name.as_str())).collect();
     let versions: Vec<i64> = topics.iter().map(|(_, version)| *version).collect();
@@ -365,15 +384,11 @@ pub(super) async fn set_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) ->
     Ok(())
 }
 
-/// On the schema before it is not noted: matching again begins anew.
 pub(super) async fn set_rematched(
     tx: &Transaction<'_>,
     topics: &[(Name, i64)],
     row: i64,
 ) -> Result<(), StoreError> {
-    if !notes_rematches(tx).await? {
-        return Ok(());
-    }
     let names: Vec<String> = topics.iter().map(|(name, _)| text(name.as_str())).collect();
     let versions: Vec<i64> = topics.iter().map(|(_, version)| *version).collect();
     execute(
@@ -389,10 +404,15 @@ pub(super) async fn set_rematched(
 
 pub(super) async fn set_unmatched(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
     locks::take(tx, Lock::Objects).await?;
-    let names: Vec<String> = topics.iter().map(|name| text(name.as_str())).collect();
-    // As an edit: what a pass that is under way notes of the version before says nothing of this one.
-    execute(tx, "UPDATE topic SET version = version + 1 WHERE name = ANY($1)", &[&names]).await?;
+    anew(tx, topics).await?;
     changed(tx).await
+}
+
+/// As an edit: what a pass that is under way notes of the version before says nothing of this one.
+async fn anew(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
+    let names: Vec<String> = topics.iter().map(|name| text(name.as_str())).collect();
+    execute(tx, "UPDATE topic SET version = version + 1 WHERE name = ANY($1)", &[&names]).await?;
+    Ok(())
 }
 
 /// Those of these topics that still have this version.

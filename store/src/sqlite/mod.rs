@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{Client, FetchRecord, Harvest, Host, Name, PageWork, SourceKind, SourceState, Timestamp};
+use model::{Client, FetchRecord, Harvest, Host, List, Name, PageWork, SourceKind, SourceState, Timestamp};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::Mutex;
 
@@ -30,6 +30,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0002_add_robots_delay_and_audit.sql"),
     include_str!("../migrations/sqlite/0003_add_client.sql"),
     include_str!("../migrations/sqlite/0004_add_rematch_row_and_tags.sql"),
+    include_str!("../migrations/sqlite/0005_add_list.sql"),
 ];
 
 /// A store in a file.
@@ -178,6 +179,10 @@ impl Store for Sqlite {
 
     async fn clients(&self) -> Result<Vec<Client>, StoreError> {
         self.read(objects::clients).await
+    }
+
+    async fn lists(&self) -> Result<Vec<List>, StoreError> {
+        self.read(objects::lists).await
     }
 
     async fn pause(&self, source: &Name, paused: bool, now: Timestamp) -> Result<bool, StoreError> {

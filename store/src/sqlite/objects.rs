@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use model::{Client, Name, Source, SourceKind, SourceState, Timestamp, Topic};
+use model::{Client, List, Name, Source, SourceKind, SourceState, Timestamp, Topic};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::rows::{millis, time};
@@ -18,6 +18,9 @@ pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
 /// Running nodes look at the objects again.
 const TOLD: &str = "UPDATE meta SET value = value + 1 WHERE key = 'objects_version'";
 
+/// As an edit: what a pass that is under way notes of the version before says nothing of this one.
+const ANEW: &str = "UPDATE topic SET version = version + 1 WHERE name = ?1";
+
 fn changed(tx: &Transaction<'_>, applied: &Applied) -> Result<(), StoreError> {
     if *applied != Applied::default() {
         tx.execute(TOLD, [])?;
@@ -27,7 +30,7 @@ fn changed(tx: &Transaction<'_>, applied: &Applied) -> Result<(), StoreError> {
 
 pub(super) fn declare(
     tx: &Transaction<'_>,
-    Objects { sources, topics, clients }: &Objects,
+    Objects { sources, topics, clients, lists, touched }: &Objects,
     prune: bool,
     now: Timestamp,
 ) -> Result<Applied, StoreError> {
@@ -39,7 +42,14 @@ pub(super) fn declare(
         declare_topic(tx, topic, &mut applied)?;
     }
     for client in clients {
-        declare_client(tx, client, &mut applied)?;
+        let spec = serde_json::to_string(client)?;
+        declare_whole(tx, ("client", "Client"), &client.name, &spec, &mut applied)?;
+    }
+    for list in lists {
+        declare_whole(tx, ("list", "List"), &list.name, &serde_json::to_string(list)?, &mut applied)?;
+    }
+    for topic in touched {
+        tx.execute(ANEW, [topic.as_str()])?;
     }
     if prune {
         let left = |table, kept: HashSet<&Name>| -> Result<Vec<Name>, StoreError> {
@@ -49,6 +59,7 @@ pub(super) fn declare(
             sources: left("source", sources.iter().map(|source| &source.name).collect())?,
             topics: left("topic", topics.iter().map(|topic| &topic.name).collect())?,
             clients: left("client", clients.iter().map(|client| &client.name).collect())?,
+            lists: left("list", lists.iter().map(|list| &list.name).collect())?,
         };
         remove(tx, &gone, &mut applied)?;
     }
@@ -122,20 +133,26 @@ fn declare_topic(tx: &Transaction<'_>, topic: &Topic, applied: &mut Applied) -> 
     Ok(())
 }
 
-fn declare_client(tx: &Transaction<'_>, client: &Client, applied: &mut Applied) -> Result<(), StoreError> {
-    let spec = serde_json::to_string(client)?;
-    let label = format!("Client/{}", client.name);
+/// What has nothing but its spec.
+fn declare_whole(
+    tx: &Transaction<'_>,
+    (table, kind): (&str, &str),
+    name: &Name,
+    spec: &str,
+    applied: &mut Applied,
+) -> Result<(), StoreError> {
+    let label = format!("{kind}/{name}");
     let before: Option<String> = tx
-        .prepare_cached("SELECT spec FROM client WHERE name = ?1")?
-        .query_row([client.name.as_str()], |row| row.get(0))
+        .prepare_cached(&format!("SELECT spec FROM {table} WHERE name = ?1"))?
+        .query_row([name.as_str()], |row| row.get(0))
         .optional()?;
     match &before {
         None => applied.added.push(label),
         Some(before) if *before != spec => applied.edited.push(label),
         Some(_) => return Ok(()),
     }
-    tx.prepare_cached("INSERT OR REPLACE INTO client (name, spec) VALUES (?1, ?2)")?
-        .execute([client.name.as_str(), &spec])?;
+    tx.prepare_cached(&format!("INSERT OR REPLACE INTO {table} (name, spec) VALUES (?1, ?2)"))?
+        .execute([name.as_str(), spec])?;
     Ok(())
 }
 
@@ -148,6 +165,7 @@ pub(super) fn undeclare(tx: &Transaction<'_>, wanted: &ObjectNames) -> Result<Ap
         sources: known("source", &wanted.sources)?,
         topics: known("topic", &wanted.topics)?,
         clients: known("client", &wanted.clients)?,
+        lists: known("list", &wanted.lists)?,
     };
     remove(tx, &known, &mut applied)?;
     changed(tx, &applied)?;
@@ -156,7 +174,7 @@ pub(super) fn undeclare(tx: &Transaction<'_>, wanted: &ObjectNames) -> Result<Ap
 
 fn remove(
     tx: &Transaction<'_>,
-    ObjectNames { sources, topics, clients }: &ObjectNames,
+    ObjectNames { sources, topics, clients, lists }: &ObjectNames,
     applied: &mut Applied,
 ) -> Result<(), StoreError> {
     for source in sources {
@@ -173,6 +191,10 @@ fn remove(
     for client in clients {
         tx.execute("DELETE FROM client WHERE name = ?1", [client.as_str()])?;
         applied.removed.push(format!("Client/{client}"));
+    }
+    for list in lists {
+        tx.execute("DELETE FROM list WHERE name = ?1", [list.as_str()])?;
+        applied.removed.push(format!("List/{list}"));
     }
     Ok(())
 }
@@ -293,6 +315,12 @@ pub(super) fn clients(connection: &Connection) -> Result<Vec<Client>, StoreError
     specs.iter().map(|spec| Ok(serde_json::from_str(spec)?)).collect()
 }
 
+pub(super) fn lists(connection: &Connection) -> Result<Vec<List>, StoreError> {
+    let mut query = connection.prepare_cached("SELECT spec FROM list ORDER BY name")?;
+    let specs: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    specs.iter().map(|spec| Ok(serde_json::from_str(spec)?)).collect()
+}
+
 pub(super) fn set_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Result<(), StoreError> {
     for (name, version) in topics {
         tx.execute(
@@ -318,9 +346,7 @@ pub(super) fn set_rematched(
 }
 
 pub(super) fn set_unmatched(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
-    let mut update =
-        // As an edit: what a pass that is under way notes of the version before says nothing of this one.
-        tx.prepare_cached("UPDATE topic SET version = version + 1 WHERE name = ?1")?;
+    let mut update = tx.prepare_cached(ANEW)?;
     for name in topics {
         update.execute([name.as_str()])?;
     }

@@ -1,0 +1,298 @@
+//! What queries name: lists of values (`site:@media`) and other topics (`topic:kaspi`).
+//!
+//! A query is kept as it is written. Before it is held against anything, the values of the lists that it names are put
+//! into it, and the queries of the topics.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+
+use model::{List, Topic};
+
+use super::cost;
+use super::error::QueryError;
+use super::field::{Field, Test, host, is_pattern};
+use super::parser;
+use super::tree::{Expr, joined};
+
+/// Topics that name topics that name topics, so deep.
+const DEEPEST: usize = 16;
+/// Topics within one query, however often one is named.
+const MOST: usize = 100;
+
+/// What a query names.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Named {
+    /// A list.
+    List(String),
+    /// Another topic.
+    Topic(String),
+}
+
+/// The values of a list, as a field is held against them.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Values {
+    pub(super) all: Vec<String>,
+    /// Those that are plain hosts: of many thousands none is gone through.
+    pub(super) hosts: HashSet<String>,
+}
+
+/// All lists, by name.
+#[derive(Debug, Clone, Default)]
+pub struct Lists(Arc<BTreeMap<String, Arc<Values>>>);
+
+impl Lists {
+    /// These lists.
+    pub fn new(lists: Vec<List>) -> Self {
+        let values = |list: List| {
+            let hosts =
+                list.values.iter().filter(|value| !is_pattern(value)).map(|value| host(value)).collect();
+            (list.name.to_string(), Arc::new(Values { all: list.values, hosts }))
+        };
+        Self(Arc::new(lists.into_iter().map(values).collect()))
+    }
+
+    /// The names of those that are not the same in another set, or in one of both only.
+    pub(crate) fn differing<'l>(&'l self, other: &'l Self) -> impl Iterator<Item = &'l str> {
+        let names: BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
+        names.into_iter().filter(|name| self.0.get(*name) != other.0.get(*name)).map(String::as_str)
+    }
+}
+
+/// What queries may name.
+#[derive(Debug, Clone, Default)]
+pub struct Definitions {
+    pub(crate) lists: Lists,
+    pub(crate) queries: HashMap<String, String>,
+}
+
+impl Definitions {
+    /// These lists and topics.
+    pub fn new<'t>(lists: Vec<List>, topics: impl IntoIterator<Item = &'t Topic>) -> Self {
+        let queries = topics.into_iter().map(|topic| (topic.name.to_string(), topic.query.clone())).collect();
+        Self { lists: Lists::new(lists), queries }
+    }
+
+    /// Parses a query, with all that it names put into it.
+    pub fn query(&self, text: &str) -> Result<super::Query, QueryError> {
+        let query_of = |name: &str| self.queries.get(name).cloned();
+        super::Query::parse(text)?.with_named(text, &self.lists, &query_of)
+    }
+
+    /// The same of a rule for a tag.
+    pub fn rule(&self, text: &str) -> Result<super::Query, QueryError> {
+        let query_of = |name: &str| self.queries.get(name).cloned();
+        super::Query::parse_rule(text)?.with_named(text, &self.lists, &query_of)
+    }
+}
+
+/// What a query names, each once.
+pub(super) fn names(expr: &Expr) -> BTreeSet<Named> {
+    let mut names = BTreeSet::new();
+    collect(expr, &mut names);
+    names
+}
+
+fn collect(expr: &Expr, names: &mut BTreeSet<Named>) {
+    if let Expr::Field(field) = expr {
+        names.extend(named(field));
+    }
+    expr.parts().into_iter().for_each(|part| collect(part, names));
+}
+
+pub(super) fn named(field: &Field) -> Option<Named> {
+    match &field.test {
+        Test::Listed { name, .. } => Some(Named::List(name.clone())),
+        Test::Is(name) if field.name() == "topic" => Some(Named::Topic(name.clone())),
+        _ => None,
+    }
+}
+
+/// A query's tree with all that it names put into it. `text` is what it was read from, for messages.
+pub(super) fn put_in(
+    expr: Expr,
+    text: &str,
+    lists: &Lists,
+    query_of: &dyn Fn(&str) -> Option<String>,
+) -> Result<Expr, QueryError> {
+    let mut putting = Putting { text, lists, query_of, within: Vec::new(), count: 0 };
+    let expr = putting.expr(expr)?;
+    cost::check(&expr, text.chars().count())?;
+    Ok(expr)
+}
+
+struct Putting<'a> {
+    text: &'a str,
+    lists: &'a Lists,
+    query_of: &'a dyn Fn(&str) -> Option<String>,
+    /// The topics that lead to the one at hand.
+    within: Vec<String>,
+    count: usize,
+}
+
+impl Putting<'_> {
+    fn expr(&mut self, expr: Expr) -> Result<Expr, QueryError> {
+        Ok(match expr {
+            Expr::And(parts) => joined(self.all(parts)?, Expr::And),
+            Expr::Or(parts) => joined(self.all(parts)?, Expr::Or),
+            Expr::Not(of) => Expr::Not(Box::new(self.expr(*of)?)),
+            Expr::In(scope, of) => Expr::In(scope, Box::new(self.expr(*of)?)),
+            Expr::Preferred(weight, of) => Expr::Preferred(weight, Box::new(self.expr(*of)?)),
+            Expr::Field(field) => match named(&field) {
+                Some(Named::List(name)) => Expr::Field(self.list(field, name)?),
+                Some(Named::Topic(name)) => self.topic(name)?,
+                None => Expr::Field(field),
+            },
+            // What stands at places holds no fields.
+            places => places,
+        })
+    }
+
+    fn all(&mut self, parts: Vec<Expr>) -> Result<Vec<Expr>, QueryError> {
+        parts.into_iter().map(|part| self.expr(part)).collect()
+    }
+
+    fn list(&self, field: Field, name: String) -> Result<Field, QueryError> {
+        let Some(values) = self.lists.0.get(&name) else {
+            let known = nearest(&name, self.lists.0.keys());
+            return Err(self.error("E_LIST", &name, format!("no list {name:?} is declared"), known));
+        };
+        Ok(Field { test: Test::Listed { name, values: values.clone() }, ..field })
+    }
+
+    fn topic(&mut self, name: String) -> Result<Expr, QueryError> {
+        if self.within.contains(&name) {
+            let message = format!("topic {name:?} names itself, by way of {}", self.within.join(", "));
+            return Err(self.error("E_CYCLE", &name, message, "write out what is meant".to_owned()));
+        }
+        self.count += 1;
+        if self.within.len() >= DEEPEST || self.count > MOST {
+            let message = format!("topics are named more than {DEEPEST} deep, or more than {MOST} times");
+            return Err(self.error("E_LIMIT", &name, message, "write out what is meant".to_owned()));
+        }
+        let Some(query) = (self.query_of)(&name) else {
+            let remedy = "qyran topic list shows what is declared".to_owned();
+            return Err(self.error("E_TOPIC", &name, format!("no topic {name:?} is declared"), remedy));
+        };
+        let (expr, _) = parser::parse(&query).map_err(|error| {
+            let message = format!("the query of topic {name:?} cannot be read: {}", error.message);
+            self.error("E_TOPIC", &name, message, error.remedy)
+        })?;
+        self.within.push(name);
+        let expr = self.expr(expr);
+        self.within.pop();
+        expr
+    }
+
+    /// The tree does not know where its parts stand; the name that the user wrote does.
+    fn error(&self, code: &'static str, name: &str, message: String, remedy: String) -> QueryError {
+        let written = self.within.first().map_or(name, String::as_str);
+        let behind = |sign: &str| Some(self.text.find(&format!("{sign}{written}"))? + sign.len());
+        let at = behind("@").or_else(|| behind("topic:")).or_else(|| behind(""));
+        let (before, length) = match at {
+            Some(at) => (self.text.get(..at).unwrap_or(""), written.chars().count()),
+            None => ("", self.text.chars().count()),
+        };
+        let message = match self.within.last() {
+            Some(within) if within != name => format!("in topic {within:?}: {message}"),
+            _ => message,
+        };
+        QueryError::new(code, before.chars().count(), length, message, remedy)
+    }
+}
+
+fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> String {
+    let distance = |known: &&String| strsim::osa_distance(known, name);
+    match known.min_by_key(distance).filter(|near| distance(near) <= name.len().div_ceil(3)) {
+        Some(near) => format!("did you mean @{near}?"),
+        None => "declare one: kind: List, metadata: {name: …}, spec: {values: […]}".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use model::Name;
+
+    use super::*;
+    use crate::{Analysis, Facts};
+
+    fn definitions() -> Definitions {
+        let list = |name: &str, values: &[&str]| List {
+            name: Name::new(name).unwrap(),
+            values: values.iter().map(|value| (*value).to_owned()).collect(),
+        };
+        let topic = |(name, query): &(&str, &str)| Topic::new(Name::new(name).unwrap(), *query);
+        let topics: Vec<Topic> = [
+            ("bank", "банк NOT реклама"),
+            ("rate", "topic:bank AND ставка"),
+            ("one", "да topic:two"),
+            ("two", "topic:one OR topic:three"),
+            ("three", "topic:bank OR title:биржа"),
+            ("odd", "банк AND ("),
+        ]
+        .iter()
+        .map(topic)
+        .collect();
+        Definitions::new(
+            vec![list("media", &["nur.kz", "*.zakon.kz"]), list("bots", &["Иван Петров"])],
+            &topics,
+        )
+    }
+
+    fn check(query: &str, text: &str, facts: &[(&str, &str)], expected: bool) {
+        let mut known = Facts::default();
+        facts.iter().for_each(|(field, value)| known.add(field, *value));
+        let document = Analysis::default().document("", text, Some("ru"));
+        let found = definitions().query(query).unwrap().matches(&document, &known).is_some();
+        assert_eq!(found, expected, "{query} in {text} {facts:?}");
+    }
+
+    #[test]
+    fn a_list_stands_for_any_of_its_values() {
+        let site = |host: &'static str| [("site", host)];
+        check("банк site:@media", "банк", &site("https://nur.kz/1"), true);
+        check("банк site:@media", "банк", &site("https://news.nur.kz/1"), true);
+        check("банк site:@media", "банк", &site("https://notnur.kz/1"), false);
+        check("банк site:@media", "банк", &site("https://forum.zakon.kz/1"), true);
+        check("банк site:@media", "банк", &site("https://zakon.kz/1"), false);
+        check("банк -site:@media", "банк", &site("https://tengrinews.kz/1"), true);
+        check("банк author:@bots", "банк", &[("author", "Иван Петров")], true);
+        check("банк author:@bots", "банк", &[("author", "Пётр Иванов")], false);
+    }
+
+    #[test]
+    fn a_topic_stands_for_its_query() {
+        check("topic:bank", "банки растут", &[], true);
+        check("topic:bank", "реклама банка", &[], false);
+        check("topic:rate", "ставка банка", &[], true);
+        check("topic:rate", "ставка банка, реклама", &[], false);
+        check("кредит NOT topic:bank", "кредит", &[], true);
+        check("кредит NOT topic:bank", "кредит в банке", &[], false);
+        check("topic:three", "банк", &[], true);
+    }
+
+    #[test]
+    fn what_is_not_there_and_what_goes_in_circles_is_refused_with_its_place() {
+        for (query, code, position) in [
+            ("medio site:@medio", "E_LIST", 12),
+            ("банк topic:nobody", "E_TOPIC", 11),
+            ("банк topic:odd", "E_TOPIC", 11),
+            ("topic:one", "E_CYCLE", 6),
+        ] {
+            let error = definitions().query(query).unwrap_err();
+            assert_eq!((error.code, error.position), (code, position), "{query}: {error}");
+        }
+        assert!(definitions().query("банк site:@medio").unwrap_err().remedy.contains("@media"));
+    }
+
+    #[test]
+    fn topics_that_double_each_other_end() {
+        let topic = |number: usize| {
+            let query = format!("(topic:t{0} OR topic:t{0}) AND слово{number}", number + 1);
+            Topic::new(Name::new(&format!("t{number}")).unwrap(), query)
+        };
+        let mut topics: Vec<Topic> = (0..15).map(topic).collect();
+        topics.push(Topic::new(Name::new("t15").unwrap(), "слово"));
+        let error = Definitions::new(Vec::new(), &topics).query("topic:t0").unwrap_err();
+        assert_eq!(error.code, "E_LIMIT");
+    }
+}
