@@ -256,6 +256,22 @@ impl Context {
         Ok((roster, records))
     }
 
+    /// Puts the topics' small segments together, aside. What changes meanwhile is there first, and this is done again.
+    pub(crate) async fn merge_topics(&self) -> Result<(), String> {
+        let before = self.roster();
+        let index = before.topics.clone();
+        let merged = tokio::task::spawn_blocking(move || index.merged()).await;
+        let Some(merged) = merged.map_err(|error| error.to_string())? else { return Ok(()) };
+        self.roster.send_if_modified(|roster| {
+            let is_the_same = Arc::ptr_eq(roster, &before);
+            if is_the_same {
+                *roster = Arc::new(before.with_topics(merged));
+            }
+            is_the_same
+        });
+        Ok(())
+    }
+
     fn terms(&self) -> Terms {
         Terms { delay: self.config.delay, now: self.clock.now(), all_now: false }
     }

@@ -66,6 +66,7 @@ impl MaintenanceState {
         if version != context.roster().version {
             context.reload().await?;
         }
+        context.merge_topics().await?;
         // A schedule that lost what it had is built anew.
         context.catch_up(false).await?;
         if self.matched != Some(version) && self.has_duty("rematch", REMATCH).await? {

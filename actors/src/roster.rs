@@ -19,7 +19,7 @@ const LONGEST_SPREAD: f64 = 1.11;
 const MOST_SEARCHES: usize = 1000;
 
 /// The declared objects at one moment.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Roster {
     /// The version of the objects in the store.
     pub(crate) version: i64,
@@ -60,6 +60,11 @@ impl Roster {
         let searched = records.iter().map(|record| &record.source).filter(|source| source.is_searched());
         roster.searches = searched.map(|source| (source.name.clone(), roster.searches_for(source))).collect();
         Ok((roster, records))
+    }
+
+    /// The same objects with another index of the same topics.
+    pub(crate) fn with_topics(&self, index: TopicIndex) -> Self {
+        Self { topics: Arc::new(index), ..self.clone() }
     }
 
     /// A source that is declared and not paused.

@@ -91,23 +91,31 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     }
     let peer = args.lucene.as_deref().map(|folder| lucene::measure(folder, &index, &documents, &asked));
     let peer = peer.transpose()?;
+    let index_bytes = index.index_bytes();
     let mut edited = index;
-    let mut edits = Vec::new();
+    let (mut edits, mut merges) = (Vec::new(), Vec::new());
     for number in 0..ADDED {
         let topic = making.asked().topic(args.topics + number)?;
         let began = tokio::time::Instant::now();
         edited = edited.with(vec![topic], &[]).0;
         edits.push(began.elapsed().as_secs_f64() * 1e6);
+        // Nodes do it aside.
+        let began = tokio::time::Instant::now();
+        if let Some(merged) = edited.merged() {
+            merges.push(began.elapsed().as_secs_f64() * 1e6);
+            edited = merged;
+        }
     }
     let mut shown = json!({
         "topics": args.topics, "refused": bad.len(), "documents": documents.len(), "words_of_each": LENGTH,
         "matches_per_document": matches as f64 / documents.len() as f64,
         "build_cpu_seconds": built,
+        "index_bytes_per_topic": index_bytes / args.topics.max(1),
         "resident_bytes_per_topic": memory.map(|bytes| bytes / args.topics.max(1) as u64),
         "documents_per_cpu_second": {
             "analysis_alone": spread(analysed), "names": spread(named.clone()), "with_spans": spread(spanned),
         },
-        "microseconds_to_add_a_topic": spread(edits),
+        "microseconds_to_add_a_topic": spread(edits), "microseconds_to_merge_aside": spread(merges),
     });
     if let (Some(peer), Some(shown)) = (&peer, shown.as_object_mut()) {
         shown.insert("lucene_monitor".to_owned(), peer.shown());

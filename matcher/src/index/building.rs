@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::leaf::Look;
 use super::program::{Op, Step, enclose, parts};
 use super::segment::{Entry, Parsed, Posting, Segment};
 use super::vocabulary::{Indexed, TermId};
@@ -51,7 +52,6 @@ impl Building {
         self.segment.steps = steps;
         self.segment.entries.push(Entry { from: count(from), is_open, has_fields });
         self.add_rules(number, rules);
-        self.segment.numbers.insert(topic.name.clone(), number);
         self.segment.topics.push(topic);
     }
 
@@ -85,8 +85,15 @@ impl Building {
         }
         segment.postings = self.postings.into_iter().map(|(_, posting)| posting).collect();
         segment.vocabulary.close();
+        segment.by_name = (0..count(segment.topics.len())).collect();
+        let topics = &segment.topics;
+        segment.by_name.sort_by_key(|number| topics.get(*number as usize).map(|topic| &topic.name));
+        segment.fields.shrink_to_fit();
+        segment.topics.shrink_to_fit();
+        segment.entries.shrink_to_fit();
         segment.steps.shrink_to_fit();
-        segment.leaves.shrink_to_fit();
+        segment.leaves.close();
+        segment.postings.shrink_to_fit();
         segment
     }
 
@@ -136,8 +143,8 @@ impl Building {
             }
             Op::Leaf => {
                 let leaf = self.segment.leaf(*first)?;
-                let (cost, terms) = self.terms_of(leaf)?;
-                let guard = self.rarest(needed(leaf).into_iter().filter(|term| !terms.contains(term)));
+                let (cost, terms) = self.terms_of_leaf(leaf)?;
+                let guard = self.rarest(needed_by(leaf).into_iter().filter(|term| !terms.contains(term)));
                 Some(Anchors { cost, anchors: terms.into_iter().map(|term| anchor(term, guard)).collect() })
             }
             Op::Field | Op::Not => None,
@@ -167,7 +174,9 @@ impl Building {
     fn needed_at_once(&self, part: &[Step]) -> Vec<TermId> {
         match part.first() {
             Some(step) if step.op() == Op::Term => vec![step.number()],
-            Some(step) if step.op() == Op::Leaf => self.segment.leaf(*step).map(needed).unwrap_or_default(),
+            Some(step) if step.op() == Op::Leaf => {
+                self.segment.leaf(*step).map(needed_by).unwrap_or_default()
+            }
             _ => Vec::new(),
         }
     }
@@ -177,15 +186,25 @@ impl Building {
     }
 
     /// The cheapest terms of which every occurrence of a leaf holds one.
+    fn terms_of_leaf(&self, leaf: Look<'_>) -> Option<(f64, Vec<TermId>)> {
+        match leaf {
+            Look::Run(words) => self.terms_of_words(words),
+            Look::Other(expr) => self.terms_of(expr),
+        }
+    }
+
+    fn terms_of_words(&self, words: &[Indexed]) -> Option<(f64, Vec<TermId>)> {
+        let all = words.iter().filter_map(|term| self.terms_of_word(term));
+        all.min_by(|one, other| one.0.total_cmp(&other.0))
+    }
+
     fn terms_of(&self, expr: &Expr<Indexed>) -> Option<(f64, Vec<TermId>)> {
         let cheapest = |all: &mut dyn Iterator<Item = (f64, Vec<TermId>)>| {
             all.min_by(|one, other| one.0.total_cmp(&other.0))
         };
         match expr {
             Expr::Word(term) => self.terms_of_word(term),
-            Expr::Phrase(phrase) => {
-                cheapest(&mut phrase.words.iter().filter_map(|term| self.terms_of_word(term)))
-            }
+            Expr::Phrase(phrase) => self.terms_of_words(&phrase.words),
             Expr::Near(near) => {
                 cheapest(&mut [&near.left, &near.right].into_iter().filter_map(|part| self.terms_of(part)))
             }
@@ -204,7 +223,8 @@ impl Building {
         match term {
             Indexed::One(number) => Some((self.cost(*number), vec![*number])),
             // The whole as one word, or its first part.
-            Indexed::Compound(compound) => {
+            Indexed::Compound(number) => {
+                let compound = self.segment.vocabulary.compound(*number)?;
                 let (cost, mut terms) = self.terms_of_word(compound.parts.first()?)?;
                 terms.push(compound.whole);
                 Some((cost, terms))
@@ -219,11 +239,22 @@ impl Building {
 }
 
 /// Terms of which every occurrence of a leaf has all.
-fn needed(leaf: &Expr<Indexed>) -> Vec<TermId> {
-    let one = |term: &Indexed| if let Indexed::One(number) = term { Some(*number) } else { None };
+fn needed_by(leaf: Look<'_>) -> Vec<TermId> {
     match leaf {
-        Expr::Word(term) => one(term).into_iter().collect(),
-        Expr::Phrase(phrase) => phrase.words.iter().filter_map(one).collect(),
+        Look::Run(words) => needed_words(words),
+        Look::Other(expr) => needed(expr),
+    }
+}
+
+fn needed_words(words: &[Indexed]) -> Vec<TermId> {
+    let one = |term: &Indexed| if let Indexed::One(number) = term { Some(*number) } else { None };
+    words.iter().filter_map(one).collect()
+}
+
+fn needed(leaf: &Expr<Indexed>) -> Vec<TermId> {
+    match leaf {
+        Expr::Word(term) => needed_words(std::slice::from_ref(term)),
+        Expr::Phrase(phrase) => needed_words(&phrase.words),
         Expr::Near(near) => [needed(&near.left), needed(&near.right)].concat(),
         Expr::NotNear(near) => needed(&near.left),
         Expr::AtLeast(_, of) | Expr::Preferred(_, of) | Expr::In(_, of) => needed(of),

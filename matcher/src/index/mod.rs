@@ -1,10 +1,12 @@
 //! The running set of topics: which of them an item matches.
 //!
 //! Topics are compiled in *segments* that do not change: one that holds nearly all, and smaller ones with what came since.
-//! An edit makes a small segment and leaves the others as they are; now and then small ones are put together. What was
-//! edited or taken out is passed over in the segments that still have it.
+//! An edit makes a small segment and leaves the others as they are; small ones are put together aside. What was edited or
+//! taken out is passed over in the segments that still have it.
 
 mod building;
+mod keys;
+mod leaf;
 mod program;
 mod scratch;
 mod segment;
@@ -26,6 +28,8 @@ const EXCERPT: usize = 300;
 /// A segment is put together with the one before when it is not smaller than this part of it. Each topic is so compiled
 /// a few times at most, and segments are few.
 const GROWTH: usize = 8;
+/// Segments at most.
+const MOST_PARTS: usize = 32;
 
 /// A topic whose query cannot be understood.
 #[derive(Debug, Clone)]
@@ -35,9 +39,6 @@ pub struct BadTopic {
     /// What is wrong with its query, or with the rule of a tag.
     pub error: QueryError,
 }
-
-/// Reads a topic, with all that it names put into it.
-type Read<'r> = &'r dyn Fn(&Topic) -> Result<Parsed, QueryError>;
 
 /// The running set of topics. Immutable: a change of topics makes a new one, which shares what did not change.
 #[derive(Debug, Clone, Default)]
@@ -80,7 +81,7 @@ impl TopicIndex {
     /// An index of some topics out of many that they may name.
     pub fn among(topics: &[Topic], definitions: &Definitions) -> (Self, Vec<BadTopic>) {
         let mut index = Self { lists: definitions.lists.clone(), ..Self::default() };
-        let bad = index.take(topics, &|topic| {
+        let bad = index.take(topics, |topic| {
             Parsed::of(topic, &definitions.lists, &|name| definitions.queries.get(name).cloned())
         });
         (index, bad)
@@ -109,17 +110,24 @@ impl TopicIndex {
         let new: HashMap<&str, &Topic> = topics.iter().map(|topic| (topic.name.as_str(), topic)).collect();
         let rest = index.clone();
         let query_of = |name: &str| -> Option<String> {
-            let rest = || rest.topic(&Name::stored(name.to_owned()));
-            new.get(name).copied().or_else(rest).map(|topic| topic.query.clone())
+            new.get(name).map(|topic| topic.query.clone()).or_else(|| rest.query_of(name))
         };
         let read = |topic: &Topic| Parsed::of(topic, &lists, &query_of);
-        let bad = index.take(&topics, &read);
+        let bad = index.take(&topics, read);
         index.lists = lists;
+        // Whoever edits without ever merging pays for it here.
+        if index.parts.len() > MOST_PARTS {
+            index = index.merged().unwrap_or(index);
+        }
         (index, bad)
     }
 
     /// Takes topics in; tells those that cannot be.
-    fn take(&mut self, topics: &[Topic], read: Read<'_>) -> Vec<BadTopic> {
+    fn take(
+        &mut self,
+        topics: &[Topic],
+        read: impl Fn(&Topic) -> Result<Parsed, QueryError>,
+    ) -> Vec<BadTopic> {
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         for topic in topics {
             match read(topic) {
@@ -128,7 +136,7 @@ impl TopicIndex {
             }
         }
         if !good.is_empty() {
-            self.add(good, read);
+            self.add(good);
         }
         bad
     }
@@ -173,27 +181,52 @@ impl TopicIndex {
         }
     }
 
-    /// Puts a segment behind the others, together with those that are not much larger.
-    fn add(&mut self, mut new: Vec<Parsed>, read: Read<'_>) {
+    /// Puts a segment behind the others.
+    fn add(&mut self, new: Vec<Parsed>) {
         for Parsed { topic, names, .. } in &new {
             self.version = self.version.wrapping_add(fingerprint(topic));
             if !names.is_empty() {
                 Arc::make_mut(&mut self.names).insert(topic.name.clone(), names.clone());
             }
         }
-        while let Some(last) = self.parts.pop() {
-            if last.segment.len() > new.len() * GROWTH {
-                self.parts.push(last);
-                break;
-            }
-            new.extend(last.live().filter_map(|topic| read(topic).ok()));
-        }
         self.parts.push(Part { segment: Arc::new(Segment::new(new)), gone: Arc::default() });
+    }
+
+    /// The same index with small segments put together, and without what is gone where that is the most of one; `None`
+    /// where nothing is to be done. It takes as long as the topics in them are many, so it is done aside.
+    pub fn merged(&self) -> Option<Self> {
+        let mut rest = 0;
+        let mut from = None;
+        for (at, part) in self.parts.iter().enumerate().rev() {
+            let length = part.segment.len();
+            if (rest > 0 && length <= rest * GROWTH) || part.gone.len() * 2 > length {
+                from = Some(at);
+            }
+            rest += length - part.gone.len();
+        }
+        let (kept, small) = self.parts.split_at_checked(from?)?;
+        let query_of = |name: &str| self.query_of(name);
+        let read = |topic| Parsed::of(topic, &self.lists, &query_of).ok();
+        let together: Vec<Parsed> = small.iter().flat_map(Part::live).filter_map(read).collect();
+        let mut merged = Self { parts: kept.to_vec(), ..self.clone() };
+        if !together.is_empty() {
+            merged.parts.push(Part { segment: Arc::new(Segment::new(together)), gone: Arc::default() });
+        }
+        Some(merged)
+    }
+
+    fn query_of(&self, name: &str) -> Option<String> {
+        self.topic(&Name::stored(name.to_owned())).map(|topic| topic.query.clone())
     }
 
     /// A fingerprint of the set: another set has another one.
     pub fn version(&self) -> u64 {
         self.version
+    }
+
+    /// Bytes that it takes, by its own account: without the topics and their queries' texts, and the dictionaries.
+    pub fn index_bytes(&self) -> usize {
+        self.parts.iter().map(|part| part.segment.index_bytes()).sum()
     }
 
     /// The analysis that matching uses.
@@ -247,8 +280,7 @@ impl TopicIndex {
     pub fn searches(&self, source: &Source) -> BTreeMap<String, Vec<&Topic>> {
         let mut searches: BTreeMap<String, Vec<&Topic>> = BTreeMap::new();
         let live = self.parts.iter().flat_map(Part::live);
-        let query_of =
-            |name: &str| self.topic(&Name::stored(name.to_owned())).map(|topic| topic.query.clone());
+        let query_of = |name: &str| self.query_of(name);
         for topic in live.filter(|topic| topic.admits_source(source)) {
             // Few sources are searched: what topics are searched for is not kept.
             let parsed = Parsed::of(topic, &self.lists, &query_of).ok();

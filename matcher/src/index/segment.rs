@@ -12,10 +12,12 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use model::{Name, Span, Topic};
 
 use super::building::Building;
+use super::keys::bytes_of;
+use super::leaf::{Leaves, Look};
 use super::program::{Op, Step, parts};
 use super::scratch::Scratch;
 use super::vocabulary::{Indexed, TermId, Vocabulary};
-use crate::query::{Expr, Facts, Field, Finder, Lists, Named, Query, QueryError, View, spans};
+use crate::query::{Facts, Field, Finder, Lists, Named, Query, QueryError, View, spans};
 use crate::text::{Document, Word};
 
 /// A topic with its queries read.
@@ -73,7 +75,7 @@ pub(super) struct Entry {
 #[derive(Debug, Default)]
 pub(super) struct Segment {
     pub(super) vocabulary: Vocabulary,
-    pub(super) leaves: Vec<Expr<Indexed>>,
+    pub(super) leaves: Leaves,
     pub(super) fields: Vec<Field>,
     pub(super) topics: Vec<Topic>,
     pub(super) entries: Vec<Entry>,
@@ -81,7 +83,8 @@ pub(super) struct Segment {
     pub(super) steps: Vec<Step>,
     /// By topic, where it has tags: the programs of their rules.
     pub(super) rules: HashMap<u32, Vec<Box<[Step]>>>,
-    pub(super) numbers: HashMap<Name, u32>,
+    /// The topics' numbers, by their names' order.
+    pub(super) by_name: Vec<u32>,
     /// By term: where its postings begin; they end where the next one's do.
     pub(super) anchors: Vec<u32>,
     pub(super) postings: Vec<Posting>,
@@ -110,15 +113,30 @@ impl Segment {
 
     /// The number of a topic.
     pub(super) fn number(&self, name: &Name) -> Option<u32> {
-        self.numbers.get(name).copied()
+        let name_of = |number: &u32| self.topic(*number).map(|topic| &topic.name);
+        let at = self.by_name.binary_search_by(|number| name_of(number).cmp(&Some(name))).ok()?;
+        self.by_name.get(at).copied()
     }
 
     pub(super) fn topic(&self, number: u32) -> Option<&Topic> {
         self.topics.get(number as usize)
     }
 
-    pub(super) fn leaf(&self, step: Step) -> Option<&Expr<Indexed>> {
-        self.leaves.get(step.number() as usize)
+    pub(super) fn leaf(&self, step: Step) -> Option<Look<'_>> {
+        self.leaves.get(step.number())
+    }
+
+    /// What it takes, but for the topics themselves.
+    pub(super) fn index_bytes(&self) -> usize {
+        self.leaves.heap_bytes()
+            + bytes_of(&self.fields)
+            + bytes_of(&self.entries)
+            + bytes_of(&self.steps)
+            + bytes_of(&self.by_name)
+            + bytes_of(&self.anchors)
+            + bytes_of(&self.postings)
+            + bytes_of(&self.always)
+            + self.vocabulary.heap_bytes()
     }
 
     fn postings(&self, term: TermId) -> &[Posting] {
@@ -236,7 +254,7 @@ impl Looking<'_> {
         }
         self.scratch.leaf(step.number(), || {
             let leaf = self.segment.leaf(step);
-            leaf.is_some_and(|leaf| View::of(&self, &Facts::default()).holds(leaf))
+            leaf.is_some_and(|leaf| leaf.holds(View::of(&self, &Facts::default())))
         })
     }
 
@@ -255,7 +273,7 @@ impl Looking<'_> {
             }
             Op::Leaf => {
                 if let Some(leaf) = self.segment.leaf(*first) {
-                    View::of(&self, facts).collect(leaf, words);
+                    leaf.collect(View::of(&self, facts), words);
                 }
             }
             Op::Field | Op::Not => (),
@@ -275,16 +293,19 @@ impl Finder for Looking<'_> {
     }
 
     fn words(&self, term: &Indexed) -> impl Iterator<Item = u32> {
-        let forms = term.number().into_iter().flat_map(|number| self.scratch.forms_of(number));
+        let number = self.segment.vocabulary.whole(term);
+        let forms = number.into_iter().flat_map(|number| self.scratch.forms_of(number));
         forms.flat_map(|form| self.document.words_of(form))
     }
 
     fn finds(&self, term: &Indexed, word: &Word) -> bool {
-        term.number().is_none_or(|number| self.scratch.forms_of(number).any(|form| form == word.form))
+        let number = self.segment.vocabulary.whole(term);
+        number.is_none_or(|number| self.scratch.forms_of(number).any(|form| form == word.form))
     }
 
-    fn parts<'t>(&self, term: &'t Indexed) -> &'t [Indexed] {
-        if let Indexed::Compound(compound) = term { &compound.parts } else { &[] }
+    fn parts<'t>(&'t self, term: &'t Indexed) -> &'t [Indexed] {
+        let Indexed::Compound(number) = term else { return &[] };
+        self.segment.vocabulary.compound(*number).map_or(&[], |compound| &compound.parts)
     }
 
     fn is_any(&self, term: &Indexed) -> bool {

@@ -168,6 +168,7 @@ proptest! {
         steps in proptest::collection::vec(
             proptest::collection::vec((0_usize..12, proptest::option::of(query_text())), 1..6), 1..6),
         texts in proptest::collection::vec(("[АБВабв ]{0,6}", "[АБВабв .\n-]{0,30}"), 1..4),
+        merges in any::<bool>(),
     ) {
         let mut index = TopicIndex::default();
         let mut topics: BTreeMap<Name, Topic> = BTreeMap::new();
@@ -184,6 +185,10 @@ proptest! {
             removed.iter().for_each(|name| drop(topics.remove(name)));
             topics.extend(edited.clone());
             index = index.with(edited.into_values().collect(), &removed).0;
+            if merges {
+                index = index.merged().unwrap_or(index);
+                prop_assert!(index.merged().is_none());
+            }
             for (title, text) in &texts {
                 let item = item(title, text);
                 prop_assert_eq!(found(&index, &item), tried(&topics, &index, &item));
@@ -206,6 +211,31 @@ fn an_edit_leaves_segments_alone() {
     assert_eq!(check(&edited, "", "банк слово7 слово8 слово9"), ["t7", "t9"]);
     assert_eq!(check(&index, "", "банк слово7 слово8 слово9"), ["t7", "t8", "t9"]);
     assert!(edited.parts.len() == 2 && edited.version() != index.version());
+}
+
+#[test]
+fn segments_stay_few_and_lose_what_is_gone() {
+    let word = |number: usize| topic(&format!("t{number}"), &format!("слово{number}"));
+    let (mut index, _) = TopicIndex::new((0..1_000).map(word).collect());
+    let first = index.parts[0].segment.clone();
+    for number in 1_000..1_100 {
+        index = index.with(vec![word(number)], &[]).0;
+        index = index.merged().unwrap_or(index);
+        assert!(index.parts.len() <= 4, "{} segments", index.parts.len());
+    }
+    assert!(std::sync::Arc::ptr_eq(&first, &index.parts[0].segment), "the largest was left alone");
+    assert_eq!(check(&index, "", "слово3 слово1003 слово1099"), ["t1003", "t1099", "t3"]);
+    // Most of the largest goes.
+    let gone: Vec<Name> = (0..600).map(|number| Name::new(&format!("t{number}")).unwrap()).collect();
+    index = index.with(Vec::new(), &gone).0;
+    index = index.merged().unwrap();
+    assert_eq!(index.parts.iter().map(|part| part.segment.len()).collect::<Vec<_>>(), [500]);
+    assert_eq!(check(&index, "", "слово3 слово1003 слово603"), ["t1003", "t603"]);
+    // Whoever never merges has a bounded number as well.
+    for number in 2_000..2_100 {
+        index = index.with(vec![word(number)], &[]).0;
+    }
+    assert!(index.parts.len() <= super::MOST_PARTS, "{} segments", index.parts.len());
 }
 
 #[test]

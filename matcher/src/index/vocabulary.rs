@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
+use super::keys::{Keys, bytes_of};
 use crate::morphology::latin::sound;
 use crate::query::{Term, finds};
 use crate::text::fold::{fold, plain, plain_letter};
@@ -18,46 +19,45 @@ const STEM: usize = 3;
 pub(super) type TermId = u32;
 
 /// A word of a query, by number.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Indexed {
     One(TermId),
-    Compound(Box<Compound>),
+    /// By the number of the compound.
+    Compound(u32),
     Any,
 }
 
 /// A word that may stand as several.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Compound {
     pub(super) whole: TermId,
     pub(super) parts: Vec<Indexed>,
-}
-
-impl Indexed {
-    /// The term that finds it as one word.
-    pub(super) fn number(&self) -> Option<TermId> {
-        match self {
-            Self::One(number) => Some(*number),
-            Self::Compound(compound) => Some(compound.whole),
-            Self::Any => None,
-        }
-    }
 }
 
 /// Terms, and how forms lead to them.
 #[derive(Debug, Default)]
 pub(super) struct Vocabulary {
     terms: Vec<Term>,
-    /// By their print, until it is closed.
-    numbers: HashMap<String, TermId>,
+    compounds: Vec<Compound>,
+    /// What is needed until it is closed.
+    open: Open,
     /// By the keys of which every form that a term finds has one.
-    by_key: HashMap<Box<str>, Vec<TermId>>,
+    by_key: Keys,
     /// Patterns by the letters that they begin with, in plain ones.
     by_beginning: HashMap<[char; STEM], Vec<TermId>>,
     /// Words in any script, by how they sound.
-    by_sound: HashMap<Box<str>, Vec<TermId>>,
+    by_sound: Keys,
     /// Those that every form must be held against.
     others: Vec<TermId>,
     known: RwLock<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    /// Terms by their print.
+    numbers: HashMap<String, TermId>,
+    by_key: HashMap<String, Vec<TermId>>,
+    by_sound: HashMap<String, Vec<TermId>>,
 }
 
 /// Which terms find the forms of a generation.
@@ -111,38 +111,79 @@ impl Vocabulary {
     pub(super) fn indexed(&mut self, term: &Term) -> Indexed {
         match term {
             Term::Any => Indexed::Any,
-            Term::Compound { whole, parts } => Indexed::Compound(Box::new(Compound {
-                whole: self.number(&Term::Exact(whole.clone())),
-                parts: parts.iter().map(|part| self.indexed(part)).collect(),
-            })),
+            Term::Compound { whole, parts } => {
+                let whole = self.number(&Term::Exact(whole.clone()));
+                let parts = parts.iter().map(|part| self.indexed(part)).collect();
+                self.compounds.push(Compound { whole, parts });
+                Indexed::Compound(u32::try_from(self.compounds.len() - 1).unwrap_or(u32::MAX))
+            }
             one => Indexed::One(self.number(one)),
         }
     }
 
+    pub(super) fn compound(&self, number: u32) -> Option<&Compound> {
+        self.compounds.get(number as usize)
+    }
+
+    /// The term that finds a word of a query as one word.
+    pub(super) fn whole(&self, word: &Indexed) -> Option<TermId> {
+        match word {
+            Indexed::One(number) => Some(*number),
+            Indexed::Compound(number) => Some(self.compound(*number)?.whole),
+            Indexed::Any => None,
+        }
+    }
+
+    /// What it takes beside its own size, with what is remembered of forms.
+    pub(super) fn heap_bytes(&self) -> usize {
+        let words = |words: &Vec<String>| bytes_of(words) + words.iter().map(String::capacity).sum::<usize>();
+        let term = |term: &Term| match term {
+            Term::Forms { form, asked, .. } => form.capacity() + words(asked),
+            Term::Sound { form, sound } => form.capacity() + sound.capacity(),
+            Term::Exact(form) | Term::Case(form) | Term::Wildcard(form) | Term::Fuzzy { form, .. } => {
+                form.capacity()
+            }
+            Term::Compound { .. } | Term::Any => 0,
+        };
+        let beginnings: usize =
+            self.by_beginning.values().map(|terms| 2 * size_of::<[char; STEM]>() + bytes_of(terms)).sum();
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        bytes_of(&self.terms)
+            + bytes_of(&self.compounds)
+            + self.compounds.iter().map(|compound| bytes_of(&compound.parts)).sum::<usize>()
+            + self.terms.iter().map(term).sum::<usize>()
+            + self.by_key.heap_bytes()
+            + self.by_sound.heap_bytes()
+            + beginnings
+            + bytes_of(&known.places)
+            + bytes_of(&known.terms)
+    }
+
     /// Takes in no more terms: what is needed only for that is given back.
     pub(super) fn close(&mut self) {
-        self.numbers = HashMap::new();
+        let Open { numbers: _, by_key, by_sound } = std::mem::take(&mut self.open);
+        (self.by_key, self.by_sound) = (Keys::of(by_key), Keys::of(by_sound));
         self.terms.shrink_to_fit();
     }
 
     fn number(&mut self, term: &Term) -> TermId {
         // The print tells terms apart, but for a form's own reading.
         let name = term.to_string();
-        if let Some(number) = self.numbers.get(&name) {
+        if let Some(number) = self.open.numbers.get(&name) {
             return *number;
         }
         let number = u32::try_from(self.terms.len()).unwrap_or(u32::MAX);
-        match keys(term) {
-            Keys::Some(keys) => {
+        match lead(term) {
+            Lead::Keys(keys) => {
                 for key in keys {
-                    self.by_key.entry(key.into()).or_default().push(number);
+                    self.open.by_key.entry(key).or_default().push(number);
                 }
             }
-            Keys::Beginning(letters) => self.by_beginning.entry(letters).or_default().push(number),
-            Keys::Sound(sound) => self.by_sound.entry(sound.into()).or_default().push(number),
-            Keys::None => self.others.push(number),
+            Lead::Beginning(letters) => self.by_beginning.entry(letters).or_default().push(number),
+            Lead::Sound(sound) => self.open.by_sound.entry(sound).or_default().push(number),
+            Lead::None => self.others.push(number),
         }
-        self.numbers.insert(name, number);
+        self.open.numbers.insert(name, number);
         self.terms.push(term.clone());
         number
     }
@@ -170,10 +211,10 @@ impl Vocabulary {
     }
 
     fn looked_up(&self, form: &Form) -> Vec<TermId> {
-        let by_key = form.keys().iter().filter_map(|key| self.by_key.get(key.as_str())).flatten();
+        let by_key = form.keys().iter().flat_map(|key| self.by_key.get(key));
         let beginning = beginning(&form.exact).and_then(|letters| self.by_beginning.get(&letters));
         let sounds = self.sounds(form);
-        let by_sound = sounds.iter().filter_map(|sound| self.by_sound.get(sound.as_str())).flatten();
+        let by_sound = sounds.iter().flat_map(|sound| self.by_sound.get(sound));
         let candidates = by_key.chain(by_sound).chain(beginning.into_iter().flatten()).chain(&self.others);
         let mut found: Vec<TermId> = candidates
             .copied()
@@ -210,23 +251,23 @@ impl Vocabulary {
 }
 
 /// What leads to a term.
-enum Keys {
-    Some(Vec<String>),
+enum Lead {
+    Keys(Vec<String>),
     Beginning([char; STEM]),
     Sound(String),
     None,
 }
 
-fn keys(term: &Term) -> Keys {
+fn lead(term: &Term) -> Lead {
     match term {
         Term::Forms { form, asked, .. } => {
-            Keys::Some(unique(asked.iter().chain([form]).map(|word| plain(word))))
+            Lead::Keys(unique(asked.iter().chain([form]).map(|word| plain(word))))
         }
-        Term::Exact(form) => Keys::Some(vec![plain(form)]),
-        Term::Case(characters) => Keys::Some(vec![plain(&fold(characters))]),
-        Term::Wildcard(pattern) => beginning(pattern).map_or(Keys::None, Keys::Beginning),
-        Term::Sound { sound, .. } => Keys::Sound(sound.clone()),
-        Term::Fuzzy { .. } | Term::Compound { .. } | Term::Any => Keys::None,
+        Term::Exact(form) => Lead::Keys(vec![plain(form)]),
+        Term::Case(characters) => Lead::Keys(vec![plain(&fold(characters))]),
+        Term::Wildcard(pattern) => beginning(pattern).map_or(Lead::None, Lead::Beginning),
+        Term::Sound { sound, .. } => Lead::Sound(sound.clone()),
+        Term::Fuzzy { .. } | Term::Compound { .. } | Term::Any => Lead::None,
     }
 }
 

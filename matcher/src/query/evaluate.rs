@@ -40,7 +40,7 @@ pub(crate) trait Finder {
     fn finds(&self, term: &Self::Term, word: &Word) -> bool;
 
     /// What a term is made of, where it may stand as several words.
-    fn parts<'t>(&self, term: &'t Self::Term) -> &'t [Self::Term];
+    fn parts<'t>(&'t self, term: &'t Self::Term) -> &'t [Self::Term];
 
     fn is_any(&self, term: &Self::Term) -> bool;
 }
@@ -66,7 +66,7 @@ impl Finder for Scan<'_> {
         self.document.form(word).is_some_and(|form| finds(term, form))
     }
 
-    fn parts<'t>(&self, term: &'t Term) -> &'t [Term] {
+    fn parts<'t>(&'t self, term: &'t Term) -> &'t [Term] {
         if let Term::Compound { parts, .. } = term { parts } else { &[] }
     }
 
@@ -142,7 +142,7 @@ impl<'a, F: Finder> View<'a, F> {
                 self.words_like(term).next().is_some()
                     || self.run_of(self.finder.parts(term)).next().is_some()
             }
-            Expr::Phrase(phrase) if phrase.slop.is_none() => self.run_of(&phrase.words).next().is_some(),
+            Expr::Phrase(phrase) if phrase.slop.is_none() => self.has_run(&phrase.words),
             Expr::Near(near) => {
                 self.holds(&near.left) && self.holds(&near.right) && !self.near(near).is_empty()
             }
@@ -215,6 +215,16 @@ impl<'a, F: Finder> View<'a, F> {
     fn term(self, term: &F::Term) -> Vec<Occurrence> {
         let whole = self.words_like(term).map(|(number, word)| occurrence(number, word));
         whole.chain(self.run_of(self.finder.parts(term))).collect()
+    }
+
+    /// Whether terms stand side by side, in order, anywhere.
+    pub(crate) fn has_run(self, terms: &[F::Term]) -> bool {
+        self.run_of(terms).next().is_some()
+    }
+
+    /// The words of terms wherever they stand side by side, in order.
+    pub(crate) fn collect_run(self, terms: &[F::Term], words: &mut Vec<(u32, u32)>) {
+        words.extend(self.run_of(terms).flat_map(|one| one.pieces));
     }
 
     /// Where terms stand side by side, in order.

@@ -169,6 +169,18 @@ impl<T> Expr<T> {
         }
     }
 
+    /// What a tree of words alone takes beside its own size, where its words take nothing.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let own = match self {
+            Self::Phrase(phrase) => phrase.words.capacity() * size_of::<T>(),
+            Self::Near(_) | Self::NotNear(_) => size_of::<Near<T>>(),
+            Self::AtLeast(..) | Self::Preferred(..) | Self::In(..) | Self::Not(_) => size_of::<Self>(),
+            Self::And(parts) | Self::Or(parts) => parts.capacity() * size_of::<Self>(),
+            Self::Word(_) | Self::Field(_) => 0,
+        };
+        own + self.parts().into_iter().map(Self::heap_bytes).sum::<usize>()
+    }
+
     /// Whether a field of the item is asked for.
     pub(super) fn has_fields(&self) -> bool {
         matches!(self, Self::Field(_)) || self.parts().into_iter().any(Self::has_fields)
