@@ -7,8 +7,8 @@ use std::process::ExitCode;
 use config::objects::{Complaint, Declared, Judges, Loaded, Reference};
 use config::{Object, Problem};
 use crawler::read::check_selector;
-use matcher::{Query, QueryError};
-use model::Name;
+use matcher::{Definitions, Query, QueryError};
+use model::{Name, Topic};
 use serde_json::json;
 use store::Objects;
 
@@ -106,22 +106,41 @@ fn unknown_sources(loaded: &Loaded, known: &[Name]) -> Vec<Problem> {
 
 /// A query that names a list or a topic which does not exist would silently match nothing.
 fn unknown_names(declared: &[Declared], known: Known) -> Vec<Problem> {
-    let definitions = known.with(declared.iter().map(|one| &one.object)).definitions();
+    let objects = || declared.iter().map(|one| &one.object);
+    let naming = known.naming_what_changes(objects());
+    let is_declared =
+        |name: &Name| objects().any(|one| matches!(one, Object::Topic(topic) if topic.name == *name));
+    let is_touched = |topic: &&Topic| naming.contains(&topic.name) && !is_declared(&topic.name);
+    let stored: Vec<Topic> = known.topics.iter().filter(is_touched).cloned().collect();
+    let definitions = known.with(objects()).definitions();
     let mut problems = Vec::new();
     for Declared { object, file, line } in declared {
         let Object::Topic(topic) = object else { continue };
-        let rules = topic.tags.iter().map(|tag| (format!("spec.tags.{}", tag.name), &tag.query));
-        let rules = rules.map(|(key, text)| (key, text, definitions.rule(text)));
-        let query = ("spec.query".to_owned(), &topic.query, definitions.query(&topic.query));
-        for (key, text, read) in std::iter::once(query).chain(rules) {
-            if let Err(error) = read {
-                let Complaint { message, remedy } = complaint(text, error);
-                let message = format!("{key} of topic {:?}: {message}", topic.name.as_str());
-                problems.push(Problem { file: file.clone(), line: Some(*line), message, remedy });
-            }
+        for (key, Complaint { message, remedy }) in complaints_of(topic, &definitions) {
+            let message = format!("{key} of topic {:?}: {message}", topic.name.as_str());
+            problems.push(Problem { file: file.clone(), line: Some(*line), message, remedy });
+        }
+    }
+    // What is stored and names what is edited here would mean something else, or nothing.
+    for (topic, Declared { file, .. }) in
+        stored.iter().flat_map(|topic| declared.first().map(|one| (topic, one)))
+    {
+        for (key, Complaint { message, remedy }) in complaints_of(topic, &definitions) {
+            let name = topic.name.as_str();
+            let message = format!("{key} of stored topic {name:?}, which names what is edited: {message}");
+            problems.push(Problem { file: file.clone(), line: None, message, remedy });
         }
     }
     problems
+}
+
+/// What is wrong with a topic's query and rules, each with its key.
+fn complaints_of(topic: &Topic, definitions: &Definitions) -> Vec<(String, Complaint)> {
+    let query = ("spec.query".to_owned(), &topic.query, definitions.query(&topic.query));
+    let rules = topic.tags.iter().map(|tag| (format!("spec.tags.{}", tag.name), &tag.query));
+    let rules = rules.map(|(key, text)| (key, text, definitions.rule(text)));
+    let all = std::iter::once(query).chain(rules);
+    all.filter_map(|(key, text, read)| Some((key, complaint(text, read.err()?)))).collect()
 }
 
 fn warn_of_queries(all: &[Declared]) {

@@ -16,18 +16,17 @@ use crate::output::{column, object, rows};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  qyran list list
   qyran list get media
+  qyran topic preview 'банк site:@media -author:@bots'
 
-A list is declared, and stands for any of its values behind the colon of any field that is not of words:
+A list is declared, and stands for any of its values behind the colon of a field that is not of words (nor mentions:,
+age:, or a range). It has at most 10,000 values, each as it would be written behind the colon:
   apiVersion: qyran.dev/v1alpha1
   kind: List
   metadata: {name: media}
   spec: {values: [nur.kz, zakon.kz, '*.gov.kz']}
 
-  qyran topic preview 'банк site:@media -author:@bots'
-
-When it is edited, the topics that name it see what is stored already.")]
+When it is edited, topics that name it see what is stored already. A handle is quoted: author:\"@nike\".")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,

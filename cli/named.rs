@@ -55,18 +55,18 @@ impl Known {
 
     /// Stored topics that name a list or topic which these objects change, or a topic that does: they mean something
     /// else now.
-    pub(crate) fn naming_what_changes(&self, objects: &[Object]) -> Vec<Name> {
+    pub(crate) fn naming_what_changes<'o>(&self, objects: impl IntoIterator<Item = &'o Object>) -> Vec<Name> {
         let topics: HashMap<&Name, &Topic> = self.topics.iter().map(|topic| (&topic.name, topic)).collect();
         let lists: HashMap<&Name, &List> = self.lists.iter().map(|list| (&list.name, list)).collect();
         let mut changed: BTreeSet<Named> = objects
-            .iter()
+            .into_iter()
             .filter_map(|object| match object {
                 Object::Topic(topic) => topics
                     .get(&topic.name)
                     .is_none_or(|known| known.query != topic.query)
                     .then(|| Named::Topic(topic.name.to_string())),
                 Object::List(list) => {
-                    (lists.get(&list.name) != Some(&list)).then(|| Named::List(list.name.to_string()))
+                    (lists.get(&list.name).copied() != Some(list)).then(|| Named::List(list.name.to_string()))
                 }
                 Object::Source(_) | Object::Client(_) => None,
             })

@@ -147,6 +147,14 @@ async fn topics_name_lists_and_topics_and_see_what_is_stored_when_those_are_edit
         assert_eq!(refused.status.code(), Some(2));
         assert!(text(&refused.stderr).contains(complaint), "{}", text(&refused.stderr));
     }
+    // A stored topic would go in circles by an edit of another.
+    let circle = stage.path("circle.yaml");
+    let yaml =
+        "apiVersion: qyran.dev/v1alpha1\nkind: Topic\nmetadata: {name: here}\nspec: {query: 'topic:deep'}\n";
+    std::fs::write(&circle, yaml).unwrap();
+    let refused = finished(stage.command(&["apply", "-f", circle.to_str().unwrap()])).await;
+    assert!(text(&refused.stderr).contains("of stored topic \"deep\""), "{}", text(&refused.stderr));
+    assert_eq!(materials("here").await, 10, "and nothing was applied");
     let refused = finished(stage.command(&["delete", "list/places"])).await;
     assert!(text(&refused.stderr).contains("named by topic/here"), "{}", text(&refused.stderr));
 }

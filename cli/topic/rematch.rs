@@ -61,6 +61,13 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         args.reason.note(&data, "topic rematch", &format!("topic/{name}"), global).await?;
     }
     let done = match_again(&*data.store, global).await?;
+    let records = data.store.topics().await?;
+    for left in records.iter().filter(|one| !one.is_matched && names.contains(&one.topic.name)) {
+        let name = &left.topic.name;
+        say(&format!(
+            "warning: {name} keeps what it has: its query cannot be read; qyran topic get {name} says why"
+        ));
+    }
     let shown = json!({"topics": names.len(), "items": done.items, "new_matches": done.new_matches});
     Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "new_matches")?)
 }

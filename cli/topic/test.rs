@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
 use super::bad_query;
-use matcher::{Analysis, Document, Facts, Query, Warning};
+use matcher::{Analysis, Definitions, Document, Facts, Query, Warning};
 use model::{Span, Timestamp, Zone};
 use serde_json::{Map, Value, json};
 
@@ -50,7 +50,13 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     if let Some(cases) = &args.batch {
-        return batch(cases);
+        let is_there = Backend::is_there(global);
+        let definitions = if is_there {
+            definitions(&*Backend::to_read(global).await?.store).await?
+        } else {
+            Definitions::default()
+        };
+        return batch(cases, &definitions);
     }
     let query = args.query.as_deref().unwrap_or_default();
     let mut parsed = Query::parse(query).map_err(|error| bad_query(query, &error))?;
@@ -162,7 +168,7 @@ fn values(value: &Value) -> Vec<String> {
 }
 
 /// One case after the other: however many there are, one is held.
-fn batch(path: &Path) -> anyhow::Result<()> {
+fn batch(path: &Path, definitions: &Definitions) -> anyhow::Result<()> {
     let unreadable = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
     let mut input: Box<dyn BufRead> = if path == Path::new("-") {
         Box::new(std::io::stdin().lock())
@@ -179,13 +185,13 @@ fn batch(path: &Path) -> anyhow::Result<()> {
             break;
         }
         if !line.trim_ascii().is_empty() {
-            writeln!(out, "{}", outcome(&line, &analysis))?;
+            writeln!(out, "{}", outcome(&line, definitions, &analysis))?;
         }
     }
     Ok(out.flush()?)
 }
 
-fn outcome(line: &[u8], analysis: &Analysis) -> Value {
+fn outcome(line: &[u8], definitions: &Definitions, analysis: &Analysis) -> Value {
     let refused = |code: &str, position: usize, message: String| {
         json!({"matched": null, "spans": [], "warnings": [],
                "error": {"code": code, "position": position, "message": message}})
@@ -197,7 +203,9 @@ fn outcome(line: &[u8], analysis: &Analysis) -> Value {
     let Some(query) = case.get("query").and_then(Value::as_str) else {
         return refused("E_CASE", 0, "the case has no query".to_owned());
     };
-    let query = match Query::parse(query) {
+    // Without a store what is named elsewhere is not known, and only warned of.
+    let read = if definitions.is_empty() { Query::parse(query) } else { definitions.query(query) };
+    let query = match read {
         Ok(query) => query,
         Err(error) => return refused(error.code, error.position, error.to_string()),
     };

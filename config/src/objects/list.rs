@@ -16,15 +16,17 @@ pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<
     }
     if let Some((_, line)) = texts.get(List::MOST) {
         notes.add(*line, format!("spec.values holds more than {}", List::MOST), "make another list of some");
+        return None;
     }
     let mut values = Vec::new();
     for (text, line) in texts {
         let value = text.trim();
         // A value is looked for as it would be behind the field's colon.
         let is_one = value.chars().any(char::is_alphanumeric) && !value.contains('"');
-        if !is_one || value.chars().count() > LONGEST {
-            let remedy =
-                format!("a value has letters or digits, no quotes, and at most {LONGEST} characters");
+        if !is_one || value.contains('\n') || value.chars().count() > LONGEST {
+            let remedy = format!(
+                "a value has letters or digits, no quotes, and at most {LONGEST} characters in one line"
+            );
             notes.add(line, format!("spec.values holds {value:?}"), remedy);
         }
         values.push(value.to_owned());

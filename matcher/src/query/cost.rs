@@ -50,7 +50,7 @@ fn cost_of(expr: &Expr) -> u32 {
         }
         Expr::AtLeast(_, of) => cost_of(of).saturating_mul(PAIRS),
         Expr::Preferred(_, of) | Expr::In(_, of) | Expr::Not(of) => cost_of(of),
-        Expr::Field(_) => WORD,
+        Expr::Field(field) => WORD.saturating_add(u32::try_from(field.values_tried()).unwrap_or(u32::MAX)),
         Expr::And(parts) | Expr::Or(parts) => sum(parts),
     }
 }

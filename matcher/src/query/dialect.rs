@@ -26,13 +26,32 @@ pub(super) fn read(text: &str, dialect: Dialect) -> Result<(Expr, Vec<Warning>),
         return parse(text);
     }
     match dialect {
-        Dialect::Youscan => parse(text),
+        Dialect::Youscan => parse(text).map(without_lists),
         Dialect::Brandwatch => {
             let (expr, mut warnings) = Rewritten::of(text, small).read()?;
             warnings.retain(|warning| warning.code != "W_QUOTES_FIX_FORM");
-            Ok((as_written(expr), warnings))
+            Ok(without_lists((as_written(expr), warnings)))
         }
-        Dialect::Yandex => Rewritten::of(text, yandex).read(),
+        Dialect::Yandex => Rewritten::of(text, yandex).read().map(without_lists),
+    }
+}
+
+/// The same with `author:@nike` as the name that it is elsewhere.
+fn without_lists((expr, mut warnings): (Expr, Vec<Warning>)) -> (Expr, Vec<Warning>) {
+    warnings.retain(|warning| warning.code != "W_LIST");
+    (names_only(expr), warnings)
+}
+
+fn names_only(expr: Expr) -> Expr {
+    let all = |parts: Vec<Expr>| parts.into_iter().map(names_only).collect();
+    match expr {
+        Expr::Field(field) => Expr::Field(field.without_list()),
+        Expr::And(parts) => Expr::And(all(parts)),
+        Expr::Or(parts) => Expr::Or(all(parts)),
+        Expr::Not(of) => Expr::Not(Box::new(names_only(*of))),
+        Expr::In(scope, of) => Expr::In(scope, Box::new(names_only(*of))),
+        Expr::Preferred(weight, of) => Expr::Preferred(weight, Box::new(names_only(*of))),
+        places => places,
     }
 }
 

@@ -202,6 +202,23 @@ impl Field {
         self.spec.name
     }
 
+    /// The same, with what would be a list as a name with its sign.
+    pub(super) fn without_list(self) -> Self {
+        match self.test {
+            Test::Listed { name, .. } => Self { test: Test::Is(format!("@{name}")), ..self },
+            _ => self,
+        }
+    }
+
+    /// Values that are gone through for an item, beyond the first.
+    pub(super) fn values_tried(&self) -> usize {
+        match (&self.test, self.spec.holds) {
+            (Test::Listed { values, .. }, Holds::Host | Holds::Name | Holds::Code) => values.patterns.len(),
+            (Test::Listed { values, .. }, _) => values.all.len(),
+            _ => 0,
+        }
+    }
+
     /// What is known of an item.
     pub(super) fn known<'f>(&self, facts: &'f Facts) -> &'f [String] {
         facts.of(if self.spec.holds == Holds::Age { "published" } else { self.spec.name })
@@ -223,9 +240,11 @@ impl Field {
     fn fits(&self, value: &str) -> bool {
         match (&self.test, self.spec.holds) {
             (Test::Listed { values, .. }, Holds::Host) => {
-                let patterns = values.all.iter().filter(|asked| is_pattern(asked));
                 is_under(&host(value), &values.hosts)
-                    || patterns.into_iter().any(|asked| self.is(asked, value))
+                    || values.patterns.iter().any(|asked| self.is(asked, value))
+            }
+            (Test::Listed { values, .. }, Holds::Name | Holds::Code) => {
+                values.beginning_in(value).chain(&values.patterns).any(|asked| self.is(asked, value))
             }
             (Test::Listed { values, .. }, _) => values.all.iter().any(|asked| self.is(asked, value)),
             (Test::Is(asked), _) => self.is(asked, value),
@@ -303,6 +322,9 @@ impl Field {
             Test::Between { from, to } => from.iter().chain(to).map(|edge| &edge.value).collect(),
             Test::Listed { .. } => Vec::new(),
         };
+        if matches!(self.test, Test::Listed { .. }) && self.spec.name == "topic" {
+            return Some("a list names no topics; write topic:(one OR other)".to_owned());
+        }
         let is_range = matches!(self.test, Test::Between { .. });
         edges.into_iter().find_map(|value| match self.spec.holds {
             Holds::Number if number(value).is_none() => Some(format!("{value:?} is no number")),

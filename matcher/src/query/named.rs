@@ -13,6 +13,8 @@ use super::error::QueryError;
 use super::field::{Field, Test, host, is_pattern};
 use super::parser;
 use super::tree::{Expr, joined};
+use crate::text::fold::{fold, plain};
+use crate::text::words::words;
 
 /// Topics that name topics that name topics, so deep.
 const DEEPEST: usize = 16;
@@ -28,12 +30,43 @@ pub enum Named {
     Topic(String),
 }
 
-/// The values of a list, as a field is held against them.
+/// The values of a list, as a field is held against them: of many thousands few are looked at.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Values {
     pub(super) all: Vec<String>,
-    /// Those that are plain hosts: of many thousands none is gone through.
+    /// Those without wildcards as hosts.
     pub(super) hosts: HashSet<String>,
+    /// The same by their first words, in plain letters.
+    by_word: HashMap<String, Vec<u32>>,
+    pub(super) patterns: Vec<String>,
+}
+
+impl Values {
+    fn new(all: Vec<String>) -> Self {
+        let mut values = Self::default();
+        for (number, value) in (0..).zip(&all) {
+            if is_pattern(value) {
+                values.patterns.push(value.clone());
+                continue;
+            }
+            values.hosts.insert(host(value));
+            if let Some(word) = keys(value).next() {
+                values.by_word.entry(word).or_default().push(number);
+            }
+        }
+        Self { all, ..values }
+    }
+
+    /// Those without wildcards that begin with a word of a text.
+    pub(super) fn beginning_in(&self, text: &str) -> impl Iterator<Item = &String> {
+        let numbers = keys(text).filter_map(|word| self.by_word.get(&word)).flatten();
+        numbers.filter_map(|number| self.all.get(*number as usize))
+    }
+}
+
+/// The words of a name or code, in plain letters.
+fn keys(text: &str) -> impl Iterator<Item = String> {
+    words(text).map(|cut| plain(fold(&cut.text).trim_start_matches('@')))
 }
 
 /// All lists, by name.
@@ -43,11 +76,7 @@ pub struct Lists(Arc<BTreeMap<String, Arc<Values>>>);
 impl Lists {
     /// These lists.
     pub fn new(lists: Vec<List>) -> Self {
-        let values = |list: List| {
-            let hosts =
-                list.values.iter().filter(|value| !is_pattern(value)).map(|value| host(value)).collect();
-            (list.name.to_string(), Arc::new(Values { all: list.values, hosts }))
-        };
+        let values = |list: List| (list.name.to_string(), Arc::new(Values::new(list.values)));
         Self(Arc::new(lists.into_iter().map(values).collect()))
     }
 
@@ -70,6 +99,11 @@ impl Definitions {
     pub fn new<'t>(lists: Vec<List>, topics: impl IntoIterator<Item = &'t Topic>) -> Self {
         let queries = topics.into_iter().map(|topic| (topic.name.to_string(), topic.query.clone())).collect();
         Self { lists: Lists::new(lists), queries }
+    }
+
+    /// Whether there is nothing to name.
+    pub fn is_empty(&self) -> bool {
+        self.lists.0.is_empty() && self.queries.is_empty()
     }
 
     /// Parses a query, with all that it names put into it.
@@ -116,7 +150,10 @@ pub(super) fn put_in(
 ) -> Result<Expr, QueryError> {
     let mut putting = Putting { text, lists, query_of, within: Vec::new(), count: 0 };
     let expr = putting.expr(expr)?;
-    cost::check(&expr, text.chars().count())?;
+    cost::check(&expr, text.chars().count()).map_err(|error| {
+        let message = format!("with the lists and topics that it names, {}", error.message);
+        QueryError { message, ..error }
+    })?;
     Ok(expr)
 }
 
@@ -156,12 +193,30 @@ impl Putting<'_> {
             let known = nearest(&name, self.lists.0.keys());
             return Err(self.error("E_LIST", &name, format!("no list {name:?} is declared"), known));
         };
+        // What would be refused behind the colon finds nothing from a list either.
+        let one = |value: &String| Field { test: Test::Is(value.clone()), spec: field.spec }.objection();
+        if let Some(objection) = values.all.iter().find_map(one) {
+            let message = format!("list {name:?} cannot stand behind {}: – {objection}", field.name());
+            return Err(self.error(
+                "E_LIST",
+                &name,
+                message,
+                "edit the list, or take another field".to_owned(),
+            ));
+        }
         Ok(Field { test: Test::Listed { name, values: values.clone() }, ..field })
     }
 
     fn topic(&mut self, name: String) -> Result<Expr, QueryError> {
         if self.within.contains(&name) {
-            let message = format!("topic {name:?} names itself, by way of {}", self.within.join(", "));
+            let between: Vec<&str> =
+                self.within.iter().map(String::as_str).filter(|one| *one != name).collect();
+            let way = if between.is_empty() {
+                String::new()
+            } else {
+                format!(", by way of {}", between.join(", "))
+            };
+            let message = format!("topic {name:?} names itself{way}");
             return Err(self.error("E_CYCLE", &name, message, "write out what is meant".to_owned()));
         }
         self.count += 1;
@@ -170,7 +225,11 @@ impl Putting<'_> {
             return Err(self.error("E_LIMIT", &name, message, "write out what is meant".to_owned()));
         }
         let Some(query) = (self.query_of)(&name) else {
-            let remedy = "qyran topic list shows what is declared".to_owned();
+            let small = name.to_lowercase();
+            let remedy = match (self.query_of)(&small) {
+                Some(_) => format!("did you mean {small:?}?"),
+                None => "qyran topic list shows what is declared".to_owned(),
+            };
             return Err(self.error("E_TOPIC", &name, format!("no topic {name:?} is declared"), remedy));
         };
         let (expr, _) = parser::parse(&query).map_err(|error| {
@@ -187,13 +246,13 @@ impl Putting<'_> {
     fn error(&self, code: &'static str, name: &str, message: String, remedy: String) -> QueryError {
         let written = self.within.first().map_or(name, String::as_str);
         let behind = |sign: &str| Some(self.text.find(&format!("{sign}{written}"))? + sign.len());
-        let at = behind("@").or_else(|| behind("topic:")).or_else(|| behind(""));
+        let at = behind(":@").or_else(|| behind("@")).or_else(|| behind("topic:")).or_else(|| behind(""));
         let (before, length) = match at {
             Some(at) => (self.text.get(..at).unwrap_or(""), written.chars().count()),
             None => ("", self.text.chars().count()),
         };
         let message = match self.within.last() {
-            Some(within) if within != name => format!("in topic {within:?}: {message}"),
+            Some(within) if code != "E_CYCLE" => format!("in topic {within:?}: {message}"),
             _ => message,
         };
         QueryError::new(code, before.chars().count(), length, message, remedy)
@@ -202,7 +261,7 @@ impl Putting<'_> {
 
 fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> String {
     let distance = |known: &&String| strsim::osa_distance(known, name);
-    match known.min_by_key(distance).filter(|near| distance(near) <= name.len().div_ceil(3)) {
+    match known.min_by_key(distance).filter(|near| distance(near) <= name.chars().count() / 3) {
         Some(near) => format!("did you mean @{near}?"),
         None => "declare one: kind: List, metadata: {name: …}, spec: {values: […]}".to_owned(),
     }
@@ -233,7 +292,12 @@ mod tests {
         .map(topic)
         .collect();
         Definitions::new(
-            vec![list("media", &["nur.kz", "*.zakon.kz"]), list("bots", &["Иван Петров"])],
+            vec![
+                list("media", &["nur.kz", "*.zakon.kz"]),
+                list("bots", &["Иван Петров"]),
+                list("tags", &["хлеб"]),
+                list("places", &["kz", "Кызылорда"]),
+            ],
             &topics,
         )
     }
@@ -256,7 +320,13 @@ mod tests {
         check("банк site:@media", "банк", &site("https://zakon.kz/1"), false);
         check("банк -site:@media", "банк", &site("https://tengrinews.kz/1"), true);
         check("банк author:@bots", "банк", &[("author", "Иван Петров")], true);
-        check("банк author:@bots", "банк", &[("author", "Пётр Иванов")], false);
+        check("банк author:@bots", "банк", &[("author", "Редакция, Иван Петров")], true);
+        check("банк author:@bots", "банк", &[("author", "Иван Сидоров")], false);
+        check("банк hashtags:@tags", "банк", &[("hashtags", "#хлеб")], true);
+        check("банк hashtags:@tags", "банк", &[("hashtags", "#хлебзавод")], false);
+        check("банк country:@places", "банк", &[("country", "KZ")], true);
+        check("банк country:@places", "банк", &[("country", "ru")], false);
+        check("банк city:@places", "банк", &[("city", "Қызылорда")], true);
     }
 
     #[test]
@@ -277,11 +347,29 @@ mod tests {
             ("банк topic:nobody", "E_TOPIC", 11),
             ("банк topic:odd", "E_TOPIC", 11),
             ("topic:one", "E_CYCLE", 6),
+            ("да likes:@bots", "E_LIST", 10),
+            ("да age:@bots", "E_LIST", 8),
+            ("да topic:@bots", "E_VALUE", 9),
+            ("да site:@bots", "E_LIST", 9),
         ] {
             let error = definitions().query(query).unwrap_err();
             assert_eq!((error.code, error.position), (code, position), "{query}: {error}");
         }
         assert!(definitions().query("банк site:@medio").unwrap_err().remedy.contains("@media"));
+    }
+
+    #[test]
+    fn lists_are_not_gone_through_and_what_has_to_be_is_paid_for() {
+        let list = |name: &str, value: &dyn Fn(usize) -> String| List {
+            name: Name::new(name).unwrap(),
+            values: (0..List::MOST).map(value).collect(),
+        };
+        let people = list("people", &|number| format!("Имя{number} Фамилия"));
+        let hosts = list("hosts", &|number| format!("*a{number}.kz"));
+        let definitions = Definitions::new(vec![people, hosts], &[]);
+        assert_eq!(definitions.query("банк author:@people").unwrap().cost(), 2);
+        let error = definitions.query("банк site:@hosts").unwrap_err();
+        assert_eq!(error.code, "E_COST", "{error}");
     }
 
     #[test]

@@ -429,7 +429,7 @@ impl Parser {
                     return Err(bad_value(token, format!("[{range}] is no range"), "write [1 TO 5] or 1..5"));
                 }
             },
-            Kind::Value(value) => test(value, spec.holds),
+            Kind::Value(value) => test(value, spec),
             _ => {
                 return Err(self.misplaced(
                     token,
@@ -516,10 +516,10 @@ fn bad_value(token: &Token, message: String, remedy: &str) -> QueryError {
 }
 
 /// A value as it is written: `>5`, `1..5`, `@list`, or itself.
-fn test(value: &str, holds: Holds) -> Test {
+fn test(value: &str, spec: &Spec) -> Test {
     let edge = |value: &str, is_in| Some(Edge { value: value.to_owned(), is_in });
     // A mention is written with its sign.
-    let list = value.strip_prefix('@').filter(|name| !name.is_empty() && holds != Holds::Tag);
+    let list = value.strip_prefix('@').filter(|name| !name.is_empty() && spec.name != "mentions");
     if let Some(name) = list {
         return Test::Listed { name: name.to_owned(), values: Arc::default() };
     }

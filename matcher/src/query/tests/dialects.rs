@@ -34,6 +34,7 @@ fn brandwatchs_words_stand_for_themselves() {
         ООО НЕ банк => !ооо AND !не AND !банк
         "https://a.kz/b?c=d" => !https://a.kz/b?c=d
         apple <<<a comment>>> juice => !apple AND !juice
+        apple author:@nike => !apple AND author:"@nike"
         apple AND authorFollowers:[100 TO 500] => !apple AND followers:100..500
         "#,
     );
