@@ -19,14 +19,14 @@ Examples:
   qyran list get media
   qyran topic preview 'банк site:@media -author:@bots'
 
-A list is declared, and stands for any of its values behind the colon of a field that is not of words (nor mentions:,
-age:, or a range). It has at most 10,000 values, each as it would be written behind the colon:
+A list stands for any of its values, 10,000 at most, behind the colon of a field that is not of
+words, nor mentions: or age:. Each is written as it would be there:
   apiVersion: qyran.dev/v1alpha1
   kind: List
   metadata: {name: media}
   spec: {values: [nur.kz, zakon.kz, '*.gov.kz']}
 
-When it is edited, topics that name it see what is stored already. A handle is quoted: author:\"@nike\".")]
+When it is edited, topics that name it see what is stored. A handle is quoted: author:\"@nike\".")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
