@@ -113,9 +113,13 @@ pub(crate) fn is_kazakh_word(word: &str) -> bool {
     kazakh::knows(word)
 }
 
-/// Snowball's stem of a Russian word.
+/// Snowball's stem of a Russian or English word.
 pub(crate) fn stem(word: &str) -> Option<String> {
-    matches!(Script::of(word), Script::Cyrillic).then(|| russian::stem(word))
+    match Script::of(word) {
+        Script::Cyrillic => Some(russian::stem(word)),
+        Script::Latin => Some(english::stem(word)),
+        _ => None,
+    }
 }
 
 fn kazakh_latin(word: &str) -> Vec<String> {
