@@ -68,7 +68,7 @@ struct Entry {
 
 /// A short form as it is compared: of one length, so that no loop is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Key {
+pub(super) struct Key {
     letters: [u8; SHORT],
     length: u8,
     /// Tongue and kind.
@@ -92,6 +92,32 @@ impl Key {
 }
 
 impl Table {
+    /// The forms of words, as far as they are known, in their order. Several at a time: each waits for memory, and they
+    /// wait together.
+    pub(super) fn find_all<'t>(
+        &self,
+        tongue: Tongue,
+        words: impl Iterator<Item = (Kind, &'t str)> + Clone,
+        forms: &mut Vec<Option<FormId>>,
+        keys: &mut Vec<(u64, Option<Key>)>,
+    ) {
+        keys.clear();
+        keys.extend(words.clone().map(|(kind, text)| {
+            let key = Key::of(tongue, kind, text);
+            (key.map_or(0, |key| key.hash()), key)
+        }));
+        forms.clear();
+        forms.extend(keys.iter().map(|(hash, key)| {
+            let key = key.as_ref()?;
+            self.short.find(*hash, |entry| entry.key == *key).map(|entry| entry.form)
+        }));
+        for (form, ((kind, text), (_, key))) in forms.iter_mut().zip(words.zip(keys.iter())) {
+            if key.is_none() && text.len() <= LONGEST {
+                *form = self.long.get(&(tongue, kind, Box::from(text))).copied();
+            }
+        }
+    }
+
     pub(super) fn find(&self, tongue: Tongue, kind: Kind, text: &str) -> Option<FormId> {
         match Key::of(tongue, kind, text) {
             Some(key) => self.short.find(key.hash(), |entry| entry.key == key).map(|entry| entry.form),

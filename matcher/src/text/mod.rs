@@ -7,6 +7,7 @@ pub(crate) mod forms;
 mod sentences;
 pub(crate) mod words;
 
+use std::borrow::Cow;
 use std::collections::hash_map::Entry;
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -17,7 +18,7 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::morphology::{self, Tongue};
 use fold::{fold, is_cyrillic, is_kazakh, plain, unmixed};
-use forms::{FormId, Generation, Table};
+use forms::{FormId, Generation, Key, Table};
 use words::Kind;
 
 /// Words of a zone beyond this are not looked at: no publication is longer.
@@ -117,6 +118,9 @@ impl Analysis {
             new: FxHashMap::default(),
             place: Place::default(),
             within_sentence: false,
+            waiting: Vec::with_capacity(TOGETHER + 2),
+            forms: Vec::with_capacity(TOGETHER + 2),
+            keys: Vec::with_capacity(TOGETHER + 2),
         };
         reading.zone(Zone::Title, title);
         reading.place.at += GAP;
@@ -224,7 +228,20 @@ struct Place {
     paragraph: u32,
 }
 
-struct Reading<'a> {
+/// Words that are looked up together.
+const TOGETHER: usize = 32;
+
+/// A word that was cut out, and is not looked up yet.
+struct Written<'t> {
+    kind: Kind,
+    text: Cow<'t, str>,
+    zone: Zone,
+    range: Range<usize>,
+    place: Place,
+    width: u32,
+}
+
+struct Reading<'a, 't> {
     known: &'a Table,
     tongue: Tongue,
     document: Document,
@@ -235,19 +252,13 @@ struct Reading<'a> {
     place: Place,
     /// Whether the word at hand does not begin a sentence.
     within_sentence: bool,
+    waiting: Vec<Written<'t>>,
+    forms: Vec<Option<FormId>>,
+    keys: Vec<(u64, Option<Key>)>,
 }
 
-impl Reading<'_> {
-    fn form(&mut self, kind: Kind, text: &str) -> FormId {
-        if let Some(form) = self.known.find(self.tongue, kind, text) {
-            return form;
-        }
-        let (tongue, generation) = (self.tongue, &self.document.generation);
-        let form = self.new.entry((kind, Box::from(text)));
-        *form.or_insert_with(|| generation.push(Form::new(kind, text, tongue)))
-    }
-
-    fn zone(&mut self, zone: Zone, text: &str) {
+impl<'t> Reading<'_, 't> {
+    fn zone(&mut self, zone: Zone, text: &'t str) {
         self.place.sentence += 1;
         self.place.paragraph += 1;
         let limit = self.place.at + MAX_WORDS;
@@ -275,31 +286,73 @@ impl Reading<'_> {
                 }
             }
             self.within_sentence = !is_first && self.place.sentence == sentence;
-            self.cut(zone, text, &cut);
+            self.cut(zone, text, cut);
+            if self.waiting.len() >= TOGETHER {
+                self.look_up();
+            }
         }
+        self.look_up();
     }
 
     /// A word, and the words that it is made of.
-    fn cut(&mut self, zone: Zone, text: &str, cut: &words::Cut<'_>) {
-        let width = u32::try_from(cut.parts.len()).unwrap_or(u32::MAX).max(1);
-        self.word(zone, cut.kind, &cut.text, cut.range.clone(), 0, width);
+    fn cut(&mut self, zone: Zone, text: &'t str, cut: words::Cut<'t>) {
+        let words::Cut { kind, range, text: written, parts } = cut;
+        let width = u32::try_from(parts.len()).unwrap_or(u32::MAX).max(1);
+        self.word(zone, kind, written, range.clone(), 0, width);
         // A tag's name is a word whole, and in parts where there are several.
-        if cut.kind == Kind::Tag && cut.parts.len() > 1 {
-            let name = cut.range.start + 1..cut.range.end;
-            self.word(zone, Kind::Word, text.get(name.clone()).unwrap_or(""), name, 0, width);
+        if kind == Kind::Tag && parts.len() > 1 {
+            let name = range.start + 1..range.end;
+            let written = Cow::Borrowed(text.get(name.clone()).unwrap_or(""));
+            self.word(zone, Kind::Word, written, name, 0, width);
         }
-        for (offset, part) in (0..).zip(&cut.parts) {
-            self.word(zone, Kind::Word, text.get(part.clone()).unwrap_or(""), part.clone(), offset, 1);
+        for (offset, part) in (0..).zip(parts) {
+            let written = Cow::Borrowed(text.get(part.clone()).unwrap_or(""));
+            self.word(zone, Kind::Word, written, part, offset, 1);
             // An address begins with its host, which has parts of its own; they take no places.
         }
         self.place.at += width;
     }
 
-    fn word(&mut self, zone: Zone, kind: Kind, text: &str, range: Range<usize>, offset: u32, width: u32) {
-        let is_name = kind == Kind::Word && self.within_sentence && is_capital(text);
-        let form = self.form(if is_name { Kind::Name } else { kind }, text);
+    fn word(
+        &mut self,
+        zone: Zone,
+        kind: Kind,
+        text: Cow<'t, str>,
+        range: Range<usize>,
+        offset: u32,
+        width: u32,
+    ) {
+        let is_name = kind == Kind::Word && self.within_sentence && is_capital(&text);
+        let kind = if is_name { Kind::Name } else { kind };
+        let place = Place { at: self.place.at + offset, ..self.place };
+        self.waiting.push(Written { kind, text, zone, range, place, width });
+    }
+
+    /// Looks up the words that wait, and adds them to the document.
+    fn look_up(&mut self) {
+        let words = self.waiting.iter().map(|word| (word.kind, &*word.text));
+        self.known.find_all(self.tongue, words, &mut self.forms, &mut self.keys);
+        for number in 0..self.waiting.len() {
+            let found = self.forms.get(number).copied().flatten();
+            let Some(written) = self.waiting.get(number) else { continue };
+            let Written { kind, zone, ref range, place: Place { at, sentence, paragraph }, width, .. } =
+                *written;
+            let range = range.clone();
+            let form = found.unwrap_or_else(|| {
+                let (tongue, generation) = (self.tongue, &self.document.generation);
+                let form = self.new.entry((kind, Box::from(&*written.text)));
+                *form.or_insert_with(|| generation.push(Form::new(kind, &written.text, tongue)))
+            });
+            let form = self.number_of(form, kind);
+            self.document.words.push(Word { form, zone, range, at, next: NONE, width, sentence, paragraph });
+        }
+        self.waiting.clear();
+    }
+
+    /// Which of the document's forms it is, of which the next word will be one.
+    fn number_of(&mut self, form: FormId, kind: Kind) -> u32 {
         let index = number(self.document.words.len());
-        let form = match self.seen.entry(form) {
+        match self.seen.entry(form) {
             Entry::Occupied(known) => {
                 let known = *known.get();
                 if let Some((_, _, last)) = self.document.forms.get_mut(known as usize) {
@@ -318,10 +371,7 @@ impl Reading<'_> {
                 }
                 number
             }
-        };
-        let Place { at, sentence, paragraph } = self.place;
-        let at = at + offset;
-        self.document.words.push(Word { form, zone, range, at, next: NONE, width, sentence, paragraph });
+        }
     }
 }
 
