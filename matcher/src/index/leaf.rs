@@ -11,7 +11,8 @@ use crate::query::{Expr, Finder, View};
 enum Leaf {
     /// Words side by side, in order.
     Run(Range<u32>),
-    Other(Box<Expr<Indexed>>),
+    /// By its number among the others.
+    Other(u32),
 }
 
 /// All leaves of a segment, by their numbers.
@@ -20,6 +21,7 @@ pub(super) struct Leaves {
     all: Vec<Leaf>,
     /// The words of runs, one behind the other.
     words: Vec<Indexed>,
+    others: Vec<Expr<Indexed>>,
 }
 
 /// A leaf as it is looked at.
@@ -41,7 +43,10 @@ impl Leaves {
                 self.words.extend(phrase.words);
                 Leaf::Run(from..self.end())
             }
-            other => Leaf::Other(Box::new(other)),
+            other => {
+                self.others.push(other);
+                Leaf::Other(u32::try_from(self.others.len() - 1).unwrap_or(u32::MAX))
+            }
         });
     }
 
@@ -53,22 +58,20 @@ impl Leaves {
     pub(super) fn get(&self, number: u32) -> Option<Look<'_>> {
         Some(match self.all.get(number as usize)? {
             Leaf::Run(range) => Look::Run(self.words.get(range.start as usize..range.end as usize)?),
-            Leaf::Other(expr) => Look::Other(expr),
+            Leaf::Other(number) => Look::Other(self.others.get(*number as usize)?),
         })
     }
 
     pub(super) fn close(&mut self) {
         self.all.shrink_to_fit();
         self.words.shrink_to_fit();
+        self.others.shrink_to_fit();
     }
 
     /// What they take beside their own size.
     pub(super) fn heap_bytes(&self) -> usize {
-        let other = |leaf: &Leaf| match leaf {
-            Leaf::Run(_) => 0,
-            Leaf::Other(expr) => size_of::<Expr<Indexed>>() + expr.heap_bytes(),
-        };
-        bytes_of(&self.all) + bytes_of(&self.words) + self.all.iter().map(other).sum::<usize>()
+        let others = bytes_of(&self.others) + self.others.iter().map(Expr::heap_bytes).sum::<usize>();
+        bytes_of(&self.all) + bytes_of(&self.words) + others
     }
 }
 
