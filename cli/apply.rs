@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use config::Object;
 use serde_json::json;
-use store::{Applied, Objects, Store};
+use store::{Applied, Objects, Store, StoreError};
 
 use crate::audit::Reason;
 use crate::backend::Backend;
@@ -74,6 +74,9 @@ fn summary(applied: &Applied) -> String {
     if more > 0 { format!("{named} and {more} more") } else { named }
 }
 
+/// How often it is begun anew where others declare at the same time.
+const TRIES: usize = 10;
+
 /// Declares objects, and lets new and edited topics see what is stored already.
 pub(crate) async fn apply(
     store: &dyn Store,
@@ -81,9 +84,18 @@ pub(crate) async fn apply(
     prune: bool,
     global: &Global,
 ) -> anyhow::Result<Applied> {
-    let touched = Known::of(store).await?.naming_what_changes(&objects);
-    let objects = Objects { touched, ..by_kind(objects) };
-    let applied = store.declare(&objects, prune, global.clock.now()).await?;
+    let mut tries = 0;
+    let applied = loop {
+        let seen = Some(store.objects_version().await?);
+        let touched = Known::of(store).await?.naming_what_changes(&objects);
+        let declared = Objects { touched, seen, ..by_kind(objects.clone()) };
+        tries += 1;
+        match store.declare(&declared, prune, global.clock.now()).await {
+            // Someone else declared meanwhile: what is touched may be more.
+            Err(StoreError::StaleObjects) if tries < TRIES => (),
+            declared => break declared?,
+        }
+    };
     match_again(store, global).await?;
     Ok(applied)
 }

@@ -1,4 +1,4 @@
-//! `qyran check`: settings and declared objects, validated without touching anything.
+//! `qyran check`: settings and declared objects, validated without changing anything.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -112,6 +112,7 @@ fn unknown_names(declared: &[Declared], known: Known) -> Vec<Problem> {
         |name: &Name| objects().any(|one| matches!(one, Object::Topic(topic) if topic.name == *name));
     let is_touched = |topic: &&Topic| naming.contains(&topic.name) && !is_declared(&topic.name);
     let stored: Vec<Topic> = known.topics.iter().filter(is_touched).cloned().collect();
+    let before = known.definitions();
     let definitions = known.with(objects()).definitions();
     let mut problems = Vec::new();
     for Declared { object, file, line } in declared {
@@ -125,6 +126,9 @@ fn unknown_names(declared: &[Declared], known: Known) -> Vec<Problem> {
     for (topic, Declared { file, .. }) in
         stored.iter().flat_map(|topic| declared.first().map(|one| (topic, one)))
     {
+        if !complaints_of(topic, &before).is_empty() {
+            continue; // it is broken in any case
+        }
         for (key, Complaint { message, remedy }) in complaints_of(topic, &definitions) {
             let name = topic.name.as_str();
             let message = format!("{key} of stored topic {name:?}, which names what is edited: {message}");

@@ -35,8 +35,8 @@ impl Known {
         })
     }
 
-    pub(crate) fn definitions(self) -> Definitions {
-        Definitions::new(self.lists, &self.topics)
+    pub(crate) fn definitions(&self) -> Definitions {
+        Definitions::new(self.lists.clone(), &self.topics)
     }
 
     /// The same when these are declared.

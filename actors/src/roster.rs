@@ -44,8 +44,8 @@ impl Roster {
         let records = store.sources().await?;
         let topics = store.topics().await?.into_iter().map(|record| record.topic).collect();
         let clients = store.clients().await?;
-        let lists = Lists::new(store.lists().await?);
-        let compiled = tokio::task::spawn_blocking(move || before.changed(topics, lists)).await;
+        let lists = store.lists().await?;
+        let compiled = tokio::task::spawn_blocking(move || before.changed(topics, Lists::new(lists))).await;
         let (index, bad_topics) = compiled.map_err(|error| StoreError::Other(error.to_string()))?;
         let named = |record: &SourceRecord| (record.source.name.clone(), Arc::new(record.source.clone()));
         let mut roster = Self {

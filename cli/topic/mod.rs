@@ -93,8 +93,11 @@ async fn get(name: &str, global: &Global) -> anyhow::Result<()> {
     let record = known(&*data.store, name).await?;
     let mut shown = view::topic(&record);
     let written = Query::parse(&record.topic.query).map(|query| query.to_string());
-    let whole = definitions(&*data.store).await?.query(&record.topic.query);
-    let read = match written.and_then(|written| Ok((written, whole?))) {
+    let definitions = definitions(&*data.store).await?;
+    let whole = definitions.query(&record.topic.query);
+    let rules = || record.topic.tags.iter().try_for_each(|tag| definitions.rule(&tag.query).map(drop));
+    let read = match written.and_then(|written| Ok((written, whole?))).and_then(|read| rules().map(|()| read))
+    {
         Ok((written, whole)) => json!({
             "understood_as": written, "cost": whole.cost(), "warnings": whole.warnings()
         }),

@@ -65,7 +65,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     for left in records.iter().filter(|one| !one.is_matched && names.contains(&one.topic.name)) {
         let name = &left.topic.name;
         say(&format!(
-            "warning: {name} keeps what it has: its query cannot be read; qyran topic get {name} says why"
+            "warning: {name} keeps what it has: it cannot be read, or was edited meanwhile; qyran topic get {name} says which"
         ));
     }
     let shown = json!({"topics": names.len(), "items": done.items, "new_matches": done.new_matches});

@@ -51,12 +51,9 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     if let Some(cases) = &args.batch {
         let is_there = Backend::is_there(global);
-        let definitions = if is_there {
-            definitions(&*Backend::to_read(global).await?.store).await?
-        } else {
-            Definitions::default()
-        };
-        return batch(cases, &definitions);
+        let definitions =
+            if is_there { Some(definitions(&*Backend::to_read(global).await?.store).await?) } else { None };
+        return batch(cases, definitions.as_ref());
     }
     let query = args.query.as_deref().unwrap_or_default();
     let mut parsed = Query::parse(query).map_err(|error| bad_query(query, &error))?;
@@ -168,7 +165,7 @@ fn values(value: &Value) -> Vec<String> {
 }
 
 /// One case after the other: however many there are, one is held.
-fn batch(path: &Path, definitions: &Definitions) -> anyhow::Result<()> {
+fn batch(path: &Path, definitions: Option<&Definitions>) -> anyhow::Result<()> {
     let unreadable = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
     let mut input: Box<dyn BufRead> = if path == Path::new("-") {
         Box::new(std::io::stdin().lock())
@@ -191,7 +188,7 @@ fn batch(path: &Path, definitions: &Definitions) -> anyhow::Result<()> {
     Ok(out.flush()?)
 }
 
-fn outcome(line: &[u8], definitions: &Definitions, analysis: &Analysis) -> Value {
+fn outcome(line: &[u8], definitions: Option<&Definitions>, analysis: &Analysis) -> Value {
     let refused = |code: &str, position: usize, message: String| {
         json!({"matched": null, "spans": [], "warnings": [],
                "error": {"code": code, "position": position, "message": message}})
@@ -204,7 +201,7 @@ fn outcome(line: &[u8], definitions: &Definitions, analysis: &Analysis) -> Value
         return refused("E_CASE", 0, "the case has no query".to_owned());
     };
     // Without a store what is named elsewhere is not known, and only warned of.
-    let read = if definitions.is_empty() { Query::parse(query) } else { definitions.query(query) };
+    let read = definitions.map_or_else(|| Query::parse(query), |definitions| definitions.query(query));
     let query = match read {
         Ok(query) => query,
         Err(error) => return refused(error.code, error.position, error.to_string()),

@@ -222,7 +222,7 @@ pub fn excerpt_around(text: &str, start: usize, end: usize, limit: usize) -> Str
     if has_single_spaces(cut) {
         excerpt.push_str(cut);
     } else {
-        for (number, word) in cut.split_ascii_whitespace().enumerate() {
+        for (number, word) in cut.split_whitespace().enumerate() {
             if number > 0 {
                 excerpt.push(' ');
             }
@@ -235,10 +235,13 @@ pub fn excerpt_around(text: &str, start: usize, end: usize, limit: usize) -> Str
     excerpt
 }
 
-/// Whether all white space of ASCII within a text is single spaces. Without a branch, so that it takes next to no time.
+/// Whether all white space within a text is single spaces. Without branches, so that it takes next to no time.
 fn has_single_spaces(text: &str) -> bool {
     let bytes = text.as_bytes();
     let has_others = bytes.iter().fold(false, |found, byte| found | (*byte < b' '));
+    // Characters of white space beyond ASCII begin with these.
+    let may_have = bytes.iter().fold(false, |found, byte| found | matches!(byte, 0xc2 | 0xe1 | 0xe2 | 0xe3));
+    let has_others = has_others || (may_have && text.chars().any(|c| c != ' ' && c.is_whitespace()));
     let following = bytes.get(1..).unwrap_or(&[]);
     let has_two = bytes.iter().zip(following).fold(false, |found, two| found | (two == (&b' ', &b' ')));
     !(has_others || has_two || text.ends_with(' ') || text.starts_with(' '))
@@ -302,6 +305,7 @@ mod tests {
         assert_eq!(excerpt_around("коротко", 0, 14, 300), "коротко");
         assert_eq!(excerpt_around("раз\n  два три ", 0, 6, 300), "раз два три");
         assert_eq!(excerpt_around("раз  два", 0, 6, 300), "раз два");
+        assert_eq!(excerpt_around("раз\u{a0}два\u{2028}«три» — \u{2003}да", 0, 6, 300), "раз два «три» — да");
         assert_eq!(excerpt_around("ровно", 0, 2, 5), "ровно");
         assert_eq!(excerpt_around("ровно и", 0, 2, 5), "ровно…");
     }

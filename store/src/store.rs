@@ -72,6 +72,9 @@ pub struct Objects {
     pub lists: Vec<List>,
     /// Topics that are as they were, but name what is edited, and so mean something else: as if they were edited.
     pub touched: Vec<Name>,
+    /// The version of the objects that were looked at to tell what is touched. Refused with
+    /// [`StoreError::StaleObjects`] where it is another one by now.
+    pub seen: Option<i64>,
 }
 
 /// Names of declared objects, by kind.

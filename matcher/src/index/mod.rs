@@ -13,7 +13,6 @@ mod segment;
 mod vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use model::{Item, Match, Name, Source, Span, Timestamp, Topic, Zone, excerpt_around};
@@ -49,7 +48,8 @@ pub struct TopicIndex {
     lists: Lists,
     /// What topics name beside words, where they do.
     names: Arc<BTreeMap<Name, BTreeSet<Named>>>,
-    version: u64,
+    /// Queries of topics that could not be taken in, which others may name all the same.
+    refused: Arc<BTreeMap<String, String>>,
 }
 
 /// A segment, and which of its topics are no more, or are elsewhere in another wording.
@@ -97,8 +97,7 @@ impl TopicIndex {
         self.edited(topics.into_iter().filter(is_new).collect(), &gone, lists)
     }
 
-    /// The index with these topics added, or edited, and those removed. Takes no longer than they are many, together
-    /// with those that name them.
+    /// The index with these topics added, or edited, and those removed: with them only those are compiled that name them.
     pub fn with(&self, topics: Vec<Topic>, removed: &[Name]) -> (Self, Vec<BadTopic>) {
         self.edited(topics, removed, self.lists.clone())
     }
@@ -115,6 +114,10 @@ impl TopicIndex {
         let read = |topic: &Topic| Parsed::of(topic, &lists, &query_of);
         let bad = index.take(&topics, read);
         index.lists = lists;
+        if !bad.is_empty() {
+            let queries = bad.iter().map(|bad| (bad.topic.name.to_string(), bad.topic.query.clone()));
+            Arc::make_mut(&mut index.refused).extend(queries);
+        }
         // Whoever edits without ever merging pays for it here.
         if index.parts.len() > MOST_PARTS {
             index = index.merged().unwrap_or(index);
@@ -170,12 +173,14 @@ impl TopicIndex {
     }
 
     fn remove(&mut self, name: &Name) {
+        if self.refused.contains_key(name.as_str()) {
+            Arc::make_mut(&mut self.refused).remove(name.as_str());
+        }
         if self.names.contains_key(name) {
             Arc::make_mut(&mut self.names).remove(name);
         }
         for part in &mut self.parts {
-            if let Some((number, topic)) = part.find(name) {
-                self.version = self.version.wrapping_sub(fingerprint(topic));
+            if let Some((number, _)) = part.find(name) {
                 Arc::make_mut(&mut part.gone).insert(number);
             }
         }
@@ -184,7 +189,6 @@ impl TopicIndex {
     /// Puts a segment behind the others.
     fn add(&mut self, new: Vec<Parsed>) {
         for Parsed { topic, names, .. } in &new {
-            self.version = self.version.wrapping_add(fingerprint(topic));
             if !names.is_empty() {
                 Arc::make_mut(&mut self.names).insert(topic.name.clone(), names.clone());
             }
@@ -207,7 +211,8 @@ impl TopicIndex {
         let (kept, small) = self.parts.split_at_checked(from?)?;
         let query_of = |name: &str| self.query_of(name);
         let read = |topic| Parsed::of(topic, &self.lists, &query_of).ok();
-        let together: Vec<Parsed> = small.iter().flat_map(Part::live).filter_map(read).collect();
+        // What was read once is read again; all stays as it is should it not be.
+        let together: Vec<Parsed> = small.iter().flat_map(Part::live).map(read).collect::<Option<_>>()?;
         let mut merged = Self { parts: kept.to_vec(), ..self.clone() };
         if !together.is_empty() {
             merged.parts.push(Part { segment: Arc::new(Segment::new(together)), gone: Arc::default() });
@@ -216,12 +221,8 @@ impl TopicIndex {
     }
 
     fn query_of(&self, name: &str) -> Option<String> {
-        self.topic(&Name::stored(name.to_owned())).map(|topic| topic.query.clone())
-    }
-
-    /// A fingerprint of the set: another set has another one.
-    pub fn version(&self) -> u64 {
-        self.version
+        let taken = self.topic(&Name::stored(name.to_owned())).map(|topic| &topic.query);
+        taken.or_else(|| self.refused.get(name)).cloned()
     }
 
     /// Bytes that it takes, by its own account: without the topics and their queries' texts, and the dictionaries.
@@ -337,12 +338,6 @@ pub fn facts(item: &Item, source: Option<&Source>, document: &Document, now: Tim
         add(if tag.starts_with('#') { "hashtags" } else { "mentions" }, Some(tag.to_owned()));
     }
     facts
-}
-
-fn fingerprint(topic: &Topic) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    format!("{topic:?}").hash(&mut hasher);
-    hasher.finish()
 }
 
 #[cfg(test)]

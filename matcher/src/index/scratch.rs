@@ -88,7 +88,6 @@ impl Scratch {
         let Some(memory) = self.leaves.get(number as usize / 32) else { return false };
         let at = number % 32 * 2;
         if memory.get() >> at & 1 == 0 {
-            // Looking may ask for other leaves, whose bits stand in the same word.
             let bits = 1 | u64::from(look()) << 1;
             memory.set(memory.get() | bits << at);
         }

@@ -174,7 +174,6 @@ const IRREGULAR: &[&str] = &[
 const THEMSELVES: &[&str] = &[
     "always",
     "anything",
-    "being",
     "during",
     "evening",
     "everything",
@@ -192,7 +191,6 @@ const THEMSELVES: &[&str] = &[
     "something",
     "species",
     "thing",
-    "things",
     "united",
     "wedding",
     "whereas",
@@ -248,7 +246,9 @@ pub(super) fn lemmas(word: &str) -> Vec<String> {
             lemmas.extend(irregular(rest).map(|base| format!("{prefix}{base}")));
         }
     }
-    lemmas.extend(word.strip_suffix("men").map(|stem| format!("{stem}man")));
+    if MEN.iter().any(|ending| word.ends_with(ending)) {
+        lemmas.extend(word.strip_suffix("men").map(|stem| format!("{stem}man")));
+    }
     lemmas.extend(of_plural(word));
     for ending in ["ed", "ing"] {
         lemmas.extend(of_verb(word, ending));
@@ -259,15 +259,46 @@ pub(super) fn lemmas(word: &str) -> Vec<String> {
     lemmas
 }
 
+/// Forms that are words of their own: who looks for `media` means no medium, and for `Fed` nothing that is eaten.
+const WORDS_THEMSELVES: &[&str] = &[
+    "bases", "bit", "bore", "born", "bound", "broke", "data", "fed", "fell", "felt", "found", "further",
+    "left", "less", "lit", "lives", "lost", "media", "meeting", "most", "more", "people", "rose", "rung",
+    "saw", "shot", "spoke", "won", "wound",
+];
+
 /// What a folded word of a query stands for.
 pub(super) fn asked_for(word: &str) -> Vec<String> {
-    lemmas(word)
+    if WORDS_THEMSELVES.contains(&word) { vec![word.to_owned()] } else { lemmas(word) }
 }
 
 /// The stem by which words were stored before.
 pub(super) fn stem(word: &str) -> String {
     SNOWBALL.stem(word).into_owned()
 }
+
+/// How plurals of men end: omens are none.
+const MEN: &[&str] = &[
+    "airmen",
+    "clergymen",
+    "countrymen",
+    "ermen",
+    "firemen",
+    "foremen",
+    "freshmen",
+    "gentlemen",
+    "gunmen",
+    "henchmen",
+    "hitmen",
+    "laymen",
+    "milkmen",
+    "noblemen",
+    "policemen",
+    "postmen",
+    "servicemen",
+    "smen",
+    "women",
+    "workmen",
+];
 
 /// What may stand before an irregular word, which then makes its forms likewise.
 const PREFIXES: &[&str] = &["fore", "in", "mis", "out", "over", "re", "un", "under", "up", "with"];
@@ -298,6 +329,7 @@ fn of_plural(word: &str) -> Vec<String> {
         && (stem.ends_with(['s', 'x', 'z', 'o']) || stem.ends_with("ch") || stem.ends_with("sh"))
     {
         all.push(stem.to_owned());
+        all.extend(stem.strip_suffix("zz").map(|stem| format!("{stem}z")));
     }
     all
 }
@@ -306,7 +338,7 @@ fn of_plural(word: &str) -> Vec<String> {
 fn of_verb(word: &str, ending: &str) -> Vec<String> {
     let Some(stem) = word.strip_suffix(ending).filter(|stem| has_vowel(stem)) else { return Vec::new() };
     if let Some(before) = stem.strip_suffix('i').filter(|_| ending != "ing") {
-        return vec![format!("{before}y")];
+        return vec![format!("{before}y"), format!("{before}ie")];
     }
     if stem.ends_with('e') && ending == "ed" {
         // Agreed, freed; but need is of nothing.
@@ -316,11 +348,11 @@ fn of_verb(word: &str, ending: &str) -> Vec<String> {
     let letters: Vec<char> = stem.chars().rev().take(2).collect();
     match letters.as_slice() {
         [last, before] if last == before && !is_vowel(*last) => {
-            let single = stem.get(..stem.len() - 1).unwrap_or(stem).to_owned();
-            vec![stem.to_owned(), single]
+            let single = stem.get(..stem.len() - 1).filter(|single| single.len() >= SHORTEST);
+            std::iter::once(stem).chain(single).map(str::to_owned).collect()
         }
         // No word ends in these.
-        ['c' | 'v' | 'u', ..] => vec![with_e],
+        ['v' | 'u', ..] => vec![with_e],
         // A consonant behind one short vowel would have been doubled.
         [last, before]
             if !is_vowel(*last) && is_vowel(*before) && !"wxy".contains(*last) && is_short(stem) =>
@@ -379,7 +411,14 @@ mod tests {
         check("making", &["make"], &["mak"]);
         check("visiting", &["visit"], &[]);
         check("managed", &["manage"], &[]);
-        check("dancing", &["dance"], &["danc"]);
+        check("dancing", &["dance"], &[]);
+        check("synced", &["sync"], &[]);
+        check("tied", &["tie"], &[]);
+        check("quizzes", &["quiz"], &[]);
+        check("things", &["thing"], &[]);
+        check("being", &["be"], &[]);
+        check("adding", &["add"], &["ad"]);
+        check("omen", &["omen"], &["oman"]);
         check("tried", &["try"], &[]);
         check("agreed", &["agree"], &[]);
         check("need", &["need"], &["ne", "nee"]);
@@ -395,5 +434,12 @@ mod tests {
         check("children", &["child"], &[]);
         check("went", &["go"], &[]);
         check("kazakhstan's", &["kazakhstan"], &[]);
+    }
+
+    #[test]
+    fn forms_that_are_words_of_their_own_are_asked_for_as_such() {
+        assert_eq!(asked_for("media"), ["media"]);
+        assert_eq!(asked_for("fed"), ["fed"]);
+        assert!(asked_for("went").contains(&"go".to_owned()));
     }
 }

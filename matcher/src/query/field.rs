@@ -213,7 +213,8 @@ impl Field {
     /// Values that are gone through for an item, beyond the first.
     pub(super) fn values_tried(&self) -> usize {
         match (&self.test, self.spec.holds) {
-            (Test::Listed { values, .. }, Holds::Host | Holds::Name | Holds::Code) => values.patterns.len(),
+            (Test::Listed { values, .. }, Holds::Host) => values.patterns.len(),
+            (Test::Listed { values, .. }, Holds::Name | Holds::Code) => values.most_tried(),
             (Test::Listed { values, .. }, _) => values.all.len(),
             _ => 0,
         }

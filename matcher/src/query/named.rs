@@ -20,6 +20,8 @@ use crate::text::words::words;
 const DEEPEST: usize = 16;
 /// Topics within one query, however often one is named.
 const MOST: usize = 100;
+/// Levels of a tree with all that is put into it; a query alone has half as many at most.
+const MOST_LEVELS: usize = 256;
 
 /// What a query names.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -55,6 +57,12 @@ impl Values {
             }
         }
         Self { all, ..values }
+    }
+
+    /// Values that may be held against one word, at most, beyond the first.
+    pub(super) fn most_tried(&self) -> usize {
+        let like = self.by_word.values().map(Vec::len).max().unwrap_or_default();
+        self.patterns.len() + like.saturating_sub(1)
     }
 
     /// Those without wildcards that begin with a word of a text.
@@ -101,11 +109,6 @@ impl Definitions {
         Self { lists: Lists::new(lists), queries }
     }
 
-    /// Whether there is nothing to name.
-    pub fn is_empty(&self) -> bool {
-        self.lists.0.is_empty() && self.queries.is_empty()
-    }
-
     /// Parses a query, with all that it names put into it.
     pub fn query(&self, text: &str) -> Result<super::Query, QueryError> {
         let query_of = |name: &str| self.queries.get(name).cloned();
@@ -148,7 +151,7 @@ pub(super) fn put_in(
     lists: &Lists,
     query_of: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Expr, QueryError> {
-    let mut putting = Putting { text, lists, query_of, within: Vec::new(), count: 0 };
+    let mut putting = Putting { text, lists, query_of, within: Vec::new(), count: 0, level: 0 };
     let expr = putting.expr(expr)?;
     cost::check(&expr, text.chars().count()).map_err(|error| {
         let message = format!("with the lists and topics that it names, {}", error.message);
@@ -164,10 +167,23 @@ struct Putting<'a> {
     /// The topics that lead to the one at hand.
     within: Vec<String>,
     count: usize,
+    level: usize,
 }
 
 impl Putting<'_> {
     fn expr(&mut self, expr: Expr) -> Result<Expr, QueryError> {
+        if self.level >= MOST_LEVELS {
+            let name = self.within.first().cloned().unwrap_or_default();
+            let message = format!("the topics that are named nest brackets more than {MOST_LEVELS} deep");
+            return Err(self.error("E_LIMIT", &name, message, "write out what is meant".to_owned()));
+        }
+        self.level += 1;
+        let expr = self.put_into(expr);
+        self.level -= 1;
+        expr
+    }
+
+    fn put_into(&mut self, expr: Expr) -> Result<Expr, QueryError> {
         Ok(match expr {
             Expr::And(parts) => joined(self.all(parts)?, Expr::And),
             Expr::Or(parts) => joined(self.all(parts)?, Expr::Or),
@@ -245,8 +261,9 @@ impl Putting<'_> {
     /// The tree does not know where its parts stand; the name that the user wrote does.
     fn error(&self, code: &'static str, name: &str, message: String, remedy: String) -> QueryError {
         let written = self.within.first().map_or(name, String::as_str);
-        let behind = |sign: &str| Some(self.text.find(&format!("{sign}{written}"))? + sign.len());
-        let at = behind(":@").or_else(|| behind("@")).or_else(|| behind("topic:")).or_else(|| behind(""));
+        let signs: &[&str] =
+            if code == "E_LIST" && self.within.is_empty() { &[":@", "@"] } else { &["topic:"] };
+        let at = signs.iter().find_map(|sign| behind(self.text, sign, written));
         let (before, length) = match at {
             Some(at) => (self.text.get(..at).unwrap_or(""), written.chars().count()),
             None => ("", self.text.chars().count()),
@@ -257,6 +274,16 @@ impl Putting<'_> {
         };
         QueryError::new(code, before.chars().count(), length, message, remedy)
     }
+}
+
+/// Where a name stands whole behind a sign.
+fn behind(text: &str, sign: &str, name: &str) -> Option<usize> {
+    let small = text.to_ascii_lowercase();
+    let mut places = small.match_indices(sign).map(|(at, sign)| at + sign.len());
+    places.find(|at| {
+        let rest = text.get(*at..).and_then(|rest| rest.strip_prefix(name));
+        rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || "-_".contains(c)))
+    })
 }
 
 fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> String {
@@ -344,6 +371,7 @@ mod tests {
     fn what_is_not_there_and_what_goes_in_circles_is_refused_with_its_place() {
         for (query, code, position) in [
             ("medio site:@medio", "E_LIST", 12),
+            ("topic:bank Topic:ban", "E_TOPIC", 17),
             ("банк topic:nobody", "E_TOPIC", 11),
             ("банк topic:odd", "E_TOPIC", 11),
             ("topic:one", "E_CYCLE", 6),
@@ -366,10 +394,13 @@ mod tests {
         };
         let people = list("people", &|number| format!("Имя{number} Фамилия"));
         let hosts = list("hosts", &|number| format!("*a{number}.kz"));
-        let definitions = Definitions::new(vec![people, hosts], &[]);
+        let namesakes = list("namesakes", &|number| format!("Иван {number}"));
+        let definitions = Definitions::new(vec![people, hosts, namesakes], &[]);
         assert_eq!(definitions.query("банк author:@people").unwrap().cost(), 2);
-        let error = definitions.query("банк site:@hosts").unwrap_err();
-        assert_eq!(error.code, "E_COST", "{error}");
+        for query in ["банк site:@hosts", "банк author:@namesakes"] {
+            let error = definitions.query(query).unwrap_err();
+            assert_eq!(error.code, "E_COST", "{query}: {error}");
+        }
     }
 
     #[test]
@@ -382,5 +413,18 @@ mod tests {
         topics.push(Topic::new(Name::new("t15").unwrap(), "слово"));
         let error = Definitions::new(Vec::new(), &topics).query("topic:t0").unwrap_err();
         assert_eq!(error.code, "E_LIMIT");
+        // Brackets that each topic may have, together.
+        let nested = |number: usize| {
+            let (open, close) = ("(а OR (б AND ".repeat(30), "))".repeat(30));
+            Topic::new(
+                Name::new(&format!("n{number}")).unwrap(),
+                format!("{open}topic:n{}{close}", number + 1),
+            )
+        };
+        let mut topics: Vec<Topic> = (0..8).map(nested).collect();
+        topics.push(Topic::new(Name::new("n8").unwrap(), "слово"));
+        let definitions = Definitions::new(Vec::new(), &topics);
+        assert_eq!(definitions.query("topic:n0").unwrap_err().code, "E_LIMIT");
+        assert!(definitions.query("topic:n6").is_ok());
     }
 }

@@ -63,7 +63,11 @@ pub(super) async fn declare(
 ) -> Result<Applied, StoreError> {
     locks::take(tx, Lock::Objects).await?;
     let known = Known::read(tx).await?;
-    let Objects { sources, topics, clients, lists, touched } = objects;
+    let Objects { sources, topics, clients, lists, touched, seen } = objects;
+    let found = version_in(tx).await?;
+    if seen.is_some_and(|seen| seen != found) {
+        return Err(StoreError::StaleObjects);
+    }
     if !lists.is_empty() && !has_lists(tx).await? {
         return Err(migrate::behind());
     }

@@ -30,10 +30,14 @@ fn changed(tx: &Transaction<'_>, applied: &Applied) -> Result<(), StoreError> {
 
 pub(super) fn declare(
     tx: &Transaction<'_>,
-    Objects { sources, topics, clients, lists, touched }: &Objects,
+    Objects { sources, topics, clients, lists, touched, seen }: &Objects,
     prune: bool,
     now: Timestamp,
 ) -> Result<Applied, StoreError> {
+    let found = version(tx)?;
+    if seen.is_some_and(|seen| seen != found) {
+        return Err(StoreError::StaleObjects);
+    }
     let mut applied = Applied::default();
     for source in sources {
         declare_source(tx, source, now, &mut applied)?;
