@@ -91,8 +91,13 @@ impl TopicIndex {
     pub fn changed(&self, topics: Vec<Topic>, lists: Lists) -> (Self, Vec<BadTopic>) {
         let wanted: HashSet<&Name> = topics.iter().map(|topic| &topic.name).collect();
         let live = self.parts.iter().flat_map(Part::live);
-        let gone: Vec<Name> =
-            live.map(|topic| &topic.name).filter(|name| !wanted.contains(name)).cloned().collect();
+        let refused: Vec<Name> = self.refused.keys().cloned().map(Name::stored).collect();
+        let gone: Vec<Name> = live
+            .map(|topic| &topic.name)
+            .chain(&refused)
+            .filter(|name| !wanted.contains(name))
+            .cloned()
+            .collect();
         let is_new = |topic: &Topic| self.topic(&topic.name) != Some(topic);
         self.edited(topics.into_iter().filter(is_new).collect(), &gone, lists)
     }

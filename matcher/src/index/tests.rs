@@ -288,6 +288,10 @@ fn topics_follow_the_lists_and_topics_that_they_name() {
     let all = ["credit", "deep", "last", "plain", "said"];
     assert_eq!(found(&partly, "кредит в банке"), all);
     assert_eq!(found(&partly.merged().unwrap(), "кредит в банке"), all);
+    // Nobody may name it once it is gone.
+    let (without, bad) = partly.changed(topics("банк").split_off(1), list("Асель"));
+    assert_eq!(bad.len(), 2, "{bad:?}");
+    assert_eq!(found(&without, "кредит в банке"), ["plain", "said"]);
     // The list is edited, and all else stays.
     let (edited, _) = index.changed(topics("банк"), list("Болат"));
     assert_eq!(found(&edited, "кредит в банке"), ["bank", "credit", "deep", "plain"]);
