@@ -6,11 +6,12 @@ use std::process::ExitCode;
 
 use config::objects::{Complaint, Declared, Judges, Loaded, Reference};
 use config::{Object, Problem};
-use crawler::read::check_selector;
+use crawler::read::{check_pointer, check_selector, endpoint};
 use matcher::{Definitions, Query, QueryError};
-use model::{Name, Topic};
+use model::{Name, SourceKind, Topic};
 use serde_json::json;
 use store::Objects;
+use url::Url;
 
 use crate::apply::by_kind;
 use crate::failure::{Failure, say};
@@ -48,7 +49,13 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
 /// The objects that files declare, to stand beside what is `known` already; with all problems told where there are any:
 /// queries, selectors and references included.
 pub(crate) fn declared(paths: &[PathBuf], known: Known) -> anyhow::Result<Vec<Object>> {
-    let judges = Judges { query: &judge_query, rule: &judge_rule, selector: &judge_selector };
+    let judges = Judges {
+        query: &judge_query,
+        rule: &judge_rule,
+        selector: &judge_selector,
+        pointer: &judge_pointer,
+        address: &judge_address,
+    };
     let mut loaded = config::objects::load(paths, judges);
     let unknown = unknown_sources(&loaded, &known.sources);
     loaded.problems.extend(unknown);
@@ -85,6 +92,20 @@ fn judge_selector(selector: &str) -> Result<(), Complaint> {
     check_selector(selector).map_err(|error| Complaint {
         message: format!("{selector:?} is no CSS selector: {error}"),
         remedy: "write one such as div.article > h1".to_owned(),
+    })
+}
+
+fn judge_pointer(pointer: &str) -> Result<(), Complaint> {
+    check_pointer(pointer).map_err(|error| Complaint {
+        message: format!("{pointer:?} is no JSON pointer: {error}"),
+        remedy: "write one such as /data/0/title (RFC 6901)".to_owned(),
+    })
+}
+
+fn judge_address(kind: SourceKind, url: &Url) -> Result<(), Complaint> {
+    endpoint(kind, url).map(drop).map_err(|remedy| Complaint {
+        message: format!("{:?} is no address of kind {}", url.as_str(), kind.as_str()),
+        remedy,
     })
 }
 

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use model::{Name, SourceState};
+use model::{Name, SourceState, Watch};
 use serde_json::json;
 use store::SourceRecord;
 
@@ -59,7 +59,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
             let data = Backend::open(global).await?;
             let dead = if all { dead_letters(&data).await? } else { named(&data, &sources).await? };
             for record in &dead {
-                data.store.pause(&record.source.name, false, global.clock.now()).await?;
+                data.store.watch(&record.source.name, Watch::On, global.clock.now()).await?;
                 plan_now(&data, record, global).await?;
                 reason.note(&data, "dlq replay", &target(&record.source.name), global).await?;
             }
@@ -68,7 +68,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::Drop { sources, reason } => {
             let data = Backend::open(global).await?;
             for record in named(&data, &sources).await? {
-                data.store.pause(&record.source.name, true, global.clock.now()).await?;
+                data.store.watch(&record.source.name, Watch::Paused, global.clock.now()).await?;
                 reason.note(&data, "dlq drop", &target(&record.source.name), global).await?;
                 say(&format!("{} is paused", record.source.name));
             }

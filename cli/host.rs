@@ -171,7 +171,7 @@ fn why(view: &HostView, now: Timestamp) -> String {
 async fn robots(data: &Backend, host: &Host) -> anyhow::Result<Value> {
     let mut known = serde_json::Map::new();
     for record in data.store.sources().await? {
-        let url = &record.source.url;
+        let url = &crawler::read::address_of(&record.source, "");
         if record.source.host_for(url).as_ref() != Some(host) {
             continue;
         }

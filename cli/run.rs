@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use actors::{Context, Node, Pass, Totals, plan_sources};
 use config::print_duration;
-use model::{SourceState, Timestamp, rfc3339};
+use model::{Timestamp, rfc3339};
 use serde_json::{Value, json};
 use store::Store;
 use tokio::time::Instant;
@@ -228,9 +228,7 @@ fn report(totals: &Totals, pages_waiting: u64, next: Option<Timestamp>, took: Du
 
 async fn next_poll(store: &dyn Store) -> anyhow::Result<Option<Timestamp>> {
     let records = store.sources().await?;
-    let is_polled = |record: &&store::SourceRecord| {
-        !matches!(record.state, SourceState::Paused | SourceState::Quarantined)
-    };
+    let is_polled = |record: &&store::SourceRecord| !record.state.is_stopped();
     Ok(records.iter().filter(is_polled).filter_map(|record| record.next_poll).min())
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actors::{Context, NodeConfig, Pass, ScheduledRobots};
 use config::Settings;
-use crawler::fetch::{AddressGuard, Http, HttpSettings};
+use crawler::fetch::{AddressGuard, Http, HttpSettings, Tokens};
 use crawler::robots::RobotsMemory;
 use crawler::{Door, FetchPolicy};
 use model::Clock;
@@ -41,6 +41,7 @@ pub(crate) fn door(
         max_retry_after: settings.poll.max_retry_after,
         longest_exchange: fetch.total_timeout,
         guard,
+        tokens: Tokens::new((!fetch.tokens.as_os_str().is_empty()).then(|| fetch.tokens.clone())),
     };
     Ok(Door::new(Arc::new(http), memory, policy, clock))
 }

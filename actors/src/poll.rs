@@ -1,30 +1,21 @@
 //! The jobs that read a source's own address, or what it finds for a query.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use crawler::extract::{entry_hash, has_its_text};
-use crawler::read::{Alarm, Page, Reading, read};
+use crawler::extract::has_its_text;
+use crawler::read::{self, Alarm, wall_before};
 use crawler::{FetchError, Fetched, Want};
 use model::{
-    Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Finding, Harvest, Host, ItemKey, JobId,
-    PageWork, Planned, SourceKind, SourceNews, SourceState, Timestamp, Validators, canonical_url,
+    Entry, FetchStatus, Finding, Harvest, Host, JobId, PageWork, Planned, SourceNews, Timestamp, Validators,
 };
-use scheduler::due::{self, Seen};
-use std::time::Duration;
-use store::{EntryKnowledge, Sighting, SourceRecord};
-use tokio::time::Instant;
+use scheduler::due::Seen;
+use store::{EntryKnowledge, SourceRecord};
 use url::Url;
 
+use crate::gather::{Sighted, detail_of, gather, read_on_pool, want};
+use crate::news::{self, is_on_time};
 use crate::visit::{Interrupted, Visit, finding_of_entry};
-
-/// Sitemaps of an index read in one poll: the newest ones; the others have nothing new.
-const MAX_CHILDREN: usize = 5;
-/// Pages of a listing followed in one poll.
-const MAX_NEXT: usize = 3;
-/// A source that robots rules forbid is asked about again after this.
-const DISALLOWED: Duration = Duration::from_secs(86_400);
-/// A source that is gone is probed after this.
-const GONE: Duration = Duration::from_secs(7 * 86_400);
 
 /// Polls the source. Its end is stored and settled, whatever it was.
 pub(crate) async fn poll(visit: &mut Visit) -> Result<(), Interrupted> {
@@ -32,17 +23,18 @@ pub(crate) async fn poll(visit: &mut Visit) -> Result<(), Interrupted> {
     let record = visit.context.store.source(&visit.source.name).await.map_err(storage)?;
     let Some(record) = record else { return end_without_source(visit).await };
     let url = visit.address();
-    let xml = visit.source.kind != SourceKind::Listing;
     // Of a source that is searched each search has an answer of its own.
-    let validators = record.validators.clone().filter(|_| !visit.is_search());
-    let want = Want { xml, validators };
+    let known = record.validators.clone().filter(|_| !visit.is_search());
+    let asked = known.clone().filter(|known| known.may_be_asked(visit.now()));
+    let want = Want { validators: asked, ..want(visit) };
     match visit.fetch(&url, &want).await {
         Err(error) => failed(visit, &record, &url, &error).await,
         Ok(fetched) if fetched.is_not_modified() => unchanged(visit, &record, &url, &fetched, None).await,
         Ok(fetched) => {
             let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&fetched.body));
-            let same = want.validators.as_ref().is_some_and(|known| known.body_hash.as_ref() == Some(&hash));
+            let same = known.as_ref().is_some_and(|known| known.body_hash.as_ref() == Some(&hash));
             let validators = Validators { body_hash: Some(hash), ..fetched.validators.clone() };
+            let validators = known.unwrap_or_default().followed_by(validators, visit.now());
             if same {
                 unchanged(visit, &record, &url, &fetched, Some(validators)).await
             } else {
@@ -68,7 +60,7 @@ async fn unchanged(
     harvest.fetches.push(visit.record(url, Ok(fetched), 0, String::new()));
     let seen = Seen { known: 1, fresh: 0, on_time: is_on_time(record, harvest.at) };
     let news =
-        SourceNews { validators, moved_to: moved_to(visit, fetched), ..good_news(visit, record, seen) };
+        SourceNews { validators, moved_to: moved_to(visit, fetched), ..news::good(visit, record, seen) };
     finish(visit, harvest, news, Vec::new()).await
 }
 
@@ -80,12 +72,7 @@ async fn failed(
 ) -> Result<(), Interrupted> {
     let mut harvest = visit.harvest();
     harvest.fetches.push(visit.record(url, Err(error), 0, String::new()));
-    let failure = error.failure();
-    let mut news = bad_news(visit, record, &failure);
-    if error.is_gone() {
-        news.state = SourceState::Gone;
-        news.next_poll = visit.after(GONE);
-    }
+    let mut news = news::bad(visit, record, &error.failure());
     match error {
         FetchError::LeaseEnds => news.next_poll = due_now(visit),
         error => {
@@ -108,6 +95,10 @@ async fn read_and_keep(
     let moved_to = moved_to(visit, &fetched);
     let (mut reading, fetched) = read_on_pool(visit, fetched).await;
     let mut harvest = visit.harvest();
+    // What stands there instead is not read, however much it looks like it.
+    if let Some(wall) = wall_before(&visit.address(), &fetched.url) {
+        reading.alarm = Some(Alarm::Restricted(wall));
+    }
     let detail = detail_of(&reading);
     let mut line = visit.record(&fetched.url, Ok(&fetched), reading.entries.len(), detail);
     // To find nothing is what a search for something rare does.
@@ -115,115 +106,44 @@ async fn read_and_keep(
     if let Some(alarm) = reading.alarm.take().filter(|alarm| !is_empty(alarm)) {
         line.status = FetchStatus::Unreadable;
         harvest.fetches.push(line);
-        let failure = Failure { weight: FailureWeight::Soft, reason: alarm.to_string() };
-        let news = SourceNews { state: SourceState::Broken, ..bad_news(visit, record, &failure) };
+        let news = news::bad(visit, record, &news::failure_of(&alarm));
         return finish(visit, harvest, news, Vec::new()).await;
     }
     harvest.fetches.push(line);
     let first = fetched.url.clone();
     drop(fetched);
     let has_parts = !reading.children.is_empty();
-    let complete = follow(visit, first, &mut reading, &mut harvest.fetches).await;
+    let was_read = record.last_ok.is_some();
+    let gathered = gather(visit, first, reading, was_read, &mut harvest.fetches).await?;
+    if gathered.has_gap
+        && let Some(last) = harvest.fetches.last_mut()
+    {
+        let gap =
+            "nothing known was met this far back: publications may have been missed since the last poll";
+        last.detail = [last.detail.as_str(), gap]
+            .iter()
+            .filter(|text| !text.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join("; ");
+    }
     let on_time = is_on_time(record, harvest.at);
-    let seen = sort_entries(visit, reading.entries, &mut harvest, on_time).await?;
+    let seen = sort_entries(visit, gathered.entries, &mut harvest, on_time).await;
     let found = found_jobs(visit, &harvest);
     // Validators vouch for everything that was read under them: not where a part is missing, and not for
     // an index, whose parts change while it stays the same.
-    let validators = (complete && !has_parts && !visit.is_search()).then_some(validators);
-    let news = SourceNews { validators, moved_to, ..good_news(visit, record, seen) };
+    let validators = (gathered.is_complete && !has_parts && !visit.is_search()).then_some(validators);
+    let news = SourceNews { validators, moved_to, ..news::good(visit, record, seen) };
     finish(visit, harvest, news, found).await
 }
 
-/// Reads the documents that belong to this one: sitemaps of an index, further pages of a listing.
-/// `first` was read already, whatever leads back to it. False where one of them could not be read.
-async fn follow(
-    visit: &mut Visit,
-    first: Url,
-    reading: &mut Reading,
-    fetches: &mut Vec<FetchRecord>,
-) -> bool {
-    let children = std::mem::take(&mut reading.children);
-    let mut queue: Vec<Url> = children.into_iter().take(MAX_CHILDREN).collect();
-    queue.extend(reading.next.take());
-    let mut followed = BTreeSet::from([visit.address(), first]);
-    let mut complete = true;
-    while let Some(url) = queue.pop().filter(|_| followed.len() < MAX_CHILDREN + MAX_NEXT + 2) {
-        if visit.context.is_draining() {
-            return false;
-        }
-        if !followed.insert(url.clone()) {
-            continue;
-        }
-        let want = Want { xml: visit.source.kind != SourceKind::Listing, validators: None };
-        match visit.fetch(&url, &want).await {
-            Err(error) => {
-                complete = false;
-                fetches.push(visit.record(&url, Err(&error), 0, String::new()));
-            }
-            Ok(fetched) => {
-                let (more, fetched) = read_on_pool(visit, fetched).await;
-                complete &= !matches!(more.alarm, Some(Alarm::Foreign(_)));
-                let detail = detail_of(&more);
-                fetches.push(visit.record(&url, Ok(&fetched), more.entries.len(), detail));
-                reading.entries.extend(more.entries);
-                queue.extend(more.next);
-            }
-        }
-    }
-    complete
-}
-
-/// What the history tells of a reading: the alarm, or else the problems.
-fn detail_of(reading: &Reading) -> String {
-    reading.alarm.as_ref().map_or_else(|| reading.problems.join("; "), ToString::to_string)
-}
-
-async fn read_on_pool(visit: &Visit, fetched: Fetched) -> (Reading, Fetched) {
-    let (source, now, most) = (visit.source.clone(), visit.now(), visit.context.config.max_decoded);
-    let (reading, fetched, took) = visit
-        .context
-        .pool
-        .run(move || {
-            let began = Instant::now();
-            let page =
-                Page::new(&fetched.url, &fetched.body, &source.selectors, source.timezone.as_deref(), now);
-            let page = page.of_type(fetched.content_type.as_deref()).at_most(most);
-            let reading = read(source.kind, &page);
-            (reading, fetched, began.elapsed())
-        })
-        .await;
-    visit.context.metrics.parsed(visit.source.kind, took, reading.entries.len());
-    (reading, fetched)
-}
-
 /// Sorts entries into what is known, what is stored as it is, and what needs its page.
-async fn sort_entries(
-    visit: &Visit,
-    entries: Vec<Entry>,
-    harvest: &mut Harvest,
-    on_time: bool,
-) -> Result<Seen, Interrupted> {
-    let key = |entry: &Entry| {
-        let text = entry.text.as_deref().or(entry.summary.as_deref()).unwrap_or("");
-        ItemKey::choose(entry.id.as_deref(), entry.url.as_ref(), entry.title.as_deref().unwrap_or(""), text)
-    };
-    let mut within = BTreeSet::new();
-    let entries: Vec<Entry> = entries.into_iter().filter(|entry| within.insert(key(entry))).collect();
-    let asked: Vec<Sighting> = entries
-        .iter()
-        .map(|entry| Sighting {
-            key: key(entry),
-            hash: entry_hash(entry, &visit.source),
-            address: entry.published.as_ref().and(entry.url.as_ref()).map(canonical_url),
-        })
-        .collect();
-    let shared = shared_addresses(&entries);
-    let knowledge = visit.context.store.knowledge(&visit.source.name, &asked).await;
-    let knowledge = knowledge.map_err(|error| Interrupted::Storage(error.to_string()))?;
+async fn sort_entries(visit: &Visit, entries: Vec<Sighted>, harvest: &mut Harvest, on_time: bool) -> Seen {
+    let shared = shared_addresses(entries.iter().map(|sighted| &sighted.entry));
     let mut seen = Seen { known: 0, fresh: 0, on_time };
     let mut whole: Vec<(Entry, Option<String>)> = Vec::new();
-    for ((entry, Sighting { key, hash, .. }), known) in entries.into_iter().zip(asked).zip(knowledge) {
-        match known {
+    for Sighted { entry, sighting, knowledge } in entries {
+        match knowledge {
             EntryKnowledge::Same => {
                 seen.known += 1;
                 continue;
@@ -234,11 +154,11 @@ async fn sort_entries(
         match page_of(visit, &entry, &shared) {
             Ok(Some((url, host))) => {
                 harvest.pages.push(PageWork {
-                    key,
+                    key: sighting.key,
                     host,
                     url,
                     entry,
-                    entry_hash: hash,
+                    entry_hash: sighting.hash,
                     tries: 0,
                     not_before: harvest.at,
                 });
@@ -248,13 +168,13 @@ async fn sort_entries(
         }
     }
     harvest.findings = findings_on_pool(visit, whole).await;
-    Ok(seen)
+    seen
 }
 
 /// Pages that several entries of one document lead to: none of these is the page of any of them.
-fn shared_addresses(entries: &[Entry]) -> BTreeSet<Url> {
+fn shared_addresses<'e>(entries: impl Iterator<Item = &'e Entry>) -> BTreeSet<Url> {
     let mut seen = BTreeSet::new();
-    let pages = entries.iter().filter_map(|entry| entry.url.as_ref()).map(without_fragment);
+    let pages = entries.filter_map(|entry| entry.url.as_ref()).map(without_fragment);
     pages.filter(|page| !seen.insert(page.clone())).collect()
 }
 
@@ -300,7 +220,7 @@ fn found_jobs(visit: &Visit, harvest: &Harvest) -> Vec<Planned> {
     let hosts: BTreeSet<&Host> = harvest.pages.iter().map(|page| &page.host).collect();
     // A single pass takes what its polls found; it stops at its beginning otherwise.
     let due = due_now(visit);
-    let delay = visit.source.delay.unwrap_or(visit.context.config.delay);
+    let delay = read::delay_of(&visit.source, visit.context.config.delay);
     let job = |host: &Host| JobId::pages(visit.source.name.clone(), host.clone());
     hosts
         .into_iter()
@@ -328,54 +248,6 @@ async fn finish(
     let settle = visit.settlement(Some(news.next_poll), found);
     harvest.news = Some(news);
     visit.keep(harvest, Some(settle)).await.map(drop)
-}
-
-fn good_news(visit: &Visit, record: &SourceRecord, seen: Seen) -> SourceNews {
-    let every = visit.source.every;
-    // What one search brings says little about the next: each is made as often as the source allows.
-    let learnt = due::learn(record.interval.unwrap_or(every.min), every, seen);
-    let interval = if visit.is_search() { every.min } else { learnt };
-    let round = visit.now().as_second().unsigned_abs();
-    SourceNews {
-        state: SourceState::Live,
-        reason: String::new(),
-        failures: 0.0,
-        ok: true,
-        deferred: false,
-        interval,
-        next_poll: visit.after(due::spread(interval, visit.source.name.as_str(), round)),
-        moved_to: None,
-        validators: None,
-    }
-}
-
-fn bad_news(visit: &Visit, record: &SourceRecord, failure: &Failure) -> SourceNews {
-    let config = &visit.context.config;
-    let points = record.failures + failure.weight.points();
-    // Of a source that is searched, other searches' failures say nothing of how long this one should wait.
-    let failed = if visit.is_search() { 0 } else { record.failed_polls };
-    let interval = record.interval.unwrap_or(visit.source.every.min);
-    let wait = match failure.weight {
-        FailureWeight::Disallowed => DISALLOWED,
-        _ => due::backoff(failed + 1, config.backoff, config.max_backoff, interval),
-    };
-    SourceNews {
-        state: SourceNews::state_after(failure, points, record.state),
-        reason: failure.reason.clone(),
-        failures: points,
-        ok: false,
-        deferred: failure.weight == FailureWeight::Deferred,
-        interval,
-        next_poll: visit.after(due::spread(wait, visit.source.name.as_str(), u64::from(record.failed_polls))),
-        moved_to: None,
-        validators: None,
-    }
-}
-
-/// Polls that come late say little about the source: the lateness is ours.
-fn is_on_time(record: &SourceRecord, now: Timestamp) -> bool {
-    let (Some(planned), Some(interval)) = (record.next_poll, record.interval) else { return false };
-    now.duration_since(planned).unsigned_abs() <= interval / 2
 }
 
 fn moved_to(visit: &Visit, fetched: &Fetched) -> Option<Url> {

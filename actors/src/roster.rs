@@ -4,8 +4,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crawler::read;
 use matcher::{BadTopic, Lists, TopicIndex};
-use model::{Client, Host, JobId, JobKind, Name, Planned, Source, SourceState, Tenant, Timestamp, Topic};
+use model::{
+    Client, Host, JobId, JobKind, Name, Planned, Source, SourceState, Tenant, Timestamp, Topic, Watch,
+};
 use scheduler::{Schedule, due};
 use store::{SourceRecord, Store, StoreError};
 use url::Url;
@@ -69,7 +72,7 @@ impl Roster {
 
     /// A source that is declared and not paused.
     pub(crate) fn source(&self, name: &Name) -> Option<Arc<Source>> {
-        self.sources.get(name).filter(|source| !source.paused).cloned()
+        self.sources.get(name).filter(|source| source.watch() == Watch::On).cloned()
     }
 
     /// A source that is declared, paused or not.
@@ -101,7 +104,7 @@ impl Roster {
     /// The jobs by which a source is read, with whose they are: its poll, or, where it is searched, a search for
     /// each string that a topic needs.
     pub(crate) fn jobs_of(&self, source: &Source) -> BTreeMap<JobId, Tenant> {
-        let Some(host) = self.host_of(&source.url) else { return BTreeMap::new() };
+        let Some(host) = self.host_of(&read_at(source)) else { return BTreeMap::new() };
         let Some(searches) = self.searches.get(&source.name) else {
             return BTreeMap::from([(JobId::poll(source.name.clone(), host), self.tenant_of(source))]);
         };
@@ -114,9 +117,9 @@ impl Roster {
         let searches = self.searches.get(&source.name);
         match job.kind {
             JobKind::Pages => true,
-            JobKind::Poll => searches.is_none() && self.host_of(&source.url).as_ref() == Some(&job.host),
+            JobKind::Poll => searches.is_none() && self.host_of(&read_at(source)).as_ref() == Some(&job.host),
             JobKind::Search => {
-                self.host_of(&source.url).as_ref() == Some(&job.host)
+                self.host_of(&read_at(source)).as_ref() == Some(&job.host)
                     && searches.is_some_and(|searches| searches.contains_key(&job.query))
             }
         }
@@ -141,13 +144,18 @@ impl Roster {
     }
 }
 
+/// Where a source is read: at one host, whatever is searched for.
+fn read_at(source: &Source) -> Url {
+    read::address_of(source, "")
+}
+
 fn by_name(clients: Vec<Client>) -> HashMap<String, Client> {
     clients.into_iter().map(|client| (client.name.to_string(), client)).collect()
 }
 
 fn groups(records: &[SourceRecord]) -> HashMap<Host, Host> {
     let grouped = |SourceRecord { source, .. }: &SourceRecord| {
-        Some((Host::of(&source.url)?, Host::group(source.politeness_group.as_ref()?)))
+        Some((Host::of(&read_at(source))?, Host::group(source.politeness_group.as_ref()?)))
     };
     records.iter().filter_map(grouped).collect()
 }
@@ -210,7 +218,7 @@ async fn plan(
     for (source, host, not_before) in store.page_queues().await.map_err(|error| error.to_string())? {
         if let Some(declared) = roster.source(&source).filter(|_| read.contains(&source)) {
             let id = JobId::pages(source, host);
-            let delay = declared.delay.unwrap_or(terms.delay);
+            let delay = read::delay_of(&declared, terms.delay);
             let tenant = roster.tenant_of(&declared);
             planned.push(Planned { id, due: not_before, delay, robots_delay: Duration::ZERO, tenant });
         }
@@ -225,10 +233,10 @@ async fn plan(
 /// made last is not stored: it is planned for later than a known one can be due, which keeps its earlier time.
 fn readings_of(roster: &Roster, record: &SourceRecord, terms: Terms) -> Vec<Planned> {
     let source = &record.source;
-    if source.paused || record.state == SourceState::Quarantined {
+    if source.watch() != Watch::On || record.state == SourceState::Quarantined {
         return Vec::new();
     }
-    let delay = source.delay.unwrap_or(terms.delay);
+    let delay = read::delay_of(source, terms.delay);
     let first = |id: &JobId| match record.next_poll {
         Some(next) if !terms.all_now && id.query.is_empty() => next,
         // The source's own next poll is that of whichever search ended last: it says nothing of this one.
@@ -318,7 +326,10 @@ pub(crate) async fn plan_changes(
     terms: Terms,
 ) -> Result<(), String> {
     let readings = |roster: &Roster, source: Option<Arc<Source>>| -> BTreeMap<JobId, Tenant> {
-        source.filter(|source| !source.paused).map(|source| roster.jobs_of(&source)).unwrap_or_default()
+        source
+            .filter(|source| source.watch() == Watch::On)
+            .map(|source| roster.jobs_of(&source))
+            .unwrap_or_default()
     };
     let mut stopped: Vec<JobId> = Vec::new();
     for (name, source) in &before.sources {

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use crawler::fetch::{AddressGuard, Answer, Ask, Pass as Passed, Transport, TransportError};
 use crawler::{Door, FetchPolicy};
 use model::{
-    ArticleMode, Category, Clock, Every, Name, Rights, Selectors, Source, SourceKind, SourceState, Timestamp,
-    Topic,
+    ArticleMode, Category, Clock, Every, Name, Pointers, Rights, Selectors, Source, SourceKind, SourceState,
+    Timestamp, Topic,
 };
 use scheduler::InMemory;
 use store::{Objects, Sqlite, Store};
@@ -150,6 +150,7 @@ impl Stage {
             max_retry_after: Duration::from_secs(3600),
             longest_exchange: Duration::from_secs(10),
             guard: AddressGuard::default(),
+            tokens: crawler::fetch::Tokens::default(),
         };
         let robots = Arc::new(ScheduledRobots(self.schedule.clone()));
         let door = Door::new(self.web.clone(), robots, policy, self.clock.clone());
@@ -245,9 +246,12 @@ pub(crate) fn source(host: &str) -> Source {
         article: ArticleMode::Auto,
         rights: Rights::Full,
         selectors: Selectors::default(),
+        pointers: Pointers::default(),
+        token: None,
         politeness_group: None,
         client: None,
         paused: false,
+        retired: false,
     }
 }
 

@@ -72,7 +72,7 @@ async fn a_source_that_crashes_its_fetcher_is_put_aside_and_slows_nobody() {
     tokio::time::sleep(Duration::from_secs(1800)).await;
     assert_eq!(stage.web.times_asked("http://bad.kz/feed"), 5);
     stage.web.put("http://bad.kz/feed", crate::testing::feed(3));
-    stage.store.pause(&name("bad.kz"), false, stage.clock.now()).await.unwrap();
+    stage.store.watch(&name("bad.kz"), model::Watch::On, stage.clock.now()).await.unwrap();
     until("it is read again", async || stage.state("bad.kz").await == SourceState::Live).await;
 }
 
@@ -202,12 +202,12 @@ async fn a_paused_source_is_left_alone_within_seconds() {
     let stage = Stage::with(&["a.kz"]).await;
     let _node = stage.start().await;
     until("it is read", async || stage.items().await == 2).await;
-    stage.store.pause(&name("a.kz"), true, stage.clock.now()).await.unwrap();
+    stage.store.watch(&name("a.kz"), model::Watch::Paused, stage.clock.now()).await.unwrap();
     tokio::time::sleep(Duration::from_secs(5)).await;
     let before = stage.web.asked().len();
     tokio::time::sleep(Duration::from_secs(3000)).await;
     assert_eq!(stage.web.asked().len(), before);
-    stage.store.pause(&name("a.kz"), false, stage.clock.now()).await.unwrap();
+    stage.store.watch(&name("a.kz"), model::Watch::On, stage.clock.now()).await.unwrap();
     until("it is read again", async || stage.web.asked().len() > before).await;
 }
 

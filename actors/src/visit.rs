@@ -65,7 +65,7 @@ impl Visit {
 
     /// Where the source is read in this job.
     pub(crate) fn address(&self) -> Url {
-        self.source.search_url(&self.job.query).unwrap_or_else(|| self.source.url.clone())
+        crawler::read::address_of(&self.source, &self.job.query)
     }
 
     /// Whether this is what topics need of a source that is searched.

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    ArticleMode, Category, Every, Finding, Harvest, Host, Item, ItemKey, Match, Name, Rights, Selectors,
-    Source, SourceKind, Span, Timestamp, Token, Topic, Zone,
+    ArticleMode, Category, Every, Finding, Harvest, Host, Item, ItemKey, Match, Name, Pointers, Post, Rights,
+    Selectors, Source, SourceKind, Span, Timestamp, Token, Topic, Zone,
 };
 use serde_json::json;
 use store::{Objects, Postgres, Sqlite, Store};
@@ -113,9 +113,12 @@ fn source() -> anyhow::Result<Source> {
         article: ArticleMode::Auto,
         rights: Rights::Full,
         selectors: Selectors::default(),
+        pointers: Pointers::default(),
+        token: None,
         politeness_group: None,
         client: None,
         paused: false,
+        retired: false,
     })
 }
 
@@ -146,6 +149,7 @@ fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
         published: None,
         updated_at: None,
         image: None,
+        post: Post::default(),
         problems: Vec::new(),
     };
     let span = Span { zone: Zone::Text, start: 0, end: 2, text: "w1".to_owned() };

@@ -104,14 +104,14 @@ impl Screen {
         }
         let count =
             |wanted: &[SourceState]| self.seen.states.values().filter(|state| wanted.contains(state)).count();
-        let known = count(&SourceState::ALL) - count(&[SourceState::New]);
+        let known = count(&SourceState::ALL) - count(&[SourceState::Candidate]);
         println(&format!(
             "{} sites: {} live, {} degraded or unreachable, {} disallowed, {} broken, {} gone, {} not read yet",
             self.seen.sites,
             count(&[SourceState::Live]),
             count(&[SourceState::Degraded, SourceState::Unreachable]),
             count(&[SourceState::Disallowed]),
-            count(&[SourceState::Broken]),
+            count(&[SourceState::BrokenLayout]),
             count(&[SourceState::Gone]),
             self.seen.sites.saturating_sub(known)
         ))
@@ -242,7 +242,7 @@ impl Picture<'_> {
         }
         let unread = self.seen.sites.saturating_sub(self.seen.states.len());
         let of = |state: SourceState| match state {
-            SourceState::New => unread,
+            SourceState::Candidate => unread,
             state => counts.get(state.as_str()).copied().unwrap_or(0),
         };
         SourceState::ALL
@@ -290,7 +290,7 @@ impl Picture<'_> {
 fn colour_of(state: SourceState) -> Color {
     match state {
         SourceState::Live => Color::Green,
-        SourceState::New | SourceState::Paused => Color::Blue,
+        SourceState::Candidate | SourceState::Paused => Color::Blue,
         SourceState::Degraded => Color::Yellow,
         _ => Color::Red,
     }

@@ -8,10 +8,12 @@ use config::objects::DEFAULT_EVERY;
 use config::print_duration;
 use crawler::extract::{extract, has_its_text, item_of};
 use crawler::fetch::{OneVisit, Permits};
-use crawler::read::{Page, Reading, read, sniff};
+use crawler::read::{Page, Reading, accept, address_of, delay_of, kind_of, read, sniff};
 use crawler::robots::{NoMemory, Verdict};
 use crawler::{Door, Fetched, Want};
-use model::{ArticleMode, Category, Entry, Item, Name, Rights, Selectors, Source, SourceKind, Timestamp};
+use model::{
+    ArticleMode, Category, Entry, Item, Name, Pointers, Rights, Selectors, Source, SourceKind, Timestamp,
+};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -39,7 +41,7 @@ pub(super) struct Args {
     #[arg(value_name = "URL|NAME")]
     address: String,
     /// Read it as this [default: what it looks like]
-    #[arg(long, value_name = "KIND", value_parser = ["feed", "sitemap", "listing"])]
+    #[arg(long, value_name = "KIND", value_parser = SourceKind::ALL.map(SourceKind::as_str))]
     kind: Option<String>,
     /// What to search for, where the address holds {query}
     #[arg(long, value_name = "TEXT")]
@@ -79,7 +81,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         errand.settle().await;
         tried
     } else {
-        let delay = source.delay.unwrap_or(global.settings.fetch.delay);
+        let delay = delay_of(&source, global.settings.fetch.delay);
         trial.run(&source, &mut OneVisit::new(delay)).await
     };
     print(args, global, &source, &tried)?;
@@ -87,14 +89,10 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
 }
 
 async fn source(args: &Args, global: &Global) -> anyhow::Result<Source> {
-    let kind = match args.kind.as_deref() {
-        Some("feed") => Some(SourceKind::Feed),
-        Some("sitemap") => Some(SourceKind::Sitemap),
-        Some(_) => Some(SourceKind::Listing),
-        None => None,
-    };
+    let kind = args.kind.as_deref().and_then(SourceKind::parse);
     if let Ok(url) = Url::parse(&args.address) {
-        return undeclared(url, kind.unwrap_or(SourceKind::Feed));
+        let kind = kind.unwrap_or_else(|| kind_of(&url).unwrap_or(SourceKind::Feed));
+        return undeclared(url, kind);
     }
     if !Backend::is_there(global) {
         return Err(Failure::usage(format!(
@@ -112,13 +110,13 @@ async fn source(args: &Args, global: &Global) -> anyhow::Result<Source> {
 /// A source that is searched, at the address of one search.
 fn searched(source: Source, query: Option<&str>) -> anyhow::Result<Source> {
     match (source.is_searched(), query) {
-        (false, None) => Ok(source),
+        (false, None) => Ok(Source { url: address_of(&source, ""), ..source }),
         (false, Some(_)) => Err(Failure::usage("there is no {query} in the address to fill in").into()),
         (true, None) => Err(Failure::usage("the source is searched: an address with {query} in it")
             .hint("say what for with --query TEXT")
             .into()),
         (true, Some(query)) => {
-            let url = source.search_url(query).unwrap_or_else(|| source.url.clone());
+            let url = address_of(&source, query);
             Ok(Source { url, ..source })
         }
     }
@@ -138,9 +136,12 @@ fn undeclared(url: Url, kind: SourceKind) -> anyhow::Result<Source> {
         article: ArticleMode::Auto,
         rights: Rights::Full,
         selectors: Selectors::default(),
+        pointers: Pointers::default(),
+        token: None,
         politeness_group: None,
         client: None,
         paused: false,
+        retired: false,
     })
 }
 
@@ -183,7 +184,7 @@ impl Trial<'_> {
 
     async fn read(&mut self, source: &Source, visit: &mut dyn Permits, tried: &mut Tried) {
         self.line.show("fetching");
-        let want = Want { xml: source.kind != SourceKind::Listing, validators: None };
+        let want = Want { accept: accept(source.kind), validators: None, token: source.token.clone() };
         let fetched = match self.door.fetch(&source.url, &want, visit).await {
             Ok(fetched) => fetched,
             Err(error) => {
@@ -192,7 +193,9 @@ impl Trial<'_> {
             }
         };
         let page = self.page(source, &fetched);
-        let is_declared = self.args.kind.is_some() || source.name.as_str() == self.args.address;
+        let is_declared = self.args.kind.is_some()
+            || source.name.as_str() == self.args.address
+            || kind_of(&source.url).is_some();
         let kind = if is_declared { Some(source.kind) } else { sniff(&page) };
         tried.kind = kind;
         match kind {
@@ -243,6 +246,7 @@ impl Trial<'_> {
             source.timezone.as_deref(),
             self.global.clock.now(),
         )
+        .pointed_at(&source.pointers)
         .of_type(fetched.content_type.as_deref())
     }
 }

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use actors::jobs_of;
 use clap::Subcommand;
 use config::print_duration;
-use model::{JobKind, Name, SourceState, Timestamp};
+use model::{JobKind, Name, SourceState, Timestamp, Watch};
 use scheduler::HostView;
 use serde_json::{Value, json};
 use store::{SourceRecord, Store};
@@ -68,7 +68,14 @@ Examples:
         #[command(flatten)]
         reason: Reason,
     },
-    /// Poll a paused or quarantined source again
+    /// Take a source out for good: it is not read any more, and no gap where it is not; what it published stays
+    Retire {
+        /// Which source
+        name: String,
+        #[command(flatten)]
+        reason: Reason,
+    },
+    /// Poll a paused, retired or quarantined source again
     Resume {
         /// Which source
         name: String,
@@ -91,15 +98,20 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     if let Command::Test(args) = &args.command {
         return dry_run::run(args, global).await;
     }
-    let changes =
-        matches!(args.command, Command::Pause { .. } | Command::Resume { .. } | Command::Poll { .. });
+    let changes = matches!(
+        args.command,
+        Command::Pause { .. } | Command::Retire { .. } | Command::Resume { .. } | Command::Poll { .. }
+    );
     let data = if changes { Backend::open(global).await? } else { Backend::to_read(global).await? };
     match args.command {
         Command::List { state, limit, watch } => list(&data, &states(&state)?, limit, watch, global).await?,
         Command::Get { name, watch } => get(&data, &name, watch, global).await?,
         Command::History { name, limit } => history(&data, &name, limit, global).await?,
-        Command::Pause { name, reason } => pause(&data, &name, true, &reason, global).await?,
-        Command::Resume { name, reason } => pause(&data, &name, false, &reason, global).await?,
+        Command::Pause { name, reason } => watch_or_not(&data, &name, Watch::Paused, &reason, global).await?,
+        Command::Retire { name, reason } => {
+            watch_or_not(&data, &name, Watch::Retired, &reason, global).await?
+        }
+        Command::Resume { name, reason } => watch_or_not(&data, &name, Watch::On, &reason, global).await?,
         Command::Poll { name, reason, .. } => poll(&data, &name, &reason, global).await?,
         Command::Test(_) => (),
     }
@@ -155,7 +167,7 @@ async fn get(data: &Backend, name: &str, watch: bool, global: &Global) -> anyhow
     show(watch, async |out, _| {
         let record = known(&*data.store, name).await?;
         let history = data.store.history(&record.source.name, 5).await?;
-        let host = match record.source.host_for(&record.source.url) {
+        let host = match record.source.host_for(&crawler::read::address_of(&record.source, "")) {
             Some(host) => data.schedule.host(&host).await?.map(|view| (host, view)),
             None => None,
         };
@@ -187,6 +199,9 @@ fn why(record: &SourceRecord, host: Option<&HostView>, now: Timestamp) -> String
     };
     match record.state {
         SourceState::Paused => return "paused: it is not polled until `qyran source resume`".to_owned(),
+        SourceState::Retired => {
+            return "retired: it is not read any more, unless by `qyran source resume`".to_owned();
+        }
         SourceState::Quarantined => {
             return "in quarantine: it is not polled until `qyran source resume`".to_owned();
         }
@@ -288,32 +303,36 @@ async fn history(data: &Backend, name: &str, limit: usize, global: &Global) -> a
     Ok(rows.finish("not fetched yet")?)
 }
 
-async fn pause(
+async fn watch_or_not(
     data: &Backend,
     name: &str,
-    paused: bool,
+    watch: Watch,
     reason: &Reason,
     global: &Global,
 ) -> anyhow::Result<()> {
     let record = known(&*data.store, name).await?;
-    data.store.pause(&record.source.name, paused, global.clock.now()).await?;
-    let action = if paused { "source pause" } else { "source resume" };
+    data.store.watch(&record.source.name, watch, global.clock.now()).await?;
+    let (action, now) = match watch {
+        Watch::On => ("source resume", "due"),
+        Watch::Paused => ("source pause", "paused"),
+        Watch::Retired => ("source retire", "retired"),
+    };
     reason.note(data, action, &format!("source/{name}"), global).await?;
-    if paused {
+    if watch != Watch::On {
         data.schedule
             .remove(&jobs_of(&*data.store, std::slice::from_ref(&record.source.name)).await?)
             .await?;
-        say(&format!("{name} is paused; a running node stops polling it within a second or two"));
+        say(&format!("{name} is {now}; a running node stops polling it within a second or two"));
     } else {
         plan_now(data, &record, global).await?;
-        say(&format!("{name} is due now"));
+        say(&format!("{name} is {now} now"));
     }
     changed(data, name, global).await
 }
 
 async fn poll(data: &Backend, name: &str, reason: &Reason, global: &Global) -> anyhow::Result<()> {
     let record = known(&*data.store, name).await?;
-    if matches!(record.state, SourceState::Paused | SourceState::Quarantined) {
+    if record.state.is_stopped() {
         return Err(Failure::failed(format!("{name} is {}", record.state.as_str()))
             .hint(format!("qyran source resume {name} makes it due, too"))
             .into());

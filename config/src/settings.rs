@@ -68,6 +68,8 @@ pub struct FetchSettings {
     pub resolve: BTreeMap<String, IpAddr>,
     /// A proxy for all requests; none where empty.
     pub proxy: String,
+    /// A folder of files, one for each token that a source names; none where empty.
+    pub tokens: PathBuf,
 }
 
 /// Polling.
@@ -180,6 +182,7 @@ impl Default for FetchSettings {
             allow_addresses: Vec::new(),
             resolve: BTreeMap::new(),
             proxy: String::new(),
+            tokens: PathBuf::new(),
         }
     }
 }

@@ -20,5 +20,5 @@ mod plain;
 pub mod yardstick;
 
 pub use charset::{Decoded, decode};
-pub use fetch::{Door, FetchError, FetchPolicy, Fetched, Permit, Permits, Want};
+pub use fetch::{Accept, Door, FetchError, FetchPolicy, Fetched, Permit, Permits, Want};
 pub use plain::{plain_text, plain_title};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::{Failure, Host, Item, ItemKey, Match, Name, Published, SourceState, Timestamp, Token};
+use crate::{Host, Item, ItemKey, Match, Name, Post, Published, SourceState, Timestamp, Token};
 
 /// What one fetch brought home. It is stored whole, in one transaction, or not at all.
 #[derive(Debug, Clone)]
@@ -83,6 +83,33 @@ pub struct Validators {
     pub last_modified: Option<String>,
     /// Fingerprint of the decoded body: an unchanged one need not be read again.
     pub body_hash: Option<String>,
+    /// When a whole body was had with them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen_at: Option<Timestamp>,
+    /// Their server gave them again with another body: nobody asks by them any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub are_false: bool,
+}
+
+impl Validators {
+    /// For so long a server's word is taken that nothing changed; then it is asked for the whole once.
+    pub const BELIEVED: Duration = Duration::from_secs(86_400);
+
+    /// Whether a request may be made conditional by them.
+    pub fn may_be_asked(&self, now: Timestamp) -> bool {
+        let age = self.seen_at.map(|seen| Duration::try_from(now.duration_since(seen)).unwrap_or_default());
+        !self.are_false && age.is_none_or(|age| age < Self::BELIEVED)
+    }
+
+    /// What is known of a source's validators after another whole body came with `next`.
+    pub fn followed_by(&self, next: Self, now: Timestamp) -> Self {
+        let same = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
+        let is_repeated = same(&self.etag, &next.etag)
+            || (next.etag.is_none() && self.etag.is_none() && same(&self.last_modified, &next.last_modified));
+        let is_of_one = self.url == next.url;
+        let lie = is_of_one && is_repeated && self.body_hash.is_some() && self.body_hash != next.body_hash;
+        Self { seen_at: Some(now), are_false: lie || (is_of_one && self.are_false), ..next }
+    }
 }
 
 /// An entry of a feed, sitemap or listing, as read.
@@ -108,6 +135,9 @@ pub struct Entry {
     pub image: Option<Url>,
     /// The language it declares.
     pub language: Option<String>,
+    /// What a platform tells of it beside its words.
+    #[serde(default, skip_serializing_if = "Post::is_empty")]
+    pub post: Post,
     /// What could not be understood.
     pub problems: Vec<String>,
 }
@@ -184,11 +214,13 @@ pub enum FetchStatus {
     Redirect,
     /// It came, but could not be read.
     Unreadable,
+    /// Its host asks for a token that is not to be had; nothing was asked.
+    NoToken,
 }
 
 impl FetchStatus {
     /// Every status.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Ok,
         Self::NotModified,
         Self::RobotsDenied,
@@ -203,6 +235,7 @@ impl FetchStatus {
         Self::TooLarge,
         Self::Redirect,
         Self::Unreadable,
+        Self::NoToken,
     ];
 
     /// The status as it is written.
@@ -222,28 +255,12 @@ impl FetchStatus {
             Self::TooLarge => "too_large",
             Self::Redirect => "redirect",
             Self::Unreadable => "unreadable",
+            Self::NoToken => "no_token",
         }
     }
 
     /// Whether nothing went wrong.
     pub fn is_ok(self) -> bool {
         matches!(self, Self::Ok | Self::NotModified)
-    }
-}
-
-/// What a failed poll means for its source's state.
-impl SourceNews {
-    /// The state after `failure`, given the failure points so far (this one included).
-    ///
-    /// Below two points a source is degraded; from two on it is unreachable. Two points are two
-    /// hard failures, four soft or eight temporary ones in a row.
-    pub fn state_after(failure: &Failure, points: f64, before: SourceState) -> SourceState {
-        use crate::FailureWeight::{Deferred, Disallowed};
-        match failure.weight {
-            Deferred => before,
-            Disallowed => SourceState::Disallowed,
-            _ if points >= 2.0 => SourceState::Unreachable,
-            _ => SourceState::Degraded,
-        }
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::{Name, Timestamp, canonical_url};
+use crate::{Name, Post, Timestamp, canonical_url};
 
 /// One publication as read. Stored once however often it is seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct Item {
     pub updated_at: Option<Timestamp>,
     /// The picture that stands for it.
     pub image: Option<Url>,
+    /// What a platform tells of it beside its words.
+    #[serde(default, skip_serializing_if = "Post::is_empty")]
+    pub post: Post,
     /// What could not be understood, in words.
     pub problems: Vec<String>,
 }

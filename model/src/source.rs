@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::{Host, Name};
+use crate::{Host, Name, Pointers};
 
 /// Something that publishes, as the operator declared it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,12 @@ pub struct Source {
     pub rights: Rights,
     /// Where things stand in a page.
     pub selectors: Selectors,
+    /// Where things stand in JSON.
+    #[serde(default, skip_serializing_if = "Pointers::is_empty")]
+    pub pointers: Pointers,
+    /// The name of the token that its host asks for; the token itself is never part of what is declared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Name>,
     /// Sources of one group share one politeness, whatever their hosts.
     pub politeness_group: Option<String>,
     /// Whose source it is, where it is read for one client: its polls are that client's share of the host.
@@ -41,6 +47,20 @@ pub struct Source {
     pub client: Option<Name>,
     /// Not polled while true.
     pub paused: bool,
+    /// Taken out for good: not polled, and no gap where it is not read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retired: bool,
+}
+
+/// Whether a source is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Watch {
+    /// It is read.
+    On,
+    /// Not for now.
+    Paused,
+    /// Not any more.
+    Retired,
 }
 
 impl Source {
@@ -50,6 +70,20 @@ impl Source {
             Some(group) => Some(Host::group(group)),
             None => Host::of(url),
         }
+    }
+
+    /// Whether it is watched.
+    pub fn watch(&self) -> Watch {
+        match (self.retired, self.paused) {
+            (true, _) => Watch::Retired,
+            (false, true) => Watch::Paused,
+            (false, false) => Watch::On,
+        }
+    }
+
+    /// The same, watched or not.
+    pub fn watched(self, watch: Watch) -> Self {
+        Self { paused: watch == Watch::Paused, retired: watch == Watch::Retired, ..self }
     }
 
     /// Whether it is searched: its address has a place for a query.
@@ -72,8 +106,8 @@ impl Source {
 
     /// Whether it is read otherwise than it was: what was learnt of it is worth nothing then.
     pub fn is_read_otherwise(&self, before: &Self) -> bool {
-        (self.kind, self.url.as_str(), &self.selectors)
-            != (before.kind, before.url.as_str(), &before.selectors)
+        (self.kind, self.url.as_str(), &self.selectors, &self.pointers)
+            != (before.kind, before.url.as_str(), &before.selectors, &before.pointers)
     }
 }
 
@@ -90,16 +124,68 @@ pub enum SourceKind {
     Sitemap,
     /// A page with links to articles.
     Listing,
+    /// JSON, in which pointers say where things stand.
+    Json,
+    /// The public preview of a Telegram channel.
+    Telegram,
+    /// A channel or playlist of YouTube.
+    Youtube,
+    /// An account, a tag or the timeline of a Mastodon server.
+    Mastodon,
+    /// An author of Bluesky.
+    Bluesky,
+    /// A community of Reddit.
+    Reddit,
+    /// A wall of VK, or its search.
+    Vk,
+    /// A forum that runs Discourse.
+    Discourse,
+    /// Hacker News.
+    HackerNews,
+    /// What GDELT found elsewhere.
+    Gdelt,
 }
 
 impl SourceKind {
+    /// All kinds, in the order in which they are shown.
+    pub const ALL: [Self; 13] = [
+        Self::Feed,
+        Self::Sitemap,
+        Self::Listing,
+        Self::Json,
+        Self::Telegram,
+        Self::Youtube,
+        Self::Mastodon,
+        Self::Bluesky,
+        Self::Reddit,
+        Self::Vk,
+        Self::Discourse,
+        Self::HackerNews,
+        Self::Gdelt,
+    ];
+
     /// The kind as it is written.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Feed => "feed",
             Self::Sitemap => "sitemap",
             Self::Listing => "listing",
+            Self::Json => "json",
+            Self::Telegram => "telegram",
+            Self::Youtube => "youtube",
+            Self::Mastodon => "mastodon",
+            Self::Bluesky => "bluesky",
+            Self::Reddit => "reddit",
+            Self::Vk => "vk",
+            Self::Discourse => "discourse",
+            Self::HackerNews => "hackernews",
+            Self::Gdelt => "gdelt",
         }
+    }
+
+    /// The kind that is written so.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use model::{
     Category, Client, Entry, Every, FetchRecord, FetchStatus, Finding, Harvest, Host, Item, ItemKey, Match,
-    Name, PageWork, Precision, Published, PublishedMethod, Rights, Selectors, Source, SourceKind, SourceNews,
-    SourceState, Span, Timestamp, Token, Topic, Zone,
+    Name, PageWork, Pointers, Post, Precision, Published, PublishedMethod, Rights, Selectors, Source,
+    SourceKind, SourceNews, SourceState, Span, Timestamp, Token, Topic, Watch, Zone,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -43,9 +43,12 @@ pub(crate) fn source(text: &str) -> Source {
         article: model::ArticleMode::Auto,
         rights: Rights::Full,
         selectors: Selectors::default(),
+        pointers: Pointers::default(),
+        token: None,
         politeness_group: None,
         client: None,
         paused: false,
+        retired: false,
     }
 }
 
@@ -80,6 +83,7 @@ pub(crate) fn finding(id: &str, text: &str, date: &str, topics: &[&str]) -> Find
         published,
         updated_at: None,
         image: None,
+        post: Post::default(),
         problems: Vec::new(),
     };
     let matches = topics.iter().map(|topic| found(topic)).collect();
@@ -368,7 +372,7 @@ async fn sources_are_counted_by_kind_and_state() {
         bench.store.declare(&objects(more.to_vec(), Vec::new()), false, at(1)).await.unwrap();
         let mut counts = bench.store.source_counts().await.unwrap();
         counts.sort_by_key(|(.., count)| *count);
-        let feeds = [SourceState::New, SourceState::Paused].map(|state| (SourceKind::Feed, state));
+        let feeds = [SourceState::Candidate, SourceState::Paused].map(|state| (SourceKind::Feed, state));
         assert_eq!(counts, [(feeds[0].0, feeds[0].1, 1), (feeds[1].0, feeds[1].1, 2)]);
     }
 }
@@ -486,7 +490,7 @@ async fn news_moves_the_state_history_is_bounded_and_a_pause_wins() {
         bench.save(&[deferred]).await;
         let known = bench.store.source(&name("s")).await.unwrap().unwrap();
         assert_eq!(known.failed_polls, 7, "no verdict is no failure");
-        assert!(bench.store.pause(&name("s"), true, at(9)).await.unwrap());
+        assert!(bench.store.watch(&name("s"), Watch::Paused, at(9)).await.unwrap());
         let mut late = harvest(9, Vec::new());
         late.news = Some(news(SourceState::Live, true, 0.0));
         bench.save(&[late]).await;
@@ -495,7 +499,7 @@ async fn news_moves_the_state_history_is_bounded_and_a_pause_wins() {
             (known.state, known.source.paused, known.last_ok),
             (SourceState::Paused, true, Some(at(9)))
         );
-        assert!(!bench.store.pause(&name("nobody"), true, at(9)).await.unwrap());
+        assert!(!bench.store.watch(&name("nobody"), Watch::Paused, at(9)).await.unwrap());
     }
 }
 

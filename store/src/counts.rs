@@ -10,7 +10,7 @@ pub(crate) fn of_sources(
 ) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError> {
     let read = |(kind, state, count): (String, String, i64)| {
         let kind: SourceKind = serde_json::from_value(serde_json::Value::String(kind))?;
-        Ok((kind, SourceState::parse(&state).unwrap_or(SourceState::New), count.unsigned_abs()))
+        Ok((kind, SourceState::parse(&state).unwrap_or(SourceState::Candidate), count.unsigned_abs()))
     };
     rows.into_iter().map(read).collect()
 }

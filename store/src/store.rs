@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::{
     Client, FetchRecord, Harvest, Host, Item, ItemKey, List, Match, Name, PageWork, Source, SourceKind,
-    SourceState, Timestamp, Topic, Validators,
+    SourceState, Timestamp, Topic, Validators, Watch,
 };
 use url::Url;
 
@@ -234,8 +234,8 @@ pub trait Store: Send + Sync {
     async fn declare(&self, objects: &Objects, prune: bool, now: Timestamp) -> Result<Applied, StoreError>;
     /// Removes objects, with the matches of topics. Items stay.
     async fn undeclare(&self, names: &ObjectNames) -> Result<Applied, StoreError>;
-    /// Pauses or resumes a source. False where there is none of that name.
-    async fn pause(&self, source: &Name, paused: bool, now: Timestamp) -> Result<bool, StoreError>;
+    /// Watches a source from now on, or not. False where there is none of that name.
+    async fn watch(&self, source: &Name, watch: Watch, now: Timestamp) -> Result<bool, StoreError>;
     /// Changes with every change of the declared objects.
     async fn objects_version(&self) -> Result<i64, StoreError>;
     /// All sources, in the order of names.

@@ -77,6 +77,11 @@ impl<'a> Fields<'a> {
         self.line
     }
 
+    /// On which line the value of a key stands.
+    pub(crate) fn line_of(&self, key: &str) -> usize {
+        self.entries.get(key).map_or(self.line, |node| node.line)
+    }
+
     fn at(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }

@@ -15,8 +15,9 @@ mod tree;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use model::{Client, List, Name, Source, Topic};
+use model::{Client, List, Name, Source, SourceKind, Topic};
 use serde_json::{Value, json};
+use url::Url;
 
 use crate::{Problem, yaml};
 pub use difference::{Change, compare};
@@ -111,11 +112,21 @@ pub struct Judges<'a> {
     pub rule: &'a dyn Fn(&str) -> Result<(), Complaint>,
     /// Of a source's selectors, each.
     pub selector: &'a dyn Fn(&str) -> Result<(), Complaint>,
+    /// Of a source's pointers into JSON, each.
+    pub pointer: &'a dyn Fn(&str) -> Result<(), Complaint>,
+    /// Of the address of a source of a kind.
+    pub address: &'a dyn Fn(SourceKind, &Url) -> Result<(), Complaint>,
 }
 
 impl Judges<'static> {
     /// For declarations that are known to be good.
-    pub const LENIENT: Self = Self { query: &|_| Ok(()), rule: &|_| Ok(()), selector: &|_| Ok(()) };
+    pub const LENIENT: Self = Self {
+        query: &|_| Ok(()),
+        rule: &|_| Ok(()),
+        selector: &|_| Ok(()),
+        pointer: &|_| Ok(()),
+        address: &|_, _| Ok(()),
+    };
 }
 
 /// What a judge has to say: reason and remedy.

@@ -2,15 +2,13 @@
 
 use std::time::Duration;
 
-use model::{ArticleMode, Category, Every, Name, Rights, Selectors, Source, SourceKind};
+use model::{ArticleMode, Category, Every, Name, Pointers, Rights, Selectors, Source, SourceKind};
 use serde_json::{Map, Value, json};
 
+use super::Complaint;
 use super::codes::COUNTRIES;
 use super::fields::{Fields, Notes};
 use crate::{parse_duration, print_duration};
-
-const KINDS: &[(&str, SourceKind)] =
-    &[("feed", SourceKind::Feed), ("sitemap", SourceKind::Sitemap), ("listing", SourceKind::Listing)];
 
 pub(crate) const CATEGORIES: &[(&str, Category)] = &[
     ("news", Category::News),
@@ -35,8 +33,14 @@ const EVERY_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::fr
 
 pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Source> {
     let has_kind = spec.required("kind", notes);
-    let kind = has_kind.and_then(|_| spec.choice("kind", notes, KINDS));
+    let kinds = SourceKind::ALL.map(|kind| (kind.as_str(), kind));
+    let kind = has_kind.and_then(|_| spec.choice("kind", notes, &kinds));
     let url = spec.web_address("url", notes);
+    if let (Some(kind), Some(url)) = (kind, &url)
+        && let Err(Complaint { message, remedy }) = (notes.judges.address)(kind, url)
+    {
+        notes.add(spec.line_of("url"), format!("spec.url: {message}"), remedy);
+    }
     let category = spec.choice("category", notes, CATEGORIES).unwrap_or(Category::News);
     let country = spec.read("country", notes, country);
     let languages = spec.languages("languages", notes);
@@ -46,10 +50,13 @@ pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<
     let article = spec.choice("article", notes, ARTICLES).unwrap_or_default();
     let rights = spec.choice("rights", notes, RIGHTS).unwrap_or_default();
     let selectors = selectors(kind, spec, notes);
+    let pointers = pointers(kind, spec, notes);
+    let token = spec.read("token", notes, Name::new);
     let politeness_group =
         spec.read("politenessGroup", notes, |text| Name::new(text).map(|name| name.to_string()));
     let client = spec.read("client", notes, Name::new);
     let paused = spec.boolean("paused", notes).unwrap_or(false);
+    let retired = spec.boolean("retired", notes).unwrap_or(false);
     Some(Source {
         name: name?,
         kind: kind?,
@@ -63,9 +70,12 @@ pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<
         article,
         rights,
         selectors,
+        pointers,
+        token,
         politeness_group,
         client,
         paused,
+        retired,
     })
 }
 
@@ -121,9 +131,7 @@ fn selectors(kind: Option<SourceKind>, spec: &mut Fields<'_>, notes: &mut Notes<
     let judge = notes.judges.selector;
     let mut take = |key| {
         let line = fields.node(key)?.line;
-        if matches!(key, "item" | "link" | "next")
-            && matches!(kind, Some(SourceKind::Feed | SourceKind::Sitemap))
-        {
+        if matches!(key, "item" | "link" | "next") && kind.is_some_and(|kind| kind != SourceKind::Listing) {
             notes.add(
                 line,
                 format!("spec.selectors.{key} is for listings only"),
@@ -144,6 +152,52 @@ fn selectors(kind: Option<SourceKind>, spec: &mut Fields<'_>, notes: &mut Notes<
     selectors
 }
 
+fn pointers(kind: Option<SourceKind>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Pointers {
+    let Some(node) = spec.node("pointers") else {
+        if kind == Some(SourceKind::Json) {
+            notes.add(
+                spec.line(),
+                "spec.pointers is missing: nothing says where things stand in this JSON",
+                "add pointers such as {items: /data, url: /link, title: /title}",
+            );
+        }
+        return Pointers::default();
+    };
+    let Some(mut fields) = Fields::open("spec.pointers", node, notes) else { return Pointers::default() };
+    if kind.is_some_and(|kind| kind != SourceKind::Json) {
+        notes.add(node.line, "spec.pointers is for JSON only", "remove it, or set kind: json");
+    }
+    let judge = notes.judges.pointer;
+    let mut take = |key| fields.judged(key, notes, judge);
+    let pointers = Pointers {
+        items: take("items"),
+        id: take("id"),
+        url: take("url"),
+        title: take("title"),
+        text: take("text"),
+        summary: take("summary"),
+        time: take("time"),
+        updated: take("updated"),
+        author: take("author"),
+        image: take("image"),
+        language: take("language"),
+        likes: take("likes"),
+        comments: take("comments"),
+        shares: take("shares"),
+        views: take("views"),
+        next: take("next"),
+    };
+    fields.close(notes);
+    if pointers.url.is_none() && pointers.title.is_none() && pointers.text.is_none() {
+        notes.add(
+            node.line,
+            "spec.pointers says neither where addresses, titles nor texts stand",
+            "add one of url, title, text",
+        );
+    }
+    pointers
+}
+
 /// The spec as it would be declared: only what differs from the defaults, in the order of the manual.
 pub(crate) fn write(source: &Source) -> Value {
     let Source {
@@ -159,13 +213,16 @@ pub(crate) fn write(source: &Source) -> Value {
         article,
         rights,
         selectors,
+        pointers,
+        token,
         politeness_group,
         client,
         paused,
+        retired,
     } = source;
     let mut spec = Map::new();
     let mut put = |key: &str, value: Value| spec.insert(key.to_owned(), value);
-    put("kind", word(KINDS, *kind));
+    put("kind", json!(kind.as_str()));
     put("url", json!(url.as_str()));
     put("category", word(CATEGORIES, *category));
     if let Some(country) = country {
@@ -205,6 +262,16 @@ pub(crate) fn write(source: &Source) -> Value {
             .collect();
         put("selectors", Value::Object(given));
     }
+    if !pointers.is_empty() {
+        let given = pointers
+            .all()
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), json!(value.as_ref()?))));
+        put("pointers", Value::Object(given.collect()));
+    }
+    if let Some(token) = token {
+        put("token", json!(token));
+    }
     if let Some(group) = politeness_group {
         put("politenessGroup", json!(group));
     }
@@ -213,6 +280,9 @@ pub(crate) fn write(source: &Source) -> Value {
     }
     if *paused {
         put("paused", json!(true));
+    }
+    if *retired {
+        put("retired", json!(true));
     }
     Value::Object(spec)
 }

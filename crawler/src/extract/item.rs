@@ -67,6 +67,7 @@ pub fn item_of(source: &Source, entry: &Entry, page: Option<(&Article, &Url)>, s
         language: language_of(&sample, hint),
         updated_at: entry.updated_at.or_else(|| article.and_then(|article| article.updated_at)),
         image: entry.image.clone().or_else(|| article.and_then(|article| article.image.clone())),
+        post: entry.post.clone(),
         title,
         text,
         published,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::{Clock, Host, Timestamp, Validators};
+use model::{Clock, Host, Name, Timestamp, Validators};
 use tokio::time::Instant;
 use url::Url;
 
@@ -13,6 +13,7 @@ use super::error::FetchError;
 use super::guard::AddressGuard;
 use super::permit::{Permit, Permits};
 use super::retry_after::retry_after;
+use super::token::{Secret, Tokens};
 use super::transport::{Answer, Ask, Pass, Transport, TransportError};
 use crate::robots::{RobotsCache, RobotsMemory, Verdict};
 
@@ -32,15 +33,43 @@ pub struct FetchPolicy {
     pub longest_exchange: Duration,
     /// Which addresses may be asked.
     pub guard: AddressGuard,
+    /// What hosts ask for that show themselves to some only.
+    pub tokens: Tokens,
 }
 
 /// What is wanted, for the `Accept` field and the conditions.
 #[derive(Debug, Clone, Default)]
 pub struct Want {
-    /// A feed or sitemap rather than a page.
-    pub xml: bool,
+    /// What it is made of.
+    pub accept: Accept,
     /// Validators of the copy that is at hand; put only to the address that gave them.
     pub validators: Option<Validators>,
+    /// The token that the host asks for. It is shown to the host of the first address only, never over plain HTTP.
+    pub token: Option<Name>,
+}
+
+/// What a body is made of, for the `Accept` field.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Accept {
+    /// A page.
+    #[default]
+    Page,
+    /// A feed or sitemap.
+    Xml,
+    /// JSON.
+    Json,
+}
+
+impl Accept {
+    fn field(self) -> &'static str {
+        match self {
+            Self::Page => "text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.5",
+            Self::Xml => {
+                "application/rss+xml, application/atom+xml, application/feed+json, application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5"
+            }
+            Self::Json => "application/json, */*;q=0.5",
+        }
+    }
 }
 
 /// What came home.
@@ -118,7 +147,8 @@ impl Door {
                 want.validators.as_ref().filter(|validators| validators.url.as_ref() == Some(&at));
             let ask = Ask {
                 url: at.clone(),
-                accept: if want.xml { ACCEPT_XML } else { ACCEPT_PAGE },
+                accept: want.accept.field(),
+                token: self.token_for(want, url, &at).await?,
                 if_none_match: validators.and_then(|v| v.etag.clone()),
                 if_modified_since: validators.and_then(|v| v.last_modified.clone()),
                 keep_at_most: None,
@@ -164,6 +194,7 @@ impl Door {
             let ask = Ask {
                 url: at.clone(),
                 accept: "text/plain, */*;q=0.5",
+                token: None,
                 if_none_match: None,
                 if_modified_since: None,
                 keep_at_most: Some(keep),
@@ -186,6 +217,20 @@ impl Door {
             .guard
             .check_literal(url)
             .map_err(|address| TransportError::Blocked(address.to_string()).into())
+    }
+
+    /// The token to show at an address, which is on the way to `first`.
+    async fn token_for(&self, want: &Want, first: &Url, at: &Url) -> Result<Option<Secret>, FetchError> {
+        let Some(name) = want.token.as_ref().filter(|_| first.origin() == at.origin()) else {
+            return Ok(None);
+        };
+        // A name that the operator pins leads to where the operator says.
+        let is_private =
+            at.scheme() == "https" || at.host_str().is_some_and(|host| self.policy.guard.is_pinned(host));
+        if !is_private {
+            return Err(FetchError::Token(format!("the token {name} is not sent over plain HTTP")));
+        }
+        self.policy.tokens.read(name).await.map(Some).map_err(FetchError::Token)
     }
 
     async fn check_robots(&self, url: &Url, permits: &mut dyn Permits) -> Result<(), FetchError> {
@@ -260,9 +305,6 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-const ACCEPT_XML: &str = "application/rss+xml, application/atom+xml, application/feed+json, application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5";
-const ACCEPT_PAGE: &str = "text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.5";
-
 async fn permit<'a>(url: &Url, permits: &'a mut dyn Permits) -> Result<&'a mut Permit, FetchError> {
     let Some(host) = Host::of(url).map(|host| host.to_string()) else {
         return Err(FetchError::Redirect(format!("the address {url} names no host")));
@@ -290,7 +332,7 @@ fn fetched(url: Url, moved_permanently: bool, answer: Answer) -> Fetched {
             url: Some(url.clone()),
             etag: answer.header("etag").map(str::to_owned),
             last_modified: answer.header("last-modified").map(str::to_owned),
-            body_hash: None,
+            ..Validators::default()
         },
         content_type: answer.header("content-type").map(str::to_owned),
         url,
@@ -366,6 +408,7 @@ mod tests {
             max_retry_after: DELAY,
             longest_exchange: DELAY,
             guard: AddressGuard::default(),
+            tokens: Tokens::default(),
         };
         let told = Arc::new(Told::default());
         let door = Door::new(Arc::new(Web), Arc::new(NoMemory), policy, Arc::new(SystemClock));

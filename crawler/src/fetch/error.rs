@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Failure, FailureWeight, FetchStatus, Timestamp};
+use model::{Failure, FailureWeight, FetchStatus, SourceState, Timestamp};
 
 use super::transport::TransportError;
 
@@ -47,6 +47,9 @@ pub enum FetchError {
         /// How long the server asks to be left alone.
         retry_after: Option<Duration>,
     },
+    /// A token that the host asks for is not to be had, or not to be shown.
+    #[error("{0}")]
+    Token(String),
     /// Redirects without end, or without a readable destination.
     #[error("{0}")]
     Redirect(String),
@@ -62,6 +65,7 @@ impl FetchError {
             Self::RobotsDenied { .. } => FetchStatus::RobotsDenied,
             Self::RobotsDeferred { .. } | Self::HostBusy { .. } | Self::LeaseEnds => FetchStatus::Deferred,
             Self::Scheme(_) => FetchStatus::Blocked,
+            Self::Token(_) => FetchStatus::NoToken,
             Self::Http { status: 429, .. } => FetchStatus::Http429,
             Self::Http { status: 500.., .. } => FetchStatus::Http5xx,
             Self::Http { .. } => FetchStatus::Http4xx,
@@ -87,7 +91,19 @@ impl FetchError {
             FetchStatus::Http4xx if self.is_gone() => FailureWeight::Hard,
             _ => FailureWeight::Soft,
         };
-        Failure { weight, reason: self.to_string() }
+        Failure { weight, shows: self.shows(), reason: self.to_string() }
+    }
+
+    /// The state that it shows at once.
+    fn shows(&self) -> Option<SourceState> {
+        match self {
+            Self::RobotsDenied { .. } => Some(SourceState::Disallowed),
+            Self::Token(_) | Self::Http { status: 401 | 403 | 407 | 451, .. } => {
+                Some(SourceState::Restricted)
+            }
+            Self::Http { status: 410, .. } => Some(SourceState::Gone),
+            _ => None,
+        }
     }
 
     /// The server says that it is gone for good.

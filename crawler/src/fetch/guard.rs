@@ -40,6 +40,11 @@ impl AddressGuard {
         Self { allowed: Some(Arc::new(allowed)), pins: Arc::new(pins) }
     }
 
+    /// Whether the operator says where a name leads.
+    pub(super) fn is_pinned(&self, name: &str) -> bool {
+        self.pins.contains_key(name.trim_end_matches('.'))
+    }
+
     /// Whether an address may be asked.
     pub fn admits(&self, address: IpAddr) -> bool {
         is_public(address) || self.allowed.as_ref().is_some_and(|allowed| allowed(address))

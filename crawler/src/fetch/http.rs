@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
 };
 use tokio::time::{Instant, timeout};
 
@@ -71,6 +71,12 @@ impl Http {
             .header(ACCEPT, ask.accept)
             .header(ACCEPT_LANGUAGE, "kk, ru, en;q=0.8, *;q=0.5")
             .header(ACCEPT_ENCODING, body::ACCEPTED);
+        if let Some(mut token) =
+            ask.token.as_ref().and_then(|token| field(&format!("Bearer {}", token.letters())))
+        {
+            token.set_sensitive(true);
+            request = request.header(AUTHORIZATION, token);
+        }
         if let Some(etag) = ask.if_none_match.as_deref().and_then(field) {
             request = request.header(IF_NONE_MATCH, etag);
         }

@@ -13,14 +13,16 @@ mod guard;
 mod http;
 mod permit;
 mod retry_after;
+mod token;
 mod transport;
 
 pub use audit::{RobotsOutcome, Rule, Witness};
 pub(crate) use body::gunzip;
-pub use door::{Door, FetchPolicy, Fetched, Want};
+pub use door::{Accept, Door, FetchPolicy, Fetched, Want};
 pub use error::FetchError;
 pub use guard::AddressGuard;
 pub use http::{Http, HttpSettings};
 pub use permit::{Busy, Deadline, OneVisit, Permit, Permits};
 pub use retry_after::retry_after;
+pub use token::{Secret, Tokens};
 pub use transport::{Answer, Ask, Pass, Transport, TransportError};

@@ -6,6 +6,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use url::Url;
 
+use super::token::Secret;
+
 /// What to ask for.
 #[derive(Debug, Clone)]
 pub struct Ask {
@@ -13,6 +15,8 @@ pub struct Ask {
     pub url: Url,
     /// The `Accept` field.
     pub accept: &'static str,
+    /// The token of the `Authorization` field.
+    pub token: Option<Secret>,
     /// The `If-None-Match` field, letter by letter as the server gave its `ETag`.
     pub if_none_match: Option<String>,
     /// The `If-Modified-Since` field, letter by letter as the server gave its `Last-Modified`.

@@ -9,17 +9,30 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use model::{Entry, Precision, Published, PublishedMethod, SourceKind};
+use model::{Entry, Post, Precision, Published, PublishedMethod, SourceKind};
 use url::Url;
 
-use super::{Alarm, Page, Reading, guarded, lenient, piecemeal, sanitise, sniff};
+use super::{Accept, Alarm, Page, Reader, Reading, guarded, lenient, piecemeal, sanitise, sniff};
 use crate::dates::{self, Moment};
 use crate::plain::{plain_text, plain_title};
 
 /// Problems of one kind that are told.
 const MAX_PROBLEMS: usize = 5;
 
-pub(super) fn read(page: &Page<'_>) -> Reading {
+/// A feed, whatever its form.
+pub(super) struct Feed;
+
+impl Reader for Feed {
+    fn accept(&self) -> Accept {
+        Accept::Xml
+    }
+
+    fn read(&self, page: &Page<'_>) -> Reading {
+        read(page)
+    }
+}
+
+fn read(page: &Page<'_>) -> Reading {
     if sniff(page) == Some(SourceKind::Listing) && !is_embedded(page) {
         return Reading {
             alarm: Some(Alarm::Foreign("a web page came where a feed was expected".to_owned())),
@@ -167,7 +180,9 @@ fn entry(page: &Page<'_>, entry: feed_rs::model::Entry, times: &Times) -> Entry 
         })
         .map(|link| link.href.as_str());
     let body = entry.content.as_ref().and_then(|content| content.body.as_deref());
-    let summary = entry.summary.as_ref().map(|summary| summary.content.as_str());
+    let described = || entry.media.iter().find_map(|media| media.description.as_ref());
+    let summary = entry.summary.as_ref().or_else(described).map(|summary| summary.content.as_str());
+    let community = entry.media.iter().find_map(|media| media.community.as_ref());
     let authors: Vec<String> = entry
         .authors
         .iter()
@@ -196,8 +211,14 @@ fn entry(page: &Page<'_>, entry: feed_rs::model::Entry, times: &Times) -> Entry 
             updated,
             image,
             language: entry.language.as_deref(),
+            post: community.map(counters).unwrap_or_default(),
         },
     )
+}
+
+/// What media feeds tell of how something was received (Media RSS, `media:community`).
+fn counters(community: &feed_rs::model::MediaCommunity) -> Post {
+    Post { views: community.stats_views, likes: community.stars_count, ..Post::default() }
 }
 
 /// An entry's fields as a parser gives them.
@@ -212,6 +233,7 @@ pub(super) struct Raw<'a> {
     pub(super) updated: Option<model::Timestamp>,
     pub(super) image: Option<&'a str>,
     pub(super) language: Option<&'a str>,
+    pub(super) post: Post,
 }
 
 pub(super) fn assemble(page: &Page<'_>, raw: Raw<'_>) -> Entry {
@@ -248,6 +270,7 @@ pub(super) fn assemble(page: &Page<'_>, raw: Raw<'_>) -> Entry {
         language: raw.language.map(|language| {
             language.chars().take_while(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase()
         }),
+        post: raw.post,
         problems,
     }
 }

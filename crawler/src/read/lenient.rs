@@ -1,7 +1,7 @@
 //! The second opinion on feeds: feedparser-rs, which forgives more.
 
 use feedparser_rs::FeedVersion;
-use model::{Precision, Published, PublishedMethod, Timestamp};
+use model::{Post, Precision, Published, PublishedMethod, Timestamp};
 
 use super::feed::{Raw, assemble};
 use super::{Alarm, Page, Reading, guarded};
@@ -54,6 +54,7 @@ fn entry(page: &Page<'_>, entry: &feedparser_rs::Entry) -> model::Entry {
             updated: updated.map(|updated| updated.at),
             image: None,
             language: None,
+            post: Post::default(),
         },
     )
 }

@@ -6,12 +6,21 @@ use model::{Entry, Published, PublishedMethod, canonical_url, same_site};
 use scraper::{ElementRef, Html, Selector};
 use url::Url;
 
-use super::{Alarm, Page, Reading};
+use super::{Alarm, Page, Reader, Reading};
 use crate::dates;
 use crate::html::bounded;
 use crate::plain::fold;
 
-pub(super) fn read(page: &Page<'_>) -> Reading {
+/// A page with links to articles.
+pub(super) struct Listing;
+
+impl Reader for Listing {
+    fn read(&self, page: &Page<'_>) -> Reading {
+        read(page)
+    }
+}
+
+fn read(page: &Page<'_>) -> Reading {
     let decoded = page.decoded();
     let (markup, dropped) = bounded(&decoded.text);
     let tree = Html::parse_document(&markup);
@@ -139,7 +148,7 @@ fn link_of(element: ElementRef<'_>, base: &Url) -> Option<Url> {
     matches!(url.scheme(), "http" | "https").then_some(url)
 }
 
-fn time_of(element: ElementRef<'_>, page: &Page<'_>) -> Option<Published> {
+pub(super) fn time_of(element: ElementRef<'_>, page: &Page<'_>) -> Option<Published> {
     let text = element.value().attr("datetime").map_or_else(|| text_of(element), str::to_owned);
     let moment = dates::parse(&text, &page.zone)?;
     Some(Published {
@@ -177,10 +186,11 @@ pub(crate) fn selector(text: Option<&str>, problems: &mut Vec<String>) -> Option
 
 macro_rules! constant_selector {
     ($name:ident, $text:literal) => {
-        static $name: std::sync::LazyLock<Selector> =
-            std::sync::LazyLock::new(|| Selector::parse($text).expect("a constant selector parses"));
+        static $name: std::sync::LazyLock<scraper::Selector> =
+            std::sync::LazyLock::new(|| scraper::Selector::parse($text).expect("a constant selector parses"));
     };
 }
+pub(super) use constant_selector;
 constant_selector!(ANCHOR, "a[href]");
 constant_selector!(BASE, "base[href]");
 constant_selector!(TITLE, "title");

@@ -1,22 +1,42 @@
-//! From a body to entries: feeds, sitemaps, listings.
+//! From a body to entries: feeds, sitemaps, listings, and what platforms show.
 //!
 //! Reading never fails. It returns what it understood plus a list of problems, and an *alarm* where
 //! the body is not what the source was declared to be: a feed without entries is an alarm, never an
-//! empty success. One kind of source is one file here.
+//! empty success. One kind of source is one file here, a [`Reader`].
 
+mod address;
+mod bluesky;
+mod discourse;
 mod feed;
+mod gdelt;
+mod hacker_news;
+mod json;
 mod lenient;
 mod listing;
+mod mastodon;
 mod page;
 mod piecemeal;
+mod reddit;
 mod sanitise;
 mod sitemap;
+mod telegram;
+#[cfg(test)]
+mod testing;
+mod vk;
+mod wall;
+mod youtube;
 
-use model::{Entry, SourceKind};
+use std::time::Duration;
+
+use model::{Entry, Source, SourceKind};
 use url::Url;
 
+pub use json::check_pointer;
 pub(crate) use listing::{selector, text_of};
 pub use page::Page;
+pub use wall::wall_before;
+
+use crate::fetch::Accept;
 
 /// Entries beyond this are not read: no honest document has more (the sitemap protocol's bound).
 pub(crate) const MAX_ENTRIES: usize = 50_000;
@@ -30,12 +50,19 @@ pub struct Reading {
     pub entries: Vec<Entry>,
     /// Documents that belong to it: the sitemaps of an index, the newest first.
     pub children: Vec<Url>,
-    /// Where it goes on.
+    /// Where it goes on, with what is older.
     pub next: Option<Url>,
     /// What could not be understood.
     pub problems: Vec<String>,
     /// Why this is no success.
     pub alarm: Option<Alarm>,
+}
+
+impl Reading {
+    /// Nothing but an alarm.
+    pub(crate) fn alarmed(alarm: Alarm) -> Self {
+        Self { alarm: Some(alarm), ..Self::default() }
+    }
 }
 
 /// Why a body that was read is no success. In words an operator can act on.
@@ -45,27 +72,121 @@ pub enum Alarm {
     Foreign(String),
     /// It is, and holds nothing.
     Empty(String),
+    /// Its host shows it to some only, and we are none of these.
+    Restricted(String),
+    /// Its host is asked too often.
+    Busy(String),
+    /// Its host says that it is gone for good.
+    Gone(String),
 }
 
 impl std::fmt::Display for Alarm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Foreign(reason) | Self::Empty(reason)) = self;
+        let (Self::Foreign(reason)
+        | Self::Empty(reason)
+        | Self::Restricted(reason)
+        | Self::Busy(reason)
+        | Self::Gone(reason)) = self;
         f.write_str(reason)
     }
 }
 
+/// A kind of source: where it is read, what it may be asked, and how its answers are understood.
+trait Reader: Sync {
+    /// Where a source is read whose address was declared so. An error says what address is wanted.
+    fn endpoint(&self, declared: &Url) -> Result<Url, String> {
+        Ok(declared.clone())
+    }
+
+    /// What its answers are made of.
+    fn accept(&self) -> Accept {
+        Accept::Page
+    }
+
+    /// Least delay between two requests to its host, where nobody declares another.
+    fn delay(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// Whether its host answers only who brings a token.
+    fn needs_token(&self) -> bool {
+        false
+    }
+
+    /// What a body says.
+    fn read(&self, page: &Page<'_>) -> Reading;
+}
+
+fn reader(kind: SourceKind) -> &'static dyn Reader {
+    match kind {
+        SourceKind::Feed => &feed::Feed,
+        SourceKind::Sitemap => &sitemap::Sitemap,
+        SourceKind::Listing => &listing::Listing,
+        SourceKind::Json => &json::Json,
+        SourceKind::Telegram => &telegram::Telegram,
+        SourceKind::Youtube => &youtube::Youtube,
+        SourceKind::Mastodon => &mastodon::Mastodon,
+        SourceKind::Bluesky => &bluesky::Bluesky,
+        SourceKind::Reddit => &reddit::Reddit,
+        SourceKind::Vk => &vk::Vk,
+        SourceKind::Discourse => &discourse::Discourse,
+        SourceKind::HackerNews => &hacker_news::HackerNews,
+        SourceKind::Gdelt => &gdelt::Gdelt,
+    }
+}
+
+/// Where a source of this kind is read whose address was declared so: people declare what their browsers show, which is not
+/// always where programs read. An error says what address is wanted.
+pub fn endpoint(kind: SourceKind, declared: &Url) -> Result<Url, String> {
+    reader(kind).endpoint(declared)
+}
+
+/// The kind of a platform by its host, for addresses of which nobody said what they are.
+pub fn kind_of(url: &Url) -> Option<SourceKind> {
+    let host = url.host_str()?.trim_start_matches("www.");
+    Some(match host {
+        "t.me" | "telegram.me" => SourceKind::Telegram,
+        "youtube.com" | "m.youtube.com" => SourceKind::Youtube,
+        "bsky.app" | "public.api.bsky.app" => SourceKind::Bluesky,
+        "reddit.com" | "old.reddit.com" => SourceKind::Reddit,
+        "vk.com" | "m.vk.com" | "vk.ru" | "api.vk.com" => SourceKind::Vk,
+        "news.ycombinator.com" | "hn.algolia.com" => SourceKind::HackerNews,
+        "api.gdeltproject.org" => SourceKind::Gdelt,
+        _ => return None,
+    })
+}
+
+/// Where a source is read, for `query` where it is searched.
+pub fn address_of(source: &Source, query: &str) -> Url {
+    let declared = source.search_url(query).unwrap_or_else(|| source.url.clone());
+    // An address that was declared is a good one; of older declarations, which nobody judged, it stands for itself.
+    endpoint(source.kind, &declared).unwrap_or(declared)
+}
+
+/// What answers of this kind are made of.
+pub fn accept(kind: SourceKind) -> Accept {
+    reader(kind).accept()
+}
+
+/// The delay between two requests to a source's host: the declared one, or else `usual`, or what its kind of host can bear.
+pub fn delay_of(source: &Source, usual: Duration) -> Duration {
+    source.delay.unwrap_or_else(|| usual.max(reader(source.kind).delay()))
+}
+
+/// Whether a source of this kind cannot be read without a token.
+pub fn needs_token(kind: SourceKind) -> bool {
+    reader(kind).needs_token()
+}
+
 /// Reads a body as the kind of source it was declared to be.
 pub fn read(kind: SourceKind, page: &Page<'_>) -> Reading {
-    let mut reading = match kind {
-        SourceKind::Feed => feed::read(page),
-        SourceKind::Sitemap => sitemap::read(page),
-        SourceKind::Listing => listing::read(page),
-    };
+    let mut reading = reader(kind).read(page);
     if reading.entries.len() > MAX_ENTRIES {
         reading.entries.truncate(MAX_ENTRIES);
         reading.problems.push(format!("only the first {MAX_ENTRIES} entries were read"));
     }
-    if reading.alarm.is_none() && reading.entries.is_empty() && reading.children.is_empty() {
+    let is_silent = reading.entries.is_empty() && reading.children.is_empty();
+    if reading.alarm.is_none() && is_silent && reading.next.is_none() {
         reading.alarm = Some(Alarm::Empty(format!("no entries were found in this {}", kind.as_str())));
     }
     settle_identities(&mut reading);

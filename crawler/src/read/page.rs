@@ -1,7 +1,7 @@
 //! A body with what is known about it.
 
 use jiff::tz::TimeZone;
-use model::{Selectors, Timestamp};
+use model::{Pointers, Selectors, Timestamp};
 use url::Url;
 
 use crate::charset::{Decoded, decode};
@@ -18,6 +18,8 @@ pub struct Page<'a> {
     pub body: &'a [u8],
     /// Where things stand in it, where the source says so.
     pub selectors: &'a Selectors,
+    /// Where things stand in JSON, where the source says so.
+    pub pointers: Option<&'a Pointers>,
     /// The zone of dates that come without one.
     pub zone: TimeZone,
     /// When it was fetched.
@@ -36,12 +38,17 @@ impl<'a> Page<'a> {
         now: Timestamp,
     ) -> Self {
         let zone = dates::zone_of(timezone, Some(url));
-        Self { url, content_type: None, body, selectors, zone, now, most_decoded: u64::MAX }
+        Self { url, content_type: None, body, selectors, pointers: None, zone, now, most_decoded: u64::MAX }
     }
 
     /// The same, with a bound on what a packed file may unfold to.
     pub fn at_most(self, most_decoded: u64) -> Self {
         Self { most_decoded, ..self }
+    }
+
+    /// The same, with pointers into JSON.
+    pub fn pointed_at(self, pointers: &'a Pointers) -> Self {
+        Self { pointers: Some(pointers), ..self }
     }
 
     /// The same, with the `Content-Type` field.

@@ -1,10 +1,9 @@
 //! Sitemaps, their indexes, Google-News sitemaps and text sitemaps, streamed.
 
 use model::{Entry, Precision, Published, PublishedMethod};
-use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use super::{Alarm, MAX_ENTRIES, Page, Reading, sanitise};
+use super::{Accept, Alarm, MAX_ENTRIES, Page, Reader, Reading, sanitise};
 use crate::dates;
 use crate::fetch::gunzip;
 use crate::plain::plain_title;
@@ -12,7 +11,20 @@ use crate::plain::plain_title;
 /// The sitemap protocol's bound on one file.
 const MAX_BYTES: u64 = 50 << 20;
 
-pub(super) fn read(page: &Page<'_>) -> Reading {
+/// A sitemap, whatever its form.
+pub(super) struct Sitemap;
+
+impl Reader for Sitemap {
+    fn accept(&self) -> Accept {
+        Accept::Xml
+    }
+
+    fn read(&self, page: &Page<'_>) -> Reading {
+        read(page)
+    }
+}
+
+fn read(page: &Page<'_>) -> Reading {
     if !page.body.starts_with(&[0x1f, 0x8b]) {
         return read_plain(page);
     }
@@ -64,7 +76,7 @@ struct Record {
 fn read_xml(page: &Page<'_>, text: &str) -> Reading {
     let mut reading = Reading::default();
     let mut children: Vec<(Option<model::Timestamp>, url::Url)> = Vec::new();
-    let mut reader = Reader::from_str(text);
+    let mut reader = quick_xml::Reader::from_str(text);
     reader.config_mut().check_end_names = false;
     let mut record = Record::default();
     let mut path: Vec<String> = Vec::new();

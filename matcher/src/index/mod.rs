@@ -15,7 +15,7 @@ mod vocabulary;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use model::{Item, Match, Name, Source, Span, Timestamp, Topic, Zone, excerpt_around};
+use model::{Item, Match, Name, Post, PostKind, Source, Span, Timestamp, Topic, Zone, excerpt_around};
 use rustc_hash::FxHashMap;
 
 use crate::query::{Definitions, Facts, Lists, Named, QueryError};
@@ -339,10 +339,37 @@ pub fn facts(item: &Item, source: Option<&Source>, document: &Document, now: Tim
     add("published", item.published.as_ref().map(|published| published.at.to_string()));
     add("has", item.image.as_ref().map(|_| "image".to_owned()));
     add("words", Some(document.words.len().to_string()));
+    for (field, value) in facts_of_post(&item.post) {
+        add(field, value);
+    }
     for tag in document.tags() {
         add(if tag.starts_with('#') { "hashtags" } else { "mentions" }, Some(tag.to_owned()));
     }
     facts
+}
+
+/// What a platform told of a post, by the fields' names.
+fn facts_of_post(post: &Post) -> [(&'static str, Option<String>); 12] {
+    let number = |count: Option<u64>| count.map(|count| count.to_string());
+    let is = match post.kind {
+        Some(PostKind::Comment) => Some("reply"),
+        Some(PostKind::Repost) => Some("repost"),
+        _ => None,
+    };
+    [
+        ("type", post.kind.map(|kind| kind.as_str().to_owned())),
+        ("is", is.map(str::to_owned)),
+        ("authorId", post.author_id.clone()),
+        ("channel", post.channel.clone()),
+        ("parent", post.parent.clone()),
+        ("thread", post.thread.clone()),
+        ("likes", number(post.likes)),
+        ("comments", number(post.comments)),
+        ("shares", number(post.shares)),
+        ("views", number(post.views)),
+        ("engagement", number(post.engagement())),
+        ("followers", number(post.followers)),
+    ]
 }
 
 #[cfg(test)]

@@ -173,9 +173,9 @@ async fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreE
     execute(
         tx,
         "UPDATE source SET
-            since = CASE WHEN state IN ($2, 'paused', 'quarantined') THEN since ELSE $3 END,
-            reason = CASE WHEN state IN ('paused', 'quarantined') THEN reason ELSE $4 END,
-            state = CASE WHEN state IN ('paused', 'quarantined') THEN state ELSE $2 END,
+            since = CASE WHEN state IN ($2, 'paused', 'quarantined', 'retired') THEN since ELSE $3 END,
+            reason = CASE WHEN state IN ('paused', 'quarantined', 'retired') THEN reason ELSE $4 END,
+            state = CASE WHEN state IN ('paused', 'quarantined', 'retired') THEN state ELSE $2 END,
             failures = $5,
             failed_polls = CASE WHEN $6 THEN 0 WHEN $11 THEN failed_polls ELSE failed_polls + 1 END,
             last_ok = CASE WHEN $6 THEN $3 ELSE last_ok END,

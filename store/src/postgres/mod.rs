@@ -25,7 +25,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool, Transaction};
-use model::{Client, FetchRecord, Harvest, Host, List, Name, PageWork, SourceKind, SourceState, Timestamp};
+use model::{
+    Client, FetchRecord, Harvest, Host, List, Name, PageWork, SourceKind, SourceState, Timestamp, Watch,
+};
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row};
@@ -224,8 +226,8 @@ impl Store for Postgres {
         objects::lists(&*self.client().await?).await
     }
 
-    async fn pause(&self, source: &Name, paused: bool, now: Timestamp) -> Result<bool, StoreError> {
-        transaction!(self, |tx| objects::pause(&tx, source, paused, now).await)
+    async fn watch(&self, source: &Name, watch: Watch, now: Timestamp) -> Result<bool, StoreError> {
+        transaction!(self, |tx| objects::watch(&tx, source, watch, now).await)
     }
 
     async fn objects_version(&self) -> Result<i64, StoreError> {

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use deadpool_postgres::{GenericClient, Object, Transaction};
-use model::{Client, List, Name, Source, SourceKind, SourceState, Timestamp, Topic};
+use model::{Client, List, Name, Source, SourceKind, SourceState, Timestamp, Topic, Watch};
 
 use super::locks::{self, Lock};
 use super::{execute, migrate, read, rows, text};
@@ -132,11 +132,11 @@ async fn declare_source(
     let spec = serde_json::to_string(source)?;
     let name = source.name.as_str();
     let Some(before) = before else {
-        let state = if source.paused { SourceState::Paused } else { SourceState::New };
+        let (state, reason) = standing(source.watch());
         execute(
             tx,
-            "INSERT INTO source (name, spec, state, since) VALUES ($1, $2, $3, $4)",
-            &[&name, &spec, &state.as_str(), &now],
+            "INSERT INTO source (name, spec, state, since, reason) VALUES ($1, $2, $3, $4, $5)",
+            &[&name, &spec, &state.as_str(), &now, &reason],
         )
         .await?;
         applied.added.push(format!("Source/{name}"));
@@ -151,14 +151,14 @@ async fn declare_source(
         // What was learnt of another address, or read in another way, is worth nothing here.
         execute(
             tx,
-            "UPDATE source SET state = 'new', reason = '', failures = 0, failed_polls = 0, next_poll = NULL,
+            "UPDATE source SET state = 'candidate', reason = '', failures = 0, failed_polls = 0, next_poll = NULL,
                     validators = NULL, interval_ms = NULL, moved_to = NULL, since = $2 WHERE name = $1",
             &[&name, &now],
         )
         .await?;
     }
-    if before.paused != source.paused {
-        set_paused_state(tx, &source.name, source.paused, now).await?;
+    if before.watch() != source.watch() {
+        set_standing(tx, &source.name, source.watch(), now).await?;
     }
     applied.edited.push(format!("Source/{name}"));
     Ok(())
@@ -264,31 +264,39 @@ async fn remove(
     Ok(())
 }
 
-pub(super) async fn pause(
+pub(super) async fn watch(
     tx: &Transaction<'_>,
     source: &Name,
-    paused: bool,
+    watch: Watch,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     locks::take(tx, Lock::Objects).await?;
     let known = rows(tx, "SELECT spec FROM source WHERE name = $1", &[&source.as_str()]).await?;
     let Some(row) = known.first() else { return Ok(false) };
     let declared: Source = serde_json::from_str(row.get(0))?;
-    let spec = serde_json::to_string(&Source { paused, ..declared })?;
+    let spec = serde_json::to_string(&declared.watched(watch))?;
     execute(tx, "UPDATE source SET spec = $2 WHERE name = $1", &[&source.as_str(), &spec]).await?;
-    set_paused_state(tx, source, paused, now).await?;
+    set_standing(tx, source, watch, now).await?;
     changed(tx).await?;
     Ok(true)
 }
 
-async fn set_paused_state(
+/// How a source stands that is watched, or not, from now on.
+fn standing(watch: Watch) -> (SourceState, &'static str) {
+    match watch {
+        Watch::On => (SourceState::Candidate, ""),
+        Watch::Paused => (SourceState::Paused, "paused by the operator"),
+        Watch::Retired => (SourceState::Retired, "taken out by the operator"),
+    }
+}
+
+async fn set_standing(
     tx: &Transaction<'_>,
     source: &Name,
-    paused: bool,
+    watch: Watch,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let (state, reason) =
-        if paused { (SourceState::Paused, "paused by the operator") } else { (SourceState::New, "") };
+    let (state, reason) = standing(watch);
     execute(
         tx,
         "UPDATE source SET state = $2, reason = $3, since = $4, failures = 0, failed_polls = 0, next_poll = NULL
@@ -314,7 +322,7 @@ pub(super) async fn sources(client: &Object, only: Option<&Name>) -> Result<Vec<
         let failed_polls: i32 = row.get(4);
         Ok(SourceRecord {
             source: serde_json::from_str(row.get(0))?,
-            state: SourceState::parse(row.get(1)).unwrap_or(SourceState::New),
+            state: SourceState::parse(row.get(1)).unwrap_or(SourceState::Candidate),
             reason: row.get(2),
             failures: row.get(3),
             failed_polls: failed_polls.unsigned_abs(),

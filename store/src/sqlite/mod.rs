@@ -14,7 +14,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{Client, FetchRecord, Harvest, Host, List, Name, PageWork, SourceKind, SourceState, Timestamp};
+use model::{
+    Client, FetchRecord, Harvest, Host, List, Name, PageWork, SourceKind, SourceState, Timestamp, Watch,
+};
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::Mutex;
 
@@ -185,9 +187,9 @@ impl Store for Sqlite {
         self.read(objects::lists).await
     }
 
-    async fn pause(&self, source: &Name, paused: bool, now: Timestamp) -> Result<bool, StoreError> {
+    async fn watch(&self, source: &Name, watch: Watch, now: Timestamp) -> Result<bool, StoreError> {
         let source = source.clone();
-        self.write(move |tx| objects::pause(tx, &source, paused, now)).await
+        self.write(move |tx| objects::watch(tx, &source, watch, now)).await
     }
 
     async fn objects_version(&self) -> Result<i64, StoreError> {

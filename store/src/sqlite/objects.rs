@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use model::{Client, List, Name, Source, SourceKind, SourceState, Timestamp, Topic};
+use model::{Client, List, Name, Source, SourceKind, SourceState, Timestamp, Topic, Watch};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::rows::{millis, time};
@@ -84,9 +84,11 @@ fn declare_source(
         .query_row([source.name.as_str()], |row| row.get(0))
         .optional()?;
     let Some(before) = before else {
-        let state = if source.paused { SourceState::Paused } else { SourceState::New };
-        tx.prepare_cached("INSERT INTO source (name, spec, state, since) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![source.name.as_str(), spec, state.as_str(), millis(now)])?;
+        let (state, reason) = standing(source.watch());
+        tx.prepare_cached(
+            "INSERT INTO source (name, spec, state, since, reason) VALUES (?1, ?2, ?3, ?4, ?5)",
+        )?
+        .execute(params![source.name.as_str(), spec, state.as_str(), millis(now), reason])?;
         applied.added.push(label);
         return Ok(());
     };
@@ -98,13 +100,13 @@ fn declare_source(
     if source.is_read_otherwise(&before) {
         // What was learnt of another address, or read in another way, is worth nothing here.
         tx.execute(
-            "UPDATE source SET state = 'new', reason = '', failures = 0, failed_polls = 0, next_poll = NULL,
+            "UPDATE source SET state = 'candidate', reason = '', failures = 0, failed_polls = 0, next_poll = NULL,
                     validators = NULL, interval = NULL, moved_to = NULL, since = ?2 WHERE name = ?1",
             params![source.name.as_str(), millis(now)],
         )?;
     }
-    if before.paused != source.paused {
-        set_paused_state(tx, &source.name, source.paused, now)?;
+    if before.watch() != source.watch() {
+        set_standing(tx, &source.name, source.watch(), now)?;
     }
     applied.edited.push(label);
     Ok(())
@@ -209,10 +211,10 @@ fn names(tx: &Transaction<'_>, table: &str) -> Result<Vec<Name>, StoreError> {
     Ok(texts.into_iter().map(Name::stored).collect())
 }
 
-pub(super) fn pause(
+pub(super) fn watch(
     tx: &Transaction<'_>,
     source: &Name,
-    paused: bool,
+    watch: Watch,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let spec: Option<String> = tx
@@ -220,21 +222,24 @@ pub(super) fn pause(
         .optional()?;
     let Some(spec) = spec else { return Ok(false) };
     let declared: Source = serde_json::from_str(&spec)?;
-    let spec = serde_json::to_string(&Source { paused, ..declared })?;
+    let spec = serde_json::to_string(&declared.watched(watch))?;
     tx.execute("UPDATE source SET spec = ?2 WHERE name = ?1", [source.as_str(), &spec])?;
-    set_paused_state(tx, source, paused, now)?;
+    set_standing(tx, source, watch, now)?;
     tx.execute(TOLD, [])?;
     Ok(true)
 }
 
-fn set_paused_state(
-    tx: &Transaction<'_>,
-    source: &Name,
-    paused: bool,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let (state, reason) =
-        if paused { (SourceState::Paused, "paused by the operator") } else { (SourceState::New, "") };
+/// How a source stands that is watched, or not, from now on.
+fn standing(watch: Watch) -> (SourceState, &'static str) {
+    match watch {
+        Watch::On => (SourceState::Candidate, ""),
+        Watch::Paused => (SourceState::Paused, "paused by the operator"),
+        Watch::Retired => (SourceState::Retired, "taken out by the operator"),
+    }
+}
+
+fn set_standing(tx: &Transaction<'_>, source: &Name, watch: Watch, now: Timestamp) -> Result<(), StoreError> {
+    let (state, reason) = standing(watch);
     tx.execute(
         "UPDATE source SET state = ?2, reason = ?3, since = ?4, failures = 0, failed_polls = 0, next_poll = NULL
          WHERE name = ?1",
@@ -265,7 +270,7 @@ pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Ve
         let validators: Option<String> = row.get(10)?;
         records.push(SourceRecord {
             source: serde_json::from_str(&spec)?,
-            state: SourceState::parse(&state).unwrap_or(SourceState::New),
+            state: SourceState::parse(&state).unwrap_or(SourceState::Candidate),
             reason: row.get(2)?,
             failures: row.get(3)?,
             failed_polls: row.get(4)?,

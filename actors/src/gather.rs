@@ -1,0 +1,144 @@
+//! What a source's address leads to: the document, the parts of it, and further pages as far back as is new.
+
+use std::collections::{BTreeSet, VecDeque};
+
+use crawler::extract::entry_hash;
+use crawler::read::{self, Alarm, Page, Reading, read};
+use crawler::{Fetched, Want};
+use model::{Entry, FetchRecord, ItemKey, canonical_url};
+use store::{EntryKnowledge, Sighting};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::visit::{Interrupted, Visit};
+
+/// Sitemaps of an index read in one poll: the newest ones; the others have nothing new.
+const MAX_CHILDREN: usize = 5;
+/// Further pages read in the first poll of a source, and in a search.
+const MAX_FIRST: usize = 3;
+/// Further pages read where a source has brought nothing known yet: what came out since the last poll.
+const MAX_BACK: usize = 10;
+
+/// An entry, with what is known of it.
+pub(crate) struct Sighted {
+    pub(crate) entry: Entry,
+    pub(crate) sighting: Sighting,
+    pub(crate) knowledge: EntryKnowledge,
+}
+
+/// What a poll read.
+#[derive(Default)]
+pub(crate) struct Gathered {
+    pub(crate) entries: Vec<Sighted>,
+    /// Everything that it should have read, it has.
+    pub(crate) is_complete: bool,
+    /// It went back as far as it goes and met nothing known: something may have been missed.
+    pub(crate) has_gap: bool,
+    keys: BTreeSet<ItemKey>,
+}
+
+impl Gathered {
+    /// Adds a page's entries. True where one of them is known: what follows is as well.
+    async fn add(&mut self, visit: &Visit, entries: Vec<Entry>) -> Result<bool, Interrupted> {
+        let key = |entry: &Entry| {
+            let text = entry.text.as_deref().or(entry.summary.as_deref()).unwrap_or("");
+            let title = entry.title.as_deref().unwrap_or("");
+            ItemKey::choose(entry.id.as_deref(), entry.url.as_ref(), title, text)
+        };
+        let entries: Vec<Entry> = entries.into_iter().filter(|entry| self.keys.insert(key(entry))).collect();
+        let sightings: Vec<Sighting> = entries
+            .iter()
+            .map(|entry| Sighting {
+                key: key(entry),
+                hash: entry_hash(entry, &visit.source),
+                address: entry.published.as_ref().and(entry.url.as_ref()).map(canonical_url),
+            })
+            .collect();
+        let knowledge = visit.context.store.knowledge(&visit.source.name, &sightings).await;
+        let knowledge = knowledge.map_err(|error| Interrupted::Storage(error.to_string()))?;
+        let meets_known = entries.is_empty() || knowledge.iter().any(|known| *known != EntryKnowledge::New);
+        let sighted = entries.into_iter().zip(sightings).zip(knowledge);
+        self.entries.extend(sighted.map(|((entry, sighting), knowledge)| Sighted {
+            entry,
+            sighting,
+            knowledge,
+        }));
+        Ok(meets_known)
+    }
+}
+
+/// Reads on from a document that was read: the parts of it, or the pages before it until one holds something known.
+/// `first` was read already, whatever leads back to it; `was_read`: the source was read before.
+pub(crate) async fn gather(
+    visit: &mut Visit,
+    first: Url,
+    mut reading: Reading,
+    was_read: bool,
+    fetches: &mut Vec<FetchRecord>,
+) -> Result<Gathered, Interrupted> {
+    let mut gathered = Gathered { is_complete: true, ..Gathered::default() };
+    let mut followed = BTreeSet::from([visit.address(), first]);
+    let mut parts: VecDeque<Url> =
+        std::mem::take(&mut reading.children).into_iter().take(MAX_CHILDREN).collect();
+    let most = if was_read && !visit.is_search() { MAX_BACK } else { MAX_FIRST };
+    let mut pages = 0;
+    let mut meets_known = gathered.add(visit, reading.entries).await?;
+    let mut next = reading.next.take();
+    loop {
+        let onward = next.take().filter(|_| !meets_known);
+        gathered.has_gap |= onward.is_some() && was_read && pages >= most;
+        let Some(url) = parts.pop_front().or_else(|| onward.filter(|_| pages < most)) else { break };
+        if visit.context.is_draining() {
+            gathered.is_complete = false;
+            break;
+        }
+        if !followed.insert(url.clone()) {
+            continue;
+        }
+        pages += 1;
+        match visit.fetch(&url, &want(visit)).await {
+            Err(error) => {
+                gathered.is_complete = false;
+                fetches.push(visit.record(&url, Err(&error), 0, String::new()));
+            }
+            Ok(fetched) => {
+                let (mut more, fetched) = read_on_pool(visit, fetched).await;
+                gathered.is_complete &= matches!(more.alarm, None | Some(Alarm::Empty(_)));
+                let detail = detail_of(&more);
+                fetches.push(visit.record(&url, Ok(&fetched), more.entries.len(), detail));
+                next = more.next.take();
+                meets_known = gathered.add(visit, more.entries).await?;
+            }
+        }
+    }
+    Ok(gathered)
+}
+
+/// What a part of the source is asked for as.
+pub(crate) fn want(visit: &Visit) -> Want {
+    Want { accept: read::accept(visit.source.kind), validators: None, token: visit.source.token.clone() }
+}
+
+/// What the history tells of a reading: the alarm, or else the problems.
+pub(crate) fn detail_of(reading: &Reading) -> String {
+    reading.alarm.as_ref().map_or_else(|| reading.problems.join("; "), ToString::to_string)
+}
+
+pub(crate) async fn read_on_pool(visit: &Visit, fetched: Fetched) -> (Reading, Fetched) {
+    let (source, now, most) = (visit.source.clone(), visit.now(), visit.context.config.max_decoded);
+    let (reading, fetched, took) = visit
+        .context
+        .pool
+        .run(move || {
+            let began = Instant::now();
+            let page =
+                Page::new(&fetched.url, &fetched.body, &source.selectors, source.timezone.as_deref(), now)
+                    .pointed_at(&source.pointers);
+            let page = page.of_type(fetched.content_type.as_deref()).at_most(most);
+            let reading = read(source.kind, &page);
+            (reading, fetched, began.elapsed())
+        })
+        .await;
+    visit.context.metrics.parsed(visit.source.kind, took, reading.entries.len());
+    (reading, fetched)
+}

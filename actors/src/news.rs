@@ -1,0 +1,88 @@
+//! What a poll tells of its source: the state, the reason, and when it is asked next.
+
+use std::time::Duration;
+
+use crawler::read::Alarm;
+use model::{Failure, FailureWeight, SourceNews, SourceState, Standing, Timestamp};
+use scheduler::due::{self, Seen};
+use store::SourceRecord;
+
+use crate::visit::Visit;
+
+/// A source that robots rules forbid, or its host does not show, is asked about again after this.
+const REFUSED: Duration = Duration::from_secs(86_400);
+/// A source that is gone is probed after this, for ever.
+const GONE: Duration = Duration::from_secs(7 * 86_400);
+
+/// A poll that went well.
+pub(crate) fn good(visit: &Visit, record: &SourceRecord, seen: Seen) -> SourceNews {
+    let every = visit.source.every;
+    // What one search brings says little about the next: each is made as often as the source allows.
+    let learnt = due::learn(record.interval.unwrap_or(every.min), every, seen);
+    let interval = if visit.is_search() { every.min } else { learnt };
+    let round = visit.now().as_second().unsigned_abs();
+    SourceNews {
+        state: SourceState::Live,
+        reason: String::new(),
+        failures: 0.0,
+        ok: true,
+        deferred: false,
+        interval,
+        next_poll: visit.after(due::spread(interval, visit.source.name.as_str(), round)),
+        moved_to: None,
+        validators: None,
+    }
+}
+
+/// A poll that failed.
+pub(crate) fn bad(visit: &Visit, record: &SourceRecord, failure: &Failure) -> SourceNews {
+    let config = &visit.context.config;
+    let standing = Standing {
+        state: record.state,
+        failures: record.failures,
+        silent_since: record.last_ok.unwrap_or(record.since),
+        was_read: record.last_ok.is_some(),
+    };
+    let (state, failures) = standing.after(failure, visit.now());
+    // Of a source that is searched, other searches' failures say nothing of how long this one should wait.
+    let failed = if visit.is_search() { 0 } else { record.failed_polls };
+    let interval = record.interval.unwrap_or(visit.source.every.min);
+    let backoff = due::backoff(failed + 1, config.backoff, config.max_backoff, interval);
+    let wait = match state {
+        _ if failure.weight == FailureWeight::Deferred => backoff,
+        SourceState::Disallowed => REFUSED,
+        SourceState::Restricted => {
+            backoff.max(due::backoff(failed + 1, config.backoff * 10, REFUSED, interval))
+        }
+        SourceState::Gone => GONE,
+        _ => backoff,
+    };
+    SourceNews {
+        state,
+        reason: failure.reason.clone(),
+        failures,
+        ok: false,
+        deferred: failure.weight == FailureWeight::Deferred,
+        interval,
+        next_poll: visit.after(due::spread(wait, visit.source.name.as_str(), u64::from(record.failed_polls))),
+        moved_to: None,
+        validators: None,
+    }
+}
+
+/// What it counts that a body came and is no success.
+pub(crate) fn failure_of(alarm: &Alarm) -> Failure {
+    let (weight, shows) = match alarm {
+        Alarm::Foreign(_) | Alarm::Empty(_) => (FailureWeight::Soft, Some(SourceState::BrokenLayout)),
+        Alarm::Restricted(_) => (FailureWeight::Soft, Some(SourceState::Restricted)),
+        Alarm::Gone(_) => (FailureWeight::Hard, Some(SourceState::Gone)),
+        Alarm::Busy(_) => (FailureWeight::Temporary, None),
+    };
+    Failure { weight, shows, reason: alarm.to_string() }
+}
+
+/// Polls that come late say little about the source: the lateness is ours.
+pub(crate) fn is_on_time(record: &SourceRecord, now: Timestamp) -> bool {
+    let (Some(planned), Some(interval)) = (record.next_poll, record.interval) else { return false };
+    now.duration_since(planned).unsigned_abs() <= interval / 2
+}

@@ -1,0 +1,152 @@
+//! What an author of Bluesky posts, by the public API that asks for no account.
+
+use model::{Entry, PostKind};
+use serde_json::Value;
+use url::Url;
+
+use super::json::{self, Layout};
+use super::{Accept, Page, Reader, Reading, address};
+
+pub(super) struct Bluesky;
+
+/// Where authors are read (docs.bsky.app/docs/api/app-bsky-feed-get-author-feed).
+const API: &str = "public.api.bsky.app";
+const FEED: &str = "/xrpc/app.bsky.feed.getAuthorFeed";
+
+/// Fields of a `feedViewPost`.
+const LAYOUT: Layout<'static> = Layout {
+    items: "/feed",
+    id: Some("/post/uri"),
+    url: None,
+    title: None,
+    text: Some("/post/record/text"),
+    summary: None,
+    time: Some("/post/record/createdAt"),
+    updated: None,
+    author: Some("/post/author/displayName"),
+    author_id: Some("/post/author/did"),
+    image: Some("/post/embed/images/0/thumb"),
+    language: Some("/post/record/langs"),
+    parent: Some("/post/record/reply/parent/uri"),
+    thread: Some("/post/record/reply/root/uri"),
+    likes: Some("/post/likeCount"),
+    comments: Some("/post/replyCount"),
+    shares: Some("/post/repostCount"),
+    views: None,
+    followers: None,
+    is_plain: true,
+};
+
+impl Reader for Bluesky {
+    fn endpoint(&self, declared: &Url) -> Result<Url, String> {
+        let url = address::moved(declared, &["bsky.app"], API);
+        match address::parts(&url).as_slice() {
+            ["xrpc", _] => Ok(address::with_missing(&url, &[("limit", "100")])),
+            ["profile", actor] => {
+                Ok(address::with(&address::at(&url, FEED), &[("actor", actor), ("limit", "100")]))
+            }
+            _ => Err("write an author's address such as https://bsky.app/profile/NAME".to_owned()),
+        }
+    }
+
+    fn accept(&self) -> Accept {
+        Accept::Json
+    }
+
+    fn read(&self, page: &Page<'_>) -> Reading {
+        let document = match json::document(page) {
+            Ok(document) => document,
+            Err(alarm) => return Reading::alarmed(alarm),
+        };
+        let mut reading = match json::items(&document, LAYOUT.items) {
+            Ok(items) => Reading {
+                entries: items.iter().map(|item| entry(page, item)).collect(),
+                ..Reading::default()
+            },
+            Err(alarm) => Reading::alarmed(alarm),
+        };
+        json::drop_empty(&mut reading);
+        reading.next = json::before(page, "cursor", json::text(&document, "/cursor"));
+        reading
+    }
+}
+
+fn entry(page: &Page<'_>, item: &Value) -> Entry {
+    let mut entry = json::entry(page, item, &LAYOUT);
+    entry.url = entry.id.as_deref().and_then(shown_at);
+    entry.author = entry.author.take().or_else(|| json::text(item, "/post/author/handle"));
+    // Whoever posts says when; what was indexed cannot have been written later.
+    let indexed = item.pointer("/post/indexedAt").and_then(|at| json::published(page, at));
+    entry.published = match (entry.published.take(), indexed) {
+        (Some(said), Some(indexed)) if said.at > indexed.at => Some(indexed),
+        (said, indexed) => said.or(indexed),
+    };
+    let reason = json::text(item, "/reason/$type").unwrap_or_default();
+    entry.post.kind = Some(match (reason.ends_with("reasonRepost"), entry.post.parent.is_some()) {
+        (true, _) => PostKind::Repost,
+        (false, true) => PostKind::Comment,
+        (false, false) => PostKind::Post,
+    });
+    let pictures = item.pointer("/post/record/embed/images").and_then(Value::as_array);
+    let told = pictures.into_iter().flatten().filter_map(|picture| json::text(picture, "/alt"));
+    let card =
+        ["/post/embed/external/title", "/post/embed/external/description"].map(|at| json::text(item, at));
+    let words = told.chain(card.into_iter().flatten()).map(|text| json::lines(&text));
+    let all: Vec<String> =
+        entry.text.take().into_iter().chain(words).filter(|text| !text.is_empty()).collect();
+    entry.text = Some(all.join("\n")).filter(|text| !text.is_empty());
+    entry
+}
+
+/// `at://did/app.bsky.feed.post/key` is shown at `bsky.app/profile/did/post/key`.
+fn shown_at(uri: &str) -> Option<Url> {
+    let mut parts = uri.strip_prefix("at://")?.split('/');
+    let (author, _, key) = (parts.next()?, parts.next()?, parts.next()?);
+    Url::parse(&format!("https://bsky.app/profile/{author}/post/{key}")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::read::testing::{address_of, read_fixture};
+    use model::SourceKind;
+
+    #[test]
+    fn posts_answers_and_reposts() {
+        let reading = read_fixture(
+            SourceKind::Bluesky,
+            "bluesky/author_feed.json",
+            "https://public.api.bsky.app/xrpc/app.bsky.feed.getAuthorFeed?actor=qala.kz&limit=100",
+        );
+        assert_eq!(reading.alarm, None);
+        let [post, answer, repost] = reading.entries.as_slice() else { panic!("{reading:?}") };
+        assert_eq!(post.url.as_ref().map(Url::as_str), Some("https://bsky.app/profile/did:plc:abc/post/3k1"));
+        assert_eq!(
+            post.text.as_deref(),
+            Some("Тенге < доллар & евро\nБазардағы дүкен\nКурс валют\nНацбанк сообщил")
+        );
+        assert_eq!((post.author.as_deref(), post.language.as_deref()), (Some("Қала"), Some("kk")));
+        assert_eq!((post.post.likes, post.post.comments, post.post.shares), (Some(3), Some(1), Some(2)));
+        // It says that it was written after it was indexed.
+        assert_eq!(
+            answer.published.as_ref().map(|p| p.at.to_string()).as_deref(),
+            Some("2026-11-22T10:00:00Z")
+        );
+        assert_eq!((answer.post.kind, answer.author.as_deref()), (Some(PostKind::Comment), Some("qala.kz")));
+        assert_eq!(repost.post.kind, Some(PostKind::Repost));
+        assert_eq!(
+            reading.next.as_ref().and_then(|next| address::parameter(next, "cursor")).as_deref(),
+            Some("2026-11-21T00:00:00Z")
+        );
+    }
+
+    #[test]
+    fn profiles_are_read_by_the_public_api() {
+        let at = |url| address_of(SourceKind::Bluesky, url);
+        assert_eq!(
+            at("https://bsky.app/profile/qala.kz").as_deref(),
+            Ok("https://public.api.bsky.app/xrpc/app.bsky.feed.getAuthorFeed?actor=qala.kz&limit=100")
+        );
+        assert!(at("https://bsky.app/").is_err());
+    }
+}
