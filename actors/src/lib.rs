@@ -44,6 +44,8 @@ mod tally;
 mod visit;
 
 #[cfg(test)]
+mod availability_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;

@@ -7,7 +7,8 @@ use crawler::extract::has_its_text;
 use crawler::read::{self, Alarm, wall_before};
 use crawler::{FetchError, Fetched, Want};
 use model::{
-    Entry, FetchStatus, Finding, Harvest, Host, JobId, PageWork, Planned, SourceNews, Timestamp, Validators,
+    Entry, FetchRecord, FetchStatus, Finding, Harvest, Host, JobId, PageWork, Planned, SourceNews, Timestamp,
+    Validators,
 };
 use scheduler::due::Seen;
 use store::{EntryKnowledge, SourceRecord};
@@ -31,6 +32,10 @@ pub(crate) async fn poll(visit: &mut Visit) -> Result<(), Interrupted> {
         Err(error) => failed(visit, &record, &url, &error).await,
         Ok(fetched) if fetched.is_not_modified() => unchanged(visit, &record, &url, &fetched, None).await,
         Ok(fetched) => {
+            // What stands there instead is not read, however much it looks like what was asked for.
+            if let Some(wall) = wall_before(&url, &fetched.url) {
+                return unreadable(visit, &record, &fetched, &Alarm::Restricted(wall)).await;
+            }
             let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&fetched.body));
             let same = known.as_ref().is_some_and(|known| known.body_hash.as_ref() == Some(&hash));
             let validators = Validators { body_hash: Some(hash), ..fetched.validators.clone() };
@@ -86,6 +91,20 @@ async fn failed(
     finish(visit, harvest, news, Vec::new()).await
 }
 
+/// It came, and is no success.
+async fn unreadable(
+    visit: &mut Visit,
+    record: &SourceRecord,
+    fetched: &Fetched,
+    alarm: &Alarm,
+) -> Result<(), Interrupted> {
+    let mut harvest = visit.harvest();
+    let line = visit.record(&fetched.url, Ok(fetched), 0, alarm.to_string());
+    harvest.fetches.push(FetchRecord { status: FetchStatus::Unreadable, ..line });
+    let news = news::bad(visit, record, &news::failure_of(alarm));
+    finish(visit, harvest, news, Vec::new()).await
+}
+
 async fn read_and_keep(
     visit: &mut Visit,
     record: &SourceRecord,
@@ -95,19 +114,12 @@ async fn read_and_keep(
     let moved_to = moved_to(visit, &fetched);
     let (mut reading, fetched) = read_on_pool(visit, fetched).await;
     let mut harvest = visit.harvest();
-    // What stands there instead is not read, however much it looks like it.
-    if let Some(wall) = wall_before(&visit.address(), &fetched.url) {
-        reading.alarm = Some(Alarm::Restricted(wall));
-    }
     let detail = detail_of(&reading);
-    let mut line = visit.record(&fetched.url, Ok(&fetched), reading.entries.len(), detail);
+    let line = visit.record(&fetched.url, Ok(&fetched), reading.entries.len(), detail);
     // To find nothing is what a search for something rare does.
     let is_empty = |alarm: &Alarm| visit.is_search() && matches!(alarm, Alarm::Empty(_));
     if let Some(alarm) = reading.alarm.take().filter(|alarm| !is_empty(alarm)) {
-        line.status = FetchStatus::Unreadable;
-        harvest.fetches.push(line);
-        let news = news::bad(visit, record, &news::failure_of(&alarm));
-        return finish(visit, harvest, news, Vec::new()).await;
+        return unreadable(visit, record, &fetched, &alarm).await;
     }
     harvest.fetches.push(line);
     let first = fetched.url.clone();

@@ -38,6 +38,10 @@ pub(crate) enum Page {
     Body(String),
     /// Answers after a while.
     Slow(Duration, String),
+    /// A status, with a header where it needs one.
+    Says(u16, Option<(&'static str, String)>),
+    /// A body with this `ETag`; 304 for whoever knows the tag, whatever the body is by now.
+    Tagged(&'static str, String),
     /// Never answers, whatever its deadlines say: a bug of ours.
     Hangs,
     /// Reading it panics: a bug of ours.
@@ -85,6 +89,16 @@ impl Transport for FakeWeb {
             Some(Page::Slow(wait, body)) => {
                 tokio::time::sleep(wait).await;
                 body
+            }
+            Some(Page::Says(status, header)) => {
+                let headers = header.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                return Ok(Answer { status, headers, ..Answer::default() });
+            }
+            Some(Page::Tagged(tag, body)) => {
+                let headers = vec![("etag".to_owned(), tag.to_owned())];
+                let is_known = ask.if_none_match.as_deref() == Some(tag);
+                let (status, body) = if is_known { (304, String::new()) } else { (200, body) };
+                return Ok(Answer { status, headers, body: body.into(), ..Answer::default() });
             }
             Some(Page::Hangs) => std::future::pending().await,
             Some(Page::Panics) => panic!("a bug, as the test asks for"),

@@ -61,6 +61,14 @@ Examples:
         #[arg(long, value_name = "N", default_value_t = 20)]
         limit: usize,
     },
+    /// Show the states that a source was in, and why, the newest first
+    Availability {
+        /// Which source
+        name: String,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
     /// Stop polling a source until it is resumed; apply leaves it as its file says
     Pause {
         /// Which source
@@ -107,6 +115,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::List { state, limit, watch } => list(&data, &states(&state)?, limit, watch, global).await?,
         Command::Get { name, watch } => get(&data, &name, watch, global).await?,
         Command::History { name, limit } => history(&data, &name, limit, global).await?,
+        Command::Availability { name, limit } => availability(&data, &name, limit, global).await?,
         Command::Pause { name, reason } => watch_or_not(&data, &name, Watch::Paused, &reason, global).await?,
         Command::Retire { name, reason } => {
             watch_or_not(&data, &name, Watch::Retired, &reason, global).await?
@@ -301,6 +310,23 @@ async fn history(data: &Backend, name: &str, limit: usize, global: &Global) -> a
         rows.row(view::fetch(&fetch))?;
     }
     Ok(rows.finish("not fetched yet")?)
+}
+
+async fn availability(data: &Backend, name: &str, limit: usize, global: &Global) -> anyhow::Result<()> {
+    let record = known(&*data.store, name).await?;
+    let (since, until) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
+    let spells = data.store.availability(Some(&record.source.name), since, until).await?;
+    let columns = [column("from"), column("to"), column("state"), column("reason")];
+    let mut rows = rows(global.output, &columns, "from");
+    for spell in spells.iter().rev().take(limit) {
+        rows.row(json!({
+            "from": time(Some(spell.from)),
+            "to": time(spell.to),
+            "state": spell.state.as_str(),
+            "reason": (!spell.reason.is_empty()).then_some(&spell.reason),
+        }))?;
+    }
+    Ok(rows.finish("nothing is noted of it yet")?)
 }
 
 async fn watch_or_not(

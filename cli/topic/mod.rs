@@ -1,5 +1,6 @@
 //! `qyran topic`: what is watched for.
 
+mod coverage;
 mod explain;
 mod import;
 mod preview;
@@ -51,6 +52,7 @@ enum Command {
     Test(test::Args),
     Preview(preview::Args),
     Explain(explain::Args),
+    Coverage(coverage::Args),
     Rematch(rematch::Args),
     Import(import::Args),
 }
@@ -62,6 +64,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::Test(args) => test::run(&args, global).await?,
         Command::Preview(args) => preview::run(&args, global).await?,
         Command::Explain(args) => explain::run(&args, global).await?,
+        Command::Coverage(args) => coverage::run(&args, global).await?,
         Command::Rematch(args) => rematch::run(&args, global).await?,
         Command::Import(args) => return import::run(&args, global),
     }

@@ -316,12 +316,6 @@ async fn an_edited_list_makes_topics_that_name_it_see_what_is_stored() {
         let store = &bench.store;
         let topics = objects(vec![], vec![topic("t", "банк"), topic("u", "банк")]);
         store.declare(&topics, false, at(1)).await.unwrap();
-        if bench.name.contains("before") {
-            let refused = store.declare(&only("a.kz", vec![]), false, at(1)).await.unwrap_err();
-            assert!(refused.to_string().contains("qyran migrate up"), "{refused}");
-            assert!(store.lists().await.unwrap().is_empty());
-            continue;
-        }
         assert_eq!(store.declare(&only("a.kz", vec![]), false, at(1)).await.unwrap().added, ["List/media"]);
         let all = store.topics().await.unwrap();
         let versions: Vec<_> = all.iter().map(|one| (one.topic.name.clone(), one.version)).collect();
@@ -500,6 +494,18 @@ async fn news_moves_the_state_history_is_bounded_and_a_pause_wins() {
             (SourceState::Paused, true, Some(at(9)))
         );
         assert!(!bench.store.watch(&name("nobody"), Watch::Paused, at(9)).await.unwrap());
+        let known = bench.store.availability(None, at(0), at(1000)).await.unwrap();
+        let states: Vec<_> = known.iter().map(|spell| (spell.state, spell.from, spell.to)).collect();
+        let expected = [
+            (SourceState::Candidate, at(0), Some(at(1))),
+            (SourceState::Degraded, at(1), Some(at(9))),
+            (SourceState::Paused, at(9), None),
+        ];
+        let is_old = bench.name.contains("before");
+        assert_eq!(states, if is_old { &expected[..0] } else { &expected[..] }, "each change is noted once");
+        let later = bench.store.availability(Some(&name("s")), at(5), at(8)).await.unwrap();
+        let reasons: Vec<&str> = later.iter().map(|spell| spell.reason.as_str()).collect();
+        assert_eq!(reasons, if is_old { &[][..] } else { &["HTTP status 500"][..] });
     }
 }
 

@@ -20,5 +20,5 @@ pub use postgres::{MIGRATIONS, Migration, MigrationStatus, Postgres};
 pub use sqlite::Sqlite;
 pub use store::{
     Applied, AuditRecord, EntryKnowledge, MaterialQuery, ObjectNames, Objects, Rematched, Saved, Sighting,
-    SourceRecord, Store, StoredItem, StoredMatch, TopicRecord, Totals,
+    SourceRecord, Spell, Store, StoredItem, StoredMatch, TopicRecord, Totals,
 };

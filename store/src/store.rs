@@ -212,6 +212,21 @@ pub struct Totals {
     pub last_seq: i64,
 }
 
+/// How a source did for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Spell {
+    /// Which source.
+    pub source: Name,
+    /// When it began.
+    pub from: Timestamp,
+    /// When it ended; `None`: it lasts.
+    pub to: Option<Timestamp>,
+    /// The state.
+    pub state: SourceState,
+    /// Why, in words.
+    pub reason: String,
+}
+
 /// Something that an operator changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
@@ -270,6 +285,13 @@ pub trait Store: Send + Sync {
     async fn page_queues(&self) -> Result<Vec<(Name, Host, Timestamp)>, StoreError>;
     /// Hosts whose robots.txt asks for a delay, as their last harvest knew: for a schedule that is built anew.
     async fn robots_delays(&self) -> Result<Vec<(Host, Duration)>, StoreError>;
+    /// How sources, or one, did between `since` and `until`: by source, in the order of time. What was ever noted stays.
+    async fn availability(
+        &self,
+        source: Option<&Name>,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Spell>, StoreError>;
     /// The last fetches of a source, the newest first.
     async fn history(&self, source: &Name, limit: usize) -> Result<Vec<FetchRecord>, StoreError>;
 

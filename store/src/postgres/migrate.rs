@@ -35,6 +35,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/postgres/0003_add_rematch_row_and_tags.sql"),
     },
     Migration { version: 4, name: "add_list", sql: include_str!("../migrations/postgres/0004_add_list.sql") },
+    Migration {
+        version: 5,
+        name: "add_availability",
+        sql: include_str!("../migrations/postgres/0005_add_availability.sql"),
+    },
 ];
 
 /// A migration, and when it was made here.
@@ -89,12 +94,6 @@ pub(super) async fn status(client: &Object) -> Result<Vec<MigrationStatus>, Stor
         .collect();
     all.sort_by_key(|migration| migration.version);
     Ok(all)
-}
-
-/// What is said of something that the schema before this build's has no place for.
-pub(super) fn behind() -> StoreError {
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    StoreError::NotMigrated { found: known - 1, known }
 }
 
 /// Whether this build can work on the database: on its own schema, the one before and the one after.

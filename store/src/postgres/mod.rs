@@ -5,6 +5,7 @@
 //! highest token, and last the row of the totals, whose lock makes `match.seq` rise in the order of commits.
 
 mod audit;
+mod availability;
 mod connect;
 mod harvest;
 mod locks;
@@ -35,7 +36,7 @@ use tokio_postgres::{IsolationLevel, Row};
 use crate::StoreError;
 use crate::store::{
     Applied, AuditRecord, EntryKnowledge, MaterialQuery, ObjectNames, Objects, Rematched, Saved, Sighting,
-    SourceRecord, Store, StoredItem, StoredMatch, TopicRecord, Totals,
+    SourceRecord, Spell, Store, StoredItem, StoredMatch, TopicRecord, Totals,
 };
 use locks::Lock;
 pub use migrate::{MIGRATIONS, Migration, MigrationStatus};
@@ -334,6 +335,15 @@ impl Store for Postgres {
 
     async fn retain(&self, keep: Duration, now: Timestamp) -> Result<u64, StoreError> {
         transaction!(self, |tx| materials::retain(&tx, keep, now).await)
+    }
+
+    async fn availability(
+        &self,
+        source: Option<&Name>,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Spell>, StoreError> {
+        availability::spells(&*self.client().await?, source, (since, until)).await
     }
 
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {

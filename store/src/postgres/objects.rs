@@ -7,7 +7,7 @@ use deadpool_postgres::{GenericClient, Object, Transaction};
 use model::{Client, List, Name, Source, SourceKind, SourceState, Timestamp, Topic, Watch};
 
 use super::locks::{self, Lock};
-use super::{execute, migrate, read, rows, text};
+use super::{execute, read, rows, text};
 use crate::store::{Applied, ObjectNames, Objects, SourceRecord, TopicRecord};
 use crate::{StoreError, counts};
 
@@ -37,8 +37,8 @@ struct Known {
 impl Known {
     async fn read(tx: &Transaction<'_>) -> Result<Self, StoreError> {
         let (sources, topics) = (specs(tx, "source").await?, specs(tx, "topic").await?);
-        let lists = if has_lists(tx).await? { specs(tx, "list").await? } else { HashMap::new() };
-        Ok(Self { sources, topics, clients: specs(tx, "client").await?, lists })
+        let (clients, lists) = (specs(tx, "client").await?, specs(tx, "list").await?);
+        Ok(Self { sources, topics, clients, lists })
     }
 }
 
@@ -48,11 +48,6 @@ struct Gone {
     topics: Vec<String>,
     clients: Vec<String>,
     lists: Vec<String>,
-}
-
-/// Whether the schema keeps lists: a node works on the one before as well.
-async fn has_lists(client: &impl GenericClient) -> Result<bool, StoreError> {
-    Ok(client.query_one("SELECT to_regclass('list') IS NOT NULL", &[]).await?.get(0))
 }
 
 pub(super) async fn declare(
@@ -67,9 +62,6 @@ pub(super) async fn declare(
     let found = version_in(tx).await?;
     if seen.is_some_and(|seen| seen != found) {
         return Err(StoreError::StaleObjects);
-    }
-    if !lists.is_empty() && !has_lists(tx).await? {
-        return Err(migrate::behind());
     }
     let mut applied = Applied::default();
     for source in sources {
@@ -375,9 +367,6 @@ pub(super) async fn clients(client: &Object) -> Result<Vec<Client>, StoreError> 
 }
 
 pub(super) async fn lists(client: &Object) -> Result<Vec<List>, StoreError> {
-    if !has_lists(client).await? {
-        return Ok(Vec::new());
-    }
     let found = read(client, "SELECT spec FROM list ORDER BY name", &[]).await?;
     found.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
 }

@@ -4,6 +4,7 @@
 //! (and declare objects) while a node runs.
 
 mod audit;
+mod availability;
 mod harvest;
 mod materials;
 mod objects;
@@ -23,7 +24,7 @@ use tokio::sync::Mutex;
 use crate::StoreError;
 use crate::store::{
     Applied, AuditRecord, EntryKnowledge, MaterialQuery, ObjectNames, Objects, Rematched, Saved, Sighting,
-    SourceRecord, Store, StoredItem, StoredMatch, TopicRecord, Totals,
+    SourceRecord, Spell, Store, StoredItem, StoredMatch, TopicRecord, Totals,
 };
 
 /// Migrations in their order; the file's `user_version` counts those that were made.
@@ -33,6 +34,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0003_add_client.sql"),
     include_str!("../migrations/sqlite/0004_add_rematch_row_and_tags.sql"),
     include_str!("../migrations/sqlite/0005_add_list.sql"),
+    include_str!("../migrations/sqlite/0006_add_availability.sql"),
 ];
 
 /// A store in a file.
@@ -308,6 +310,16 @@ impl Store for Sqlite {
     async fn retain(&self, keep: Duration, now: Timestamp) -> Result<u64, StoreError> {
         let Ok(since) = now.checked_sub(keep) else { return Ok(0) };
         self.write(move |tx| materials::retain(tx, since)).await
+    }
+
+    async fn availability(
+        &self,
+        source: Option<&Name>,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<Spell>, StoreError> {
+        let source = source.cloned();
+        self.read(move |connection| availability::spells(connection, source.as_ref(), (since, until))).await
     }
 
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {

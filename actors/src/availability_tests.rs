@@ -1,0 +1,180 @@
+//! What happens to sources that move, break, block, lie and come back, on a web in memory and a paused clock.
+
+use std::time::Duration;
+
+use model::{Source, SourceKind, SourceState, Timestamp};
+use store::{Objects, Store};
+use tokio::time::sleep;
+
+use crate::testing::{Page, Stage, feed, name, source, until};
+
+const FEED: &str = "http://a.kz/feed";
+const DELAY: Duration = Duration::from_secs(1);
+
+/// A channel's preview with these posts, and older ones behind them.
+fn preview(posts: std::ops::RangeInclusive<u32>) -> Page {
+    let post = |id: u32| {
+        format!(
+            "<div class='tgme_widget_message' data-post='qala/{id}'><div class='tgme_widget_message_text'>Новость номер {id}</div>\
+             <a class='tgme_widget_message_date'><time datetime='2026-11-23T09:00:00+00:00'></time></a></div>"
+        )
+    };
+    let first = *posts.start();
+    let more = if first > 1 {
+        format!("<a class='tme_messages_more' data-before='{first}'></a>")
+    } else {
+        String::new()
+    };
+    Page::Body(format!(
+        "<section class='tgme_channel_history'>{more}{}</section>",
+        posts.map(post).collect::<String>()
+    ))
+}
+
+async fn channel() -> Stage {
+    let stage = Stage::with(&[]).await;
+    let channel = Source {
+        kind: SourceKind::Telegram,
+        url: "http://a.kz/qala".parse().unwrap(),
+        delay: Some(DELAY),
+        ..source("a.kz")
+    };
+    let objects = Objects { sources: vec![channel], ..Objects::default() };
+    stage.store.declare(&objects, false, stage.clock.now()).await.unwrap();
+    stage
+}
+
+fn publish(stage: &Stage, newest: u32) {
+    const SHOWN: u32 = 20;
+    let page = |last: u32| preview(last.saturating_sub(SHOWN - 1).max(1)..=last);
+    stage.web.put("http://a.kz/s/qala", page(newest));
+    let mut first = newest.saturating_sub(SHOWN - 1).max(1);
+    while first > 1 {
+        stage.web.put(&format!("http://a.kz/s/qala?before={first}"), page(first - 1));
+        first = (first - 1).saturating_sub(SHOWN - 1).max(1);
+    }
+}
+
+/// More came out since the last poll than a page shows: it is read back to what is known, and no further.
+#[tokio::test(start_paused = true)]
+async fn a_channel_is_read_back_to_what_is_known() {
+    let stage = channel().await;
+    publish(&stage, 10);
+    let _node = stage.start().await;
+    until("the first are read", async || stage.items().await == 10).await;
+    publish(&stage, 75);
+    until("all are read", async || stage.items().await == 75).await;
+    // 75 to 56, 55 to 36, 35 to 16, 15 to 1: the last page holds what is known.
+    let back: Vec<String> = stage.web.asked().into_iter().filter(|url| url.contains("before")).collect();
+    assert_eq!(
+        back,
+        [56, 36, 16].map(|first| format!("http://a.kz/s/qala?before={first}")),
+        "each page once, the next polls none"
+    );
+}
+
+/// The control: of what lies further back than anybody goes it is told that it is missing.
+#[tokio::test(start_paused = true)]
+async fn a_gap_is_told() {
+    let stage = channel().await;
+    publish(&stage, 10);
+    let _node = stage.start().await;
+    until("the first are read", async || stage.items().await == 10).await;
+    publish(&stage, 400);
+    until("what can be is read", async || stage.items().await == 230).await;
+    let history = stage.store.history(&name("a.kz"), 100).await.unwrap();
+    assert!(history.iter().any(|line| line.detail.contains("may have been missed")), "{history:?}");
+}
+
+/// Each state, with the evidence for it, and the way back.
+#[tokio::test(start_paused = true)]
+async fn states_follow_the_evidence_and_are_noted() {
+    let stage = Stage::with(&["a.kz"]).await;
+    let _node = stage.start().await;
+    let becomes = async |page: Page, state: SourceState| {
+        stage.web.put(FEED, page);
+        for _ in 0..100 {
+            // Nobody waits here for the week after which one is asked again that is gone.
+            crate::plan_now(&*stage.store, &*stage.schedule, &name("a.kz"), DELAY, stage.clock.now())
+                .await
+                .unwrap();
+            sleep(Duration::from_secs(5)).await;
+            if stage.state("a.kz").await == state {
+                return;
+            }
+        }
+        panic!("it never became {state:?}");
+    };
+    use SourceState::{BrokenLayout, Degraded, Gone, Live, Restricted, Unreachable};
+    let good = || feed(2);
+    for (page, state) in [
+        (good(), Live),
+        (Page::Says(500, None), Degraded),
+        (Page::Says(500, None), Unreachable),
+        (good(), Live),
+        (Page::Says(404, None), Degraded),
+        (Page::Body("<!DOCTYPE html><p>Сайт на ремонте".to_owned()), BrokenLayout),
+        (good(), Live),
+        (Page::Says(403, None), Restricted),
+        (good(), Live),
+        (Page::Says(302, Some(("location", "http://a.kz/login".to_owned()))), Restricted),
+        (good(), Live),
+        (Page::Says(410, None), Gone),
+        (good(), Live),
+    ] {
+        stage.web.put("http://a.kz/login", feed(2));
+        becomes(page, state).await;
+    }
+    let noted =
+        stage.store.availability(Some(&name("a.kz")), Timestamp::UNIX_EPOCH, Timestamp::MAX).await.unwrap();
+    let noted: Vec<(&str, &str)> =
+        noted.iter().map(|spell| (spell.state.as_str(), spell.reason.as_str())).collect();
+    let expected = [
+        ("candidate", ""),
+        ("live", ""),
+        ("degraded", "HTTP status 500"),
+        ("unreachable", "HTTP status 500"),
+        ("live", ""),
+        ("degraded", "HTTP status 404"),
+        ("broken_layout", "a web page came where a feed was expected"),
+        ("live", ""),
+        ("restricted", "HTTP status 403"),
+        ("live", ""),
+        ("restricted", "its server leads to a.kz (login): it is shown to some only"),
+        ("live", ""),
+        ("gone", "HTTP status 410"),
+        ("live", ""),
+    ];
+    assert_eq!(noted, expected);
+}
+
+/// A source that nobody ever read is not degraded.
+#[tokio::test(start_paused = true)]
+async fn what_was_never_read_is_being_tried() {
+    let stage = Stage::with(&["a.kz"]).await;
+    stage.web.put(FEED, Page::Says(500, None));
+    let _node = stage.start().await;
+    until("it was asked", async || stage.state("a.kz").await != SourceState::Candidate).await;
+    assert_eq!(stage.state("a.kz").await, SourceState::Probing);
+}
+
+/// A server that repeats its validator over another body is found out within a day, and not asked by it again.
+#[tokio::test(start_paused = true)]
+async fn validators_that_lie_are_found_out() {
+    let stage = Stage::with(&["a.kz"]).await;
+    let tagged = |entries| match feed(entries) {
+        Page::Body(body) => Page::Tagged("\"always\"", body),
+        other => other,
+    };
+    stage.web.put(FEED, tagged(2));
+    let _node = stage.start().await;
+    until("it is read", async || stage.items().await == 2).await;
+    stage.web.put(FEED, tagged(3));
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!(stage.items().await, 2, "for a day the server is believed: the control");
+    // In one step: a day of a node's ticks takes long.
+    tokio::time::advance(Duration::from_secs(24 * 3600)).await;
+    until("then it is asked for the whole", async || stage.items().await == 3).await;
+    stage.web.put(FEED, tagged(4));
+    until("nobody asks by its validators any more", async || stage.items().await == 4).await;
+}

@@ -1,0 +1,147 @@
+//! `qyran topic coverage`: what of a topic's sources was read, and when it was not, and why.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use config::{parse_duration, print_duration};
+use model::{Name, SourceState, Timestamp};
+use serde_json::json;
+use store::Spell;
+
+use crate::backend::Backend;
+use crate::failure::say;
+use crate::global::Global;
+use crate::output::{column, rows, wide};
+use crate::view::time;
+
+/// Show which of a topic's sources were not read, for how long, and why
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  qyran topic coverage banks
+  qyran topic coverage banks --since 30d -o json
+
+What a source published while it was not read may be missing among the topic's materials.")]
+pub(super) struct Args {
+    /// Which topic
+    name: String,
+    /// How far back
+    #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = parse_duration)]
+    since: Duration,
+}
+
+pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+    let data = Backend::to_read(global).await?;
+    let topic = super::known(&*data.store, &args.name).await?.topic;
+    let now = global.clock.now();
+    let since = now.checked_sub(args.since).unwrap_or(Timestamp::MIN);
+    let sources = data.store.sources().await?;
+    let watched: Vec<&Name> = sources
+        .iter()
+        .map(|record| &record.source)
+        .filter(|source| topic.admits_source(source))
+        .map(|source| &source.name)
+        .collect();
+    let gaps = gaps(&data.store.availability(None, since, now).await?, (since, now));
+    let columns =
+        [column("source"), column("state"), column("unread"), column("from"), column("to"), wide("reason")];
+    let mut rows = rows(global.output, &columns, "source");
+    let mut holed = 0;
+    for (name, gaps) in gaps.iter().filter(|(name, _)| watched.contains(name)) {
+        holed += 1;
+        for gap in gaps {
+            rows.row(json!({
+                "source": name,
+                "state": gap.state.as_str(),
+                "unread": print_duration(Duration::from_secs(gap.length().as_secs())),
+                "from": time(Some(gap.from)),
+                "to": time(gap.to),
+                "reason": (!gap.reason.is_empty()).then_some(&gap.reason),
+            }))?;
+        }
+    }
+    let period = print_duration(args.since);
+    rows.finish(&format!("all {} sources were read throughout the last {period}", watched.len()))?;
+    if holed > 0 {
+        say(&format!(
+            "in the last {period}, {holed} of {} sources were not read for some time",
+            watched.len()
+        ));
+    }
+    Ok(())
+}
+
+/// A time in which a source was not read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Gap {
+    from: Timestamp,
+    /// `None`: it still is not.
+    to: Option<Timestamp>,
+    /// How long within the period that is looked at.
+    within: Duration,
+    state: SourceState,
+    reason: String,
+}
+
+impl Gap {
+    fn length(&self) -> Duration {
+        self.within
+    }
+}
+
+/// When each source was not read within a period. What was taken out has no gaps, nor has what was just declared.
+fn gaps(spells: &[Spell], (since, until): (Timestamp, Timestamp)) -> BTreeMap<Name, Vec<Gap>> {
+    let is_gap = |spell: &&Spell| {
+        !spell.state.is_read() && !matches!(spell.state, SourceState::Retired | SourceState::Candidate)
+    };
+    let mut found: BTreeMap<Name, Vec<Gap>> = BTreeMap::new();
+    for spell in spells.iter().filter(is_gap) {
+        let (from, to) = (spell.from.max(since), spell.to.unwrap_or(until).min(until));
+        let within = Duration::try_from(to.duration_since(from)).unwrap_or_default();
+        found.entry(spell.source.clone()).or_default().push(Gap {
+            from: spell.from,
+            to: spell.to,
+            within,
+            state: spell.state,
+            reason: spell.reason.clone(),
+        });
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(hour: i64) -> Timestamp {
+        Timestamp::from_second(1_795_000_000 + hour * 3600).unwrap()
+    }
+
+    fn spell(source: &str, from: i64, to: Option<i64>, state: SourceState) -> Spell {
+        Spell {
+            source: Name::new(source).unwrap(),
+            from: at(from),
+            to: to.map(at),
+            state,
+            reason: String::new(),
+        }
+    }
+
+    #[test]
+    fn gaps_are_cut_to_the_period() {
+        use SourceState::{Candidate, Degraded, Live, Retired, Unreachable};
+        let spells = [
+            spell("a", -50, Some(2), Unreachable),
+            spell("a", 2, Some(5), Live),
+            spell("a", 5, Some(6), Degraded),
+            spell("a", 6, None, Unreachable),
+            spell("b", 0, Some(1), Candidate),
+            spell("b", 1, None, Live),
+            spell("c", 3, None, Retired),
+        ];
+        let gaps = gaps(&spells, (at(0), at(10)));
+        let hours: Vec<u64> =
+            gaps[&Name::new("a").unwrap()].iter().map(|gap| gap.length().as_secs() / 3600).collect();
+        assert_eq!((hours, gaps.len()), (vec![2, 4], 1));
+    }
+}

@@ -1,0 +1,19 @@
+-- How each source did, and since when: only ever added to. Written by the database itself, whoever changes a state, so that
+-- builds that know nothing of it write it as well.
+CREATE TABLE availability (
+    id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    source TEXT COLLATE "C" NOT NULL,
+    at TIMESTAMPTZ NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL
+);
+CREATE INDEX availability_source ON availability (source, id);
+INSERT INTO availability (source, at, state, reason) SELECT name, since, state, reason FROM source ORDER BY name;
+CREATE FUNCTION note_availability() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO availability (source, at, state, reason) VALUES (NEW.name, NEW.since, NEW.state, NEW.reason);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER source_is_declared AFTER INSERT ON source FOR EACH ROW EXECUTE FUNCTION note_availability();
+CREATE TRIGGER source_state_changes AFTER UPDATE OF state ON source FOR EACH ROW
+    WHEN (NEW.state IS DISTINCT FROM OLD.state) EXECUTE FUNCTION note_availability();
