@@ -102,7 +102,7 @@ fn judge_pointer(pointer: &str) -> Result<(), Complaint> {
     })
 }
 
-fn judge_address(kind: SourceKind, url: &Url) -> Result<(), Complaint> {
+pub(crate) fn judge_address(kind: SourceKind, url: &Url) -> Result<(), Complaint> {
     endpoint(kind, url).map(drop).map_err(|remedy| Complaint {
         message: format!("{:?} is no address of kind {}", url.as_str(), kind.as_str()),
         remedy,

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use config::objects;
+use config::objects::{self, Object};
 
 use crate::backend::Backend;
 use crate::diff::stored;
@@ -18,21 +18,21 @@ pub(crate) struct Args {}
 pub(crate) async fn run(_args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let data = Backend::to_read(global).await?;
     let objects = stored(&*data.store).await?;
-    match global.output {
-        Format::Table | Format::Wide | Format::Yaml => {
-            std::io::stdout().lock().write_all(objects::print(&objects).as_bytes())?;
-        }
-        format => {
-            let mut rows = rows(format, &[column("name")], "name");
-            for object in &objects {
-                let mut value = object.to_value();
-                if format == Format::Name {
-                    value = serde_json::json!({"name": format!("{}/{}", object.kind(), object.name())});
-                }
-                rows.row(value)?;
-            }
-            rows.finish("")?;
-        }
-    }
+    print_objects(&objects, "", global)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Objects as files that `apply` takes, or as the output format has them.
+pub(crate) fn print_objects(objects: &[Object], empty: &str, global: &Global) -> anyhow::Result<()> {
+    if matches!(global.output, Format::Table | Format::Wide | Format::Yaml) {
+        return Ok(std::io::stdout().lock().write_all(objects::print(objects).as_bytes())?);
+    }
+    let mut rows = rows(global.output, &[column("name")], "name");
+    for object in objects {
+        rows.row(match global.output {
+            Format::Name => serde_json::json!({"name": format!("{}/{}", object.kind(), object.name())}),
+            _ => object.to_value(),
+        })?;
+    }
+    Ok(rows.finish(empty)?)
 }

@@ -3,11 +3,10 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use actors::Errand;
 use config::objects::DEFAULT_EVERY;
 use config::print_duration;
 use crawler::extract::{extract, has_its_text, item_of};
-use crawler::fetch::{OneVisit, Permits};
+use crawler::fetch::Permits;
 use crawler::read::{Page, Reading, accept, address_of, delay_of, kind_of, read, sniff};
 use crawler::robots::{NoMemory, Verdict};
 use crawler::{Door, Fetched, Want};
@@ -17,6 +16,7 @@ use model::{
 use serde_json::{Value, json};
 use url::Url;
 
+use super::by_hand::ByHand;
 use crate::backend::Backend;
 use crate::failure::{Failure, say};
 use crate::global::Global;
@@ -70,20 +70,9 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     let line = StatusLine::new(global.output == Format::Table);
     let door = door(&global.settings, Arc::new(NoMemory), global.clock.clone())?;
     let trial = Trial { args, global, door, line };
-    let tried = if Backend::is_there(global) {
-        // What a node owes to a host is owed by this visit as well, and what this visit does by the node.
-        let data = Backend::open(global).await?;
-        let mut context = crate::wiring::context(&global.settings, &data, global.clock.clone(), None)?;
-        context.config.name = format!("by-hand-{}", std::process::id());
-        context.look().await.map_err(Failure::failed)?;
-        let mut errand = Errand::by_hand(Arc::new(context));
-        let tried = trial.run(&source, &mut errand).await;
-        errand.settle().await;
-        tried
-    } else {
-        let delay = delay_of(&source, global.settings.fetch.delay);
-        trial.run(&source, &mut OneVisit::new(delay)).await
-    };
+    let mut visit = ByHand::new(global, delay_of(&source, global.settings.fetch.delay)).await?;
+    let tried = trial.run(&source, visit.permits()).await;
+    visit.end().await;
     print(args, global, &source, &tried)?;
     Ok(ExitCode::from(u8::from(tried.error.is_some())))
 }
@@ -122,7 +111,7 @@ fn searched(source: Source, query: Option<&str>) -> anyhow::Result<Source> {
     }
 }
 
-fn undeclared(url: Url, kind: SourceKind) -> anyhow::Result<Source> {
+pub(super) fn undeclared(url: Url, kind: SourceKind) -> anyhow::Result<Source> {
     Ok(Source {
         name: Name::new("test").map_err(|error| Failure::failed(error.to_string()))?,
         kind,

@@ -1,6 +1,11 @@
 //! `qyran source`: what is watched, and how it is doing.
 
+mod by_hand;
+mod catalogue;
+mod discover;
 mod dry_run;
+mod probe;
+mod tables;
 
 use std::process::ExitCode;
 
@@ -53,6 +58,10 @@ Examples:
         watch: bool,
     },
     Test(dry_run::Args),
+    Discover(discover::Args),
+    Probe(probe::Args),
+    Import(tables::ImportArgs),
+    Export(tables::ExportArgs),
     /// Show the last fetches of a source, the newest first
     History {
         /// Which source
@@ -103,8 +112,13 @@ Examples:
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
-    if let Command::Test(args) = &args.command {
-        return dry_run::run(args, global).await;
+    match &args.command {
+        Command::Test(args) => return dry_run::run(args, global).await,
+        Command::Discover(args) => return discover::run(args, global).await,
+        Command::Probe(args) => return probe::run(args, global).await,
+        Command::Import(args) => return tables::import(args, global),
+        Command::Export(args) => return tables::export(args, global).await,
+        _ => (),
     }
     let changes = matches!(
         args.command,
@@ -122,7 +136,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         }
         Command::Resume { name, reason } => watch_or_not(&data, &name, Watch::On, &reason, global).await?,
         Command::Poll { name, reason, .. } => poll(&data, &name, &reason, global).await?,
-        Command::Test(_) => (),
+        _ => (), // done above
     }
     Ok(ExitCode::SUCCESS)
 }

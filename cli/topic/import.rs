@@ -1,20 +1,18 @@
 //! `qyran topic import`: topics of other systems, as files that `apply` takes.
 
 use std::collections::HashSet;
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use config::objects::{self, Object};
+use config::objects::Object;
 use matcher::Query;
 use model::{Name, Topic};
-use serde_json::json;
 
 use super::bad_query;
 use crate::documents::read;
+use crate::export::print_objects;
 use crate::failure::{Failure, cleaned_lines, say};
 use crate::global::Global;
-use crate::output::{Format, column, rows};
 
 /// Topics of one file, at most.
 const MOST: usize = 100_000;
@@ -104,7 +102,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let text = text.trim_start_matches('\u{feff}');
     if !is_table(text, args) {
         let query = args.dialect.read(text.trim())?;
-        print(&[Object::Topic(topic(&name_of(args)?, &query)?)], global)?;
+        print_objects(&[Object::Topic(topic(&name_of(args)?, &query)?)], "", global)?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.name.is_some() {
@@ -127,7 +125,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
             }
         }
     }
-    print(&topics, global)?;
+    print_objects(&topics, "no topic could be read", global)?;
     Ok(match (topics.is_empty(), failed) {
         (_, 0) => ExitCode::SUCCESS,
         (true, _) => ExitCode::from(2),
@@ -135,41 +133,19 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn print(topics: &[Object], global: &Global) -> anyhow::Result<()> {
-    if matches!(global.output, Format::Table | Format::Wide | Format::Yaml) {
-        return Ok(std::io::stdout().lock().write_all(objects::print(topics).as_bytes())?);
-    }
-    let mut rows = rows(global.output, &[column("name")], "name");
-    for topic in topics {
-        let value = match global.output {
-            Format::Name => json!({"name": format!("{}/{}", topic.kind(), topic.name())}),
-            _ => topic.to_value(),
-        };
-        rows.row(value)?;
-    }
-    Ok(rows.finish("no topic could be read")?)
-}
-
 fn topic(name: &str, query: &Query) -> Result<Topic, Failure> {
     for warning in query.warnings() {
         say(&cleaned_lines(&format!("warning: {name}: {}: {}", warning.code, warning.message)));
     }
-    Ok(Topic::new(named(name)?, query.to_string()))
+    let named = Name::near(name)
+        .map_err(|error| Failure::usage(format!("{name:?} is no name for a topic: {error}")))?;
+    Ok(Topic::new(named, query.to_string()))
 }
 
 fn name_of(args: &Args) -> Result<String, Failure> {
     let stem = args.file.file_stem().filter(|stem| *stem != "-");
     let name = args.name.clone().or(stem.map(|stem| stem.to_string_lossy().into_owned()));
     name.ok_or_else(|| Failure::usage("a topic needs a name").hint("give it with --name"))
-}
-
-/// Names of topics have letters, digits, `-`, `_` and `.`; what stands between becomes a hyphen.
-fn named(name: &str) -> Result<Name, Failure> {
-    let is_kept = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
-    let words: Vec<&str> = name.split(|c| !is_kept(c)).filter(|word| !word.is_empty()).collect();
-    let name: String = words.join("-").chars().take(128).collect();
-    let name = name.trim_matches(|c: char| !c.is_alphanumeric());
-    Name::new(name).map_err(|error| Failure::usage(format!("{name:?} is no name for a topic: {error}")))
 }
 
 /// What the columns of a table are called.

@@ -43,6 +43,14 @@ impl Name {
         }
     }
 
+    /// The name that a text makes: what may not stand in one becomes a hyphen.
+    pub fn near(text: &str) -> Result<Self, NameError> {
+        let is_kept = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+        let words: Vec<&str> = text.split(|c| !is_kept(c)).filter(|word| !word.is_empty()).collect();
+        let name: String = words.join("-").chars().take(128).collect();
+        Self::new(name.trim_matches(|c: char| !c.is_alphanumeric()))
+    }
+
     /// A name as it was stored: what names must be may have become stricter since.
     pub fn stored(text: String) -> Self {
         Self(text)

@@ -14,6 +14,7 @@ mod json;
 mod lenient;
 mod listing;
 mod mastodon;
+mod offered;
 mod page;
 mod piecemeal;
 mod reddit;
@@ -33,6 +34,7 @@ use url::Url;
 
 pub use json::check_pointer;
 pub(crate) use listing::{selector, text_of};
+pub use offered::{USUAL_PATHS, feeds_offered};
 pub use page::Page;
 pub use wall::wall_before;
 

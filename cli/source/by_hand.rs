@@ -1,0 +1,45 @@
+//! Permits for what a person fetches from the command line.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actors::Errand;
+use crawler::fetch::{OneVisit, Permits};
+
+use crate::backend::Backend;
+use crate::failure::Failure;
+use crate::global::Global;
+
+/// A visit by hand. Where a node's data are, what a node owes to a host is owed by this visit as well, and what this visit
+/// does by the node.
+pub(super) enum ByHand {
+    Alone(Box<OneVisit>),
+    BesideNodes(Box<Errand>),
+}
+
+impl ByHand {
+    pub(super) async fn new(global: &Global, delay: Duration) -> anyhow::Result<Self> {
+        if !Backend::is_there(global) {
+            return Ok(Self::Alone(Box::new(OneVisit::new(delay))));
+        }
+        let data = Backend::open(global).await?;
+        let mut context = crate::wiring::context(&global.settings, &data, global.clock.clone(), None)?;
+        context.config.name = format!("by-hand-{}", std::process::id());
+        context.look().await.map_err(Failure::failed)?;
+        Ok(Self::BesideNodes(Box::new(Errand::by_hand(Arc::new(context)))))
+    }
+
+    pub(super) fn permits(&mut self) -> &mut dyn Permits {
+        match self {
+            Self::Alone(visit) => &mut **visit,
+            Self::BesideNodes(errand) => &mut **errand,
+        }
+    }
+
+    /// Hands hosts back.
+    pub(super) async fn end(self) {
+        if let Self::BesideNodes(mut errand) = self {
+            errand.settle().await;
+        }
+    }
+}
