@@ -15,7 +15,7 @@ async fn stage() -> Stage {
     stage.declare(&format!(
         "apiVersion: qyran.dev/v1alpha1\nkind: Topic\nmetadata: {{name: two}}\nspec: {{query: 'title:(1 OR 2)'}}\n---\n\
          apiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: all}}\n\
-         spec: {{kind: feed, url: '{}', every: {{min: 1s, max: 1h}}}}\n",
+         spec: {{kind: feed, url: '{}', every: {{min: 1s, max: 2s}}}}\n",
         stage.origin.front(&stage.origin.world().sites[0])
     ));
     stage.pass().await;
@@ -109,7 +109,7 @@ async fn topics_name_lists_and_topics_and_see_what_is_stored_when_those_are_edit
         let url = stage.origin.front(&sites[number]);
         format!(
             "apiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: s{number}}}\n\
-                 spec: {{kind: feed, url: '{url}', every: {{min: 1s, max: 1h}}}}\n"
+                 spec: {{kind: feed, url: '{url}', every: {{min: 1s, max: 2s}}}}\n"
         )
     };
     stage.declare(&source(0));

@@ -282,7 +282,7 @@ async fn a_dry_run_reads_politely_and_stores_nothing() {
     stage.pass().await;
     // While a node holds the host, a visit by hand waits for it.
     let objects = std::fs::read_to_string(stage.path("objects/all.yaml")).unwrap();
-    stage.declare(&objects.replace("min: 1s, max: 1h", "min: 1s, max: 1s"));
+    stage.declare(&objects.replace("min: 1s, max: 2s", "min: 1s, max: 1s"));
     let mut node = stage.node();
     let before = stage.origin.log().len();
     crate::support::eventually("the node polls", || stage.origin.log().len() > before).await;

@@ -22,5 +22,6 @@ mod fairness;
 mod kubernetes;
 mod local_site;
 mod peers;
+mod platforms;
 mod search;
 mod terminal;

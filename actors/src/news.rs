@@ -14,12 +14,15 @@ const REFUSED: Duration = Duration::from_secs(86_400);
 /// A source that is gone is probed after this, for ever.
 const GONE: Duration = Duration::from_secs(7 * 86_400);
 
-/// A poll that went well.
-pub(crate) fn good(visit: &Visit, record: &SourceRecord, seen: Seen) -> SourceNews {
+/// A poll that went well. `a_day`: the publications a day that the entries' dates tell of.
+pub(crate) fn good(visit: &Visit, record: &SourceRecord, seen: Seen, a_day: Option<f64>) -> SourceNews {
     let every = visit.source.every;
-    // What one search brings says little about the next: each is made as often as the source allows.
-    let learnt = due::learn(record.interval.unwrap_or(every.min), every, seen);
-    let interval = if visit.is_search() { every.min } else { learnt };
+    let interval = match record.interval.filter(|_| record.last_ok.is_some()) {
+        // What one search brings says little about the next: each is made as often as the source allows.
+        _ if visit.is_search() => every.min,
+        Some(interval) => due::learn(interval, every, seen),
+        None => due::first(every, a_day),
+    };
     let round = visit.now().as_second().unsigned_abs();
     SourceNews {
         state: SourceState::Live,
@@ -79,6 +82,15 @@ pub(crate) fn failure_of(alarm: &Alarm) -> Failure {
         Alarm::Busy(_) => (FailureWeight::Temporary, None),
     };
     Failure { weight, shows, reason: alarm.to_string() }
+}
+
+/// The publications a day that these dates tell of: of a handful nobody can tell.
+pub(crate) fn pace(dates: impl Iterator<Item = Timestamp>) -> Option<f64> {
+    const LEAST: usize = 4;
+    let dates: Vec<Timestamp> = dates.collect();
+    let (first, last) = (dates.iter().min()?, dates.iter().max()?);
+    let days = last.duration_since(*first).as_secs_f64() / 86_400.0;
+    (dates.len() >= LEAST && days > 0.0).then(|| (dates.len() - 1) as f64 / days)
 }
 
 /// Polls that come late say little about the source: the lateness is ours.

@@ -64,8 +64,11 @@ async fn unchanged(
     let mut harvest = visit.harvest();
     harvest.fetches.push(visit.record(url, Ok(fetched), 0, String::new()));
     let seen = Seen { known: 1, fresh: 0, on_time: is_on_time(record, harvest.at) };
-    let news =
-        SourceNews { validators, moved_to: moved_to(visit, fetched), ..news::good(visit, record, seen) };
+    let news = SourceNews {
+        validators,
+        moved_to: moved_to(visit, fetched),
+        ..news::good(visit, record, seen, None)
+    };
     finish(visit, harvest, news, Vec::new()).await
 }
 
@@ -140,12 +143,14 @@ async fn read_and_keep(
             .join("; ");
     }
     let on_time = is_on_time(record, harvest.at);
+    let dates = gathered.entries.iter().filter_map(|sighted| sighted.entry.published.as_ref());
+    let a_day = news::pace(dates.map(|published| published.at));
     let seen = sort_entries(visit, gathered.entries, &mut harvest, on_time).await;
     let found = found_jobs(visit, &harvest);
     // Validators vouch for everything that was read under them: not where a part is missing, and not for
     // an index, whose parts change while it stays the same.
     let validators = (gathered.is_complete && !has_parts && !visit.is_search()).then_some(validators);
-    let news = SourceNews { validators, moved_to, ..news::good(visit, record, seen) };
+    let news = SourceNews { validators, moved_to, ..news::good(visit, record, seen, a_day) };
     finish(visit, harvest, news, found).await
 }
 

@@ -255,7 +255,7 @@ pub(crate) fn source(host: &str) -> Source {
         country: None,
         languages: Vec::new(),
         timezone: None,
-        every: Every { min: Duration::from_secs(60), max: Duration::from_secs(600) },
+        every: Every { min: Duration::from_secs(60), max: Duration::from_secs(60) },
         delay: None,
         article: ArticleMode::Auto,
         rights: Rights::Full,

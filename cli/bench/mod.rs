@@ -3,6 +3,7 @@
 //! Each measured crawl is a process of its own, so that the simulated internet's work is not counted.
 
 mod bullmq;
+mod cadence;
 mod crawl;
 mod idle;
 mod laboratory;
@@ -37,6 +38,7 @@ enum Command {
     Store(store::Args),
     Morphology(morphology::Args),
     Match(matching::Args),
+    Cadence(cadence::Args),
     /// The bare loop of `bench crawl`, started by it
     #[command(hide = true)]
     Yardstick(yardstick::Args),
@@ -48,6 +50,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::Idle(args) => idle::run(&args, global).await?,
         Command::Schedule(args) => schedule::run(&args, global).await?,
         Command::Store(args) => store::run(&args, global).await?,
+        Command::Cadence(args) => cadence::run(&args, global)?,
         Command::Match(args) => matching::run(&args, global)?,
         Command::Morphology(args) => morphology::run(&args, global)?,
         Command::Soak(args) => soak::run(&args, global).await?,

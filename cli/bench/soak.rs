@@ -36,11 +36,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let laboratory = Laboratory::open(&origin, "")?;
     let mut text = TOPICS.to_owned();
     for site in &origin.world().sites {
-        let kind = match site.kind {
-            Kind::Feed | Kind::FullFeed => "feed",
-            Kind::Sitemap => "sitemap",
-            Kind::Listing => "listing",
-        };
+        let kind = site.shows();
         let declared = source(&site.name, &origin.front(site), "auto", "{min: 1s, max: 2s}");
         text.push_str(&declared.replace("kind: listing", &format!("kind: {kind}")));
     }

@@ -2,7 +2,7 @@
 
 use config::AddressRange;
 use config::objects::{self};
-use origin::{Behaviour, Kind, Origin, Site};
+use origin::{Behaviour, Origin, Site};
 use store::Objects;
 
 use crate::apply::by_kind;
@@ -54,11 +54,7 @@ pub(super) fn declared_objects(origin: &Origin) -> anyhow::Result<Objects> {
 }
 
 fn declaration(origin: &Origin, site: &Site) -> String {
-    let kind = match site.kind {
-        Kind::Feed | Kind::FullFeed => "feed",
-        Kind::Sitemap => "sitemap",
-        Kind::Listing => "listing",
-    };
+    let kind = site.shows();
     format!(
         "apiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: {}}}\n\
          spec: {{kind: {kind}, url: '{}', languages: [{}], country: kz, every: {{min: 3s, max: 12s}}}}\n",

@@ -14,6 +14,7 @@ use clap::Subcommand;
 use config::print_duration;
 use model::{JobKind, Name, SourceState, Timestamp, Watch};
 use scheduler::HostView;
+use scheduler::due::a_day;
 use serde_json::{Value, json};
 use store::{SourceRecord, Store};
 
@@ -203,6 +204,7 @@ async fn get(data: &Backend, name: &str, watch: bool, global: &Global) -> anyhow
                 "host".to_owned(),
                 host.map_or(Value::Null, |(host, view)| host_of(host.as_str(), &view, now)),
             );
+            shown.insert("cadence".to_owned(), cadence(&record));
             shown.insert("spec".to_owned(), spec);
             shown.insert("fetches".to_owned(), history.iter().map(view::fetch).collect());
         }
@@ -253,6 +255,22 @@ fn why(record: &SourceRecord, host: Option<&HostView>, now: Timestamp) -> String
         return format!("due; its host's delay lasts {} more", wait(host.next_allowed_at));
     }
     "due; it is polled as soon as a node runs".to_owned()
+}
+
+/// The terms that make up when a source is polled.
+fn cadence(record: &SourceRecord) -> Value {
+    let source = &record.source;
+    let second =
+        |length: std::time::Duration| print_duration(std::time::Duration::from_secs(length.as_secs().max(1)));
+    json!({
+        "at_least_every": second(source.every.max),
+        "at_most_every": second(source.every.min),
+        "learnt": record.interval.map(second),
+        "publications_a_day": record.interval.map(|interval| (a_day(interval) * 10.0).round() / 10.0),
+        "failed_polls": record.failed_polls,
+        "failure_points": record.failures,
+        "state": record.state.as_str(),
+    })
 }
 
 fn host_of(name: &str, host: &HostView, now: Timestamp) -> Value {

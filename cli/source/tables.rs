@@ -6,10 +6,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use config::Object;
-use crawler::read::kind_of;
+use crawler::read::{Outline, kind_of, read_opml, write_opml};
 use model::{Name, Source, SourceKind};
-use quick_xml::events::{BytesStart, Event};
-use quick_xml::{Reader, Writer};
 use url::Url;
 
 use super::dry_run::undeclared;
@@ -155,56 +153,18 @@ fn free_name(row: &Row, url: &Url, names: &mut HashSet<Name>) -> Result<Name, Fa
     Ok(name)
 }
 
-/// Outlines with an `xmlUrl`, wherever they stand (OPML 2.0).
 fn opml(text: &str) -> Result<Vec<Row>, Failure> {
-    let mut reader = Reader::from_str(text);
-    reader.config_mut().check_end_names = false;
-    let mut rows = Vec::new();
-    let mut is_opml = false;
-    loop {
-        let place = format!("byte {}", reader.buffer_position());
-        match reader.read_event() {
-            Ok(Event::Start(tag) | Event::Empty(tag)) => {
-                is_opml |= tag.local_name().as_ref() == "opml";
-                if tag.local_name().as_ref() == "outline" {
-                    let row = outline(&tag, place);
-                    rows.extend(Some(row).filter(|row| !row.url.is_empty()));
-                }
-            }
-            Ok(Event::Eof) => break,
-            Ok(_) => (),
-            Err(error) => return Err(Failure::usage(format!("the OPML breaks off at {place}: {error}"))),
-        }
-        if rows.len() > MOST {
-            return Err(Failure::usage(format!("more than {MOST} sources in one file")).hint("split it"));
-        }
-    }
-    if !is_opml {
-        return Err(Failure::usage("this is no OPML")
-            .hint("OPML begins with <opml version=\"2.0\">; a CSV with its header"));
-    }
-    Ok(rows)
-}
-
-fn outline(tag: &BytesStart<'_>, place: String) -> Row {
-    let value = |name: &str| {
-        let found = tag
-            .attributes()
-            .with_checks(false)
-            .flatten()
-            .find(|attribute| attribute.key.as_ref().eq_ignore_ascii_case(name));
-        let value = found.map(|attribute| attribute.value.into_owned()).unwrap_or_default();
-        html_escape::decode_html_entities(&value).trim().to_owned()
-    };
-    let title = value("title");
-    Row {
-        place,
-        name: if title.is_empty() { value("text") } else { title },
-        url: value("xmlUrl"),
-        kind: String::new(),
-        languages: value("language").split('-').next().unwrap_or("").to_owned(),
+    let row = |outline: Outline| Row {
+        place: format!("byte {}", outline.at),
+        name: outline.title,
+        url: outline.url,
+        languages: outline.language,
         ..Row::default()
-    }
+    };
+    let outlines = read_opml(text, MOST).map_err(|error| {
+        Failure::usage(error).hint("OPML begins with <opml version=\"2.0\">; a CSV with its header")
+    })?;
+    Ok(outlines.into_iter().map(row).collect())
 }
 
 fn csv(text: &str) -> Result<Vec<Row>, Failure> {
@@ -258,32 +218,8 @@ pub(super) async fn export(args: &ExportArgs, global: &Global) -> anyhow::Result
 }
 
 fn written_opml(sources: &[Source]) -> anyhow::Result<Vec<u8>> {
-    let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
-    let feeds = || sources.iter().filter(|source| source.kind == SourceKind::Feed && !source.is_searched());
-    writer.create_element("opml").with_attribute(("version", "2.0")).write_inner_content(|writer| {
-        writer.create_element("head").write_inner_content(|head| {
-            head.create_element("title")
-                .write_text_content(quick_xml::events::BytesText::new("Qyran"))
-                .map(drop)
-        })?;
-        writer.create_element("body").write_inner_content(|body| {
-            for source in feeds() {
-                body.create_element("outline")
-                    .with_attributes([
-                        ("type", "rss"),
-                        ("text", source.name.as_str()),
-                        ("title", source.name.as_str()),
-                        ("xmlUrl", source.url.as_str()),
-                    ])
-                    .write_empty()?;
-            }
-            Ok(())
-        })?;
-        Ok(())
-    })?;
-    let mut written = writer.into_inner();
-    written.push(b'\n');
-    Ok(written)
+    let feeds = sources.iter().filter(|source| source.kind == SourceKind::Feed && !source.is_searched());
+    Ok(write_opml(feeds.map(|source| (source.name.as_str(), source.url.as_str())))?)
 }
 
 fn written_csv(sources: &[Source]) -> anyhow::Result<Vec<u8>> {
@@ -307,21 +243,6 @@ fn written_csv(sources: &[Source]) -> anyhow::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn outlines_are_read_wherever_they_stand() {
-        let rows = opml(
-            r#"<?xml version="1.0"?><opml version="1.0"><body><outline text="Қазақстан"><outline text="Tengri &amp; Co" type="rss" xmlUrl="https://tengrinews.kz/news.rss?a=1&amp;b=2"/>
-               <outline type="rss" title="Zakon" text="x" xmlurl='https://zakon.kz/rss'></outline></outline></body></opml>"#,
-        )
-        .unwrap();
-        let told: Vec<(&str, &str)> = rows.iter().map(|row| (row.name.as_str(), row.url.as_str())).collect();
-        assert_eq!(
-            told,
-            [("Tengri & Co", "https://tengrinews.kz/news.rss?a=1&b=2"), ("Zakon", "https://zakon.kz/rss")]
-        );
-        assert!(opml("<rss/>").is_err() && opml("<opml><outline").is_err());
-    }
 
     #[test]
     fn rows_make_sources_of_different_names() {

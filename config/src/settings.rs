@@ -319,6 +319,8 @@ pub enum SettingsError {
     Value(String),
 }
 
+/// What tokens of sources begin with: secrets, which are no settings.
+const TOKENS: &str = "QYRAN_TOKEN_";
 /// Variables that are read elsewhere.
 const OTHER_VARIABLES: &[&str] = &["QYRAN_CONFIG", "QYRAN_CONTEXT", "QYRAN_DATA"];
 
@@ -340,7 +342,8 @@ impl Settings {
             }
         };
         for (name, value) in environment {
-            if name.starts_with("QYRAN_") && !OTHER_VARIABLES.contains(&name.as_str()) {
+            let is_token = name.starts_with(TOKENS);
+            if name.starts_with("QYRAN_") && !is_token && !OTHER_VARIABLES.contains(&name.as_str()) {
                 overlay(&mut table, &name, &value)?;
             }
         }

@@ -9,13 +9,14 @@
 
 mod judge;
 mod pages;
+mod platforms;
 mod server;
 mod site;
 mod text;
 mod world;
 
 pub use judge::{Judgement, Rules, judge};
-pub use server::{Exchange, Origin};
+pub use server::{Exchange, Origin, TOKEN};
 pub use site::{Behaviour, Kind, Language, Site};
 pub use text::MARK;
 pub use world::World;

@@ -24,8 +24,8 @@ pub(crate) struct Press<'a> {
 }
 
 impl Press<'_> {
-    /// The feed, sitemap or listing.
-    pub(crate) fn front(&self) -> (&'static str, String) {
+    /// The feed, sitemap or listing; of platforms the page before a post.
+    pub(crate) fn front(&self, before: Option<u32>) -> (&'static str, String) {
         if self.site.behaviour == Behaviour::NoFeed {
             return (
                 "text/html; charset=utf-8",
@@ -36,6 +36,8 @@ impl Press<'_> {
             Kind::Feed | Kind::FullFeed => ("application/rss+xml; charset=utf-8", self.feed()),
             Kind::Sitemap => ("application/xml", self.sitemap()),
             Kind::Listing => ("text/html; charset=utf-8", self.listing()),
+            Kind::Telegram => ("text/html; charset=utf-8", self.preview(before)),
+            Kind::Mastodon => ("application/json; charset=utf-8", self.timeline(before)),
         }
     }
 
@@ -72,16 +74,16 @@ impl Press<'_> {
         page
     }
 
-    fn write(&self, number: u32) -> Article {
+    pub(crate) fn write(&self, number: u32) -> Article {
         Article::write(self.world.seed, &self.site.name, self.site.language, number)
     }
 
-    fn address(&self, path: &str) -> String {
+    pub(crate) fn address(&self, path: &str) -> String {
         format!("http://{}:{}{path}", self.site.name, self.port)
     }
 
     /// When an article came out; the backlog lies an hour apart before the beginning.
-    fn moment(&self, number: u32) -> Option<Timestamp> {
+    pub(crate) fn moment(&self, number: u32) -> Option<Timestamp> {
         let hour = Duration::from_secs(3600);
         let at = if number < self.site.backlog {
             self.epoch.checked_sub(hour * (self.site.backlog - number)).ok()?

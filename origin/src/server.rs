@@ -11,7 +11,8 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::{
-    CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION, RETRY_AFTER, USER_AGENT,
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION,
+    RETRY_AFTER, USER_AGENT,
 };
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
@@ -24,6 +25,9 @@ use tokio::time::{Instant, sleep};
 use crate::pages::Press;
 use crate::site::{Behaviour, Site};
 use crate::world::World;
+
+/// What guarded sites ask for.
+pub const TOKEN: &str = "open-sesame-8412";
 
 /// One request and how it ended.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
@@ -219,7 +223,14 @@ async fn answer(
         shared: shared.clone(),
     };
     let turn = shared.requests.fetch_add(1, Ordering::Relaxed);
-    let response = respond(&shared, index, site, request.uri().path(), &etag, turn).await;
+    let query = request.uri().query().unwrap_or("");
+    let is_welcome =
+        site.behaviour != Behaviour::Guarded || field(AUTHORIZATION) == format!("Bearer {TOKEN}");
+    let response = if is_welcome || request.uri().path() == "/robots.txt" {
+        respond(&shared, index, site, (request.uri().path(), query), &etag, turn).await
+    } else {
+        status(StatusCode::UNAUTHORIZED)
+    };
     entry.exchange.status = response.status().as_u16();
     Ok(response)
 }
@@ -228,7 +239,7 @@ async fn respond(
     shared: &Shared,
     index: usize,
     site: &Site,
-    path: &str,
+    (path, query): (&str, &str),
     etag: &str,
     turn: u64,
 ) -> Response<Full<Bytes>> {
@@ -268,7 +279,7 @@ async fn respond(
     let published = shared.published(site);
     let press = Press { world: &shared.world, site, port: shared.port, epoch: shared.epoch, published };
     if path == site.front() || site.behaviour == Moved && path == "/new-front" {
-        let (content_type, text) = press.front();
+        let (content_type, text) = press.front(before(query));
         return body(content_type, &text, etag);
     }
     let number = path
@@ -279,6 +290,15 @@ async fn respond(
         Some(number) => body("text/html; charset=utf-8", &press.article(number), etag),
         None => status(StatusCode::NOT_FOUND),
     }
+}
+
+/// The post before which a platform's page ends.
+fn before(query: &str) -> Option<u32> {
+    let value = |pair: &str| match pair.split_once('=')? {
+        ("before" | "max_id", value) => value.parse().ok(),
+        _ => None,
+    };
+    query.split('&').find_map(value)
 }
 
 impl Shared {

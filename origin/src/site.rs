@@ -14,6 +14,10 @@ pub enum Kind {
     Sitemap,
     /// A page of links at `/list`.
     Listing,
+    /// The preview of a Telegram channel at `/s/NAME`, twenty posts a page.
+    Telegram,
+    /// The timeline of a Mastodon server, twenty statuses a page.
+    Mastodon,
 }
 
 /// What a site publishes in.
@@ -77,6 +81,8 @@ pub enum Behaviour {
     Bomb,
     /// Some articles answer 404.
     MissingPages,
+    /// Answers 401 to whoever does not show [`crate::TOKEN`].
+    Guarded,
 }
 
 /// A site of the simulated internet.
@@ -103,12 +109,25 @@ pub struct Site {
 }
 
 impl Site {
+    /// What sort of thing it shows, in the words of whoever reads it.
+    pub fn shows(&self) -> &'static str {
+        match self.kind {
+            Kind::Feed | Kind::FullFeed => "feed",
+            Kind::Sitemap => "sitemap",
+            Kind::Listing => "listing",
+            Kind::Telegram => "telegram",
+            Kind::Mastodon => "mastodon",
+        }
+    }
+
     /// The path of its front: the feed, sitemap or listing.
     pub fn front(&self) -> &'static str {
         match self.kind {
             Kind::Feed | Kind::FullFeed => "/feed.xml",
             Kind::Sitemap => "/sitemap.xml",
             Kind::Listing => "/list",
+            Kind::Telegram => "/s/channel",
+            Kind::Mastodon => "/api/v1/timelines/public",
         }
     }
 

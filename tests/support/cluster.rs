@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::{Stage, Staging, eventually, finished, kind_of, not_exactly_once, text};
+use super::{Stage, Staging, eventually, finished, not_exactly_once, text};
 
 /// Leases are short, so that a test sees them run out.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
@@ -35,7 +35,7 @@ fn declarations(stage: &Stage, sources: usize) -> String {
                 "---\napiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: {}}}\n\
                  spec: {{kind: {}, url: '{}', every: {{min: 1s, max: 2s}}}}\n",
                 source_name(site, number),
-                kind_of(site),
+                site.shows(),
                 stage.origin.front(site)
             ));
         }

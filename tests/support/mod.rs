@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-use origin::{Judgement, Kind, Origin, Rules, Site, World, judge};
+use origin::{Judgement, Origin, Rules, Site, World, judge};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -85,9 +85,9 @@ impl Stage {
         let sources = self.origin.world().sites.iter().map(|site| {
             format!(
                 "---\napiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: {}}}\n\
-                 spec: {{kind: {}, url: '{}', every: {{min: 1s, max: 1h}}}}\n",
+                 spec: {{kind: {}, url: '{}', every: {{min: 1s, max: 2s}}}}\n",
                 site.name,
-                kind_of(site),
+                site.shows(),
                 self.origin.front(site)
             )
         });
@@ -204,14 +204,6 @@ pub(crate) fn not_exactly_once(
         }
     }
     wrong
-}
-
-fn kind_of(site: &Site) -> &'static str {
-    match site.kind {
-        Kind::Feed | Kind::FullFeed => "feed",
-        Kind::Sitemap => "sitemap",
-        Kind::Listing => "listing",
-    }
 }
 
 /// The built command, in no environment of ours.

@@ -15,6 +15,7 @@ mod lenient;
 mod listing;
 mod mastodon;
 mod offered;
+mod opml;
 mod page;
 mod piecemeal;
 mod reddit;
@@ -35,6 +36,7 @@ use url::Url;
 pub use json::check_pointer;
 pub(crate) use listing::{selector, text_of};
 pub use offered::{USUAL_PATHS, feeds_offered};
+pub use opml::{Outline, read_opml, write_opml};
 pub use page::Page;
 pub use wall::wall_before;
 
