@@ -36,6 +36,7 @@ mod export;
 mod extract;
 mod feed;
 mod host;
+mod import;
 mod job;
 mod material;
 mod migrate;
@@ -86,6 +87,7 @@ enum Command {
     Diff(diff::Args),
     Export(export::Args),
     Delete(delete::Args),
+    Import(import::Args),
     Backup(backup::Args),
     Source(source::Args),
     Topic(topic::Args),
@@ -161,6 +163,7 @@ async fn dispatch(command: Command, global: &Global) -> anyhow::Result<ExitCode>
         Command::Schedule(args) => schedule::run(args, global).await,
         Command::Audit(args) => audit::run(&args, global).await,
         Command::Migrate(args) => migrate::run(&args, global).await,
+        Command::Import(args) => import::run(&args, global).await,
         Command::Extract(args) => extract::run(&args, global),
         Command::Feed(args) => feed::run(&args, global),
         Command::Robots(args) => robots::run(&args, global),

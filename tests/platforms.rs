@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use origin::{Behaviour, Kind, World};
 
-use crate::support::{Stage, Staging, finished, text};
+use crate::support::{Stage, Staging, fed, finished, text};
 
 /// More than a page of posts is there: each is read once, at the host's pace.
 #[tokio::test(flavor = "multi_thread")]
@@ -98,4 +98,46 @@ async fn a_site_is_discovered() {
     assert_eq!(best["whole_texts"].as_u64(), Some(5));
     assert!(stage.origin.log().len() <= 14, "a guest does not go through all doors");
     assert_eq!(stage.judge().violations(), Vec::<String>::new());
+}
+
+/// What must not be crawled is fed: once, matched, by the rights of its source, and never asked for.
+#[tokio::test(flavor = "multi_thread")]
+async fn publications_come_from_files_as_from_the_web() {
+    let mut world = World::empty(7);
+    world.add(Kind::FullFeed, Behaviour::Healthy, 1, Duration::ZERO);
+    let stage = Stage::of(world).await;
+    let home = stage.origin.front(&stage.origin.world().sites[0]).replace("/feed.xml", "/agency");
+    stage.declare(&format!(
+        "apiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: agency}}\nspec: {{kind: import, url: '{home}', rights: excerpt}}\n---\n\
+         apiVersion: qyran.dev/v1alpha1\nkind: Topic\nmetadata: {{name: banks}}\nspec: {{query: 'банк AND views:>10'}}\n"
+    ));
+    let objects = stage.path("objects");
+    assert!(finished(stage.command(&["apply", "-f", objects.to_str().unwrap()])).await.status.success());
+    let lines = "{\"id\":\"1\",\"title\":\"Банк открыт\",\"text\":\"В Алматы открыли банк\",\"views\":11}\n\
+                 {\"id\":\"2\",\"title\":\"Банк закрыт\",\"views\":9}\n\nnot json\n\
+                 {\"id\":\"1\",\"title\":\"Банк открыт\",\"text\":\"В Алматы открыли банк\",\"views\":15}\n";
+    let import = async |lines: &str| {
+        let output =
+            fed(stage.command(&["import", "-", "--source", "agency", "-o", "json"]), lines.as_bytes()).await;
+        (
+            output.status.code(),
+            serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap(),
+            text(&output.stderr),
+        )
+    };
+    let (code, told, errors) = import(lines).await;
+    assert_eq!(
+        (code, told["new_items"].as_u64(), told["new_materials"].as_u64(), told["failed"].as_u64()),
+        (Some(6), Some(2), Some(1), Some(1))
+    );
+    assert!(errors.contains("-:4: "), "{errors}");
+    let (_, again, _) = import(lines).await;
+    assert_eq!((again["new_items"].as_u64(), again["edited_items"].as_u64()), (Some(0), Some(0)));
+    let (_, edited, _) = import("{\"id\":\"1\",\"title\":\"Банк снова открыт\",\"text\":\"В Алматы открыли банк\",\"views\":11}\n").await;
+    assert_eq!((edited["new_items"].as_u64(), edited["edited_items"].as_u64()), (Some(0), Some(1)));
+    let found = stage.lines(&["material", "list", "--topic", "banks", "-o", "jsonl"]).await;
+    assert_eq!((found.len(), found[0]["text"].is_null()), (1, true), "its rights are excerpts");
+    let log = stage.origin.log().len();
+    stage.pass().await;
+    assert_eq!(stage.origin.log().iter().skip(log).filter(|exchange| exchange.path == "/agency").count(), 0);
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use crawler::read;
 use matcher::{BadTopic, Lists, TopicIndex};
 use model::{
-    Client, Host, JobId, JobKind, Name, Planned, Source, SourceState, Tenant, Timestamp, Topic, Watch,
+    Client, Host, JobId, JobKind, Name, Planned, Source, SourceKind, SourceState, Tenant, Timestamp, Topic,
+    Watch,
 };
 use scheduler::{Schedule, due};
 use store::{SourceRecord, Store, StoreError};
@@ -80,6 +81,11 @@ impl Roster {
         self.sources.get(name).cloned()
     }
 
+    /// Names of the sources that are declared.
+    pub(crate) fn names(&self) -> Vec<Name> {
+        self.sources.keys().cloned().collect()
+    }
+
     /// What politeness is owed to at an address: its host, or the group that a source on it declares.
     pub(crate) fn host_of(&self, url: &Url) -> Option<Host> {
         let host = Host::of(url)?;
@@ -104,6 +110,9 @@ impl Roster {
     /// The jobs by which a source is read, with whose they are: its poll, or, where it is searched, a search for
     /// each string that a topic needs.
     pub(crate) fn jobs_of(&self, source: &Source) -> BTreeMap<JobId, Tenant> {
+        if source.kind == SourceKind::Import {
+            return BTreeMap::new(); // it is fed, never fetched
+        }
         let Some(host) = self.host_of(&read_at(source)) else { return BTreeMap::new() };
         let Some(searches) = self.searches.get(&source.name) else {
             return BTreeMap::from([(JobId::poll(source.name.clone(), host), self.tenant_of(source))]);
@@ -115,6 +124,9 @@ impl Roster {
     /// Whether a source is read by this job, or it is about its pages.
     pub(crate) fn has_job(&self, source: &Source, job: &JobId) -> bool {
         let searches = self.searches.get(&source.name);
+        if source.kind == SourceKind::Import {
+            return false;
+        }
         match job.kind {
             JobKind::Pages => true,
             JobKind::Poll => searches.is_none() && self.host_of(&read_at(source)).as_ref() == Some(&job.host),

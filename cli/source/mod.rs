@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use actors::jobs_of;
 use clap::Subcommand;
 use config::print_duration;
-use model::{JobKind, Name, SourceState, Timestamp, Watch};
+use model::{JobKind, Name, SourceKind, SourceState, Timestamp, Watch};
 use scheduler::HostView;
 use scheduler::due::a_day;
 use serde_json::{Value, json};
@@ -231,6 +231,9 @@ fn why(record: &SourceRecord, host: Option<&HostView>, now: Timestamp) -> String
             return "in quarantine: it is not polled until `qyran source resume`".to_owned();
         }
         _ => (),
+    }
+    if record.source.kind == SourceKind::Import {
+        return "it is not fetched: `qyran import` feeds it".to_owned();
     }
     let Some(host) = host else { return "no node has planned it yet".to_owned() };
     let job =

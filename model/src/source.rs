@@ -144,11 +144,13 @@ pub enum SourceKind {
     HackerNews,
     /// What GDELT found elsewhere.
     Gdelt,
+    /// Never fetched: fed from files.
+    Import,
 }
 
 impl SourceKind {
     /// All kinds, in the order in which they are shown.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Feed,
         Self::Sitemap,
         Self::Listing,
@@ -162,6 +164,7 @@ impl SourceKind {
         Self::Discourse,
         Self::HackerNews,
         Self::Gdelt,
+        Self::Import,
     ];
 
     /// The kind as it is written.
@@ -180,6 +183,7 @@ impl SourceKind {
             Self::Discourse => "discourse",
             Self::HackerNews => "hackernews",
             Self::Gdelt => "gdelt",
+            Self::Import => "import",
         }
     }
 

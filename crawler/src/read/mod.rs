@@ -10,6 +10,7 @@ mod discourse;
 mod feed;
 mod gdelt;
 mod hacker_news;
+mod import;
 mod json;
 mod lenient;
 mod listing;
@@ -136,6 +137,7 @@ fn reader(kind: SourceKind) -> &'static dyn Reader {
         SourceKind::Discourse => &discourse::Discourse,
         SourceKind::HackerNews => &hacker_news::HackerNews,
         SourceKind::Gdelt => &gdelt::Gdelt,
+        SourceKind::Import => &import::Import,
     }
 }
 

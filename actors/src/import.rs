@@ -1,0 +1,112 @@
+//! Publications that come as files, by the same way as what is fetched: rights, identity, matching, one transaction.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use crawler::extract::entry_hash;
+use model::{Entry, Finding, Harvest, Host, ItemKey, Name, SourceNews, SourceState, Timestamp, Token};
+use store::{EntryKnowledge, Saved, Sighting, Store, StoreError};
+
+use crate::roster::Roster;
+use crate::visit::finding_of_entry;
+
+/// How often objects may change while something is imported, before it is given up.
+const MOST_CHANGES: u32 = 10;
+
+/// Takes publications of declared sources.
+pub struct Importer {
+    store: Arc<dyn Store>,
+    roster: Roster,
+}
+
+impl Importer {
+    /// With the objects as they are declared now.
+    pub async fn new(store: Arc<dyn Store>) -> Result<Self, StoreError> {
+        let (roster, _) = Roster::load(&*store, Arc::default()).await?;
+        Ok(Self { store, roster })
+    }
+
+    /// The names of the sources that publications may be of.
+    pub fn sources(&self) -> Vec<Name> {
+        self.roster.names()
+    }
+
+    /// Stores publications, each with its source; one that is known as it is changes nothing. Of an undeclared source is an
+    /// error: nothing is stored then.
+    pub async fn keep(&mut self, entries: Vec<(Name, Entry)>, now: Timestamp) -> Result<Saved, StoreError> {
+        let mut by_source: BTreeMap<Name, Vec<Entry>> = BTreeMap::new();
+        for (source, entry) in entries {
+            by_source.entry(source).or_default().push(entry);
+        }
+        for _ in 0..MOST_CHANGES {
+            let mut harvests = Vec::new();
+            for (source, entries) in &by_source {
+                harvests.push(self.harvest(source, entries, now).await?);
+            }
+            match self.store.save(&harvests.into(), self.roster.version).await {
+                Err(StoreError::StaleObjects) => {
+                    self.roster = Roster::load(&*self.store, self.roster.topics.clone()).await?.0;
+                }
+                saved => return Ok(saved?.into_iter().fold(Saved::default(), added)),
+            }
+        }
+        Err(StoreError::StaleObjects)
+    }
+
+    async fn harvest(&self, name: &Name, entries: &[Entry], now: Timestamp) -> Result<Harvest, StoreError> {
+        let undeclared = || StoreError::Other(format!("no source {name} is declared"));
+        let source = self.roster.declared(name).ok_or_else(undeclared)?;
+        let sighting = |entry: &Entry| {
+            let text = entry.text.as_deref().or(entry.summary.as_deref()).unwrap_or("");
+            let title = entry.title.as_deref().unwrap_or("");
+            let key = ItemKey::choose(entry.id.as_deref(), entry.url.as_ref(), title, text);
+            Sighting { key, hash: entry_hash(entry, &source), address: None }
+        };
+        let sightings: Vec<Sighting> = entries.iter().map(sighting).collect();
+        let knowledge = self.store.knowledge(name, &sightings).await?;
+        let mut seen = BTreeSet::new();
+        let mut findings: Vec<Finding> = Vec::new();
+        for ((entry, sighting), known) in entries.iter().zip(sightings).zip(knowledge) {
+            if known != EntryKnowledge::Same && seen.insert(sighting.key) {
+                findings.push(finding_of_entry(&source, entry, None, &self.roster.topics, now));
+            }
+        }
+        let interval = source.every.min;
+        Ok(Harvest {
+            source: name.clone(),
+            // No host was asked: a name that none has.
+            host: Host::group(&format!("import-{name}")),
+            // Rises with time, as tokens must.
+            token: Token(u64::try_from(now.as_millisecond()).unwrap_or(0)),
+            at: now,
+            robots_delay: std::time::Duration::ZERO,
+            objects_version: self.roster.version,
+            findings,
+            pages: Vec::new(),
+            pages_done: Vec::new(),
+            // Only what is never fetched is known to be well by this.
+            news: (source.kind == model::SourceKind::Import).then(|| SourceNews {
+                state: SourceState::Live,
+                reason: String::new(),
+                failures: 0.0,
+                ok: true,
+                deferred: false,
+                interval,
+                next_poll: now,
+                moved_to: None,
+                validators: None,
+            }),
+            fetches: Vec::new(),
+        })
+    }
+}
+
+fn added(one: Saved, other: Saved) -> Saved {
+    Saved {
+        fenced: one.fenced || other.fenced,
+        new_items: one.new_items + other.new_items,
+        edited_items: one.edited_items + other.edited_items,
+        new_materials: one.new_materials + other.new_materials,
+        new_matches: one.new_matches + other.new_matches,
+    }
+}
