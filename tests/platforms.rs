@@ -133,11 +133,40 @@ async fn publications_come_from_files_as_from_the_web() {
     assert!(errors.contains("-:4: "), "{errors}");
     let (_, again, _) = import(lines).await;
     assert_eq!((again["new_items"].as_u64(), again["edited_items"].as_u64()), (Some(0), Some(0)));
-    let (_, edited, _) = import("{\"id\":\"1\",\"title\":\"Банк снова открыт\",\"text\":\"В Алматы открыли банк\",\"views\":11}\n").await;
+    let (_, edited, _) = import(
+        "{\"id\":\"1\",\"title\":\"Банк снова открыт\",\"text\":\"В Алматы открыли банк\",\"views\":11}\n",
+    )
+    .await;
     assert_eq!((edited["new_items"].as_u64(), edited["edited_items"].as_u64()), (Some(0), Some(1)));
     let found = stage.lines(&["material", "list", "--topic", "banks", "-o", "jsonl"]).await;
     assert_eq!((found.len(), found[0]["text"].is_null()), (1, true), "its rights are excerpts");
     let log = stage.origin.log().len();
     stage.pass().await;
     assert_eq!(stage.origin.log().iter().skip(log).filter(|exchange| exchange.path == "/agency").count(), 0);
+}
+
+/// A source that moved for good is followed by the operator's word, and brings nothing twice.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_moved_is_followed() {
+    let mut world = World::empty(7);
+    world.add(Kind::FullFeed, Behaviour::Moved, 4, Duration::ZERO);
+    let stage = Stage::of(world).await;
+    stage.pass().await;
+    assert_eq!(stage.materials("whole").await.len(), 4);
+    let name = stage.origin.world().sites[0].name.clone();
+    assert!(finished(stage.command(&["source", "follow", &name])).await.status.success());
+    let source = stage.lines(&["source", "list", "-o", "jsonl"]).await.remove(0);
+    assert!(source["url"].as_str().unwrap().ends_with("/new-front"), "{source}");
+    let again = finished(stage.command(&["source", "follow", &name])).await;
+    assert_eq!(again.status.code(), Some(1), "it is where it is declared");
+    stage.origin.forget();
+    let pass = finished(stage.command(&["run", "--once", "--now"])).await;
+    assert!(pass.status.success(), "{}", text(&pass.stderr));
+    let asked: Vec<String> = stage.origin.log().into_iter().map(|exchange| exchange.path).collect();
+    assert!(
+        asked.contains(&"/new-front".to_owned()) && !asked.contains(&"/feed.xml".to_owned()),
+        "{asked:?}"
+    );
+    let all = stage.materials("whole").await;
+    assert_eq!((all.len(), all.values().all(|times| *times == 1)), (4, true), "{all:?}");
 }

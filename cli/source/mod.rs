@@ -4,6 +4,7 @@ mod by_hand;
 mod catalogue;
 mod discover;
 mod dry_run;
+mod follow;
 mod probe;
 mod tables;
 
@@ -61,6 +62,7 @@ Examples:
     Test(dry_run::Args),
     Discover(discover::Args),
     Probe(probe::Args),
+    Follow(follow::Args),
     Import(tables::ImportArgs),
     Export(tables::ExportArgs),
     /// Show the last fetches of a source, the newest first
@@ -117,6 +119,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::Test(args) => return dry_run::run(args, global).await,
         Command::Discover(args) => return discover::run(args, global).await,
         Command::Probe(args) => return probe::run(args, global).await,
+        Command::Follow(args) => return follow::run(args, global).await,
         Command::Import(args) => return tables::import(args, global),
         Command::Export(args) => return tables::export(args, global).await,
         _ => (),
