@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use config::objects::{Complaint, Declared, Judges, Loaded, Reference};
 use config::{Object, Problem};
-use crawler::read::{check_pointer, check_selector, endpoint};
+use crawler::read::{check_pointer, check_selector, endpoint, needs_token};
 use matcher::{Definitions, Query, QueryError};
 use model::{Name, SourceKind, Topic};
 use serde_json::json;
@@ -59,6 +59,8 @@ pub(crate) fn declared(paths: &[PathBuf], known: Known) -> anyhow::Result<Vec<Ob
     let mut loaded = config::objects::load(paths, judges);
     let unknown = unknown_sources(&loaded, &known.sources);
     loaded.problems.extend(unknown);
+    let missing = missing_tokens(&loaded);
+    loaded.problems.extend(missing);
     if loaded.problems.is_empty() {
         loaded.problems = unknown_names(&loaded.objects, known);
     }
@@ -95,6 +97,23 @@ fn judge_selector(selector: &str) -> Result<(), Complaint> {
     })
 }
 
+/// What answers only who brings a token would be asked in vain.
+fn missing_tokens(loaded: &Loaded) -> Vec<Problem> {
+    let problem = |declared: &Declared| match &declared.object {
+        Object::Source(source) if needs_token(source.kind) && source.token.is_none() => Some(Problem {
+            file: declared.file.clone(),
+            line: Some(declared.line),
+            message: format!(
+                "source {:?} needs a token: its host answers nobody without",
+                source.name.as_str()
+            ),
+            remedy: "add spec.token, the name of one; README says where it is read".to_owned(),
+        }),
+        _ => None,
+    };
+    loaded.objects.iter().filter_map(problem).collect()
+}
+
 fn judge_pointer(pointer: &str) -> Result<(), Complaint> {
     check_pointer(pointer).map_err(|error| Complaint {
         message: format!("{pointer:?} is no JSON pointer: {error}"),
@@ -103,10 +122,18 @@ fn judge_pointer(pointer: &str) -> Result<(), Complaint> {
 }
 
 pub(crate) fn judge_address(kind: SourceKind, url: &Url) -> Result<(), Complaint> {
-    endpoint(kind, url).map(drop).map_err(|remedy| Complaint {
+    let read_at = endpoint(kind, url).map_err(|remedy| Complaint {
         message: format!("{:?} is no address of kind {}", url.as_str(), kind.as_str()),
         remedy,
-    })
+    })?;
+    let has_place = |url: &Url| ["{query}", "%7Bquery%7D"].iter().any(|place| url.as_str().contains(place));
+    if has_place(url) && !has_place(&read_at) {
+        return Err(Complaint {
+            message: format!("{:?} cannot be searched as kind {}", url.as_str(), kind.as_str()),
+            remedy: format!("it would be read at {read_at}, whatever is searched for"),
+        });
+    }
+    Ok(())
 }
 
 /// A topic that names a source which does not exist would silently match nothing.

@@ -3,13 +3,14 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use crawler::extract::entry_hash;
-use crawler::read::{self, Alarm, Page, Reading, read};
+use crawler::read::{self, Alarm, Page, Reading, read, wall_before};
 use crawler::{Fetched, Want};
-use model::{Entry, FetchRecord, ItemKey, canonical_url};
+use model::{Entry, Failure, FetchRecord, ItemKey, canonical_url};
 use store::{EntryKnowledge, Sighting};
 use tokio::time::Instant;
 use url::Url;
 
+use crate::news::failure_of;
 use crate::visit::{Interrupted, Visit};
 
 /// Sitemaps of an index read in one poll: the newest ones; the others have nothing new.
@@ -32,13 +33,15 @@ pub(crate) struct Gathered {
     pub(crate) entries: Vec<Sighted>,
     /// Everything that it should have read, it has.
     pub(crate) is_complete: bool,
+    /// Why a part could not be had, where one could not.
+    pub(crate) failure: Option<Failure>,
     /// It went back as far as it goes and met nothing known: something may have been missed.
     pub(crate) has_gap: bool,
     keys: BTreeSet<ItemKey>,
 }
 
 impl Gathered {
-    /// Adds a page's entries. True where one of them is known: what follows is as well.
+    /// Adds a page's entries. True where the oldest is known: what follows is as well.
     async fn add(&mut self, visit: &Visit, entries: Vec<Entry>) -> Result<bool, Interrupted> {
         let key = |entry: &Entry| {
             let text = entry.text.as_deref().or(entry.summary.as_deref()).unwrap_or("");
@@ -56,7 +59,8 @@ impl Gathered {
             .collect();
         let knowledge = visit.context.store.knowledge(&visit.source.name, &sightings).await;
         let knowledge = knowledge.map_err(|error| Interrupted::Storage(error.to_string()))?;
-        let meets_known = entries.is_empty() || knowledge.iter().any(|known| *known != EntryKnowledge::New);
+        // The oldest decides: what is pinned stands first, and is known for ever. A page without words tells nothing.
+        let meets_known = knowledge.last().is_some_and(|known| *known != EntryKnowledge::New);
         let sighted = entries.into_iter().zip(sightings).zip(knowledge);
         self.entries.extend(sighted.map(|((entry, sighting), knowledge)| Sighted {
             entry,
@@ -100,9 +104,17 @@ pub(crate) async fn gather(
             Err(error) => {
                 gathered.is_complete = false;
                 fetches.push(visit.record(&url, Err(&error), 0, String::new()));
+                gathered.failure.get_or_insert(error.failure());
             }
             Ok(fetched) => {
                 let (mut more, fetched) = read_on_pool(visit, fetched).await;
+                if let Some(wall) = wall_before(&url, &fetched.url) {
+                    more = Reading { alarm: Some(Alarm::Restricted(wall)), ..Reading::default() };
+                }
+                let is_bad = |alarm: &&Alarm| !matches!(alarm, Alarm::Empty(_));
+                if let Some(alarm) = more.alarm.as_ref().filter(is_bad) {
+                    gathered.failure.get_or_insert(failure_of(alarm));
+                }
                 gathered.is_complete &= matches!(more.alarm, None | Some(Alarm::Empty(_)));
                 let detail = detail_of(&more);
                 fetches.push(visit.record(&url, Ok(&fetched), more.entries.len(), detail));
@@ -116,7 +128,7 @@ pub(crate) async fn gather(
 
 /// What a part of the source is asked for as.
 pub(crate) fn want(visit: &Visit) -> Want {
-    Want { accept: read::accept(visit.source.kind), validators: None, token: visit.source.token.clone() }
+    Want { accept: read::accept(visit.source.kind), validators: None, token: read::token_of(&visit.source) }
 }
 
 /// What the history tells of a reading: the alarm, or else the problems.

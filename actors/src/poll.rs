@@ -130,6 +130,11 @@ async fn read_and_keep(
     let has_parts = !reading.children.is_empty();
     let was_read = record.last_ok.is_some();
     let gathered = gather(visit, first, reading, was_read, &mut harvest.fetches).await?;
+    // It only leads to others, and none of these could be read: that is no success.
+    if let Some(failure) = gathered.failure.as_ref().filter(|_| has_parts && gathered.entries.is_empty()) {
+        let news = news::bad(visit, record, failure);
+        return finish(visit, harvest, news, Vec::new()).await;
+    }
     if gathered.has_gap
         && let Some(last) = harvest.fetches.last_mut()
     {

@@ -24,6 +24,7 @@ impl ByHand {
         }
         let data = Backend::open(global).await?;
         let mut context = crate::wiring::context(&global.settings, &data, global.clock.clone(), None)?;
+        context.config.delay = context.config.delay.max(delay);
         context.config.name = format!("by-hand-{}", std::process::id());
         context.look().await.map_err(Failure::failed)?;
         Ok(Self::BesideNodes(Box::new(Errand::by_hand(Arc::new(context)))))

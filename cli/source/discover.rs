@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crawler::read::{Page, USUAL_PATHS, feeds_offered, kind_of};
+use crawler::read::{Page, USUAL_PATHS, delay_of, feeds_offered, kind_of};
 use crawler::robots::NoMemory;
 use crawler::{Door, Want};
 use model::{Selectors, SourceKind};
@@ -53,7 +53,8 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     warn_without_contact(&global.settings);
     let door = door(&global.settings, std::sync::Arc::new(NoMemory), global.clock.clone())?;
     let mut line = StatusLine::new(global.output == Format::Table);
-    let mut visit = ByHand::new(global, global.settings.fetch.delay).await?;
+    let as_platform = undeclared(url.clone(), kind_of(&url).unwrap_or(SourceKind::Feed))?;
+    let mut visit = ByHand::new(global, delay_of(&as_platform, global.settings.fetch.delay)).await?;
     let (wanted, trouble) = wanted(&door, &url, &mut visit, &mut line, global).await;
     let mut places: Vec<Place> = Vec::new();
     for (url, kind, found) in wanted.into_iter().take(MOST) {

@@ -7,7 +7,7 @@ use config::objects::DEFAULT_EVERY;
 use config::print_duration;
 use crawler::extract::{extract, has_its_text, item_of};
 use crawler::fetch::Permits;
-use crawler::read::{Page, Reading, accept, address_of, delay_of, kind_of, read, sniff};
+use crawler::read::{Page, Reading, accept, address_of, delay_of, kind_of, read, sniff, token_of};
 use crawler::robots::{NoMemory, Verdict};
 use crawler::{Door, Fetched, Want};
 use model::{
@@ -173,7 +173,7 @@ impl Trial<'_> {
 
     async fn read(&mut self, source: &Source, visit: &mut dyn Permits, tried: &mut Tried) {
         self.line.show("fetching");
-        let want = Want { accept: accept(source.kind), validators: None, token: source.token.clone() };
+        let want = Want { accept: accept(source.kind), validators: None, token: token_of(source) };
         let fetched = match self.door.fetch(&source.url, &want, visit).await {
             Ok(fetched) => fetched,
             Err(error) => {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crawler::read::{Page, accept, address_of, delay_of, read};
+use crawler::read::{Page, accept, address_of, delay_of, read, token_of, wall_before};
 use crawler::robots::NoMemory;
 use crawler::{Door, Want};
 use model::{Source, Timestamp};
@@ -108,8 +108,20 @@ async fn chosen(args: &Args, global: &Global) -> anyhow::Result<Vec<Source>> {
     let is_chosen = |source: &Source| {
         (args.names.is_empty() || args.names.iter().any(|name| name == source.name.as_str()))
             && (args.country.is_none() || args.country == source.country)
-            && !source.is_searched()
     };
+    if let Some(searched) = all
+        .iter()
+        .find(|source| source.is_searched() && args.names.iter().any(|name| name == source.name.as_str()))
+    {
+        return Err(Failure::usage(format!(
+            "{} is searched: there is nothing to read without a query",
+            searched.name
+        ))
+        .hint(format!("qyran source test {} --query TEXT", searched.name))
+        .into());
+    }
+    let is_chosen =
+        |source: &Source| is_chosen(source) && !source.is_searched() && source.watch() == model::Watch::On;
     Ok(all.into_iter().filter(is_chosen).collect())
 }
 
@@ -139,7 +151,7 @@ impl Probed {
 
 /// Looks at a source once.
 pub(super) async fn probe(door: &Door, source: &Source, visit: &mut ByHand, now: Timestamp) -> Probed {
-    let want = Want { accept: accept(source.kind), validators: None, token: source.token.clone() };
+    let want = Want { accept: accept(source.kind), validators: None, token: token_of(source) };
     let mut url = address_of(source, "");
     // What it leads to is read in its place, once: an account's statuses, the newest sitemap of an index.
     for _ in 0..2 {
@@ -151,6 +163,9 @@ pub(super) async fn probe(door: &Door, source: &Source, visit: &mut ByHand, now:
             .pointed_at(&source.pointers)
             .of_type(fetched.content_type.as_deref());
         let reading = read(source.kind, &page);
+        if let Some(wall) = wall_before(&url, &fetched.url) {
+            return Probed { fault: Some(wall), ..Probed::default() };
+        }
         if let Some(alarm) = reading.alarm {
             return Probed { fault: Some(alarm.to_string()), ..Probed::default() };
         }
@@ -174,10 +189,11 @@ pub(super) async fn probe(door: &Door, source: &Source, visit: &mut ByHand, now:
 
 /// Why what was read is not enough.
 fn fault(probed: &Probed, now: Timestamp) -> Option<String> {
-    let Probed { entries, newest, .. } = probed;
+    let Probed { entries, dated, newest, .. } = probed;
     match newest {
         _ if *entries < LEAST => Some(format!("it has {entries} entries; {LEAST} are needed")),
-        None => Some("none of its entries has a date".to_owned()),
+        _ if *dated < LEAST => Some(format!("{dated} of its entries have dates; {LEAST} are needed")),
+        None => None,
         Some(newest) if now.duration_since(*newest).unsigned_abs() > FRESH => {
             Some("nothing came out in a week".to_owned())
         }

@@ -43,7 +43,7 @@ Examples:
   qyran source export --format opml > feeds.opml
   qyran source export --format csv > sources.csv
 
-OPML has the feeds only: other readers know no other kinds. `qyran export` prints everything, as files for apply.")]
+OPML has the feeds only: other readers know no other kinds; a table has no sources with pointers. `qyran export` prints everything, as files for apply.")]
 pub(super) struct ExportArgs {
     /// As what
     #[arg(long, value_enum)]
@@ -148,7 +148,9 @@ fn free_name(row: &Row, url: &Url, names: &mut HashSet<Name>) -> Result<Name, Fa
         if names.insert(name.clone()) {
             break;
         }
-        name = Name::near(&format!("{base}-{number}")).map_err(|error| Failure::usage(error.to_string()))?;
+        let number = number.to_string();
+        let short: String = base.as_str().chars().take(127 - number.len()).collect();
+        name = Name::near(&format!("{short}-{number}")).map_err(|error| Failure::usage(error.to_string()))?;
     }
     Ok(name)
 }
@@ -225,7 +227,8 @@ fn written_opml(sources: &[Source]) -> anyhow::Result<Vec<u8>> {
 fn written_csv(sources: &[Source]) -> anyhow::Result<Vec<u8>> {
     let mut table = csv::Writer::from_writer(Vec::new());
     table.write_record(["name", "kind", "url", "category", "country", "languages", "rights"])?;
-    for source in sources {
+    // Where things stand in JSON is no cell of a table.
+    for source in sources.iter().filter(|source| source.pointers.is_empty()) {
         let rights = serde_json::to_value(source.rights)?;
         table.write_record([
             source.name.as_str(),

@@ -6,10 +6,10 @@ use std::time::Duration;
 use config::{parse_duration, print_duration};
 use model::{Name, SourceState, Timestamp};
 use serde_json::json;
-use store::Spell;
+use store::{SourceRecord, Spell};
 
 use crate::backend::Backend;
-use crate::failure::say;
+use crate::failure::{Failure, say};
 use crate::global::Global;
 use crate::output::{column, rows, wide};
 use crate::view::time;
@@ -42,7 +42,18 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         .filter(|source| topic.admits_source(source))
         .map(|source| &source.name)
         .collect();
-    let gaps = gaps(&data.store.availability(None, since, now).await?, (since, now));
+    let spells = data.store.availability(None, since, now).await?;
+    if spells.is_empty() && !watched.is_empty() {
+        return Err(Failure::failed("nothing is noted of any source")
+            .hint("qyran migrate up, and let a node run")
+            .into());
+    }
+    let mut gaps = gaps(&spells, (since, now));
+    for record in sources.iter().filter(|record| record.state.is_read()) {
+        if let Some(gap) = unasked(record, (since, now)) {
+            gaps.entry(record.source.name.clone()).or_default().push(gap);
+        }
+    }
     let columns =
         [column("source"), column("state"), column("unread"), column("from"), column("to"), wide("reason")];
     let mut rows = rows(global.output, &columns, "source");
@@ -87,6 +98,20 @@ impl Gap {
     fn length(&self) -> Duration {
         self.within
     }
+}
+
+/// Since when a source that was well has not been asked, where that is longer than it should be: no node ran, or its rules are
+/// not to be had.
+fn unasked(record: &SourceRecord, (since, until): (Timestamp, Timestamp)) -> Option<Gap> {
+    const PATIENCE: Duration = Duration::from_secs(3600);
+    let last = record.last_ok?;
+    let silent = Duration::try_from(until.duration_since(last)).unwrap_or_default();
+    if silent <= record.source.every.max.mul_f64(1.2) + PATIENCE {
+        return None;
+    }
+    let within = Duration::try_from(until.duration_since(last.max(since))).unwrap_or_default();
+    let reason = "it was not asked in time: did a node run?".to_owned();
+    Some(Gap { from: last, to: None, within, state: record.state, reason })
 }
 
 /// When each source was not read within a period. What was taken out has no gaps, nor has what was just declared.

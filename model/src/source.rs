@@ -83,7 +83,8 @@ impl Source {
 
     /// The same, watched or not.
     pub fn watched(self, watch: Watch) -> Self {
-        Self { paused: watch == Watch::Paused, retired: watch == Watch::Retired, ..self }
+        // Builds before this one know no retired sources: they must not read them.
+        Self { paused: watch != Watch::On, retired: watch == Watch::Retired, ..self }
     }
 
     /// Whether it is searched: its address has a place for a query.
@@ -106,8 +107,8 @@ impl Source {
 
     /// Whether it is read otherwise than it was: what was learnt of it is worth nothing then.
     pub fn is_read_otherwise(&self, before: &Self) -> bool {
-        (self.kind, self.url.as_str(), &self.selectors, &self.pointers)
-            != (before.kind, before.url.as_str(), &before.selectors, &before.pointers)
+        (self.kind, self.url.as_str(), &self.selectors, &self.pointers, &self.token)
+            != (before.kind, before.url.as_str(), &before.selectors, &before.pointers, &before.token)
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<
     let rights = spec.choice("rights", notes, RIGHTS).unwrap_or_default();
     let selectors = selectors(kind, spec, notes);
     let pointers = pointers(kind, spec, notes);
-    let token = spec.read("token", notes, Name::new);
+    let token = spec.read("token", notes, token);
     let politeness_group =
         spec.read("politenessGroup", notes, |text| Name::new(text).map(|name| name.to_string()));
     let client = spec.read("client", notes, Name::new);
@@ -86,6 +86,15 @@ fn delay(text: &str) -> Result<Duration, String> {
     match parse_duration(text).map_err(|error| error.to_string())? {
         delay if delay > LONGEST_DELAY => Err(format!("{text:?} is longer than a day")),
         delay => Ok(delay),
+    }
+}
+
+/// It names a variable and a file: two must not come to be the same one.
+fn token(text: &str) -> Result<Name, String> {
+    let is_kept = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    match Name::new(text) {
+        Ok(name) if text.chars().all(is_kept) => Ok(name),
+        _ => Err(format!("{text:?} is no name of a token; use small Latin letters, digits and hyphens")),
     }
 }
 

@@ -44,8 +44,18 @@ pub struct Want {
     pub accept: Accept,
     /// Validators of the copy that is at hand; put only to the address that gave them.
     pub validators: Option<Validators>,
-    /// The token that the host asks for. It is shown to the host of the first address only, never over plain HTTP.
-    pub token: Option<Name>,
+    /// The token that the source's host asks for.
+    pub token: Option<TokenFor>,
+}
+
+/// A token, and whom it is shown to: the host that the source is declared at, and nobody that it leads to. Over HTTPS only, but
+/// for names that the operator pins to addresses.
+#[derive(Debug, Clone)]
+pub struct TokenFor {
+    /// What it is called.
+    pub name: Name,
+    /// An address of the host.
+    pub at: Url,
 }
 
 /// What a body is made of, for the `Accept` field.
@@ -148,7 +158,7 @@ impl Door {
             let ask = Ask {
                 url: at.clone(),
                 accept: want.accept.field(),
-                token: self.token_for(want, url, &at).await?,
+                token: self.token_for(want, &at).await?,
                 if_none_match: validators.and_then(|v| v.etag.clone()),
                 if_modified_since: validators.and_then(|v| v.last_modified.clone()),
                 keep_at_most: None,
@@ -219,11 +229,10 @@ impl Door {
             .map_err(|address| TransportError::Blocked(address.to_string()).into())
     }
 
-    /// The token to show at an address, which is on the way to `first`.
-    async fn token_for(&self, want: &Want, first: &Url, at: &Url) -> Result<Option<Secret>, FetchError> {
-        let Some(name) = want.token.as_ref().filter(|_| first.origin() == at.origin()) else {
-            return Ok(None);
-        };
+    /// The token to show at an address.
+    async fn token_for(&self, want: &Want, at: &Url) -> Result<Option<Secret>, FetchError> {
+        let token = want.token.as_ref().filter(|token| token.at.origin() == at.origin());
+        let Some(TokenFor { name, .. }) = token else { return Ok(None) };
         // A name that the operator pins leads to where the operator says.
         let is_private =
             at.scheme() == "https" || at.host_str().is_some_and(|host| self.policy.guard.is_pinned(host));
@@ -432,6 +441,33 @@ mod tests {
         let both = tokio::join!(door.fetch(&page, &want, &mut one), door.fetch(&page, &want, &mut other));
         assert!(both.0.is_ok() && both.1.is_ok());
         assert!(told_so_far().0.contains(&Rule::Concurrency));
+    }
+
+    /// A source's own words may lead anywhere: its token is for its own host, and not for everybody on the way.
+    #[tokio::test]
+    async fn a_token_is_for_its_own_host() {
+        let (door, _) = door();
+        let url = |text: &str| Url::parse(text).unwrap();
+        let name = Name::new("club").unwrap();
+        let want = Want { token: Some(TokenFor { name, at: url("https://a.kz/api") }), ..Want::default() };
+        for (at, expected) in [
+            ("https://b.kz/api", None),
+            ("https://a.kz:8443/api", None),
+            ("http://a.kz/api", None),
+            ("https://a.kz/other", Some("QYRAN_TOKEN_CLUB")), // looked for, and not there
+        ] {
+            match (door.token_for(&want, &url(at)).await, expected) {
+                (Ok(None), None) => (),
+                (Err(FetchError::Token(told)), Some(expected)) if told.contains(expected) => (),
+                (other, _) => panic!("{at}: {other:?}"),
+            }
+        }
+        let plain = Want {
+            token: want.token.map(|token| TokenFor { at: url("http://a.kz/"), ..token }),
+            ..Want::default()
+        };
+        let told = door.token_for(&plain, &url("http://a.kz/x")).await.unwrap_err().to_string();
+        assert!(told.contains("not sent over plain HTTP"), "{told}");
     }
 
     /// The control: permits that keep track give nothing to see.

@@ -18,7 +18,7 @@ mod transport;
 
 pub use audit::{RobotsOutcome, Rule, Witness};
 pub(crate) use body::gunzip;
-pub use door::{Accept, Door, FetchPolicy, Fetched, Want};
+pub use door::{Accept, Door, FetchPolicy, Fetched, TokenFor, Want};
 pub use error::FetchError;
 pub use guard::AddressGuard;
 pub use http::{Http, HttpSettings};

@@ -62,7 +62,9 @@ fn variable(name: &Name) -> String {
 
 fn taken(letters: &str) -> Option<Secret> {
     let letters = letters.trim();
-    (!letters.is_empty()).then(|| Secret(letters.to_owned()))
+    // What no header field may hold is no token.
+    (!letters.is_empty() && letters.bytes().all(|byte| byte.is_ascii_graphic()))
+        .then(|| Secret(letters.to_owned()))
 }
 
 #[cfg(test)]

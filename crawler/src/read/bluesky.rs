@@ -41,7 +41,7 @@ impl Reader for Bluesky {
     fn endpoint(&self, declared: &Url) -> Result<Url, String> {
         let url = address::moved(declared, &["bsky.app"], API);
         match address::parts(&url).as_slice() {
-            ["xrpc", _] => Ok(address::with_missing(&url, &[("limit", "100")])),
+            ["xrpc", "app.bsky.feed.getAuthorFeed"] => Ok(address::with_missing(&url, &[("limit", "100")])),
             ["profile", actor] => {
                 Ok(address::with(&address::at(&url, FEED), &[("actor", actor), ("limit", "100")]))
             }
@@ -51,6 +51,10 @@ impl Reader for Bluesky {
 
     fn accept(&self) -> Accept {
         Accept::Json
+    }
+
+    fn may_be_empty(&self) -> bool {
+        true
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {
@@ -82,6 +86,14 @@ fn entry(page: &Page<'_>, item: &Value) -> Entry {
         (said, indexed) => said.or(indexed),
     };
     let reason = json::text(item, "/reason/$type").unwrap_or_default();
+    if reason.ends_with("reasonRepost") {
+        // Who repeats, and when: the post itself may be of the same author.
+        let by = json::text(item, "/reason/by/did").unwrap_or_default();
+        entry.post.parent = entry.id.take();
+        entry.id = entry.post.parent.as_ref().map(|post| format!("{post}#{by}"));
+        let at = item.pointer("/reason/indexedAt").and_then(|at| json::published(page, at));
+        entry.published = at.or(entry.published.take());
+    }
     entry.post.kind = Some(match (reason.ends_with("reasonRepost"), entry.post.parent.is_some()) {
         (true, _) => PostKind::Repost,
         (false, true) => PostKind::Comment,
@@ -134,6 +146,11 @@ mod tests {
         );
         assert_eq!((answer.post.kind, answer.author.as_deref()), (Some(PostKind::Comment), Some("qala.kz")));
         assert_eq!(repost.post.kind, Some(PostKind::Repost));
+        assert_eq!(repost.id.as_deref(), Some("at://did:plc:zzz/app.bsky.feed.post/777#did:plc:abc"));
+        assert_eq!(
+            repost.published.as_ref().map(|p| p.at.to_string()).as_deref(),
+            Some("2026-11-22T00:00:00Z")
+        );
         assert_eq!(
             reading.next.as_ref().and_then(|next| address::parameter(next, "cursor")).as_deref(),
             Some("2026-11-21T00:00:00Z")

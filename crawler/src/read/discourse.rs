@@ -80,6 +80,10 @@ impl Reader for Discourse {
         Duration::from_secs(5)
     }
 
+    fn may_be_empty(&self) -> bool {
+        true
+    }
+
     fn read(&self, page: &Page<'_>) -> Reading {
         let document = match json::document(page) {
             Ok(document) => document,

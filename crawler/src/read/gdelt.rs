@@ -4,7 +4,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::json::{self, Layout};
-use super::{Accept, Page, Reader, Reading, address};
+use super::{Accept, Alarm, Page, Reader, Reading, address};
 
 pub(super) struct Gdelt;
 
@@ -54,7 +54,20 @@ impl Reader for Gdelt {
         Duration::from_secs(6)
     }
 
+    fn may_be_empty(&self) -> bool {
+        true
+    }
+
     fn read(&self, page: &Page<'_>) -> Reading {
+        let text = String::from_utf8_lossy(page.body);
+        // Its refusals are sentences, with status 200.
+        if text.trim_start().starts_with("Please limit requests") {
+            return Reading::alarmed(Alarm::Busy(text.trim().chars().take(200).collect()));
+        }
+        // Titles come with control characters, and with escapes that JSON does not know.
+        let clean: String = text.chars().filter(|c| !c.is_control() || c.is_whitespace()).collect();
+        let clean = clean.replace("\\'", "'");
+        let page = &Page { body: clean.as_bytes(), ..page.clone() };
         match json::document(page) {
             // Where nothing was found there is no list.
             Ok(document) if document.as_object().is_some_and(serde_json::Map::is_empty) => Reading::default(),
@@ -87,7 +100,10 @@ mod tests {
     #[test]
     fn a_refusal_in_words_is_told() {
         let alarm = read_body(SourceKind::Gdelt, b"Please limit requests to one every 5 seconds", AT).alarm;
-        assert!(alarm.is_some());
+        assert!(matches!(alarm, Some(Alarm::Busy(_))), "{alarm:?}");
+        let spoilt = "{\"articles\":[{\"url\":\"https://a.example/1\",\"title\":\"It\\'s \u{7}here\"}]}";
+        let reading = read_body(SourceKind::Gdelt, spoilt.as_bytes(), AT);
+        assert_eq!(reading.entries[0].title.as_deref(), Some("It's here"));
     }
 
     #[test]

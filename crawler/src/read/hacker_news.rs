@@ -41,7 +41,11 @@ impl Reader for HackerNews {
             [] | ["newest" | "newcomments"] => {
                 let comments = declared.path().contains("newcomments");
                 let tags = if comments { "comment" } else { "story" };
+                let query = ["q", "query"].iter().find_map(|name| address::parameter(&url, name));
                 url = address::with(&address::at(&url, "/api/v1/search_by_date"), &[("tags", tags)]);
+                if let Some(query) = query {
+                    url = address::with(&url, &[("query", &query)]);
+                }
             }
             _ => {
                 return Err(
@@ -55,6 +59,10 @@ impl Reader for HackerNews {
 
     fn accept(&self) -> Accept {
         Accept::Json
+    }
+
+    fn may_be_empty(&self) -> bool {
+        true
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {

@@ -209,7 +209,11 @@ fn published_at(page: &Page<'_>, value: &Value) -> Option<(Timestamp, Precision)
     /// Seconds beyond this lie in the year 5138: they are milliseconds.
     const MILLISECONDS: f64 = 1e11;
     let text = value.as_str().map(str::trim);
-    let number = value.as_f64().or_else(|| text?.parse().ok().filter(|_| text.is_some_and(is_number)));
+    // Fewer than nine digits are a date, such as 20261123.
+    let digits = value.as_i64().map(|number| number.to_string());
+    let text = text.or(digits.as_deref().filter(|digits| !is_number(digits)));
+    let number = value.as_f64().filter(|_| text.is_none());
+    let number = number.or_else(|| text?.parse().ok().filter(|_| text.is_some_and(is_number)));
     match (number, text) {
         (Some(number), _) => {
             let seconds = if number.abs() >= MILLISECONDS { number / 1000.0 } else { number };

@@ -58,6 +58,10 @@ impl Reader for Mastodon {
         Accept::Json
     }
 
+    fn may_be_empty(&self) -> bool {
+        true
+    }
+
     fn read(&self, page: &Page<'_>) -> Reading {
         let document = match json::document(page) {
             Ok(document) => document,
@@ -111,7 +115,8 @@ fn entry(page: &Page<'_>, status: &Value) -> model::Entry {
         (Some(warning), Some(text)) => Some(format!("{warning}\n{text}")),
         (one, other) => one.or(other),
     };
-    if let Some(pictures) = status.pointer("/media_attachments").and_then(Value::as_array) {
+    if let Some(pictures) = boosted.unwrap_or(status).pointer("/media_attachments").and_then(Value::as_array)
+    {
         let told = pictures.iter().filter_map(|picture| json::text(picture, "/description"));
         let told: Vec<String> =
             entry.text.take().into_iter().chain(told.map(|text| json::lines(&text))).collect();

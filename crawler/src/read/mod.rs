@@ -41,7 +41,7 @@ pub use opml::{Outline, read_opml, write_opml};
 pub use page::Page;
 pub use wall::wall_before;
 
-use crate::fetch::Accept;
+use crate::fetch::{Accept, TokenFor};
 
 /// Entries beyond this are not read: no honest document has more (the sitemap protocol's bound).
 pub(crate) const MAX_ENTRIES: usize = 50_000;
@@ -118,6 +118,11 @@ trait Reader: Sync {
         false
     }
 
+    /// Whether nothing may be there without anything being wrong: an answer that says so, not a page.
+    fn may_be_empty(&self) -> bool {
+        false
+    }
+
     /// What a body says.
     fn read(&self, page: &Page<'_>) -> Reading;
 }
@@ -169,6 +174,11 @@ pub fn address_of(source: &Source, query: &str) -> Url {
     endpoint(source.kind, &declared).unwrap_or(declared)
 }
 
+/// The token of a source, for its own host.
+pub fn token_of(source: &Source) -> Option<TokenFor> {
+    source.token.clone().map(|name| TokenFor { name, at: address_of(source, "") })
+}
+
 /// What answers of this kind are made of.
 pub fn accept(kind: SourceKind) -> Accept {
     reader(kind).accept()
@@ -192,7 +202,8 @@ pub fn read(kind: SourceKind, page: &Page<'_>) -> Reading {
         reading.problems.push(format!("only the first {MAX_ENTRIES} entries were read"));
     }
     let is_silent = reading.entries.is_empty() && reading.children.is_empty();
-    if reading.alarm.is_none() && is_silent && reading.next.is_none() {
+    let is_honest = reader(kind).may_be_empty() || reading.next.is_some();
+    if reading.alarm.is_none() && is_silent && !is_honest {
         reading.alarm = Some(Alarm::Empty(format!("no entries were found in this {}", kind.as_str())));
     }
     settle_identities(&mut reading);

@@ -55,7 +55,10 @@ fn complete(entry: &mut Entry) {
     let is_comment = entry.id.as_deref().is_some_and(|id| id.starts_with("t1_"));
     entry.post.kind = Some(if is_comment { PostKind::Comment } else { PostKind::Post });
     let text = entry.text.take().or_else(|| entry.summary.take()).unwrap_or_default();
-    let text = text.split("submitted by").next().unwrap_or_default().trim().to_owned();
+    let text = match text.rsplit_once("submitted by") {
+        Some((words, author)) if author.trim_start().starts_with("/u/") => words.trim().to_owned(),
+        _ => text,
+    };
     // A link without words has its title.
     entry.text = Some(text).filter(|text| !text.is_empty()).or_else(|| entry.title.clone());
 }

@@ -54,7 +54,8 @@ impl Reader for Telegram {
         let messages: Vec<ElementRef<'_>> = tree.select(&MESSAGE).collect();
         let channel = reading.title.clone();
         let entry = |message: &ElementRef<'_>| entry(page, *message, channel.as_deref(), followers);
-        reading.entries = messages.iter().filter_map(entry).collect();
+        // The newest first, as everywhere.
+        reading.entries = messages.iter().rev().filter_map(entry).collect();
         reading.next = tree
             .select(&MORE)
             .find_map(|more| more.value().attr("data-before"))
@@ -179,7 +180,7 @@ mod tests {
     fn a_preview_is_read_post_by_post() {
         let reading = read_fixture(SourceKind::Telegram, "telegram/preview.html", "https://t.me/s/qala_news");
         assert_eq!((reading.alarm.as_ref(), reading.title.as_deref()), (None, Some("Қала жаңалықтары")));
-        let [first, forwarded, reply] = reading.entries.as_slice() else { panic!("{reading:?}") };
+        let [reply, forwarded, first] = reading.entries.as_slice() else { panic!("{reading:?}") };
         assert_eq!(first.id.as_deref(), Some("qala_news/101"));
         assert_eq!(first.url.as_ref().map(Url::as_str), Some("https://t.me/qala_news/101"));
         assert_eq!(

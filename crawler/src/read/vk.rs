@@ -65,7 +65,7 @@ impl Reader for Vk {
                     &[&[("q", query.as_str()), ("count", SEARCH)][..], &always].concat(),
                 ))
             }
-            [name] => {
+            [name] if is_name(name) => {
                 let wall = address::at(&url, "/method/wall.get");
                 Ok(address::with(&wall, &[&[("domain", *name), ("count", WALL)][..], &always].concat()))
             }
@@ -86,6 +86,10 @@ impl Reader for Vk {
     }
 
     fn needs_token(&self) -> bool {
+        true
+    }
+
+    fn may_be_empty(&self) -> bool {
         true
     }
 
@@ -112,6 +116,18 @@ impl Reader for Vk {
     }
 }
 
+/// A community's or person's short name: not one of VK's own pages, nor a single post.
+fn is_name(name: &str) -> bool {
+    const PAGES: &[&str] = &["feed", "search", "im", "video", "audio", "groups", "login", "settings"];
+    let numbered = |prefix: &str| {
+        name.strip_prefix(prefix)
+            .is_some_and(|rest| rest.starts_with(|c: char| c == '-' || c.is_ascii_digit()))
+    };
+    !PAGES.contains(&name)
+        && !numbered("wall")
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '.'))
+}
+
 /// Errors of the API come with status 200 (dev.vk.com/en/reference/errors).
 fn refusal(error: &Value) -> Alarm {
     let code = error.get("error_code").and_then(Value::as_i64).unwrap_or(0);
@@ -119,7 +135,7 @@ fn refusal(error: &Value) -> Alarm {
     let message = json::text(error, "/error_msg").unwrap_or_default();
     let reason = format!("VK refuses (error {code}): {message}");
     match code {
-        6 | 9 | 10 | 29 => Alarm::Busy(reason),
+        1 | 6 | 9 | 10 | 29 => Alarm::Busy(reason),
         18 | 19 => Alarm::Gone(reason),
         4 | 5 | 14 | 15 | 17 | 27 | 28 | 30 | 203 => Alarm::Restricted(reason),
         _ => Alarm::Foreign(reason),
@@ -280,6 +296,8 @@ mod tests {
             Ok("https://api.vk.com/method/wall.get?domain=qala&count=100&extended=1&v=5.199")
         );
         assert_eq!(at("https://vk.com/search?q=%D0%B1%D0%B0%D0%BD%D0%BA").as_deref(), Ok(SEARCHED));
-        assert!(at("https://vk.com/").is_err());
+        for bad in ["https://vk.com/", "https://vk.com/feed?section=search&q=x", "https://vk.com/wall-12_3"] {
+            assert!(at(bad).is_err(), "{bad}");
+        }
     }
 }

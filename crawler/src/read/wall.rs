@@ -49,10 +49,13 @@ pub fn wall_before(from: &Url, to: &Url) -> Option<String> {
         return None;
     }
     let host = to.host_str().unwrap_or("").trim_end_matches('.').to_ascii_lowercase();
-    let is_under = |parked: &&&str| {
-        host == **parked || host.strip_suffix(**parked).is_some_and(|rest| rest.ends_with('.'))
+    let own = from.host_str().unwrap_or("").trim_end_matches('.').to_ascii_lowercase();
+    let is_under = |host: &str, parked: &str| {
+        host == parked || host.strip_suffix(parked).is_some_and(|rest| rest.ends_with('.'))
     };
-    if let Some(parked) = PARKED.iter().find(is_under) {
+    // Those who sell names have news as well.
+    let is_sold = |parked: &&&str| is_under(&host, parked) && !is_under(&own, parked);
+    if let Some(parked) = PARKED.iter().find(is_sold) {
         return Some(format!("its name leads to {parked}, where names are sold"));
     }
     let is_wall = |part: &str| WALLS.contains(&part.to_ascii_lowercase().as_str());
@@ -79,6 +82,7 @@ mod tests {
             ("https://a.kz/rss", "https://www.sedoparking.com/a.kz", true),
             ("https://a.kz/rss", "https://consent.google.com/x", true),
             ("https://a.kz/rss", "https://a.kz/feed", false),
+            ("https://reg.ru/blog/rss", "https://www.reg.ru/blog/rss/", false),
             ("https://a.kz/rss", "https://b.kz/rss", false),
             ("https://a.kz/auth/rss", "https://a.kz/auth/feed", false),
             ("https://a.kz/rss", "https://a.kz/authors/rss", false),

@@ -101,11 +101,12 @@ fn declare_source(
         // What was learnt of another address, or read in another way, is worth nothing here.
         tx.execute(
             "UPDATE source SET state = 'candidate', reason = '', failures = 0, failed_polls = 0, next_poll = NULL,
-                    validators = NULL, interval = NULL, moved_to = NULL, since = ?2 WHERE name = ?1",
+                    validators = NULL, interval = NULL, moved_to = NULL, last_ok = NULL, since = ?2 WHERE name = ?1",
             params![source.name.as_str(), millis(now)],
         )?;
     }
-    if before.watch() != source.watch() {
+    // What is stopped stays so, wherever it would be read.
+    if before.watch() != source.watch() || source.watch() != Watch::On {
         set_standing(tx, &source.name, source.watch(), now)?;
     }
     applied.edited.push(label);

@@ -17,3 +17,9 @@ END $$;
 CREATE TRIGGER source_is_declared AFTER INSERT ON source FOR EACH ROW EXECUTE FUNCTION note_availability();
 CREATE TRIGGER source_state_changes AFTER UPDATE OF state ON source FOR EACH ROW
     WHEN (NEW.state IS DISTINCT FROM OLD.state) EXECUTE FUNCTION note_availability();
+CREATE FUNCTION note_removal() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO availability (source, at, state, reason) VALUES (OLD.name, now(), 'retired', 'no longer declared');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER source_is_removed AFTER DELETE ON source FOR EACH ROW EXECUTE FUNCTION note_removal();

@@ -14,3 +14,7 @@ END;
 CREATE TRIGGER source_state_changes AFTER UPDATE OF state ON source WHEN NEW.state <> OLD.state BEGIN
     INSERT INTO availability (source, at, state, reason) VALUES (NEW.name, NEW.since, NEW.state, NEW.reason);
 END;
+CREATE TRIGGER source_is_removed AFTER DELETE ON source BEGIN
+    INSERT INTO availability (source, at, state, reason)
+        VALUES (OLD.name, CAST(unixepoch('subsec') * 1000 AS INTEGER), 'retired', 'no longer declared');
+END;
