@@ -2,7 +2,7 @@
 //!
 //! Reading never fails. It returns what it understood plus a list of problems, and an *alarm* where
 //! the body is not what the source was declared to be: a feed without entries is an alarm, never an
-//! empty success. One kind of source is one file here, a [`Reader`].
+//! empty success. One kind of source is one file here, a `Reader`.
 
 mod address;
 mod bluesky;
