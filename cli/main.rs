@@ -15,6 +15,7 @@ mod named;
 mod output;
 mod probes;
 mod stop;
+mod take_down;
 mod usage;
 mod view;
 mod wiring;

@@ -16,6 +16,7 @@ use crate::global::Global;
 use crate::named::definitions;
 use crate::output::{Column, column, object, rows, show, wide};
 use crate::stop::Stop;
+use crate::take_down;
 use crate::view::{self, RightsOf};
 
 /// Matches read from the store at once.
@@ -66,6 +67,7 @@ Examples:
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
     },
+    Remove(take_down::Args),
     /// Follow new matches as they are stored
     #[command(after_help = "Example:\n  qyran material tail --topic caspian -o jsonl")]
     Tail {
@@ -142,8 +144,12 @@ impl Wanted {
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    if let Command::Remove(args) = &args.command {
+        return take_down::run(args, global).await;
+    }
     let data = Backend::to_read(global).await?;
     match args.command {
+        Command::Remove(_) => (), // done above
         Command::List { wanted, limit, watch } => list(&data, &wanted, limit, watch, global).await?,
         Command::Get { id } => get(&data, &id, global).await?,
         Command::Search { query, limit } => search(&data, &query, limit as usize, global).await?,

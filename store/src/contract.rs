@@ -815,3 +815,26 @@ fn postgres_keeps_what_sqlite_keeps() {
     });
     played.unwrap();
 }
+
+/// What was taken down does not come back, and nothing else goes.
+#[tokio::test]
+async fn what_is_taken_down_is_not_stored_again() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let both = || vec![finding("1", "сөз", DAY1, &["t"]), finding("2", "сөз", DAY1, &["t"])];
+        let mut both = both();
+        both.iter_mut().enumerate().for_each(|(number, finding)| {
+            finding.item.url = format!("https://a.kz/{number}").parse().ok();
+        });
+        assert_eq!(bench.save(&[harvest(1, both.clone())]).await[0].new_items, 2);
+        let first = bench.store.items(0, 1).await.unwrap().remove(0);
+        assert_eq!(bench.store.take_down(&[first.row], at(5)).await.unwrap(), 1);
+        assert_eq!(bench.store.take_down(&[first.row], at(5)).await.unwrap(), 0, "it is gone already");
+        let totals = bench.store.totals().await.unwrap();
+        assert_eq!((totals.items, totals.materials, totals.matches), (1, 1, 1));
+        assert_eq!(bench.store.topics().await.unwrap()[0].materials, 1);
+        assert!(bench.store.item(&first.id).await.unwrap().is_none());
+        let again = bench.save(&[harvest(2, both)]).await;
+        assert_eq!((again[0].new_items, bench.store.totals().await.unwrap().items), (0, 1));
+    }
+}

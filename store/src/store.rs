@@ -323,6 +323,9 @@ pub trait Store: Send + Sync {
     /// Removes items that were first seen longer ago than `keep`, a batch of them. How many went. A caller whose
     /// clock is ahead of the server's is not believed.
     async fn retain(&self, keep: Duration, now: Timestamp) -> Result<u64, StoreError>;
+    /// Removes these items with what they matched; what identifies them stays known, so that they are not stored again.
+    /// How many went.
+    async fn take_down(&self, rows: &[i64], now: Timestamp) -> Result<u64, StoreError>;
     /// Writes down what an operator changed.
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError>;
     /// What operators changed, the latest first.

@@ -178,6 +178,31 @@ pub(super) async fn retain(tx: &Transaction<'_>, keep: Duration, now: Timestamp)
     )
     .await?;
     let locked: Vec<i64> = locked.iter().map(|row| row.get(0)).collect();
+    remove(tx, &locked, since).await
+}
+
+/// Removes items whatever their age; their identities stay.
+pub(super) async fn take_down(
+    tx: &Transaction<'_>,
+    numbers: &[i64],
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let locked =
+        rows(tx, "SELECT item FROM item WHERE item = ANY($1) ORDER BY item FOR UPDATE", &[&numbers]).await?;
+    let locked: Vec<i64> = locked.iter().map(|row| row.get(0)).collect();
+    execute(
+        tx,
+        "DELETE FROM page USING item WHERE item.item = ANY($1) AND page.source = item.source AND page.item_key = item.item_key",
+        &[&locked],
+    )
+    .await?;
+    // Nothing was first seen later than this, whatever the clocks say.
+    let later = now.checked_add(Duration::from_secs(10 * 86_400)).unwrap_or(now);
+    remove(tx, &locked, later).await
+}
+
+/// Removes items that were first seen before a time, with what they matched, and takes them from the totals.
+async fn remove(tx: &Transaction<'_>, locked: &[i64], since: Timestamp) -> Result<u64, StoreError> {
     let old = rows(
         tx,
         "SELECT item, first_seen,

@@ -346,6 +346,10 @@ impl Store for Postgres {
         availability::spells(&*self.client().await?, source, (since, until)).await
     }
 
+    async fn take_down(&self, rows: &[i64], now: Timestamp) -> Result<u64, StoreError> {
+        transaction!(self, |tx| materials::take_down(&tx, rows, now).await)
+    }
+
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
         audit::write(&*self.client().await?, record).await
     }

@@ -117,13 +117,25 @@ pub(super) fn totals(connection: &Connection) -> Result<Totals, StoreError> {
 const RETAIN_BATCH: i64 = 5000;
 
 pub(super) fn retain(tx: &Transaction<'_>, since: Timestamp) -> Result<u64, StoreError> {
-    let old = "SELECT row FROM item WHERE first_seen < ?1 ORDER BY row LIMIT ?2";
-    let range = params![millis(since), RETAIN_BATCH];
-    tx.execute(
-        &format!("INSERT OR IGNORE INTO forgotten SELECT source, item_key FROM item WHERE row IN ({old})"),
-        range,
-    )?;
-    tx.execute(&format!("DELETE FROM item_words WHERE rowid IN ({old})"), range)?;
-    let gone = tx.execute(&format!("DELETE FROM item WHERE row IN ({old})"), range)?;
+    let mut old = tx.prepare_cached("SELECT row FROM item WHERE first_seen < ?1 ORDER BY row LIMIT ?2")?;
+    let rows = old.query_map(params![millis(since), RETAIN_BATCH], |row| row.get(0))?;
+    take_down(tx, &rows.collect::<Result<Vec<i64>, _>>()?)
+}
+
+/// Removes items, and remembers what identified them.
+pub(super) fn take_down(tx: &Transaction<'_>, rows: &[i64]) -> Result<u64, StoreError> {
+    let mut gone = 0;
+    for row in rows {
+        tx.prepare_cached(
+            "INSERT OR IGNORE INTO forgotten SELECT source, item_key FROM item WHERE row = ?1",
+        )?
+        .execute([row])?;
+        tx.prepare_cached(
+            "DELETE FROM page WHERE (source, item_key) IN (SELECT source, item_key FROM item WHERE row = ?1)",
+        )?
+        .execute([row])?;
+        tx.prepare_cached("DELETE FROM item_words WHERE rowid = ?1")?.execute([row])?;
+        gone += tx.prepare_cached("DELETE FROM item WHERE row = ?1")?.execute([row])?;
+    }
     Ok(gone as u64)
 }

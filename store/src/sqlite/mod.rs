@@ -322,6 +322,11 @@ impl Store for Sqlite {
         self.read(move |connection| availability::spells(connection, source.as_ref(), (since, until))).await
     }
 
+    async fn take_down(&self, rows: &[i64], _now: Timestamp) -> Result<u64, StoreError> {
+        let rows = rows.to_vec();
+        self.write(move |tx| materials::take_down(tx, &rows)).await
+    }
+
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
         let record = record.clone();
         self.write(move |tx| audit::write(tx, &record)).await
