@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use config::print_duration;
-use model::{FetchRecord, Item, Name, Rights, Timestamp, rfc3339};
+use model::{FetchRecord, Item, Name, Reservation, Rights, Timestamp, rfc3339};
 use serde_json::{Value, json};
 use store::{SourceRecord, Store, StoreError, StoredItem, StoredMatch, TopicRecord};
 
@@ -84,16 +84,18 @@ impl RightsOf {
         Ok(Self(records.into_iter().map(|record| (record.source.name, record.source.rights)).collect()))
     }
 
-    /// Of a source that is no longer declared nobody knows: then the least.
-    fn of(&self, source: &Name) -> Rights {
-        self.0.get(source).copied().unwrap_or(Rights::Link)
+    /// What the source's rights and the publisher's reservations leave. Of a source that is no longer declared nobody knows:
+    /// then the least.
+    fn of(&self, item: &Item) -> Rights {
+        let declared = self.0.get(&item.source).copied().unwrap_or(Rights::Link);
+        declared.min(Reservation::most(&item.reservations))
     }
 }
 
 /// A match with its item, cut to what the source's rights allow.
 pub(crate) fn material(stored: &StoredMatch, rights: &RightsOf) -> Value {
     let item = &stored.item.item;
-    let rights = rights.of(&item.source);
+    let rights = rights.of(item);
     let may_quote = rights != Rights::Link;
     let published = item.published.as_ref();
     json!({
@@ -121,7 +123,7 @@ pub(crate) fn material(stored: &StoredMatch, rights: &RightsOf) -> Value {
 /// What a query finds in a stored item, cut to what the source's rights allow.
 pub(crate) fn hit(stored: &StoredItem, found: &model::Match, rights: &RightsOf) -> Value {
     let item = &stored.item;
-    let may_quote = rights.of(&item.source) != Rights::Link;
+    let may_quote = rights.of(item) != Rights::Link;
     json!({
         "id": stored.id,
         "source": item.source,
@@ -138,7 +140,7 @@ pub(crate) fn hit(stored: &StoredItem, found: &model::Match, rights: &RightsOf) 
 /// An item with all that it matched, cut to what the source's rights allow.
 pub(crate) fn item(stored: &StoredItem, matches: &[StoredMatch], rights: &RightsOf) -> Value {
     let item = &stored.item;
-    let allowed = rights.of(&item.source);
+    let allowed = rights.of(item);
     let published = item.published.as_ref();
     let matched: Vec<Value> = matches
         .iter()
@@ -166,6 +168,7 @@ pub(crate) fn item(stored: &StoredItem, matches: &[StoredMatch], rights: &Rights
         "changed_at": time(Some(stored.changed_at)),
         "version": stored.version,
         "rights": allowed,
+        "reservations": item.reservations,
         "matches": matched,
         "problems": item.problems,
         "text": (allowed == Rights::Full && !item.text.is_empty()).then_some(&item.text),

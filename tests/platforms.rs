@@ -170,3 +170,50 @@ async fn a_source_that_moved_is_followed() {
     let all = stage.materials("whole").await;
     assert_eq!((all.len(), all.values().all(|times| *times == 1)), (4, true), "{all:?}");
 }
+
+/// What a publisher reserves is kept where texts are read; the control beside it reserves nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn reservations_are_kept() {
+    let mut world = World::empty(7);
+    world.add(Kind::Feed, Behaviour::Reserved, 1, Duration::ZERO);
+    world.add(Kind::Feed, Behaviour::Healthy, 1, Duration::ZERO);
+    let stage = Stage::of(world).await;
+    stage.pass().await;
+    let mut shown = Vec::new();
+    for site in &stage.origin.world().sites {
+        let found = stage
+            .lines(&["material", "list", "--topic", "whole", "--source", &site.name, "-o", "jsonl"])
+            .await;
+        let item = stage
+            .lines(&["material", "get", found[0]["id"].as_str().unwrap(), "-o", "jsonl"])
+            .await
+            .remove(0);
+        shown.push((
+            found[0]["excerpt"].is_string(),
+            found[0]["text"].is_string(),
+            item["reservations"].to_string(),
+        ));
+    }
+    assert_eq!(shown, [(true, false, "[\"noarchive\",\"tdm\"]".to_owned()), (true, true, "[]".to_owned())]);
+}
+
+/// What was taken down is not collected again, though its source shows it still.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_removed_stays_away() {
+    let mut world = World::empty(7);
+    world.add(Kind::FullFeed, Behaviour::Healthy, 3, Duration::ZERO);
+    let stage = Stage::of(world).await;
+    stage.pass().await;
+    let all = stage.lines(&["material", "list", "--topic", "whole", "-o", "jsonl"]).await;
+    let id = all[0]["id"].as_str().unwrap();
+    let remove = async |more: &[&str]| {
+        let arguments = [&["material", "remove", id, "-o", "json"], more].concat();
+        finished(stage.command(&arguments)).await
+    };
+    assert!(text(&remove(&[]).await.stdout).contains("\"removed\": 0"), "without --yes it is told only");
+    assert_eq!(remove(&["--yes"]).await.status.code(), Some(2), "a removal needs a reason");
+    assert!(remove(&["--yes", "--reason", "a court order"]).await.status.success());
+    stage.pass().await;
+    assert_eq!(stage.materials("whole").await.len(), 2);
+    assert!(stage.lines(&["audit", "-o", "jsonl"]).await[0]["reason"] == "a court order");
+}

@@ -64,6 +64,19 @@ async fn a_search_is_shared_by_all_topics_that_need_it() {
         assert_eq!(stage.materials(topic).await.len(), materials, "{topic}: the match decides");
     }
 
+    // What a topic costs is told, its share of what others need as well.
+    let told = stage.lines(&["topic", "get", "first", "-o", "jsonl"]).await.remove(0);
+    let jobs: Vec<(&str, u64)> = told["searches"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|job| (job["query"].as_str().unwrap(), job["shared_by"].as_u64().unwrap()))
+        .collect();
+    // Every three seconds is 28,800 times a day: once alone, once with another.
+    assert_eq!((jobs, told["requests_a_day"].as_f64()), (vec![("0", 1), ("1", 2)], Some(43_200.0)));
+    let unasked = stage.lines(&["topic", "get", "fourth", "-o", "jsonl"]).await.remove(0);
+    assert_eq!(unasked["not_searched_at"].to_string(), "[\"searched\"]");
+
     // A topic comes while the node runs, and another goes.
     applied(&stage, &(source + &topic("first", "7") + &topic("third", "3 NOT 4"))).await;
     eventually("what is new is searched for", || searches(&stage, Duration::ZERO).contains_key("7")).await;

@@ -148,6 +148,67 @@ async fn states_follow_the_evidence_and_are_noted() {
     assert_eq!(noted, expected);
 }
 
+/// A host that says with status 200 that it is asked too often is left alone, by all its sources.
+#[tokio::test(start_paused = true)]
+async fn a_busy_host_rests_whatever_its_status() {
+    let stage = Stage::with(&[]).await;
+    let search = |name: &str| Source {
+        name: crate::testing::name(name),
+        kind: SourceKind::Gdelt,
+        url: format!("http://a.kz/doc?query={name}").parse().unwrap(),
+        delay: Some(DELAY),
+        ..source("a.kz")
+    };
+    let sources = vec![search("one"), search("two")];
+    for one in &sources {
+        let url = crawler::read::address_of(one, "");
+        stage.web.put(url.as_str(), Page::Body("Please limit requests to one every 5 seconds".to_owned()));
+    }
+    let objects = Objects { sources, ..Objects::default() };
+    stage.store.declare(&objects, false, stage.clock.now()).await.unwrap();
+    let _node = stage.start().await;
+    until("one was asked", async || !stage.web.asked().is_empty()).await;
+    sleep(Duration::from_secs(50)).await;
+    assert_eq!(stage.web.asked().len(), 1, "the other waits as well");
+    until("then it is asked again", async || stage.web.asked().len() >= 2).await;
+}
+
+/// What looks as if a layout had changed is told, and what was read is kept.
+#[tokio::test(start_paused = true)]
+async fn a_layout_that_changed_is_told_and_loses_nothing() {
+    let stage = Stage::with(&[]).await;
+    let listing = Source {
+        kind: SourceKind::Listing,
+        article: model::ArticleMode::Never,
+        selectors: model::Selectors {
+            item: Some(".i".into()),
+            time: Some("time".into()),
+            ..Default::default()
+        },
+        ..source("a.kz")
+    };
+    let objects = Objects { sources: vec![listing], ..Objects::default() };
+    stage.store.declare(&objects, false, stage.clock.now()).await.unwrap();
+    let page = |count: u8, element: &str| {
+        let card = |n: u8| {
+            format!(
+                "<div class=i><a href=/n/{n}>Статья номер {n}</a><{element}>2026-11-23 09:00</{element}></div>"
+            )
+        };
+        Page::Body((0..count).map(card).collect())
+    };
+    stage.web.put(FEED, page(4, "time"));
+    let _node = stage.start().await;
+    until("it is read", async || stage.state("a.kz").await == SourceState::Live).await;
+    stage.web.put(FEED, page(5, "span"));
+    until("it is told", async || stage.state("a.kz").await == SourceState::BrokenLayout).await;
+    assert_eq!(stage.items().await, 5);
+    let record = stage.store.source(&name("a.kz")).await.unwrap().unwrap();
+    assert!(record.reason.contains("none of 5 items has a time at time"), "{}", record.reason);
+    stage.web.put(FEED, page(6, "time"));
+    until("it is mended", async || stage.state("a.kz").await == SourceState::Live).await;
+}
+
 /// A source that nobody ever read is not degraded.
 #[tokio::test(start_paused = true)]
 async fn what_was_never_read_is_being_tried() {

@@ -70,6 +70,14 @@ impl Errand {
         self.progress.send_replace(Instant::now());
     }
 
+    /// Leaves the host alone for a while.
+    pub(crate) fn rest(&mut self, wait: Duration) {
+        let until = after(self.context.clock.now(), wait);
+        if let Some(home) = &mut self.home {
+            home.block_until(until);
+        }
+    }
+
     /// What came home is in memory from now on.
     pub(crate) fn load(&mut self) {
         self.is_laden = true;

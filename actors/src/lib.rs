@@ -59,5 +59,5 @@ pub use metrics::Metrics;
 pub use node::{Node, NodeError};
 pub use rematch::{Archive, Progress, rematch};
 pub use robots_memory::ScheduledRobots;
-pub use roster::{jobs_of, plan_now, plan_sources, tenant_of};
+pub use roster::{Search, jobs_of, plan_now, plan_sources, searches_of, tenant_of};
 pub use tally::{Event, Tally, Totals};

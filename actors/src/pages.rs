@@ -121,7 +121,11 @@ async fn read_on_pool(visit: &Visit, entry: Entry, fetched: Fetched) -> (Finding
             return (finding_of_entry(&source, &entry, Some(&note), &topics, now), fetched, note);
         }
         let page = Page::new(&fetched.url, &fetched.body, &source.selectors, source.timezone.as_deref(), now);
-        let article: Article = extract(&page.of_type(fetched.content_type.as_deref()));
+        let mut article: Article = extract(&page.of_type(fetched.content_type.as_deref()));
+        // Those of a feed are for the feed: many keep search engines from it, and mean no article by that.
+        article.reservations.extend(&fetched.reservations);
+        article.reservations.sort_unstable();
+        article.reservations.dedup();
         let problem = if article.text.is_empty() {
             "no article text was found on the page".to_owned()
         } else {

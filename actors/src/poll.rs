@@ -7,8 +7,8 @@ use crawler::extract::has_its_text;
 use crawler::read::{self, Alarm, wall_before};
 use crawler::{FetchError, Fetched, Want};
 use model::{
-    Entry, FetchRecord, FetchStatus, Finding, Harvest, Host, JobId, PageWork, Planned, SourceNews, Timestamp,
-    Validators,
+    Entry, FetchRecord, FetchStatus, Finding, Harvest, Host, JobId, PageWork, Planned, SourceNews,
+    SourceState, Timestamp, Validators,
 };
 use scheduler::due::Seen;
 use store::{EntryKnowledge, SourceRecord};
@@ -17,6 +17,9 @@ use url::Url;
 use crate::gather::{Sighted, detail_of, gather, read_on_pool, want};
 use crate::news::{self, is_on_time};
 use crate::visit::{Interrupted, Visit, finding_of_entry};
+
+/// A host that says, with a status of success, that it is asked too often is left alone for so long.
+const BUSY: Duration = Duration::from_secs(60);
 
 /// Polls the source. Its end is stored and settled, whatever it was.
 pub(crate) async fn poll(visit: &mut Visit) -> Result<(), Interrupted> {
@@ -101,6 +104,9 @@ async fn unreadable(
     fetched: &Fetched,
     alarm: &Alarm,
 ) -> Result<(), Interrupted> {
+    if matches!(alarm, Alarm::Busy(_)) {
+        visit.errand.rest(BUSY); // the others of this host would be told the same
+    }
     let mut harvest = visit.harvest();
     let line = visit.record(&fetched.url, Ok(fetched), 0, alarm.to_string());
     harvest.fetches.push(FetchRecord { status: FetchStatus::Unreadable, ..line });
@@ -129,6 +135,7 @@ async fn read_and_keep(
     drop(fetched);
     let has_parts = !reading.children.is_empty();
     let was_read = record.last_ok.is_some();
+    let suspicion = reading.suspicion.take();
     let gathered = gather(visit, first, reading, was_read, &mut harvest.fetches).await?;
     // It only leads to others, and none of these could be read: that is no success.
     if let Some(failure) = gathered.failure.as_ref().filter(|_| has_parts && gathered.entries.is_empty()) {
@@ -155,7 +162,13 @@ async fn read_and_keep(
     // Validators vouch for everything that was read under them: not where a part is missing, and not for
     // an index, whose parts change while it stays the same.
     let validators = (gathered.is_complete && !has_parts && !visit.is_search()).then_some(validators);
-    let news = SourceNews { validators, moved_to, ..news::good(visit, record, seen, a_day) };
+    let good = news::good(visit, record, seen, a_day);
+    let good = suspicion.map_or(good.clone(), |reason| SourceNews {
+        state: SourceState::BrokenLayout,
+        reason,
+        ..good
+    });
+    let news = SourceNews { validators, moved_to, ..good };
     finish(visit, harvest, news, found).await
 }
 

@@ -291,6 +291,44 @@ fn news_of(before: &Roster, after: &Roster, record: &SourceRecord, terms: Terms)
     readings.into_iter().filter_map(is_news).collect()
 }
 
+/// A search that is made for a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Search {
+    /// Which source is searched.
+    pub source: Name,
+    /// What for.
+    pub query: String,
+    /// Topics that share it, this one included.
+    pub topics: usize,
+    /// How often it is made.
+    pub every: Duration,
+}
+
+/// The searches that are made for a topic, by source and query; and the sources that its filters admit but that cannot be
+/// searched for it, since its query holds no words that they could be asked for.
+pub async fn searches_of(store: &dyn Store, topic: &Name) -> Result<(Vec<Search>, Vec<Name>), StoreError> {
+    let (roster, records) = Roster::load(store, Arc::default()).await?;
+    let (mut searches, mut unasked) = (Vec::new(), Vec::new());
+    for SourceRecord { source, .. } in &records {
+        if source.watch() != Watch::On || !source.is_searched() {
+            continue;
+        }
+        let before = searches.len();
+        let all = roster.topics.searches(source).into_iter().take(MOST_SEARCHES);
+        let of_topic = all.filter(|(_, topics)| topics.iter().any(|one| one.name == *topic));
+        searches.extend(of_topic.map(|(query, topics)| Search {
+            source: source.name.clone(),
+            query,
+            topics: topics.len(),
+            every: source.every.min,
+        }));
+        if searches.len() == before {
+            unasked.push(source.name.clone());
+        }
+    }
+    Ok((searches, unasked))
+}
+
 /// Whose share of a host a job is.
 pub async fn tenant_of(store: &dyn Store, job: &JobId) -> Result<Tenant, StoreError> {
     let (roster, _) = Roster::load(store, Arc::default()).await?;

@@ -150,6 +150,7 @@ fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
         updated_at: None,
         image: None,
         post: Post::default(),
+        reservations: Vec::new(),
         problems: Vec::new(),
     };
     let span = Span { zone: Zone::Text, start: 0, end: 2, text: "w1".to_owned() };

@@ -10,7 +10,9 @@ mod test;
 use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use actors::{Search, searches_of};
 use clap::Subcommand;
+use config::print_duration;
 use matcher::{Query, QueryError};
 use model::Name;
 use serde_json::{Value, json};
@@ -107,10 +109,32 @@ async fn get(name: &str, global: &Global) -> anyhow::Result<()> {
         // One of an earlier build, which took it.
         Err(error) => json!({"error": error}),
     };
+    let (searches, unasked) = searches_of(&*data.store, &record.topic.name).await?;
     if let (Some(shown), Value::Object(read)) = (shown.as_object_mut(), read) {
         shown.extend(read);
+        shown.insert("requests_a_day".to_owned(), json!(cost_of(&searches)));
+        shown.insert("searches".to_owned(), searches.iter().map(search).collect());
+        let admits = |name: &&Name| record.topic.sources.is_empty() || record.topic.sources.contains(name);
+        shown.insert("not_searched_at".to_owned(), json!(unasked.iter().filter(admits).collect::<Vec<_>>()));
     }
     Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "name")?)
+}
+
+/// A search that is made for the topic; its cost is shared by all that need it.
+fn search(search: &Search) -> Value {
+    json!({
+        "source": search.source,
+        "query": search.query,
+        "every": print_duration(search.every),
+        "shared_by": search.topics,
+    })
+}
+
+/// Requests a day that are made for a topic, its share of what others need as well.
+fn cost_of(searches: &[Search]) -> f64 {
+    let share =
+        |search: &Search| 86_400.0 / search.every.as_secs_f64().max(1.0) / search.topics.max(1) as f64;
+    (searches.iter().map(share).sum::<f64>() * 10.0).round() / 10.0
 }
 
 /// The topic of that name, or what might have been meant.

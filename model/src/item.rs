@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use xxhash_rust::xxh3::xxh3_128;
 
-use crate::{Name, Post, Timestamp, canonical_url};
+use crate::{Name, Post, Reservation, Timestamp, canonical_url};
 
 /// One publication as read. Stored once however often it is seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct Item {
     /// What a platform tells of it beside its words.
     #[serde(default, skip_serializing_if = "Post::is_empty")]
     pub post: Post,
+    /// What its publisher reserves.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reservations: Vec<Reservation>,
     /// What could not be understood, in words.
     pub problems: Vec<String>,
 }

@@ -246,7 +246,7 @@ pub enum ArticleMode {
 }
 
 /// How much of a text may be shown to the reader of a material.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rights {
     /// Title and link only.

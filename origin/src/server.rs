@@ -287,6 +287,15 @@ async fn respond(
         .or_else(|| path.strip_prefix("/private/"))
         .and_then(|rest| rest.parse::<u32>().ok());
     match number.filter(|number| *number < published && !site.is_missing(*number)) {
+        Some(number) if site.behaviour == Reserved => {
+            let page = press
+                .article(number)
+                .replace("<head>", "<head><meta name=\"tdm-reservation\" content=\"1\">");
+            let mut reserved = body("text/html; charset=utf-8", &page, etag);
+            let noarchive = hyper::header::HeaderValue::from_static("otherbot: noindex, *: noarchive");
+            reserved.headers_mut().insert("x-robots-tag", noarchive);
+            reserved
+        }
         Some(number) => body("text/html; charset=utf-8", &press.article(number), etag),
         None => status(StatusCode::NOT_FOUND),
     }

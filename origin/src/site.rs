@@ -81,6 +81,8 @@ pub enum Behaviour {
     Bomb,
     /// Some articles answer 404.
     MissingPages,
+    /// Articles ask for no copies to be shown (`X-Robots-Tag: noarchive`), and reserve data mining in their heads.
+    Reserved,
     /// Answers 401 to whoever does not show [`crate::TOKEN`].
     Guarded,
 }

@@ -84,6 +84,7 @@ pub(crate) fn finding(id: &str, text: &str, date: &str, topics: &[&str]) -> Find
         updated_at: None,
         image: None,
         post: Post::default(),
+        reservations: Vec::new(),
         problems: Vec::new(),
     };
     let matches = topics.iter().map(|topic| found(topic)).collect();

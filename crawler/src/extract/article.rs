@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use jiff::tz::TimeZone;
-use model::{Precision, Published, PublishedMethod, Timestamp, canonical_url, same_site};
+use model::{Precision, Published, PublishedMethod, Reservation, Timestamp, canonical_url, same_site};
 use scraper::Html;
 use url::Url;
 
@@ -37,6 +37,8 @@ pub struct Article {
     pub canonical_url: Option<Url>,
     /// The picture that stands for it.
     pub image: Option<Url>,
+    /// What the page reserves.
+    pub reservations: Vec<Reservation>,
     /// What could not be understood.
     pub problems: Vec<String>,
 }
@@ -83,10 +85,20 @@ pub fn extract(page: &Page<'_>) -> Article {
         language: language_of(&sample, metadata.lang.as_deref()),
         canonical_url: canonical_of(&metadata, page.url),
         image: image_of(&metadata, page.url),
+        reservations: reservations_of(&metadata),
         title,
         text,
         problems,
     }
+}
+
+/// What the page's meta elements reserve.
+fn reservations_of(metadata: &Metadata) -> Vec<Reservation> {
+    let mut found = Reservation::in_directives(metadata.meta(&["robots"]).unwrap_or(""), "");
+    found.extend(
+        metadata.meta(&["tdm-reservation"]).filter(|value| value.trim() == "1").map(|_| Reservation::Tdm),
+    );
+    found
 }
 
 #[derive(Default)]

@@ -68,6 +68,7 @@ pub fn item_of(source: &Source, entry: &Entry, page: Option<(&Article, &Url)>, s
         updated_at: entry.updated_at.or_else(|| article.and_then(|article| article.updated_at)),
         image: entry.image.clone().or_else(|| article.and_then(|article| article.image.clone())),
         post: entry.post.clone(),
+        reservations: article.map(|article| article.reservations.clone()).unwrap_or_default(),
         title,
         text,
         published,

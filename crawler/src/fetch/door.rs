@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::{Clock, Host, Name, Timestamp, Validators};
+use model::{Clock, Host, Name, Reservation, Timestamp, Validators};
 use tokio::time::Instant;
 use url::Url;
 
@@ -95,6 +95,8 @@ pub struct Fetched {
     pub content_type: Option<String>,
     /// The decoded body; empty for 304.
     pub body: Bytes,
+    /// What its header fields reserve.
+    pub reservations: Vec<Reservation>,
     /// What makes the next request conditional.
     pub validators: Validators,
     /// Bytes on the wire, of the last hop.
@@ -168,8 +170,10 @@ impl Door {
                 self.broken(Rule::Robots, &at);
             }
             match answer.status {
-                304 if validators.is_some() => return Ok(fetched(at, hop > 0 && moved_permanently, answer)),
-                200..=299 => return Ok(fetched(at, hop > 0 && moved_permanently, answer)),
+                304 if validators.is_some() => {
+                    return Ok(self.fetched(at, hop > 0 && moved_permanently, answer));
+                }
+                200..=299 => return Ok(self.fetched(at, hop > 0 && moved_permanently, answer)),
                 301 | 302 | 303 | 307 | 308 => {
                     moved_permanently &= matches!(answer.status, 301 | 308);
                     at = destination(&at, &answer)?;
@@ -276,6 +280,11 @@ impl Door {
         Ok(answer)
     }
 
+    fn fetched(&self, url: Url, moved_permanently: bool, answer: Answer) -> Fetched {
+        let reservations = reservations(&answer, &self.policy.agent);
+        Fetched { reservations, ..fetched(url, moved_permanently, answer) }
+    }
+
     fn broken(&self, rule: Rule, url: &Url) {
         tracing::error!(rule = rule.as_str(), %url, "a rule of politeness was broken; this is a bug");
         self.witness.violated(rule);
@@ -335,6 +344,17 @@ fn destination(from: &Url, answer: &Answer) -> Result<Url, FetchError> {
     Ok(to)
 }
 
+/// What header fields reserve: `X-Robots-Tag`, which may come several times, and `TDM-Reservation` (W3C).
+fn reservations(answer: &Answer, agent: &str) -> Vec<Reservation> {
+    let fields = |name: &'static str| {
+        answer.headers.iter().filter(move |(known, _)| known == name).map(|(_, value)| value)
+    };
+    let mut found: Vec<Reservation> =
+        fields("x-robots-tag").flat_map(|value| Reservation::in_directives(value, agent)).collect();
+    found.extend(fields("tdm-reservation").filter(|value| value.trim() == "1").map(|_| Reservation::Tdm));
+    found
+}
+
 fn fetched(url: Url, moved_permanently: bool, answer: Answer) -> Fetched {
     Fetched {
         validators: Validators {
@@ -349,6 +369,7 @@ fn fetched(url: Url, moved_permanently: bool, answer: Answer) -> Fetched {
         status: answer.status,
         wire_bytes: answer.wire_bytes,
         duration: answer.duration,
+        reservations: Vec::new(),
         body: answer.body,
     }
 }

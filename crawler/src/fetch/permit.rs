@@ -90,7 +90,8 @@ impl Permit {
         is_news
     }
 
-    pub(super) fn block_until(&mut self, until: Timestamp) {
+    /// Leaves the host alone until then: it said so, in whatever way.
+    pub fn block_until(&mut self, until: Timestamp) {
         self.blocked_until = self.blocked_until.max(Some(until));
     }
 

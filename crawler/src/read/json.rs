@@ -4,7 +4,7 @@ use model::{Entry, Pointers, Post, Precision, Published, PublishedMethod, Timest
 use serde_json::Value;
 use url::Url;
 
-use super::{Accept, Alarm, Page, Reader, Reading, address};
+use super::{Accept, Alarm, Page, Reader, Reading, address, suspect};
 use crate::dates;
 use crate::plain::{fold, plain_text, plain_title};
 
@@ -99,6 +99,7 @@ pub(super) fn read(page: &Page<'_>, document: &Value, layout: &Layout<'_>) -> Re
     let entries: Vec<Entry> = items.iter().map(|item| entry(page, item, layout)).collect();
     let mut reading = Reading { entries, ..Reading::default() };
     drop_empty(&mut reading);
+    reading.suspicion = suspect(&reading.entries, (layout.time, layout.title));
     reading
 }
 

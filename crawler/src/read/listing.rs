@@ -6,7 +6,7 @@ use model::{Entry, Published, PublishedMethod, canonical_url, same_site};
 use scraper::{ElementRef, Html, Selector};
 use url::Url;
 
-use super::{Alarm, Page, Reader, Reading};
+use super::{Alarm, Page, Reader, Reading, suspect};
 use crate::dates;
 use crate::html::bounded;
 use crate::plain::fold;
@@ -66,6 +66,9 @@ fn by_selectors(page: &Page<'_>, base: &Url, tree: &Html, item: &str, reading: &
             ..Entry::default()
         });
     }
+    let places = (page.selectors.time.as_deref(), page.selectors.title.as_deref());
+    reading.suspicion = suspect(&reading.entries, places);
+    let problems = &mut reading.problems;
     if without_link > 0 {
         problems.push(format!("{without_link} of the listing's items have no link"));
     }
@@ -248,6 +251,38 @@ mod tests {
         );
         assert_eq!(reading.next.as_ref().map(Url::as_str), Some("https://news.kz/list?page=2"));
         assert_eq!(reading.problems, ["1 of the listing's items have no link"]);
+    }
+
+    /// Entries are read all the same: a time that is missing is no reason to lose what came out.
+    #[test]
+    fn a_layout_that_changed_is_suspected() {
+        let selectors = Selectors {
+            item: Some(".card".into()),
+            title: Some("h2".into()),
+            time: Some(".t".into()),
+            ..Selectors::default()
+        };
+        let card = |number: usize, title: &str, time: &str| {
+            format!(
+                "<div class=card><a href=/n/{number}>x</a><h2>{title}</h2><i class={time}>2026-11-03 14:05</i></div>"
+            )
+        };
+        let page = |title: fn(usize) -> String, time: &str| -> String {
+            (0..4).map(|number| card(number, &title(number), time)).collect()
+        };
+        let numbered = |number: usize| format!("Мақала {number}");
+        let alike = |_| "Жаңалықтар".to_owned();
+        for (body, expected) in [
+            (page(numbered, "t"), None),
+            (page(numbered, "date"), Some("none of 4 items has a time at .t")),
+            (page(alike, "t"), Some("all 4 items have the same title at h2")),
+            (card(1, "бір", "date"), None), // one says nothing
+        ] {
+            let reading = check(&body, &selectors);
+            assert_eq!((reading.alarm, reading.entries.is_empty()), (None, false));
+            let found = reading.suspicion.as_deref();
+            assert_eq!(found.map(|told| told.split(':').next().unwrap()), expected, "{body}");
+        }
     }
 
     #[test]

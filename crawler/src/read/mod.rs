@@ -61,6 +61,8 @@ pub struct Reading {
     pub problems: Vec<String>,
     /// Why this is no success.
     pub alarm: Option<Alarm>,
+    /// What makes one think that the layout changed, though entries were read.
+    pub suspicion: Option<String>,
 }
 
 impl Reading {
@@ -192,6 +194,24 @@ pub fn delay_of(source: &Source, usual: Duration) -> Duration {
 /// Whether a source of this kind cannot be read without a token.
 pub fn needs_token(kind: SourceKind) -> bool {
     reader(kind).needs_token()
+}
+
+/// What looks as if a layout had changed: of all entries none has a time any more, though it is said where times stand, or
+/// all say the same.
+fn suspect(entries: &[Entry], (times, titles): (Option<&str>, Option<&str>)) -> Option<String> {
+    const LEAST: usize = 3;
+    let count = entries.len();
+    if count < LEAST {
+        return None;
+    }
+    if let Some(place) = times.filter(|_| entries.iter().all(|entry| entry.published.is_none())) {
+        return Some(format!("none of {count} items has a time at {place}: was the layout changed?"));
+    }
+    let first = entries.first().and_then(|entry| entry.title.as_ref());
+    let is_alike = first.is_some() && entries.iter().all(|entry| entry.title.as_ref() == first);
+    titles
+        .filter(|_| is_alike)
+        .map(|place| format!("all {count} items have the same title at {place}: was the layout changed?"))
 }
 
 /// Reads a body as the kind of source it was declared to be.
