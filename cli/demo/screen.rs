@@ -251,7 +251,7 @@ impl Picture<'_> {
             .map(|state| {
                 let bar = "▪".repeat((of(state) * 14).div_ceil(self.seen.sites.max(1)));
                 Line::from(vec![
-                    Span::raw(format!(" {:<12} {:>3} ", state.as_str(), of(state))),
+                    Span::raw(format!(" {:<13} {:>3} ", state.as_str(), of(state))),
                     Span::styled(bar, self.style(colour_of(state))),
                 ])
             })
