@@ -22,7 +22,7 @@ Examples:
   qyran material remove --source agency --author 'А. Нұрлан' --reason 'asked to be forgotten' --yes
 
 An author is meant letter by letter, as materials show the name. What is removed stays known by its identifier, so that it is not
-stored again when its source still shows it; new publications of the same author or source are. To stop those: retire the
+stored again when its source still shows it (but for sources that invent another identifier each time); new publications of the same author or source are. To stop those: retire the
 source, or exclude the author in topics. The audit trail keeps who removed how much, and why.")]
 pub(crate) struct Args {
     /// Ids of items
@@ -51,18 +51,19 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     let rows = rows(args, &*data.store).await?;
     let mut removed = 0;
     if args.yes {
+        // Noted first: what is gone must never be gone without a word.
+        let target = format!("{} items: {}", rows.len(), target(args));
+        args.reason.note(&data, "material remove", &target, global).await?;
         for rows in rows.chunks(PAGE) {
             removed += data.store.take_down(rows, global.clock.now()).await?;
         }
-        args.reason
-            .note(&data, "material remove", &format!("{removed} items: {}", target(args)), global)
-            .await?;
     } else {
         say(&format!("{} items would be removed; add --yes and a --reason", rows.len()));
     }
     let shown = json!({"found": rows.len(), "removed": removed});
     object(&mut std::io::stdout().lock(), global.output, &shown, "found")?;
-    Ok(ExitCode::SUCCESS)
+    let is_partial = args.yes && removed < rows.len() as u64;
+    Ok(ExitCode::from(if is_partial { 6 } else { 0 }))
 }
 
 fn target(args: &Args) -> String {

@@ -47,7 +47,11 @@ impl Importer {
                 Err(StoreError::StaleObjects) => {
                     self.roster = Roster::load(&*self.store, self.roster.topics.clone()).await?.0;
                 }
-                saved => return Ok(saved?.into_iter().fold(Saved::default(), added)),
+                saved => {
+                    let saved = saved?.into_iter().fold(Saved::default(), added);
+                    let at_once = "something else imports the same source at the same moment: run it again";
+                    return if saved.fenced { Err(StoreError::Other(at_once.to_owned())) } else { Ok(saved) };
+                }
             }
         }
         Err(StoreError::StaleObjects)

@@ -67,11 +67,15 @@ async fn unchanged(
     let mut harvest = visit.harvest();
     harvest.fetches.push(visit.record(url, Ok(fetched), 0, String::new()));
     let seen = Seen { known: 1, fresh: 0, on_time: is_on_time(record, harvest.at) };
-    let news = SourceNews {
+    let mut news = SourceNews {
         validators,
         moved_to: moved_to(visit, fetched),
         ..news::good(visit, record, seen, None)
     };
+    // What made one suspect the layout is there still.
+    if record.state == SourceState::BrokenLayout && record.failures == 0.0 {
+        (news.state, news.reason) = (record.state, record.reason.clone());
+    }
     finish(visit, harvest, news, Vec::new()).await
 }
 
@@ -135,7 +139,8 @@ async fn read_and_keep(
     drop(fetched);
     let has_parts = !reading.children.is_empty();
     let was_read = record.last_ok.is_some();
-    let suspicion = reading.suspicion.take();
+    // That all results have one title says something of the query.
+    let suspicion = reading.suspicion.take().filter(|_| !visit.is_search());
     let gathered = gather(visit, first, reading, was_read, &mut harvest.fetches).await?;
     // It only leads to others, and none of these could be read: that is no success.
     if let Some(failure) = gathered.failure.as_ref().filter(|_| has_parts && gathered.entries.is_empty()) {

@@ -306,16 +306,16 @@ pub struct Search {
 
 /// The searches that are made for a topic, by source and query; and the sources that its filters admit but that cannot be
 /// searched for it, since its query holds no words that they could be asked for.
-pub async fn searches_of(store: &dyn Store, topic: &Name) -> Result<(Vec<Search>, Vec<Name>), StoreError> {
+pub async fn searches_of(store: &dyn Store, topic: &Topic) -> Result<(Vec<Search>, Vec<Name>), StoreError> {
     let (roster, records) = Roster::load(store, Arc::default()).await?;
     let (mut searches, mut unasked) = (Vec::new(), Vec::new());
-    for SourceRecord { source, .. } in &records {
-        if source.watch() != Watch::On || !source.is_searched() {
+    for SourceRecord { source, state, .. } in &records {
+        if state.is_stopped() || !source.is_searched() || !topic.admits_source(source) {
             continue;
         }
         let before = searches.len();
         let all = roster.topics.searches(source).into_iter().take(MOST_SEARCHES);
-        let of_topic = all.filter(|(_, topics)| topics.iter().any(|one| one.name == *topic));
+        let of_topic = all.filter(|(_, topics)| topics.iter().any(|one| one.name == topic.name));
         searches.extend(of_topic.map(|(query, topics)| Search {
             source: source.name.clone(),
             query,

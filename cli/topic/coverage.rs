@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use config::{parse_duration, print_duration};
-use model::{Name, SourceState, Timestamp};
+use model::{Name, SourceKind, SourceState, Timestamp};
 use serde_json::json;
 use store::{SourceRecord, Spell};
 
@@ -104,7 +104,7 @@ impl Gap {
 /// not to be had.
 fn unasked(record: &SourceRecord, (since, until): (Timestamp, Timestamp)) -> Option<Gap> {
     const PATIENCE: Duration = Duration::from_secs(3600);
-    let last = record.last_ok?;
+    let last = record.last_ok.filter(|_| record.source.kind != SourceKind::Import)?;
     let silent = Duration::try_from(until.duration_since(last)).unwrap_or_default();
     if silent <= record.source.every.max.mul_f64(1.2) + PATIENCE {
         return None;

@@ -109,13 +109,12 @@ async fn get(name: &str, global: &Global) -> anyhow::Result<()> {
         // One of an earlier build, which took it.
         Err(error) => json!({"error": error}),
     };
-    let (searches, unasked) = searches_of(&*data.store, &record.topic.name).await?;
+    let (searches, unasked) = searches_of(&*data.store, &record.topic).await?;
     if let (Some(shown), Value::Object(read)) = (shown.as_object_mut(), read) {
         shown.extend(read);
         shown.insert("requests_a_day".to_owned(), json!(cost_of(&searches)));
         shown.insert("searches".to_owned(), searches.iter().map(search).collect());
-        let admits = |name: &&Name| record.topic.sources.is_empty() || record.topic.sources.contains(name);
-        shown.insert("not_searched_at".to_owned(), json!(unasked.iter().filter(admits).collect::<Vec<_>>()));
+        shown.insert("not_searched_at".to_owned(), json!(unasked));
     }
     Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "name")?)
 }

@@ -48,7 +48,12 @@ impl Item {
     pub fn content_hash(&self) -> String {
         let title = self.title.as_deref().unwrap_or("");
         let published = self.published.as_ref().map(|p| p.original.as_str()).unwrap_or("");
-        let whole = format!("{title}\u{0}{}\u{0}{published}", self.text);
+        let mut whole = format!("{title}\u{0}{}\u{0}{published}", self.text);
+        // What is reserved later is news as well; without, fingerprints are what they always were.
+        for reservation in &self.reservations {
+            whole.push('\u{0}');
+            whole.push_str(&format!("{reservation:?}"));
+        }
         format!("{:032x}", xxh3_128(whole.as_bytes()))
     }
 }

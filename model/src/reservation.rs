@@ -29,17 +29,12 @@ impl Reservation {
         for part in text.split(',') {
             let mut directive = part.trim();
             // An agent's name stands before its first directive, and holds for those behind it.
-            if let Some((name, rest)) = directive.split_once(':')
-                && !matches!(
-                    name.trim().to_ascii_lowercase().as_str(),
-                    "unavailable_after" | "max-snippet" | "max-image-preview" | "max-video-preview"
-                )
-            {
+            if let Some((name, rest)) = directive.split_once(':').filter(|(name, _)| is_agent(name.trim())) {
                 is_ours = name.trim().eq_ignore_ascii_case(agent) || name.trim() == "*";
                 directive = rest.trim();
             }
             if is_ours {
-                found.extend(Self::of_directive(&directive.to_ascii_lowercase()));
+                found.extend(Self::of_directive(&directive.to_ascii_lowercase().replace(' ', "")));
             }
         }
         found.sort_unstable();
@@ -69,6 +64,14 @@ impl Reservation {
     }
 }
 
+/// Whether what stands before a colon names an agent: not a directive with a value, nor a part of a date.
+fn is_agent(name: &str) -> bool {
+    const WITH_VALUES: &[&str] =
+        &["unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"];
+    let is_token = name == "*" || name.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '-'));
+    !name.is_empty() && is_token && !WITH_VALUES.iter().any(|known| known.eq_ignore_ascii_case(name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,7 +87,9 @@ mod tests {
             ("qyran: nosnippet, noai", vec![NoSnippet, NoAi]),
             ("googlebot: noindex, *: noarchive", vec![NoArchive]),
             ("unavailable_after: 25 Jun 2010 15:00:00 PST, noarchive", vec![NoArchive]),
+            ("unavailable_after: Friday, 25-Jun-2010 15:00:00 PST, noarchive", vec![NoArchive]),
             ("max-snippet:0", vec![NoSnippet]),
+            ("max-snippet: 0", vec![NoSnippet]),
             ("max-snippet:50", vec![]),
             ("", vec![]),
         ] {

@@ -147,7 +147,13 @@ impl Metadata {
         };
         let content = fold(content);
         if !content.is_empty() && self.meta.len() < 500 {
-            self.meta.entry(name.trim().to_ascii_lowercase()).or_insert(content);
+            let name = name.trim().to_ascii_lowercase();
+            // Directives add up; of everything else the first counts.
+            match self.meta.get_mut(&name).filter(|_| name == "robots") {
+                Some(known) if known.len() < 1000 => *known = format!("{known}, {content}"),
+                Some(_) => (),
+                None => drop(self.meta.entry(name).or_insert(content)),
+            }
         }
     }
 

@@ -24,6 +24,8 @@ impl Reader for Json {
             Err(alarm) => return Reading::alarmed(alarm),
         };
         let mut reading = read(page, &document, &Layout::of(pointers));
+        let places = (pointers.time.as_deref(), pointers.title.as_deref());
+        reading.suspicion = suspect(&reading.entries, places);
         let next = pointers.next.as_deref().and_then(|next| text(&document, next));
         reading.next = next.and_then(|next| page.url.join(next.trim()).ok()).filter(|next| next != page.url);
         reading
@@ -99,7 +101,6 @@ pub(super) fn read(page: &Page<'_>, document: &Value, layout: &Layout<'_>) -> Re
     let entries: Vec<Entry> = items.iter().map(|item| entry(page, item, layout)).collect();
     let mut reading = Reading { entries, ..Reading::default() };
     drop_empty(&mut reading);
-    reading.suspicion = suspect(&reading.entries, (layout.time, layout.title));
     reading
 }
 

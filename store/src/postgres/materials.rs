@@ -187,15 +187,16 @@ pub(super) async fn take_down(
     numbers: &[i64],
     now: Timestamp,
 ) -> Result<u64, StoreError> {
-    let locked =
-        rows(tx, "SELECT item FROM item WHERE item = ANY($1) ORDER BY item FOR UPDATE", &[&numbers]).await?;
-    let locked: Vec<i64> = locked.iter().map(|row| row.get(0)).collect();
+    // Pages first, as whoever stores does.
     execute(
         tx,
         "DELETE FROM page USING item WHERE item.item = ANY($1) AND page.source = item.source AND page.item_key = item.item_key",
-        &[&locked],
+        &[&numbers],
     )
     .await?;
+    let locked =
+        rows(tx, "SELECT item FROM item WHERE item = ANY($1) ORDER BY item FOR UPDATE", &[&numbers]).await?;
+    let locked: Vec<i64> = locked.iter().map(|row| row.get(0)).collect();
     // Nothing was first seen later than this, whatever the clocks say.
     let later = now.checked_add(Duration::from_secs(10 * 86_400)).unwrap_or(now);
     remove(tx, &locked, later).await
