@@ -58,20 +58,11 @@ impl Reader for Bluesky {
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {
-        let document = match json::document(page) {
-            Ok(document) => document,
-            Err(alarm) => return Reading::alarmed(alarm),
-        };
-        let mut reading = match json::items(&document, LAYOUT.items) {
-            Ok(items) => Reading {
-                entries: items.iter().map(|item| entry(page, item)).collect(),
-                ..Reading::default()
-            },
-            Err(alarm) => Reading::alarmed(alarm),
-        };
-        json::drop_empty(&mut reading);
-        reading.next = json::before(page, "cursor", json::text(&document, "/cursor"));
-        reading
+        json::of_document(page, |document| {
+            let mut reading = json::each(document, LAYOUT.items, |item| Some(entry(page, item)));
+            reading.next = json::before(page, "cursor", json::text(document, "/cursor"));
+            reading
+        })
     }
 }
 

@@ -1,6 +1,6 @@
 //! A forum that runs Discourse: its latest posts, or the topics of a category.
 
-use model::{Entry, PostKind};
+use model::PostKind;
 use serde_json::Value;
 use std::time::Duration;
 use url::Url;
@@ -85,20 +85,18 @@ impl Reader for Discourse {
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {
-        let document = match json::document(page) {
-            Ok(document) => document,
-            Err(alarm) => return Reading::alarmed(alarm),
-        };
-        if document.pointer(TOPIC.items).is_some() { topics(page, &document) } else { posts(page, &document) }
+        json::of_document(page, |document| {
+            if document.pointer(TOPIC.items).is_some() {
+                topics(page, document)
+            } else {
+                posts(page, document)
+            }
+        })
     }
 }
 
 fn posts(page: &Page<'_>, document: &Value) -> Reading {
-    let items = match json::items(document, POST.items) {
-        Ok(items) => items,
-        Err(alarm) => return Reading::alarmed(alarm),
-    };
-    let entries = items.iter().map(|post| {
+    let mut reading = json::each(document, POST.items, |post| {
         let mut entry = json::entry(page, post, &POST);
         let topic = json::text(post, "/topic_title").filter(|title| !title.is_empty());
         let number = post.get("post_number").and_then(Value::as_u64).unwrap_or(1);
@@ -108,29 +106,22 @@ fn posts(page: &Page<'_>, document: &Value) -> Reading {
         entry.post.kind = Some(if number > 1 { PostKind::Comment } else { PostKind::Post });
         entry.post.parent = json::text(post, "/reply_to_post_number");
         entry.post.likes = likes(post);
-        entry
+        Some(entry)
     });
-    let mut reading = Reading { entries: entries.collect(), ..Reading::default() };
-    json::drop_empty(&mut reading);
-    let oldest = items.iter().filter_map(|post| post.get("id")?.as_u64()).min();
+    let posts = document.pointer(POST.items).and_then(Value::as_array);
+    let oldest = posts.into_iter().flatten().filter_map(|post| post.get("id")?.as_u64()).min();
     reading.next = json::before(page, "before", oldest.map(|id| id.to_string()));
     reading
 }
 
 fn topics(page: &Page<'_>, document: &Value) -> Reading {
-    let items = match json::items(document, TOPIC.items) {
-        Ok(items) => items,
-        Err(alarm) => return Reading::alarmed(alarm),
-    };
-    let entries = items.iter().map(|topic| {
-        let mut entry: Entry = json::entry(page, topic, &TOPIC);
+    let mut reading = json::each(document, TOPIC.items, |topic| {
+        let mut entry = json::entry(page, topic, &TOPIC);
         let slug = json::text(topic, "/slug").unwrap_or_else(|| "-".to_owned());
         entry.url = entry.id.as_deref().and_then(|id| page.url.join(&format!("/t/{slug}/{id}")).ok());
         entry.id = entry.id.take().map(|id| format!("topic-{id}"));
-        entry
+        Some(entry)
     });
-    let mut reading = Reading { entries: entries.collect(), ..Reading::default() };
-    json::drop_empty(&mut reading);
     // It leads to a page; its data stand beside it.
     let more = json::text(document, "/topic_list/more_topics_url").and_then(|more| page.url.join(&more).ok());
     reading.next = more.map(|mut more| {

@@ -68,12 +68,13 @@ impl Reader for Gdelt {
         let clean: String = text.chars().filter(|c| !c.is_control() || c.is_whitespace()).collect();
         let clean = clean.replace("\\'", "'");
         let page = &Page { body: clean.as_bytes(), ..page.clone() };
-        match json::document(page) {
+        json::of_document(page, |document| {
             // Where nothing was found there is no list.
-            Ok(document) if document.as_object().is_some_and(serde_json::Map::is_empty) => Reading::default(),
-            Ok(document) => json::read(page, &document, &LAYOUT),
-            Err(alarm) => Reading::alarmed(alarm),
-        }
+            match document.as_object().is_some_and(serde_json::Map::is_empty) {
+                true => Reading::default(),
+                false => json::each(document, LAYOUT.items, |item| Some(json::entry(page, item, &LAYOUT))),
+            }
+        })
     }
 }
 

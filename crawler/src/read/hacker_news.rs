@@ -66,22 +66,15 @@ impl Reader for HackerNews {
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {
-        let document = match json::document(page) {
-            Ok(document) => document,
-            Err(alarm) => return Reading::alarmed(alarm),
-        };
-        let items = match json::items(&document, LAYOUT.items) {
-            Ok(items) => items,
-            Err(alarm) => return Reading::alarmed(alarm),
-        };
-        let mut reading =
-            Reading { entries: items.iter().map(|hit| entry(page, hit)).collect(), ..Reading::default() };
-        json::drop_empty(&mut reading);
-        let number = |pointer: &str| document.pointer(pointer).and_then(Value::as_u64);
-        if let (Some(shown), Some(pages)) = (number("/page"), number("/nbPages")) {
-            reading.next = json::before(page, "page", (shown + 1 < pages).then(|| (shown + 1).to_string()));
-        }
-        reading
+        json::of_document(page, |document| {
+            let mut reading = json::each(document, LAYOUT.items, |hit| Some(entry(page, hit)));
+            let number = |pointer: &str| document.pointer(pointer).and_then(Value::as_u64);
+            if let (Some(shown), Some(pages)) = (number("/page"), number("/nbPages")) {
+                let next = (shown + 1 < pages).then(|| (shown + 1).to_string());
+                reading.next = json::before(page, "page", next);
+            }
+            reading
+        })
     }
 }
 

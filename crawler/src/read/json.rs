@@ -19,16 +19,16 @@ impl Reader for Json {
     fn read(&self, page: &Page<'_>) -> Reading {
         let none = Pointers::default();
         let pointers = page.pointers.unwrap_or(&none);
-        let document = match document(page) {
-            Ok(document) => document,
-            Err(alarm) => return Reading::alarmed(alarm),
-        };
-        let mut reading = read(page, &document, &Layout::of(pointers));
-        let places = (pointers.time.as_deref(), pointers.title.as_deref());
-        reading.suspicion = suspect(&reading.entries, places);
-        let next = pointers.next.as_deref().and_then(|next| text(&document, next));
-        reading.next = next.and_then(|next| page.url.join(next.trim()).ok()).filter(|next| next != page.url);
-        reading
+        let layout = Layout::of(pointers);
+        of_document(page, |document| {
+            let mut reading = each(document, layout.items, |item| Some(entry(page, item, &layout)));
+            let places = (pointers.time.as_deref(), pointers.title.as_deref());
+            reading.suspicion = suspect(&reading.entries, places);
+            let next = pointers.next.as_deref().and_then(|next| text(document, next));
+            reading.next =
+                next.and_then(|next| page.url.join(next.trim()).ok()).filter(|next| next != page.url);
+            reading
+        })
     }
 }
 
@@ -92,16 +92,25 @@ pub(super) fn document(page: &Page<'_>) -> Result<Value, Alarm> {
     serde_json::from_str(start).map_err(|error| Alarm::Foreign(format!("this is no JSON: {error}")))
 }
 
-/// The items of a document, each with the entry that it makes.
-pub(super) fn read(page: &Page<'_>, document: &Value, layout: &Layout<'_>) -> Reading {
-    let items = match items(document, layout.items) {
-        Ok(items) => items,
-        Err(alarm) => return Reading::alarmed(alarm),
-    };
-    let entries: Vec<Entry> = items.iter().map(|item| entry(page, item, layout)).collect();
-    let mut reading = Reading { entries, ..Reading::default() };
-    drop_empty(&mut reading);
-    reading
+/// What `read` makes of the document that a body is; an alarm where it is none.
+pub(super) fn of_document(page: &Page<'_>, read: impl FnOnce(&Value) -> Reading) -> Reading {
+    match document(page) {
+        Ok(document) => read(&document),
+        Err(alarm) => Reading::alarmed(alarm),
+    }
+}
+
+/// The items that a pointer leads to, each with the entry that `entry` makes of it, if it makes one.
+pub(super) fn each(document: &Value, pointer: &str, entry: impl FnMut(&Value) -> Option<Entry>) -> Reading {
+    match items(document, pointer) {
+        Ok(items) => {
+            let mut reading =
+                Reading { entries: items.iter().filter_map(entry).collect(), ..Reading::default() };
+            drop_empty(&mut reading);
+            reading
+        }
+        Err(alarm) => Reading::alarmed(alarm),
+    }
 }
 
 /// The list that a pointer leads to.
@@ -117,7 +126,7 @@ pub(super) fn items<'v>(document: &'v Value, pointer: &str) -> Result<&'v [Value
 }
 
 /// Entries that say nothing are a problem; where none says anything, the document is not what it was.
-pub(super) fn drop_empty(reading: &mut Reading) {
+fn drop_empty(reading: &mut Reading) {
     let all = reading.entries.len();
     let says_something = |entry: &Entry| entry.url.is_some() || entry.title.is_some() || entry.text.is_some();
     reading.entries.retain(says_something);

@@ -63,24 +63,15 @@ impl Reader for Mastodon {
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {
-        let document = match json::document(page) {
-            Ok(document) => document,
-            Err(alarm) => return Reading::alarmed(alarm),
-        };
-        if let Some(statuses) = statuses_of(page, &document) {
-            return Reading { children: vec![statuses], ..Reading::default() };
-        }
-        let mut reading = match json::items(&document, LAYOUT.items) {
-            Ok(items) => Reading {
-                entries: items.iter().map(|item| entry(page, item)).collect(),
-                ..Reading::default()
-            },
-            Err(alarm) => Reading::alarmed(alarm),
-        };
-        json::drop_empty(&mut reading);
-        let oldest = document.as_array().and_then(|all| all.last()).and_then(|last| json::text(last, "/id"));
-        reading.next = json::before(page, "max_id", oldest);
-        reading
+        json::of_document(page, |document| {
+            if let Some(statuses) = statuses_of(page, document) {
+                return Reading { children: vec![statuses], ..Reading::default() };
+            }
+            let mut reading = json::each(document, LAYOUT.items, |status| Some(entry(page, status)));
+            let oldest = document.as_array().and_then(|all| json::text(all.last()?, "/id"));
+            reading.next = json::before(page, "max_id", oldest);
+            reading
+        })
     }
 }
 

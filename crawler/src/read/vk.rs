@@ -94,25 +94,18 @@ impl Reader for Vk {
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {
-        let document = match json::document(page) {
-            Ok(document) => document,
-            Err(alarm) => return Reading::alarmed(alarm),
-        };
-        if let Some(error) = document.get("error") {
-            return Reading::alarmed(refusal(error));
-        }
-        let items = match json::items(&document, LAYOUT.items) {
-            Ok(items) => items,
-            Err(alarm) => return Reading::alarmed(alarm),
-        };
-        let names = names(&document);
-        let is_there = |post: &&Value| post.get("is_deleted").and_then(Value::as_bool) != Some(true);
-        let entries: Vec<Entry> =
-            items.iter().filter(is_there).map(|post| entry(page, post, &names)).collect();
-        let mut reading = Reading { entries, ..Reading::default() };
-        json::drop_empty(&mut reading);
-        reading.next = before(page, &document, items);
-        reading
+        json::of_document(page, |document| {
+            if let Some(error) = document.get("error") {
+                return Reading::alarmed(refusal(error));
+            }
+            let names = names(document);
+            let is_deleted = |post: &Value| post.get("is_deleted").and_then(Value::as_bool) == Some(true);
+            let mut reading = json::each(document, LAYOUT.items, |post| {
+                (!is_deleted(post)).then(|| entry(page, post, &names))
+            });
+            reading.next = before(page, document);
+            reading
+        })
     }
 }
 
@@ -192,10 +185,8 @@ fn entry(page: &Page<'_>, post: &Value, names: &HashMap<i64, String>) -> Entry {
 }
 
 /// What came before: of a search the next page, or, where its thousand is over, a search that ends where it began.
-fn before(page: &Page<'_>, document: &Value, items: &[Value]) -> Option<Url> {
-    if items.is_empty() {
-        return None;
-    }
+fn before(page: &Page<'_>, document: &Value) -> Option<Url> {
+    let items = json::items(document, LAYOUT.items).ok().filter(|items| !items.is_empty())?;
     if !page.url.path().ends_with("newsfeed.search") {
         let shown: u64 =
             address::parameter(page.url, "offset").and_then(|text| text.parse().ok()).unwrap_or(0);
