@@ -105,6 +105,14 @@ async fn operators_see_a_cluster_and_move_its_work() {
     let gone = finished(cluster.stage.command(&["job", "get", &source])).await;
     assert_eq!(gone.status.code(), Some(3), "{}", text(&gone.stdout));
     cluster.done(&["source", "resume", &source]).await;
+    let is_live = async || lines(&cluster, &["source", "get", &source]).await[0]["state"] == "live";
+    for _ in 0..100 {
+        if is_live().await {
+            break;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+    assert!(is_live().await, "it is read again");
     cluster.done(&["job", "retry", &source]).await;
     cluster.done(&["job", "cancel", &source]).await;
     cluster.done(&["schedule", "rebuild"]).await;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crawler::Permit;
-use model::{JobId, JobKind, Source, Turn};
+use model::{JobId, JobKind, Turn};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::context::Context;
 use crate::errand::Errand;
 use crate::fleet::FleetMsg;
+use crate::roster::Roster;
 use crate::visit::{Interrupted, Visit};
 use crate::{pages, poll};
 
@@ -50,9 +51,17 @@ impl Actor for Fetcher {
     ) -> Result<FetcherState, ActorProcessingErr> {
         let FetcherArgs { context, job, turn, permit, progress, fleet } = args;
         let errand = Errand::new(context.clone(), permit, progress);
+        let is_known =
+            |roster: &Roster| roster.source(&job.source).is_some_and(|source| roster.has_job(&source, &job));
+        // Another node may know of a change before this one: what it planned must not be ended here.
+        if !is_known(&context.roster())
+            && context.store.objects_version().await.is_ok_and(|version| version != context.roster().version)
+            && let Err(error) = context.reload().await
+        {
+            tracing::warn!(%error, source = %job.source, "whether a source is declared still cannot be looked at");
+        }
         let roster = context.roster();
-        let is_here = |source: &Arc<Source>| roster.has_job(source, &job);
-        match roster.source(&job.source).filter(is_here) {
+        match roster.source(&job.source).filter(|source| roster.has_job(source, &job)) {
             Some(source) => {
                 let visit = Visit::new(context, roster, source, job, &turn, errand);
                 myself.cast(FetcherMsg::Do(Box::new(visit)))?;
