@@ -86,6 +86,20 @@ async fn a_gap_is_told() {
     assert!(history.iter().any(|line| line.detail.contains("may have been missed")), "{history:?}");
 }
 
+/// A page that cannot be had ends the way back: that is a gap as well.
+#[tokio::test(start_paused = true)]
+async fn a_way_back_that_breaks_off_is_told() {
+    let stage = channel().await;
+    publish(&stage, 10);
+    let _node = stage.start().await;
+    until("the first are read", async || stage.items().await == 10).await;
+    publish(&stage, 75);
+    stage.web.put("http://a.kz/s/qala?before=36", Page::Says(500, None));
+    until("what can be is read", async || stage.items().await == 50).await;
+    let history = stage.store.history(&name("a.kz"), 100).await.unwrap();
+    assert!(history.iter().any(|line| line.detail.contains("may have been missed")), "{history:?}");
+}
+
 /// Each state, with the evidence for it, and the way back.
 #[tokio::test(start_paused = true)]
 async fn states_follow_the_evidence_and_are_noted() {

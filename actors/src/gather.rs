@@ -91,9 +91,12 @@ pub(crate) async fn gather(
     loop {
         let onward = next.take().filter(|_| !meets_known);
         gathered.has_gap |= onward.is_some() && was_read && pages >= most;
+        // What ends here is not gone back to: the next poll meets what this one stored.
+        let leaves_gap = was_read && parts.is_empty();
         let Some(url) = parts.pop_front().or_else(|| onward.filter(|_| pages < most)) else { break };
         if visit.context.is_draining() {
             gathered.is_complete = false;
+            gathered.has_gap |= leaves_gap;
             break;
         }
         if !followed.insert(url.clone()) {
@@ -103,6 +106,7 @@ pub(crate) async fn gather(
         match visit.fetch(&url, &want(visit)).await {
             Err(error) => {
                 gathered.is_complete = false;
+                gathered.has_gap |= leaves_gap;
                 fetches.push(visit.record(&url, Err(&error), 0, String::new()));
                 gathered.failure.get_or_insert(error.failure());
             }
