@@ -11,6 +11,96 @@ use crate::testing::{Page, Stage, feed, name, source, until};
 const FEED: &str = "http://a.kz/feed";
 const DELAY: Duration = Duration::from_secs(1);
 
+/// So many sections of one host, each a feed.
+async fn sections(count: usize) -> Stage {
+    let stage = Stage::with(&[]).await;
+    let section = |n: usize| Source {
+        name: name(&format!("s{n:02}")),
+        url: section_url(n).parse().unwrap(),
+        ..source("a.kz")
+    };
+    let objects = Objects { sources: (0..count).map(section).collect(), ..Objects::default() };
+    stage.store.declare(&objects, false, stage.clock.now()).await.unwrap();
+    stage
+}
+
+fn section_url(n: usize) -> String {
+    format!("http://a.kz/{n}/feed")
+}
+
+fn all_say(stage: &Stage, count: usize, page: &Page) {
+    for n in 0..count {
+        stage.web.put(&section_url(n), page.clone());
+    }
+}
+
+async fn failures(stage: &Stage) -> Vec<f64> {
+    stage.store.sources().await.unwrap().iter().map(|record| record.failures).collect()
+}
+
+/// Many sources of a host fail alike: one incident, nobody to blame but the host, a canary a minute, and a way back.
+#[tokio::test(start_paused = true)]
+async fn a_host_that_fails_for_all_is_one_incident() {
+    const SECTIONS: usize = 20;
+    let stage = sections(SECTIONS).await;
+    all_say(&stage, SECTIONS, &feed(2));
+    let _node = stage.start().await;
+    let are = async |state: SourceState| {
+        stage.store.sources().await.unwrap().iter().filter(|record| record.state == state).count()
+    };
+    until("all are read", async || are(SourceState::Live).await == SECTIONS).await;
+    all_say(&stage, SECTIONS, &Page::Says(503, None));
+    let incident = async || stage.store.host_health(&crate::testing::host("a.kz")).await.unwrap().incident;
+    until("it is noticed", async || incident().await.is_some()).await;
+    let before = stage.web.asked().len();
+    sleep(Duration::from_secs(1800)).await;
+    let canaries = stage.web.asked().len() - before;
+    assert!((25..=31).contains(&canaries), "one a minute, not {canaries}");
+    // The first four were told before anybody could know; the fifth made it an incident.
+    let counted: Vec<f64> = failures(&stage).await.into_iter().filter(|failures| *failures > 0.0).collect();
+    assert_eq!(counted, [0.25; 4]);
+    assert_eq!(are(SourceState::Unreachable).await, 0);
+    all_say(&stage, SECTIONS, &feed(3));
+    until("it is over", async || incident().await.is_none()).await;
+    until("all are read again", async || stage.items().await == 3 * SECTIONS as u64).await;
+    assert!(stage.web.shortest_gap() >= DELAY, "nobody runs to it when it is back");
+    let noted = stage.store.incidents(Timestamp::UNIX_EPOCH, Timestamp::MAX).await.unwrap();
+    assert_eq!(noted.len(), 1);
+    assert!(noted[0].to.is_some() && noted[0].reason == "HTTP status 503", "{noted:?}");
+}
+
+/// The control: of four sources nobody can tell the host from its sources, and each answers for itself.
+#[tokio::test(start_paused = true)]
+async fn a_few_sources_answer_for_themselves() {
+    let stage = sections(4).await;
+    all_say(&stage, 4, &feed(2));
+    let _node = stage.start().await;
+    until("all are read", async || stage.items().await == 8).await;
+    all_say(&stage, 4, &Page::Says(503, None));
+    let states = async || stage.store.sources().await.unwrap();
+    until("all are unreachable", async || {
+        states().await.iter().all(|record| record.state == SourceState::Unreachable)
+    })
+    .await;
+    assert!(stage.store.incidents(Timestamp::UNIX_EPOCH, Timestamp::MAX).await.unwrap().is_empty());
+}
+
+/// One of many that comes through: it is not the host.
+#[tokio::test(start_paused = true)]
+async fn sources_that_fail_beside_others_answer_for_themselves() {
+    const SECTIONS: usize = 12;
+    let stage = sections(SECTIONS).await;
+    all_say(&stage, SECTIONS, &feed(2));
+    let _node = stage.start().await;
+    until("all are read", async || stage.items().await == 2 * SECTIONS as u64).await;
+    for n in (0..SECTIONS).filter(|n| n % 3 > 0) {
+        stage.web.put(&section_url(n), Page::Says(404, None));
+    }
+    sleep(Duration::from_secs(1200)).await;
+    let failing = failures(&stage).await.into_iter().filter(|failures| *failures >= 1.0).count();
+    assert_eq!(failing, SECTIONS * 2 / 3, "each counts its own");
+}
+
 /// A channel's preview with these posts, and older ones behind them.
 fn preview(posts: std::ops::RangeInclusive<u32>) -> Page {
     let post = |id: u32| {

@@ -7,14 +7,14 @@
 use std::sync::Arc;
 
 use crawler::Permit;
-use model::{JobId, JobKind, Turn};
+use model::{HostHealth, JobId, JobKind, Turn};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::errand::Errand;
-use crate::fleet::FleetMsg;
+use crate::fleet::{Done, FleetMsg};
 use crate::roster::Roster;
 use crate::visit::{Interrupted, Visit};
 use crate::{pages, poll};
@@ -31,6 +31,8 @@ pub(crate) struct FetcherArgs {
     pub(crate) job: JobId,
     pub(crate) turn: Turn,
     pub(crate) permit: Permit,
+    /// How the host is doing, where it has sources enough to tell.
+    pub(crate) health: Option<HostHealth>,
     pub(crate) progress: watch::Sender<Instant>,
     pub(crate) fleet: ActorRef<FleetMsg>,
 }
@@ -49,7 +51,7 @@ impl Actor for Fetcher {
         myself: ActorRef<FetcherMsg>,
         args: FetcherArgs,
     ) -> Result<FetcherState, ActorProcessingErr> {
-        let FetcherArgs { context, job, turn, permit, progress, fleet } = args;
+        let FetcherArgs { context, job, turn, permit, health, progress, fleet } = args;
         let errand = Errand::new(context.clone(), permit, progress);
         let is_known =
             |roster: &Roster| roster.source(&job.source).is_some_and(|source| roster.has_job(&source, &job));
@@ -63,17 +65,16 @@ impl Actor for Fetcher {
         let roster = context.roster();
         match roster.source(&job.source).filter(|source| roster.has_job(source, &job)) {
             Some(source) => {
-                let visit = Visit::new(context, roster, source, job, &turn, errand);
+                let visit = Visit::new(context, roster, source, job, &turn, errand).at_host(health);
                 myself.cast(FetcherMsg::Do(Box::new(visit)))?;
             }
             // Removed, paused, needed by no topic any more, or moved to another host while its job was on the way:
             // nothing is to be done.
-            None => fleet.cast(FleetMsg::Done {
-                job,
-                permit: errand.into_home().map(Box::new),
-                ended: true,
-                outcome: Ok(()),
-            })?,
+            None => {
+                let permit = errand.into_home();
+                let done = Done { job, permit, health, ended: true, outcome: Ok(()) };
+                fleet.cast(FleetMsg::Done(Box::new(done)))?;
+            }
         }
         Ok(FetcherState { fleet })
     }
@@ -85,18 +86,20 @@ impl Actor for Fetcher {
         state: &mut FetcherState,
     ) -> Result<(), ActorProcessingErr> {
         let FetcherMsg::Do(visit) = message;
-        let (job, permit, outcome) = Box::pin(work(*visit)).await;
+        let (visit, outcome) = Box::pin(work(*visit)).await;
+        let Visit { job, errand, host_health: health, .. } = visit;
+        let done = Done { job, permit: errand.into_home(), health, ended: false, outcome };
         // It does not stop itself: news of its end would overtake `Done` (ractor hands supervision events
         // over before messages) and look like a crash. The fleet stops it.
-        state.fleet.cast(FleetMsg::Done { job, permit: permit.map(Box::new), ended: false, outcome })?;
+        state.fleet.cast(FleetMsg::Done(Box::new(done)))?;
         Ok(())
     }
 }
 
-async fn work(mut visit: Visit) -> (JobId, Option<Permit>, Result<(), Interrupted>) {
+async fn work(mut visit: Visit) -> (Visit, Result<(), Interrupted>) {
     let outcome = match visit.job.kind {
         JobKind::Poll | JobKind::Search => poll::poll(&mut visit).await,
         JobKind::Pages => pages::pages(&mut visit).await,
     };
-    (visit.job, visit.errand.into_home(), outcome)
+    (visit, outcome)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crawler::Permit;
-use model::{Job, JobId, Name, Settlement, SourceNews, SourceState, Turn};
+use model::{HostHealth, Job, JobId, Name, Settlement, SourceNews, SourceState, Turn};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use scheduler::{Lease, ScheduleError, Settle};
 use tokio::sync::watch;
@@ -29,11 +29,22 @@ pub(crate) enum FleetMsg {
     /// Start the next job, or end the turn.
     Next,
     /// A fetcher is done; its permit comes back.
-    Done { job: JobId, permit: Option<Box<Permit>>, ended: bool, outcome: Result<(), Interrupted> },
+    Done(Box<Done>),
     /// Renew the lease; look after the fetcher.
     Tick,
     /// Start nothing new; end the turn when the current exchange is done.
     Drain,
+}
+
+/// How a fetcher's job went.
+pub(crate) struct Done {
+    pub(crate) job: JobId,
+    pub(crate) permit: Option<Permit>,
+    /// How the host is doing now.
+    pub(crate) health: Option<HostHealth>,
+    /// Nothing was to be done, nor will be.
+    pub(crate) ended: bool,
+    pub(crate) outcome: Result<(), Interrupted>,
 }
 
 pub(crate) struct Fleet;
@@ -51,6 +62,8 @@ pub(crate) struct FleetState {
     jobs: VecDeque<Job>,
     /// With us while no fetcher has it.
     permit: Option<Permit>,
+    /// How the host is doing, where it has sources enough to tell.
+    health: Option<HostHealth>,
     lease: watch::Sender<Instant>,
     current: Option<Current>,
     draining: bool,
@@ -80,7 +93,17 @@ impl Actor for Fleet {
         myself.send_interval(tick, || FleetMsg::Tick);
         myself.cast(FleetMsg::Next)?;
         let jobs = turn.jobs.iter().cloned().collect();
-        Ok(FleetState { context, turn, jobs, permit: Some(permit), lease, current: None, draining: false })
+        let health = health_of(&context, &turn).await;
+        Ok(FleetState {
+            context,
+            turn,
+            jobs,
+            permit: Some(permit),
+            health,
+            lease,
+            current: None,
+            draining: false,
+        })
     }
 
     async fn handle(
@@ -91,9 +114,7 @@ impl Actor for Fleet {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             FleetMsg::Next => state.next(&myself).await?,
-            FleetMsg::Done { job, permit, ended, outcome } => {
-                state.done(&myself, job, permit, ended, outcome).await?
-            }
+            FleetMsg::Done(done) => state.done(&myself, *done).await?,
             FleetMsg::Tick => state.tick(&myself).await,
             FleetMsg::Drain => state.draining = true,
         }
@@ -120,6 +141,18 @@ impl Actor for Fleet {
     }
 }
 
+/// How a host is doing that has sources enough to tell. A single pass does not wait for hosts that fail.
+async fn health_of(context: &Context, turn: &Turn) -> Option<HostHealth> {
+    let is_told = context.roster().sources_at(&turn.host) >= HostHealth::SOURCES;
+    if !is_told || context.config.pass.is_some() {
+        return None;
+    }
+    let known = context.store.host_health(&turn.host).await;
+    known
+        .inspect_err(|error| tracing::warn!(host = %turn.host, %error, "how it is doing cannot be read"))
+        .ok()
+}
+
 impl FleetState {
     fn is_current(&self, id: ractor::ActorId) -> bool {
         self.current.as_ref().is_some_and(|current| current.fetcher.get_id() == id)
@@ -142,6 +175,7 @@ impl FleetState {
             job: job.id.clone(),
             turn: self.turn.clone(),
             permit,
+            health: self.health.clone(),
             progress: progress.clone(),
             fleet: myself.clone(),
         };
@@ -153,20 +187,21 @@ impl FleetState {
         Ok(())
     }
 
-    async fn done(
-        &mut self,
-        myself: &ActorRef<FleetMsg>,
-        job: JobId,
-        permit: Option<Box<Permit>>,
-        ended: bool,
-        outcome: Result<(), Interrupted>,
-    ) -> Result<(), ActorProcessingErr> {
+    async fn done(&mut self, myself: &ActorRef<FleetMsg>, done: Done) -> Result<(), ActorProcessingErr> {
+        let Done { job, permit, health, ended, outcome } = done;
         if let Some(current) = self.current.take() {
             current.fetcher.stop(None);
         }
         if let Some(permit) = permit {
             self.turn.robots_delay = permit.robots_delay();
-            self.permit = Some(*permit);
+            self.permit = Some(permit);
+        }
+        if !ended {
+            self.health = health;
+            // One canary a turn: the other jobs stay due.
+            if self.health.as_ref().is_some_and(|health| health.incident.is_some()) {
+                self.jobs.clear();
+            }
         }
         let end = if outcome.is_ok() { JobEnd::Done } else { JobEnd::Retried };
         self.context.metrics.job_ended(job.kind, end);
@@ -234,6 +269,7 @@ impl FleetState {
             pages: Vec::new(),
             pages_done: Vec::new(),
             news,
+            host_health: None,
             fetches: Vec::new(),
         };
         let settle = self.settle_of(vec![Settlement::ended(job.id.clone())], Vec::new());
@@ -288,8 +324,10 @@ impl FleetState {
     async fn end(&mut self, myself: &ActorRef<FleetMsg>) -> Result<(), ActorProcessingErr> {
         let wait = self.permit.as_ref().map_or(self.turn.delay, Permit::wait_left);
         let now = self.context.clock.now();
-        let settle =
-            Settle { release_until: Some(after(now, wait)), ..self.settle_of(Vec::new(), Vec::new()) };
+        // What it asked for, or its state does, holds for whoever has it next.
+        let rests = self.permit.as_ref().and_then(Permit::blocked_until);
+        let until = rests.map_or(after(now, wait), |rests| rests.max(after(now, wait)));
+        let settle = Settle { release_until: Some(until), ..self.settle_of(Vec::new(), Vec::new()) };
         if let Err(error) = self.context.schedule.settle(&settle).await {
             tracing::warn!(host = %self.turn.host, %error, "the host could not be given back; its lease runs out");
         }

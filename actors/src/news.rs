@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crawler::read::Alarm;
-use model::{Failure, FailureWeight, SourceNews, SourceState, Standing, Timestamp};
+use model::{Failure, FailureWeight, Incident, SourceNews, SourceState, Standing, Timestamp};
 use scheduler::due::{self, Seen};
 use store::SourceRecord;
 
@@ -46,6 +46,9 @@ pub(crate) fn bad(visit: &Visit, record: &SourceRecord, failure: &Failure) -> So
         silent_since: record.last_ok.unwrap_or(record.since),
         was_read: record.last_ok.is_some(),
     };
+    if let Some(incident) = frozen(visit) {
+        return counting_nothing(visit, record, failure, incident);
+    }
     let (state, failures) = standing.after(failure, visit.now());
     // Of a source that is searched, other searches' failures say nothing of how long this one should wait.
     let failed = if visit.is_search() { 0 } else { record.failed_polls };
@@ -68,6 +71,35 @@ pub(crate) fn bad(visit: &Visit, record: &SourceRecord, failure: &Failure) -> So
         deferred: failure.weight == FailureWeight::Deferred,
         interval,
         next_poll: visit.after(due::spread(wait, visit.source.name.as_str(), u64::from(record.failed_polls))),
+        moved_to: None,
+        validators: None,
+    }
+}
+
+/// The incident of its host for which the source is not to blame.
+fn frozen(visit: &Visit) -> Option<&Incident> {
+    let health = visit.host_health.as_ref().filter(|health| health.is_frozen(visit.now()))?;
+    health.incident.as_ref()
+}
+
+/// The source stays as it was, and is asked again when its turn comes: its host is left alone meanwhile.
+fn counting_nothing(
+    visit: &Visit,
+    record: &SourceRecord,
+    failure: &Failure,
+    incident: &Incident,
+) -> SourceNews {
+    let interval = record.interval.unwrap_or(visit.source.every.min);
+    let since = model::rfc3339(incident.since);
+    let round = visit.now().as_second().unsigned_abs();
+    SourceNews {
+        state: if record.state == SourceState::Candidate { SourceState::Probing } else { record.state },
+        reason: format!("its host fails for all its sources since {since}: {}", failure.reason),
+        failures: record.failures,
+        ok: false,
+        deferred: true,
+        interval,
+        next_poll: visit.after(due::spread(interval, visit.source.name.as_str(), round)),
         moved_to: None,
         validators: None,
     }

@@ -18,6 +18,7 @@ const RETRY: Duration = Duration::from_secs(60);
 /// Fetches waiting pages, at most a turn's worth. Each is stored as it comes.
 pub(crate) async fn pages(visit: &mut Visit) -> Result<(), Interrupted> {
     let limit = visit.context.pages_left(&visit.source.name);
+    let limit = if visit.is_canary() { limit.min(1) } else { limit };
     let host = visit.job.host.clone();
     let waiting = waiting(visit, limit + 1).await?;
     let mut interrupted = false;
@@ -68,10 +69,18 @@ async fn one_page(visit: &mut Visit, page: &PageWork) -> Result<bool, Interrupte
             }
             harvest.fetches.push(line);
             harvest.findings.push(finding);
+            visit.tell_of_host(&mut harvest, model::HostHealth::came_through);
             harvest.pages_done.push(page.key.clone());
         }
         Err(error) => {
-            harvest.fetches.push(visit.record(&page.url, Err(&error), 0, String::new()));
+            let line = visit.record(&page.url, Err(&error), 0, String::new());
+            if is_passing(&error) && visit.is_canary() {
+                let source = visit.source.name.clone();
+                visit.tell_of_host(&mut harvest, |health| {
+                    health.failed(&source, false, &line, &error.to_string(), line.at);
+                });
+            }
+            harvest.fetches.push(line);
             let note = format!("the article page could not be read: {error}");
             let topics = visit.roster.topics.clone();
             harvest.findings.push(finding_of_entry(
@@ -98,18 +107,21 @@ fn try_again_at(visit: &Visit, page: &PageWork, error: &FetchError) -> Option<(u
     if let Some(until) = error.deferred_until() {
         return Some((page.tries, until.max(visit.after(Duration::from_secs(1)))));
     }
-    let passing = matches!(
+    let tries = page.tries + 1;
+    let wait =
+        RETRY.saturating_mul(4u32.saturating_pow(page.tries)).max(error.retry_after().unwrap_or_default());
+    (is_passing(error) && tries < MAX_TRIES).then(|| (tries, visit.after(wait)))
+}
+
+fn is_passing(error: &FetchError) -> bool {
+    matches!(
         error.status(),
         FetchStatus::Timeout
             | FetchStatus::Connect
             | FetchStatus::Dns
             | FetchStatus::Http429
             | FetchStatus::Http5xx
-    );
-    let tries = page.tries + 1;
-    let wait =
-        RETRY.saturating_mul(4u32.saturating_pow(page.tries)).max(error.retry_after().unwrap_or_default());
-    (passing && tries < MAX_TRIES).then(|| (tries, visit.after(wait)))
+    )
 }
 
 /// The finding that a page makes, and what was wrong with it, if something was.

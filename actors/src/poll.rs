@@ -7,8 +7,8 @@ use crawler::extract::has_its_text;
 use crawler::read::{self, Alarm, wall_before};
 use crawler::{FetchError, Fetched, Want};
 use model::{
-    Entry, FetchRecord, FetchStatus, Finding, Harvest, Host, JobId, PageWork, Planned, SourceNews,
-    SourceState, Timestamp, Validators,
+    Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Finding, Harvest, Host, JobId, PageWork,
+    Planned, SourceNews, SourceState, Timestamp, Validators,
 };
 use scheduler::due::Seen;
 use store::{EntryKnowledge, SourceRecord};
@@ -86,8 +86,11 @@ async fn failed(
     error: &FetchError,
 ) -> Result<(), Interrupted> {
     let mut harvest = visit.harvest();
-    harvest.fetches.push(visit.record(url, Err(error), 0, String::new()));
-    let mut news = news::bad(visit, record, &error.failure());
+    let line = visit.record(url, Err(error), 0, String::new());
+    let failure = error.failure();
+    host_failed(visit, &mut harvest, record, &line, &failure);
+    harvest.fetches.push(line);
+    let mut news = news::bad(visit, record, &failure);
     match error {
         FetchError::LeaseEnds => news.next_poll = due_now(visit),
         error => {
@@ -113,9 +116,32 @@ async fn unreadable(
     }
     let mut harvest = visit.harvest();
     let line = visit.record(&fetched.url, Ok(fetched), 0, alarm.to_string());
-    harvest.fetches.push(FetchRecord { status: FetchStatus::Unreadable, ..line });
-    let news = news::bad(visit, record, &news::failure_of(alarm));
+    let line = FetchRecord { status: FetchStatus::Unreadable, ..line };
+    let failure = news::failure_of(alarm);
+    // A page of maintenance, or a login, is the host's; a list of which nothing is left, the source's.
+    if matches!(alarm, Alarm::Foreign(_) | Alarm::Restricted(_)) {
+        host_failed(visit, &mut harvest, record, &line, &failure);
+    }
+    harvest.fetches.push(line);
+    let news = news::bad(visit, record, &failure);
     finish(visit, harvest, news, Vec::new()).await
+}
+
+/// Where one source after another of its host fails so, it is the host that does.
+fn host_failed(
+    visit: &mut Visit,
+    harvest: &mut Harvest,
+    record: &SourceRecord,
+    line: &FetchRecord,
+    failure: &Failure,
+) {
+    if matches!(failure.weight, FailureWeight::Deferred | FailureWeight::Disallowed) {
+        return;
+    }
+    let was_well = record.last_ok.is_some() && record.failures == 0.0 && record.state.is_read();
+    visit.tell_of_host(harvest, |health| {
+        health.failed(&record.source.name, was_well, line, &failure.reason, line.at);
+    });
 }
 
 async fn read_and_keep(
@@ -285,6 +311,9 @@ async fn finish(
     news: SourceNews,
     found: Vec<Planned>,
 ) -> Result<(), Interrupted> {
+    if news.ok {
+        visit.tell_of_host(&mut harvest, model::HostHealth::came_through);
+    }
     let settle = visit.settlement(Some(news.next_poll), found);
     harvest.news = Some(news);
     visit.keep(harvest, Some(settle)).await.map(drop)

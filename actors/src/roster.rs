@@ -30,6 +30,8 @@ pub(crate) struct Roster {
     pub(crate) topics: Arc<TopicIndex>,
     sources: HashMap<Name, Arc<Source>>,
     groups: HashMap<Host, Host>,
+    /// How many sources are read at each host.
+    sources_at: HashMap<Host, usize>,
     clients: HashMap<String, Client>,
     /// What searched sources are asked, and whose the asking is.
     searches: HashMap<Name, BTreeMap<String, Tenant>>,
@@ -58,11 +60,17 @@ impl Roster {
             groups: groups(&records),
             clients: by_name(clients),
             sources: records.iter().map(named).collect(),
+            sources_at: HashMap::new(),
             searches: HashMap::new(),
             bad_topics,
         };
         let searched = records.iter().map(|record| &record.source).filter(|source| source.is_searched());
         roster.searches = searched.map(|source| (source.name.clone(), roster.searches_for(source))).collect();
+        for source in roster.sources.values().filter(|source| source.watch() == Watch::On) {
+            if let Some(host) = roster.host_of(&read_at(source)) {
+                *roster.sources_at.entry(host).or_default() += 1;
+            }
+        }
         Ok((roster, records))
     }
 
@@ -90,6 +98,11 @@ impl Roster {
     pub(crate) fn host_of(&self, url: &Url) -> Option<Host> {
         let host = Host::of(url)?;
         Some(self.groups.get(&host).cloned().unwrap_or(host))
+    }
+
+    /// How many sources are read at a host.
+    pub(crate) fn sources_at(&self, host: &Host) -> usize {
+        self.sources_at.get(host).copied().unwrap_or(0)
     }
 
     /// Topics whose queries cannot be understood.

@@ -166,6 +166,7 @@ async fn a_node_that_lost_its_lease_stores_nothing() {
         pages: Vec::new(),
         pages_done: Vec::new(),
         news: None,
+        host_health: None,
         fetches: Vec::new(),
     };
     let version = stage.store.objects_version().await.unwrap();

@@ -7,10 +7,10 @@ use crawler::extract::{entry_hash, item_of};
 use crawler::{FetchError, Fetched, Permits, Want};
 use matcher::TopicIndex;
 use model::{
-    Entry, FetchRecord, FetchStatus, Finding, Harvest, JobId, JobKind, Planned, Settlement, Source,
-    SourceNews, Timestamp, Turn,
+    Entry, FetchRecord, FetchStatus, Finding, Harvest, HostHealth, JobId, JobKind, Planned, Settlement,
+    Source, SourceNews, Timestamp, Turn,
 };
-use scheduler::{Lease, Settle};
+use scheduler::{Lease, Settle, due};
 use store::Saved;
 use tokio::time::sleep;
 use url::Url;
@@ -39,6 +39,8 @@ pub(crate) struct Visit {
     pub(crate) source: Arc<Source>,
     pub(crate) job: JobId,
     pub(crate) errand: Errand,
+    /// How its host is doing, where that has sources enough to tell.
+    pub(crate) host_health: Option<HostHealth>,
     lease: Lease,
     /// What it took so far.
     exchanges: u32,
@@ -54,7 +56,32 @@ impl Visit {
         errand: Errand,
     ) -> Self {
         let lease = Lease { host: turn.host.clone(), token: turn.token };
-        Self { context, roster, source, job, errand, lease, exchanges: 0 }
+        Self { context, roster, source, job, errand, host_health: None, lease, exchanges: 0 }
+    }
+
+    /// At a host that is doing so.
+    pub(crate) fn at_host(self, health: Option<HostHealth>) -> Self {
+        Self { host_health: health, ..self }
+    }
+
+    /// Whether nothing of its host came through lately.
+    pub(crate) fn is_canary(&self) -> bool {
+        self.host_health.as_ref().is_some_and(|health| health.incident.is_some())
+    }
+
+    /// Notes in a harvest what this visit shows of its host, and leaves that alone while it fails for all.
+    pub(crate) fn tell_of_host(&mut self, harvest: &mut Harvest, shows: impl FnOnce(&mut HostHealth)) {
+        let Some(health) = &mut self.host_health else { return };
+        let before = health.clone();
+        shows(health);
+        if *health != before {
+            harvest.host_health = Some(health.clone());
+            self.context.metrics.incident_changed(before.incident.is_some(), health.incident.is_some());
+        }
+        if let Some(rest) = health.rest(harvest.at) {
+            let round = harvest.at.as_second().unsigned_abs();
+            self.errand.rest(due::spread(rest, harvest.host.as_str(), round));
+        }
     }
 
     /// Goes on with the objects as they are declared now. False: its source is not what it was.
@@ -166,6 +193,7 @@ impl Visit {
             pages: Vec::new(),
             pages_done: Vec::new(),
             news: None,
+            host_health: None,
             fetches: Vec::new(),
         }
     }

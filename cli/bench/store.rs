@@ -177,6 +177,7 @@ fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
         pages: Vec::new(),
         pages_done: Vec::new(),
         news: None,
+        host_health: None,
         fetches: Vec::new(),
     })
 }

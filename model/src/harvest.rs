@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::{Host, Item, ItemKey, Match, Name, Post, Published, SourceState, Timestamp, Token};
+use crate::{Host, HostHealth, Item, ItemKey, Match, Name, Post, Published, SourceState, Timestamp, Token};
 
 /// What one fetch brought home. It is stored whole, in one transaction, or not at all.
 #[derive(Debug, Clone)]
@@ -30,6 +30,8 @@ pub struct Harvest {
     pub pages_done: Vec<ItemKey>,
     /// What the fetch told about the source itself; absent for article pages.
     pub news: Option<SourceNews>,
+    /// How its host is doing, where that changed.
+    pub host_health: Option<HostHealth>,
     /// For the history.
     pub fetches: Vec<FetchRecord>,
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{
-    Client, FetchRecord, Harvest, Host, Item, ItemKey, List, Match, Name, PageWork, Source, SourceKind,
-    SourceState, Timestamp, Topic, Validators, Watch,
+    Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, Item, ItemKey, List, Match, Name, PageWork,
+    Source, SourceKind, SourceState, Timestamp, Topic, Validators, Watch,
 };
 use url::Url;
 
@@ -227,6 +227,15 @@ pub struct Spell {
     pub reason: String,
 }
 
+/// What a source's server began to say of its address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Move {
+    /// Since when.
+    pub at: Timestamp,
+    /// Where it has moved for good; `None`: it says so no more.
+    pub to: Option<String>,
+}
+
 /// Something that an operator changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
@@ -292,6 +301,12 @@ pub trait Store: Send + Sync {
         since: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<Spell>, StoreError>;
+    /// How a host is doing, beyond what each of its sources tells. It is written with harvests.
+    async fn host_health(&self, host: &Host) -> Result<HostHealth, StoreError>;
+    /// Incidents of hosts between `since` and `until`, in the order of time. What was ever noted stays.
+    async fn incidents(&self, since: Timestamp, until: Timestamp) -> Result<Vec<HostIncident>, StoreError>;
+    /// What a source's server said of moves for good, the latest first: the last 100.
+    async fn moves(&self, source: &Name) -> Result<Vec<Move>, StoreError>;
     /// The last fetches of a source, the newest first.
     async fn history(&self, source: &Name, limit: usize) -> Result<Vec<FetchRecord>, StoreError>;
 

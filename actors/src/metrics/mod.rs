@@ -86,6 +86,7 @@ pub struct Metrics {
     batch: Histogram,
     waiting: Gauge,
     fenced: Counter,
+    incidents: Family<State, Counter>,
     backend_up: Family<BackendName, Gauge>,
     backend_duration: Family<BackendOp, Histogram>,
     actors: Family<Role, Gauge>,
@@ -139,6 +140,7 @@ impl Default for Metrics {
             batch: seconds(),
             waiting: Gauge::default(),
             fenced: Counter::default(),
+            incidents: Family::default(),
             backend_up: Family::default(),
             backend_duration: Family::new_with_constructor(seconds),
             actors: Family::default(),
@@ -183,6 +185,9 @@ impl Metrics {
         }
         for result in ["new", "updated"] {
             drop(self.items.get_or_create(&Outcome { result }));
+        }
+        for state in ["opened", "closed"] {
+            drop(self.incidents.get_or_create(&State { state }));
         }
         for role in ROLES {
             drop(self.restarts.get_or_create(&Role { role }));
@@ -287,6 +292,11 @@ impl Metrics {
             "Harvests refused because their lease was over",
             self.fenced.clone(),
         );
+        registry.register(
+            "host_incidents",
+            "Incidents of hosts that began (opened) or ended (closed): nothing of a host with five sources or more came through",
+            self.incidents.clone(),
+        );
         registry.register("backend_up", "Whether the last request succeeded", self.backend_up.clone());
         registry.register_with_unit(
             "backend_request_duration",
@@ -386,6 +396,13 @@ impl Metrics {
         };
         self.backend_duration.get_or_create(&BackendOp { backend, op }).observe(took.as_secs_f64());
         self.backend_up.get_or_create(&BackendName { backend }).set(i64::from(is_ok));
+    }
+
+    pub(crate) fn incident_changed(&self, was_open: bool, is_open: bool) {
+        if was_open != is_open {
+            let state = if is_open { "opened" } else { "closed" };
+            self.incidents.get_or_create(&State { state }).inc();
+        }
     }
 
     pub(crate) fn restarted(&self, role: &'static str) {

@@ -12,10 +12,6 @@ pub(super) async fn spells(
     only: Option<&Name>,
     (since, until): (Timestamp, Timestamp),
 ) -> Result<Vec<Spell>, StoreError> {
-    // A database of the version before keeps no record of it.
-    if !client.query_one("SELECT to_regclass('availability') IS NOT NULL", &[]).await?.get::<_, bool>(0) {
-        return Ok(Vec::new());
-    }
     let found = read(
         client,
         "SELECT source, at, ends, state, reason FROM (

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use deadpool_postgres::Transaction;
 use model::{Harvest, PageWork, Timestamp};
 
+use super::incidents;
 use super::shelf::Shelf;
 use super::{execute, limit, rows, storable, text};
 use crate::StoreError;
@@ -30,6 +31,7 @@ pub(super) async fn save(
     save_pages(tx, &of_declared).await?;
     for harvest in &of_declared {
         save_news(tx, harvest).await?;
+        incidents::save(tx, harvest).await?;
     }
     save_history(tx, &of_declared, history).await?;
     // Last: it locks the totals.
@@ -181,7 +183,7 @@ async fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreE
             last_ok = CASE WHEN $6 THEN $3 ELSE last_ok END,
             last_poll = $3, next_poll = $7, interval_ms = $8,
             validators = coalesce($9, validators),
-            moved_to = coalesce($10, moved_to)
+            moved_to = CASE WHEN $6 THEN $10 ELSE coalesce($10, moved_to) END
          WHERE name = $1",
         &[
             &harvest.source.as_str(),

@@ -8,10 +8,12 @@ mod audit;
 mod availability;
 mod connect;
 mod harvest;
+mod incidents;
 mod locks;
 mod matches;
 mod materials;
 mod migrate;
+mod moves;
 mod objects;
 mod pages;
 mod partitions;
@@ -27,7 +29,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool, Transaction};
 use model::{
-    Client, FetchRecord, Harvest, Host, List, Name, PageWork, SourceKind, SourceState, Timestamp, Watch,
+    Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, List, Name, PageWork, SourceKind,
+    SourceState, Timestamp, Watch,
 };
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
@@ -35,8 +38,8 @@ use tokio_postgres::{IsolationLevel, Row};
 
 use crate::StoreError;
 use crate::store::{
-    Applied, AuditRecord, EntryKnowledge, MaterialQuery, ObjectNames, Objects, Rematched, Saved, Sighting,
-    SourceRecord, Spell, Store, StoredItem, StoredMatch, TopicRecord, Totals,
+    Applied, AuditRecord, EntryKnowledge, MaterialQuery, Move, ObjectNames, Objects, Rematched, Saved,
+    Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, TopicRecord, Totals,
 };
 use locks::Lock;
 pub use migrate::{MIGRATIONS, Migration, MigrationStatus};
@@ -344,6 +347,18 @@ impl Store for Postgres {
         until: Timestamp,
     ) -> Result<Vec<Spell>, StoreError> {
         availability::spells(&*self.client().await?, source, (since, until)).await
+    }
+
+    async fn host_health(&self, host: &Host) -> Result<HostHealth, StoreError> {
+        incidents::health(&*self.client().await?, host).await
+    }
+
+    async fn incidents(&self, since: Timestamp, until: Timestamp) -> Result<Vec<HostIncident>, StoreError> {
+        incidents::incidents(&*self.client().await?, (since, until)).await
+    }
+
+    async fn moves(&self, source: &Name) -> Result<Vec<Move>, StoreError> {
+        moves::moves(&*self.client().await?, source).await
     }
 
     async fn take_down(&self, rows: &[i64], now: Timestamp) -> Result<u64, StoreError> {

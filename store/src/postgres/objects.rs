@@ -7,7 +7,7 @@ use deadpool_postgres::{GenericClient, Object, Transaction};
 use model::{Client, List, Name, Source, SourceKind, SourceState, Timestamp, Topic, Watch};
 
 use super::locks::{self, Lock};
-use super::{execute, migrate, read, rows, text};
+use super::{execute, read, rows, text};
 use crate::store::{Applied, ObjectNames, Objects, SourceRecord, TopicRecord};
 use crate::{StoreError, counts};
 
@@ -50,13 +50,6 @@ struct Gone {
     lists: Vec<String>,
 }
 
-/// Kinds of source that the version before can read.
-const KNOWN_BEFORE: &[SourceKind] = &[SourceKind::Feed, SourceKind::Sitemap, SourceKind::Listing];
-
-async fn keeps_availability(tx: &Transaction<'_>) -> Result<bool, StoreError> {
-    Ok(tx.query_one("SELECT to_regclass('availability') IS NOT NULL", &[]).await?.get(0))
-}
-
 pub(super) async fn declare(
     tx: &Transaction<'_>,
     objects: &Objects,
@@ -69,10 +62,6 @@ pub(super) async fn declare(
     let found = version_in(tx).await?;
     if seen.is_some_and(|seen| seen != found) {
         return Err(StoreError::StaleObjects);
-    }
-    // Nodes of the version before cannot read what they do not know, and work on the schema before.
-    if sources.iter().any(|source| !KNOWN_BEFORE.contains(&source.kind)) && !keeps_availability(tx).await? {
-        return Err(migrate::behind());
     }
     let mut applied = Applied::default();
     for source in sources {

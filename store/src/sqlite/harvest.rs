@@ -5,6 +5,7 @@ use std::time::Duration;
 use model::{FetchRecord, Finding, Harvest, Host, ItemKey, Match, Name, PageWork, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use super::incidents;
 use super::rows::{host, length, limit, millis, time};
 use crate::StoreError;
 use crate::edit::{Edit, Known, address, edit, indexed, published_key};
@@ -60,6 +61,7 @@ pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> R
             .execute([harvest.source.as_str(), key.as_str()])?;
     }
     save_news(tx, harvest)?;
+    incidents::save(tx, harvest)?;
     save_history(tx, harvest, history)?;
     Ok(saved)
 }
@@ -297,7 +299,7 @@ fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> 
             last_ok = CASE WHEN ?6 THEN ?3 ELSE last_ok END,
             last_poll = ?3, next_poll = ?7, interval = ?8,
             validators = coalesce(?9, validators),
-            moved_to = coalesce(?10, moved_to)
+            moved_to = CASE WHEN ?6 THEN ?10 ELSE coalesce(?10, moved_to) END
          WHERE name = ?1",
     )?
     .execute(params![

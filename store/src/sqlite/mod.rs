@@ -6,7 +6,9 @@
 mod audit;
 mod availability;
 mod harvest;
+mod incidents;
 mod materials;
+mod moves;
 mod objects;
 mod rows;
 
@@ -16,15 +18,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{
-    Client, FetchRecord, Harvest, Host, List, Name, PageWork, SourceKind, SourceState, Timestamp, Watch,
+    Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, List, Name, PageWork, SourceKind,
+    SourceState, Timestamp, Watch,
 };
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::Mutex;
 
 use crate::StoreError;
 use crate::store::{
-    Applied, AuditRecord, EntryKnowledge, MaterialQuery, ObjectNames, Objects, Rematched, Saved, Sighting,
-    SourceRecord, Spell, Store, StoredItem, StoredMatch, TopicRecord, Totals,
+    Applied, AuditRecord, EntryKnowledge, MaterialQuery, Move, ObjectNames, Objects, Rematched, Saved,
+    Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, TopicRecord, Totals,
 };
 
 /// Migrations in their order; the file's `user_version` counts those that were made.
@@ -35,6 +38,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0004_add_rematch_row_and_tags.sql"),
     include_str!("../migrations/sqlite/0005_add_list.sql"),
     include_str!("../migrations/sqlite/0006_add_availability.sql"),
+    include_str!("../migrations/sqlite/0007_add_incidents.sql"),
 ];
 
 /// A store in a file.
@@ -320,6 +324,20 @@ impl Store for Sqlite {
     ) -> Result<Vec<Spell>, StoreError> {
         let source = source.cloned();
         self.read(move |connection| availability::spells(connection, source.as_ref(), (since, until))).await
+    }
+
+    async fn host_health(&self, host: &Host) -> Result<HostHealth, StoreError> {
+        let host = host.clone();
+        self.read(move |connection| incidents::health(connection, &host)).await
+    }
+
+    async fn incidents(&self, since: Timestamp, until: Timestamp) -> Result<Vec<HostIncident>, StoreError> {
+        self.read(move |connection| incidents::incidents(connection, (since, until))).await
+    }
+
+    async fn moves(&self, source: &Name) -> Result<Vec<Move>, StoreError> {
+        let source = source.clone();
+        self.read(move |connection| moves::moves(connection, &source)).await
     }
 
     async fn take_down(&self, rows: &[i64], _now: Timestamp) -> Result<u64, StoreError> {

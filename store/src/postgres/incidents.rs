@@ -1,0 +1,78 @@
+//! How hosts did, beyond what each source tells.
+
+use deadpool_postgres::{GenericClient, Transaction};
+use model::{Harvest, Host, HostHealth, HostIncident, Timestamp};
+
+use super::{execute, read, text};
+use crate::StoreError;
+
+/// A database of the version before keeps none of it: there, each source answers for itself.
+async fn is_kept(client: &impl GenericClient) -> Result<bool, StoreError> {
+    Ok(client.query_one("SELECT to_regclass('host_incident') IS NOT NULL", &[]).await?.get(0))
+}
+
+pub(super) async fn health(client: &deadpool_postgres::Object, of: &Host) -> Result<HostHealth, StoreError> {
+    if !is_kept(client).await? {
+        return Ok(HostHealth::default());
+    }
+    let found = read(client, "SELECT health FROM host_health WHERE host = $1", &[&of.as_str()]).await?;
+    let text = found.first().map(|row| row.get::<_, &str>(0));
+    Ok(text.map(serde_json::from_str).transpose()?.unwrap_or_default())
+}
+
+pub(super) async fn save(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
+    let Some(health) = &harvest.host_health else { return Ok(()) };
+    if !is_kept(tx).await? {
+        return Ok(());
+    }
+    let of = harvest.host.as_str();
+    if *health == HostHealth::default() {
+        execute(tx, "DELETE FROM host_health WHERE host = $1", &[&of]).await?;
+    } else {
+        execute(
+            tx,
+            "INSERT INTO host_health (host, health) VALUES ($1, $2)
+             ON CONFLICT (host) DO UPDATE SET health = excluded.health",
+            &[&of, &text(&serde_json::to_string(health)?)],
+        )
+        .await?;
+    }
+    match &health.incident {
+        Some(incident) => {
+            execute(
+                tx,
+                "INSERT INTO host_incident (host, since, reason) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+                &[&of, &incident.since, &text(&incident.reason)],
+            )
+            .await?
+        }
+        None => {
+            let sql = "UPDATE host_incident SET ended = $2 WHERE host = $1 AND ended IS NULL";
+            execute(tx, sql, &[&of, &harvest.at]).await?
+        }
+    };
+    Ok(())
+}
+
+pub(super) async fn incidents(
+    client: &deadpool_postgres::Object,
+    (since, until): (Timestamp, Timestamp),
+) -> Result<Vec<HostIncident>, StoreError> {
+    if !is_kept(client).await? {
+        return Ok(Vec::new());
+    }
+    let found = read(
+        client,
+        "SELECT host, since, ended, reason FROM host_incident
+         WHERE since < $2 AND (ended IS NULL OR ended > $1) ORDER BY since, host",
+        &[&since, &until],
+    )
+    .await?;
+    let incident = |row: &tokio_postgres::Row| HostIncident {
+        host: Host::stored(row.get(0)),
+        from: row.get(1),
+        to: row.get(2),
+        reason: row.get(3),
+    };
+    Ok(found.iter().map(incident).collect())
+}

@@ -1,0 +1,53 @@
+//! How hosts did, beyond what each source tells.
+
+use model::{Harvest, Host, HostHealth, HostIncident, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::rows::{host, millis, time};
+use crate::StoreError;
+
+pub(super) fn health(connection: &Connection, of: &Host) -> Result<HostHealth, StoreError> {
+    let mut query = connection.prepare_cached("SELECT health FROM host_health WHERE host = ?1")?;
+    let text: Option<String> = query.query_row([of.as_str()], |row| row.get(0)).optional()?;
+    Ok(text.map(|text| serde_json::from_str(&text)).transpose()?.unwrap_or_default())
+}
+
+pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
+    let Some(health) = &harvest.host_health else { return Ok(()) };
+    let of = harvest.host.as_str();
+    if *health == HostHealth::default() {
+        tx.prepare_cached("DELETE FROM host_health WHERE host = ?1")?.execute([of])?;
+    } else {
+        tx.prepare_cached("INSERT OR REPLACE INTO host_health (host, health) VALUES (?1, ?2)")?
+            .execute(params![of, serde_json::to_string(health)?])?;
+    }
+    match &health.incident {
+        Some(incident) => tx
+            .prepare_cached("INSERT OR IGNORE INTO host_incident (host, since, reason) VALUES (?1, ?2, ?3)")?
+            .execute(params![of, millis(incident.since), incident.reason])?,
+        None => tx
+            .prepare_cached("UPDATE host_incident SET ended = ?2 WHERE host = ?1 AND ended IS NULL")?
+            .execute(params![of, millis(harvest.at)])?,
+    };
+    Ok(())
+}
+
+pub(super) fn incidents(
+    connection: &Connection,
+    (since, until): (Timestamp, Timestamp),
+) -> Result<Vec<HostIncident>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT host, since, ended, reason FROM host_incident
+         WHERE since < ?2 AND (ended IS NULL OR ended > ?1) ORDER BY since, host",
+    )?;
+    let incident = |row: &rusqlite::Row<'_>| {
+        Ok(HostIncident {
+            host: host(row.get(0)?),
+            from: time(row.get(1)?),
+            to: row.get::<_, Option<i64>>(2)?.map(time),
+            reason: row.get(3)?,
+        })
+    };
+    let found = query.query_map(params![millis(since), millis(until)], incident)?;
+    Ok(found.collect::<Result<_, _>>()?)
+}
