@@ -15,7 +15,7 @@ use crate::audit::Reason;
 use crate::backend::Backend;
 use crate::failure::{Failure, say};
 use crate::global::Global;
-use crate::output::{Format, object};
+use crate::output::{Format, column, object, rows, wide};
 use crate::queue::JobState;
 use crate::view::{self, time};
 
@@ -24,6 +24,7 @@ use crate::view::{self, time};
 #[command(after_help = "\
 Examples:
   qyran host get news.example.kz
+  qyran host incidents --since 30d
   qyran host block news.example.kz --for 2h --reason 'they asked us to'
   qyran host unblock news.example.kz")]
 pub(crate) struct Args {
@@ -37,6 +38,12 @@ enum Command {
     Get {
         /// A host name, or group:NAME
         host: String,
+    },
+    /// Show when nothing of a host came through, though several of its sources were well before
+    Incidents {
+        /// How far back
+        #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = config::parse_duration)]
+        since: Duration,
     },
     /// Hand a host to no node for a while; a node that has it ends its turn first
     Block {
@@ -60,6 +67,7 @@ enum Command {
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Get { host } => get(&Backend::to_read(global).await?, &host, global).await?,
+        Command::Incidents { since } => incidents(&Backend::to_read(global).await?, since, global).await?,
         Command::Block { host, length, reason } => {
             let data = Backend::open(global).await?;
             let (host, _) = known(&data, &host).await?;
@@ -86,6 +94,25 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
+async fn incidents(data: &Backend, since: Duration, global: &Global) -> anyhow::Result<()> {
+    let now = global.clock.now();
+    let found = data.store.incidents(now.checked_sub(since).unwrap_or(Timestamp::MIN), now).await?;
+    let columns = [column("host"), column("from"), column("to"), column("lasted"), wide("reason")];
+    let mut rows = rows(global.output, &columns, "host");
+    for incident in &found {
+        let lasted = incident.to.unwrap_or(now).duration_since(incident.from).as_secs().max(0);
+        rows.row(json!({
+            "host": incident.host.as_str(),
+            "from": time(Some(incident.from)),
+            "to": time(incident.to),
+            "lasted": print_duration(Duration::from_secs(lasted.unsigned_abs())),
+            "reason": incident.reason,
+        }))?;
+    }
+    rows.finish(&format!("no host failed for all its sources in the last {}", print_duration(since)))?;
+    Ok(())
+}
+
 async fn known(data: &Backend, name: &str) -> anyhow::Result<(Host, HostView)> {
     let host = Host::stored(name.to_lowercase());
     match data.schedule.host(&host).await? {
@@ -101,6 +128,8 @@ async fn get(data: &Backend, name: &str, global: &Global) -> anyhow::Result<()> 
     let now = global.clock.now();
     let blocked = view.blocked.as_ref().filter(|(until, _)| *until > now);
     let owner = view.owner.as_ref().filter(|(_, until)| *until > now);
+    let health = data.store.host_health(&host).await?;
+    let incident = health.incident.as_ref();
     let jobs: Vec<Value> = view
         .jobs
         .iter()
@@ -125,6 +154,8 @@ async fn get(data: &Backend, name: &str, global: &Global) -> anyhow::Result<()> 
         "delay": print_duration(view.delay),
         "blocked_until": time(blocked.map(|(until, _)| *until)),
         "block_reason": blocked.map(|(_, reason)| reason),
+        "incident_since": time(incident.map(|incident| incident.since)),
+        "incident": incident.map(|incident| &incident.reason),
         "robots": robots(data, &host).await?,
         "jobs": jobs,
         "clients": stakes(&view),

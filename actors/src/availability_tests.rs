@@ -313,6 +313,30 @@ async fn a_layout_that_changed_is_told_and_loses_nothing() {
     until("it is mended", async || stage.state("a.kz").await == SourceState::Live).await;
 }
 
+/// Who moved for good is read there, after a day in which its server said so each time; what is stored is not stored again.
+#[tokio::test(start_paused = true)]
+async fn a_source_that_moved_for_good_is_followed() {
+    let stage = Stage::with(&["a.kz"]).await;
+    stage.web.put("http://b.kz/news/rss", feed(2));
+    stage.web.put("http://b.kz/robots.txt", Page::Says(404, None));
+    let _node = stage.start().await;
+    until("it is read", async || stage.items().await == 2).await;
+    stage.web.put(FEED, Page::Says(301, Some(("location", "http://b.kz/news/rss".to_owned()))));
+    let record = async || stage.store.source(&name("a.kz")).await.unwrap().unwrap();
+    until("the move is noted", async || record().await.moved_to.is_some()).await;
+    sleep(Duration::from_secs(7200)).await;
+    assert_eq!(record().await.source.url.as_str(), FEED, "nobody is followed for a word: the control");
+    tokio::time::advance(Duration::from_secs(24 * 3600)).await;
+    until("it is followed", async || record().await.source.url.as_str() == "http://b.kz/news/rss").await;
+    until("it is read there", async || record().await.state == SourceState::Live).await;
+    let before = stage.web.times_asked(FEED);
+    stage.web.put("http://b.kz/news/rss", feed(3));
+    until("what is new is read", async || stage.items().await == 3).await;
+    assert_eq!(stage.web.times_asked(FEED), before, "nobody asks where it was");
+    let noted = stage.store.audit_trail(10).await.unwrap();
+    assert!(noted[0].target.contains("from http://a.kz/feed to http://b.kz/news/rss"), "{noted:?}");
+}
+
 /// A source that nobody ever read is not degraded.
 #[tokio::test(start_paused = true)]
 async fn what_was_never_read_is_being_tried() {

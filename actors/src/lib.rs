@@ -32,6 +32,7 @@ mod import;
 mod maintenance;
 mod membership;
 mod metrics;
+mod moves;
 mod news;
 mod node;
 mod pages;

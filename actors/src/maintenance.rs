@@ -9,6 +9,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::time::Instant;
 
 use crate::context::Context;
+use crate::moves::follow;
 use crate::rematch::rematch;
 
 /// How soon a change of the objects is noticed.
@@ -17,6 +18,9 @@ const LOOK: Duration = Duration::from_secs(1);
 const REMATCH: Duration = Duration::from_secs(60);
 /// How often what is old is removed.
 const RETAIN: Duration = Duration::from_secs(600);
+
+/// How often sources are looked at that moved.
+const MOVES: Duration = Duration::from_secs(3600);
 
 pub(crate) enum MaintenanceMsg {
     /// Look whether something is to be done.
@@ -30,6 +34,7 @@ pub(crate) struct MaintenanceState {
     /// The version of the objects that everything stored has been matched against.
     matched: Option<i64>,
     retained_at: Option<Instant>,
+    followed_at: Option<Instant>,
 }
 
 impl Actor for Maintenance {
@@ -43,7 +48,7 @@ impl Actor for Maintenance {
         context: Arc<Context>,
     ) -> Result<MaintenanceState, ActorProcessingErr> {
         myself.send_interval(LOOK, || MaintenanceMsg::Look);
-        Ok(MaintenanceState { context, matched: None, retained_at: None })
+        Ok(MaintenanceState { context, matched: None, retained_at: None, followed_at: None })
     }
 
     async fn handle(
@@ -79,6 +84,10 @@ impl MaintenanceState {
             self.retain().await?;
             // Planning anew loses nothing, and finds pages whose job got lost between store and schedule.
             context.catch_up(true).await?;
+        }
+        if self.followed_at.is_none_or(|at| at.elapsed() >= MOVES) && self.has_duty("moves", MOVES).await? {
+            self.followed_at = Some(Instant::now());
+            follow(&self.context).await?;
         }
         Ok(())
     }

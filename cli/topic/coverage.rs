@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use config::{parse_duration, print_duration};
-use model::{Name, SourceKind, SourceState, Timestamp};
+use model::{HostIncident, Name, SourceKind, SourceState, Timestamp, Watch};
 use serde_json::json;
 use store::{SourceRecord, Spell};
 
@@ -54,6 +54,14 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
             gaps.entry(record.source.name.clone()).or_default().push(gap);
         }
     }
+    let incidents = data.store.incidents(since, now).await?;
+    for record in sources.iter().filter(|record| record.source.watch() == Watch::On) {
+        let host = record.source.host_for(&crawler::read::address_of(&record.source, ""));
+        for incident in incidents.iter().filter(|incident| Some(&incident.host) == host.as_ref()) {
+            let gap = outage(incident, record.state, (since, now));
+            gaps.entry(record.source.name.clone()).or_default().push(gap);
+        }
+    }
     let columns =
         [column("source"), column("state"), column("unread"), column("from"), column("to"), wide("reason")];
     let mut rows = rows(global.output, &columns, "source");
@@ -97,6 +105,18 @@ struct Gap {
 impl Gap {
     fn length(&self) -> Duration {
         self.within
+    }
+}
+
+/// When a source was not read, since nothing of its host came through.
+fn outage(incident: &HostIncident, state: SourceState, (since, until): (Timestamp, Timestamp)) -> Gap {
+    let (from, to) = (incident.from.max(since), incident.to.unwrap_or(until).min(until));
+    Gap {
+        from: incident.from,
+        to: incident.to,
+        within: Duration::try_from(to.duration_since(from)).unwrap_or_default(),
+        state,
+        reason: format!("nothing of {} came through: {}", incident.host, incident.reason),
     }
 }
 
@@ -168,5 +188,13 @@ mod tests {
         let hours: Vec<u64> =
             gaps[&Name::new("a").unwrap()].iter().map(|gap| gap.length().as_secs() / 3600).collect();
         assert_eq!((hours, gaps.len()), (vec![2, 4], 1));
+        let incident = HostIncident {
+            host: model::Host::stored("a.kz".into()),
+            from: at(-1),
+            to: Some(at(3)),
+            reason: "HTTP status 503".into(),
+        };
+        let gap = outage(&incident, Live, (at(0), at(10)));
+        assert_eq!((gap.from, gap.to, gap.within), (at(-1), Some(at(3)), Duration::from_secs(3 * 3600)));
     }
 }
