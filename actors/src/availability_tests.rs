@@ -6,7 +6,7 @@ use model::{Source, SourceKind, SourceState, Timestamp};
 use store::{Objects, Store};
 use tokio::time::sleep;
 
-use crate::testing::{Page, Stage, feed, name, source, until};
+use crate::testing::{Page, Stage, dated_links, feed, name, source, until};
 
 const FEED: &str = "http://a.kz/feed";
 const DELAY: Duration = Duration::from_secs(1);
@@ -99,6 +99,35 @@ async fn sources_that_fail_beside_others_answer_for_themselves() {
     sleep(Duration::from_secs(1200)).await;
     let failing = failures(&stage).await.into_iter().filter(|failures| *failures >= 1.0).count();
     assert_eq!(failing, SECTIONS * 2 / 3, "each counts its own");
+}
+
+/// Many old pages of many sources wait for one host: what is new there is read all the same.
+#[tokio::test(start_paused = true)]
+async fn old_pages_wait_behind_what_is_new() {
+    const ARCHIVES: usize = 8;
+    let stage = sections(ARCHIVES + 1).await;
+    for n in 0..ARCHIVES {
+        let old: Vec<String> = (0..100).map(|page| format!("http://a.kz/{n}/old/{page}")).collect();
+        stage.web.put(&section_url(n), dated_links(&old, "Sat, 01 Nov 2025 09:00:00 +0500"));
+    }
+    let fresh = |n: usize| format!("http://a.kz/fresh/{n}");
+    let publish = |count: usize| {
+        let all: Vec<String> = (0..count).map(fresh).collect();
+        stage.web.put(&section_url(ARCHIVES), dated_links(&all, "Mon, 23 Nov 2026 14:00:00 +0500"));
+    };
+    publish(1);
+    let _node = stage.start().await;
+    until("the first is read", async || stage.web.times_asked(&fresh(0)) > 0).await;
+    until("old pages are under way", async || stage.web.asked().len() > 100).await;
+    for n in 1..6 {
+        publish(n + 1);
+        let before = stage.web.asked().len();
+        until("what is new is read", async || stage.web.times_asked(&fresh(n)) > 0).await;
+        let meanwhile = stage.web.asked().len() - before;
+        // A minute until it is polled, at one exchange a second; then two pages of each archive and its next poll, at most.
+        assert!(meanwhile <= 66 + 3 * ARCHIVES, "{n}: {meanwhile} exchanges with others came first");
+    }
+    assert!(stage.web.asked().len() < ARCHIVES * 100, "old pages wait still: or nothing was shown");
 }
 
 /// A channel's preview with these posts, and older ones behind them.

@@ -12,6 +12,10 @@ use crate::visit::{Interrupted, Visit, finding_of_entry};
 
 /// A page that cannot be had for passing reasons is tried so often, then its entry stands for it.
 const MAX_TRIES: u32 = 4;
+/// Pages of publications that are older than this wait behind what is new, whoever found them.
+const OLD: Duration = Duration::from_secs(3 * 86_400);
+/// So many of these are fetched in one turn, where others wait for the host.
+const OLD_IN_A_TURN: usize = 2;
 /// First wait between tries of a page; it grows fourfold.
 const RETRY: Duration = Duration::from_secs(60);
 
@@ -21,6 +25,7 @@ pub(crate) async fn pages(visit: &mut Visit) -> Result<(), Interrupted> {
     let limit = if visit.is_canary() { limit.min(1) } else { limit };
     let host = visit.job.host.clone();
     let waiting = waiting(visit, limit + 1).await?;
+    let limit = limit.min(behind_what_is_new(visit, &waiting));
     let mut interrupted = false;
     for page in waiting.iter().take(limit) {
         if visit.context.is_draining() || !visit.refresh() {
@@ -36,6 +41,20 @@ pub(crate) async fn pages(visit: &mut Visit) -> Result<(), Interrupted> {
     let next_due = next_due(visit, interrupted || waiting.len() > limit).await?;
     tracing::debug!(source = %visit.source.name, %host, pages = waiting.len(), "pages fetched");
     visit.keep(visit.harvest(), Some(visit.settlement(next_due, Vec::new()))).await.map(drop)
+}
+
+/// How many pages this turn is for: all that are new, which come first, and a few that are old. A sitemap of a million old pages
+/// takes its time, and no other source's. A single pass has nothing that comes later.
+fn behind_what_is_new(visit: &Visit, waiting: &[PageWork]) -> usize {
+    let now = visit.now();
+    let is_old = |page: &PageWork| {
+        let published = page.entry.published.as_ref();
+        published.is_some_and(|published| now.duration_since(published.at).unsigned_abs() > OLD)
+    };
+    match visit.context.config.pass {
+        Some(_) => waiting.len(),
+        None => waiting.iter().filter(|page| !is_old(page)).count() + OLD_IN_A_TURN,
+    }
 }
 
 async fn waiting(visit: &Visit, limit: usize) -> Result<Vec<PageWork>, Interrupted> {

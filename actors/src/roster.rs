@@ -7,20 +7,17 @@ use std::time::Duration;
 use crawler::read;
 use matcher::{BadTopic, Lists, TopicIndex};
 use model::{
-    Client, Host, JobId, JobKind, Name, Planned, Source, SourceKind, SourceState, Tenant, Timestamp, Topic,
-    Watch,
+    Client, Host, JobId, JobKind, Name, Planned, Source, SourceKind, SourceState, Tenant, Timestamp, Watch,
 };
 use scheduler::{Schedule, due};
 use store::{SourceRecord, Store, StoreError};
 use url::Url;
 
 use crate::errand::after;
+use crate::searches::{Allowances, within_budget};
 
 /// How much longer than its interval the wait for a search may be: its spread, and a little for rounding.
 const LONGEST_SPREAD: f64 = 1.11;
-
-/// Searches of one source, at most: its host could not serve more in any case.
-const MOST_SEARCHES: usize = 1000;
 
 /// The declared objects at one moment.
 #[derive(Clone, Default)]
@@ -64,8 +61,7 @@ impl Roster {
             searches: HashMap::new(),
             bad_topics,
         };
-        let searched = records.iter().map(|record| &record.source).filter(|source| source.is_searched());
-        roster.searches = searched.map(|source| (source.name.clone(), roster.searches_for(source))).collect();
+        roster.plan_searches();
         for source in roster.sources.values().filter(|source| source.watch() == Watch::On) {
             if let Some(host) = roster.host_of(&read_at(source)) {
                 *roster.sources_at.entry(host).or_default() += 1;
@@ -150,22 +146,29 @@ impl Roster {
         }
     }
 
-    /// A search is shared by all topics that need it, and is the work of the weightiest of their clients.
-    fn searches_for(&self, source: &Source) -> BTreeMap<String, Tenant> {
-        let owner = |topics: Vec<&Topic>| -> Tenant {
-            let clients: HashSet<Option<&str>> = topics.iter().map(|topic| topic.client.as_deref()).collect();
-            let tenants = clients
-                .into_iter()
-                .map(|client| client.map_or_else(Tenant::common, |name| self.tenant(name)));
-            let weightiest =
-                tenants.max_by(|one, other| (one.weight, &other.client).cmp(&(other.weight, &one.client)));
-            weightiest.unwrap_or_else(Tenant::common)
-        };
-        let all = self.topics.searches(source);
-        if all.len() > MOST_SEARCHES {
-            tracing::warn!(source = %source.name, searches = all.len(), most = MOST_SEARCHES, "topics need more searches than a source is asked");
+    /// Whether a source is asked for a query.
+    pub(crate) fn has_search(&self, source: &Name, query: &str) -> bool {
+        self.searches.get(source).is_some_and(|searches| searches.contains_key(query))
+    }
+
+    /// What searched sources are asked for: in the order of names, since clients have budgets over all of them.
+    fn plan_searches(&mut self) {
+        let mut allowances = Allowances::of(self.clients.values());
+        let mut searched: Vec<Arc<Source>> =
+            self.sources.values().filter(|source| source.is_searched()).cloned().collect();
+        searched.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        for source in searched {
+            let needed = self.topics.searches(&source);
+            let most = source.searches.unwrap_or(Source::SEARCHES) as usize;
+            let tenant_of =
+                |client: Option<&str>| client.map_or_else(Tenant::common, |name| self.tenant(name));
+            let asked = within_budget(&needed, most, &tenant_of, &mut allowances);
+            if asked.len() < needed.len() {
+                let (needed, asked) = (needed.len(), asked.len());
+                tracing::warn!(source = %source.name, needed, asked, "topics need more searches than budgets allow");
+            }
+            self.searches.insert(source.name.clone(), asked);
         }
-        all.into_iter().take(MOST_SEARCHES).map(|(query, topics)| (query, owner(topics))).collect()
     }
 }
 
@@ -302,44 +305,6 @@ fn news_of(before: &Roster, after: &Roster, record: &SourceRecord, terms: Terms)
         Some(_) => None,
     };
     readings.into_iter().filter_map(is_news).collect()
-}
-
-/// A search that is made for a topic.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Search {
-    /// Which source is searched.
-    pub source: Name,
-    /// What for.
-    pub query: String,
-    /// Topics that share it, this one included.
-    pub topics: usize,
-    /// How often it is made.
-    pub every: Duration,
-}
-
-/// The searches that are made for a topic, by source and query; and the sources that its filters admit but that cannot be
-/// searched for it, since its query holds no words that they could be asked for.
-pub async fn searches_of(store: &dyn Store, topic: &Topic) -> Result<(Vec<Search>, Vec<Name>), StoreError> {
-    let (roster, records) = Roster::load(store, Arc::default()).await?;
-    let (mut searches, mut unasked) = (Vec::new(), Vec::new());
-    for SourceRecord { source, state, .. } in &records {
-        if state.is_stopped() || !source.is_searched() || !topic.admits_source(source) {
-            continue;
-        }
-        let before = searches.len();
-        let all = roster.topics.searches(source).into_iter().take(MOST_SEARCHES);
-        let of_topic = all.filter(|(_, topics)| topics.iter().any(|one| one.name == topic.name));
-        searches.extend(of_topic.map(|(query, topics)| Search {
-            source: source.name.clone(),
-            query,
-            topics: topics.len(),
-            every: source.every.min,
-        }));
-        if searches.len() == before {
-            unasked.push(source.name.clone());
-        }
-    }
-    Ok((searches, unasked))
 }
 
 /// Whose share of a host a job is.

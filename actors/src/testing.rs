@@ -130,6 +130,17 @@ pub(crate) fn links(addresses: &[&str]) -> Page {
     Page::Body(format!("<rss version='2.0'><channel><title>Лента</title>{items}</channel></rss>"))
 }
 
+/// A feed whose entries are links, all published on one day (RFC 822).
+pub(crate) fn dated_links(addresses: &[String], day: &str) -> Page {
+    let item = |url: &String| {
+        format!(
+            "<item><guid>{url}</guid><title>Новость {url}</title><link>{url}</link><pubDate>{day}</pubDate></item>"
+        )
+    };
+    let items: String = addresses.iter().map(item).collect();
+    Page::Body(format!("<rss version='2.0'><channel><title>Лента</title>{items}</channel></rss>"))
+}
+
 /// A node, and everything around it.
 pub(crate) struct Stage {
     pub(crate) web: Arc<FakeWeb>,
@@ -264,6 +275,7 @@ pub(crate) fn source(host: &str) -> Source {
         token: None,
         politeness_group: None,
         client: None,
+        searches: None,
         paused: false,
         retired: false,
     }

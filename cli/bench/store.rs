@@ -117,6 +117,7 @@ fn source() -> anyhow::Result<Source> {
         token: None,
         politeness_group: None,
         client: None,
+        searches: None,
         paused: false,
         retired: false,
     })

@@ -129,6 +129,7 @@ pub(super) fn undeclared(url: Url, kind: SourceKind) -> anyhow::Result<Source> {
         token: None,
         politeness_group: None,
         client: None,
+        searches: None,
         paused: false,
         retired: false,
     })

@@ -109,12 +109,15 @@ async fn get(name: &str, global: &Global) -> anyhow::Result<()> {
         // One of an earlier build, which took it.
         Err(error) => json!({"error": error}),
     };
-    let (searches, unasked) = searches_of(&*data.store, &record.topic).await?;
+    let searches = searches_of(&*data.store, &record.topic).await?;
     if let (Some(shown), Value::Object(read)) = (shown.as_object_mut(), read) {
         shown.extend(read);
-        shown.insert("requests_a_day".to_owned(), json!(cost_of(&searches)));
-        shown.insert("searches".to_owned(), searches.iter().map(search).collect());
-        shown.insert("not_searched_at".to_owned(), json!(unasked));
+        shown.insert("requests_a_day".to_owned(), json!(cost_of(&searches.made)));
+        shown.insert("searches".to_owned(), searches.made.iter().map(search).collect());
+        let left_out =
+            searches.left_out.iter().map(|(source, query)| json!({"source": source, "query": query}));
+        shown.insert("searches_beyond_budget".to_owned(), left_out.collect());
+        shown.insert("not_searched_at".to_owned(), json!(searches.unasked));
     }
     Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "name")?)
 }

@@ -11,6 +11,9 @@ pub struct Client {
     pub name: Name,
     /// Its plan's share of a host's time, beside those of others: 1 to 100.
     pub weight: u32,
+    /// How many searches, over all sources, are made for its topics at most; as many as sources allow where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searches: Option<u32>,
 }
 
 impl Client {

@@ -37,6 +37,6 @@ pub use name::{Name, NameError};
 pub use pointers::Pointers;
 pub use post::{Post, PostKind};
 pub use reservation::Reservation;
-pub use source::{ArticleMode, Category, Every, Rights, Selectors, Source, SourceKind, Watch};
+pub use source::{ArticleMode, Category, Every, Rights, Selectors, Source, SourceKind, Watch, is_template};
 pub use time::{Clock, SystemClock, TestClock, Timestamp, rfc3339};
 pub use topic::{Tag, Topic};

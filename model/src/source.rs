@@ -45,6 +45,10 @@ pub struct Source {
     /// Whose source it is, where it is read for one client: its polls are that client's share of the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<Name>,
+    /// Of one that is searched: how many searches it is asked for at most, 0 to [`Self::MOST_SEARCHES`];
+    /// [`Self::SEARCHES`] where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub searches: Option<u32>,
     /// Not polled while true.
     pub paused: bool,
     /// Taken out for good: not polled, and no gap where it is not read.
@@ -64,6 +68,11 @@ pub enum Watch {
 }
 
 impl Source {
+    /// The searches that a source is asked for where it declares no budget.
+    pub const SEARCHES: u32 = 200;
+    /// More of one source would be rude, or never done.
+    pub const MOST_SEARCHES: u32 = 10_000;
+
     /// What politeness is owed to when `url` is fetched for this source.
     pub fn host_for(&self, url: &Url) -> Option<Host> {
         match &self.politeness_group {
@@ -89,7 +98,7 @@ impl Source {
 
     /// Whether it is searched: its address has a place for a query.
     pub fn is_searched(&self) -> bool {
-        PLACES.iter().any(|place| self.url.as_str().contains(place))
+        is_template(&self.url)
     }
 
     /// Where a search for `query` is read; `None` where it is not searched.
@@ -114,6 +123,11 @@ impl Source {
 
 /// The place for a query in an address, and as it is written in a path (WHATWG URL escapes braces there).
 const PLACES: [&str; 2] = ["{query}", "%7Bquery%7D"];
+
+/// Whether an address has a place for a query.
+pub fn is_template(url: &Url) -> bool {
+    PLACES.iter().any(|place| url.as_str().contains(place))
+}
 
 /// How a source is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -48,6 +48,7 @@ pub(crate) fn source(text: &str) -> Source {
         token: None,
         politeness_group: None,
         client: None,
+        searches: None,
         paused: false,
         retired: false,
     }
@@ -342,7 +343,7 @@ async fn an_edited_list_makes_topics_that_name_it_see_what_is_stored() {
 
 #[tokio::test]
 async fn clients_are_declared_like_anything_else() {
-    let client = |weight| Client { name: name("acme"), weight };
+    let client = |weight| Client { name: name("acme"), weight, searches: None };
     let only = |weight| Objects { clients: vec![client(weight)], ..Objects::default() };
     for bench in each().await {
         println!("on {}", bench.name);

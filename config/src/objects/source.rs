@@ -6,6 +6,7 @@ use model::{ArticleMode, Category, Every, Name, Pointers, Rights, Selectors, Sou
 use serde_json::{Map, Value, json};
 
 use super::Complaint;
+use super::client;
 use super::codes::COUNTRIES;
 use super::fields::{Fields, Notes};
 use crate::{parse_duration, print_duration};
@@ -55,6 +56,14 @@ pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<
     let politeness_group =
         spec.read("politenessGroup", notes, |text| Name::new(text).map(|name| name.to_string()));
     let client = spec.read("client", notes, Name::new);
+    let searches = spec.read("searches", notes, client::searches);
+    if searches.is_some() && url.as_ref().is_some_and(|url| !model::is_template(url)) {
+        notes.add(
+            spec.line_of("searches"),
+            "spec.searches is for sources that are searched",
+            "remove it, or put {query} into spec.url where the query belongs",
+        );
+    }
     let paused = spec.boolean("paused", notes).unwrap_or(false);
     let retired = spec.boolean("retired", notes).unwrap_or(false);
     Some(Source {
@@ -74,6 +83,7 @@ pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<
         token,
         politeness_group,
         client,
+        searches,
         paused,
         retired,
     })
@@ -226,6 +236,7 @@ pub(crate) fn write(source: &Source) -> Value {
         token,
         politeness_group,
         client,
+        searches,
         paused,
         retired,
     } = source;
@@ -286,6 +297,9 @@ pub(crate) fn write(source: &Source) -> Value {
     }
     if let Some(client) = client {
         put("client", json!(client));
+    }
+    if let Some(searches) = searches {
+        put("searches", json!(searches));
     }
     if *paused {
         put("paused", json!(true));
