@@ -7,7 +7,7 @@ use clap::Subcommand;
 use matcher::{Analysis, found};
 use model::Name;
 use serde_json::Value;
-use store::{MaterialQuery, Store};
+use store::{MaterialQuery, Store, StoredItem, StoredMatch};
 
 use crate::archive::look_through;
 use crate::backend::Backend;
@@ -21,6 +21,8 @@ use crate::view::{self, RightsOf};
 
 /// Matches read from the store at once.
 const PAGE: usize = 500;
+/// Reprints of one story that are shown.
+const MOST_OF_STORY: usize = 1000;
 /// How often new matches are looked for.
 const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
 
@@ -52,6 +54,17 @@ Examples:
     },
     /// Show one material with everything that it matched
     Get {
+        /// Its id
+        id: String,
+    },
+    /// Show the story that a material belongs to: its reprints on other sources, by time of publication
+    #[command(after_help = "\
+Example:
+  qyran material story 01KB2VJ0Q5W4S7E0M1D2N3P4Q5
+
+Reprints are other materials, linked and not merged: of two sources, texts that have half of their words in common (in the
+same order), first seen within three days; of one source, the same text again.")]
+    Story {
         /// Its id
         id: String,
     },
@@ -152,6 +165,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::Remove(_) => (), // done above
         Command::List { wanted, limit, watch } => list(&data, &wanted, limit, watch, global).await?,
         Command::Get { id } => get(&data, &id, global).await?,
+        Command::Story { id } => story(&data, &id, global).await?,
         Command::Search { query, limit } => search(&data, &query, limit as usize, global).await?,
         Command::Tail { wanted, after } => {
             tail(&data, &wanted, after, global).await?;
@@ -221,14 +235,42 @@ async fn print(
 }
 
 async fn get(data: &Backend, id: &str, global: &Global) -> anyhow::Result<()> {
-    let Some((item, matches)) = data.store.item(id).await? else {
-        return Err(Failure::not_found(format!("there is no material {id:?}"))
-            .hint("qyran material list -o wide shows ids")
-            .into());
-    };
+    let (item, matches) = known(data, id).await?;
     let rights = RightsOf::load(&*data.store).await?;
-    let shown = view::item(&item, &matches, &rights);
+    let mut shown = view::item(&item, &matches, &rights);
+    if let Some(shown) = shown.as_object_mut() {
+        let story = data.store.story(item.row, MOST_OF_STORY).await?;
+        shown.insert("story".to_owned(), view::story(&item, &story));
+    }
     Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "id")?)
+}
+
+async fn known(data: &Backend, id: &str) -> anyhow::Result<(StoredItem, Vec<StoredMatch>)> {
+    let found = data.store.item(id).await?;
+    found.ok_or_else(|| {
+        Failure::not_found(format!("there is no material {id:?}"))
+            .hint("qyran material list -o wide shows ids")
+            .into()
+    })
+}
+
+async fn story(data: &Backend, id: &str, global: &Global) -> anyhow::Result<()> {
+    let (item, _) = known(data, id).await?;
+    let columns = [
+        column("published_at"),
+        column("source"),
+        column("like"),
+        column("share"),
+        column("title"),
+        wide("url"),
+        wide("first_seen"),
+        wide("id"),
+    ];
+    let mut rows = rows(global.output, &columns, "id");
+    for reprint in data.store.story(item.row, MOST_OF_STORY).await? {
+        rows.row(view::reprint(&reprint))?;
+    }
+    Ok(rows.finish("it was not looked at beside others yet")?)
 }
 
 /// Everything stored is looked through; the last that match are held.

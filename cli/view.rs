@@ -6,7 +6,7 @@ use std::time::Duration;
 use config::print_duration;
 use model::{FetchRecord, Item, Name, Reservation, Rights, Timestamp, rfc3339};
 use serde_json::{Value, json};
-use store::{SourceRecord, Store, StoreError, StoredItem, StoredMatch, TopicRecord};
+use store::{Reprint, SourceRecord, Store, StoreError, StoredItem, StoredMatch, TopicRecord};
 
 /// A time as it is printed; unknown is null.
 pub(crate) fn time(at: Option<Timestamp>) -> Value {
@@ -173,6 +173,43 @@ pub(crate) fn item(stored: &StoredItem, matches: &[StoredMatch], rights: &Rights
         "problems": item.problems,
         "text": (allowed == Rights::Full && !item.text.is_empty()).then_some(&item.text),
     })
+}
+
+/// What story an item belongs to: how many reprints there are, and who was first, as far as times of publication tell; null
+/// where it was not looked at yet.
+pub(crate) fn story(stored: &StoredItem, story: &[Reprint]) -> Value {
+    let own = story.iter().find(|reprint| reprint.item.row == stored.row);
+    let first = story.first().map(|reprint| &reprint.item);
+    json!(own.zip(first).map(|(own, first)| json!({
+        "items": story.len(),
+        "first": {"id": first.id, "source": first.item.source, "published_at": published_at(&first.item)},
+        "is_first": first.row == stored.row,
+        "like": own.kinship.map(|kinship| kinship.how.as_str()),
+        "share": own.kinship.map(|kinship| rounded(kinship.share)),
+    })))
+}
+
+/// One of a story's items.
+pub(crate) fn reprint(reprint: &Reprint) -> Value {
+    let Reprint { item: stored, kinship } = reprint;
+    json!({
+        "id": stored.id,
+        "source": stored.item.source,
+        "published_at": published_at(&stored.item),
+        "first_seen": time(Some(stored.first_seen)),
+        "like": kinship.map_or("first stored", |kinship| kinship.how.as_str()),
+        "share": kinship.map(|kinship| rounded(kinship.share)),
+        "title": stored.item.title,
+        "url": stored.item.url.as_ref().or(stored.item.canonical_url.as_ref()),
+    })
+}
+
+fn published_at(item: &Item) -> Value {
+    time(item.published.as_ref().map(|published| published.at))
+}
+
+fn rounded(share: f64) -> f64 {
+    (share * 100.0).round() / 100.0
 }
 
 /// An item that is not stored, as `source test` and `feed` show it.

@@ -43,6 +43,7 @@ mod robots_memory;
 mod roster;
 mod searches;
 mod storage;
+mod stories;
 mod tally;
 mod visit;
 

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::context::Context;
 use crate::moves::follow;
 use crate::rematch::rematch;
+use crate::stories;
 
 /// How soon a change of the objects is noticed.
 const LOOK: Duration = Duration::from_secs(1);
@@ -19,6 +20,8 @@ const REMATCH: Duration = Duration::from_secs(60);
 /// How often what is old is removed.
 const RETAIN: Duration = Duration::from_secs(600);
 
+/// How long linking reprints is a node's after it began a step: two at a time would miss each other's.
+const LINK: Duration = Duration::from_secs(60);
 /// How often sources are looked at that moved.
 const MOVES: Duration = Duration::from_secs(3600);
 
@@ -78,6 +81,7 @@ impl MaintenanceState {
             rematch(&*context.store, context.clock.now(), |_| ()).await.map_err(|error| error.to_string())?;
             self.matched = Some(version);
         }
+        self.link().await?;
         if self.retained_at.is_none_or(|at| at.elapsed() >= RETAIN) && self.has_duty("upkeep", RETAIN).await?
         {
             self.retained_at = Some(Instant::now());
@@ -90,6 +94,21 @@ impl MaintenanceState {
             follow(&self.context).await?;
         }
         Ok(())
+    }
+
+    /// Links reprints, as many as there are: a step is short, and others may have the duty after it.
+    async fn link(&self) -> Result<(), String> {
+        let context = &self.context;
+        let failed = |error: store::StoreError| error.to_string();
+        loop {
+            let items = stories::waiting(&*context.store).await.map_err(failed)?;
+            if items.is_empty() || context.is_draining() || !self.has_duty("stories", LINK).await? {
+                return Ok(());
+            }
+            stories::link(&*context.store, &context.pool, items, context.clock.now())
+                .await
+                .map_err(failed)?;
+        }
     }
 
     /// Of a cluster, one node does it at a time.

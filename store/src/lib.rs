@@ -19,6 +19,6 @@ pub use error::StoreError;
 pub use postgres::{MIGRATIONS, Migration, MigrationStatus, Postgres};
 pub use sqlite::Sqlite;
 pub use store::{
-    Applied, AuditRecord, EntryKnowledge, MaterialQuery, Move, ObjectNames, Objects, Rematched, Saved,
-    Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, TopicRecord, Totals,
+    Applied, AuditRecord, EntryKnowledge, Kin, Linked, MaterialQuery, Move, ObjectNames, Objects, Rematched,
+    Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, TopicRecord, Totals,
 };

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{
-    Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, Item, ItemKey, List, Match, Name, PageWork,
-    Source, SourceKind, SourceState, Timestamp, Topic, Validators, Watch,
+    Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, Item, ItemKey, Kinship, Likeness, List,
+    Match, Name, PageWork, Source, SourceKind, SourceState, Timestamp, Topic, Validators, Watch,
 };
 use url::Url;
 
@@ -251,6 +251,48 @@ pub struct AuditRecord {
     pub reason: String,
 }
 
+/// Of so many items that share a key the first are looked at: what very many share is a phrase, not a text.
+pub(crate) const KEPT_OF_A_KEY: usize = 20;
+
+/// An item that may be like another.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Kin {
+    /// Which item.
+    pub row: i64,
+    /// The story that it belongs to: the row of its first item.
+    pub story: i64,
+    /// Whose it is.
+    pub source: Name,
+    /// What it is known by, with those of its keys that were asked for.
+    pub likeness: Likeness,
+}
+
+/// An item that was looked at beside others.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Linked {
+    /// Which item.
+    pub row: i64,
+    /// Whose it is.
+    pub source: Name,
+    /// When it was first seen.
+    pub at: Timestamp,
+    /// The story that it belongs to; its own row where it is the first of one.
+    pub story: i64,
+    /// How it is like the item by which it came to the story.
+    pub kinship: Option<Kinship>,
+    /// What it is known by.
+    pub likeness: Likeness,
+}
+
+/// An item of a story.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reprint {
+    /// The item.
+    pub item: StoredItem,
+    /// How it is like the item by which it came to the story; `None` for the one that was there first.
+    pub kinship: Option<Kinship>,
+}
+
 /// Keeps everything that must not be lost.
 #[async_trait]
 pub trait Store: Send + Sync {
@@ -330,6 +372,15 @@ pub trait Store: Send + Sync {
     async fn set_rematched(&self, topics: &[(Name, i64)], row: i64) -> Result<(), StoreError>;
     /// These topics are to be matched again from the beginning.
     async fn set_unmatched(&self, topics: &[Name]) -> Result<(), StoreError>;
+    /// Items that were not looked at beside others yet, the first stored first.
+    async fn unlinked(&self, limit: usize) -> Result<Vec<StoredItem>, StoreError>;
+    /// Items that share one of these keys and were first seen after `since`: the first twenty of each key.
+    async fn kin(&self, keys: &[i64], since: Timestamp) -> Result<Vec<Kin>, StoreError>;
+    /// Links items to their stories, for good. Keys of items that were first seen before `forget` are forgotten: nothing is
+    /// linked to these any more.
+    async fn link(&self, linked: &[Linked], forget: Timestamp) -> Result<(), StoreError>;
+    /// The items of the story that an item belongs to, by time of publication; none where it was not looked at yet.
+    async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError>;
     /// How many sources there are of each kind and in each state.
     async fn source_counts(&self) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError>;
     /// How much there is.

@@ -4,9 +4,12 @@
 
 pub(crate) mod fold;
 pub(crate) mod forms;
+mod likeness;
 mod reading;
 mod sentences;
 pub(crate) mod words;
+
+pub use likeness::likeness;
 
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};

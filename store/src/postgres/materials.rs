@@ -9,16 +9,16 @@ use tokio_postgres::Row;
 
 use super::locks::{self, Lock};
 use super::matches::Change;
-use super::{execute, limit, objects, partitions, read, rows, text};
+use super::{execute, limit, objects, partitions, read, rows, stories, text};
 use crate::StoreError;
 use crate::store::{MaterialQuery, Rematched, StoredItem, StoredMatch, Totals};
 
 /// The columns of [`item_of`], from a table called `item`.
-const ITEM: &str = "item.item, item.id, item.body, item.version, item.first_seen, item.changed_at";
+pub(super) const ITEM: &str = "item.item, item.id, item.body, item.version, item.first_seen, item.changed_at";
 /// The columns of [`found`] behind those of [`ITEM`], from a table called `match`.
 const MATCH: &str = "match.seq, match.topic, match.spans, match.excerpt, match.matched_at, match.tags";
 
-fn item_of(row: &Row) -> Result<StoredItem, StoreError> {
+pub(super) fn item_of(row: &Row) -> Result<StoredItem, StoreError> {
     Ok(StoredItem {
         row: row.get(0),
         id: row.get(1),
@@ -223,6 +223,7 @@ async fn remove(tx: &Transaction<'_>, locked: &[i64], since: Timestamp) -> Resul
         )?;
     }
     let numbers: Vec<i64> = old.iter().map(|row| row.get(0)).collect();
+    stories::forget(tx, &numbers).await?;
     execute(tx, "DELETE FROM item WHERE item = ANY($1) AND first_seen < $2", &[&numbers, &since]).await?;
     change.write(tx).await?;
     Ok(old.len() as u64)

@@ -42,8 +42,8 @@ pub const MIGRATIONS: &[Migration] = &[
     },
     Migration {
         version: 6,
-        name: "add_incidents",
-        sql: include_str!("../migrations/postgres/0006_add_incidents.sql"),
+        name: "add_incidents_and_stories",
+        sql: include_str!("../migrations/postgres/0006_add_incidents_and_stories.sql"),
     },
 ];
 

@@ -18,6 +18,7 @@ mod objects;
 mod pages;
 mod partitions;
 mod shelf;
+mod stories;
 #[cfg(test)]
 mod tests;
 
@@ -38,8 +39,8 @@ use tokio_postgres::{IsolationLevel, Row};
 
 use crate::StoreError;
 use crate::store::{
-    Applied, AuditRecord, EntryKnowledge, MaterialQuery, Move, ObjectNames, Objects, Rematched, Saved,
-    Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, TopicRecord, Totals,
+    Applied, AuditRecord, EntryKnowledge, Kin, Linked, MaterialQuery, Move, ObjectNames, Objects, Rematched,
+    Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, TopicRecord, Totals,
 };
 use locks::Lock;
 pub use migrate::{MIGRATIONS, Migration, MigrationStatus};
@@ -359,6 +360,22 @@ impl Store for Postgres {
 
     async fn moves(&self, source: &Name) -> Result<Vec<Move>, StoreError> {
         moves::moves(&*self.client().await?, source).await
+    }
+
+    async fn unlinked(&self, limit: usize) -> Result<Vec<StoredItem>, StoreError> {
+        stories::unlinked(&*self.client().await?, limit).await
+    }
+
+    async fn kin(&self, keys: &[i64], since: Timestamp) -> Result<Vec<Kin>, StoreError> {
+        stories::kin(&*self.client().await?, keys, since).await
+    }
+
+    async fn link(&self, linked: &[Linked], forget: Timestamp) -> Result<(), StoreError> {
+        transaction!(self, |tx| stories::link(&tx, linked, forget).await)
+    }
+
+    async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError> {
+        stories::story(&*self.client().await?, row, limit).await
     }
 
     async fn take_down(&self, rows: &[i64], now: Timestamp) -> Result<u64, StoreError> {

@@ -11,6 +11,7 @@ mod materials;
 mod moves;
 mod objects;
 mod rows;
+mod stories;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -26,8 +27,8 @@ use tokio::sync::Mutex;
 
 use crate::StoreError;
 use crate::store::{
-    Applied, AuditRecord, EntryKnowledge, MaterialQuery, Move, ObjectNames, Objects, Rematched, Saved,
-    Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, TopicRecord, Totals,
+    Applied, AuditRecord, EntryKnowledge, Kin, Linked, MaterialQuery, Move, ObjectNames, Objects, Rematched,
+    Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, TopicRecord, Totals,
 };
 
 /// Migrations in their order; the file's `user_version` counts those that were made.
@@ -38,7 +39,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0004_add_rematch_row_and_tags.sql"),
     include_str!("../migrations/sqlite/0005_add_list.sql"),
     include_str!("../migrations/sqlite/0006_add_availability.sql"),
-    include_str!("../migrations/sqlite/0007_add_incidents.sql"),
+    include_str!("../migrations/sqlite/0007_add_incidents_and_stories.sql"),
 ];
 
 /// A store in a file.
@@ -338,6 +339,24 @@ impl Store for Sqlite {
     async fn moves(&self, source: &Name) -> Result<Vec<Move>, StoreError> {
         let source = source.clone();
         self.read(move |connection| moves::moves(connection, &source)).await
+    }
+
+    async fn unlinked(&self, limit: usize) -> Result<Vec<StoredItem>, StoreError> {
+        self.read(move |connection| stories::unlinked(connection, limit)).await
+    }
+
+    async fn kin(&self, keys: &[i64], since: Timestamp) -> Result<Vec<Kin>, StoreError> {
+        let keys = keys.to_vec();
+        self.read(move |connection| stories::kin(connection, &keys, since)).await
+    }
+
+    async fn link(&self, linked: &[Linked], forget: Timestamp) -> Result<(), StoreError> {
+        let linked = linked.to_vec();
+        self.write(move |tx| stories::link(tx, &linked, forget)).await
+    }
+
+    async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError> {
+        self.read(move |connection| stories::story(connection, row, limit)).await
     }
 
     async fn take_down(&self, rows: &[i64], _now: Timestamp) -> Result<u64, StoreError> {

@@ -1,14 +1,17 @@
 //! What every store promises.
 
+mod availability;
+mod stories;
+
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use model::{
-    Category, Client, Entry, Every, FetchRecord, FetchStatus, Finding, Harvest, Host, HostHealth,
-    HostIncident, Incident, Item, ItemKey, Match, Name, PageWork, Pointers, Post, Precision, Published,
-    PublishedMethod, Rights, Selectors, Source, SourceKind, SourceNews, SourceState, Span, Timestamp, Token,
-    Topic, Watch, Zone,
+    Alike, Category, Client, Entry, Every, FetchRecord, FetchStatus, Finding, Harvest, Host, HostHealth,
+    HostIncident, Incident, Item, ItemKey, Kinship, Likeness, Match, Name, PageWork, Pointers, Post,
+    Precision, Published, PublishedMethod, Rights, Selectors, Source, SourceKind, SourceNews, SourceState,
+    Span, Timestamp, Token, Topic, Watch, Zone,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -17,7 +20,8 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::store::{
-    AuditRecord, EntryKnowledge, MaterialQuery, ObjectNames, Objects, Rematched, Saved, Sighting, Store,
+    AuditRecord, EntryKnowledge, Linked, MaterialQuery, ObjectNames, Objects, Rematched, Saved, Sighting,
+    Store,
 };
 use crate::{MIGRATIONS, Postgres, Sqlite, StoreError};
 
@@ -442,146 +446,6 @@ async fn entries_are_known_once_stored_or_waiting() {
         late.pages = vec![page("4", "https://a.kz/x", 0, at(0))];
         assert_eq!(bench.save(&[late]).await[0].new_items, 1);
         assert_eq!(bench.store.page_queues().await.unwrap(), []);
-    }
-}
-
-#[tokio::test]
-async fn news_moves_the_state_history_is_bounded_and_a_pause_wins() {
-    for bench in each().await {
-        println!("on {}", bench.name);
-        let news = |state, ok, failures| SourceNews {
-            state,
-            reason: if ok { String::new() } else { "HTTP status 500".into() },
-            failures,
-            ok,
-            deferred: false,
-            interval: Duration::from_secs(90),
-            next_poll: at(500),
-            moved_to: None,
-            validators: None,
-        };
-        let record = FetchRecord {
-            at: at(1),
-            url: "https://a.kz/rss".into(),
-            status: FetchStatus::Ok,
-            http_status: Some(200),
-            bytes: 1,
-            duration: Duration::from_millis(5),
-            items: 1,
-            detail: String::new(),
-        };
-        for token in 1..8 {
-            let mut one = harvest(token, Vec::new());
-            one.news = Some(news(SourceState::Degraded, false, 0.5));
-            one.fetches = vec![record.clone()];
-            bench.save(&[one]).await;
-        }
-        let known = bench.store.source(&name("s")).await.unwrap().unwrap();
-        assert_eq!((known.state, known.failed_polls, known.since), (SourceState::Degraded, 7, at(1)));
-        assert_eq!(
-            (known.interval, known.next_poll, known.last_ok),
-            (Some(Duration::from_secs(90)), Some(at(500)), None)
-        );
-        assert_eq!(bench.store.history(&name("s"), 100).await.unwrap().len(), 3);
-        let mut deferred = harvest(8, Vec::new());
-        deferred.news = Some(SourceNews { deferred: true, ..news(SourceState::Degraded, false, 0.5) });
-        bench.save(&[deferred]).await;
-        let known = bench.store.source(&name("s")).await.unwrap().unwrap();
-        assert_eq!(known.failed_polls, 7, "no verdict is no failure");
-        assert!(bench.store.watch(&name("s"), Watch::Paused, at(9)).await.unwrap());
-        let mut late = harvest(9, Vec::new());
-        late.news = Some(news(SourceState::Live, true, 0.0));
-        bench.save(&[late]).await;
-        let known = bench.store.source(&name("s")).await.unwrap().unwrap();
-        assert_eq!(
-            (known.state, known.source.paused, known.last_ok),
-            (SourceState::Paused, true, Some(at(9)))
-        );
-        assert!(!bench.store.watch(&name("nobody"), Watch::Paused, at(9)).await.unwrap());
-        let known = bench.store.availability(None, at(0), at(1000)).await.unwrap();
-        let states: Vec<_> = known.iter().map(|spell| (spell.state, spell.from, spell.to)).collect();
-        let expected = [
-            (SourceState::Candidate, at(0), Some(at(1))),
-            (SourceState::Degraded, at(1), Some(at(9))),
-            (SourceState::Paused, at(9), None),
-        ];
-        assert_eq!(states, expected, "each change is noted once");
-        let later = bench.store.availability(Some(&name("s")), at(5), at(8)).await.unwrap();
-        let reasons: Vec<&str> = later.iter().map(|spell| spell.reason.as_str()).collect();
-        assert_eq!(reasons, ["HTTP status 500"]);
-    }
-}
-
-/// An incident begins and ends with harvests of its host, under the host's lease; what was is noted.
-#[tokio::test]
-async fn incidents_of_hosts_are_kept_and_noted() {
-    for bench in each().await {
-        println!("on {}", bench.name);
-        let host = Host::stored("a.kz".into());
-        let health = async || bench.store.host_health(&host).await.unwrap();
-        let keep = async |token, health: HostHealth| {
-            bench.save(&[Harvest { host_health: Some(health), ..harvest(token, Vec::new()) }]).await
-        };
-        assert_eq!(health().await, HostHealth::default());
-        let incident = Incident { since: at(1), reason: "HTTP status 503".into(), passed: 0 };
-        let open = HostHealth::from(incident.clone());
-        let half = HostHealth::from(Incident { passed: 1, ..incident });
-        keep(3, open.clone()).await;
-        let is_kept = !bench.name.contains("before");
-        let kept = |health: &HostHealth| if is_kept { health.clone() } else { HostHealth::default() };
-        assert_eq!(health().await, kept(&open));
-        keep(4, half.clone()).await;
-        assert!(keep(2, HostHealth::default()).await[0].fenced);
-        assert_eq!(health().await, kept(&half), "a node that lost its lease ends nothing");
-        keep(7, HostHealth::default()).await;
-        assert_eq!(health().await, HostHealth::default());
-        let noted = HostIncident {
-            host: host.clone(),
-            from: at(1),
-            to: Some(at(7)),
-            reason: "HTTP status 503".into(),
-        };
-        let of = async |since, until| bench.store.incidents(at(since), at(until)).await.unwrap();
-        assert_eq!(of(0, 100).await, if is_kept { vec![noted] } else { Vec::new() });
-        assert!(
-            of(7, 100).await.is_empty() && of(0, 1).await.is_empty(),
-            "what was before or after is not asked for"
-        );
-    }
-}
-
-/// Each change of what a server says of its address is noted once, whoever writes it.
-#[tokio::test]
-async fn moves_are_noted() {
-    for bench in each().await {
-        println!("on {}", bench.name);
-        let says = async |token: u64, moved_to: Option<&str>, ok| {
-            let mut one = harvest(token, Vec::new());
-            one.news = Some(SourceNews {
-                state: SourceState::Live,
-                reason: String::new(),
-                failures: 0.0,
-                ok,
-                deferred: false,
-                interval: Duration::from_secs(90),
-                next_poll: at(500),
-                moved_to: moved_to.map(|url| Url::parse(url).unwrap()),
-                validators: None,
-            });
-            bench.save(&[one]).await;
-        };
-        says(1, None, true).await;
-        says(2, Some("https://b.kz/rss"), true).await;
-        says(3, Some("https://b.kz/rss"), true).await;
-        says(4, None, false).await;
-        let moved_to = async || bench.store.source(&name("s")).await.unwrap().unwrap().moved_to;
-        assert_eq!(moved_to().await.as_deref(), Some("https://b.kz/rss"), "a failure takes nothing back");
-        says(5, None, true).await;
-        assert_eq!(moved_to().await, None);
-        let moves = bench.store.moves(&name("s")).await.unwrap();
-        let moves: Vec<_> = moves.iter().map(|one| (one.at, one.to.as_deref())).collect();
-        let expected = [(at(5), None), (at(2), Some("https://b.kz/rss"))];
-        assert_eq!(moves, if bench.name.contains("before") { &[][..] } else { &expected[..] });
     }
 }
 

@@ -1,0 +1,125 @@
+//! Which items are reprints of which.
+
+use std::collections::BTreeMap;
+
+use deadpool_postgres::{GenericClient, Object, Transaction};
+use model::{Alike, Kinship, Likeness, Name, Timestamp};
+
+use super::materials::{ITEM, item_of};
+use super::{execute, limit, read};
+use crate::StoreError;
+use crate::store::{KEPT_OF_A_KEY, Kin, Linked, Reprint, StoredItem};
+
+/// A database of the version before links nothing.
+async fn is_kept(client: &impl GenericClient) -> Result<bool, StoreError> {
+    Ok(client.query_one("SELECT to_regclass('likeness') IS NOT NULL", &[]).await?.get(0))
+}
+
+pub(super) async fn unlinked(client: &Object, most: usize) -> Result<Vec<StoredItem>, StoreError> {
+    if !is_kept(client).await? {
+        return Ok(Vec::new());
+    }
+    let sql = format!("SELECT {ITEM} FROM unlinked JOIN item USING (item) ORDER BY unlinked.item LIMIT $1");
+    let found = read(client, &sql, &[&limit(most)]).await?;
+    found.iter().map(item_of).collect()
+}
+
+pub(super) async fn kin(client: &Object, keys: &[i64], since: Timestamp) -> Result<Vec<Kin>, StoreError> {
+    let found = read(
+        client,
+        "SELECT likeness.item, story, source, exact, title, sketch, asked.key
+         FROM UNNEST($1::BIGINT[]) AS asked (key)
+         CROSS JOIN LATERAL (SELECT item FROM likeness_key WHERE likeness_key.key = asked.key AND at > $2
+                             ORDER BY item LIMIT $3) AS shared
+         JOIN likeness ON likeness.item = shared.item",
+        &[&keys, &since, &limit(KEPT_OF_A_KEY)],
+    )
+    .await?;
+    let mut kin: BTreeMap<i64, Kin> = BTreeMap::new();
+    for row in &found {
+        let new = || Kin {
+            row: row.get(0),
+            story: row.get(1),
+            source: Name::stored(row.get(2)),
+            likeness: Likeness { exact: row.get(3), title: row.get(4), sketch: row.get(5), keys: Vec::new() },
+        };
+        kin.entry(row.get(0)).or_insert_with(new).likeness.keys.push(row.get(6));
+    }
+    Ok(kin.into_values().collect())
+}
+
+pub(super) async fn link(
+    tx: &Transaction<'_>,
+    linked: &[Linked],
+    forget: Timestamp,
+) -> Result<(), StoreError> {
+    let rows: Vec<i64> = linked.iter().map(|one| one.row).collect();
+    execute(tx, "DELETE FROM unlinked WHERE item = ANY($1)", &[&rows]).await?;
+    let stories: Vec<i64> = linked.iter().map(|one| one.story).collect();
+    let sources: Vec<&str> = linked.iter().map(|one| one.source.as_str()).collect();
+    let times: Vec<Timestamp> = linked.iter().map(|one| one.at).collect();
+    let ways: Vec<Option<&str>> = linked.iter().map(|one| one.kinship.map(|kin| kin.how.as_str())).collect();
+    let shares: Vec<Option<f64>> = linked.iter().map(|one| one.kinship.map(|kin| kin.share)).collect();
+    let exact: Vec<Option<i64>> = linked.iter().map(|one| one.likeness.exact).collect();
+    let titles: Vec<Option<i64>> = linked.iter().map(|one| one.likeness.title).collect();
+    let sketches: Vec<&[u8]> = linked.iter().map(|one| one.likeness.sketch.as_slice()).collect();
+    // They may have been removed meanwhile.
+    execute(
+        tx,
+        "INSERT INTO likeness (item, story, source, at, how, share, exact, title, sketch)
+         SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::TEXT[], $4::TIMESTAMPTZ[], $5::TEXT[], $6::FLOAT8[],
+                              $7::BIGINT[], $8::BIGINT[], $9::BYTEA[]) AS new (item)
+         WHERE EXISTS (SELECT 1 FROM item WHERE item.item = new.item) ON CONFLICT DO NOTHING",
+        &[&rows, &stories, &sources, &times, &ways, &shares, &exact, &titles, &sketches],
+    )
+    .await?;
+    let keys = || linked.iter().flat_map(|one| one.likeness.keys.iter().map(move |key| (*key, one)));
+    let of_keys: Vec<i64> = keys().map(|(key, _)| key).collect();
+    let of_rows: Vec<i64> = keys().map(|(_, one)| one.row).collect();
+    let of_times: Vec<Timestamp> = keys().map(|(_, one)| one.at).collect();
+    execute(
+        tx,
+        "INSERT INTO likeness_key (key, item, at)
+         SELECT * FROM UNNEST($1::BIGINT[], $2::BIGINT[], $3::TIMESTAMPTZ[]) ON CONFLICT DO NOTHING",
+        &[&of_keys, &of_rows, &of_times],
+    )
+    .await?;
+    execute(tx, "DELETE FROM likeness_key WHERE at < $1", &[&forget]).await?;
+    Ok(())
+}
+
+pub(super) async fn story(client: &Object, row: i64, most: usize) -> Result<Vec<Reprint>, StoreError> {
+    if !is_kept(client).await? {
+        return Ok(Vec::new());
+    }
+    let sql = format!(
+        "SELECT {ITEM}, likeness.how, likeness.share FROM likeness JOIN item USING (item)
+         WHERE story = (SELECT story FROM likeness WHERE item = $1)
+         ORDER BY coalesce(item.published_at, item.first_seen), item.item LIMIT $2"
+    );
+    let found = read(client, &sql, &[&row, &limit(most)]).await?;
+    let reprint = |row: &tokio_postgres::Row| {
+        let how = row.get::<_, Option<&str>>("how").and_then(Alike::parse);
+        let share: Option<f64> = row.get("share");
+        let kinship = how.map(|how| Kinship { how, share: share.unwrap_or(0.0) });
+        Ok(Reprint { item: item_of(row)?, kinship })
+    };
+    found.iter().map(reprint).collect()
+}
+
+/// Of items that are gone nothing is kept.
+pub(super) async fn forget(tx: &Transaction<'_>, items: &[i64]) -> Result<(), StoreError> {
+    if is_kept(tx).await? {
+        execute(tx, "DELETE FROM unlinked WHERE item = ANY($1)", &[&items]).await?;
+        execute(tx, "DELETE FROM likeness WHERE item = ANY($1)", &[&items]).await?;
+    }
+    Ok(())
+}
+
+/// Of a month that is gone nothing is kept.
+pub(super) async fn forget_before(tx: &Transaction<'_>, before: Timestamp) -> Result<(), StoreError> {
+    if is_kept(tx).await? {
+        execute(tx, "DELETE FROM likeness WHERE at < $1", &[&before]).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,101 @@
+//! Which items are reprints of which.
+
+use model::{Alike, Kinship, Likeness, Name, Timestamp};
+use rusqlite::{Connection, Transaction, params};
+
+use super::rows::{ITEM, item as stored_item, limit, millis};
+use crate::StoreError;
+use crate::store::{KEPT_OF_A_KEY, Kin, Linked, Reprint, StoredItem};
+
+pub(super) fn unlinked(connection: &Connection, most: usize) -> Result<Vec<StoredItem>, StoreError> {
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT {ITEM} FROM unlinked JOIN item ON item.row = unlinked.item ORDER BY unlinked.item LIMIT ?1"
+    ))?;
+    let mut rows = query.query([limit(most)])?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next()? {
+        items.push(stored_item(row)?);
+    }
+    Ok(items)
+}
+
+pub(super) fn kin(connection: &Connection, keys: &[i64], since: Timestamp) -> Result<Vec<Kin>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT likeness_key.item, story, source, exact, title, sketch FROM likeness_key
+         JOIN likeness ON likeness.item = likeness_key.item
+         WHERE key = ?1 AND likeness_key.at > ?2 ORDER BY likeness_key.item LIMIT ?3",
+    )?;
+    let mut found: Vec<Kin> = Vec::new();
+    for key in keys {
+        let mut rows = query.query(params![key, millis(since), limit(KEPT_OF_A_KEY)])?;
+        while let Some(row) = rows.next()? {
+            let number: i64 = row.get(0)?;
+            if let Some(known) = found.iter_mut().find(|kin| kin.row == number) {
+                known.likeness.keys.push(*key);
+                continue;
+            }
+            found.push(Kin {
+                row: number,
+                story: row.get(1)?,
+                source: Name::stored(row.get(2)?),
+                likeness: Likeness {
+                    exact: row.get(3)?,
+                    title: row.get(4)?,
+                    sketch: row.get(5)?,
+                    keys: vec![*key],
+                },
+            });
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn link(tx: &Transaction<'_>, linked: &[Linked], forget: Timestamp) -> Result<(), StoreError> {
+    for Linked { row, source, at, story, kinship, likeness } in linked {
+        tx.prepare_cached("DELETE FROM unlinked WHERE item = ?1")?.execute([row])?;
+        // It may have been removed meanwhile.
+        let stored = tx
+            .prepare_cached(
+                "INSERT OR IGNORE INTO likeness (item, story, source, at, how, share, exact, title, sketch)
+                 SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE EXISTS (SELECT 1 FROM item WHERE row = ?1)",
+            )?
+            .execute(params![
+                row,
+                story,
+                source.as_str(),
+                millis(*at),
+                kinship.map(|kinship| kinship.how.as_str()),
+                kinship.map(|kinship| kinship.share),
+                likeness.exact,
+                likeness.title,
+                likeness.sketch,
+            ])?;
+        if stored == 0 {
+            continue;
+        }
+        for key in &likeness.keys {
+            tx.prepare_cached("INSERT OR IGNORE INTO likeness_key (key, item, at) VALUES (?1, ?2, ?3)")?
+                .execute(params![key, row, millis(*at)])?;
+        }
+    }
+    tx.prepare_cached("DELETE FROM likeness_key WHERE at < ?1")?.execute([millis(forget)])?;
+    Ok(())
+}
+
+pub(super) fn story(connection: &Connection, row: i64, most: usize) -> Result<Vec<Reprint>, StoreError> {
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT {ITEM}, how, share FROM likeness JOIN item ON item.row = likeness.item
+         WHERE story = (SELECT story FROM likeness WHERE item = ?1)
+         ORDER BY coalesce(item.published_at, item.first_seen), item.row LIMIT ?2"
+    ))?;
+    let mut rows = query.query(params![row, limit(most)])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let how: Option<String> = row.get("how")?;
+        let share: Option<f64> = row.get("share")?;
+        let how = how.and_then(|how| Alike::parse(&how));
+        let kinship = how.map(|how| Kinship { how, share: share.unwrap_or(0.0) });
+        all.push(Reprint { item: stored_item(row)?, kinship });
+    }
+    Ok(all)
+}
