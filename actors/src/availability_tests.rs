@@ -376,6 +376,33 @@ async fn what_was_never_read_is_being_tried() {
     assert_eq!(stage.state("a.kz").await, SourceState::Probing);
 }
 
+/// A server, or a feed, that says for how long nothing changes is not asked in between.
+#[tokio::test(start_paused = true)]
+async fn what_is_said_to_stay_is_not_asked_for() {
+    let stage = Stage::with(&[]).await;
+    // One a minute: it would be asked again after five.
+    let item = |n: u32| {
+        format!(
+            "<item><guid>{n}</guid><title>Новость {n}</title><pubDate>Mon, 23 Nov 2026 09:{n:02}:00 GMT</pubDate></item>"
+        )
+    };
+    let items: String = (10..40).map(item).collect();
+    let with =
+        |head: &str| format!("<rss version='2.0'><channel><title>Лента</title>{head}{items}</channel></rss>");
+    stage.web.put("http://a.kz/feed", Page::With(("cache-control", "public, max-age=1800"), with("")));
+    stage.web.put("http://b.kz/feed", Page::Body(with("<ttl>30</ttl>")));
+    stage.web.put("http://control.kz/feed", Page::Body(with("")));
+    let every = model::Every { min: Duration::from_secs(60), max: Duration::from_secs(6 * 3600) };
+    let of = |host: &str| Source { every, article: model::ArticleMode::Never, ..source(host) };
+    let sources = ["a.kz", "b.kz", "control.kz"].map(of).into();
+    stage.store.declare(&Objects { sources, ..Objects::default() }, false, stage.clock.now()).await.unwrap();
+    let _node = stage.start().await;
+    sleep(Duration::from_secs(3500)).await;
+    let times = |host: &str| stage.web.times_asked(&format!("http://{host}/feed"));
+    assert_eq!((times("a.kz"), times("b.kz")), (2, 2));
+    assert!(times("control.kz") >= 9, "{}", times("control.kz"));
+}
+
 /// A server that repeats its validator over another body is found out within a day, and not asked by it again.
 #[tokio::test(start_paused = true)]
 async fn validators_that_lie_are_found_out() {

@@ -14,8 +14,18 @@ const REFUSED: Duration = Duration::from_secs(86_400);
 /// A source that is gone is probed after this, for ever.
 const GONE: Duration = Duration::from_secs(7 * 86_400);
 
-/// A poll that went well. `a_day`: the publications a day that the entries' dates tell of.
-pub(crate) fn good(visit: &Visit, record: &SourceRecord, seen: Seen, a_day: Option<f64>) -> SourceNews {
+/// What a poll that went well told.
+pub(crate) struct Told {
+    pub(crate) seen: Seen,
+    /// The publications a day that the entries' dates tell of.
+    pub(crate) a_day: Option<f64>,
+    /// For how long nothing changes, as the server or the document says.
+    pub(crate) fresh_for: Option<Duration>,
+}
+
+/// A poll that went well.
+pub(crate) fn good(visit: &Visit, record: &SourceRecord, told: Told) -> SourceNews {
+    let Told { seen, a_day, fresh_for } = told;
     let every = visit.source.every;
     let interval = match record.interval.filter(|_| record.last_ok.is_some()) {
         // What one search brings says little about the next: each is made as often as the source allows.
@@ -24,6 +34,8 @@ pub(crate) fn good(visit: &Visit, record: &SourceRecord, seen: Seen, a_day: Opti
         None => due::first(every, a_day),
     };
     let round = visit.now().as_second().unsigned_abs();
+    // Each search has an answer of its own.
+    let wait = due::wait(interval, every, fresh_for.filter(|_| !visit.is_search()));
     SourceNews {
         state: SourceState::Live,
         reason: String::new(),
@@ -31,7 +43,7 @@ pub(crate) fn good(visit: &Visit, record: &SourceRecord, seen: Seen, a_day: Opti
         ok: true,
         deferred: false,
         interval,
-        next_poll: visit.after(due::spread(interval, visit.source.name.as_str(), round)),
+        next_poll: visit.after(due::spread(wait, visit.source.name.as_str(), round)),
         moved_to: None,
         validators: None,
     }

@@ -15,7 +15,7 @@ use store::{EntryKnowledge, SourceRecord};
 use url::Url;
 
 use crate::gather::{Sighted, detail_of, gather, read_on_pool, want};
-use crate::news::{self, is_on_time};
+use crate::news::{self, Told, is_on_time};
 use crate::visit::{Interrupted, Visit, finding_of_entry};
 
 /// A host that says, with a status of success, that it is asked too often is left alone for so long.
@@ -67,10 +67,12 @@ async fn unchanged(
     let mut harvest = visit.harvest();
     harvest.fetches.push(visit.record(url, Ok(fetched), 0, String::new()));
     let seen = Seen { known: 1, fresh: 0, on_time: is_on_time(record, harvest.at) };
+    let before = record.validators.as_ref().and_then(|validators| validators.fresh_for);
+    let fresh_for = fetched.fresh_for.or(before);
     let mut news = SourceNews {
         validators,
         moved_to: moved_to(visit, fetched),
-        ..news::good(visit, record, seen, None)
+        ..news::good(visit, record, Told { seen, a_day: None, fresh_for })
     };
     // What made one suspect the layout is there still.
     if record.state == SourceState::BrokenLayout && record.failures == 0.0 {
@@ -162,6 +164,8 @@ async fn read_and_keep(
     }
     harvest.fetches.push(line);
     let first = fetched.url.clone();
+    let fresh_for = fetched.fresh_for.max(reading.fresh_for);
+    let validators = Validators { fresh_for, ..validators };
     drop(fetched);
     let has_parts = !reading.children.is_empty();
     let was_read = record.last_ok.is_some();
@@ -193,7 +197,7 @@ async fn read_and_keep(
     // Validators vouch for everything that was read under them: not where a part is missing, and not for
     // an index, whose parts change while it stays the same.
     let validators = (gathered.is_complete && !has_parts && !visit.is_search()).then_some(validators);
-    let good = news::good(visit, record, seen, a_day);
+    let good = news::good(visit, record, Told { seen, a_day, fresh_for });
     let good = suspicion.map_or(good.clone(), |reason| SourceNews {
         state: SourceState::BrokenLayout,
         reason,

@@ -40,6 +40,8 @@ pub(crate) enum Page {
     Slow(Duration, String),
     /// A status, with a header where it needs one.
     Says(u16, Option<(&'static str, String)>),
+    /// A body with a header field.
+    With((&'static str, &'static str), String),
     /// A body with this `ETag`; 304 for whoever knows the tag, whatever the body is by now.
     Tagged(&'static str, String),
     /// Never answers, whatever its deadlines say: a bug of ours.
@@ -93,6 +95,10 @@ impl Transport for FakeWeb {
             Some(Page::Says(status, header)) => {
                 let headers = header.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
                 return Ok(Answer { status, headers, ..Answer::default() });
+            }
+            Some(Page::With((name, value), body)) => {
+                let headers = vec![(name.to_owned(), value.to_owned())];
+                return Ok(Answer { status: 200, headers, body: body.into(), ..Answer::default() });
             }
             Some(Page::Tagged(tag, body)) => {
                 let headers = vec![("etag".to_owned(), tag.to_owned())];

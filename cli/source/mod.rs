@@ -268,11 +268,13 @@ fn cadence(record: &SourceRecord) -> Value {
     let source = &record.source;
     let second =
         |length: std::time::Duration| print_duration(std::time::Duration::from_secs(length.as_secs().max(1)));
+    let fresh_for = record.validators.as_ref().and_then(|validators| validators.fresh_for);
     json!({
         "at_least_every": second(source.every.max),
         "at_most_every": second(source.every.min),
         "learnt": record.interval.map(second),
         "publications_a_day": record.interval.map(|interval| (a_day(interval) * 10.0).round() / 10.0),
+        "server_says_unchanged_for": fresh_for.map(second),
         "failed_polls": record.failed_polls,
         "failure_points": record.failures,
         "state": record.state.as_str(),

@@ -91,6 +91,9 @@ pub struct Validators {
     /// Their server gave them again with another body: nobody asks by them any more.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub are_false: bool,
+    /// For how long its server, or the document itself, said that it stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fresh_for: Option<Duration>,
 }
 
 impl Validators {

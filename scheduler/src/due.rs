@@ -46,6 +46,16 @@ pub fn first(every: Every, a_day: Option<f64>) -> Duration {
     Duration::from_secs_f64(ONE_A_DAY / rate.sqrt()).clamp(every.min, every.max.max(every.min))
 }
 
+/// The wait after a poll that went well: the interval, or for as long as the server says that nothing changes. Longer than
+/// [`LONGEST_FRESH`] it says of caches, and not of what is published; never longer than the source may be left alone.
+pub fn wait(interval: Duration, every: Every, fresh_for: Option<Duration>) -> Duration {
+    let fresh = fresh_for.unwrap_or_default().min(LONGEST_FRESH).min(every.max.max(every.min));
+    interval.max(fresh)
+}
+
+/// Of what servers say of freshness so much is believed. (Many front ends say a day, or a year, of everything alike.)
+pub const LONGEST_FRESH: Duration = Duration::from_secs(3600);
+
 /// The publications a day that an interval stands for.
 pub fn a_day(interval: Duration) -> f64 {
     (ONE_A_DAY / interval.as_secs_f64().max(1.0)).powi(2)
@@ -123,6 +133,22 @@ mod tests {
             }
             let found = super::a_day(interval) / a_day;
             assert!((0.5..2.0).contains(&found), "{a_day} a day from {start} minutes: {interval:?}");
+        }
+    }
+
+    #[test]
+    fn freshness_is_kept_within_reason() {
+        let long = Every { min: minutes(5), max: minutes(600) };
+        for (interval, every, fresh, expected) in [
+            (10, EVERY, None, 10),
+            (10, EVERY, Some(5), 10),
+            (10, EVERY, Some(30), 30),
+            (10, Every { min: minutes(5), max: minutes(20) }, Some(30), 20),
+            (10, long, Some(24 * 60), 60),
+            (300, long, Some(24 * 60), 300),
+        ] {
+            let waits = wait(minutes(interval), every, fresh.map(minutes));
+            assert_eq!(waits, minutes(expected), "{interval} {every:?} {fresh:?}");
         }
     }
 

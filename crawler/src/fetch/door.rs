@@ -10,6 +10,7 @@ use url::Url;
 
 use super::audit::{Audit, Nobody, Rule, Witness};
 use super::error::FetchError;
+use super::freshness::freshness;
 use super::guard::AddressGuard;
 use super::permit::{Permit, Permits};
 use super::retry_after::retry_after;
@@ -99,6 +100,8 @@ pub struct Fetched {
     pub reservations: Vec<Reservation>,
     /// What makes the next request conditional.
     pub validators: Validators,
+    /// For how long it stays as it is, as its server says.
+    pub fresh_for: Option<Duration>,
     /// Bytes on the wire, of the last hop.
     pub wire_bytes: u64,
     /// The last hop's time.
@@ -282,7 +285,8 @@ impl Door {
 
     fn fetched(&self, url: Url, moved_permanently: bool, answer: Answer) -> Fetched {
         let reservations = reservations(&answer, &self.policy.agent);
-        Fetched { reservations, ..fetched(url, moved_permanently, answer) }
+        let fresh_for = freshness(&answer, self.clock.now());
+        Fetched { reservations, fresh_for, ..fetched(url, moved_permanently, answer) }
     }
 
     fn broken(&self, rule: Rule, url: &Url) {
@@ -370,6 +374,7 @@ fn fetched(url: Url, moved_permanently: bool, answer: Answer) -> Fetched {
         wire_bytes: answer.wire_bytes,
         duration: answer.duration,
         reservations: Vec::new(),
+        fresh_for: None,
         body: answer.body,
     }
 }

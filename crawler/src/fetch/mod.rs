@@ -9,6 +9,7 @@ mod audit;
 mod body;
 mod door;
 mod error;
+mod freshness;
 mod guard;
 mod http;
 mod permit;

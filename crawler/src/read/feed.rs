@@ -8,6 +8,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use model::{Entry, Post, Precision, Published, PublishedMethod, SourceKind};
 use url::Url;
@@ -114,6 +115,7 @@ fn richer(first: Reading, second: Reading) -> Reading {
         entry.summary = entry.summary.take().or(other.summary);
     }
     merged.title = merged.title.or(second.title);
+    merged.fresh_for = merged.fresh_for.or(second.fresh_for);
     merged
 }
 
@@ -135,7 +137,9 @@ fn strict(page: &Page<'_>, text: &str) -> Result<Reading, String> {
     let times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
     let entries = feed.entries.into_iter().map(|entry| self::entry(page, entry, &times)).collect();
     let title = feed.title.map(|title| plain_title(&title.content)).filter(|title| !title.is_empty());
-    Ok(Reading { title, entries, problems: times.problems, ..Reading::default() })
+    // RSS 2.0: the minutes for which it may be kept.
+    let fresh_for = feed.ttl.map(|minutes| Duration::from_secs(u64::from(minutes) * 60));
+    Ok(Reading { title, entries, fresh_for, problems: times.problems, ..Reading::default() })
 }
 
 /// The times of a feed as they are written: feed-rs hands on the moments alone.

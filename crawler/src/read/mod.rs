@@ -57,6 +57,8 @@ pub struct Reading {
     pub children: Vec<Url>,
     /// Where it goes on, with what is older.
     pub next: Option<Url>,
+    /// For how long it stays as it is, as it says itself.
+    pub fresh_for: Option<Duration>,
     /// What could not be understood.
     pub problems: Vec<String>,
     /// Why this is no success.
