@@ -366,6 +366,59 @@ async fn a_source_that_moved_for_good_is_followed() {
     assert!(noted[0].target.contains("from http://a.kz/feed to http://b.kz/news/rss"), "{noted:?}");
 }
 
+/// While a feed fails, the sitemap that is declared as its fallback stands in for it, and nothing of it is stored twice; when the
+/// feed can be read again, it is.
+#[tokio::test(start_paused = true)]
+async fn a_fallback_stands_in_and_steps_back() {
+    let stage = Stage::with(&[]).await;
+    let url = |n: usize| format!("http://a.kz/n/{n}");
+    let publish = |count: usize| {
+        let all: Vec<String> = (0..count).map(url).collect();
+        let entry = |url: &String| format!("<url><loc>{url}</loc></url>");
+        let entries: String = all.iter().map(entry).collect();
+        stage.web.put("http://a.kz/news.xml", Page::Body(format!("<urlset>{entries}</urlset>")));
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        crate::testing::links(&all)
+    };
+    let sitemap = model::Adapter {
+        kind: SourceKind::Sitemap,
+        url: "http://a.kz/news.xml".parse().unwrap(),
+        selectors: model::Selectors::default(),
+        pointers: model::Pointers::default(),
+    };
+    let of = |host: &str, fallbacks| Source { article: model::ArticleMode::Never, fallbacks, ..source(host) };
+    let sources = vec![of("a.kz", vec![sitemap]), of("control.kz", Vec::new())];
+    stage.store.declare(&Objects { sources, ..Objects::default() }, false, stage.clock.now()).await.unwrap();
+    stage.web.put(FEED, publish(3));
+    stage.web.put("http://control.kz/feed", feed(1));
+    let _node = stage.start().await;
+    until("all is read", async || stage.items().await == 4).await;
+    assert_eq!(stage.web.times_asked("http://a.kz/news.xml"), 0, "nobody needs it");
+    stage.web.put(FEED, Page::Says(403, None));
+    stage.web.put("http://control.kz/feed", Page::Says(403, None));
+    publish(5);
+    until("what is new is read elsewhere", async || stage.items().await == 6).await;
+    let record = async || stage.store.source(&name("a.kz")).await.unwrap().unwrap();
+    assert_eq!(record().await.state, SourceState::Degraded);
+    assert_eq!(
+        record().await.reason.split_once(" since ").unwrap().0,
+        "its sitemap http://a.kz/news.xml stands in for it"
+    );
+    until("the control has none", async || stage.state("control.kz").await == SourceState::Restricted).await;
+    let before = stage.web.times_asked(FEED);
+    sleep(Duration::from_secs(1800)).await;
+    assert!((1..=2).contains(&(stage.web.times_asked(FEED) - before)), "the feed is tried now and then");
+    stage.web.put(FEED, publish(7));
+    stage.web.put("http://a.kz/news.xml", Page::Says(404, None));
+    until("all is read again", async || stage.items().await == 8).await;
+    until("it is read as declared", async || stage.state("a.kz").await == SourceState::Live).await;
+    let asked = stage.web.times_asked("http://a.kz/news.xml");
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(stage.web.times_asked("http://a.kz/news.xml"), asked, "nobody stands in for it any more");
+    assert_eq!(stage.items().await, 8, "nothing is stored twice");
+    assert_eq!(stage.store.stand_in(&name("a.kz")).await.unwrap(), None);
+}
+
 /// A source that nobody ever read is not degraded.
 #[tokio::test(start_paused = true)]
 async fn what_was_never_read_is_being_tried() {

@@ -58,7 +58,10 @@ impl Gathered {
             })
             .collect();
         let knowledge = visit.context.store.knowledge(&visit.source.name, &sightings).await;
-        let knowledge = knowledge.map_err(|error| Interrupted::Storage(error.to_string()))?;
+        let mut knowledge = knowledge.map_err(|error| Interrupted::Storage(error.to_string()))?;
+        if visit.has_fallbacks() {
+            know_by_address(visit, &entries, &mut knowledge).await?;
+        }
         // The oldest decides: what is pinned stands first, and is known for ever. A page without words tells nothing.
         let meets_known = knowledge.last().is_some_and(|known| *known != EntryKnowledge::New);
         let sighted = entries.into_iter().zip(sightings).zip(knowledge);
@@ -69,6 +72,24 @@ impl Gathered {
         }));
         Ok(meets_known)
     }
+}
+
+/// Each way to read a source names its entries otherwise: what stands at a known address is known.
+async fn know_by_address(
+    visit: &Visit,
+    entries: &[Entry],
+    knowledge: &mut [EntryKnowledge],
+) -> Result<(), Interrupted> {
+    let is_new = |(_, known): &(&Entry, &mut EntryKnowledge)| **known == EntryKnowledge::New;
+    let new = entries.iter().zip(knowledge.iter_mut()).filter(is_new);
+    let (addresses, new): (Vec<Url>, Vec<&mut EntryKnowledge>) =
+        new.filter_map(|(entry, known)| Some((canonical_url(entry.url.as_ref()?), known))).unzip();
+    let known = visit.context.store.known_addresses(&visit.source.name, &addresses).await;
+    let known = known.map_err(|error| Interrupted::Storage(error.to_string()))?;
+    for (new, _) in new.into_iter().zip(known).filter(|(_, is_known)| *is_known) {
+        *new = EntryKnowledge::Same;
+    }
+    Ok(())
 }
 
 /// Reads on from a document that was read: the parts of it, or the pages before it until one holds something known.

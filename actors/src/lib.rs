@@ -24,6 +24,7 @@
 mod context;
 mod dispatcher;
 mod errand;
+mod fallback;
 mod fetcher;
 mod fleet;
 mod gather;

@@ -14,6 +14,7 @@ use scheduler::due::Seen;
 use store::{EntryKnowledge, SourceRecord};
 use url::Url;
 
+use crate::fallback::in_any_way;
 use crate::gather::{Sighted, detail_of, gather, read_on_pool, want};
 use crate::news::{self, Told, is_on_time};
 use crate::visit::{Interrupted, Visit, finding_of_entry};
@@ -21,32 +22,59 @@ use crate::visit::{Interrupted, Visit, finding_of_entry};
 /// A host that says, with a status of success, that it is asked too often is left alone for so long.
 const BUSY: Duration = Duration::from_secs(60);
 
+/// How reading the source in one way ended: to be stored and settled, or to be followed by another way.
+pub(crate) struct Ending {
+    pub(crate) harvest: Harvest,
+    pub(crate) news: SourceNews,
+    /// Jobs that it found.
+    pub(crate) found: Vec<Planned>,
+}
+
+impl Ending {
+    fn without_jobs(harvest: Harvest, news: SourceNews) -> Self {
+        Self { harvest, news, found: Vec::new() }
+    }
+}
+
 /// Polls the source. Its end is stored and settled, whatever it was.
 pub(crate) async fn poll(visit: &mut Visit) -> Result<(), Interrupted> {
     let storage = |error: store::StoreError| Interrupted::Storage(error.to_string());
     let record = visit.context.store.source(&visit.source.name).await.map_err(storage)?;
     let Some(record) = record else { return end_without_source(visit).await };
+    let ending = if visit.source.fallbacks.is_empty() {
+        in_one_way(visit, &record).await?
+    } else {
+        in_any_way(visit, &record).await?
+    };
+    finish(visit, ending).await
+}
+
+/// Reads the source in the way in which the visit is to read it.
+pub(crate) async fn in_one_way(visit: &mut Visit, record: &SourceRecord) -> Result<Ending, Interrupted> {
     let url = visit.address();
-    // Of a source that is searched each search has an answer of its own.
-    let known = record.validators.clone().filter(|_| !visit.is_search());
+    // Of a source that is searched each search has an answer of its own; of several ways each has.
+    let is_of_this = |known: &Validators| {
+        known.url.is_none() || known.url.as_ref() == Some(&url) || !visit.has_fallbacks()
+    };
+    let known = record.validators.clone().filter(|known| !visit.is_search() && is_of_this(known));
     let asked = known.clone().filter(|known| known.may_be_asked(visit.now()));
     let want = Want { validators: asked, ..want(visit) };
     match visit.fetch(&url, &want).await {
-        Err(error) => failed(visit, &record, &url, &error).await,
-        Ok(fetched) if fetched.is_not_modified() => unchanged(visit, &record, &url, &fetched, None).await,
+        Err(error) => Ok(failed(visit, record, &url, &error)),
+        Ok(fetched) if fetched.is_not_modified() => Ok(unchanged(visit, record, &url, &fetched, None)),
         Ok(fetched) => {
             // What stands there instead is not read, however much it looks like what was asked for.
             if let Some(wall) = wall_before(&url, &fetched.url) {
-                return unreadable(visit, &record, &fetched, &Alarm::Restricted(wall)).await;
+                return Ok(unreadable(visit, record, &fetched, &Alarm::Restricted(wall)));
             }
             let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&fetched.body));
             let same = known.as_ref().is_some_and(|known| known.body_hash.as_ref() == Some(&hash));
             let validators = Validators { body_hash: Some(hash), ..fetched.validators.clone() };
             let validators = known.unwrap_or_default().followed_by(validators, visit.now());
             if same {
-                unchanged(visit, &record, &url, &fetched, Some(validators)).await
+                Ok(unchanged(visit, record, &url, &fetched, Some(validators)))
             } else {
-                read_and_keep(visit, &record, fetched, validators).await
+                read_and_keep(visit, record, fetched, validators).await
             }
         }
     }
@@ -57,13 +85,13 @@ async fn end_without_source(visit: &mut Visit) -> Result<(), Interrupted> {
     visit.keep(visit.harvest(), Some(visit.settlement(None, Vec::new()))).await.map(drop)
 }
 
-async fn unchanged(
+fn unchanged(
     visit: &mut Visit,
     record: &SourceRecord,
     url: &Url,
     fetched: &Fetched,
     validators: Option<Validators>,
-) -> Result<(), Interrupted> {
+) -> Ending {
     let mut harvest = visit.harvest();
     harvest.fetches.push(visit.record(url, Ok(fetched), 0, String::new()));
     let seen = Seen { known: 1, fresh: 0, on_time: is_on_time(record, harvest.at) };
@@ -78,15 +106,10 @@ async fn unchanged(
     if record.state == SourceState::BrokenLayout && record.failures == 0.0 {
         (news.state, news.reason) = (record.state, record.reason.clone());
     }
-    finish(visit, harvest, news, Vec::new()).await
+    Ending::without_jobs(harvest, news)
 }
 
-async fn failed(
-    visit: &mut Visit,
-    record: &SourceRecord,
-    url: &Url,
-    error: &FetchError,
-) -> Result<(), Interrupted> {
+fn failed(visit: &mut Visit, record: &SourceRecord, url: &Url, error: &FetchError) -> Ending {
     let mut harvest = visit.harvest();
     let line = visit.record(url, Err(error), 0, String::new());
     let failure = error.failure();
@@ -103,16 +126,11 @@ async fn failed(
             }
         }
     }
-    finish(visit, harvest, news, Vec::new()).await
+    Ending::without_jobs(harvest, news)
 }
 
 /// It came, and is no success.
-async fn unreadable(
-    visit: &mut Visit,
-    record: &SourceRecord,
-    fetched: &Fetched,
-    alarm: &Alarm,
-) -> Result<(), Interrupted> {
+fn unreadable(visit: &mut Visit, record: &SourceRecord, fetched: &Fetched, alarm: &Alarm) -> Ending {
     if matches!(alarm, Alarm::Busy(_)) {
         visit.errand.rest(BUSY); // the others of this host would be told the same
     }
@@ -126,7 +144,7 @@ async fn unreadable(
     }
     harvest.fetches.push(line);
     let news = news::bad(visit, record, &failure);
-    finish(visit, harvest, news, Vec::new()).await
+    Ending::without_jobs(harvest, news)
 }
 
 /// Where one source after another of its host fails so, it is the host that does.
@@ -151,7 +169,7 @@ async fn read_and_keep(
     record: &SourceRecord,
     fetched: Fetched,
     validators: Validators,
-) -> Result<(), Interrupted> {
+) -> Result<Ending, Interrupted> {
     let moved_to = moved_to(visit, &fetched);
     let (mut reading, fetched) = read_on_pool(visit, fetched).await;
     let mut harvest = visit.harvest();
@@ -160,7 +178,7 @@ async fn read_and_keep(
     // To find nothing is what a search for something rare does.
     let is_empty = |alarm: &Alarm| visit.is_search() && matches!(alarm, Alarm::Empty(_));
     if let Some(alarm) = reading.alarm.take().filter(|alarm| !is_empty(alarm)) {
-        return unreadable(visit, record, &fetched, &alarm).await;
+        return Ok(unreadable(visit, record, &fetched, &alarm));
     }
     harvest.fetches.push(line);
     let first = fetched.url.clone();
@@ -175,7 +193,7 @@ async fn read_and_keep(
     // It only leads to others, and none of these could be read: that is no success.
     if let Some(failure) = gathered.failure.as_ref().filter(|_| has_parts && gathered.entries.is_empty()) {
         let news = news::bad(visit, record, failure);
-        return finish(visit, harvest, news, Vec::new()).await;
+        return Ok(Ending::without_jobs(harvest, news));
     }
     if gathered.has_gap
         && let Some(last) = harvest.fetches.last_mut()
@@ -204,7 +222,7 @@ async fn read_and_keep(
         ..good
     });
     let news = SourceNews { validators, moved_to, ..good };
-    finish(visit, harvest, news, found).await
+    Ok(Ending { harvest, news, found })
 }
 
 /// Sorts entries into what is known, what is stored as it is, and what needs its page.
@@ -309,12 +327,8 @@ fn due_now(visit: &Visit) -> Timestamp {
     visit.context.config.pass.as_ref().map_or(visit.now(), |pass| pass.due_by)
 }
 
-async fn finish(
-    visit: &mut Visit,
-    mut harvest: Harvest,
-    news: SourceNews,
-    found: Vec<Planned>,
-) -> Result<(), Interrupted> {
+async fn finish(visit: &mut Visit, ending: Ending) -> Result<(), Interrupted> {
+    let Ending { mut harvest, news, found } = ending;
     if news.ok {
         visit.tell_of_host(&mut harvest, model::HostHealth::came_through);
     }

@@ -278,6 +278,7 @@ pub(crate) fn source(host: &str) -> Source {
         rights: Rights::Full,
         selectors: Selectors::default(),
         pointers: Pointers::default(),
+        fallbacks: Vec::new(),
         token: None,
         politeness_group: None,
         client: None,

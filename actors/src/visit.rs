@@ -7,8 +7,8 @@ use crawler::extract::{entry_hash, item_of};
 use crawler::{FetchError, Fetched, Permits, Want};
 use matcher::TopicIndex;
 use model::{
-    Entry, FetchRecord, FetchStatus, Finding, Harvest, HostHealth, JobId, JobKind, Planned, Settlement,
-    Source, SourceNews, Timestamp, Turn,
+    Adapter, Entry, FetchRecord, FetchStatus, Finding, Harvest, HostHealth, JobId, JobKind, Planned,
+    Settlement, Source, SourceNews, Timestamp, Turn,
 };
 use scheduler::{Lease, Settle, due};
 use store::Saved;
@@ -36,6 +36,9 @@ pub(crate) struct Visit {
     pub(crate) context: Arc<Context>,
     /// The declared objects that it works with: what it matches is matched against these.
     pub(crate) roster: Arc<Roster>,
+    /// As it is declared.
+    declared: Arc<Source>,
+    /// As it is read in this visit: as it is declared, or by a fallback.
     pub(crate) source: Arc<Source>,
     pub(crate) job: JobId,
     pub(crate) errand: Errand,
@@ -56,7 +59,17 @@ impl Visit {
         errand: Errand,
     ) -> Self {
         let lease = Lease { host: turn.host.clone(), token: turn.token };
-        Self { context, roster, source, job, errand, host_health: None, lease, exchanges: 0 }
+        Self {
+            context,
+            roster,
+            declared: source.clone(),
+            source,
+            job,
+            errand,
+            host_health: None,
+            lease,
+            exchanges: 0,
+        }
     }
 
     /// At a host that is doing so.
@@ -71,7 +84,10 @@ impl Visit {
 
     /// Notes in a harvest what this visit shows of its host, and leaves that alone while it fails for all.
     pub(crate) fn tell_of_host(&mut self, harvest: &mut Harvest, shows: impl FnOnce(&mut HostHealth)) {
-        let Some(health) = &mut self.host_health else { return };
+        // A fallback may be on another host, of which this one's health says nothing.
+        let is_home = self.job.kind == JobKind::Pages
+            || self.roster.host_of(&self.address()).as_ref() == Some(&self.lease.host);
+        let Some(health) = self.host_health.as_mut().filter(|_| is_home) else { return };
         let before = health.clone();
         shows(health);
         if *health != before {
@@ -87,7 +103,17 @@ impl Visit {
     /// Goes on with the objects as they are declared now. False: its source is not what it was.
     pub(crate) fn refresh(&mut self) -> bool {
         self.roster = self.context.roster();
-        self.roster.source(&self.source.name).is_some_and(|declared| *declared == *self.source)
+        self.roster.source(&self.source.name).is_some_and(|declared| *declared == *self.declared)
+    }
+
+    /// Reads the source in another way from now on.
+    pub(crate) fn read_by(&mut self, adapter: &Adapter) {
+        self.source = Arc::new(self.declared.read_by(adapter));
+    }
+
+    /// Whether it can be read in several ways.
+    pub(crate) fn has_fallbacks(&self) -> bool {
+        !self.declared.fallbacks.is_empty()
     }
 
     /// Where the source is read in this job.
@@ -193,6 +219,7 @@ impl Visit {
             pages: Vec::new(),
             pages_done: Vec::new(),
             news: None,
+            stand_in: None,
             host_health: None,
             fetches: Vec::new(),
         }
@@ -221,7 +248,7 @@ impl Visit {
         let Some(storage) = storage else {
             return Err(Interrupted::Storage("storage is not running".to_owned()));
         };
-        let (credit, source) = (self.errand.unload(), self.source.clone());
+        let (credit, source) = (self.errand.unload(), self.declared.clone());
         let message = |reply| StorageMsg::Keep {
             harvest: Box::new(harvest),
             source: Some(source),

@@ -114,6 +114,7 @@ fn source() -> anyhow::Result<Source> {
         rights: Rights::Full,
         selectors: Selectors::default(),
         pointers: Pointers::default(),
+        fallbacks: Vec::new(),
         token: None,
         politeness_group: None,
         client: None,
@@ -178,6 +179,7 @@ fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
         pages: Vec::new(),
         pages_done: Vec::new(),
         news: None,
+        stand_in: None,
         host_health: None,
         fetches: Vec::new(),
     })

@@ -126,6 +126,7 @@ pub(super) fn undeclared(url: Url, kind: SourceKind) -> anyhow::Result<Source> {
         rights: Rights::Full,
         selectors: Selectors::default(),
         pointers: Pointers::default(),
+        fallbacks: Vec::new(),
         token: None,
         politeness_group: None,
         client: None,

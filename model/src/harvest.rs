@@ -5,7 +5,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::{Host, HostHealth, Item, ItemKey, Match, Name, Post, Published, SourceState, Timestamp, Token};
+use crate::{
+    Host, HostHealth, Item, ItemKey, Match, Name, Post, Published, SourceState, StandIn, Timestamp, Token,
+};
 
 /// What one fetch brought home. It is stored whole, in one transaction, or not at all.
 #[derive(Debug, Clone)]
@@ -30,6 +32,8 @@ pub struct Harvest {
     pub pages_done: Vec<ItemKey>,
     /// What the fetch told about the source itself; absent for article pages.
     pub news: Option<SourceNews>,
+    /// Which of its fallbacks stands in for it, where that changed; the inner `None`: none does.
+    pub stand_in: Option<Option<StandIn>>,
     /// How its host is doing, where that changed.
     pub host_health: Option<HostHealth>,
     /// For the history.

@@ -7,6 +7,7 @@
 //!
 //! What is not here: how anything is fetched, read, matched, scheduled or stored.
 
+mod adapter;
 mod canonical;
 mod client;
 mod harvest;
@@ -25,6 +26,7 @@ mod source;
 mod time;
 mod topic;
 
+pub use adapter::{Adapter, StandIn};
 pub use canonical::{canonical_url, same_site};
 pub use client::Client;
 pub use harvest::{Entry, FetchRecord, FetchStatus, Finding, Harvest, PageWork, SourceNews, Validators};

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::{Host, Name, Pointers};
+use crate::{Adapter, Host, Name, Pointers};
 
 /// Something that publishes, as the operator declared it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct Source {
     /// Where things stand in JSON.
     #[serde(default, skip_serializing_if = "Pointers::is_empty")]
     pub pointers: Pointers,
+    /// Other ways to read it, in the order in which they stand in for this one while it fails.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Adapter>,
     /// The name of the token that its host asks for; the token itself is never part of what is declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Name>,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::{
     Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, Item, ItemKey, Kinship, Likeness, List,
-    Match, Name, PageWork, Source, SourceKind, SourceState, Timestamp, Topic, Validators, Watch,
+    Match, Name, PageWork, Source, SourceKind, SourceState, StandIn, Timestamp, Topic, Validators, Watch,
 };
 use url::Url;
 
@@ -343,6 +343,10 @@ pub trait Store: Send + Sync {
         since: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<Spell>, StoreError>;
+    /// Which of a source's fallbacks stands in for it. It is written with harvests.
+    async fn stand_in(&self, source: &Name) -> Result<Option<StandIn>, StoreError>;
+    /// Whether something of a source is stored, or waits for its page, at these canonical addresses, whatever else identifies it.
+    async fn known_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError>;
     /// How a host is doing, beyond what each of its sources tells. It is written with harvests.
     async fn host_health(&self, host: &Host) -> Result<HostHealth, StoreError>;
     /// Incidents of hosts between `since` and `until`, in the order of time. What was ever noted stays.

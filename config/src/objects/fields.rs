@@ -82,7 +82,8 @@ impl<'a> Fields<'a> {
         self.entries.get(key).map_or(self.line, |node| node.line)
     }
 
-    fn at(&self, key: &str) -> String {
+    /// Where a key stands, for messages.
+    pub(crate) fn at(&self, key: &str) -> String {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 

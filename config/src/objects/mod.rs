@@ -8,6 +8,7 @@ mod codes;
 mod difference;
 mod fields;
 mod list;
+mod reading;
 mod source;
 mod topic;
 mod tree;

@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use model::{ArticleMode, Category, Every, Name, Pointers, Rights, Selectors, Source, SourceKind};
+use model::{ArticleMode, Category, Every, Name, Rights, Source, SourceKind};
 use serde_json::{Map, Value, json};
 
-use super::Complaint;
 use super::client;
 use super::codes::COUNTRIES;
 use super::fields::{Fields, Notes};
+use super::reading::{
+    fallbacks, judge_address, pointers, selectors, write_adapter, write_pointers, write_selectors,
+};
 use crate::{parse_duration, print_duration};
 
 pub(crate) const CATEGORIES: &[(&str, Category)] = &[
@@ -37,11 +39,7 @@ pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<
     let kinds = SourceKind::ALL.map(|kind| (kind.as_str(), kind));
     let kind = has_kind.and_then(|_| spec.choice("kind", notes, &kinds));
     let url = spec.web_address("url", notes);
-    if let (Some(kind), Some(url)) = (kind, &url)
-        && let Err(Complaint { message, remedy }) = (notes.judges.address)(kind, url)
-    {
-        notes.add(spec.line_of("url"), format!("spec.url: {message}"), remedy);
-    }
+    judge_address(kind, url.as_ref(), spec, notes);
     let category = spec.choice("category", notes, CATEGORIES).unwrap_or(Category::News);
     let country = spec.read("country", notes, country);
     let languages = spec.languages("languages", notes);
@@ -52,6 +50,7 @@ pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<
     let rights = spec.choice("rights", notes, RIGHTS).unwrap_or_default();
     let selectors = selectors(kind, spec, notes);
     let pointers = pointers(kind, spec, notes);
+    let fallbacks = fallbacks(url.as_ref(), spec, notes);
     let token = spec.read("token", notes, token);
     let politeness_group =
         spec.read("politenessGroup", notes, |text| Name::new(text).map(|name| name.to_string()));
@@ -80,6 +79,7 @@ pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<
         rights,
         selectors,
         pointers,
+        fallbacks,
         token,
         politeness_group,
         client,
@@ -144,79 +144,6 @@ fn every(spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Every {
     every
 }
 
-fn selectors(kind: Option<SourceKind>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Selectors {
-    let Some(node) = spec.node("selectors") else { return Selectors::default() };
-    let Some(mut fields) = Fields::open("spec.selectors", node, notes) else { return Selectors::default() };
-    let judge = notes.judges.selector;
-    let mut take = |key| {
-        let line = fields.node(key)?.line;
-        if matches!(key, "item" | "link" | "next") && kind.is_some_and(|kind| kind != SourceKind::Listing) {
-            notes.add(
-                line,
-                format!("spec.selectors.{key} is for listings only"),
-                "remove it, or set kind: listing",
-            );
-        }
-        fields.judged(key, notes, judge)
-    };
-    let selectors = Selectors {
-        item: take("item"),
-        link: take("link"),
-        title: take("title"),
-        time: take("time"),
-        text: take("text"),
-        next: take("next"),
-    };
-    fields.close(notes);
-    selectors
-}
-
-fn pointers(kind: Option<SourceKind>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Pointers {
-    let Some(node) = spec.node("pointers") else {
-        if kind == Some(SourceKind::Json) {
-            notes.add(
-                spec.line(),
-                "spec.pointers is missing: nothing says where things stand in this JSON",
-                "add pointers such as {items: /data, url: /link, title: /title}",
-            );
-        }
-        return Pointers::default();
-    };
-    let Some(mut fields) = Fields::open("spec.pointers", node, notes) else { return Pointers::default() };
-    if kind.is_some_and(|kind| kind != SourceKind::Json) {
-        notes.add(node.line, "spec.pointers is for JSON only", "remove it, or set kind: json");
-    }
-    let judge = notes.judges.pointer;
-    let mut take = |key| fields.judged(key, notes, judge);
-    let pointers = Pointers {
-        items: take("items"),
-        id: take("id"),
-        url: take("url"),
-        title: take("title"),
-        text: take("text"),
-        summary: take("summary"),
-        time: take("time"),
-        updated: take("updated"),
-        author: take("author"),
-        image: take("image"),
-        language: take("language"),
-        likes: take("likes"),
-        comments: take("comments"),
-        shares: take("shares"),
-        views: take("views"),
-        next: take("next"),
-    };
-    fields.close(notes);
-    if pointers.url.is_none() && pointers.title.is_none() && pointers.text.is_none() {
-        notes.add(
-            node.line,
-            "spec.pointers says neither where addresses, titles nor texts stand",
-            "add one of url, title, text",
-        );
-    }
-    pointers
-}
-
 /// The spec as it would be declared: only what differs from the defaults, in the order of the manual.
 pub(crate) fn write(source: &Source) -> Value {
     let Source {
@@ -233,6 +160,7 @@ pub(crate) fn write(source: &Source) -> Value {
         rights,
         selectors,
         pointers,
+        fallbacks,
         token,
         politeness_group,
         client,
@@ -266,28 +194,10 @@ pub(crate) fn write(source: &Source) -> Value {
     if *rights != Rights::default() {
         put("rights", word(RIGHTS, *rights));
     }
-    if !selectors.is_empty() {
-        let Selectors { item, link, title, time, text, next } = selectors;
-        let all = [
-            ("item", item),
-            ("link", link),
-            ("title", title),
-            ("time", time),
-            ("text", text),
-            ("next", next),
-        ];
-        let given: Map<String, Value> = all
-            .into_iter()
-            .filter_map(|(key, value)| Some((key.to_owned(), json!(value.as_ref()?))))
-            .collect();
-        put("selectors", Value::Object(given));
-    }
-    if !pointers.is_empty() {
-        let given = pointers
-            .all()
-            .into_iter()
-            .filter_map(|(key, value)| Some((key.to_owned(), json!(value.as_ref()?))));
-        put("pointers", Value::Object(given.collect()));
+    write_selectors(selectors, &mut put);
+    write_pointers(pointers, &mut put);
+    if !fallbacks.is_empty() {
+        put("fallbacks", fallbacks.iter().map(write_adapter).collect());
     }
     if let Some(token) = token {
         put("token", json!(token));

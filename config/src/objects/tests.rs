@@ -12,6 +12,9 @@ spec:
   timezone: Asia/Almaty
   every: {min: 2m, max: 1h}
   selectors: {text: \".body\"}
+  fallbacks:
+    - {kind: sitemap, url: https://tengri.example/news.xml}
+    - {kind: listing, url: https://tengri.example/news, selectors: {item: .card, time: time}}
 ---
 apiVersion: qyran.dev/v1alpha1
 kind: Topic
@@ -40,6 +43,32 @@ fn a_good_file_is_read_and_printed_and_read_back_the_same() {
     assert_eq!(again, objects);
     assert_eq!(print(&again), printed);
     assert_eq!(compare(&objects, &again), []);
+}
+
+#[test]
+fn fallbacks_are_judged_like_sources() {
+    let told = check(
+        "apiVersion: qyran.dev/v1alpha1
+kind: Source
+metadata: {name: one}
+spec:
+  kind: feed
+  url: https://x.kz/rss
+  fallbacks:
+    - {kind: feed}
+    - {kind: listing, url: 'https://x.kz/?q={query}', selector: {item: a}}
+    - {kind: json, url: https://x.kz/api}
+    - {kind: sitemap, url: https://x.kz/s.xml, selectors: {item: a}}
+",
+    );
+    let expected = [
+        "f.yaml:8: spec.fallbacks[1].url is missing; add a line `url: …`",
+        "f.yaml:9: spec.fallbacks[2].kind cannot stand in: it is not polled; name an address that can be read without a query",
+        "f.yaml:9: unknown key spec.fallbacks[2].selector; did you mean `selectors`?",
+        "f.yaml:10: spec.fallbacks[3].pointers is missing: nothing says where things stand in this JSON; add pointers such as {items: /data, url: /link, title: /title}",
+        "f.yaml:11: spec.fallbacks[4].selectors.item is for listings only; remove it, or set kind: listing",
+    ];
+    assert_eq!(told, expected);
 }
 
 #[test]
@@ -122,14 +151,16 @@ fn judges_are_asked_and_duplicates_seen_in_objects_that_are_bad() {
         told,
         [
             "f.yaml:11: spec.selectors.text: .body is bad; mend it",
-            "f.yaml:17: spec.query: \"народный банк\" OR Halyk is bad; mend it",
-            "f.yaml:18: unknown key spec.cleint; did you mean `client`?",
+            "f.yaml:14: spec.fallbacks[2].selectors.item: .card is bad; mend it",
+            "f.yaml:14: spec.fallbacks[2].selectors.time: time is bad; mend it",
+            "f.yaml:20: spec.query: \"народный банк\" OR Halyk is bad; mend it",
+            "f.yaml:21: unknown key spec.cleint; did you mean `client`?",
         ]
     );
     let names: Vec<&str> = loaded.names.iter().map(|named| named.name.as_str()).collect();
     assert_eq!(names, ["tengri", "bank"]);
     let references: Vec<_> = loaded.references.iter().map(|one| (one.source.as_str(), one.line)).collect();
-    assert_eq!(references, [("tengri", 19), ("other", 20)]);
+    assert_eq!(references, [("tengri", 22), ("other", 23)]);
 }
 
 #[test]

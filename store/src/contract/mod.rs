@@ -49,6 +49,7 @@ pub(crate) fn source(text: &str) -> Source {
         rights: Rights::Full,
         selectors: Selectors::default(),
         pointers: Pointers::default(),
+        fallbacks: Vec::new(),
         token: None,
         politeness_group: None,
         client: None,
@@ -110,6 +111,7 @@ pub(crate) fn harvest(token: u64, findings: Vec<Finding>) -> Harvest {
         pages: Vec::new(),
         pages_done: Vec::new(),
         news: None,
+        stand_in: None,
         host_health: None,
         fetches: Vec::new(),
     }

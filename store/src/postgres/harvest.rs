@@ -7,7 +7,7 @@ use model::{Harvest, PageWork, Timestamp};
 
 use super::incidents;
 use super::shelf::Shelf;
-use super::{execute, limit, rows, storable, text};
+use super::{execute, limit, rows, stand_ins, storable, text};
 use crate::StoreError;
 use crate::edit::indexed;
 use crate::store::Saved;
@@ -32,6 +32,7 @@ pub(super) async fn save(
     for harvest in &of_declared {
         save_news(tx, harvest).await?;
         incidents::save(tx, harvest).await?;
+        stand_ins::save(tx, harvest).await?;
     }
     save_history(tx, &of_declared, history).await?;
     // Last: it locks the totals.

@@ -6,11 +6,13 @@ use std::time::Duration;
 use deadpool_postgres::{Object, Transaction};
 use model::{Item, Match, Name, Timestamp};
 use tokio_postgres::Row;
+use url::Url;
 
 use super::locks::{self, Lock};
 use super::matches::Change;
 use super::{execute, limit, objects, partitions, read, rows, stories, text};
 use crate::StoreError;
+use crate::edit::indexed;
 use crate::store::{MaterialQuery, Rematched, StoredItem, StoredMatch, Totals};
 
 /// The columns of [`item_of`], from a table called `item`.
@@ -107,6 +109,24 @@ pub(super) async fn items(
     )
     .await?;
     page.iter().map(item_of).collect()
+}
+
+/// Whether something of a source stands at each of these addresses.
+pub(super) async fn known_addresses(
+    client: &Object,
+    source: &Name,
+    addresses: &[Url],
+) -> Result<Vec<bool>, StoreError> {
+    let asked: Vec<Option<String>> = addresses.iter().map(|url| indexed(Some(url))).collect();
+    let known = read(
+        client,
+        "SELECT EXISTS (SELECT 1 FROM item WHERE source = $1 AND item.address = asked.address)
+             OR EXISTS (SELECT 1 FROM page WHERE source = $1 AND page.address = asked.address)
+         FROM UNNEST($2::TEXT[]) WITH ORDINALITY AS asked (address, place) ORDER BY place",
+        &[&source.as_str(), &asked],
+    )
+    .await?;
+    Ok(known.iter().map(|row| row.get(0)).collect())
 }
 
 pub(super) async fn rematch(

@@ -18,6 +18,7 @@ mod objects;
 mod pages;
 mod partitions;
 mod shelf;
+mod stand_ins;
 mod stories;
 #[cfg(test)]
 mod tests;
@@ -31,11 +32,13 @@ use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool, Transaction};
 use model::{
     Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, List, Name, PageWork, SourceKind,
-    SourceState, Timestamp, Watch,
+    SourceState, StandIn, Timestamp, Watch,
 };
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{IsolationLevel, Row};
+
+use url::Url;
 
 use crate::StoreError;
 use crate::store::{
@@ -376,6 +379,14 @@ impl Store for Postgres {
 
     async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError> {
         stories::story(&*self.client().await?, row, limit).await
+    }
+
+    async fn stand_in(&self, source: &Name) -> Result<Option<StandIn>, StoreError> {
+        stand_ins::stand_in(&*self.client().await?, source).await
+    }
+
+    async fn known_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError> {
+        materials::known_addresses(&*self.client().await?, source, addresses).await
     }
 
     async fn take_down(&self, rows: &[i64], now: Timestamp) -> Result<u64, StoreError> {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use model::{FetchRecord, Finding, Harvest, Host, ItemKey, Match, Name, PageWork, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::incidents;
 use super::rows::{host, length, limit, millis, time};
+use super::{incidents, stand_ins};
 use crate::StoreError;
 use crate::edit::{Edit, Known, address, edit, indexed, published_key};
 use crate::store::{EntryKnowledge, Saved, Sighting};
@@ -62,6 +62,7 @@ pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> R
     }
     save_news(tx, harvest)?;
     incidents::save(tx, harvest)?;
+    stand_ins::save(tx, harvest)?;
     save_history(tx, harvest, history)?;
     Ok(saved)
 }

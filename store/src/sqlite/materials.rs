@@ -2,10 +2,12 @@
 
 use model::{Match, Name, Timestamp};
 use rusqlite::{Connection, Transaction, params};
+use url::Url;
 
 use super::harvest::replace_matches;
 use super::rows::{ITEM, MATCH, found, item as stored_item, limit, millis};
 use crate::StoreError;
+use crate::edit::indexed;
 use crate::store::{MaterialQuery, Rematched, StoredItem, StoredMatch, Totals};
 
 pub(super) fn list(connection: &Connection, query: &MaterialQuery) -> Result<Vec<StoredMatch>, StoreError> {
@@ -72,6 +74,20 @@ pub(super) fn items(
         items.push(stored_item(row)?);
     }
     Ok(items)
+}
+
+/// Whether something of a source stands at each of these addresses.
+pub(super) fn known_addresses(
+    connection: &Connection,
+    source: &Name,
+    addresses: &[Url],
+) -> Result<Vec<bool>, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT 1 FROM item WHERE source = ?1 AND address = ?2
+         UNION ALL SELECT 1 FROM page WHERE source = ?1 AND address = ?2",
+    )?;
+    let is_known = |url: &Url| Ok(query.exists(params![source.as_str(), indexed(Some(url))])?);
+    addresses.iter().map(is_known).collect()
 }
 
 pub(super) fn rematch(

@@ -11,6 +11,7 @@ mod materials;
 mod moves;
 mod objects;
 mod rows;
+mod stand_ins;
 mod stories;
 
 use std::path::Path;
@@ -20,10 +21,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::{
     Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, List, Name, PageWork, SourceKind,
-    SourceState, Timestamp, Watch,
+    SourceState, StandIn, Timestamp, Watch,
 };
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::Mutex;
+
+use url::Url;
 
 use crate::StoreError;
 use crate::store::{
@@ -357,6 +360,16 @@ impl Store for Sqlite {
 
     async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError> {
         self.read(move |connection| stories::story(connection, row, limit)).await
+    }
+
+    async fn stand_in(&self, source: &Name) -> Result<Option<StandIn>, StoreError> {
+        let source = source.clone();
+        self.read(move |connection| stand_ins::stand_in(connection, &source)).await
+    }
+
+    async fn known_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError> {
+        let (source, addresses) = (source.clone(), addresses.to_vec());
+        self.read(move |connection| materials::known_addresses(connection, &source, &addresses)).await
     }
 
     async fn take_down(&self, rows: &[i64], _now: Timestamp) -> Result<u64, StoreError> {

@@ -63,3 +63,8 @@ CREATE TABLE likeness_key (
     PRIMARY KEY (key, item)
 );
 CREATE INDEX likeness_key_at ON likeness_key (at);
+-- Which fallback of a source stands in for the way in which it is declared to be read, as JSON.
+CREATE TABLE stand_in (
+    source TEXT COLLATE "C" PRIMARY KEY,
+    stand_in TEXT NOT NULL
+);

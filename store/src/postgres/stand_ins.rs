@@ -1,0 +1,42 @@
+//! Which fallbacks stand in for their sources.
+
+use deadpool_postgres::{GenericClient, Object, Transaction};
+use model::{Harvest, Name, StandIn};
+
+use super::{execute, read, text};
+use crate::StoreError;
+
+/// In a database of the version before no fallback stands in for anything.
+async fn is_kept(client: &impl GenericClient) -> Result<bool, StoreError> {
+    Ok(client.query_one("SELECT to_regclass('stand_in') IS NOT NULL", &[]).await?.get(0))
+}
+
+pub(super) async fn stand_in(client: &Object, source: &Name) -> Result<Option<StandIn>, StoreError> {
+    if !is_kept(client).await? {
+        return Ok(None);
+    }
+    let sql = "SELECT stand_in FROM stand_in WHERE source = $1";
+    let found = read(client, sql, &[&source.as_str()]).await?;
+    Ok(found.first().map(|row| serde_json::from_str(row.get(0))).transpose()?)
+}
+
+pub(super) async fn save(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
+    let Some(stand_in) = &harvest.stand_in else { return Ok(()) };
+    if !is_kept(tx).await? {
+        return Ok(());
+    }
+    let source = harvest.source.as_str();
+    match stand_in {
+        None => execute(tx, "DELETE FROM stand_in WHERE source = $1", &[&source]).await?,
+        Some(stand_in) => {
+            execute(
+                tx,
+                "INSERT INTO stand_in (source, stand_in) VALUES ($1, $2)
+                 ON CONFLICT (source) DO UPDATE SET stand_in = excluded.stand_in",
+                &[&source, &text(&serde_json::to_string(stand_in)?)],
+            )
+            .await?
+        }
+    };
+    Ok(())
+}
