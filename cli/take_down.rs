@@ -2,14 +2,16 @@
 
 use std::process::ExitCode;
 
+use model::Name;
 use serde_json::json;
-use store::Store;
+use store::{Store, Tombstone};
 
 use crate::audit::Reason;
 use crate::backend::Backend;
 use crate::failure::{Failure, say};
 use crate::global::Global;
-use crate::output::object;
+use crate::output::{self, column, object};
+use crate::view::time;
 
 /// Items looked at, and removed, at once.
 const PAGE: usize = 500;
@@ -19,11 +21,13 @@ const PAGE: usize = 500;
 #[command(after_help = "\
 Examples:
   qyran material remove 01JDA7Y5R3ZK --reason 'a court order of 3 November'
-  qyran material remove --source agency --author 'А. Нұрлан' --reason 'asked to be forgotten' --yes
+  qyran material remove --author 'А. Нұрлан' --future --reason 'asked to be forgotten' --yes
+  qyran material tombstones
 
-An author is meant letter by letter, as materials show the name. What is removed stays known by its identifier, so that it is not
-stored again when its source still shows it (but for sources that invent another identifier each time); new publications of the same author or source are. To stop those: retire the
-source, or exclude the author in topics. The audit trail keeps who removed how much, and why.")]
+An author is meant letter by letter, as materials show the name. What is removed stays known by its identifier and its address,
+so that it is not stored again when its source still shows it; new publications of the same author or source are, unless --future
+leaves a tombstone: then nothing of them is stored, in whatever way it comes. A source that is not to be asked at all any more is
+retired (`qyran source retire`). The audit trail keeps who removed how much, and why.")]
 pub(crate) struct Args {
     /// Ids of items
     ids: Vec<String>,
@@ -33,6 +37,9 @@ pub(crate) struct Args {
     /// Everything of this source; with --author what is of both
     #[arg(long, value_name = "NAME", conflicts_with = "ids")]
     source: Option<String>,
+    /// Store nothing of this author, or source, from now on
+    #[arg(long, conflicts_with = "ids")]
+    future: bool,
     /// Really remove; without it, it is only told how much would go
     #[arg(long)]
     yes: bool,
@@ -48,22 +55,94 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         return Err(Failure::usage("a removal needs a reason").hint("--reason TEXT").into());
     }
     let data = Backend::open(global).await?;
-    let rows = rows(args, &*data.store).await?;
+    let found = rows(args, &*data.store).await?;
     let mut removed = 0;
     if args.yes {
         // Noted first: what is gone must never be gone without a word.
-        let target = format!("{} items: {}", rows.len(), target(args));
+        let future = if args.future { ", and what comes of it" } else { "" };
+        let target = format!("{} items: {}{future}", found.len(), target(args));
         args.reason.note(&data, "material remove", &target, global).await?;
+        // First, and looked for once more then: what comes meanwhile would stay.
+        if args.future {
+            data.store.bury(&tombstone(args, global)?).await?;
+        }
+        let rows = if args.future { rows(args, &*data.store).await? } else { found.clone() };
         for rows in rows.chunks(PAGE) {
             removed += data.store.take_down(rows, global.clock.now()).await?;
         }
     } else {
-        say(&format!("{} items would be removed; add --yes and a --reason", rows.len()));
+        say(&format!("{} items would be removed; add --yes and a --reason", found.len()));
     }
-    let shown = json!({"found": rows.len(), "removed": removed});
+    let shown = json!({"found": found.len(), "removed": removed});
     object(&mut std::io::stdout().lock(), global.output, &shown, "found")?;
-    let is_partial = args.yes && removed < rows.len() as u64;
+    let is_partial = args.yes && removed < found.len() as u64;
     Ok(ExitCode::from(if is_partial { 6 } else { 0 }))
+}
+
+fn tombstone(args: &Args, global: &Global) -> anyhow::Result<Tombstone> {
+    let source = args.source.as_deref().map(Name::new).transpose();
+    let source = source.map_err(|error| Failure::usage(error.to_string()))?;
+    Ok(Tombstone { source, author: args.author.clone(), at: global.clock.now() })
+}
+
+/// Show whose publications are not stored, or store them again
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  qyran material tombstones
+  qyran material tombstones --lift --author 'А. Нұрлан' --reason 'they changed their mind'
+
+What was met meanwhile is not stored again: only what is new.")]
+pub(crate) struct TombstonesArgs {
+    /// Take one back: the one of this author, of this source, or of both
+    #[arg(long)]
+    lift: bool,
+    /// Of this author
+    #[arg(long, value_name = "NAME", requires = "lift")]
+    author: Option<String>,
+    /// Of this source
+    #[arg(long, value_name = "NAME", requires = "lift")]
+    source: Option<String>,
+    #[command(flatten)]
+    reason: Reason,
+}
+
+pub(crate) async fn tombstones(args: &TombstonesArgs, global: &Global) -> anyhow::Result<()> {
+    if args.lift {
+        return lift(args, global).await;
+    }
+    let data = Backend::to_read(global).await?;
+    let mut rows =
+        output::rows(global.output, &[column("since"), column("source"), column("author")], "author");
+    for Tombstone { source, author, at } in data.store.tombstones().await? {
+        rows.row(json!({"since": time(Some(at)), "source": source, "author": author}))?;
+    }
+    rows.finish("whatever is read is stored: nobody's publications are kept out")?;
+    Ok(())
+}
+
+async fn lift(args: &TombstonesArgs, global: &Global) -> anyhow::Result<()> {
+    if args.author.is_none() && args.source.is_none() {
+        return Err(Failure::usage("say which tombstone is to be lifted")
+            .hint("--author, --source, or both")
+            .into());
+    }
+    let data = Backend::open(global).await?;
+    let source = args.source.as_deref().map(Name::new).transpose();
+    let source = source.map_err(|error| Failure::usage(error.to_string()))?;
+    let tombstone = Tombstone { source, author: args.author.clone(), at: global.clock.now() };
+    if !data.store.unbury(&tombstone).await? {
+        return Err(Failure::not_found("there is no such tombstone")
+            .hint("qyran material tombstones lists them")
+            .into());
+    }
+    let named = [("author", &args.author), ("source", &args.source)];
+    let named = named.iter().filter_map(|(key, value)| value.as_ref().map(|value| format!("{key} {value}")));
+    args.reason
+        .note(&data, "material tombstones --lift", &named.collect::<Vec<_>>().join(", "), global)
+        .await?;
+    say("what is new of it is stored again");
+    Ok(())
 }
 
 fn target(args: &Args) -> String {

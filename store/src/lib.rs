@@ -20,5 +20,6 @@ pub use postgres::{MIGRATIONS, Migration, MigrationStatus, Postgres};
 pub use sqlite::Sqlite;
 pub use store::{
     Applied, AuditRecord, EntryKnowledge, Kin, Linked, MaterialQuery, Move, ObjectNames, Objects, Rematched,
-    Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, TopicRecord, Totals,
+    Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, Tombstone, TopicRecord,
+    Totals,
 };

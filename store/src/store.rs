@@ -251,6 +251,35 @@ pub struct AuditRecord {
     pub reason: String,
 }
 
+/// Whose publications are not stored any more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tombstone {
+    /// Of this source; `None`: of any.
+    pub source: Option<Name>,
+    /// Of this author, letter by letter; `None`: of any.
+    pub author: Option<String>,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+impl Tombstone {
+    /// Whether a publication is among those meant.
+    pub(crate) fn covers(&self, item: &Item) -> bool {
+        self.source.as_ref().is_none_or(|source| *source == item.source)
+            && self.author.as_ref().is_none_or(|author| item.author.as_ref() == Some(author))
+    }
+
+    /// As it is kept: what stands for any is empty.
+    pub(crate) fn key(&self) -> (&str, &str) {
+        (self.source.as_ref().map_or("", Name::as_str), self.author.as_deref().unwrap_or(""))
+    }
+
+    pub(crate) fn kept(source: String, author: String, at: Timestamp) -> Self {
+        let source = (!source.is_empty()).then(|| Name::stored(source));
+        Self { source, author: (!author.is_empty()).then_some(author), at }
+    }
+}
+
 /// Of so many items that share a key the first are looked at: what very many share is a phrase, not a text.
 pub(crate) const KEPT_OF_A_KEY: usize = 20;
 
@@ -393,9 +422,16 @@ pub trait Store: Send + Sync {
     /// Removes items that were first seen longer ago than `keep`, a batch of them. How many went. A caller whose
     /// clock is ahead of the server's is not believed.
     async fn retain(&self, keep: Duration, now: Timestamp) -> Result<u64, StoreError>;
-    /// Removes these items with what they matched; what identifies them stays known, so that they are not stored again.
+    /// Removes these items with what they matched; what identifies them, and where they stood, stays known, so that they are
+    /// not stored again.
     /// How many went.
     async fn take_down(&self, rows: &[i64], now: Timestamp) -> Result<u64, StoreError>;
+    /// Stores nothing of a source, an author, or an author in a source from now on. What is stored already is not touched.
+    async fn bury(&self, tombstone: &Tombstone) -> Result<(), StoreError>;
+    /// Stores it again from now on. False where there is no such tombstone.
+    async fn unbury(&self, tombstone: &Tombstone) -> Result<bool, StoreError>;
+    /// Whose publications are not stored, in the order of sources and authors.
+    async fn tombstones(&self) -> Result<Vec<Tombstone>, StoreError>;
     /// Writes down what an operator changed.
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError>;
     /// What operators changed, the latest first.

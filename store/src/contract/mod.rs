@@ -21,7 +21,7 @@ use url::Url;
 
 use crate::store::{
     AuditRecord, EntryKnowledge, Linked, MaterialQuery, ObjectNames, Objects, Rematched, Saved, Sighting,
-    Store,
+    Store, Tombstone,
 };
 use crate::{MIGRATIONS, Postgres, Sqlite, StoreError};
 
@@ -776,7 +776,67 @@ async fn what_is_taken_down_is_not_stored_again() {
         assert_eq!((totals.items, totals.materials, totals.matches), (1, 1, 1));
         assert_eq!(bench.store.topics().await.unwrap()[0].materials, 1);
         assert!(bench.store.item(&first.id).await.unwrap().is_none());
-        let again = bench.save(&[harvest(2, both)]).await;
+        let again = bench.save(&[harvest(2, both.clone())]).await;
         assert_eq!((again[0].new_items, bench.store.totals().await.unwrap().items), (0, 1));
+        // Its publisher invents another identifier, and another title.
+        both[0].item.key = ItemKey::choose(Some("3"), None, "", "");
+        both[0].item.title = Some("басқа".into());
+        let again = bench.save(&[harvest(3, both)]).await;
+        let is_old = bench.name.contains("before");
+        assert_eq!(again[0].new_items, u64::from(is_old), "it stood there");
+    }
+}
+
+/// Of whom nothing is to be stored, nothing is, in whatever way it comes; it is known, so that nobody asks for it again.
+#[tokio::test]
+async fn nothing_of_the_buried_is_stored() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let store = &bench.store;
+        let bury = |source: Option<&str>, author: Option<&str>| Tombstone {
+            source: source.map(name),
+            author: author.map(str::to_owned),
+            at: at(1),
+        };
+        if bench.name.contains("before") {
+            assert!(matches!(
+                store.bury(&bury(None, Some("А. Б."))).await,
+                Err(StoreError::NotMigrated { .. })
+            ));
+            assert!(store.tombstones().await.unwrap().is_empty());
+            continue;
+        }
+        let by = |id: &str, author: Option<&str>| {
+            let mut one = finding(id, &format!("сөз {id}"), DAY1, &["t"]);
+            (one.item.url, one.item.canonical_url) = (None, None);
+            one.item.author = author.map(str::to_owned);
+            one
+        };
+        let stored =
+            async |token, id, author| bench.save(&[harvest(token, vec![by(id, author)])]).await[0].new_items;
+        let author = bury(None, Some("А. Б."));
+        store.bury(&author).await.unwrap();
+        store.bury(&author).await.unwrap();
+        assert_eq!(store.tombstones().await.unwrap(), [author.clone()]);
+        assert_eq!(stored(1, "1", Some("А. Б.")).await, 0);
+        assert_eq!(stored(2, "2", Some("А. Б")).await, 1, "letter by letter");
+        assert_eq!(stored(3, "3", None).await, 1);
+        let sighting = |id: &str| Sighting {
+            key: ItemKey::choose(Some(id), None, "", ""),
+            hash: "x".into(),
+            address: None,
+        };
+        let known = store.knowledge(&name("s"), &[sighting("1"), sighting("9")]).await.unwrap();
+        assert_eq!(known, [EntryKnowledge::Same, EntryKnowledge::New]);
+        store.bury(&bury(Some("other"), None)).await.unwrap();
+        assert_eq!(stored(4, "4", None).await, 1, "another source's");
+        store.bury(&bury(Some("s"), Some("В. Г."))).await.unwrap();
+        assert_eq!((stored(5, "5", Some("В. Г.")).await, stored(6, "6", Some("Д. Е.")).await), (0, 1));
+        store.bury(&bury(Some("s"), None)).await.unwrap();
+        assert_eq!((stored(7, "7", None).await, stored(8, "8", Some("Д. Е.")).await), (0, 0));
+        assert!(store.unbury(&bury(Some("s"), None)).await.unwrap());
+        assert!(!store.unbury(&bury(Some("s"), None)).await.unwrap());
+        assert_eq!(stored(9, "9", None).await, 1);
+        assert_eq!(stored(10, "7", None).await, 0, "what was met meanwhile stays known");
     }
 }

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::locks::{self, Lock};
 use super::matches::Change;
-use super::{execute, limit, objects, partitions, read, rows, stories, text};
+use super::{execute, limit, objects, partitions, read, rows, stories, text, tombstones};
 use crate::StoreError;
 use crate::edit::indexed;
 use crate::store::{MaterialQuery, Rematched, StoredItem, StoredMatch, Totals};
@@ -217,6 +217,7 @@ pub(super) async fn take_down(
     let locked =
         rows(tx, "SELECT item FROM item WHERE item = ANY($1) ORDER BY item FOR UPDATE", &[&numbers]).await?;
     let locked: Vec<i64> = locked.iter().map(|row| row.get(0)).collect();
+    tombstones::remember_addresses(tx, &locked).await?;
     // Nothing was first seen later than this, whatever the clocks say.
     let later = now.checked_add(Duration::from_secs(10 * 86_400)).unwrap_or(now);
     remove(tx, &locked, later).await

@@ -101,6 +101,12 @@ pub(super) async fn status(client: &Object) -> Result<Vec<MigrationStatus>, Stor
     Ok(all)
 }
 
+/// What is said of something that the schema before this build's has no place for.
+pub(super) fn behind() -> StoreError {
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    StoreError::NotMigrated { found: known - 1, known }
+}
+
 /// Whether this build can work on the database: on its own schema, the one before and the one after.
 pub(super) async fn check(client: &Object) -> Result<(), StoreError> {
     let found = made(client).await?.last().map_or(0, |migration| migration.version);

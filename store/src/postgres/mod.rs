@@ -22,6 +22,7 @@ mod stand_ins;
 mod stories;
 #[cfg(test)]
 mod tests;
+mod tombstones;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -43,7 +44,8 @@ use url::Url;
 use crate::StoreError;
 use crate::store::{
     Applied, AuditRecord, EntryKnowledge, Kin, Linked, MaterialQuery, Move, ObjectNames, Objects, Rematched,
-    Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, TopicRecord, Totals,
+    Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, Tombstone, TopicRecord,
+    Totals,
 };
 use locks::Lock;
 pub use migrate::{MIGRATIONS, Migration, MigrationStatus};
@@ -391,6 +393,18 @@ impl Store for Postgres {
 
     async fn take_down(&self, rows: &[i64], now: Timestamp) -> Result<u64, StoreError> {
         transaction!(self, |tx| materials::take_down(&tx, rows, now).await)
+    }
+
+    async fn bury(&self, tombstone: &Tombstone) -> Result<(), StoreError> {
+        transaction!(self, |tx| tombstones::bury(&tx, tombstone).await)
+    }
+
+    async fn unbury(&self, tombstone: &Tombstone) -> Result<bool, StoreError> {
+        transaction!(self, |tx| tombstones::unbury(&tx, tombstone).await)
+    }
+
+    async fn tombstones(&self) -> Result<Vec<Tombstone>, StoreError> {
+        tombstones::all(&*self.client().await?).await
     }
 
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {

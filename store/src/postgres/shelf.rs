@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::matches::Change;
+use super::tombstones::{self, Graveyard};
 use super::{execute, rows, storable, text};
 use crate::StoreError;
 use crate::edit::{Edit, Known, address, edit, published_key};
@@ -29,8 +30,11 @@ pub(super) struct Shelf<'a> {
     drafts: Vec<Draft<'a>>,
     by_digest: HashMap<Vec<u8>, usize>,
     by_address: HashMap<(String, String), Vec<usize>>,
-    /// Identities whose items were removed by age.
+    /// Identities whose items were removed by age, or by hand.
     forgotten: HashSet<Vec<u8>>,
+    /// What must not be stored, and what of it was met.
+    graveyard: Graveyard,
+    buried: Vec<Vec<u8>>,
 }
 
 /// An item as it will be.
@@ -79,7 +83,9 @@ impl<'a> Shelf<'a> {
         let mut places: Vec<(i64, Timestamp)> = known.iter().map(|row| (row.get(1), row.get(2))).collect();
         let known: HashSet<&[u8]> = known.iter().map(|row| row.get(0)).collect();
         let unknown = findings.zip(&digests).filter(|(_, digest)| !known.contains(digest.as_slice()));
-        places.extend(same_elsewhere(tx, unknown.map(|(finding, _)| finding)).await?);
+        let unknown: Vec<&Finding> = unknown.map(|(finding, _)| finding).collect();
+        shelf.graveyard = Graveyard::load(tx, unknown.iter().copied()).await?;
+        places.extend(same_elsewhere(tx, unknown.into_iter()).await?);
         places.sort_unstable();
         places.dedup();
         for row in stored(tx, &places).await? {
@@ -121,6 +127,10 @@ impl<'a> Shelf<'a> {
                 at
             }
             None if self.forgotten.contains(&digest) => return,
+            None if self.graveyard.covers(finding) => {
+                self.buried.push(digest);
+                return;
+            }
             None => {
                 saved.new_items += 1;
                 let draft = Draft::new(digest.clone(), finding, content_hash, now);
@@ -154,6 +164,7 @@ impl<'a> Shelf<'a> {
     /// Writes what has changed. An item that another node stored meanwhile is a collision.
     pub(super) async fn write(self, tx: &Transaction<'_>) -> Result<(), StoreError> {
         let mut drafts = self.drafts;
+        tombstones::forget(tx, self.buried).await?;
         insert_new(tx, &mut drafts).await?;
         update_known(tx, &drafts).await?;
         write_matches(tx, &drafts).await

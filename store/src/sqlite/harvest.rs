@@ -6,7 +6,7 @@ use model::{FetchRecord, Finding, Harvest, Host, ItemKey, Match, Name, PageWork,
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::rows::{host, length, limit, millis, time};
-use super::{incidents, stand_ins};
+use super::{incidents, stand_ins, tombstones};
 use crate::StoreError;
 use crate::edit::{Edit, Known, address, edit, indexed, published_key};
 use crate::store::{EntryKnowledge, Saved, Sighting};
@@ -99,7 +99,7 @@ fn save_finding(
     saved: &mut Saved,
 ) -> Result<(), StoreError> {
     let row = match find(tx, finding)? {
-        None if is_forgotten(tx, finding)? => return Ok(()),
+        None if is_forgotten(tx, finding)? || tombstones::covers(tx, finding)? => return Ok(()),
         None => {
             saved.new_items += 1;
             insert(tx, finding, now)?

@@ -135,11 +135,22 @@ const RETAIN_BATCH: i64 = 5000;
 pub(super) fn retain(tx: &Transaction<'_>, since: Timestamp) -> Result<u64, StoreError> {
     let mut old = tx.prepare_cached("SELECT row FROM item WHERE first_seen < ?1 ORDER BY row LIMIT ?2")?;
     let rows = old.query_map(params![millis(since), RETAIN_BATCH], |row| row.get(0))?;
-    take_down(tx, &rows.collect::<Result<Vec<i64>, _>>()?)
+    remove(tx, &rows.collect::<Result<Vec<i64>, _>>()?)
+}
+
+/// Removes items by hand, and remembers where they stood as well.
+pub(super) fn take_down(tx: &Transaction<'_>, rows: &[i64]) -> Result<u64, StoreError> {
+    for row in rows {
+        tx.prepare_cached(
+            "INSERT OR IGNORE INTO removed_address SELECT source, address FROM item WHERE row = ?1 AND address IS NOT NULL",
+        )?
+        .execute([row])?;
+    }
+    remove(tx, rows)
 }
 
 /// Removes items, and remembers what identified them.
-pub(super) fn take_down(tx: &Transaction<'_>, rows: &[i64]) -> Result<u64, StoreError> {
+fn remove(tx: &Transaction<'_>, rows: &[i64]) -> Result<u64, StoreError> {
     let mut gone = 0;
     for row in rows {
         tx.prepare_cached(

@@ -13,6 +13,7 @@ mod objects;
 mod rows;
 mod stand_ins;
 mod stories;
+mod tombstones;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -31,7 +32,8 @@ use url::Url;
 use crate::StoreError;
 use crate::store::{
     Applied, AuditRecord, EntryKnowledge, Kin, Linked, MaterialQuery, Move, ObjectNames, Objects, Rematched,
-    Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, TopicRecord, Totals,
+    Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, Tombstone, TopicRecord,
+    Totals,
 };
 
 /// Migrations in their order; the file's `user_version` counts those that were made.
@@ -375,6 +377,20 @@ impl Store for Sqlite {
     async fn take_down(&self, rows: &[i64], _now: Timestamp) -> Result<u64, StoreError> {
         let rows = rows.to_vec();
         self.write(move |tx| materials::take_down(tx, &rows)).await
+    }
+
+    async fn bury(&self, tombstone: &Tombstone) -> Result<(), StoreError> {
+        let tombstone = tombstone.clone();
+        self.write(move |tx| tombstones::bury(tx, &tombstone)).await
+    }
+
+    async fn unbury(&self, tombstone: &Tombstone) -> Result<bool, StoreError> {
+        let tombstone = tombstone.clone();
+        self.write(move |tx| tombstones::unbury(tx, &tombstone)).await
+    }
+
+    async fn tombstones(&self) -> Result<Vec<Tombstone>, StoreError> {
+        self.read(tombstones::all).await
     }
 
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {

@@ -68,3 +68,16 @@ CREATE TABLE stand_in (
     source TEXT COLLATE "C" PRIMARY KEY,
     stand_in TEXT NOT NULL
 );
+-- Whose publications are not stored any more: of a source, of an author, or of an author in a source. Empty: of any.
+CREATE TABLE tombstone (
+    source TEXT COLLATE "C" NOT NULL,
+    author TEXT NOT NULL,
+    at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (source, author)
+);
+-- Where something stood that was removed by hand: it is known there, whatever identifier its publisher invents for it.
+CREATE TABLE removed_address (
+    source TEXT COLLATE "C" NOT NULL,
+    address TEXT NOT NULL,
+    PRIMARY KEY (source, address)
+);

@@ -67,3 +67,16 @@ CREATE TABLE stand_in (
     source TEXT PRIMARY KEY,
     stand_in TEXT NOT NULL
 ) WITHOUT ROWID;
+-- Whose publications are not stored any more: of a source, of an author, or of an author in a source. Empty: of any.
+CREATE TABLE tombstone (
+    source TEXT NOT NULL,
+    author TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (source, author)
+) WITHOUT ROWID;
+-- Where something stood that was removed by hand: it is known there, whatever identifier its publisher invents for it.
+CREATE TABLE removed_address (
+    source TEXT NOT NULL,
+    address TEXT NOT NULL,
+    PRIMARY KEY (source, address)
+) WITHOUT ROWID;

@@ -1,0 +1,116 @@
+//! Whose publications are not stored any more.
+
+use std::collections::HashSet;
+
+use deadpool_postgres::{GenericClient, Object, Transaction};
+use model::Finding;
+
+use super::migrate::behind;
+use super::{execute, read, rows, text};
+use crate::StoreError;
+use crate::edit::address;
+use crate::store::Tombstone;
+
+/// A database of the version before has no place for them.
+async fn is_kept(client: &impl GenericClient) -> Result<bool, StoreError> {
+    Ok(client.query_one("SELECT to_regclass('tombstone') IS NOT NULL", &[]).await?.get(0))
+}
+
+pub(super) async fn bury(tx: &Transaction<'_>, tombstone: &Tombstone) -> Result<(), StoreError> {
+    if !is_kept(tx).await? {
+        return Err(behind());
+    }
+    let (source, author) = tombstone.key();
+    let sql = "INSERT INTO tombstone (source, author, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+    execute(tx, sql, &[&source, &text(author), &tombstone.at]).await?;
+    Ok(())
+}
+
+pub(super) async fn unbury(tx: &Transaction<'_>, tombstone: &Tombstone) -> Result<bool, StoreError> {
+    if !is_kept(tx).await? {
+        return Ok(false);
+    }
+    let (source, author) = tombstone.key();
+    let sql = "DELETE FROM tombstone WHERE source = $1 AND author = $2";
+    Ok(execute(tx, sql, &[&source, &text(author)]).await? > 0)
+}
+
+pub(super) async fn all(client: &Object) -> Result<Vec<Tombstone>, StoreError> {
+    if !is_kept(client).await? {
+        return Ok(Vec::new());
+    }
+    let found = read(client, "SELECT source, author, at FROM tombstone ORDER BY source, author", &[]).await?;
+    Ok(found.iter().map(|row| Tombstone::kept(row.get(0), row.get(1), row.get(2))).collect())
+}
+
+/// Where things stood that were removed by hand.
+pub(super) async fn remember_addresses(tx: &Transaction<'_>, items: &[i64]) -> Result<(), StoreError> {
+    if is_kept(tx).await? {
+        execute(
+            tx,
+            "INSERT INTO removed_address (source, address)
+             SELECT source, address FROM item WHERE item = ANY($1) AND address IS NOT NULL ON CONFLICT DO NOTHING",
+            &[&items],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+/// What must not be stored of a batch.
+#[derive(Default)]
+pub(super) struct Graveyard {
+    tombstones: Vec<Tombstone>,
+    addresses: HashSet<(String, String)>,
+}
+
+impl Graveyard {
+    /// Of a batch of findings that are not known.
+    pub(super) async fn load<'a>(
+        tx: &Transaction<'_>,
+        findings: impl Iterator<Item = &'a Finding>,
+    ) -> Result<Self, StoreError> {
+        let places = findings.map(|finding| (finding.item.source.to_string(), address(finding)));
+        let (sources, addresses): (Vec<String>, Vec<Option<String>>) = places.unzip();
+        if sources.is_empty() || !is_kept(tx).await? {
+            return Ok(Self::default());
+        }
+        let kept = rows(tx, "SELECT source, author, at FROM tombstone", &[]).await?;
+        let removed = rows(
+            tx,
+            "SELECT DISTINCT source, address FROM UNNEST($1::TEXT[], $2::TEXT[]) AS asked (source, address)
+             JOIN removed_address USING (source, address)",
+            &[&sources, &addresses],
+        )
+        .await?;
+        Ok(Self {
+            tombstones: kept.iter().map(|row| Tombstone::kept(row.get(0), row.get(1), row.get(2))).collect(),
+            addresses: removed.iter().map(|row| (row.get(0), row.get(1))).collect(),
+        })
+    }
+
+    /// Whether a new publication is not to be stored.
+    pub(super) fn covers(&self, finding: &Finding) -> bool {
+        let is_removed =
+            |address: String| self.addresses.contains(&(finding.item.source.to_string(), address));
+        self.tombstones.iter().any(|tombstone| tombstone.covers(&finding.item))
+            || address(finding).is_some_and(is_removed)
+    }
+}
+
+/// What was not stored is known from then on, or its page would be asked for again and again.
+pub(super) async fn forget(tx: &Transaction<'_>, mut digests: Vec<Vec<u8>>) -> Result<(), StoreError> {
+    if digests.is_empty() {
+        return Ok(());
+    }
+    digests.sort_unstable();
+    digests.dedup();
+    execute(
+        tx,
+        "INSERT INTO identity (digest, item, first_seen) SELECT digest, nextval('item_row'), now()
+         FROM UNNEST($1::BYTEA[]) AS buried (digest) ON CONFLICT DO NOTHING",
+        &[&digests],
+    )
+    .await?;
+    Ok(())
+}
