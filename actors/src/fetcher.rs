@@ -17,7 +17,7 @@ use crate::errand::Errand;
 use crate::fleet::{Done, FleetMsg};
 use crate::roster::Roster;
 use crate::visit::{Interrupted, Visit};
-use crate::{pages, poll};
+use crate::{backfill, pages, poll};
 
 pub(crate) enum FetcherMsg {
     /// Do the job, then report to the fleet.
@@ -99,6 +99,7 @@ impl Actor for Fetcher {
 async fn work(mut visit: Visit) -> (Visit, Result<(), Interrupted>) {
     let outcome = match visit.job.kind {
         JobKind::Poll | JobKind::Search => poll::poll(&mut visit).await,
+        JobKind::Backfill => backfill::backfill(&mut visit).await,
         JobKind::Pages => pages::pages(&mut visit).await,
     };
     (visit, outcome)

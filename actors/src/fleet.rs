@@ -269,6 +269,7 @@ impl FleetState {
             pages: Vec::new(),
             pages_done: Vec::new(),
             news,
+            backfill: None,
             stand_in: None,
             host_health: None,
             fetches: Vec::new(),

@@ -42,7 +42,7 @@ pub(crate) struct Gathered {
 
 impl Gathered {
     /// Adds a page's entries. True where the oldest is known: what follows is as well.
-    async fn add(&mut self, visit: &Visit, entries: Vec<Entry>) -> Result<bool, Interrupted> {
+    pub(crate) async fn add(&mut self, visit: &Visit, entries: Vec<Entry>) -> Result<bool, Interrupted> {
         let key = |entry: &Entry| {
             let text = entry.text.as_deref().or(entry.summary.as_deref()).unwrap_or("");
             let title = entry.title.as_deref().unwrap_or("");

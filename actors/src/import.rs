@@ -100,6 +100,7 @@ impl Importer {
                 moved_to: None,
                 validators: None,
             }),
+            backfill: None,
             stand_in: None,
             host_health: None,
             fetches: Vec::new(),

@@ -21,6 +21,7 @@
 //! What is not here: decisions about text, addresses or time tables; those are plain functions of
 //! the crates below.
 
+mod backfill;
 mod context;
 mod dispatcher;
 mod errand;
@@ -63,6 +64,6 @@ pub use metrics::Metrics;
 pub use node::{Node, NodeError};
 pub use rematch::{Archive, Progress, rematch};
 pub use robots_memory::ScheduledRobots;
-pub use roster::{jobs_of, plan_now, plan_sources, tenant_of};
+pub use roster::{jobs_of, plan_backfill, plan_now, plan_sources, tenant_of};
 pub use searches::{Search, Searches, searches_of};
 pub use tally::{Event, Tally, Totals};

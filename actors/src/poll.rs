@@ -226,7 +226,12 @@ async fn read_and_keep(
 }
 
 /// Sorts entries into what is known, what is stored as it is, and what needs its page.
-async fn sort_entries(visit: &Visit, entries: Vec<Sighted>, harvest: &mut Harvest, on_time: bool) -> Seen {
+pub(crate) async fn sort_entries(
+    visit: &Visit,
+    entries: Vec<Sighted>,
+    harvest: &mut Harvest,
+    on_time: bool,
+) -> Seen {
     let shared = shared_addresses(entries.iter().map(|sighted| &sighted.entry));
     let mut seen = Seen { known: 0, fresh: 0, on_time };
     let mut whole: Vec<(Entry, Option<String>)> = Vec::new();
@@ -304,7 +309,7 @@ async fn findings_on_pool(visit: &Visit, entries: Vec<(Entry, Option<String>)>) 
 }
 
 /// One pages job for each host that new pages wait for.
-fn found_jobs(visit: &Visit, harvest: &Harvest) -> Vec<Planned> {
+pub(crate) fn found_jobs(visit: &Visit, harvest: &Harvest) -> Vec<Planned> {
     let hosts: BTreeSet<&Host> = harvest.pages.iter().map(|page| &page.host).collect();
     // A single pass takes what its polls found; it stops at its beginning otherwise.
     let due = due_now(visit);

@@ -7,7 +7,8 @@ use std::time::Duration;
 use crawler::read;
 use matcher::{BadTopic, Lists, TopicIndex};
 use model::{
-    Client, Host, JobId, JobKind, Name, Planned, Source, SourceKind, SourceState, Tenant, Timestamp, Watch,
+    Backfill, Client, Host, JobId, JobKind, Name, Planned, Source, SourceKind, SourceState, Tenant,
+    Timestamp, Watch,
 };
 use scheduler::{Schedule, due};
 use store::{SourceRecord, Store, StoreError};
@@ -137,7 +138,7 @@ impl Roster {
             return false;
         }
         match job.kind {
-            JobKind::Pages => true,
+            JobKind::Pages | JobKind::Backfill => true,
             JobKind::Poll => searches.is_none() && self.host_of(&read_at(source)).as_ref() == Some(&job.host),
             JobKind::Search => {
                 self.host_of(&read_at(source)).as_ref() == Some(&job.host)
@@ -251,10 +252,38 @@ async fn plan(
             planned.push(Planned { id, due: not_before, delay, robots_delay: Duration::ZERO, tenant });
         }
     }
+    for (source, backfill) in store.backfills().await.map_err(|error| error.to_string())? {
+        if let Some(declared) = roster.source(&source).filter(|_| read.contains(&source)) {
+            planned.extend(backfill_of(roster, &declared, &backfill, terms));
+        }
+    }
     for planned in &mut planned {
         planned.robots_delay = robots_delays.get(&planned.id.host).copied().unwrap_or_default();
     }
     schedule.plan(&planned).await.map_err(|error| error.to_string())
+}
+
+/// The job that reads a source's past, while there is something to read.
+fn backfill_of(roster: &Roster, source: &Source, backfill: &Backfill, terms: Terms) -> Option<Planned> {
+    let host = roster.host_of(backfill.ahead.first()?)?;
+    let delay = read::delay_of(source, terms.delay);
+    let (id, tenant) = (JobId::backfill(source.name.clone(), host), roster.tenant_of(source));
+    Some(Planned { id, due: terms.now, delay, robots_delay: Duration::ZERO, tenant })
+}
+
+/// Begins to read a source's past, or to read it anew.
+pub async fn plan_backfill(
+    store: &dyn Store,
+    schedule: &dyn Schedule,
+    source: &Name,
+    backfill: &Backfill,
+    (delay, now): (Duration, Timestamp),
+) -> Result<(), String> {
+    let (roster, _) = Roster::load(store, Arc::default()).await.map_err(|error| error.to_string())?;
+    let terms = Terms { delay, now, all_now: false };
+    let declared = roster.source(source);
+    let planned = declared.and_then(|declared| backfill_of(&roster, &declared, backfill, terms));
+    schedule.plan(&planned.into_iter().collect::<Vec<_>>()).await.map_err(|error| error.to_string())
 }
 
 /// The jobs by which a source is read, as they are due where the schedule may know them already. When a search was
@@ -339,6 +368,10 @@ pub async fn jobs_of(store: &dyn Store, sources: &[Name]) -> Result<Vec<JobId>, 
         if sources.contains(&source) {
             jobs.push(JobId::pages(source, host));
         }
+    }
+    for (source, backfill) in store.backfills().await? {
+        let host = backfill.ahead.first().and_then(|url| roster.host_of(url));
+        jobs.extend(host.filter(|_| sources.contains(&source)).map(|host| JobId::backfill(source, host)));
     }
     Ok(jobs)
 }

@@ -166,6 +166,7 @@ async fn a_node_that_lost_its_lease_stores_nothing() {
         pages: Vec::new(),
         pages_done: Vec::new(),
         news: None,
+        backfill: None,
         stand_in: None,
         host_health: None,
         fetches: Vec::new(),

@@ -85,7 +85,7 @@ impl Visit {
     /// Notes in a harvest what this visit shows of its host, and leaves that alone while it fails for all.
     pub(crate) fn tell_of_host(&mut self, harvest: &mut Harvest, shows: impl FnOnce(&mut HostHealth)) {
         // A fallback may be on another host, of which this one's health says nothing.
-        let is_home = self.job.kind == JobKind::Pages
+        let is_home = matches!(self.job.kind, JobKind::Pages | JobKind::Backfill)
             || self.roster.host_of(&self.address()).as_ref() == Some(&self.lease.host);
         let Some(health) = self.host_health.as_mut().filter(|_| is_home) else { return };
         let before = health.clone();
@@ -111,9 +111,9 @@ impl Visit {
         self.source = Arc::new(self.declared.read_by(adapter));
     }
 
-    /// Whether it can be read in several ways.
+    /// Whether it is read in several ways.
     pub(crate) fn has_fallbacks(&self) -> bool {
-        !self.declared.fallbacks.is_empty()
+        !self.declared.fallbacks.is_empty() || self.source.url != self.declared.url
     }
 
     /// Where the source is read in this job.
@@ -219,6 +219,7 @@ impl Visit {
             pages: Vec::new(),
             pages_done: Vec::new(),
             news: None,
+            backfill: None,
             stand_in: None,
             host_health: None,
             fetches: Vec::new(),

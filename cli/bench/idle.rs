@@ -94,6 +94,7 @@ async fn prepare(laboratory: &Laboratory, sources: usize, global: &Global) -> an
                 moved_to: None,
                 validators: None,
             }),
+            backfill: None,
             stand_in: None,
             host_health: None,
             fetches: Vec::new(),

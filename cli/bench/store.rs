@@ -179,6 +179,7 @@ fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
         pages: Vec::new(),
         pages_done: Vec::new(),
         news: None,
+        backfill: None,
         stand_in: None,
         host_health: None,
         fetches: Vec::new(),

@@ -1,5 +1,6 @@
 //! `qyran source`: what is watched, and how it is doing.
 
+mod backfill;
 mod by_hand;
 mod catalogue;
 mod discover;
@@ -63,6 +64,7 @@ Examples:
     Discover(discover::Args),
     Probe(probe::Args),
     Follow(follow::Args),
+    Backfill(backfill::Args),
     Import(tables::ImportArgs),
     Export(tables::ExportArgs),
     /// Show the last fetches of a source, the newest first
@@ -120,6 +122,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::Discover(args) => return discover::run(args, global).await,
         Command::Probe(args) => return probe::run(args, global).await,
         Command::Follow(args) => return follow::run(args, global).await,
+        Command::Backfill(args) => return backfill::run(args, global).await,
         Command::Import(args) => return tables::import(args, global),
         Command::Export(args) => return tables::export(args, global).await,
         _ => (),

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::{
-    Host, HostHealth, Item, ItemKey, Match, Name, Post, Published, SourceState, StandIn, Timestamp, Token,
+    Backfill, Host, HostHealth, Item, ItemKey, Match, Name, Post, Published, SourceState, StandIn, Timestamp,
+    Token,
 };
 
 /// What one fetch brought home. It is stored whole, in one transaction, or not at all.
@@ -32,6 +33,8 @@ pub struct Harvest {
     pub pages_done: Vec<ItemKey>,
     /// What the fetch told about the source itself; absent for article pages.
     pub news: Option<SourceNews>,
+    /// How far its past was read, where this is a step of that.
+    pub backfill: Option<Backfill>,
     /// Which of its fallbacks stands in for it, where that changed; the inner `None`: none does.
     pub stand_in: Option<Option<StandIn>>,
     /// How its host is doing, where that changed.
@@ -140,6 +143,9 @@ pub struct Entry {
     pub published: Option<Published>,
     /// When it was changed.
     pub updated_at: Option<Timestamp>,
+    /// Where only the day of its last change is told: its beginning. Too coarse to tell edits; enough to tell what is old.
+    #[serde(skip)]
+    pub changed_on: Option<Timestamp>,
     /// The picture that stands for it.
     pub image: Option<Url>,
     /// The language it declares.

@@ -16,6 +16,8 @@ pub struct Token(pub u64);
 pub enum JobKind {
     /// Reads the source's own address.
     Poll,
+    /// Reads on in what the source published before it was watched.
+    Backfill,
     /// Fetches article pages of the source that wait for this host.
     Pages,
     /// Asks a source that is searched for what topics need.
@@ -27,6 +29,7 @@ impl JobKind {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Poll => "poll",
+            Self::Backfill => "backfill",
             Self::Pages => "pages",
             Self::Search => "search",
         }
@@ -35,6 +38,7 @@ impl JobKind {
     /// Reads it back; what is unknown is a poll.
     pub fn parse(text: &str) -> Self {
         match text {
+            "backfill" => Self::Backfill,
             "pages" => Self::Pages,
             "search" => Self::Search,
             _ => Self::Poll,
@@ -42,7 +46,7 @@ impl JobKind {
     }
 }
 
-/// A job's identity: one poll a source, one pages job a source and host, one search a source and query.
+/// A job's identity: one poll and one backfill a source, one pages job a source and host, one search a source and query.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct JobId {
     /// Whose job it is.
@@ -59,6 +63,11 @@ impl JobId {
     /// The poll of a source.
     pub fn poll(source: Name, host: Host) -> Self {
         Self { source, kind: JobKind::Poll, host, query: String::new() }
+    }
+
+    /// The past of a source, read from a host.
+    pub fn backfill(source: Name, host: Host) -> Self {
+        Self { source, kind: JobKind::Backfill, host, query: String::new() }
     }
 
     /// The pages of a source that wait for a host.

@@ -8,6 +8,7 @@
 //! What is not here: how anything is fetched, read, matched, scheduled or stored.
 
 mod adapter;
+mod backfill;
 mod canonical;
 mod client;
 mod harvest;
@@ -27,6 +28,7 @@ mod time;
 mod topic;
 
 pub use adapter::{Adapter, StandIn};
+pub use backfill::Backfill;
 pub use canonical::{canonical_url, same_site};
 pub use client::Client;
 pub use harvest::{Entry, FetchRecord, FetchStatus, Finding, Harvest, PageWork, SourceNews, Validators};

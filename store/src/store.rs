@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{
-    Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, Item, ItemKey, Kinship, Likeness, List,
-    Match, Name, PageWork, Source, SourceKind, SourceState, StandIn, Timestamp, Topic, Validators, Watch,
+    Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, Item, ItemKey, Kinship, Likeness,
+    List, Match, Name, PageWork, Source, SourceKind, SourceState, StandIn, Timestamp, Topic, Validators,
+    Watch,
 };
 use url::Url;
 
@@ -372,6 +373,12 @@ pub trait Store: Send + Sync {
         since: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<Spell>, StoreError>;
+    /// How far the past of a source was read: what is under way, or the last that ended. Steps are written with harvests.
+    async fn backfill(&self, source: &Name) -> Result<Option<Backfill>, StoreError>;
+    /// What is under way, in the order of sources.
+    async fn backfills(&self) -> Result<Vec<(Name, Backfill)>, StoreError>;
+    /// Begins to read the past of a source, or ends it, instead of what was known of that.
+    async fn set_backfill(&self, source: &Name, backfill: &Backfill) -> Result<(), StoreError>;
     /// Which of a source's fallbacks stands in for it. It is written with harvests.
     async fn stand_in(&self, source: &Name) -> Result<Option<StandIn>, StoreError>;
     /// Whether something of a source is stored, or waits for its page, at these canonical addresses, whatever else identifies it.

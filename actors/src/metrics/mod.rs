@@ -52,7 +52,7 @@ pub(crate) enum Backend {
     Schedule,
 }
 
-const JOB_KINDS: [JobKind; 3] = [JobKind::Poll, JobKind::Pages, JobKind::Search];
+const JOB_KINDS: [JobKind; 4] = [JobKind::Poll, JobKind::Backfill, JobKind::Pages, JobKind::Search];
 const ROLES: [&str; 4] = ["storage", "maintenance", "dispatcher", "fetcher"];
 const OPS: [(&str, &str); 3] = [("store", "save"), ("schedule", "claim"), ("schedule", "renew")];
 

@@ -10,7 +10,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use model::{Entry, Post, Precision, Published, PublishedMethod, SourceKind};
+use model::{Entry, Post, Precision, Published, PublishedMethod, SourceKind, same_site};
 use url::Url;
 
 use super::{Accept, Alarm, Page, Reader, Reading, guarded, lenient, piecemeal, sanitise, sniff};
@@ -135,11 +135,47 @@ fn strict(page: &Page<'_>, text: &str) -> Result<Reading, String> {
         .build();
     let feed = guarded("feed-rs", || parser.parse(text.as_bytes()))?.map_err(|error| error.to_string())?;
     let times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
+    let next = next_of(page, &feed);
     let entries = feed.entries.into_iter().map(|entry| self::entry(page, entry, &times)).collect();
     let title = feed.title.map(|title| plain_title(&title.content)).filter(|title| !title.is_empty());
     // RSS 2.0: the minutes for which it may be kept.
     let fresh_for = feed.ttl.map(|minutes| Duration::from_secs(u64::from(minutes) * 60));
-    Ok(Reading { title, entries, fresh_for, problems: times.problems, ..Reading::default() })
+    Ok(Reading { title, entries, next, fresh_for, problems: times.problems, ..Reading::default() })
+}
+
+/// Entries of a page of a WordPress feed, where nobody changed that: one with fewer is the last.
+const WORDPRESS_PAGE: usize = 10;
+
+/// Where the feed goes on with what is older: as it says (RFC 5005), or as WordPress pages every feed of its (`paged`).
+fn next_of(page: &Page<'_>, feed: &feed_rs::model::Feed) -> Option<Url> {
+    let said = feed.links.iter().find(|link| link.rel.as_deref() == Some("next"));
+    if let Some(link) = said {
+        let next = page.url.join(&link.href).ok()?;
+        return Some(next).filter(|next| next != page.url && same_site(next, page.url));
+    }
+    let generator = feed.generator.as_ref()?;
+    let is_wordpress = [Some(&generator.content), generator.uri.as_ref()]
+        .into_iter()
+        .flatten()
+        .any(|text| text.to_ascii_lowercase().contains("wordpress.org"));
+    if !is_wordpress || feed.entries.len() < WORDPRESS_PAGE {
+        return None;
+    }
+    let is_page = |(key, _): &(std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| key == "paged";
+    let number: u32 =
+        page.url.query_pairs().find(is_page).map_or(Some(1), |(_, number)| number.parse().ok())?;
+    let others: Vec<(String, String)> = page
+        .url
+        .query_pairs()
+        .filter(|pair| !is_page(pair))
+        .map(|(key, value)| (key.into(), value.into()))
+        .collect();
+    let mut next = page.url.clone();
+    next.query_pairs_mut()
+        .clear()
+        .extend_pairs(others)
+        .append_pair("paged", &number.checked_add(1)?.to_string());
+    Some(next)
 }
 
 /// The times of a feed as they are written: feed-rs hands on the moments alone.
@@ -267,6 +303,7 @@ pub(super) fn assemble(page: &Page<'_>, raw: Raw<'_>) -> Entry {
         author: raw.author.map(|author| plain_title(&author)).and_then(filled),
         published: raw.published,
         updated_at: raw.updated,
+        changed_on: None,
         image: raw
             .image
             .and_then(|image| page.url.join(image).ok())
@@ -336,6 +373,49 @@ mod tests {
         format!(
             "<?xml version=\"1.0\" encoding=\"windows-1251\"?><rss version=\"2.0\"><channel><title>Жаңалық &amp;amp; т.б.</title>{items}</channel></rss>"
         )
+    }
+
+    /// RFC 5005, and WordPress, whose feeds page by `paged`; expected by the documents of both.
+    #[test]
+    fn feeds_go_on_with_what_is_older() {
+        let items = |count: usize| -> String {
+            (0..count)
+                .map(|n| format!("<item><guid>{n}</guid><title>t{n}</title><link>/n/{n}</link></item>"))
+                .collect()
+        };
+        let wordpress = "<generator>https://wordpress.org/?v=6.4</generator>";
+        let link = |href: &str| {
+            format!("<atom:link xmlns:atom='http://www.w3.org/2005/Atom' rel='next' href='{href}'/>")
+        };
+        for (at, head, count, expected) in [
+            (
+                "https://news.kz/rss",
+                link("https://news.kz/rss?page=2"),
+                3,
+                Some("https://news.kz/rss?page=2"),
+            ),
+            ("https://news.kz/rss", link("https://news.kz/rss"), 3, None),
+            ("https://news.kz/rss", link("https://other.example/rss"), 3, None),
+            ("https://news.kz/feed/", wordpress.to_owned(), 10, Some("https://news.kz/feed/?paged=2")),
+            (
+                "https://news.kz/?feed=rss2&paged=2",
+                wordpress.to_owned(),
+                10,
+                Some("https://news.kz/?feed=rss2&paged=3"),
+            ),
+            ("https://news.kz/feed/", wordpress.to_owned(), 9, None),
+            ("https://news.kz/feed/?paged=4294967295", wordpress.to_owned(), 10, None),
+            ("https://news.kz/feed/", String::new(), 10, None),
+        ] {
+            let body =
+                format!("<rss version='2.0'><channel><title>t</title>{head}{}</channel></rss>", items(count));
+            let url = Url::parse(at).unwrap();
+            let selectors = Selectors::default();
+            let now = "2026-11-23T10:00:00Z".parse().unwrap();
+            let page = Page::new(&url, body.as_bytes(), &selectors, None, now);
+            let next = super::super::read(SourceKind::Feed, &page).next;
+            assert_eq!(next.as_ref().map(Url::as_str), expected, "{at} {head}");
+        }
     }
 
     #[test]

@@ -167,13 +167,14 @@ impl Record {
             clamped: false,
         });
         let title = plain_title(&self.title);
+        let changed = dates::parse(&self.lastmod, &page.zone);
+        let is_exact = |moment: &dates::Moment| moment.precision == Precision::Second;
         Some(Entry {
             url: Some(url),
             title: (!title.is_empty()).then_some(title),
             published,
-            updated_at: dates::parse(&self.lastmod, &page.zone)
-                .filter(|moment| moment.precision == Precision::Second)
-                .map(|moment| moment.at),
+            updated_at: changed.filter(is_exact).map(|moment| moment.at),
+            changed_on: changed.filter(|moment| !is_exact(moment)).map(|moment| moment.at),
             image: page.url.join(self.image.trim()).ok().filter(|_| !self.image.trim().is_empty()),
             language: Some(self.language.trim().to_ascii_lowercase()).filter(|language| !language.is_empty()),
             ..Entry::default()

@@ -35,6 +35,7 @@ impl Shard {
 pub(super) fn member(id: &JobId) -> String {
     match id.kind {
         JobKind::Poll => id.source.to_string(),
+        JobKind::Backfill => format!("{}!backfill", id.source),
         JobKind::Pages => format!("{}!pages", id.source),
         JobKind::Search => format!("{}!search!{}", id.source, id.query.replace(char::is_whitespace, "!")),
     }
@@ -46,6 +47,7 @@ pub(super) fn parse_member(member: &str, host: &Host) -> JobId {
     match rest.split_once('!') {
         Some((_, query)) => JobId::search(source, host.clone(), query.replace('!', " ")),
         None if rest.is_empty() => JobId::poll(source, host.clone()),
+        None if rest == "backfill" => JobId::backfill(source, host.clone()),
         None => JobId::pages(source, host.clone()),
     }
 }
@@ -64,9 +66,8 @@ mod tests {
                 let searches = ["a", "a b", "a-b", "ab", "су", "су тасқыны"];
                 let searches =
                     searches.map(|text| JobId::search(name.clone(), host.clone(), text.to_owned()));
-                [JobId::poll(name.clone(), host.clone()), JobId::pages(name, host)]
-                    .into_iter()
-                    .chain(searches)
+                let of = |job: fn(Name, Host) -> JobId| job(name.clone(), host.clone());
+                [of(JobId::poll), of(JobId::backfill), of(JobId::pages)].into_iter().chain(searches)
             })
             .collect();
         assert!(jobs.is_sorted());

@@ -111,6 +111,7 @@ pub(crate) fn harvest(token: u64, findings: Vec<Finding>) -> Harvest {
         pages: Vec::new(),
         pages_done: Vec::new(),
         news: None,
+        backfill: None,
         stand_in: None,
         host_health: None,
         fetches: Vec::new(),

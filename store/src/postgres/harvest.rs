@@ -7,7 +7,7 @@ use model::{Harvest, PageWork, Timestamp};
 
 use super::incidents;
 use super::shelf::Shelf;
-use super::{execute, limit, rows, stand_ins, storable, text};
+use super::{backfills, execute, limit, rows, stand_ins, storable, text};
 use crate::StoreError;
 use crate::edit::indexed;
 use crate::store::Saved;
@@ -33,6 +33,9 @@ pub(super) async fn save(
         save_news(tx, harvest).await?;
         incidents::save(tx, harvest).await?;
         stand_ins::save(tx, harvest).await?;
+        if let Some(step) = &harvest.backfill {
+            backfills::go_on(tx, &harvest.source, step).await?;
+        }
     }
     save_history(tx, &of_declared, history).await?;
     // Last: it locks the totals.

@@ -6,6 +6,7 @@
 
 mod audit;
 mod availability;
+mod backfills;
 mod connect;
 mod harvest;
 mod incidents;
@@ -32,7 +33,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool, Transaction};
 use model::{
-    Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, List, Name, PageWork, SourceKind,
+    Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, List, Name, PageWork, SourceKind,
     SourceState, StandIn, Timestamp, Watch,
 };
 use tokio_postgres::error::SqlState;
@@ -381,6 +382,18 @@ impl Store for Postgres {
 
     async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError> {
         stories::story(&*self.client().await?, row, limit).await
+    }
+
+    async fn backfill(&self, source: &Name) -> Result<Option<Backfill>, StoreError> {
+        backfills::one(&*self.client().await?, source).await
+    }
+
+    async fn backfills(&self) -> Result<Vec<(Name, Backfill)>, StoreError> {
+        backfills::under_way(&*self.client().await?).await
+    }
+
+    async fn set_backfill(&self, source: &Name, backfill: &Backfill) -> Result<(), StoreError> {
+        transaction!(self, |tx| backfills::save(&tx, source, backfill).await)
     }
 
     async fn stand_in(&self, source: &Name) -> Result<Option<StandIn>, StoreError> {

@@ -6,7 +6,7 @@ use model::{FetchRecord, Finding, Harvest, Host, ItemKey, Match, Name, PageWork,
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::rows::{host, length, limit, millis, time};
-use super::{incidents, stand_ins, tombstones};
+use super::{backfills, incidents, stand_ins, tombstones};
 use crate::StoreError;
 use crate::edit::{Edit, Known, address, edit, indexed, published_key};
 use crate::store::{EntryKnowledge, Saved, Sighting};
@@ -63,6 +63,9 @@ pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> R
     save_news(tx, harvest)?;
     incidents::save(tx, harvest)?;
     stand_ins::save(tx, harvest)?;
+    if let Some(step) = &harvest.backfill {
+        backfills::go_on(tx, &harvest.source, step)?;
+    }
     save_history(tx, harvest, history)?;
     Ok(saved)
 }

@@ -5,6 +5,7 @@
 
 mod audit;
 mod availability;
+mod backfills;
 mod harvest;
 mod incidents;
 mod materials;
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{
-    Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, List, Name, PageWork, SourceKind,
+    Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, List, Name, PageWork, SourceKind,
     SourceState, StandIn, Timestamp, Watch,
 };
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
@@ -362,6 +363,20 @@ impl Store for Sqlite {
 
     async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError> {
         self.read(move |connection| stories::story(connection, row, limit)).await
+    }
+
+    async fn backfill(&self, source: &Name) -> Result<Option<Backfill>, StoreError> {
+        let source = source.clone();
+        self.read(move |connection| backfills::one(connection, &source)).await
+    }
+
+    async fn backfills(&self) -> Result<Vec<(Name, Backfill)>, StoreError> {
+        self.read(backfills::under_way).await
+    }
+
+    async fn set_backfill(&self, source: &Name, backfill: &Backfill) -> Result<(), StoreError> {
+        let (source, backfill) = (source.clone(), backfill.clone());
+        self.write(move |tx| backfills::save(tx, &source, &backfill)).await
     }
 
     async fn stand_in(&self, source: &Name) -> Result<Option<StandIn>, StoreError> {

@@ -81,3 +81,9 @@ CREATE TABLE removed_address (
     address TEXT NOT NULL,
     PRIMARY KEY (source, address)
 );
+-- How far the past of a source was read, as JSON: one that is under way, or the last that ended.
+CREATE TABLE backfill (
+    source TEXT COLLATE "C" PRIMARY KEY,
+    backfill TEXT NOT NULL,
+    is_under_way BOOLEAN NOT NULL
+);

@@ -80,3 +80,9 @@ CREATE TABLE removed_address (
     address TEXT NOT NULL,
     PRIMARY KEY (source, address)
 ) WITHOUT ROWID;
+-- How far the past of a source was read, as JSON: one that is under way, or the last that ended.
+CREATE TABLE backfill (
+    source TEXT PRIMARY KEY,
+    backfill TEXT NOT NULL,
+    is_under_way INTEGER NOT NULL
+) WITHOUT ROWID;

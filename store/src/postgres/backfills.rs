@@ -1,0 +1,53 @@
+//! How far the past of sources was read.
+
+use deadpool_postgres::{GenericClient, Object, Transaction};
+use model::{Backfill, Name};
+
+use super::migrate::behind;
+use super::{execute, read, rows, text};
+use crate::StoreError;
+
+/// A database of the version before has no place for them.
+async fn is_kept(client: &impl GenericClient) -> Result<bool, StoreError> {
+    Ok(client.query_one("SELECT to_regclass('backfill') IS NOT NULL", &[]).await?.get(0))
+}
+
+pub(super) async fn one(client: &Object, source: &Name) -> Result<Option<Backfill>, StoreError> {
+    if !is_kept(client).await? {
+        return Ok(None);
+    }
+    let found = read(client, "SELECT backfill FROM backfill WHERE source = $1", &[&source.as_str()]).await?;
+    Ok(found.first().map(|row| serde_json::from_str(row.get(0))).transpose()?)
+}
+
+pub(super) async fn under_way(client: &Object) -> Result<Vec<(Name, Backfill)>, StoreError> {
+    if !is_kept(client).await? {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT source, backfill FROM backfill WHERE is_under_way ORDER BY source";
+    let found = read(client, sql, &[]).await?;
+    found.iter().map(|row| Ok((Name::stored(row.get(0)), serde_json::from_str(row.get(1))?))).collect()
+}
+
+pub(super) async fn save(tx: &Transaction<'_>, source: &Name, backfill: &Backfill) -> Result<(), StoreError> {
+    if !is_kept(tx).await? {
+        return Err(behind());
+    }
+    execute(
+        tx,
+        "INSERT INTO backfill (source, backfill, is_under_way) VALUES ($1, $2, $3) ON CONFLICT (source) DO UPDATE
+         SET backfill = excluded.backfill, is_under_way = excluded.is_under_way",
+        &[&source.as_str(), &text(&serde_json::to_string(backfill)?), &backfill.is_under_way()],
+    )
+    .await?;
+    Ok(())
+}
+
+/// A step of one that is still the same: another may have been begun, or this one ended, meanwhile.
+pub(super) async fn go_on(tx: &Transaction<'_>, source: &Name, step: &Backfill) -> Result<(), StoreError> {
+    let sql = "SELECT backfill FROM backfill WHERE source = $1 FOR UPDATE";
+    let known = rows(tx, sql, &[&source.as_str()]).await?;
+    let known: Option<Backfill> = known.first().map(|row| serde_json::from_str(row.get(0))).transpose()?;
+    let is_same = |known: Backfill| known.began == step.began && known.is_under_way();
+    if known.is_some_and(is_same) { save(tx, source, step).await } else { Ok(()) }
+}
