@@ -32,10 +32,10 @@ pub(crate) struct Args {
     /// Ids of items
     ids: Vec<String>,
     /// Everything of this author
-    #[arg(long, value_name = "NAME", conflicts_with = "ids")]
+    #[arg(long, value_name = "NAME", conflicts_with = "ids", value_parser = filled)]
     author: Option<String>,
     /// Everything of this source; with --author what is of both
-    #[arg(long, value_name = "NAME", conflicts_with = "ids")]
+    #[arg(long, value_name = "NAME", conflicts_with = "ids", value_parser = filled)]
     source: Option<String>,
     /// Store nothing of this author, or source, from now on
     #[arg(long, conflicts_with = "ids")]
@@ -45,6 +45,11 @@ pub(crate) struct Args {
     yes: bool,
     #[command(flatten)]
     reason: Reason,
+}
+
+/// A variable of a shell that is not set must not mean everything.
+fn filled(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("it is empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
@@ -58,20 +63,21 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     let found = rows(args, &*data.store).await?;
     let mut removed = 0;
     if args.yes {
-        // Noted first: what is gone must never be gone without a word.
-        let future = if args.future { ", and what comes of it" } else { "" };
-        let target = format!("{} items: {}{future}", found.len(), target(args));
-        args.reason.note(&data, "material remove", &target, global).await?;
         // First, and looked for once more then: what comes meanwhile would stay.
         if args.future {
             data.store.bury(&tombstone(args, global)?).await?;
         }
+        // Noted first: what is gone must never be gone without a word.
+        let future = if args.future { ", and what comes of it" } else { "" };
+        let target = format!("{} items: {}{future}", found.len(), target(args));
+        args.reason.note(&data, "material remove", &target, global).await?;
         let rows = if args.future { rows(args, &*data.store).await? } else { found.clone() };
         for rows in rows.chunks(PAGE) {
             removed += data.store.take_down(rows, global.clock.now()).await?;
         }
     } else {
-        say(&format!("{} items would be removed; add --yes and a --reason", found.len()));
+        let future = if args.future { ", and nothing of it would be stored from now on" } else { "" };
+        say(&format!("{} items would be removed{future}; add --yes and a --reason", found.len()));
     }
     let shown = json!({"found": found.len(), "removed": removed});
     object(&mut std::io::stdout().lock(), global.output, &shown, "found")?;
@@ -98,10 +104,10 @@ pub(crate) struct TombstonesArgs {
     #[arg(long)]
     lift: bool,
     /// Of this author
-    #[arg(long, value_name = "NAME", requires = "lift")]
+    #[arg(long, value_name = "NAME", requires = "lift", value_parser = filled)]
     author: Option<String>,
     /// Of this source
-    #[arg(long, value_name = "NAME", requires = "lift")]
+    #[arg(long, value_name = "NAME", requires = "lift", value_parser = filled)]
     source: Option<String>,
     #[command(flatten)]
     reason: Reason,

@@ -31,6 +31,7 @@ pub(crate) async fn backfill(visit: &mut Visit) -> Result<(), Interrupted> {
     };
     if let Some(way) = &backfill.way {
         visit.read_by(way);
+        visit.knows_by_address = true;
     }
     let mut harvest = visit.harvest();
     let wait = match backfill.ahead.first().cloned() {

@@ -35,6 +35,8 @@ pub struct Errand {
     credit: Option<OwnedSemaphorePermit>,
     /// Something is in memory: the credit stays.
     is_laden: bool,
+    /// The delay that hosts on the way are asked with, at least.
+    pace: Duration,
 }
 
 /// Why a host is not lent, and when to ask again.
@@ -55,19 +57,29 @@ struct Lent {
 
 impl Errand {
     pub(crate) fn new(context: Arc<Context>, home: Permit, progress: watch::Sender<Instant>) -> Self {
-        Self { context, home: Some(home), lent: Vec::new(), progress, credit: None, is_laden: false }
+        let pace = context.config.delay;
+        Self { context, home: Some(home), lent: Vec::new(), progress, credit: None, is_laden: false, pace }
     }
 
     /// For a visit by hand: every host is lent from the schedule, so that it keeps the delays and blocks
     /// that a running node keeps, and the node keeps those of the visit.
     pub fn by_hand(context: Arc<Context>) -> Self {
         let progress = watch::Sender::new(Instant::now());
-        Self { context, home: None, lent: Vec::new(), progress, credit: None, is_laden: false }
+        let pace = context.config.delay;
+        Self { context, home: None, lent: Vec::new(), progress, credit: None, is_laden: false, pace }
     }
 
     /// A sign of life: whoever gives none for long is taken to be stuck.
     pub(crate) fn touch(&self) {
         self.progress.send_replace(Instant::now());
+    }
+
+    /// Asks every host with this delay from now on, at least: what its kind of host bears.
+    pub(crate) fn slow_to(&mut self, delay: Duration) {
+        self.pace = self.pace.max(delay);
+        if let Some(home) = &mut self.home {
+            home.slow_to(delay);
+        }
     }
 
     /// Leaves the host alone for a while.
@@ -149,7 +161,7 @@ impl Errand {
         let now = self.context.clock.now();
         let claim =
             Claim { node: config.name.clone(), now, due_by: now, lease: config.lease, hosts: 1, jobs: 0 };
-        let lent = self.context.schedule.borrow_host(host, config.delay, &claim).await;
+        let lent = self.context.schedule.borrow_host(host, self.pace, &claim).await;
         let turn = match lent {
             Ok(Borrowed::Yes(turn)) => turn,
             // Until the end of a lease is a guess at the worst; a block is certain.

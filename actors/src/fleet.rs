@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crawler::Permit;
-use model::{HostHealth, Job, JobId, Name, Settlement, SourceNews, SourceState, Turn};
+use model::{HostHealth, Job, JobId, Name, Settlement, SourceNews, SourceState, Timestamp, Turn};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use scheduler::{Lease, ScheduleError, Settle};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::context::Context;
 use crate::errand::{after, permit_of};
@@ -22,6 +22,8 @@ use crate::roster::jobs_of;
 use crate::storage::StorageMsg;
 use crate::visit::Interrupted;
 
+/// How a host is doing is not waited for longer than this: its sources are read all the same.
+const LOOK: Duration = Duration::from_secs(5);
 /// Crashes in a row after which a source is put aside until somebody looks.
 const MAX_CRASHES: u32 = 5;
 
@@ -64,6 +66,7 @@ pub(crate) struct FleetState {
     permit: Option<Permit>,
     /// How the host is doing, where it has sources enough to tell.
     health: Option<HostHealth>,
+    has_looked: bool,
     lease: watch::Sender<Instant>,
     current: Option<Current>,
     draining: bool,
@@ -93,13 +96,13 @@ impl Actor for Fleet {
         myself.send_interval(tick, || FleetMsg::Tick);
         myself.cast(FleetMsg::Next)?;
         let jobs = turn.jobs.iter().cloned().collect();
-        let health = health_of(&context, &turn).await;
         Ok(FleetState {
             context,
             turn,
             jobs,
             permit: Some(permit),
-            health,
+            health: None,
+            has_looked: false,
             lease,
             current: None,
             draining: false,
@@ -147,10 +150,14 @@ async fn health_of(context: &Context, turn: &Turn) -> Option<HostHealth> {
     if !is_told || context.config.pass.is_some() {
         return None;
     }
-    let known = context.store.host_health(&turn.host).await;
-    known
-        .inspect_err(|error| tracing::warn!(host = %turn.host, %error, "how it is doing cannot be read"))
-        .ok()
+    match timeout(LOOK, context.store.host_health(&turn.host)).await {
+        Ok(Ok(known)) => Some(known),
+        Ok(Err(error)) => {
+            tracing::warn!(host = %turn.host, %error, "how it is doing cannot be read");
+            None
+        }
+        Err(_) => None,
+    }
 }
 
 impl FleetState {
@@ -168,6 +175,10 @@ impl FleetState {
             self.quarantine(&job).await;
             self.permit = Some(permit);
             return Ok(myself.cast(FleetMsg::Next)?);
+        }
+        if !self.has_looked {
+            self.has_looked = true;
+            self.health = health_of(&self.context, &self.turn).await;
         }
         let progress = watch::Sender::new(Instant::now());
         let args = FetcherArgs {
@@ -326,16 +337,29 @@ impl FleetState {
     async fn end(&mut self, myself: &ActorRef<FleetMsg>) -> Result<(), ActorProcessingErr> {
         let wait = self.permit.as_ref().map_or(self.turn.delay, Permit::wait_left);
         let now = self.context.clock.now();
-        // What it asked for, or its state does, holds for whoever has it next.
-        let rests = self.permit.as_ref().and_then(Permit::blocked_until);
-        let until = rests.map_or(after(now, wait), |rests| rests.max(after(now, wait)));
-        let settle = Settle { release_until: Some(until), ..self.settle_of(Vec::new(), Vec::new()) };
+        self.write_down_rest(now).await;
+        let settle =
+            Settle { release_until: Some(after(now, wait)), ..self.settle_of(Vec::new(), Vec::new()) };
         if let Err(error) = self.context.schedule.settle(&settle).await {
             tracing::warn!(host = %self.turn.host, %error, "the host could not be given back; its lease runs out");
         }
         self.context.metrics.lease_ended(LeaseEnd::Released);
         myself.stop(None);
         Ok(())
+    }
+
+    /// What the host asked for, or its state does, holds for whoever has it next, until an operator takes it back.
+    async fn write_down_rest(&self, now: Timestamp) {
+        let rests = self.permit.as_ref().and_then(Permit::blocked_until);
+        let Some(until) = rests.filter(|until| *until > now) else { return };
+        let incident = self.health.as_ref().and_then(|health| health.incident.as_ref());
+        let reason = match incident {
+            Some(incident) => format!("nothing of it comes through: {}", incident.reason),
+            None => "it asked to be left alone".to_owned(),
+        };
+        if let Err(error) = self.context.schedule.block(&self.turn.host, until, &reason).await {
+            tracing::warn!(host = %self.turn.host, %error, "that it is left alone could not be written down");
+        }
     }
 
     async fn settle(&self, jobs: Vec<Settlement>, crashed: Vec<Settlement>) {

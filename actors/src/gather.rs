@@ -1,6 +1,6 @@
 //! What a source's address leads to: the document, the parts of it, and further pages as far back as is new.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crawler::extract::entry_hash;
 use crawler::read::{self, Alarm, Page, Reading, read, wall_before};
@@ -59,7 +59,7 @@ impl Gathered {
             .collect();
         let knowledge = visit.context.store.knowledge(&visit.source.name, &sightings).await;
         let mut knowledge = knowledge.map_err(|error| Interrupted::Storage(error.to_string()))?;
-        if visit.has_fallbacks() {
+        if visit.knows_by_address {
             know_by_address(visit, &entries, &mut knowledge).await?;
         }
         // The oldest decides: what is pinned stands first, and is known for ever. A page without words tells nothing.
@@ -74,16 +74,22 @@ impl Gathered {
     }
 }
 
-/// Each way to read a source names its entries otherwise: what stands at a known address is known.
+/// Each way to read a source names its entries otherwise: what stands at a known address is known, unless several entries do.
 async fn know_by_address(
     visit: &Visit,
     entries: &[Entry],
     knowledge: &mut [EntryKnowledge],
 ) -> Result<(), Interrupted> {
+    let mut times: BTreeMap<Url, usize> = BTreeMap::new();
+    for url in entries.iter().filter_map(|entry| entry.url.as_ref()) {
+        *times.entry(canonical_url(url)).or_default() += 1;
+    }
     let is_new = |(_, known): &(&Entry, &mut EntryKnowledge)| **known == EntryKnowledge::New;
     let new = entries.iter().zip(knowledge.iter_mut()).filter(is_new);
-    let (addresses, new): (Vec<Url>, Vec<&mut EntryKnowledge>) =
-        new.filter_map(|(entry, known)| Some((canonical_url(entry.url.as_ref()?), known))).unzip();
+    let (addresses, new): (Vec<Url>, Vec<&mut EntryKnowledge>) = new
+        .filter_map(|(entry, known)| Some((canonical_url(entry.url.as_ref()?), known)))
+        .filter(|(url, _)| times.get(url) == Some(&1))
+        .unzip();
     let known = visit.context.store.known_addresses(&visit.source.name, &addresses).await;
     let known = known.map_err(|error| Interrupted::Storage(error.to_string()))?;
     for (new, _) in new.into_iter().zip(known).filter(|(_, is_known)| *is_known) {

@@ -64,6 +64,6 @@ pub use metrics::Metrics;
 pub use node::{Node, NodeError};
 pub use rematch::{Archive, Progress, rematch};
 pub use robots_memory::ScheduledRobots;
-pub use roster::{jobs_of, plan_backfill, plan_now, plan_sources, tenant_of};
+pub use roster::{hosts_of, jobs_of, plan_backfill, plan_now, plan_sources, tenant_of};
 pub use searches::{Search, Searches, searches_of};
 pub use tally::{Event, Tally, Totals};

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::{HostHealth, Timestamp};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::time::Instant;
 
@@ -22,8 +23,10 @@ const RETAIN: Duration = Duration::from_secs(600);
 
 /// How long linking reprints is a node's after it began a step: two at a time would miss each other's.
 const LINK: Duration = Duration::from_secs(60);
+/// Steps of it in one look.
+const LINK_STEPS: usize = 5;
 /// How often sources are looked at that moved.
-const MOVES: Duration = Duration::from_secs(3600);
+const MOVES: Duration = Duration::from_secs(1800);
 
 pub(crate) enum MaintenanceMsg {
     /// Look whether something is to be done.
@@ -81,11 +84,11 @@ impl MaintenanceState {
             rematch(&*context.store, context.clock.now(), |_| ()).await.map_err(|error| error.to_string())?;
             self.matched = Some(version);
         }
-        self.link().await?;
         if self.retained_at.is_none_or(|at| at.elapsed() >= RETAIN) && self.has_duty("upkeep", RETAIN).await?
         {
             self.retained_at = Some(Instant::now());
             self.retain().await?;
+            self.end_incidents().await?;
             // Planning anew loses nothing, and finds pages whose job got lost between store and schedule.
             context.catch_up(true).await?;
         }
@@ -93,22 +96,36 @@ impl MaintenanceState {
             self.followed_at = Some(Instant::now());
             follow(&self.context).await?;
         }
+        self.link().await
+    }
+
+    /// Of a host that has too few sources by now nobody looks how it is doing: its incident is over.
+    async fn end_incidents(&self) -> Result<(), String> {
+        let (context, now) = (&self.context, self.context.clock.now());
+        let failed = |error: store::StoreError| error.to_string();
+        let open = context.store.incidents(now, Timestamp::MAX).await.map_err(failed)?;
+        for incident in open.iter().filter(|incident| incident.to.is_none()) {
+            if context.roster().sources_at(&incident.host) < HostHealth::SOURCES {
+                context.store.end_incident(&incident.host, now).await.map_err(failed)?;
+            }
+        }
         Ok(())
     }
 
-    /// Links reprints, as many as there are: a step is short, and others may have the duty after it.
+    /// Links reprints, for a while: the other duties must not wait until all are.
     async fn link(&self) -> Result<(), String> {
         let context = &self.context;
         let failed = |error: store::StoreError| error.to_string();
-        loop {
+        for _ in 0..LINK_STEPS {
             let items = stories::waiting(&*context.store).await.map_err(failed)?;
             if items.is_empty() || context.is_draining() || !self.has_duty("stories", LINK).await? {
-                return Ok(());
+                break;
             }
             stories::link(&*context.store, &context.pool, items, context.clock.now())
                 .await
                 .map_err(failed)?;
         }
+        Ok(())
     }
 
     /// Of a cluster, one node does it at a time.

@@ -23,7 +23,7 @@ pub(crate) async fn follow(context: &Context) -> Result<(), String> {
     let mut followed = Vec::new();
     for record in records.iter().filter(|record| record.moved_to.is_some()) {
         let moves = store.moves(&record.source.name).await.map_err(failed)?;
-        if let Some((url, since)) = whither(record, moves.first(), &led_to, now) {
+        if let Some((url, since)) = whither(record, moves.first(), &led_to) {
             followed.push((Source { url, ..record.source.clone() }, record.source.url.clone(), since));
         }
     }
@@ -67,12 +67,13 @@ fn whither(
     record: &SourceRecord,
     last: Option<&Move>,
     led_to: &HashMap<Url, usize>,
-    now: Timestamp,
 ) -> Option<(Url, Timestamp)> {
     let source = &record.source;
     let to = Url::parse(record.moved_to.as_deref()?).ok()?;
     let since = last.filter(|last| last.to == record.moved_to)?.at;
-    let is_lasting = Duration::try_from(now.duration_since(since)).unwrap_or_default() >= PATIENCE;
+    // As it was asked last: that it said so a day ago, and was not asked since, is one word.
+    let is_lasting =
+        Duration::try_from(record.last_ok?.duration_since(since)).unwrap_or_default() >= PATIENCE;
     // Platforms lead elsewhere for reasons of their own.
     let is_plain = matches!(
         source.kind,
@@ -120,7 +121,8 @@ mod tests {
     #[test]
     fn only_a_lasting_move_of_one_source_to_its_like_is_followed() {
         type Change = fn(&mut SourceRecord);
-        let cases: [(&str, Change, i64, bool); 11] = [
+        let cases: [(&str, Change, i64, bool); 12] = [
+            ("that was not asked since", |record| record.last_ok = Some(at(-23)), -24, false),
             ("a move", |_| (), -24, true),
             ("of an hour", |_| (), -1, false),
             ("while it fails", |record| record.failures = 0.25, -24, false),
@@ -158,9 +160,9 @@ mod tests {
             };
             let led_to = led_to(&[record.clone(), other]);
             let last = Move { at: at(since), to: record.moved_to.clone() };
-            let found = whither(&record, Some(&last), &led_to, at(0));
+            let found = whither(&record, Some(&last), &led_to);
             assert_eq!(found.is_some(), expected, "{what}");
-            assert!(whither(&record, None, &led_to, at(0)).is_none(), "{what}, of which nothing is noted");
+            assert!(whither(&record, None, &led_to).is_none(), "{what}, of which nothing is noted");
         }
     }
 }

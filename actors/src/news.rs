@@ -30,7 +30,7 @@ pub(crate) fn good(visit: &Visit, record: &SourceRecord, told: Told) -> SourceNe
     let interval = match record.interval.filter(|_| record.last_ok.is_some()) {
         // What one search brings says little about the next: each is made as often as the source allows.
         _ if visit.is_search() => every.min,
-        Some(interval) => due::learn(interval, every, seen),
+        Some(interval) => due::learn(interval, every, Seen { waited: waited(record, interval), ..seen }),
         None => due::first(every, a_day),
     };
     let round = visit.now().as_second().unsigned_abs();
@@ -49,9 +49,14 @@ pub(crate) fn good(visit: &Visit, record: &SourceRecord, told: Told) -> SourceNe
     }
 }
 
+/// How long was waited for what a poll on time brought: longer than the interval where its server said that nothing changes.
+fn waited(record: &SourceRecord, interval: Duration) -> Option<Duration> {
+    let planned = record.next_poll?.duration_since(record.last_poll?);
+    Duration::try_from(planned).ok().filter(|planned| *planned > interval.mul_f64(1.2))
+}
+
 /// A poll that failed.
 pub(crate) fn bad(visit: &Visit, record: &SourceRecord, failure: &Failure) -> SourceNews {
-    let config = &visit.context.config;
     let standing = Standing {
         state: record.state,
         failures: record.failures,
@@ -62,19 +67,8 @@ pub(crate) fn bad(visit: &Visit, record: &SourceRecord, failure: &Failure) -> So
         return counting_nothing(visit, record, failure, incident);
     }
     let (state, failures) = standing.after(failure, visit.now());
-    // Of a source that is searched, other searches' failures say nothing of how long this one should wait.
-    let failed = if visit.is_search() { 0 } else { record.failed_polls };
+    let wait = wait_after(visit, record, state, failure);
     let interval = record.interval.unwrap_or(visit.source.every.min);
-    let backoff = due::backoff(failed + 1, config.backoff, config.max_backoff, interval);
-    let wait = match state {
-        _ if failure.weight == FailureWeight::Deferred => backoff,
-        SourceState::Disallowed => REFUSED,
-        SourceState::Restricted => {
-            backoff.max(due::backoff(failed + 1, config.backoff * 10, REFUSED, interval))
-        }
-        SourceState::Gone => GONE,
-        _ => backoff,
-    };
     SourceNews {
         state,
         reason: failure.reason.clone(),
@@ -85,6 +79,24 @@ pub(crate) fn bad(visit: &Visit, record: &SourceRecord, failure: &Failure) -> So
         next_poll: visit.after(due::spread(wait, visit.source.name.as_str(), u64::from(record.failed_polls))),
         moved_to: None,
         validators: None,
+    }
+}
+
+/// How long a source that failed, and is in a state now, is left alone.
+fn wait_after(visit: &Visit, record: &SourceRecord, state: SourceState, failure: &Failure) -> Duration {
+    let config = &visit.context.config;
+    // Of a source that is searched, other searches' failures say nothing of how long this one should wait.
+    let failed = if visit.is_search() { 0 } else { record.failed_polls };
+    let interval = record.interval.unwrap_or(visit.source.every.min);
+    let backoff = due::backoff(failed + 1, config.backoff, config.max_backoff, interval);
+    match state {
+        _ if failure.weight == FailureWeight::Deferred => backoff,
+        SourceState::Disallowed => REFUSED,
+        SourceState::Restricted => {
+            backoff.max(due::backoff(failed + 1, config.backoff * 10, REFUSED, interval))
+        }
+        SourceState::Gone => GONE,
+        _ => backoff,
     }
 }
 
@@ -111,7 +123,12 @@ fn counting_nothing(
         ok: false,
         deferred: true,
         interval,
-        next_poll: visit.after(due::spread(interval, visit.source.name.as_str(), round)),
+        // What was broken before keeps the pace of its state.
+        next_poll: visit.after(due::spread(
+            wait_after(visit, record, record.state, failure),
+            visit.source.name.as_str(),
+            round,
+        )),
         moved_to: None,
         validators: None,
     }

@@ -28,11 +28,13 @@ pub(crate) struct Ending {
     pub(crate) news: SourceNews,
     /// Jobs that it found.
     pub(crate) found: Vec<Planned>,
+    /// The turn ended before there was an answer.
+    pub(crate) is_cut_short: bool,
 }
 
 impl Ending {
     fn without_jobs(harvest: Harvest, news: SourceNews) -> Self {
-        Self { harvest, news, found: Vec::new() }
+        Self { harvest, news, found: Vec::new(), is_cut_short: false }
     }
 }
 
@@ -53,9 +55,7 @@ pub(crate) async fn poll(visit: &mut Visit) -> Result<(), Interrupted> {
 pub(crate) async fn in_one_way(visit: &mut Visit, record: &SourceRecord) -> Result<Ending, Interrupted> {
     let url = visit.address();
     // Of a source that is searched each search has an answer of its own; of several ways each has.
-    let is_of_this = |known: &Validators| {
-        known.url.is_none() || known.url.as_ref() == Some(&url) || !visit.has_fallbacks()
-    };
+    let is_of_this = |known: &Validators| known.url.as_ref() == Some(&url) || !visit.has_fallbacks();
     let known = record.validators.clone().filter(|known| !visit.is_search() && is_of_this(known));
     let asked = known.clone().filter(|known| known.may_be_asked(visit.now()));
     let want = Want { validators: asked, ..want(visit) };
@@ -94,11 +94,11 @@ fn unchanged(
 ) -> Ending {
     let mut harvest = visit.harvest();
     harvest.fetches.push(visit.record(url, Ok(fetched), 0, String::new()));
-    let seen = Seen { known: 1, fresh: 0, on_time: is_on_time(record, harvest.at) };
+    let seen = Seen { known: 1, fresh: 0, on_time: is_on_time(record, harvest.at), waited: None };
     let before = record.validators.as_ref().and_then(|validators| validators.fresh_for);
     let fresh_for = fetched.fresh_for.or(before);
     let mut news = SourceNews {
-        validators,
+        validators: validators.map(|validators| Validators { fresh_for, ..validators }),
         moved_to: moved_to(visit, fetched),
         ..news::good(visit, record, Told { seen, a_day: None, fresh_for })
     };
@@ -126,7 +126,8 @@ fn failed(visit: &mut Visit, record: &SourceRecord, url: &Url, error: &FetchErro
             }
         }
     }
-    Ending::without_jobs(harvest, news)
+    let is_cut_short = matches!(error, FetchError::LeaseEnds);
+    Ending { is_cut_short, ..Ending::without_jobs(harvest, news) }
 }
 
 /// It came, and is no success.
@@ -222,7 +223,7 @@ async fn read_and_keep(
         ..good
     });
     let news = SourceNews { validators, moved_to, ..good };
-    Ok(Ending { harvest, news, found })
+    Ok(Ending { harvest, news, found, is_cut_short: false })
 }
 
 /// Sorts entries into what is known, what is stored as it is, and what needs its page.
@@ -233,7 +234,7 @@ pub(crate) async fn sort_entries(
     on_time: bool,
 ) -> Seen {
     let shared = shared_addresses(entries.iter().map(|sighted| &sighted.entry));
-    let mut seen = Seen { known: 0, fresh: 0, on_time };
+    let mut seen = Seen { known: 0, fresh: 0, on_time, waited: None };
     let mut whole: Vec<(Entry, Option<String>)> = Vec::new();
     for Sighted { entry, sighting, knowledge } in entries {
         match knowledge {
@@ -333,7 +334,7 @@ fn due_now(visit: &Visit) -> Timestamp {
 }
 
 async fn finish(visit: &mut Visit, ending: Ending) -> Result<(), Interrupted> {
-    let Ending { mut harvest, news, found } = ending;
+    let Ending { mut harvest, news, found, .. } = ending;
     if news.ok {
         visit.tell_of_host(&mut harvest, model::HostHealth::came_through);
     }

@@ -163,7 +163,10 @@ impl Roster {
             let most = source.searches.unwrap_or(Source::SEARCHES) as usize;
             let tenant_of =
                 |client: Option<&str>| client.map_or_else(Tenant::common, |name| self.tenant(name));
-            let asked = within_budget(&needed, most, &tenant_of, &mut allowances);
+            // What is not watched costs nobody anything; its jobs are known all the same, to be taken back.
+            let mut aside = Allowances::of(self.clients.values());
+            let allowed = if source.watch() == Watch::On { &mut allowances } else { &mut aside };
+            let asked = within_budget(&needed, most, &tenant_of, allowed);
             if asked.len() < needed.len() {
                 let (needed, asked) = (needed.len(), asked.len());
                 tracing::warn!(source = %source.name, needed, asked, "topics need more searches than budgets allow");
@@ -180,6 +183,16 @@ fn read_at(source: &Source) -> Url {
 
 fn by_name(clients: Vec<Client>) -> HashMap<String, Client> {
     clients.into_iter().map(|client| (client.name.to_string(), client)).collect()
+}
+
+/// What politeness is owed to where each source is read.
+pub fn hosts_of(records: &[SourceRecord]) -> HashMap<Name, Host> {
+    let groups = groups(records);
+    let host = |SourceRecord { source, .. }: &SourceRecord| {
+        let host = Host::of(&read_at(source))?;
+        Some((source.name.clone(), groups.get(&host).cloned().unwrap_or(host)))
+    };
+    records.iter().filter_map(host).collect()
 }
 
 fn groups(records: &[SourceRecord]) -> HashMap<Host, Host> {

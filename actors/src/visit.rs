@@ -44,6 +44,8 @@ pub(crate) struct Visit {
     pub(crate) errand: Errand,
     /// How its host is doing, where that has sources enough to tell.
     pub(crate) host_health: Option<HostHealth>,
+    /// It was read in another way before, or is now: each names entries otherwise, and what stands at a known address is known.
+    pub(crate) knows_by_address: bool,
     lease: Lease,
     /// What it took so far.
     exchanges: u32,
@@ -67,6 +69,7 @@ impl Visit {
             job,
             errand,
             host_health: None,
+            knows_by_address: false,
             lease,
             exchanges: 0,
         }
@@ -109,11 +112,12 @@ impl Visit {
     /// Reads the source in another way from now on.
     pub(crate) fn read_by(&mut self, adapter: &Adapter) {
         self.source = Arc::new(self.declared.read_by(adapter));
+        self.errand.slow_to(crawler::read::delay_of(&self.source, self.context.config.delay));
     }
 
-    /// Whether it is read in several ways.
+    /// Whether there are several ways to read it.
     pub(crate) fn has_fallbacks(&self) -> bool {
-        !self.declared.fallbacks.is_empty() || self.source.url != self.declared.url
+        !self.declared.fallbacks.is_empty()
     }
 
     /// Where the source is read in this job.

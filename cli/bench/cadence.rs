@@ -169,7 +169,8 @@ impl Poller for Ours {
         let wait = match *sight {
             Sight::Read { known, fresh } => {
                 let on_time = self.planned == Some(now);
-                self.interval = due::learn(self.interval, EVERY, Seen { known, fresh, on_time });
+                self.interval =
+                    due::learn(self.interval, EVERY, Seen { known, fresh, on_time, waited: None });
                 self.failed = 0;
                 self.standing = Standing {
                     state: SourceState::Live,

@@ -23,7 +23,7 @@ Examples:
   qyran source get tengrinews -o json | jq .moved_to
   qyran source follow tengrinews --reason 'a new address of the feed'
 
-Nodes do so by themselves once a server has said so for a day, of feeds, sitemaps and listings that are well there; this is for
+Nodes do so by themselves once a server has said so for a day, of feeds, sitemaps, listings and JSON that are well there; this is for
 what they leave. The new address is tried first. What is stored stays, and nothing of it is stored again. Files that declare the source should
 be changed as well: apply makes it what they say.")]
 pub(super) struct Args {

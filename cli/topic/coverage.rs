@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use actors::hosts_of;
 use config::{parse_duration, print_duration};
 use model::{HostIncident, Name, SourceKind, SourceState, Timestamp, Watch};
 use serde_json::json;
@@ -55,9 +56,10 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         }
     }
     let incidents = data.store.incidents(since, now).await?;
+    let hosts = hosts_of(&sources);
     for record in sources.iter().filter(|record| record.source.watch() == Watch::On) {
-        let host = record.source.host_for(&crawler::read::address_of(&record.source, ""));
-        for incident in incidents.iter().filter(|incident| Some(&incident.host) == host.as_ref()) {
+        let host = hosts.get(&record.source.name);
+        for incident in incidents.iter().filter(|incident| Some(&incident.host) == host) {
             let gap = outage(incident, record.state, (since, now));
             gaps.entry(record.source.name.clone()).or_default().push(gap);
         }

@@ -33,6 +33,9 @@ pub struct StandIn {
     pub next_try: Timestamp,
     /// How often it was tried in vain since.
     pub tries: u32,
+    /// The declared way is back. What was read otherwise is known by its address still.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_over: bool,
 }
 
 impl Source {
@@ -42,6 +45,56 @@ impl Source {
     /// The same source, read in another way.
     pub fn read_by(&self, adapter: &Adapter) -> Self {
         let Adapter { kind, url, selectors, pointers } = adapter.clone();
-        Self { kind, url, selectors, pointers, ..self.clone() }
+        // A token was meant for where the source is declared.
+        let token = self.token.clone().filter(|_| url.origin() == self.url.origin());
+        Self { kind, url, selectors, pointers, token, ..self.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ArticleMode, Category, Every, Name, Rights};
+    use std::time::Duration;
+
+    /// A token goes to the origin that its source is declared at, and to no fallback elsewhere.
+    #[test]
+    fn tokens_stay_where_they_were_meant_for() {
+        let source = Source {
+            name: Name::new("s").unwrap(),
+            kind: SourceKind::Json,
+            url: "https://api.kz/v1".parse().unwrap(),
+            category: Category::News,
+            country: None,
+            languages: Vec::new(),
+            timezone: None,
+            every: Every { min: Duration::from_secs(60), max: Duration::from_secs(60) },
+            delay: None,
+            article: ArticleMode::Auto,
+            rights: Rights::Full,
+            selectors: Selectors::default(),
+            pointers: Pointers::default(),
+            fallbacks: Vec::new(),
+            token: Name::new("secret").ok(),
+            politeness_group: None,
+            client: None,
+            searches: None,
+            paused: false,
+            retired: false,
+        };
+        for (url, keeps) in [
+            ("https://api.kz/v2", true),
+            ("https://api.kz:444/v2", false),
+            ("http://api.kz/v2", false),
+            ("https://other.kz/", false),
+        ] {
+            let adapter = Adapter {
+                kind: SourceKind::Feed,
+                url: url.parse().unwrap(),
+                selectors: Selectors::default(),
+                pointers: Pointers::default(),
+            };
+            assert_eq!(source.read_by(&adapter).token.is_some(), keeps, "{url}");
+        }
     }
 }

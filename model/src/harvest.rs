@@ -35,8 +35,8 @@ pub struct Harvest {
     pub news: Option<SourceNews>,
     /// How far its past was read, where this is a step of that.
     pub backfill: Option<Backfill>,
-    /// Which of its fallbacks stands in for it, where that changed; the inner `None`: none does.
-    pub stand_in: Option<Option<StandIn>>,
+    /// Which of its fallbacks stands in for it, where that changed.
+    pub stand_in: Option<StandIn>,
     /// How its host is doing, where that changed.
     pub host_health: Option<HostHealth>,
     /// For the history.

@@ -31,6 +31,9 @@ pub struct Incident {
     pub since: Timestamp,
     /// How it fails, in words.
     pub reason: String,
+    /// What its failures have in common: others, of sources that were broken before, say nothing of it.
+    #[serde(default)]
+    pub alike: String,
     /// Canaries in a row that came through: half open from one on.
     pub passed: u32,
 }
@@ -71,11 +74,16 @@ impl HostHealth {
         reason: &str,
         now: Timestamp,
     ) {
+        let Some(alike) = in_common(line) else { return };
         if let Some(incident) = &mut self.incident {
-            incident.passed = 0;
+            if incident.alike == alike {
+                incident.passed = 0;
+            }
             return;
         }
-        let Some(alike) = in_common(line).filter(|_| was_well) else { return };
+        if !was_well {
+            return;
+        }
         let is_old = self.since.is_none_or(|since| elapsed(since, now) > Self::WITHIN);
         if is_old || self.alike != alike {
             (self.failing, self.alike, self.since) = (Vec::new(), alike, Some(now));
@@ -85,7 +93,8 @@ impl HostHealth {
         }
         if self.failing.len() >= Self::SOURCES {
             let since = self.since.unwrap_or(now);
-            *self = Incident { since, reason: reason.to_owned(), passed: 0 }.into();
+            let alike = std::mem::take(&mut self.alike);
+            *self = Incident { since, reason: reason.to_owned(), alike, passed: 0 }.into();
         }
     }
 
@@ -219,7 +228,9 @@ mod tests {
         assert!(health.is_frozen(at(86_399)) && !health.is_frozen(at(86_400)));
         health.came_through();
         assert_eq!(rest(&health, 7200), Some(30));
-        health.failed(&source(9), true, &down(), "x", at(7201));
+        health.failed(&source(9), false, &line(FetchStatus::Http4xx, Some(404)), "x", at(7200));
+        assert_eq!(rest(&health, 7200), Some(30), "what was broken before says nothing");
+        health.failed(&source(9), false, &down(), "x", at(7201));
         assert_eq!(rest(&health, 7201), Some(120), "it begins anew");
         for expected in [Some(30), Some(15), None] {
             health.came_through();
@@ -229,29 +240,35 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever happens: bounded, an incident only ends by three in a row, and only begins by failures.
-        #[test]
-        fn it_is_bounded_and_opens_and_closes_by_evidence(polls in prop::collection::vec((0usize..8, any::<bool>(), 0u8..4, 0i64..400), 0..200)) {
-            let (mut health, mut now, mut in_a_row) = (HostHealth::default(), 0, 0);
-            for (n, was_well, what, step) in polls {
-                now += step;
-                let before = health.clone();
-                match what {
-                    0 => health.came_through(),
-                    1 => health.failed(&source(n), was_well, &line(FetchStatus::Http4xx, Some(404)), "x", at(now)),
-                    _ => health.failed(&source(n), was_well, &down(), "x", at(now)),
+            /// Whatever happens: bounded, an incident only ends by three in a row, and only begins by failures.
+            #[test]
+            fn it_is_bounded_and_opens_and_closes_by_evidence(polls in prop::collection::vec((0usize..8, any::<bool>(), 0u8..4, 0i64..400), 0..200)) {
+                let (mut health, mut now, mut in_a_row) = (HostHealth::default(), 0, 0);
+                for (n, was_well, what, step) in polls {
+                    now += step;
+                    let before = health.clone();
+                    match what {
+                        0 => health.came_through(),
+                        1 => health.failed(&source(n), was_well, &line(FetchStatus::Http4xx, Some(404)), "x", at(now)),
+                        _ => health.failed(&source(n), was_well, &down(), "x", at(now)),
+                    }
+    let kind = if what == 1 { "http 404" } else { "down" };
+                    let is_of_it = before.incident.as_ref().is_none_or(|incident| incident.alike == kind);
+                    in_a_row = match what {
+                        0 => in_a_row + 1,
+                        _ if is_of_it => 0,
+                        _ => in_a_row,
+                    };
+                    prop_assert!(health.failing.len() < HostHealth::SOURCES);
+                    match (before.incident.is_some(), health.incident.is_some()) {
+                        (false, true) => prop_assert!(what != 0 && was_well),
+                        (true, false) => prop_assert!(in_a_row >= HostHealth::RECOVERED),
+                        _ => (),
+                    }
+                    let rest = health.rest(at(now));
+                    prop_assert!(rest.is_none_or(|rest| rest >= Duration::from_secs(15) && rest <= HostHealth::SLOWEST));
+                    prop_assert_eq!(rest.is_some(), health.incident.is_some());
                 }
-                in_a_row = if what == 0 { in_a_row + 1 } else { 0 };
-                prop_assert!(health.failing.len() < HostHealth::SOURCES);
-                match (before.incident.is_some(), health.incident.is_some()) {
-                    (false, true) => prop_assert!(what != 0 && was_well),
-                    (true, false) => prop_assert!(in_a_row >= HostHealth::RECOVERED),
-                    _ => (),
-                }
-                let rest = health.rest(at(now));
-                prop_assert!(rest.is_none_or(|rest| rest >= Duration::from_secs(15) && rest <= HostHealth::SLOWEST));
-                prop_assert_eq!(rest.is_some(), health.incident.is_some());
             }
         }
-    }
 }

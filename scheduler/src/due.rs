@@ -14,6 +14,8 @@ pub struct Seen {
     pub fresh: usize,
     /// The poll was not much later than planned: only such polls tell something about the source.
     pub on_time: bool,
+    /// How long was waited for it, where that was not the interval.
+    pub waited: Option<Duration>,
 }
 
 /// The interval after a successful poll: a source that brings much is asked sooner, one that brings nothing later, within
@@ -29,7 +31,7 @@ pub fn learn(interval: Duration, every: Every, seen: Seen) -> Duration {
     if !seen.on_time {
         return interval;
     }
-    let waited = interval.as_secs_f64().max(1.0);
+    let waited = seen.waited.unwrap_or(interval).as_secs_f64().max(1.0);
     let before = a_day(interval);
     let weight = 1.0 - (-waited / MEMORY).exp();
     let rate = before + weight * (seen.fresh as f64 * DAY / waited - before);
@@ -110,10 +112,21 @@ mod tests {
             (10, 20, 0, false, 600000),
             (1, 10, 10, true, 300000),
         ] {
-            let learnt = learn(minutes(interval), EVERY, Seen { known, fresh, on_time });
+            let learnt = learn(minutes(interval), EVERY, Seen { known, fresh, on_time, waited: None });
             let difference = learnt.as_millis().abs_diff(expected);
             assert!(difference <= 1, "{interval} {known} {fresh} {on_time}: {learnt:?}");
         }
+    }
+
+    /// What came in six times the interval is a sixth of what it would be in one: half a day for a rate of four a day.
+    #[test]
+    fn what_was_waited_longer_for_weighs_by_the_time() {
+        let every = Every { min: minutes(1), max: minutes(2000) };
+        let seen = |waited| Seen { known: 20, fresh: 2, on_time: true, waited };
+        let interval = minutes(90); // four a day
+        let longer = learn(interval, every, seen(Some(minutes(720))));
+        assert!(longer.as_secs().abs_diff(interval.as_secs()) <= 1, "{longer:?}");
+        assert!(learn(interval, every, seen(None)) < interval);
     }
 
     /// Left alone with a source of an even pace, the interval comes to where that pace is.
@@ -129,7 +142,7 @@ mod tests {
                 owed += a_day * days;
                 let fresh = owed as usize;
                 owed -= fresh as f64;
-                interval = learn(interval, every, Seen { known: 20, fresh, on_time: true });
+                interval = learn(interval, every, Seen { known: 20, fresh, on_time: true, waited: None });
             }
             let found = super::a_day(interval) / a_day;
             assert!((0.5..2.0).contains(&found), "{a_day} a day from {start} minutes: {interval:?}");
@@ -162,7 +175,7 @@ mod tests {
     proptest! {
         #[test]
         fn intervals_stay_in_bounds(interval in 0u64..100_000, known in 0usize..1000, fresh in 0usize..1000, on_time: bool) {
-            let learnt = learn(Duration::from_secs(interval), EVERY, Seen { known, fresh, on_time });
+            let learnt = learn(Duration::from_secs(interval), EVERY, Seen { known, fresh, on_time, waited: None });
             prop_assert!(learnt >= EVERY.min && learnt <= EVERY.max);
         }
 

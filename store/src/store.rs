@@ -275,6 +275,14 @@ impl Tombstone {
         (self.source.as_ref().map_or("", Name::as_str), self.author.as_deref().unwrap_or(""))
     }
 
+    /// Refused where it would stand for everything.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        match self.key() {
+            ("", "") => Err(StoreError::Refused("a tombstone of everything".to_owned())),
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn kept(source: String, author: String, at: Timestamp) -> Self {
         let source = (!source.is_empty()).then(|| Name::stored(source));
         Self { source, author: (!author.is_empty()).then_some(author), at }
@@ -379,7 +387,7 @@ pub trait Store: Send + Sync {
     async fn backfills(&self) -> Result<Vec<(Name, Backfill)>, StoreError>;
     /// Begins to read the past of a source, or ends it, instead of what was known of that.
     async fn set_backfill(&self, source: &Name, backfill: &Backfill) -> Result<(), StoreError>;
-    /// Which of a source's fallbacks stands in for it. It is written with harvests.
+    /// Which of a source's fallbacks stands in for it, or did last. It is written with harvests.
     async fn stand_in(&self, source: &Name) -> Result<Option<StandIn>, StoreError>;
     /// Whether something of a source is stored, or waits for its page, at these canonical addresses, whatever else identifies it.
     async fn known_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError>;
@@ -387,6 +395,8 @@ pub trait Store: Send + Sync {
     async fn host_health(&self, host: &Host) -> Result<HostHealth, StoreError>;
     /// Incidents of hosts between `since` and `until`, in the order of time. What was ever noted stays.
     async fn incidents(&self, since: Timestamp, until: Timestamp) -> Result<Vec<HostIncident>, StoreError>;
+    /// Ends the incident of a host that nobody looks after any more.
+    async fn end_incident(&self, host: &Host, now: Timestamp) -> Result<(), StoreError>;
     /// What a source's server said of moves for good, the latest first: the last 100.
     async fn moves(&self, source: &Name) -> Result<Vec<Move>, StoreError>;
     /// The last fetches of a source, the newest first.

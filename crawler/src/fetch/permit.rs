@@ -90,6 +90,11 @@ impl Permit {
         is_news
     }
 
+    /// Keeps this delay from now on, at least.
+    pub fn slow_to(&mut self, delay: Duration) {
+        self.declared = self.declared.max(delay);
+    }
+
     /// Leaves the host alone until then: it said so, in whatever way.
     pub fn block_until(&mut self, until: Timestamp) {
         self.blocked_until = self.blocked_until.max(Some(until));

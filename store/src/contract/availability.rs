@@ -80,7 +80,8 @@ async fn incidents_of_hosts_are_kept_and_noted() {
             bench.save(&[Harvest { host_health: Some(health), ..harvest(token, Vec::new()) }]).await
         };
         assert_eq!(health().await, HostHealth::default());
-        let incident = Incident { since: at(1), reason: "HTTP status 503".into(), passed: 0 };
+        let incident =
+            Incident { since: at(1), reason: "HTTP status 503".into(), alike: "down".into(), passed: 0 };
         let open = HostHealth::from(incident.clone());
         let half = HostHealth::from(Incident { passed: 1, ..incident });
         keep(3, open.clone()).await;
@@ -98,6 +99,9 @@ async fn incidents_of_hosts_are_kept_and_noted() {
             to: Some(at(7)),
             reason: "HTTP status 503".into(),
         };
+        keep(8, open.clone()).await;
+        bench.store.end_incident(&host, at(9)).await.unwrap();
+        assert_eq!(health().await, HostHealth::default());
         let of = async |since, until| bench.store.incidents(at(since), at(until)).await.unwrap();
         assert_eq!(of(0, 100).await, if is_kept { vec![noted] } else { Vec::new() });
         assert!(

@@ -839,5 +839,18 @@ async fn nothing_of_the_buried_is_stored() {
         assert!(!store.unbury(&bury(Some("s"), None)).await.unwrap());
         assert_eq!(stored(9, "9", None).await, 1);
         assert_eq!(stored(10, "7", None).await, 0, "what was met meanwhile stays known");
+        // Stored before its page told whose it is; then it goes.
+        assert_eq!(stored(11, "11", None).await, 1);
+        let before = store.totals().await.unwrap();
+        let mut page = by("11", Some("А. Б."));
+        page.item.text = "сөз толық".into();
+        bench.save(&[harvest(12, vec![page])]).await;
+        let after = store.totals().await.unwrap();
+        assert_eq!((before.items - after.items, before.matches - after.matches), (1, 1));
+        assert_eq!(stored(13, "11", None).await, 0);
+        assert!(
+            matches!(store.bury(&bury(None, None)).await, Err(StoreError::Refused(_))),
+            "that would be all"
+        );
     }
 }

@@ -45,7 +45,8 @@ pub(super) async fn save(
             shelf.put(finding, harvest.at, &mut saved[at]);
         }
     }
-    shelf.write(tx).await?;
+    let now = harvests.iter().map(|harvest| harvest.at).max().unwrap_or(Timestamp::MIN);
+    shelf.write(tx, now).await?;
     Ok(saved)
 }
 

@@ -54,6 +54,15 @@ pub(super) async fn save(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), 
     Ok(())
 }
 
+pub(super) async fn end(tx: &Transaction<'_>, of: &Host, now: Timestamp) -> Result<(), StoreError> {
+    if is_kept(tx).await? {
+        execute(tx, "DELETE FROM host_health WHERE host = $1", &[&of.as_str()]).await?;
+        let sql = "UPDATE host_incident SET ended = $2 WHERE host = $1 AND ended IS NULL";
+        execute(tx, sql, &[&of.as_str(), &now]).await?;
+    }
+    Ok(())
+}
+
 pub(super) async fn incidents(
     client: &deadpool_postgres::Object,
     (since, until): (Timestamp, Timestamp),

@@ -188,6 +188,10 @@ pub(super) async fn retain(tx: &Transaction<'_>, keep: Duration, now: Timestamp)
     // One node with a wrong clock must not empty the archive of all.
     let here: Timestamp = tx.query_one("SELECT now()", &[]).await?.get(0);
     let Ok(since) = now.min(here).checked_sub(keep) else { return Ok(0) };
+    let forgotten = stories::forget_before(tx, since).await?;
+    if forgotten > 0 {
+        return Ok(forgotten);
+    }
     if partitions::drop_oldest_before(tx, since).await? {
         return Ok(1);
     }

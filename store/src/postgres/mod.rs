@@ -364,6 +364,10 @@ impl Store for Postgres {
         incidents::incidents(&*self.client().await?, (since, until)).await
     }
 
+    async fn end_incident(&self, host: &Host, now: Timestamp) -> Result<(), StoreError> {
+        transaction!(self, |tx| incidents::end(&tx, host, now).await)
+    }
+
     async fn moves(&self, source: &Name) -> Result<Vec<Move>, StoreError> {
         moves::moves(&*self.client().await?, source).await
     }

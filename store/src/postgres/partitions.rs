@@ -6,7 +6,6 @@ use jiff::tz::TimeZone;
 use model::Timestamp;
 
 use super::locks::{self, Lock};
-use super::stories;
 use crate::StoreError;
 
 const TABLES: [&str; 2] = ["item", "match"];
@@ -89,7 +88,6 @@ pub(super) async fn drop_oldest_before(tx: &Transaction<'_>, before: Timestamp) 
          DROP TABLE {items}, {matches};"
     ))
     .await?;
-    stories::forget_before(tx, oldest.next().begins()).await?;
     Ok(true)
 }
 

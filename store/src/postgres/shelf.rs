@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::matches::Change;
+use super::materials::take_down;
 use super::tombstones::{self, Graveyard};
 use super::{execute, rows, storable, text};
 use crate::StoreError;
@@ -35,6 +36,8 @@ pub(super) struct Shelf<'a> {
     /// What must not be stored, and what of it was met.
     graveyard: Graveyard,
     buried: Vec<Vec<u8>>,
+    /// Items that were stored, and must not be.
+    unearthed: Vec<i64>,
 }
 
 /// An item as it will be.
@@ -70,6 +73,7 @@ impl<'a> Shelf<'a> {
         findings: impl Iterator<Item = &'a Finding> + Clone,
     ) -> Result<Self, StoreError> {
         let mut shelf = Self::default();
+        shelf.graveyard = Graveyard::load(tx, findings.clone()).await?;
         let digests: Vec<Vec<u8>> =
             findings.clone().map(|finding| digest(&finding.item.source, &finding.item.key)).collect();
         let known = rows(
@@ -83,9 +87,7 @@ impl<'a> Shelf<'a> {
         let mut places: Vec<(i64, Timestamp)> = known.iter().map(|row| (row.get(1), row.get(2))).collect();
         let known: HashSet<&[u8]> = known.iter().map(|row| row.get(0)).collect();
         let unknown = findings.zip(&digests).filter(|(_, digest)| !known.contains(digest.as_slice()));
-        let unknown: Vec<&Finding> = unknown.map(|(finding, _)| finding).collect();
-        shelf.graveyard = Graveyard::load(tx, unknown.iter().copied()).await?;
-        places.extend(same_elsewhere(tx, unknown.into_iter()).await?);
+        places.extend(same_elsewhere(tx, unknown.map(|(finding, _)| finding)).await?);
         places.sort_unstable();
         places.dedup();
         for row in stored(tx, &places).await? {
@@ -118,6 +120,11 @@ impl<'a> Shelf<'a> {
         let digest = digest(&finding.item.source, &finding.item.key);
         let content_hash = finding.item.content_hash();
         let at = match self.find(&digest, finding, &content_hash) {
+            Some(at) if self.graveyard.buries(finding) => {
+                // It was stored before anybody knew whose it is.
+                self.unearthed.push(self.drafts[at].item);
+                return;
+            }
             Some(at) => {
                 if !self.drafts[at].edit(finding, content_hash, now) {
                     return;
@@ -162,8 +169,11 @@ impl<'a> Shelf<'a> {
     }
 
     /// Writes what has changed. An item that another node stored meanwhile is a collision.
-    pub(super) async fn write(self, tx: &Transaction<'_>) -> Result<(), StoreError> {
+    pub(super) async fn write(self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
         let mut drafts = self.drafts;
+        if !self.unearthed.is_empty() {
+            take_down(tx, &self.unearthed, now).await?;
+        }
         tombstones::forget(tx, self.buried).await?;
         insert_new(tx, &mut drafts).await?;
         update_known(tx, &drafts).await?;

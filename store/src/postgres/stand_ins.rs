@@ -25,18 +25,12 @@ pub(super) async fn save(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), 
     if !is_kept(tx).await? {
         return Ok(());
     }
-    let source = harvest.source.as_str();
-    match stand_in {
-        None => execute(tx, "DELETE FROM stand_in WHERE source = $1", &[&source]).await?,
-        Some(stand_in) => {
-            execute(
-                tx,
-                "INSERT INTO stand_in (source, stand_in) VALUES ($1, $2)
-                 ON CONFLICT (source) DO UPDATE SET stand_in = excluded.stand_in",
-                &[&source, &text(&serde_json::to_string(stand_in)?)],
-            )
-            .await?
-        }
-    };
+    execute(
+        tx,
+        "INSERT INTO stand_in (source, stand_in) VALUES ($1, $2)
+         ON CONFLICT (source) DO UPDATE SET stand_in = excluded.stand_in",
+        &[&harvest.source.as_str(), &text(&serde_json::to_string(stand_in)?)],
+    )
+    .await?;
     Ok(())
 }

@@ -116,10 +116,13 @@ pub(super) async fn forget(tx: &Transaction<'_>, items: &[i64]) -> Result<(), St
     Ok(())
 }
 
-/// Of a month that is gone nothing is kept.
-pub(super) async fn forget_before(tx: &Transaction<'_>, before: Timestamp) -> Result<(), StoreError> {
-    if is_kept(tx).await? {
-        execute(tx, "DELETE FROM likeness WHERE at < $1", &[&before]).await?;
+/// Of what is too old nothing is kept, a batch of it: not while a month is dropped, for which everybody waits. How many went.
+pub(super) async fn forget_before(tx: &Transaction<'_>, before: Timestamp) -> Result<u64, StoreError> {
+    const BATCH: i64 = 5000;
+    if !is_kept(tx).await? {
+        return Ok(0);
     }
-    Ok(())
+    let sql =
+        "DELETE FROM likeness WHERE item IN (SELECT item FROM likeness WHERE at < $1 ORDER BY at LIMIT $2)";
+    execute(tx, sql, &[&before, &BATCH]).await
 }

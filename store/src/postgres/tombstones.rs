@@ -17,6 +17,7 @@ async fn is_kept(client: &impl GenericClient) -> Result<bool, StoreError> {
 }
 
 pub(super) async fn bury(tx: &Transaction<'_>, tombstone: &Tombstone) -> Result<(), StoreError> {
+    tombstone.check()?;
     if !is_kept(tx).await? {
         return Err(behind());
     }
@@ -49,7 +50,11 @@ pub(super) async fn remember_addresses(tx: &Transaction<'_>, items: &[i64]) -> R
         execute(
             tx,
             "INSERT INTO removed_address (source, address)
-             SELECT source, address FROM item WHERE item = ANY($1) AND address IS NOT NULL ON CONFLICT DO NOTHING",
+             SELECT source, address FROM item WHERE item = ANY($1) AND address IS NOT NULL
+                -- Where others of the source stand as well, an address identifies nothing.
+                AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.source = item.source
+                                AND other.address = item.address AND other.item != item.item)
+             ON CONFLICT DO NOTHING",
             &[&items],
         )
         .await?;
@@ -65,7 +70,7 @@ pub(super) struct Graveyard {
 }
 
 impl Graveyard {
-    /// Of a batch of findings that are not known.
+    /// Of a batch of findings.
     pub(super) async fn load<'a>(
         tx: &Transaction<'_>,
         findings: impl Iterator<Item = &'a Finding>,
@@ -89,12 +94,16 @@ impl Graveyard {
         })
     }
 
+    /// Whether nothing of its source, or author, is to be stored.
+    pub(super) fn buries(&self, finding: &Finding) -> bool {
+        self.tombstones.iter().any(|tombstone| tombstone.covers(&finding.item))
+    }
+
     /// Whether a new publication is not to be stored.
     pub(super) fn covers(&self, finding: &Finding) -> bool {
         let is_removed =
             |address: String| self.addresses.contains(&(finding.item.source.to_string(), address));
-        self.tombstones.iter().any(|tombstone| tombstone.covers(&finding.item))
-            || address(finding).is_some_and(is_removed)
+        self.buries(finding) || address(finding).is_some_and(is_removed)
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use model::{FetchRecord, Finding, Harvest, Host, ItemKey, Match, Name, PageWork, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use super::materials::take_down;
 use super::rows::{host, length, limit, millis, time};
 use super::{backfills, incidents, stand_ins, tombstones};
 use crate::StoreError;
@@ -106,6 +107,11 @@ fn save_finding(
         None => {
             saved.new_items += 1;
             insert(tx, finding, now)?
+        }
+        Some((row, _)) if tombstones::buries(tx, finding)? => {
+            // It was stored before anybody knew whose it is.
+            take_down(tx, &[row])?;
+            return Ok(());
         }
         Some((row, known)) => match update(tx, finding, row, &known, now)? {
             true => {

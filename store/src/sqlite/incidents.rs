@@ -32,6 +32,13 @@ pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreE
     Ok(())
 }
 
+pub(super) fn end(tx: &Transaction<'_>, of: &Host, now: Timestamp) -> Result<(), StoreError> {
+    tx.prepare_cached("DELETE FROM host_health WHERE host = ?1")?.execute([of.as_str()])?;
+    tx.prepare_cached("UPDATE host_incident SET ended = ?2 WHERE host = ?1 AND ended IS NULL")?
+        .execute(params![of.as_str(), millis(now)])?;
+    Ok(())
+}
+
 pub(super) fn incidents(
     connection: &Connection,
     (since, until): (Timestamp, Timestamp),

@@ -142,7 +142,10 @@ pub(super) fn retain(tx: &Transaction<'_>, since: Timestamp) -> Result<u64, Stor
 pub(super) fn take_down(tx: &Transaction<'_>, rows: &[i64]) -> Result<u64, StoreError> {
     for row in rows {
         tx.prepare_cached(
-            "INSERT OR IGNORE INTO removed_address SELECT source, address FROM item WHERE row = ?1 AND address IS NOT NULL",
+            // Where others of the source stand as well, an address identifies nothing.
+            "INSERT OR IGNORE INTO removed_address SELECT source, address FROM item WHERE row = ?1 AND address IS NOT NULL
+                AND NOT EXISTS (SELECT 1 FROM item AS other
+                                WHERE other.source = item.source AND other.address = item.address AND other.row != ?1)",
         )?
         .execute([row])?;
     }

@@ -342,6 +342,11 @@ impl Store for Sqlite {
         self.read(move |connection| incidents::incidents(connection, (since, until))).await
     }
 
+    async fn end_incident(&self, host: &Host, now: Timestamp) -> Result<(), StoreError> {
+        let host = host.clone();
+        self.write(move |tx| incidents::end(tx, &host, now)).await
+    }
+
     async fn moves(&self, source: &Name) -> Result<Vec<Move>, StoreError> {
         let source = source.clone();
         self.read(move |connection| moves::moves(connection, &source)).await

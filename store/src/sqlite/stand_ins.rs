@@ -12,16 +12,8 @@ pub(super) fn stand_in(connection: &Connection, source: &Name) -> Result<Option<
 }
 
 pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
-    let source = harvest.source.as_str();
-    match &harvest.stand_in {
-        None => (),
-        Some(None) => {
-            tx.prepare_cached("DELETE FROM stand_in WHERE source = ?1")?.execute([source])?;
-        }
-        Some(Some(stand_in)) => {
-            tx.prepare_cached("INSERT OR REPLACE INTO stand_in (source, stand_in) VALUES (?1, ?2)")?
-                .execute(params![source, serde_json::to_string(stand_in)?])?;
-        }
-    }
+    let Some(stand_in) = &harvest.stand_in else { return Ok(()) };
+    tx.prepare_cached("INSERT OR REPLACE INTO stand_in (source, stand_in) VALUES (?1, ?2)")?
+        .execute(params![harvest.source.as_str(), serde_json::to_string(stand_in)?])?;
     Ok(())
 }

@@ -9,6 +9,7 @@ use crate::edit::address;
 use crate::store::Tombstone;
 
 pub(super) fn bury(tx: &Transaction<'_>, tombstone: &Tombstone) -> Result<(), StoreError> {
+    tombstone.check()?;
     let (source, author) = tombstone.key();
     tx.prepare_cached("INSERT OR IGNORE INTO tombstone (source, author, at) VALUES (?1, ?2, ?3)")?
         .execute(params![source, author, millis(tombstone.at)])?;
@@ -30,16 +31,20 @@ pub(super) fn all(connection: &Connection) -> Result<Vec<Tombstone>, StoreError>
     Ok(query.query_map([], kept)?.collect::<Result<_, _>>()?)
 }
 
+/// Whether nothing of its source, or author, is to be stored.
+pub(super) fn buries(tx: &Transaction<'_>, finding: &Finding) -> Result<bool, StoreError> {
+    let author = finding.item.author.as_deref().unwrap_or("");
+    let mut query =
+        tx.prepare_cached("SELECT 1 FROM tombstone WHERE source IN ('', ?1) AND author IN ('', ?2)")?;
+    Ok(query.exists([finding.item.source.as_str(), author])?)
+}
+
 /// Whether a new publication is not to be stored. It is known from then on.
 pub(super) fn covers(tx: &Transaction<'_>, finding: &Finding) -> Result<bool, StoreError> {
     let item = &finding.item;
-    let mut query = tx.prepare_cached(
-        "SELECT 1 FROM tombstone WHERE source IN ('', ?1) AND author IN ('', ?2)
-         UNION ALL SELECT 1 FROM removed_address WHERE source = ?1 AND address = ?3",
-    )?;
-    // An item without an author is like no author's.
-    let author = item.author.as_deref().unwrap_or("");
-    if !query.exists(params![item.source.as_str(), author, address(finding)])? {
+    let mut removed =
+        tx.prepare_cached("SELECT 1 FROM removed_address WHERE source = ?1 AND address = ?2")?;
+    if !buries(tx, finding)? && !removed.exists(params![item.source.as_str(), address(finding)])? {
         return Ok(false);
     }
     tx.prepare_cached("INSERT OR IGNORE INTO forgotten (source, item_key) VALUES (?1, ?2)")?
