@@ -46,7 +46,7 @@ pub(crate) async fn poll(visit: &mut Visit) -> Result<(), Interrupted> {
     let ending = if visit.source.fallbacks.is_empty() {
         in_one_way(visit, &record).await?
     } else {
-        in_any_way(visit, &record).await?
+        Box::pin(in_any_way(visit, &record)).await?
     };
     finish(visit, ending).await
 }

@@ -72,8 +72,8 @@ impl<'a> Shelf<'a> {
         tx: &Transaction<'_>,
         findings: impl Iterator<Item = &'a Finding> + Clone,
     ) -> Result<Self, StoreError> {
-        let mut shelf = Self::default();
-        shelf.graveyard = Graveyard::load(tx, findings.clone()).await?;
+        let graveyard = Graveyard::load(tx, findings.clone()).await?;
+        let mut shelf = Self { graveyard, ..Self::default() };
         let digests: Vec<Vec<u8>> =
             findings.clone().map(|finding| digest(&finding.item.source, &finding.item.key)).collect();
         let known = rows(
