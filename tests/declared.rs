@@ -66,7 +66,7 @@ async fn what_is_exported_is_what_was_applied() {
     let (code, out, told) = desk.run(&["apply", "-f", &file]).await;
     assert_eq!((code, out.lines().count()), (Some(0), 4), "{out}{told}");
     let (_, clients, _) = desk.run(&["client", "list", "-o", "csv"]).await;
-    assert_eq!(clients, "name,weight,topics,sources\ndemo,3,1,1\n");
+    assert_eq!(clients, "name,weight,searches,topics,sources\ndemo,3,,1,1\n");
     let (_, exported, _) = desk.run(&["export"]).await;
     let copy = desk.write("copy.yaml", &exported);
     assert_eq!(desk.run_on("other", &["apply", "-f", &copy]).await.0, Some(0));

@@ -33,6 +33,7 @@ pub(crate) struct FetcherArgs {
     pub(crate) permit: Permit,
     /// How the host is doing, where it has sources enough to tell.
     pub(crate) health: Option<HostHealth>,
+    pub(crate) others_wait: bool,
     pub(crate) progress: watch::Sender<Instant>,
     pub(crate) fleet: ActorRef<FleetMsg>,
 }
@@ -51,7 +52,7 @@ impl Actor for Fetcher {
         myself: ActorRef<FetcherMsg>,
         args: FetcherArgs,
     ) -> Result<FetcherState, ActorProcessingErr> {
-        let FetcherArgs { context, job, turn, permit, health, progress, fleet } = args;
+        let FetcherArgs { context, job, turn, permit, health, others_wait, progress, fleet } = args;
         let errand = Errand::new(context.clone(), permit, progress);
         let is_known =
             |roster: &Roster| roster.source(&job.source).is_some_and(|source| roster.has_job(&source, &job));
@@ -65,7 +66,8 @@ impl Actor for Fetcher {
         let roster = context.roster();
         match roster.source(&job.source).filter(|source| roster.has_job(source, &job)) {
             Some(source) => {
-                let visit = Visit::new(context, roster, source, job, &turn, errand).at_host(health);
+                let visit =
+                    Visit::new(context, roster, source, job, &turn, errand).at_host(health, others_wait);
                 myself.cast(FetcherMsg::Do(Box::new(visit)))?;
             }
             // Removed, paused, needed by no topic any more, or moved to another host while its job was on the way:

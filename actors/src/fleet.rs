@@ -187,6 +187,7 @@ impl FleetState {
             turn: self.turn.clone(),
             permit,
             health: self.health.clone(),
+            others_wait: !self.jobs.is_empty(),
             progress: progress.clone(),
             fleet: myself.clone(),
         };
@@ -277,6 +278,7 @@ impl FleetState {
             robots_delay: self.turn.robots_delay,
             objects_version: self.context.roster().version,
             findings: Vec::new(),
+            withdrawn: Vec::new(),
             pages: Vec::new(),
             pages_done: Vec::new(),
             news,

@@ -86,6 +86,7 @@ impl Importer {
             robots_delay: std::time::Duration::ZERO,
             objects_version: self.roster.version,
             findings,
+            withdrawn: Vec::new(),
             pages: Vec::new(),
             pages_done: Vec::new(),
             // Only what is never fetched is known to be well by this.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crawler::read::Alarm;
+use crawler::read::{Alarm, is_stream};
 use model::{Failure, FailureWeight, Incident, SourceNews, SourceState, Standing, Timestamp};
 use scheduler::due::{self, Seen};
 use store::SourceRecord;
@@ -11,6 +11,8 @@ use crate::visit::Visit;
 
 /// A source that robots rules forbid, or its host does not show, is asked about again after this.
 const REFUSED: Duration = Duration::from_secs(86_400);
+/// Between two exchanges of a stream.
+const STREAM: Duration = Duration::from_secs(1);
 /// A source that is gone is probed after this, for ever.
 const GONE: Duration = Duration::from_secs(7 * 86_400);
 
@@ -36,6 +38,8 @@ pub(crate) fn good(visit: &Visit, record: &SourceRecord, told: Told) -> SourceNe
     let round = visit.now().as_second().unsigned_abs();
     // Each search has an answer of its own.
     let wait = due::wait(interval, every, fresh_for.filter(|_| !visit.is_search()));
+    // A stream is listened to without end, if in turns with what else its host has.
+    let wait = if is_stream(visit.source.kind) { STREAM } else { wait };
     SourceNews {
         state: SourceState::Live,
         reason: String::new(),

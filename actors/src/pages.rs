@@ -15,7 +15,7 @@ const MAX_TRIES: u32 = 4;
 /// Pages of publications that are older than this wait behind what is new, whoever found them.
 const OLD: Duration = Duration::from_secs(3 * 86_400);
 /// So many of these are fetched in one turn, where others wait for the host.
-const OLD_IN_A_TURN: usize = 2;
+const OLD_IN_A_TURN: usize = 4;
 /// First wait between tries of a page; it grows fourfold.
 const RETRY: Duration = Duration::from_secs(60);
 
@@ -49,12 +49,13 @@ fn behind_what_is_new(visit: &Visit, waiting: &[PageWork]) -> usize {
     let now = visit.now();
     let is_old = |page: &PageWork| {
         let published = page.entry.published.as_ref();
-        published.is_some_and(|published| now.duration_since(published.at).unsigned_abs() > OLD)
+        let age = published.map(|published| now.duration_since(published.at));
+        age.and_then(|age| Duration::try_from(age).ok()).is_some_and(|age| age > OLD)
     };
-    match visit.context.config.pass {
-        Some(_) => waiting.len(),
-        None => waiting.iter().filter(|page| !is_old(page)).count() + OLD_IN_A_TURN,
+    if visit.context.config.pass.is_some() || !visit.others_wait {
+        return waiting.len();
     }
+    waiting.iter().filter(|page| !is_old(page)).count() + OLD_IN_A_TURN
 }
 
 async fn waiting(visit: &Visit, limit: usize) -> Result<Vec<PageWork>, Interrupted> {

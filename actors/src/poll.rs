@@ -53,7 +53,11 @@ pub(crate) async fn poll(visit: &mut Visit) -> Result<(), Interrupted> {
 
 /// Reads the source in the way in which the visit is to read it.
 pub(crate) async fn in_one_way(visit: &mut Visit, record: &SourceRecord) -> Result<Ending, Interrupted> {
+    let cursor = record.validators.as_ref().and_then(|known| known.cursor.as_deref());
     let url = visit.address();
+    let url = cursor
+        .filter(|_| read::is_stream(visit.source.kind))
+        .map_or(url.clone(), |cursor| read::resumed(&url, cursor));
     // Of a source that is searched each search has an answer of its own; of several ways each has.
     let is_of_this = |known: &Validators| known.url.as_ref() == Some(&url) || !visit.has_fallbacks();
     let known = record.validators.clone().filter(|known| !visit.is_search() && is_of_this(known));
@@ -184,7 +188,8 @@ async fn read_and_keep(
     harvest.fetches.push(line);
     let first = fetched.url.clone();
     let fresh_for = fetched.fresh_for.max(reading.fresh_for);
-    let validators = Validators { fresh_for, ..validators };
+    let cursor = reading.cursor.take().or(validators.cursor);
+    let validators = Validators { fresh_for, cursor, ..validators };
     drop(fetched);
     let has_parts = !reading.children.is_empty();
     let was_read = record.last_ok.is_some();
@@ -235,8 +240,14 @@ pub(crate) async fn sort_entries(
 ) -> Seen {
     let shared = shared_addresses(entries.iter().map(|sighted| &sighted.entry));
     let mut seen = Seen { known: 0, fresh: 0, on_time, waited: None };
-    let mut whole: Vec<(Entry, Option<String>)> = Vec::new();
+    let mut whole: Vec<Whole> = Vec::new();
     for Sighted { entry, sighting, knowledge } in entries {
+        if entry.is_withdrawn {
+            // What was never kept needs no removal.
+            harvest.withdrawn.extend(Some(sighting.key).filter(|_| knowledge == EntryKnowledge::Changed));
+            continue;
+        }
+        let is_known = knowledge == EntryKnowledge::Changed;
         match knowledge {
             EntryKnowledge::Same => {
                 seen.known += 1;
@@ -257,12 +268,20 @@ pub(crate) async fn sort_entries(
                     not_before: harvest.at,
                 });
             }
-            Ok(None) => whole.push((entry, None)),
-            Err(note) => whole.push((entry, Some(note))),
+            Ok(None) => whole.push(Whole { entry, note: None, is_known }),
+            Err(note) => whole.push(Whole { entry, note: Some(note), is_known }),
         }
     }
     harvest.findings = findings_on_pool(visit, whole).await;
     seen
+}
+
+/// An entry that needs no page.
+struct Whole {
+    entry: Entry,
+    /// Why its page is not asked for, where it might be.
+    note: Option<String>,
+    is_known: bool,
 }
 
 /// Pages that several entries of one document lead to: none of these is the page of any of them.
@@ -282,7 +301,7 @@ fn without_fragment(url: &Url) -> Url {
 fn page_of(visit: &Visit, entry: &Entry, shared: &BTreeSet<Url>) -> Result<Option<(Url, Host)>, String> {
     let Some(url) = &entry.url else { return Ok(None) };
     visit.context.door.check_address(url).map_err(|error| format!("the page was not asked for: {error}"))?;
-    if has_its_text(entry, &visit.source) {
+    if has_its_text(entry, &visit.source) || read::is_stream(visit.source.kind) {
         return Ok(None);
     }
     let url = without_fragment(url);
@@ -295,16 +314,19 @@ fn page_of(visit: &Visit, entry: &Entry, shared: &BTreeSet<Url>) -> Result<Optio
     }
 }
 
-async fn findings_on_pool(visit: &Visit, entries: Vec<(Entry, Option<String>)>) -> Vec<Finding> {
+/// What entries make. Of a stream, which is everybody's, only what matches is kept, and what was.
+async fn findings_on_pool(visit: &Visit, entries: Vec<Whole>) -> Vec<Finding> {
     if entries.is_empty() {
         return Vec::new();
     }
     let (source, topics, now) = (visit.source.clone(), visit.roster.topics.clone(), visit.now());
+    let is_stream = read::is_stream(source.kind);
     let findings = move || {
-        entries
-            .iter()
-            .map(|(entry, note)| finding_of_entry(&source, entry, note.as_deref(), &topics, now))
-            .collect()
+        let finding = |Whole { entry, note, is_known }: &Whole| {
+            let finding = finding_of_entry(&source, entry, note.as_deref(), &topics, now);
+            (!is_stream || *is_known || !finding.matches.is_empty()).then_some(finding)
+        };
+        entries.iter().filter_map(finding).collect()
     };
     visit.context.pool.run(findings).await
 }

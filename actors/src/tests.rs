@@ -163,6 +163,7 @@ async fn a_node_that_lost_its_lease_stores_nothing() {
         robots_delay: Duration::ZERO,
         objects_version: 0,
         findings: Vec::new(),
+        withdrawn: Vec::new(),
         pages: Vec::new(),
         pages_done: Vec::new(),
         news: None,

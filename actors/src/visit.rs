@@ -44,6 +44,8 @@ pub(crate) struct Visit {
     pub(crate) errand: Errand,
     /// How its host is doing, where that has sources enough to tell.
     pub(crate) host_health: Option<HostHealth>,
+    /// Other jobs of its host wait in this turn.
+    pub(crate) others_wait: bool,
     /// It was read in another way before, or is now: each names entries otherwise, and what stands at a known address is known.
     pub(crate) knows_by_address: bool,
     lease: Lease,
@@ -69,15 +71,16 @@ impl Visit {
             job,
             errand,
             host_health: None,
+            others_wait: false,
             knows_by_address: false,
             lease,
             exchanges: 0,
         }
     }
 
-    /// At a host that is doing so.
-    pub(crate) fn at_host(self, health: Option<HostHealth>) -> Self {
-        Self { host_health: health, ..self }
+    /// At a host that is doing so, and where other jobs wait, or none.
+    pub(crate) fn at_host(self, health: Option<HostHealth>, others_wait: bool) -> Self {
+        Self { host_health: health, others_wait, ..self }
     }
 
     /// Whether nothing of its host came through lately.
@@ -220,6 +223,7 @@ impl Visit {
             robots_delay: self.errand.robots_delay(),
             objects_version: self.roster.version,
             findings: Vec::new(),
+            withdrawn: Vec::new(),
             pages: Vec::new(),
             pages_done: Vec::new(),
             news: None,

@@ -81,6 +81,7 @@ async fn prepare(laboratory: &Laboratory, sources: usize, global: &Global) -> an
             robots_delay: Duration::ZERO,
             objects_version: 0,
             findings: Vec::new(),
+            withdrawn: Vec::new(),
             pages: Vec::new(),
             pages_done: Vec::new(),
             news: Some(SourceNews {

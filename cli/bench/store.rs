@@ -176,6 +176,7 @@ fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
             entry_hash: number.to_string(),
             whole: true,
         }],
+        withdrawn: Vec::new(),
         pages: Vec::new(),
         pages_done: Vec::new(),
         news: None,

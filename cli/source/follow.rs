@@ -16,7 +16,7 @@ use crate::global::Global;
 use crate::wiring::{door, warn_without_contact};
 use crawler::robots::NoMemory;
 
-/// Declare a source where its server says that it moved for good, if it can be read there
+/// Read a source where its server says that it moved for good
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -90,7 +90,7 @@ Examples:
         #[command(flatten)]
         reason: Reason,
     },
-    /// Take a source out for good: it is not read any more, and no gap where it is not; what it published stays
+    /// Take a source out for good: where it is not read is no gap; what it published stays
     Retire {
         /// Which source
         name: String,

@@ -27,6 +27,8 @@ pub struct Harvest {
     pub objects_version: i64,
     /// Publications and the topics they matched.
     pub findings: Vec<Finding>,
+    /// What its publisher took back: it is removed, and not stored again.
+    pub withdrawn: Vec<ItemKey>,
     /// Article pages to be fetched later; one that waits already is replaced.
     pub pages: Vec<PageWork>,
     /// Pages that are done with.
@@ -101,6 +103,9 @@ pub struct Validators {
     /// For how long its server, or the document itself, said that it stays as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fresh_for: Option<Duration>,
+    /// Where a stream goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
 }
 
 impl Validators {
@@ -120,7 +125,8 @@ impl Validators {
             || (next.etag.is_none() && self.etag.is_none() && same(&self.last_modified, &next.last_modified));
         let is_of_one = self.url == next.url;
         let lie = is_of_one && is_repeated && self.body_hash.is_some() && self.body_hash != next.body_hash;
-        Self { seen_at: Some(now), are_false: lie || (is_of_one && self.are_false), ..next }
+        let cursor = next.cursor.clone().or_else(|| self.cursor.clone());
+        Self { seen_at: Some(now), are_false: lie || (is_of_one && self.are_false), cursor, ..next }
     }
 }
 
@@ -153,6 +159,9 @@ pub struct Entry {
     /// What a platform tells of it beside its words.
     #[serde(default, skip_serializing_if = "Post::is_empty")]
     pub post: Post,
+    /// Its publisher took it back: nothing else is known of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_withdrawn: bool,
     /// What could not be understood.
     pub problems: Vec<String>,
 }

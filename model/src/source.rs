@@ -152,6 +152,8 @@ pub enum SourceKind {
     Mastodon,
     /// An author of Bluesky.
     Bluesky,
+    /// Everything on Bluesky, as it is posted; what matches no topic is not kept.
+    Jetstream,
     /// A community of Reddit.
     Reddit,
     /// A wall of VK, or its search.
@@ -168,7 +170,7 @@ pub enum SourceKind {
 
 impl SourceKind {
     /// All kinds, in the order in which they are shown.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Feed,
         Self::Sitemap,
         Self::Listing,
@@ -177,6 +179,7 @@ impl SourceKind {
         Self::Youtube,
         Self::Mastodon,
         Self::Bluesky,
+        Self::Jetstream,
         Self::Reddit,
         Self::Vk,
         Self::Discourse,
@@ -196,6 +199,7 @@ impl SourceKind {
             Self::Youtube => "youtube",
             Self::Mastodon => "mastodon",
             Self::Bluesky => "bluesky",
+            Self::Jetstream => "jetstream",
             Self::Reddit => "reddit",
             Self::Vk => "vk",
             Self::Discourse => "discourse",

@@ -69,6 +69,8 @@ pub enum Accept {
     Xml,
     /// JSON.
     Json,
+    /// Messages of a WebSocket, read for a while.
+    Stream,
 }
 
 impl Accept {
@@ -78,7 +80,7 @@ impl Accept {
             Self::Xml => {
                 "application/rss+xml, application/atom+xml, application/feed+json, application/xml;q=0.9, text/xml;q=0.9, */*;q=0.5"
             }
-            Self::Json => "application/json, */*;q=0.5",
+            Self::Json | Self::Stream => "application/json, */*;q=0.5",
         }
     }
 }
@@ -163,6 +165,7 @@ impl Door {
             let ask = Ask {
                 url: at.clone(),
                 accept: want.accept.field(),
+                listens: want.accept == Accept::Stream,
                 token: self.token_for(want, &at).await?,
                 if_none_match: validators.and_then(|v| v.etag.clone()),
                 if_modified_since: validators.and_then(|v| v.last_modified.clone()),
@@ -211,6 +214,7 @@ impl Door {
             let ask = Ask {
                 url: at.clone(),
                 accept: "text/plain, */*;q=0.5",
+                listens: false,
                 token: None,
                 if_none_match: None,
                 if_modified_since: None,

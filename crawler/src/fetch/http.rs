@@ -11,7 +11,11 @@ use tokio::time::{Instant, timeout};
 
 use super::body;
 use super::guard::{AddressGuard, Refused, Unresolved};
+use super::listen::{Bounds, listen};
 use super::transport::{Answer, Ask, Pass, Transport, TransportError};
+
+/// A WebSocket on which nothing came for so long is caught up with.
+const SILENCE: Duration = Duration::from_secs(3);
 
 /// How exchanges are made.
 #[derive(Debug, Clone)]
@@ -37,30 +41,25 @@ pub struct HttpSettings {
 /// Exchanges over HTTP.
 pub struct Http {
     client: reqwest::Client,
+    /// Of HTTP/1.1 alone: a connection of HTTP/2 is not handed over.
+    listening: reqwest::Client,
     settings: HttpSettings,
 }
 
 impl Http {
     /// A client. Fails where the proxy is malformed or the TLS roots cannot be read.
     pub fn new(settings: HttpSettings) -> Result<Self, String> {
-        let mut builder = reqwest::Client::builder()
-            .user_agent(&settings.user_agent)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(settings.connect_timeout)
-            .dns_resolver(settings.guard.clone())
-            .pool_max_idle_per_host(1)
-            .pool_idle_timeout(Duration::from_secs(30))
-            .http2_adaptive_window(true)
-            .referer(false);
-        builder = match &settings.proxy {
-            Some(proxy) => {
-                builder.proxy(reqwest::Proxy::all(proxy).map_err(|error| format!("fetch.proxy: {error}"))?)
-            }
-            None => builder.no_proxy(),
+        let build = |builder: reqwest::ClientBuilder| {
+            builder.build().map_err(|error| format!("the HTTP client cannot start: {}", chain(&error)))
         };
-        let client =
-            builder.build().map_err(|error| format!("the HTTP client cannot start: {}", chain(&error)))?;
-        Ok(Self { client, settings })
+        let client = build(builder(&settings)?)?;
+        let listening = build(builder(&settings)?.http1_only())?;
+        Ok(Self { client, listening, settings })
+    }
+
+    fn bounds(&self) -> Bounds {
+        let HttpSettings { first_byte_timeout, total_timeout, max_decoded_bytes, .. } = self.settings;
+        Bounds { first: first_byte_timeout, total: total_timeout, silence: SILENCE, bytes: max_decoded_bytes }
     }
 
     async fn send(&self, ask: &Ask) -> Result<reqwest::Response, TransportError> {
@@ -95,6 +94,9 @@ impl Transport for Http {
     async fn exchange(&self, _pass: Pass, ask: &Ask) -> Result<Answer, TransportError> {
         let started = Instant::now();
         let whole = async {
+            if ask.listens {
+                return listen(&self.listening, ask, self.bounds()).await;
+            }
             let response = self.send(ask).await?;
             let status = response.status().as_u16();
             let headers = response
@@ -128,6 +130,24 @@ impl Transport for Http {
     }
 }
 
+fn builder(settings: &HttpSettings) -> Result<reqwest::ClientBuilder, String> {
+    let builder = reqwest::Client::builder()
+        .user_agent(&settings.user_agent)
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(settings.connect_timeout)
+        .dns_resolver(settings.guard.clone())
+        .pool_max_idle_per_host(1)
+        .pool_idle_timeout(Duration::from_secs(30))
+        .http2_adaptive_window(true)
+        .referer(false);
+    Ok(match &settings.proxy {
+        Some(proxy) => {
+            builder.proxy(reqwest::Proxy::all(proxy).map_err(|error| format!("fetch.proxy: {error}"))?)
+        }
+        None => builder.no_proxy(),
+    })
+}
+
 fn latin1(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
@@ -135,7 +155,7 @@ fn latin1(bytes: &[u8]) -> String {
     }
 }
 
-fn classify(error: &reqwest::Error, ask: &Ask) -> TransportError {
+pub(super) fn classify(error: &reqwest::Error, ask: &Ask) -> TransportError {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(inner) = cause {
         if let Some(Refused(address)) = inner.downcast_ref() {

@@ -12,6 +12,7 @@ mod error;
 mod freshness;
 mod guard;
 mod http;
+mod listen;
 mod permit;
 mod retry_after;
 mod token;

@@ -15,6 +15,8 @@ pub struct Ask {
     pub url: Url,
     /// The `Accept` field.
     pub accept: &'static str,
+    /// Over WebSocket: messages are read for a while, and make a body of lines.
+    pub listens: bool,
     /// The token of the `Authorization` field.
     pub token: Option<Secret>,
     /// The `If-None-Match` field, letter by letter as the server gave its `ETag`.

@@ -11,6 +11,7 @@ mod feed;
 mod gdelt;
 mod hacker_news;
 mod import;
+mod jetstream;
 mod json;
 mod lenient;
 mod listing;
@@ -59,6 +60,8 @@ pub struct Reading {
     pub next: Option<Url>,
     /// For how long it stays as it is, as it says itself.
     pub fresh_for: Option<Duration>,
+    /// Where a stream goes on.
+    pub cursor: Option<String>,
     /// What could not be understood.
     pub problems: Vec<String>,
     /// Why this is no success.
@@ -141,6 +144,7 @@ fn reader(kind: SourceKind) -> &'static dyn Reader {
         SourceKind::Youtube => &youtube::Youtube,
         SourceKind::Mastodon => &mastodon::Mastodon,
         SourceKind::Bluesky => &bluesky::Bluesky,
+        SourceKind::Jetstream => &jetstream::Jetstream,
         SourceKind::Reddit => &reddit::Reddit,
         SourceKind::Vk => &vk::Vk,
         SourceKind::Discourse => &discourse::Discourse,
@@ -176,6 +180,16 @@ pub fn address_of(source: &Source, query: &str) -> Url {
     let declared = source.search_url(query).unwrap_or_else(|| source.url.clone());
     // An address that was declared is a good one; of older declarations, which nobody judged, it stands for itself.
     endpoint(source.kind, &declared).unwrap_or(declared)
+}
+
+/// Whether it is listened to, not polled: what comes is read as it comes, and what matches no topic is not kept.
+pub fn is_stream(kind: SourceKind) -> bool {
+    accept(kind) == Accept::Stream
+}
+
+/// Where a stream goes on behind a cursor.
+pub fn resumed(url: &Url, cursor: &str) -> Url {
+    address::with(url, &[("cursor", cursor)])
 }
 
 /// The token of a source, for its own host.

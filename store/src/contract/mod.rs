@@ -108,6 +108,7 @@ pub(crate) fn harvest(token: u64, findings: Vec<Finding>) -> Harvest {
         robots_delay: Duration::ZERO,
         objects_version: 1,
         findings,
+        withdrawn: Vec::new(),
         pages: Vec::new(),
         pages_done: Vec::new(),
         news: None,
@@ -839,6 +840,14 @@ async fn nothing_of_the_buried_is_stored() {
         assert!(!store.unbury(&bury(Some("s"), None)).await.unwrap());
         assert_eq!(stored(9, "9", None).await, 1);
         assert_eq!(stored(10, "7", None).await, 0, "what was met meanwhile stays known");
+        // What its publisher takes back goes, and stays away.
+        let item = store.items(0, 100).await.unwrap().remove(0);
+        let withdrawn = vec![item.item.key.clone(), ItemKey::choose(Some("never"), None, "", "")];
+        let before = store.totals().await.unwrap();
+        bench.save(&[Harvest { withdrawn, ..harvest(11, Vec::new()) }]).await;
+        let after = store.totals().await.unwrap();
+        assert_eq!((before.items - after.items, before.matches - after.matches), (1, 1));
+        assert!(store.item(&item.id).await.unwrap().is_none());
         // Stored before its page told whose it is; then it goes.
         assert_eq!(stored(11, "11", None).await, 1);
         let before = store.totals().await.unwrap();

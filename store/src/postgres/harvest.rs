@@ -6,7 +6,8 @@ use deadpool_postgres::Transaction;
 use model::{Harvest, PageWork, Timestamp};
 
 use super::incidents;
-use super::shelf::Shelf;
+use super::materials::take_down;
+use super::shelf::{Shelf, digest};
 use super::{backfills, execute, limit, rows, stand_ins, storable, text};
 use crate::StoreError;
 use crate::edit::indexed;
@@ -47,7 +48,27 @@ pub(super) async fn save(
     }
     let now = harvests.iter().map(|harvest| harvest.at).max().unwrap_or(Timestamp::MIN);
     shelf.write(tx, now).await?;
+    withdraw(tx, harvests, &is_fenced, now).await?;
     Ok(saved)
+}
+
+/// What publishers took back is removed, and stays away.
+async fn withdraw(
+    tx: &Transaction<'_>,
+    harvests: &[Harvest],
+    is_fenced: &[bool],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let current = harvests.iter().zip(is_fenced).filter(|(_, is_fenced)| !**is_fenced);
+    let digests: Vec<Vec<u8>> = current
+        .flat_map(|(harvest, _)| harvest.withdrawn.iter().map(|key| digest(&harvest.source, key)))
+        .collect();
+    if digests.is_empty() {
+        return Ok(());
+    }
+    let known = rows(tx, "SELECT item FROM identity WHERE digest = ANY($1)", &[&digests]).await?;
+    let items: Vec<i64> = known.iter().map(|row| row.get(0)).collect();
+    take_down(tx, &items, now).await.map(drop)
 }
 
 /// The highest token of each host is remembered; a lower one is a node that lost its lease. The row stays

@@ -7,7 +7,7 @@ use deadpool_postgres::{GenericClient, Object, Transaction};
 use model::{Client, List, Name, Source, SourceKind, SourceState, Timestamp, Topic, Watch};
 
 use super::locks::{self, Lock};
-use super::{execute, read, rows, text};
+use super::{execute, migrate, read, rows, text};
 use crate::store::{Applied, ObjectNames, Objects, SourceRecord, TopicRecord};
 use crate::{StoreError, counts};
 
@@ -50,6 +50,11 @@ struct Gone {
     lists: Vec<String>,
 }
 
+/// Whether the database has what came with this build.
+async fn is_migrated(tx: &Transaction<'_>) -> Result<bool, StoreError> {
+    Ok(tx.query_one("SELECT to_regclass('stand_in') IS NOT NULL", &[]).await?.get(0))
+}
+
 pub(super) async fn declare(
     tx: &Transaction<'_>,
     objects: &Objects,
@@ -62,6 +67,10 @@ pub(super) async fn declare(
     let found = version_in(tx).await?;
     if seen.is_some_and(|seen| seen != found) {
         return Err(StoreError::StaleObjects);
+    }
+    // Nodes of the version before cannot read what they do not know, and work on the schema before.
+    if sources.iter().any(|source| source.kind == SourceKind::Jetstream) && !is_migrated(tx).await? {
+        return Err(migrate::behind());
     }
     let mut applied = Applied::default();
     for source in sources {

@@ -51,6 +51,7 @@ pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> R
     for finding in &harvest.findings {
         save_finding(tx, finding, harvest.at, &mut saved)?;
     }
+    withdraw(tx, harvest)?;
     if !is_declared(tx, harvest)? {
         return Ok(saved);
     }
@@ -94,6 +95,20 @@ fn is_current(tx: &Transaction<'_>, harvest: &Harvest) -> Result<bool, StoreErro
         .execute(params![harvest.host.as_str(), token, delay])?;
     }
     Ok(true)
+}
+
+/// What publishers took back is removed, and stays away.
+fn withdraw(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
+    for key in &harvest.withdrawn {
+        let row: Option<i64> = tx
+            .prepare_cached("SELECT row FROM item WHERE source = ?1 AND item_key = ?2")?
+            .query_row([harvest.source.as_str(), key.as_str()], |row| row.get(0))
+            .optional()?;
+        if let Some(row) = row {
+            take_down(tx, &[row])?;
+        }
+    }
+    Ok(())
 }
 
 fn save_finding(
