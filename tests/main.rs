@@ -24,4 +24,5 @@ mod local_site;
 mod peers;
 mod platforms;
 mod search;
+mod sources;
 mod terminal;

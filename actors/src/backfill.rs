@@ -18,7 +18,7 @@ const MOST_BARREN: u32 = 20;
 /// Between two documents so many of the host's delays pass, in which others have their turn.
 const DELAYS: u32 = 10;
 /// And at least this.
-const PAUSE: Duration = Duration::from_secs(10);
+const PAUSE: Duration = Duration::from_secs(1);
 /// Another way names what it finds otherwise: what is younger than this is left to the source's own way.
 const OWN: Duration = Duration::from_secs(86_400);
 

@@ -1,0 +1,80 @@
+//! Sources over time: their past, and what they print of each other.
+
+use std::time::Duration;
+
+use origin::{Behaviour, Kind, World};
+use serde_json::Value;
+
+use crate::support::{Stage, finished, signal, text};
+
+/// Asks a command again and again, until its answer is so.
+async fn until(
+    stage: &Stage,
+    arguments: &[&str],
+    what: &str,
+    is_so: impl Fn(&[Value]) -> bool,
+) -> Vec<Value> {
+    for _ in 0..600 {
+        let output = finished(stage.command(arguments)).await;
+        let told = text(&output.stdout);
+        let lines: Vec<Value> = told.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        if output.status.success() && is_so(&lines) {
+            return lines;
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    panic!("{what}: it never came to that");
+}
+
+/// Of a channel with 150 posts a first poll reads eighty; a backfill reads the rest, each once, and politely.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_past_of_a_channel_is_read_behind_fresh_work() {
+    let mut world = World::empty(7);
+    world.add(Kind::Telegram, Behaviour::Healthy, 150, Duration::ZERO);
+    let stage = Stage::of(world).await;
+    let name = stage.origin.world().sites[0].name.clone();
+    // Ten delays lie between two documents: three seconds are what real previews bear.
+    let declared = std::fs::read_to_string(stage.path("objects/all.yaml")).unwrap();
+    stage.declare(&declared.replace("every:", "delay: 100ms, every:"));
+    stage.pass().await;
+    assert_eq!(stage.materials("whole").await.len(), 80, "the control: nobody read further");
+    let wrong = finished(stage.command(&["source", "backfill", &name, "--since", "tomorrow"])).await;
+    assert_eq!((wrong.status.code(), text(&wrong.stderr).contains("is no time")), (Some(2), true));
+    let begun = finished(stage.command(&["source", "backfill", &name, "--since", "400d"])).await;
+    assert!(begun.status.success(), "{}", text(&begun.stderr));
+    stage.origin.forget();
+    let mut node = stage.node();
+    let asked = ["source", "backfill", &name, "-o", "jsonl"];
+    let is_over = |told: &[Value]| told.first().is_some_and(|told| told["state"] == "ended");
+    let told = until(&stage, &asked, "it ends", is_over).await;
+    signal(&node, "TERM");
+    assert!(node.wait().await.unwrap().success());
+    // 150 posts are eight pages of twenty.
+    assert_eq!((told[0]["documents"].as_u64(), told[0]["new_entries"].as_u64()), (Some(8), Some(70)));
+    let materials = stage.materials("whole").await;
+    assert_eq!((materials.len(), materials.values().all(|times| *times == 1)), (150, true));
+    assert_eq!(stage.judge().violations(), Vec::<String>::new());
+}
+
+/// What one site prints of another's is a material of its own, linked to the story.
+#[tokio::test(flavor = "multi_thread")]
+async fn reprints_are_linked_to_their_story() {
+    let mut world = World::empty(7);
+    world.add(Kind::FullFeed, Behaviour::MovedAway, 3, Duration::ZERO);
+    world.add(Kind::FullFeed, Behaviour::Healthy, 3, Duration::ZERO);
+    let stage = Stage::of(world).await;
+    let mut node = stage.node();
+    let list = ["material", "list", "--topic", "whole", "-o", "jsonl"];
+    let all = until(&stage, &list, "all are read", |all| all.len() == 6).await;
+    let id = all[0]["id"].as_str().unwrap();
+    let linked = ["material", "story", id, "-o", "jsonl"];
+    let story = until(&stage, &linked, "it is linked", |story| story.len() == 2).await;
+    signal(&node, "TERM");
+    assert!(node.wait().await.unwrap().success());
+    assert_ne!(story[0]["source"], story[1]["source"]);
+    assert_eq!(story[0]["title"], story[1]["title"]);
+    let like: Vec<&str> = story.iter().filter_map(|one| one["like"].as_str()).collect();
+    assert!(like.contains(&"same") && like.contains(&"first stored"), "{like:?}");
+    let shown = stage.lines(&["material", "get", id, "-o", "jsonl"]).await.remove(0);
+    assert_eq!(shown["story"]["items"], 2);
+}
