@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use model::{Source, SourceKind, SourceState, Timestamp};
+use scheduler::Schedule;
 use store::{Objects, Store};
 use tokio::time::sleep;
 
@@ -221,8 +222,12 @@ async fn a_backfill_reads_the_past_behind_fresh_work() {
     until("half of it is read", async || told().await.documents >= 10).await;
     // Fresh work comes first: the polls went on all the while, one a minute.
     publish(&stage, 401);
-    let before = stage.web.asked().len();
-    until("what is new is read", async || stage.items().await > 80 && stage.web.asked().len() > before).await;
+    let has_newest = async || {
+        let items = stage.store.items(0, 500).await.unwrap();
+        items.iter().any(|one| one.item.text.ends_with("номер 401"))
+    };
+    until("what is new is read", has_newest).await;
+    assert!(told().await.ended.is_none(), "before the past is");
     until("all is read", async || told().await.ended.is_some()).await;
     let told = told().await;
     assert_eq!((told.documents, told.trouble), (20, None), "each page once");
@@ -271,6 +276,51 @@ async fn a_backfill_ends_where_it_was_asked_to() {
     // November, October, September, August.
     assert_eq!(pages, [1, 2, 3, 4].map(|n| format!("http://a.kz/old/{n}")));
     assert_eq!((told().await.documents, told().await.new), (4, 4));
+}
+
+/// A sitemap of another host is that host's job, and nobody else's; one that cannot be had is tried again, then told.
+#[tokio::test(start_paused = true)]
+async fn a_backfill_follows_its_documents_to_other_hosts() {
+    let stage = Stage::with(&["a.kz"]).await;
+    let map = |n: u32| {
+        Page::Body(format!(
+            "<urlset><url><loc>http://a.kz/old/{n}</loc><lastmod>2026-10-01</lastmod></url></urlset>"
+        ))
+    };
+    let index = ["http://b.kz/1.xml", "http://b.kz/2.xml", "http://a.kz/3.xml"];
+    let maps: String = index.iter().map(|url| format!("<sitemap><loc>{url}</loc></sitemap>")).collect();
+    stage.web.put("http://a.kz/index.xml", Page::Body(format!("<sitemapindex>{maps}</sitemapindex>")));
+    stage.web.put(index[0], Page::Says(503, None));
+    stage.web.put(index[1], Page::Says(503, None));
+    stage.web.put(index[2], map(3));
+    let _node = stage.start().await;
+    until("its feed is read", async || stage.items().await == 2).await;
+    let (name, now) = (name("a.kz"), stage.clock.now());
+    let way = model::Adapter {
+        kind: SourceKind::Sitemap,
+        url: "http://a.kz/index.xml".parse().unwrap(),
+        selectors: model::Selectors::default(),
+        pointers: model::Pointers::default(),
+    };
+    let first = way.url.clone();
+    let backfill = model::Backfill::new(Timestamp::UNIX_EPOCH, now, Some(way), first);
+    stage.store.set_backfill(&name, &backfill).await.unwrap();
+    crate::plan_backfill(&*stage.store, &*stage.schedule, &name, &backfill, (DELAY, now)).await.unwrap();
+    until("the first is tried", async || stage.web.times_asked(index[0]) == 2).await;
+    stage.web.put(index[0], map(1));
+    let told = async || stage.store.backfill(&name).await.unwrap().unwrap();
+    until("it ends", async || told().await.ended.is_some()).await;
+    let told = told().await;
+    assert_eq!((told.documents, told.new), (4, 2));
+    assert_eq!(told.trouble.as_deref(), Some("http://b.kz/2.xml: HTTP status 503"));
+    let times = index.map(|url| stage.web.times_asked(url));
+    assert_eq!(times, [3, 4, 1], "each by one job alone");
+    for host in ["a.kz", "b.kz"] {
+        let view = stage.schedule.host(&crate::testing::host(host)).await.unwrap();
+        let left =
+            view.into_iter().flat_map(|view| view.jobs).filter(|job| job.id.kind == model::JobKind::Backfill);
+        assert_eq!(left.count(), 0, "{host}");
+    }
 }
 
 /// A page that cannot be had ends the way back: that is a gap as well.

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use crawler::FetchError;
 use crawler::read::{self, Alarm, Reading, wall_before};
-use model::{Backfill, Entry, FailureWeight, Harvest, Timestamp};
+use model::{Backfill, Entry, FailureWeight, FetchStatus, Harvest, SourceKind, Timestamp};
 use url::Url;
 
 use crate::gather::{Gathered, detail_of, read_on_pool, want};
 use crate::poll::{found_jobs, sort_entries};
+use crate::roster::{Terms, backfill_of};
 use crate::visit::{Interrupted, Visit};
 
 /// A document that cannot be had is tried so often, then left out.
@@ -19,6 +20,8 @@ const MOST_BARREN: u32 = 20;
 const DELAYS: u32 = 10;
 /// And at least this.
 const PAUSE: Duration = Duration::from_secs(1);
+/// A host that says that it is asked too often is left alone for so long.
+const BUSY: Duration = Duration::from_secs(60);
 /// Another way names what it finds otherwise: what is younger than this is left to the source's own way.
 const OWN: Duration = Duration::from_secs(86_400);
 
@@ -34,18 +37,26 @@ pub(crate) async fn backfill(visit: &mut Visit) -> Result<(), Interrupted> {
         visit.knows_by_address = true;
     }
     let mut harvest = visit.harvest();
-    let wait = match backfill.ahead.first().cloned() {
+    // What is read next may be on another host: another job has it.
+    let is_here =
+        backfill.ahead.first().is_none_or(|url| visit.roster.host_of(url).as_ref() == Some(&visit.job.host));
+    let wait = match backfill.ahead.first().cloned().filter(|_| is_here) {
         // Nothing of its host comes through: that is for polls to find out.
-        _ if visit.is_canary() => PAUSE.max(Duration::from_secs(60)),
+        _ if visit.is_canary() => Duration::from_secs(60),
         None => PAUSE,
         Some(url) => one_document(visit, &url, &mut backfill, &mut harvest).await?,
     };
-    if backfill.ahead.is_empty() || backfill.documents >= Backfill::MOST_DOCUMENTS {
-        backfill.ended = Some(harvest.at);
+    if backfill.documents >= Backfill::MOST_DOCUMENTS && !backfill.ahead.is_empty() {
+        backfill.trouble = Some(format!("{} documents were read, and no more are", backfill.documents));
         backfill.ahead.clear();
     }
-    let next_due = backfill.is_under_way().then(|| visit.after(wait));
-    let found = found_jobs(visit, &harvest);
+    backfill.ended = backfill.ahead.is_empty().then_some(harvest.at);
+    backfill.due = backfill.is_under_way().then(|| visit.after(wait));
+    let terms = Terms { delay: visit.context.config.delay, now: harvest.at, all_now: false };
+    let next = backfill_of(&visit.roster, &visit.source, &backfill, terms);
+    let mut found = found_jobs(visit, &harvest);
+    let next_due = next.as_ref().filter(|next| next.id == visit.job).map(|next| next.due);
+    found.extend(next.filter(|next| next.id != visit.job));
     harvest.backfill = Some(backfill);
     visit.keep(harvest, Some(visit.settlement(next_due, found))).await.map(drop)
 }
@@ -72,10 +83,14 @@ async fn one_document(
             let detail = detail_of(&reading);
             harvest.fetches.push(visit.record(&fetched.url, Ok(&fetched), reading.entries.len(), detail));
             drop(fetched);
-            leave(backfill);
-            if let Some(alarm) = reading.alarm.as_ref().filter(|alarm| !matches!(alarm, Alarm::Empty(_))) {
-                backfill.trouble = Some(format!("{url}: {alarm}"));
+            let alarm = reading.alarm.take().filter(|alarm| !matches!(alarm, Alarm::Empty(_)));
+            if let Some(alarm) = alarm {
+                if matches!(alarm, Alarm::Busy(_)) {
+                    visit.errand.rest(BUSY);
+                }
+                return Ok(pause.max(try_again(visit, backfill, url, &alarm.to_string())));
             }
+            leave(backfill);
             take_in(visit, backfill, harvest, url, reading).await?;
             Ok(pause)
         }
@@ -89,15 +104,30 @@ fn not_had(visit: &Visit, backfill: &mut Backfill, error: &FetchError) -> Durati
         let until = error.deferred_until().unwrap_or_else(|| visit.now());
         return Duration::try_from(until.duration_since(visit.now())).unwrap_or_default();
     }
+    let Some(url) = backfill.ahead.first().cloned() else { return PAUSE };
+    // The page behind the last of a feed that is paged by number.
+    let is_end = error.status() == FetchStatus::Http4xx
+        && visit.source.kind == SourceKind::Feed
+        && backfill.documents > 0;
+    if is_end {
+        leave(backfill);
+        return PAUSE;
+    }
+    if failure.weight != FailureWeight::Temporary {
+        backfill.tries = MAX_TRIES;
+    }
+    try_again(visit, backfill, &url, &failure.reason).max(error.retry_after().unwrap_or_default())
+}
+
+/// A document that could not be read is tried again after a while, a few times; then it is left out, and that is told.
+fn try_again(visit: &Visit, backfill: &mut Backfill, url: &Url, reason: &str) -> Duration {
     backfill.tries += 1;
-    let is_passing = failure.weight == FailureWeight::Temporary;
-    if !is_passing || backfill.tries >= MAX_TRIES {
-        let url = backfill.ahead.first().map(Url::to_string).unwrap_or_default();
-        backfill.trouble = Some(format!("{url}: {}", failure.reason));
+    let backoff = visit.context.config.backoff * 4u32.pow(backfill.tries.min(5));
+    if backfill.tries >= MAX_TRIES {
+        backfill.trouble = Some(format!("{url}: {reason}"));
         leave(backfill);
     }
-    let backoff = visit.context.config.backoff * 4u32.pow(backfill.tries.min(5));
-    backoff.max(error.retry_after().unwrap_or_default())
+    backoff
 }
 
 /// The first document ahead is done with.
@@ -119,31 +149,41 @@ async fn take_in(
 ) -> Result<(), Interrupted> {
     let Reading { entries, children, next, .. } = reading;
     // What was changed last before a time was published before it.
-    let published = |entry: &Entry| {
-        let published = entry.published.as_ref().map(|published| published.at);
-        published.or(entry.updated_at).or(entry.changed_on)
-    };
-    let oldest = entries.iter().filter_map(published).min();
-    let newest = entries.iter().filter_map(published).max();
+    let dated = Entry::dated;
+    let oldest = entries.iter().filter_map(dated).min();
+    let newest = entries.iter().filter_map(dated).max();
     let is_older = oldest.is_some_and(|oldest| backfill.oldest.is_none_or(|before| oldest < before));
     backfill.oldest = oldest.into_iter().chain(backfill.oldest).min();
     let until = backfill
         .way
         .as_ref()
         .map_or(Timestamp::MAX, |_| backfill.began.checked_sub(OWN).unwrap_or(Timestamp::MIN));
-    let is_wanted = |entry: &Entry| published(entry).is_none_or(|at| at >= backfill.since && at < until);
+    // By when it came out, not by when somebody touched it last.
+    let is_own = |entry: &Entry| entry.published.as_ref().is_some_and(|published| published.at >= until);
+    let is_wanted = |entry: &Entry| dated(entry).is_none_or(|at| at >= backfill.since) && !is_own(entry);
     let wanted = entries.into_iter().filter(is_wanted).collect();
     let mut gathered = Gathered::default();
     gathered.add(visit, wanted).await?;
     let seen = sort_entries(visit, gathered.entries, harvest, false).await;
     backfill.new += seen.fresh as u64;
+    // What does not tell is old, for all that anybody knows: it waits behind what is new.
+    for page in harvest.pages.iter_mut().filter(|page| page.entry.dated().is_none()) {
+        page.entry.changed_on = Some(backfill.since);
+    }
     backfill.barren = if seen.fresh > 0 || is_older { 0 } else { backfill.barren + 1 };
     // Where all that is dated is too old, what follows is older still; and some pages lead in a circle.
     let goes_on = newest.is_none_or(|newest| newest >= backfill.since) && backfill.barren < MOST_BARREN;
     let further = next.into_iter().chain(children).filter(|url| goes_on && url != document);
     let mut ahead: Vec<Url> = further.filter(|url| !backfill.ahead.contains(url)).collect();
     ahead.append(&mut backfill.ahead);
-    ahead.truncate(Backfill::MOST_AHEAD);
+    if ahead.len() > Backfill::MOST_AHEAD {
+        backfill.trouble = Some(format!(
+            "{} documents beyond the first {} are left out",
+            ahead.len() - Backfill::MOST_AHEAD,
+            Backfill::MOST_AHEAD
+        ));
+        ahead.truncate(Backfill::MOST_AHEAD);
+    }
     backfill.ahead = ahead;
     Ok(())
 }

@@ -48,8 +48,7 @@ pub(crate) async fn pages(visit: &mut Visit) -> Result<(), Interrupted> {
 fn behind_what_is_new(visit: &Visit, waiting: &[PageWork]) -> usize {
     let now = visit.now();
     let is_old = |page: &PageWork| {
-        let published = page.entry.published.as_ref();
-        let age = published.map(|published| now.duration_since(published.at));
+        let age = page.entry.dated().map(|dated| now.duration_since(dated));
         age.and_then(|age| Duration::try_from(age).ok()).is_some_and(|age| age > OLD)
     };
     if visit.context.config.pass.is_some() || !visit.others_wait {

@@ -188,7 +188,9 @@ async fn read_and_keep(
     harvest.fetches.push(line);
     let first = fetched.url.clone();
     let fresh_for = fetched.fresh_for.max(reading.fresh_for);
-    let cursor = reading.cursor.take().or(validators.cursor);
+    // While a fallback stands in, a stream's place is kept.
+    let before = record.validators.as_ref().and_then(|known| known.cursor.clone());
+    let cursor = reading.cursor.take().or(validators.cursor).or(before);
     let validators = Validators { fresh_for, cursor, ..validators };
     drop(fetched);
     let has_parts = !reading.children.is_empty();

@@ -277,11 +277,17 @@ async fn plan(
 }
 
 /// The job that reads a source's past, while there is something to read.
-fn backfill_of(roster: &Roster, source: &Source, backfill: &Backfill, terms: Terms) -> Option<Planned> {
+pub(crate) fn backfill_of(
+    roster: &Roster,
+    source: &Source,
+    backfill: &Backfill,
+    terms: Terms,
+) -> Option<Planned> {
     let host = roster.host_of(backfill.ahead.first()?)?;
     let delay = read::delay_of(source, terms.delay);
     let (id, tenant) = (JobId::backfill(source.name.clone(), host), roster.tenant_of(source));
-    Some(Planned { id, due: terms.now, delay, robots_delay: Duration::ZERO, tenant })
+    let due = backfill.due.map_or(terms.now, |due| due.max(terms.now));
+    Some(Planned { id, due, delay, robots_delay: Duration::ZERO, tenant })
 }
 
 /// Begins to read a source's past, or to read it anew.

@@ -72,6 +72,11 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         say(&format!("the past of {name} is not read any further"));
         return Ok(ExitCode::SUCCESS);
     }
+    if data.store.backfill(name).await?.is_some_and(|backfill| backfill.is_under_way()) {
+        return Err(Failure::failed(format!("the past of {name} is read already"))
+            .hint(format!("qyran source backfill {name} shows how far it has come; --stop ends it"))
+            .into());
+    }
     let backfill = begun(args, &record.source, now)?;
     data.store.set_backfill(name, &backfill).await?;
     let times = (global.settings.fetch.delay, now);
@@ -93,7 +98,23 @@ fn begun(args: &Args, source: &Source, now: Timestamp) -> anyhow::Result<Backfil
     }
     let way = args.url.clone().map(|url| way(url, args.kind.as_deref(), source)).transpose()?;
     let read = way.as_ref().map_or_else(|| source.clone(), |way| source.read_by(way));
-    if read.kind == SourceKind::Import || read.is_searched() {
+    if !matches!(read.url.scheme(), "http" | "https") {
+        return Err(Failure::usage(format!("the scheme {:?} cannot be fetched", read.url.scheme())).into());
+    }
+    if read::needs_token(read.kind) && read.token.is_none() {
+        return Err(Failure::usage(format!(
+            "{} wants a token, which {} has not there",
+            read.kind.as_str(),
+            source.name
+        ))
+        .into());
+    }
+    if read.kind == SourceKind::Json && read.pointers.is_empty() {
+        return Err(Failure::usage("nothing says where things stand in this JSON")
+            .hint("declare it as a fallback with pointers, or as a source")
+            .into());
+    }
+    if read.kind == SourceKind::Import || read.is_searched() || read::is_stream(read.kind) {
         return Err(Failure::usage(format!(
             "{} is not polled: there is nothing to page through",
             source.name
@@ -133,7 +154,7 @@ fn since(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     let at = text.parse().ok().or_else(day).or_else(ago);
     match at {
         Some(at) if at < now => Ok(at),
-        Some(_) => Err(Failure::usage(format!("{text} is yet to come")).into()),
+        Some(_) => Err(Failure::usage(format!("{text} is not in the past")).into()),
         None => Err(Failure::usage(format!("{text:?} is no time"))
             .hint("write a day (2026-09-01), a time (2026-09-01T12:00:00Z), or for how long (90d)")
             .into()),
@@ -143,7 +164,11 @@ fn since(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
 fn shown(backfill: &Backfill) -> Value {
     json!({
         "since": time(Some(backfill.since)),
-        "state": if backfill.is_under_way() { "under way" } else { "ended" },
+        "state": match (backfill.is_under_way(), &backfill.trouble) {
+            (true, _) => "under way",
+            (false, None) => "ended",
+            (false, Some(_)) => "ended with trouble",
+        },
         "began": time(Some(backfill.began)),
         "ended": time(backfill.ended),
         "documents": backfill.documents,

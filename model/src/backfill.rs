@@ -30,6 +30,9 @@ pub struct Backfill {
     /// How often in a row the next document could not be had.
     #[serde(default)]
     pub tries: u32,
+    /// When the next document is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
     /// What could not be read, the last of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
@@ -56,6 +59,7 @@ impl Backfill {
             oldest: None,
             barren: 0,
             tries: 0,
+            due: None,
             trouble: None,
             ended: None,
         }

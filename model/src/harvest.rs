@@ -150,7 +150,7 @@ pub struct Entry {
     /// When it was changed.
     pub updated_at: Option<Timestamp>,
     /// Where only the day of its last change is told: its beginning. Too coarse to tell edits; enough to tell what is old.
-    #[serde(skip)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_on: Option<Timestamp>,
     /// The picture that stands for it.
     pub image: Option<Url>,
@@ -164,6 +164,14 @@ pub struct Entry {
     pub is_withdrawn: bool,
     /// What could not be understood.
     pub problems: Vec<String>,
+}
+
+impl Entry {
+    /// How old it is, as far as it tells: when it was published, or changed last, which was no earlier.
+    pub fn dated(&self) -> Option<Timestamp> {
+        let published = self.published.as_ref().map(|published| published.at);
+        published.or(self.updated_at).or(self.changed_on)
+    }
 }
 
 /// An article page that waits to be fetched, with the entry that told of it.

@@ -76,7 +76,7 @@ impl HostHealth {
     ) {
         let Some(alike) = in_common(line) else { return };
         if let Some(incident) = &mut self.incident {
-            if incident.alike == alike {
+            if was_well || incident.alike == alike {
                 incident.passed = 0;
             }
             return;
@@ -256,7 +256,7 @@ mod tests {
                     let is_of_it = before.incident.as_ref().is_none_or(|incident| incident.alike == kind);
                     in_a_row = match what {
                         0 => in_a_row + 1,
-                        _ if is_of_it => 0,
+                        _ if is_of_it || was_well => 0,
                         _ => in_a_row,
                     };
                     prop_assert!(health.failing.len() < HostHealth::SOURCES);

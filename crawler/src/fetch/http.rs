@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 use super::body;
 use super::guard::{AddressGuard, Refused, Unresolved};
 use super::listen::{Bounds, listen};
+use super::token::Secret;
 use super::transport::{Answer, Ask, Pass, Transport, TransportError};
 
 /// A WebSocket on which nothing came for so long is caught up with.
@@ -70,12 +71,7 @@ impl Http {
             .header(ACCEPT, ask.accept)
             .header(ACCEPT_LANGUAGE, "kk, ru, en;q=0.8, *;q=0.5")
             .header(ACCEPT_ENCODING, body::ACCEPTED);
-        if let Some(mut token) =
-            ask.token.as_ref().and_then(|token| field(&format!("Bearer {}", token.letters())))
-        {
-            token.set_sensitive(true);
-            request = request.header(AUTHORIZATION, token);
-        }
+        request = with_token(request, ask);
         if let Some(etag) = ask.if_none_match.as_deref().and_then(field) {
             request = request.header(IF_NONE_MATCH, etag);
         }
@@ -127,6 +123,18 @@ impl Transport for Http {
             Err(_) => return Err(TransportError::Timeout("end of the answer")),
         };
         Ok(Answer { duration: started.elapsed(), ..answer })
+    }
+}
+
+/// The request with the token that was asked to be shown.
+pub(super) fn with_token(request: reqwest::RequestBuilder, ask: &Ask) -> reqwest::RequestBuilder {
+    let field = |token: &Secret| HeaderValue::from_str(&format!("Bearer {}", token.letters())).ok();
+    match ask.token.as_ref().and_then(field) {
+        Some(mut token) => {
+            token.set_sensitive(true);
+            request.header(AUTHORIZATION, token)
+        }
+        None => request,
     }
 }
 

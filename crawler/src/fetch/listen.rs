@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use async_tungstenite::tungstenite::protocol::WebSocketConfig;
 use futures_util::StreamExt;
 use reqwest_websocket::{CloseCode, Message, Upgrade};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -36,7 +37,11 @@ pub(super) async fn listen(
     let broken = |error: reqwest_websocket::Error| {
         TransportError::Connect(format!("{error} ({})", ask.url.host_str().unwrap_or("")))
     };
-    let sent = timeout(bounds.first, client.get(ask.url.clone()).upgrade().send()).await;
+    let request = super::http::with_token(client.get(ask.url.clone()), ask);
+    // A message is held twice for a moment: both times within what a body may hold.
+    let most = usize::try_from(bounds.bytes / 4).ok();
+    let config = WebSocketConfig::default().max_message_size(most).max_frame_size(most);
+    let sent = timeout(bounds.first, request.upgrade().web_socket_config(config).send()).await;
     let response = sent.map_err(|_| TransportError::Timeout("answer"))?;
     let response = response.map_err(|error| match error {
         reqwest_websocket::Error::Reqwest(error) => super::http::classify(&error, ask),
@@ -64,7 +69,17 @@ pub(super) async fn listen(
                 lines.extend(text.bytes().map(|byte| if byte == b'\n' { b' ' } else { byte }));
                 lines.push(b'\n');
             }
-            Ok(Some(Ok(Message::Close { .. })) | None) | Err(_) => break,
+            Err(_) => break,
+            Ok(Some(Ok(Message::Close { code: CloseCode::Normal, .. }))) => break,
+            Ok(Some(Ok(Message::Close { code, reason }))) => {
+                failure =
+                    Some(TransportError::Connect(format!("the server closed the stream: {code} {reason}")));
+                break;
+            }
+            Ok(None) => {
+                failure = Some(TransportError::Connect("the server closed the stream".to_owned()));
+                break;
+            }
             // Pings are answered by the library; what is not text says nothing.
             Ok(Some(Ok(_))) => (),
             Ok(Some(Err(error))) => {
@@ -92,6 +107,7 @@ mod tests {
     use super::*;
     use async_tungstenite::tokio::accept_async;
     use async_tungstenite::tungstenite::Message as Sent;
+    use async_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode as Code};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::task::JoinSet;
@@ -173,5 +189,16 @@ mod tests {
         assert_eq!((refused.status, refused.header("retry-after")), (429, Some("60")));
         let gone = check(async |stream| drop(stream)).await;
         assert!(matches!(gone, Err(TransportError::Connect(_))), "{gone:?}");
+        // Taken up, and closed for a reason, before anything came.
+        let closed = check(async |stream| {
+            let reason = CloseFrame { code: Code::Policy, reason: "not you".into() };
+            sends(stream, &[]).await.close(Some(reason)).await.unwrap();
+        });
+        let told = closed.await.unwrap_err().to_string();
+        assert!(told.contains("not you"), "{told}");
+        // Larger than one message may be.
+        let long = "x".repeat(200);
+        let large = check(async move |stream| drop(sends(stream, &[&long]).await)).await;
+        assert!(matches!(large, Err(TransportError::Connect(_))), "{large:?}");
     }
 }

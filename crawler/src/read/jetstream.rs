@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use std::time::Duration;
+
 use model::{Entry, Post, PostKind, Precision, Published, PublishedMethod, Timestamp};
 use serde_json::Value;
 use url::Url;
@@ -13,8 +15,10 @@ pub(super) struct Jetstream;
 
 /// What is listened to, where the address does not say.
 const POSTS: &str = "app.bsky.feed.post";
-/// Events that lie further behind the cursor than this leave a gap: the server keeps what was so long ago no more.
-const GAP_US: i64 = 60_000_000;
+/// What came by longer ago is kept by no server.
+const KEPT: Duration = Duration::from_secs(36 * 3600);
+/// Where nothing came by at all, the next exchange begins so long before the end of this one.
+const OVERLAP: Duration = Duration::from_secs(60);
 
 impl Reader for Jetstream {
     fn endpoint(&self, declared: &Url) -> Result<Url, String> {
@@ -39,7 +43,7 @@ impl Reader for Jetstream {
         // The last event of a post says how it is now.
         let mut entries: BTreeMap<String, Entry> = BTreeMap::new();
         let mut reading = Reading::default();
-        let (mut first, mut last) = (None, None);
+        let mut last = None;
         let mut unread = 0;
         for line in page.body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let Ok(event) = serde_json::from_slice::<Value>(line) else {
@@ -47,7 +51,7 @@ impl Reader for Jetstream {
                 continue;
             };
             let at = event.get("time_us").and_then(Value::as_i64);
-            (first, last) = (first.or(at), at.max(last));
+            last = at.max(last);
             if let Some(entry) = entry(page, &event)
                 && let Some(id) = &entry.id
             {
@@ -56,19 +60,18 @@ impl Reader for Jetstream {
         }
         let asked: Option<i64> =
             address::parameter(page.url, "cursor").and_then(|cursor| cursor.parse().ok());
-        if let (Some(asked), Some(first)) = (asked, first)
-            && first - asked > GAP_US
-        {
-            let seconds = (first - asked) / 1_000_000;
-            reading.problems.push(format!(
-                "the server has nothing of the {seconds} s behind the cursor: events may have been missed"
-            ));
+        let oldest = page.now.checked_sub(KEPT).map_or(i64::MIN, Timestamp::as_microsecond);
+        if asked.is_some_and(|asked| asked < oldest) {
+            reading
+                .problems
+                .push("the cursor is older than what servers keep: events may have been missed".to_owned());
         }
         if unread > 0 {
             reading.problems.push(format!("{unread} events could not be read"));
         }
         reading.entries = entries.into_values().collect();
-        reading.cursor = last.or(asked).map(|cursor| cursor.to_string());
+        let begin = || page.now.checked_sub(OVERLAP).ok().map(Timestamp::as_microsecond);
+        reading.cursor = last.or(asked).or_else(begin).map(|cursor| cursor.to_string());
         reading
     }
 }
@@ -162,11 +165,19 @@ mod tests {
         assert_eq!(reading.problems, ["1 events could not be read"]);
     }
 
+    /// It is 10:00 on the 23rd: a cursor of the 20th is older than 36 hours, one of the day before is not.
     #[test]
     fn what_the_server_has_no_more_is_a_gap() {
-        let gap = read(&format!("{SERVER}?cursor=1795341000000000")).problems;
-        assert!(gap[0].contains("nothing of the 600 s behind the cursor"), "{gap:?}");
-        assert_eq!(read(&format!("{SERVER}?cursor=1795341599000000")).problems.len(), 1);
+        let gap = |cursor: &str| read(&format!("{SERVER}?cursor={cursor}")).problems.len() > 1;
+        assert!(gap("1795168800000000") && !gap("1795341600000000"));
+    }
+
+    /// Where nothing came by, the next exchange begins before the end of this one: nobody listens in between.
+    #[test]
+    fn a_quiet_stream_has_a_cursor() {
+        let quiet = |url: &str| crate::read::testing::read_body(SourceKind::Jetstream, b"", url).cursor;
+        assert_eq!(quiet(SERVER).as_deref(), Some("1795427940000000"));
+        assert_eq!(quiet(&format!("{SERVER}?cursor=17")).as_deref(), Some("17"));
     }
 
     #[test]

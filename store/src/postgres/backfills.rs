@@ -48,6 +48,8 @@ pub(super) async fn go_on(tx: &Transaction<'_>, source: &Name, step: &Backfill) 
     let sql = "SELECT backfill FROM backfill WHERE source = $1 FOR UPDATE";
     let known = rows(tx, sql, &[&source.as_str()]).await?;
     let known: Option<Backfill> = known.first().map(|row| serde_json::from_str(row.get(0))).transpose()?;
-    let is_same = |known: Backfill| known.began == step.began && known.is_under_way();
+    let is_same = |known: Backfill| {
+        known.began == step.began && known.is_under_way() && known.documents <= step.documents
+    };
     if known.is_some_and(is_same) { save(tx, source, step).await } else { Ok(()) }
 }

@@ -173,12 +173,8 @@ async fn insert_pages(tx: &Transaction<'_>, pages: &[(String, String, &PageWork)
         pages.iter().map(|(.., page)| i32::try_from(page.tries).unwrap_or(i32::MAX)).collect();
     let not_before: Vec<Timestamp> = pages.iter().map(|(.., page)| page.not_before).collect();
     // Undated pages count as new as what was just found.
-    let published: Vec<Timestamp> = pages
-        .iter()
-        .map(|(.., page)| {
-            storable(page.entry.published.as_ref().map_or(page.not_before, |published| published.at))
-        })
-        .collect();
+    let published: Vec<Timestamp> =
+        pages.iter().map(|(.., page)| storable(page.entry.dated().unwrap_or(page.not_before))).collect();
     execute(
         tx,
         "INSERT INTO page (source, item_key, url, address, host, entry_hash, entry, tries, not_before, published_at)

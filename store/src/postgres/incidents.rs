@@ -3,7 +3,7 @@
 use deadpool_postgres::{GenericClient, Transaction};
 use model::{Harvest, Host, HostHealth, HostIncident, Timestamp};
 
-use super::{execute, read, text};
+use super::{execute, read, rows, text};
 use crate::StoreError;
 
 /// A database of the version before keeps none of it: there, each source answers for itself.
@@ -26,6 +26,12 @@ pub(super) async fn save(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), 
         return Ok(());
     }
     let of = harvest.host.as_str();
+    if let Some(incident) = &health.incident {
+        let sql = "SELECT 1 FROM host_incident WHERE host = $1 AND since = $2 AND ended IS NOT NULL";
+        if !rows(tx, sql, &[&of, &incident.since]).await?.is_empty() {
+            return Ok(()); // it was ended meanwhile, for want of sources
+        }
+    }
     if *health == HostHealth::default() {
         execute(tx, "DELETE FROM host_health WHERE host = $1", &[&of]).await?;
     } else {

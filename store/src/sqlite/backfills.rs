@@ -32,6 +32,8 @@ pub(super) fn save(tx: &Transaction<'_>, source: &Name, backfill: &Backfill) -> 
 
 /// A step of one that is still the same: another may have been begun, or this one ended, meanwhile.
 pub(super) fn go_on(tx: &Transaction<'_>, source: &Name, step: &Backfill) -> Result<(), StoreError> {
-    let is_same = |known: Backfill| known.began == step.began && known.is_under_way();
+    let is_same = |known: Backfill| {
+        known.began == step.began && known.is_under_way() && known.documents <= step.documents
+    };
     if one(tx, source)?.is_some_and(is_same) { save(tx, source, step) } else { Ok(()) }
 }

@@ -289,7 +289,7 @@ pub(super) fn replace_matches(
 fn save_page(tx: &Transaction<'_>, source: &Name, page: &PageWork) -> Result<(), StoreError> {
     let entry = &page.entry;
     // Undated pages count as new as what was just found.
-    let published = entry.published.as_ref().map_or(page.not_before, |published| published.at);
+    let published = entry.dated().unwrap_or(page.not_before);
     tx.prepare_cached(
         "INSERT OR REPLACE INTO page (source, url, host, item_key, entry_hash, entry, tries, not_before, published_at,
                                       address)

@@ -15,6 +15,15 @@ pub(super) fn health(connection: &Connection, of: &Host) -> Result<HostHealth, S
 pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
     let Some(health) = &harvest.host_health else { return Ok(()) };
     let of = harvest.host.as_str();
+    if let Some(incident) = &health.incident
+        && tx
+            .prepare_cached(
+                "SELECT 1 FROM host_incident WHERE host = ?1 AND since = ?2 AND ended IS NOT NULL",
+            )?
+            .exists(params![of, millis(incident.since)])?
+    {
+        return Ok(()); // it was ended meanwhile, for want of sources
+    }
     if *health == HostHealth::default() {
         tx.prepare_cached("DELETE FROM host_health WHERE host = ?1")?.execute([of])?;
     } else {
