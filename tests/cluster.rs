@@ -21,9 +21,14 @@ const EMBARGO: Duration = Duration::from_secs(5);
 
 /// Hosts with several sources each, all due again at once: a host is always being asked, or resting.
 fn busy() -> World {
+    publishing(Duration::from_millis(1500))
+}
+
+/// The same, with an article a site each time this has passed. A feed shows thirty.
+fn publishing(every: Duration) -> World {
     let mut world = World::empty(31);
     for kind in [Kind::FullFeed, Kind::Feed, Kind::Listing, Kind::FullFeed, Kind::Sitemap, Kind::FullFeed] {
-        world.add(kind, Behaviour::Healthy, 3, Duration::from_millis(1500));
+        world.add(kind, Behaviour::Healthy, 3, every);
     }
     world
 }
@@ -390,7 +395,8 @@ async fn control_who_drops_what_cannot_be_stored_goes_on_asking() {
 #[tokio::test(flavor = "multi_thread")]
 async fn while_the_store_is_out_nothing_is_asked_and_nothing_is_lost() {
     let redis = RedisServer::start(&[]).await.unwrap();
-    let mut cluster = Cluster::on(&redis.url(), busy(), 4).await;
+    // What comes out during half a minute, and until a busy machine has recovered, is shown still.
+    let mut cluster = Cluster::on(&redis.url(), publishing(Duration::from_secs(4)), 4).await;
     let nodes: Vec<Child> = ["n1", "n2", "n3"].map(|name| cluster.node(name)).into();
     cluster.requests_more(100).await;
     cluster.postgres.kill();

@@ -173,7 +173,11 @@ async fn take_in(
     backfill.barren = if seen.fresh > 0 || is_older { 0 } else { backfill.barren + 1 };
     // Where all that is dated is too old, what follows is older still; and some pages lead in a circle.
     let goes_on = newest.is_none_or(|newest| newest >= backfill.since) && backfill.barren < MOST_BARREN;
-    let further = next.into_iter().chain(children).filter(|url| goes_on && url != document);
+    // What nobody may ask, or is no host's, would be ahead for ever.
+    let can_be_asked =
+        |url: &Url| visit.context.door.check_address(url).is_ok() && visit.roster.host_of(url).is_some();
+    let further = next.into_iter().chain(children);
+    let further = further.filter(|url| goes_on && url != document && can_be_asked(url));
     let mut ahead: Vec<Url> = further.filter(|url| !backfill.ahead.contains(url)).collect();
     ahead.append(&mut backfill.ahead);
     if ahead.len() > Backfill::MOST_AHEAD {
