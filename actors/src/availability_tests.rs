@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use model::{Source, SourceKind, SourceState, Timestamp};
-use scheduler::Schedule;
 use store::{Objects, Store};
 use tokio::time::sleep;
 
@@ -151,7 +150,7 @@ fn preview(posts: std::ops::RangeInclusive<u32>) -> Page {
     ))
 }
 
-async fn channel() -> Stage {
+pub(crate) async fn channel() -> Stage {
     let stage = Stage::with(&[]).await;
     let channel = Source {
         kind: SourceKind::Telegram,
@@ -164,7 +163,7 @@ async fn channel() -> Stage {
     stage
 }
 
-fn publish(stage: &Stage, newest: u32) {
+pub(crate) fn publish(stage: &Stage, newest: u32) {
     const SHOWN: u32 = 20;
     let page = |last: u32| preview(last.saturating_sub(SHOWN - 1).max(1)..=last);
     stage.web.put("http://a.kz/s/qala", page(newest));
@@ -204,123 +203,6 @@ async fn a_gap_is_told() {
     until("what can be is read", async || stage.items().await == 230).await;
     let history = stage.store.history(&name("a.kz"), 100).await.unwrap();
     assert!(history.iter().any(|line| line.detail.contains("may have been missed")), "{history:?}");
-}
-
-/// What lies further back than polls go is read by a backfill, back to where it was asked to, behind fresh work.
-#[tokio::test(start_paused = true)]
-async fn a_backfill_reads_the_past_behind_fresh_work() {
-    let stage = channel().await;
-    publish(&stage, 400);
-    let _node = stage.start().await;
-    until("what the first poll reads is read", async || stage.items().await == 80).await;
-    let (name, now) = (name("a.kz"), stage.clock.now());
-    let first = "http://a.kz/s/qala".parse().unwrap();
-    let backfill = model::Backfill::new(Timestamp::UNIX_EPOCH, now, None, first);
-    stage.store.set_backfill(&name, &backfill).await.unwrap();
-    crate::plan_backfill(&*stage.store, &*stage.schedule, &name, &backfill, (DELAY, now)).await.unwrap();
-    let told = async || stage.store.backfill(&name).await.unwrap().unwrap();
-    until("half of it is read", async || told().await.documents >= 10).await;
-    // Fresh work comes first: the polls went on all the while, one a minute.
-    publish(&stage, 401);
-    let has_newest = async || {
-        let items = stage.store.items(0, 500).await.unwrap();
-        items.iter().any(|one| one.item.text.ends_with("номер 401"))
-    };
-    until("what is new is read", has_newest).await;
-    assert!(told().await.ended.is_none(), "before the past is");
-    until("all is read", async || told().await.ended.is_some()).await;
-    let told = told().await;
-    assert_eq!((told.documents, told.trouble), (20, None), "each page once");
-    assert_eq!(told.new, 320, "what was not known");
-    until("the newest as well", async || stage.items().await == 401).await;
-    let steps: Vec<_> = stage.store.history(&name, 100).await.unwrap();
-    let pages = steps.iter().filter(|line| line.url.contains("before")).count();
-    assert!(pages >= 19 && stage.web.shortest_gap() >= DELAY);
-}
-
-/// What was published before the time that was asked for is left out, and ends it.
-#[tokio::test(start_paused = true)]
-async fn a_backfill_ends_where_it_was_asked_to() {
-    let stage = Stage::with(&["a.kz"]).await;
-    let entry =
-        |n: u32| format!("<url><loc>http://a.kz/old/{n}</loc><lastmod>2026-{:02}-01</lastmod></url>", 12 - n);
-    for n in 0..3 {
-        let entries: String = (1 + 3 * n..4 + 3 * n).map(entry).collect();
-        stage.web.put(&format!("http://a.kz/map{n}.xml"), Page::Body(format!("<urlset>{entries}</urlset>")));
-    }
-    let maps: String =
-        (0..3).map(|n| format!("<sitemap><loc>http://a.kz/map{n}.xml</loc></sitemap>")).collect();
-    stage.web.put("http://a.kz/index.xml", Page::Body(format!("<sitemapindex>{maps}</sitemapindex>")));
-    let _node = stage.start().await;
-    until("its feed is read", async || stage.items().await == 2).await;
-    let (name, now) = (name("a.kz"), stage.clock.now());
-    let way = model::Adapter {
-        kind: SourceKind::Sitemap,
-        url: "http://a.kz/index.xml".parse().unwrap(),
-        selectors: model::Selectors::default(),
-        pointers: model::Pointers::default(),
-    };
-    let since = "2026-07-15T00:00:00Z".parse().unwrap();
-    let first = way.url.clone();
-    let backfill = model::Backfill::new(since, now, Some(way), first);
-    stage.store.set_backfill(&name, &backfill).await.unwrap();
-    crate::plan_backfill(&*stage.store, &*stage.schedule, &name, &backfill, (DELAY, now)).await.unwrap();
-    let told = async || stage.store.backfill(&name).await.unwrap().unwrap();
-    until("it ends", async || told().await.ended.is_some()).await;
-    let pages =
-        async || stage.web.asked().into_iter().filter(|url| url.contains("/old/")).collect::<Vec<_>>();
-    until("its pages are read", async || pages().await.len() == 4).await;
-    sleep(Duration::from_secs(600)).await;
-    let mut pages = pages().await;
-    pages.sort();
-    // November, October, September, August.
-    assert_eq!(pages, [1, 2, 3, 4].map(|n| format!("http://a.kz/old/{n}")));
-    assert_eq!((told().await.documents, told().await.new), (4, 4));
-}
-
-/// A sitemap of another host is that host's job, and nobody else's; one that cannot be had is tried again, then told.
-#[tokio::test(start_paused = true)]
-async fn a_backfill_follows_its_documents_to_other_hosts() {
-    let stage = Stage::with(&["a.kz"]).await;
-    let map = |n: u32| {
-        Page::Body(format!(
-            "<urlset><url><loc>http://a.kz/old/{n}</loc><lastmod>2026-10-01</lastmod></url></urlset>"
-        ))
-    };
-    let index = ["http://b.kz/1.xml", "http://b.kz/2.xml", "http://a.kz/3.xml"];
-    let maps: String = index.iter().map(|url| format!("<sitemap><loc>{url}</loc></sitemap>")).collect();
-    stage.web.put("http://a.kz/index.xml", Page::Body(format!("<sitemapindex>{maps}</sitemapindex>")));
-    stage.web.put(index[0], Page::Says(503, None));
-    stage.web.put(index[1], Page::Says(503, None));
-    stage.web.put(index[2], map(3));
-    let _node = stage.start().await;
-    until("its feed is read", async || stage.items().await == 2).await;
-    let (name, now) = (name("a.kz"), stage.clock.now());
-    let way = model::Adapter {
-        kind: SourceKind::Sitemap,
-        url: "http://a.kz/index.xml".parse().unwrap(),
-        selectors: model::Selectors::default(),
-        pointers: model::Pointers::default(),
-    };
-    let first = way.url.clone();
-    let backfill = model::Backfill::new(Timestamp::UNIX_EPOCH, now, Some(way), first);
-    stage.store.set_backfill(&name, &backfill).await.unwrap();
-    crate::plan_backfill(&*stage.store, &*stage.schedule, &name, &backfill, (DELAY, now)).await.unwrap();
-    until("the first is tried", async || stage.web.times_asked(index[0]) == 2).await;
-    stage.web.put(index[0], map(1));
-    let told = async || stage.store.backfill(&name).await.unwrap().unwrap();
-    until("it ends", async || told().await.ended.is_some()).await;
-    let told = told().await;
-    assert_eq!((told.documents, told.new), (4, 2));
-    assert_eq!(told.trouble.as_deref(), Some("http://b.kz/2.xml: HTTP status 503"));
-    let times = index.map(|url| stage.web.times_asked(url));
-    assert_eq!(times, [3, 4, 1], "each by one job alone");
-    for host in ["a.kz", "b.kz"] {
-        let view = stage.schedule.host(&crate::testing::host(host)).await.unwrap();
-        let left =
-            view.into_iter().flat_map(|view| view.jobs).filter(|job| job.id.kind == model::JobKind::Backfill);
-        assert_eq!(left.count(), 0, "{host}");
-    }
 }
 
 /// A page that cannot be had ends the way back: that is a gap as well.

@@ -52,6 +52,8 @@ mod visit;
 #[cfg(test)]
 mod availability_tests;
 #[cfg(test)]
+mod backfill_tests;
+#[cfg(test)]
 mod testing;
 #[cfg(test)]
 mod tests;
