@@ -283,6 +283,7 @@ impl FleetState {
             pages_done: Vec::new(),
             news,
             backfill: None,
+            rhythm: None,
             stand_in: None,
             host_health: None,
             fetches: Vec::new(),

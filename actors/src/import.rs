@@ -102,6 +102,7 @@ impl Importer {
                 validators: None,
             }),
             backfill: None,
+            rhythm: None,
             stand_in: None,
             host_health: None,
             fetches: Vec::new(),

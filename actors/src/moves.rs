@@ -111,6 +111,7 @@ mod tests {
             last_poll: Some(at(0)),
             next_poll: None,
             interval: None,
+            rhythm: None,
             validators: None,
             moved_to: Some("https://b.kz/feed".to_owned()),
             pages_waiting: 0,

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crawler::read::{Alarm, is_stream};
-use model::{Failure, FailureWeight, Incident, SourceNews, SourceState, Standing, Timestamp};
+use model::{
+    Entry, Failure, FailureWeight, Incident, Precision, Rhythm, SourceNews, SourceState, Standing, Timestamp,
+};
 use scheduler::due::{self, Seen};
 use store::SourceRecord;
 
@@ -17,27 +19,31 @@ const STREAM: Duration = Duration::from_secs(1);
 const GONE: Duration = Duration::from_secs(7 * 86_400);
 
 /// What a poll that went well told.
-pub(crate) struct Told {
+pub(crate) struct Told<'p> {
     pub(crate) seen: Seen,
     /// The publications a day that the entries' dates tell of.
     pub(crate) a_day: Option<f64>,
     /// For how long nothing changes, as the server or the document says.
     pub(crate) fresh_for: Option<Duration>,
+    /// At which hours it publishes, with what this poll brought.
+    pub(crate) rhythm: Option<&'p Rhythm>,
 }
 
 /// A poll that went well.
-pub(crate) fn good(visit: &Visit, record: &SourceRecord, told: Told) -> SourceNews {
-    let Told { seen, a_day, fresh_for } = told;
+pub(crate) fn good(visit: &Visit, record: &SourceRecord, told: Told<'_>) -> SourceNews {
+    let Told { seen, a_day, fresh_for, rhythm } = told;
     let every = visit.source.every;
     let interval = match record.interval.filter(|_| record.last_ok.is_some()) {
         // What one search brings says little about the next: each is made as often as the source allows.
         _ if visit.is_search() => every.min,
-        Some(interval) => due::learn(interval, every, Seen { waited: waited(record, interval), ..seen }),
+        Some(interval) => due::learn(interval, every, Seen { waited: waited(record), ..seen }),
         None => due::first(every, a_day),
     };
     let round = visit.now().as_second().unsigned_abs();
-    // Each search has an answer of its own.
-    let wait = due::wait(interval, every, fresh_for.filter(|_| !visit.is_search()));
+    // Each search has an answer of its own, and each topic its own hours.
+    let rhythm = rhythm.filter(|_| !visit.is_search());
+    let paced = rhythm.map_or(interval, |rhythm| due::in_rhythm(interval, every, rhythm, visit.now()));
+    let wait = due::wait(paced, every, fresh_for.filter(|_| !visit.is_search()));
     // A stream is listened to without end, if in turns with what else its host has.
     let wait = if is_stream(visit.source.kind) { STREAM } else { wait };
     SourceNews {
@@ -53,10 +59,10 @@ pub(crate) fn good(visit: &Visit, record: &SourceRecord, told: Told) -> SourceNe
     }
 }
 
-/// How long was waited for what a poll on time brought: longer than the interval where its server said that nothing changes.
-fn waited(record: &SourceRecord, interval: Duration) -> Option<Duration> {
-    let planned = record.next_poll?.duration_since(record.last_poll?);
-    Duration::try_from(planned).ok().filter(|planned| *planned > interval.mul_f64(1.2))
+/// How long was waited for what a poll on time brought: another time than the interval by the rhythm of the source, where its
+/// server said that nothing changes, and by the spread.
+fn waited(record: &SourceRecord) -> Option<Duration> {
+    Duration::try_from(record.next_poll?.duration_since(record.last_poll?)).ok()
 }
 
 /// A poll that failed.
@@ -156,6 +162,42 @@ pub(crate) fn pace(dates: impl Iterator<Item = Timestamp>) -> Option<f64> {
     let (first, last) = (dates.iter().min()?, dates.iter().max()?);
     let days = last.duration_since(*first).as_secs_f64() / 86_400.0;
     (dates.len() >= LEAST && days > 0.0).then(|| (dates.len() - 1) as f64 / days)
+}
+
+/// At which hours the source publishes, with these new entries of it.
+pub(crate) fn rhythm<'e>(
+    record: &SourceRecord,
+    new: impl Iterator<Item = &'e Entry>,
+    now: Timestamp,
+) -> Option<Rhythm> {
+    let exact = |entry: &Entry| {
+        let published = entry.published.as_ref().filter(|published| !published.clamped);
+        published.filter(|published| published.precision == Precision::Second).map(|published| published.at)
+    };
+    let told: Vec<Option<Timestamp>> = new.map(exact).collect();
+    let moments = match record.last_poll.filter(|_| record.last_ok.is_some()) {
+        Some(before) => told.iter().filter_map(|told| when_it_came_out(*told, before, now)).collect(),
+        None => unless_all_at_once(told.into_iter().flatten().collect()),
+    };
+    let known = record.rhythm.clone();
+    if moments.is_empty() { known } else { Some(known.unwrap_or(Rhythm::unknown(now)).with(moments, now)) }
+}
+
+/// A date is believed that lies after the poll before; otherwise (midnight of the day, a time zone that is not said) it came
+/// out shortly before now, where that poll was not long ago.
+fn when_it_came_out(told: Option<Timestamp>, before: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    const LATE: Duration = Duration::from_secs(1800);
+    const NOT_LONG: Duration = Duration::from_secs(2 * 3600);
+    let earliest = before.saturating_sub(LATE).unwrap_or(before);
+    let since = Duration::try_from(now.duration_since(before)).unwrap_or_default();
+    told.filter(|told| (earliest..=now).contains(told)).or_else(|| (since <= NOT_LONG).then_some(now))
+}
+
+/// Where all came out at one time of the day, that is no time but a date.
+fn unless_all_at_once(moments: Vec<Timestamp>) -> Vec<Timestamp> {
+    let second_of_day = |at: &Timestamp| at.as_second().rem_euclid(86_400);
+    let first = moments.first().map(second_of_day);
+    if moments.iter().all(|at| Some(second_of_day(at)) == first) { Vec::new() } else { moments }
 }
 
 /// Polls that come late say little about the source: the lateness is ours.

@@ -104,7 +104,7 @@ fn unchanged(
     let mut news = SourceNews {
         validators: validators.map(|validators| Validators { fresh_for, ..validators }),
         moved_to: moved_to(visit, fetched),
-        ..news::good(visit, record, Told { seen, a_day: None, fresh_for })
+        ..news::good(visit, record, Told { seen, a_day: None, fresh_for, rhythm: record.rhythm.as_ref() })
     };
     // What made one suspect the layout is there still.
     if record.state == SourceState::BrokenLayout && record.failures == 0.0 {
@@ -218,12 +218,15 @@ async fn read_and_keep(
     let on_time = is_on_time(record, harvest.at);
     let dates = gathered.entries.iter().filter_map(|sighted| sighted.entry.published.as_ref());
     let a_day = news::pace(dates.map(|published| published.at));
+    let new = gathered.entries.iter().filter(|sighted| sighted.knowledge == EntryKnowledge::New);
+    let rhythm = news::rhythm(record, new.map(|sighted| &sighted.entry), harvest.at);
     let seen = sort_entries(visit, gathered.entries, &mut harvest, on_time).await;
     let found = found_jobs(visit, &harvest);
     // Validators vouch for everything that was read under them: not where a part is missing, and not for
     // an index, whose parts change while it stays the same.
     let validators = (gathered.is_complete && !has_parts && !visit.is_search()).then_some(validators);
-    let good = news::good(visit, record, Told { seen, a_day, fresh_for });
+    let good = news::good(visit, record, Told { seen, a_day, fresh_for, rhythm: rhythm.as_ref() });
+    harvest.rhythm = rhythm.filter(|_| seen.fresh > 0 && !visit.is_search());
     let good = suspicion.map_or(good.clone(), |reason| SourceNews {
         state: SourceState::BrokenLayout,
         reason,

@@ -168,6 +168,7 @@ async fn a_node_that_lost_its_lease_stores_nothing() {
         pages_done: Vec::new(),
         news: None,
         backfill: None,
+        rhythm: None,
         stand_in: None,
         host_health: None,
         fetches: Vec::new(),

@@ -228,6 +228,7 @@ impl Visit {
             pages_done: Vec::new(),
             news: None,
             backfill: None,
+            rhythm: None,
             stand_in: None,
             host_health: None,
             fetches: Vec::new(),

@@ -1,14 +1,14 @@
 //! `qyran bench cadence`: a month of a simulated web, read by our cadence and by two plain ones.
 //!
-//! Sources publish by rhythms of their own, fall silent, move, are blocked for hours, answer 404 in storms, die, and some
-//! rise again. Three pollers read the same web at the same moments of the same month; time is a number here. What is
+//! Sources publish by rhythms of their own, fall silent, move for good, are blocked for hours, answer 404 in storms, are slow,
+//! die, and some rise again. Three pollers read the same web at the same moments of the same month; time is a number here. What is
 //! compared: the share of publications brought home, how long after publication, and requests for each new one.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use model::{Every, Failure, FailureWeight, SourceState, Standing, Timestamp};
+use model::{Every, Failure, FailureWeight, Rhythm, SourceState, Standing, Timestamp};
 use scheduler::due::{self, Seen};
 use serde_json::{Value, json};
 
@@ -18,6 +18,8 @@ use crate::output::object;
 /// Entries that a source shows: what falls out of them before anybody looks is lost.
 const WINDOW: usize = 20;
 const DAY: u64 = 86_400;
+/// Sources published for so many days before anybody asks: the first document shows the last of it.
+const BEFORE: u64 = 60;
 
 /// Delay from publication, and requests, of three ways to poll
 #[derive(clap::Args)]
@@ -44,7 +46,7 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let web: Vec<Simulated> =
         (0..args.sources).map(|number| Simulated::new(args.seed, number as u64, args.days)).collect();
-    let publications: usize = web.iter().map(|source| source.publications.len()).sum();
+    let publications: usize = web.iter().map(Simulated::published_in_the_month).sum();
     let of = |poller: &dyn Fn() -> Box<dyn Poller>| month(&web, args.days, poller);
     let ours = of(&|| Box::new(Ours::default()));
     // As many requests as ours, spread evenly.
@@ -66,10 +68,12 @@ const EVERY: Every = Every { min: Duration::from_secs(300), max: Duration::from_
 
 /// A source of the simulated web.
 struct Simulated {
-    /// When something comes out, in seconds since the month began; rising.
+    /// When something comes out, in seconds since [`BEFORE`] the month began; rising.
     publications: Vec<u64>,
     /// From, to, and what it answers then.
     troubles: Vec<(u64, u64, Trouble)>,
+    /// From when on its address leads to another for good, and until when it does.
+    moves: Option<(u64, u64)>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +86,8 @@ enum Trouble {
     Slow,
     /// The name is gone: until it rises again, or for good.
     Dead,
+    /// It moved, and the old address leads nowhere any more.
+    Left,
 }
 
 impl Simulated {
@@ -90,11 +96,11 @@ impl Simulated {
         // Publications a day, from one in a week to some hundred: most sources publish little (a power law).
         let share = dice.share();
         let a_day = 0.15 * (1.0 - share * 0.995).powf(-1.25);
-        let end = days * DAY;
+        let (begin, end) = (BEFORE * DAY, (BEFORE + days) * DAY);
         let shift = dice.below(DAY);
         let mut publications = Vec::new();
         let mut at = 0.0;
-        while (at as u64) < end && publications.len() < 20_000 {
+        while (at as u64) < end && publications.len() < 60_000 {
             // By day four times as much comes out as by night.
             let hour = ((at as u64 + shift) % DAY) / 3600;
             let busy = if (7..22).contains(&hour) { 1.45 } else { 0.25 };
@@ -111,7 +117,7 @@ impl Simulated {
             (60, Trouble::Dead, 100 * DAY),
         ] {
             if dice.below(one_in) == 0 {
-                let from = dice.below(end);
+                let from = begin + dice.below(end - begin);
                 troubles.push((from, from + 600 + dice.below(longest), trouble));
             }
         }
@@ -122,24 +128,48 @@ impl Simulated {
             .map(|(from, to, _)| (*from, *to))
             .collect();
         publications.retain(|at| dead.iter().all(|(from, to)| at < from || at >= to));
-        Self { publications, troubles }
+        // One in twenty moves for good; the old address leads on for two days to three weeks.
+        let moves = (dice.below(20) == 0).then(|| {
+            let from = begin + dice.below(end - begin);
+            (from, from + 2 * DAY + dice.below(19 * DAY))
+        });
+        Self { publications, troubles, moves }
     }
 
-    fn trouble_at(&self, now: u64) -> Option<Trouble> {
+    fn published_in_the_month(&self) -> usize {
+        self.publications.iter().filter(|at| **at >= BEFORE * DAY).count()
+    }
+
+    /// What whoever asks the address as it was, or the one that it leads to, is answered instead of a document.
+    fn trouble_at(&self, now: u64, has_followed: bool) -> Option<Trouble> {
+        let has_left = !has_followed && self.moves.is_some_and(|(_, until)| now >= until);
+        if has_left {
+            return Some(Trouble::Left);
+        }
         self.troubles.iter().find(|(from, to, _)| (*from..*to).contains(&now)).map(|(.., trouble)| *trouble)
     }
 }
 
 /// What a poll saw.
-enum Sight {
-    Read { known: usize, fresh: usize },
+enum Sight<'p> {
+    /// How many entries were known, when the new ones came out, and whether the address led on to another for good.
+    Read {
+        known: usize,
+        fresh: &'p [u64],
+        has_moved: bool,
+    },
     Failed(Trouble),
 }
 
 /// How long a source is left alone.
 trait Poller {
     /// The wait after a poll at `now`.
-    fn wait(&mut self, sight: &Sight, now: u64, key: u64) -> Duration;
+    fn wait(&mut self, sight: &Sight<'_>, now: u64, key: u64) -> Duration;
+
+    /// It asks the address that the first one led to.
+    fn has_followed(&self) -> bool {
+        false
+    }
 }
 
 /// The cadence and the states of a node.
@@ -147,7 +177,12 @@ struct Ours {
     interval: Duration,
     failed: u32,
     standing: Standing,
-    planned: Option<u64>,
+    rhythm: Rhythm,
+    /// When it was asked last, and is asked next.
+    planned: Option<(u64, u64)>,
+    /// Since when each poll was led on.
+    led_on_since: Option<u64>,
+    has_followed: bool,
 }
 
 impl Default for Ours {
@@ -158,19 +193,35 @@ impl Default for Ours {
             silent_since: moment(0),
             was_read: false,
         };
-        Self { interval: due::first(EVERY, None), failed: 0, standing, planned: None }
+        Self {
+            interval: due::first(EVERY, None),
+            failed: 0,
+            standing,
+            rhythm: Rhythm::unknown(moment(0)),
+            planned: None,
+            led_on_since: None,
+            has_followed: false,
+        }
     }
 }
 
 impl Poller for Ours {
-    fn wait(&mut self, sight: &Sight, now: u64, key: u64) -> Duration {
+    fn wait(&mut self, sight: &Sight<'_>, now: u64, key: u64) -> Duration {
         const BACKOFF: Duration = Duration::from_secs(300);
         const LONGEST: Duration = Duration::from_secs(6 * 3600);
         let wait = match *sight {
-            Sight::Read { known, fresh } => {
-                let on_time = self.planned == Some(now);
-                self.interval =
-                    due::learn(self.interval, EVERY, Seen { known, fresh, on_time, waited: None });
+            Sight::Read { known, fresh, has_moved } => {
+                self.interval = match self.planned {
+                    None => due::first(EVERY, pace(fresh)),
+                    Some((last, planned)) => {
+                        let waited = Some(Duration::from_secs(planned - last));
+                        let seen = Seen { known, fresh: fresh.len(), on_time: planned == now, waited };
+                        due::learn(self.interval, EVERY, seen)
+                    }
+                };
+                let published = fresh.iter().map(|at| moment(*at));
+                self.rhythm = self.rhythm.clone().with(published, moment(now));
+                self.follow(has_moved, now);
                 self.failed = 0;
                 self.standing = Standing {
                     state: SourceState::Live,
@@ -178,14 +229,14 @@ impl Poller for Ours {
                     silent_since: moment(now),
                     was_read: true,
                 };
-                self.interval
+                due::in_rhythm(self.interval, EVERY, &self.rhythm, moment(now))
             }
             Sight::Failed(trouble) => {
                 let (weight, shows) = match trouble {
                     Trouble::Missing => (FailureWeight::Soft, None),
                     Trouble::Blocked => (FailureWeight::Soft, Some(SourceState::Restricted)),
                     Trouble::Slow => (FailureWeight::Temporary, None),
-                    Trouble::Dead => (FailureWeight::Hard, None),
+                    Trouble::Dead | Trouble::Left => (FailureWeight::Hard, None),
                 };
                 let failure = Failure { weight, shows, reason: String::new() };
                 let (state, failures) = self.standing.after(&failure, moment(now));
@@ -195,16 +246,34 @@ impl Poller for Ours {
             }
         };
         let wait = due::spread(wait, &key.to_string(), now);
-        self.planned = Some(now + wait.as_secs().max(1));
+        self.planned = Some((now, now + wait.as_secs().max(1)));
         wait
     }
+
+    fn has_followed(&self) -> bool {
+        self.has_followed
+    }
+}
+
+impl Ours {
+    /// As nodes do: after a day in which each poll said so.
+    fn follow(&mut self, has_moved: bool, now: u64) {
+        self.led_on_since = has_moved.then(|| self.led_on_since.unwrap_or(now));
+        self.has_followed |= self.led_on_since.is_some_and(|since| now - since >= DAY);
+    }
+}
+
+/// The publications a day that the dates of a first document tell of.
+fn pace(fresh: &[u64]) -> Option<f64> {
+    let (first, last) = (fresh.first()?, fresh.last()?);
+    (fresh.len() >= 4 && last > first).then(|| (fresh.len() - 1) as f64 * DAY as f64 / (last - first) as f64)
 }
 
 /// Asks after the same time, whatever happens.
 struct Fixed(Duration);
 
 impl Poller for Fixed {
-    fn wait(&mut self, _sight: &Sight, _now: u64, _key: u64) -> Duration {
+    fn wait(&mut self, _sight: &Sight<'_>, _now: u64, _key: u64) -> Duration {
         self.0
     }
 }
@@ -213,9 +282,9 @@ impl Poller for Fixed {
 struct Exponential(Duration);
 
 impl Poller for Exponential {
-    fn wait(&mut self, sight: &Sight, _now: u64, _key: u64) -> Duration {
+    fn wait(&mut self, sight: &Sight<'_>, _now: u64, _key: u64) -> Duration {
         self.0 = match sight {
-            Sight::Read { fresh: 1.., .. } => EVERY.min,
+            Sight::Read { fresh: [_, ..], .. } => EVERY.min,
             _ => (self.0 * 2).min(EVERY.max),
         };
         self.0
@@ -252,22 +321,26 @@ fn month(web: &[Simulated], days: u64, poller: &dyn Fn() -> Box<dyn Poller>) -> 
     let mut month = Month::default();
     let mut pollers: Vec<(Box<dyn Poller>, usize)> = web.iter().map(|_| (poller(), 0)).collect();
     // All begin within the first five minutes.
-    let mut due: BinaryHeap<Reverse<(u64, usize)>> =
-        (0..web.len()).map(|number| Reverse((due_hash(9, number as u64) % 300, number))).collect();
-    while let Some(Reverse((now, number))) = due.pop().filter(|Reverse((now, _))| *now < days * DAY) {
+    let mut due: BinaryHeap<Reverse<(u64, usize)>> = (0..web.len())
+        .map(|number| Reverse((BEFORE * DAY + due_hash(9, number as u64) % 300, number)))
+        .collect();
+    while let Some(Reverse((now, number))) =
+        due.pop().filter(|Reverse((now, _))| *now < (BEFORE + days) * DAY)
+    {
         let (Some(source), Some((poller, seen))) = (web.get(number), pollers.get_mut(number)) else {
             continue;
         };
         month.requests += 1;
-        let sight = match source.trouble_at(now) {
+        let sight = match source.trouble_at(now, poller.has_followed()) {
             Some(trouble) => Sight::Failed(trouble),
             None => {
                 let out = source.publications.partition_point(|at| *at <= now);
                 let shown = out.saturating_sub(WINDOW);
                 let fresh = source.publications.get((*seen).max(shown)..out).unwrap_or(&[]);
-                month.delays.extend(fresh.iter().map(|at| now - at));
+                month.delays.extend(fresh.iter().filter(|at| **at >= BEFORE * DAY).map(|at| now - at));
                 *seen = out;
-                Sight::Read { known: out.min(WINDOW) - fresh.len(), fresh: fresh.len() }
+                let has_moved = !poller.has_followed() && source.moves.is_some_and(|(from, _)| now >= from);
+                Sight::Read { known: out.min(WINDOW) - fresh.len(), fresh, has_moved }
             }
         };
         let wait = poller.wait(&sight, now, number as u64).as_secs().max(1);

@@ -96,6 +96,7 @@ async fn prepare(laboratory: &Laboratory, sources: usize, global: &Global) -> an
                 validators: None,
             }),
             backfill: None,
+            rhythm: None,
             stand_in: None,
             host_health: None,
             fetches: Vec::new(),

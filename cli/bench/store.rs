@@ -181,6 +181,7 @@ fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
         pages_done: Vec::new(),
         news: None,
         backfill: None,
+        rhythm: None,
         stand_in: None,
         host_health: None,
         fetches: Vec::new(),

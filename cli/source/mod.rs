@@ -16,7 +16,7 @@ use clap::Subcommand;
 use config::print_duration;
 use model::{JobKind, Name, SourceKind, SourceState, Timestamp, Watch};
 use scheduler::HostView;
-use scheduler::due::a_day;
+use scheduler::due::{a_day, in_rhythm};
 use serde_json::{Value, json};
 use store::{SourceRecord, Store};
 
@@ -210,7 +210,7 @@ async fn get(data: &Backend, name: &str, watch: bool, global: &Global) -> anyhow
                 "host".to_owned(),
                 host.map_or(Value::Null, |(host, view)| host_of(host.as_str(), &view, now)),
             );
-            shown.insert("cadence".to_owned(), cadence(&record));
+            shown.insert("cadence".to_owned(), cadence(&record, now));
             shown.insert("spec".to_owned(), spec);
             shown.insert("fetches".to_owned(), history.iter().map(view::fetch).collect());
         }
@@ -267,7 +267,7 @@ fn why(record: &SourceRecord, host: Option<&HostView>, now: Timestamp) -> String
 }
 
 /// The terms that make up when a source is polled.
-fn cadence(record: &SourceRecord) -> Value {
+fn cadence(record: &SourceRecord, now: Timestamp) -> Value {
     let source = &record.source;
     let second =
         |length: std::time::Duration| print_duration(std::time::Duration::from_secs(length.as_secs().max(1)));
@@ -277,6 +277,9 @@ fn cadence(record: &SourceRecord) -> Value {
         "at_most_every": second(source.every.min),
         "learnt": record.interval.map(second),
         "publications_a_day": record.interval.map(|interval| (a_day(interval) * 10.0).round() / 10.0),
+        "at_this_hour": record.rhythm.as_ref().map(|rhythm| format!("{:.1} times the mean", rhythm.pace(now))),
+        "by_the_hour": record.interval.zip(record.rhythm.as_ref())
+            .map(|(interval, rhythm)| second(in_rhythm(interval, source.every, rhythm, now))),
         "server_says_unchanged_for": fresh_for.map(second),
         "failed_polls": record.failed_polls,
         "failure_points": record.failures,

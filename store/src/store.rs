@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::{
     Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, Item, ItemKey, Kinship, Likeness,
-    List, Match, Name, PageWork, Source, SourceKind, SourceState, StandIn, Timestamp, Topic, Validators,
-    Watch,
+    List, Match, Name, PageWork, Rhythm, Source, SourceKind, SourceState, StandIn, Timestamp, Topic,
+    Validators, Watch,
 };
 use url::Url;
 
@@ -37,6 +37,8 @@ pub struct SourceRecord {
     pub next_poll: Option<Timestamp>,
     /// The interval learnt so far.
     pub interval: Option<Duration>,
+    /// At which hours it publishes; `None` while nothing is known of that.
+    pub rhythm: Option<Rhythm>,
     /// What makes the next request conditional.
     pub validators: Option<Validators>,
     /// Where its server says it has moved for good.

@@ -85,12 +85,10 @@ async fn incidents_of_hosts_are_kept_and_noted() {
         let open = HostHealth::from(incident.clone());
         let half = HostHealth::from(Incident { passed: 1, ..incident });
         keep(3, open.clone()).await;
-        let is_kept = !bench.name.contains("before");
-        let kept = |health: &HostHealth| if is_kept { health.clone() } else { HostHealth::default() };
-        assert_eq!(health().await, kept(&open));
+        assert_eq!(health().await, open);
         keep(4, half.clone()).await;
         assert!(keep(2, HostHealth::default()).await[0].fenced);
-        assert_eq!(health().await, kept(&half), "a node that lost its lease ends nothing");
+        assert_eq!(health().await, half, "a node that lost its lease ends nothing");
         keep(7, HostHealth::default()).await;
         assert_eq!(health().await, HostHealth::default());
         let noted = HostIncident {
@@ -103,7 +101,7 @@ async fn incidents_of_hosts_are_kept_and_noted() {
         bench.store.end_incident(&host, at(9)).await.unwrap();
         assert_eq!(health().await, HostHealth::default());
         let of = async |since, until| bench.store.incidents(at(since), at(until)).await.unwrap();
-        assert_eq!(of(0, 100).await, if is_kept { vec![noted] } else { Vec::new() });
+        assert_eq!(of(0, 100).await, [noted]);
         assert!(
             of(7, 100).await.is_empty() && of(0, 1).await.is_empty(),
             "what was before or after is not asked for"
@@ -142,6 +140,22 @@ async fn moves_are_noted() {
         let moves = bench.store.moves(&name("s")).await.unwrap();
         let moves: Vec<_> = moves.iter().map(|one| (one.at, one.to.as_deref())).collect();
         let expected = [(at(5), None), (at(2), Some("https://b.kz/rss"))];
-        assert_eq!(moves, if bench.name.contains("before") { &[][..] } else { &expected[..] });
+        assert_eq!(moves, expected);
+    }
+}
+
+/// At which hours a source publishes is kept with it, also where it moves.
+#[tokio::test]
+async fn a_rhythm_is_kept() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let rhythm = Rhythm::unknown(at(0)).with([at(3), at(7200)], at(7200));
+        let mut one = harvest(1, Vec::new());
+        one.rhythm = Some(rhythm.clone());
+        bench.save(&[one]).await;
+        bench.save(&[harvest(2, Vec::new())]).await;
+        let known = bench.store.source(&name("s")).await.unwrap().unwrap().rhythm;
+        let is_kept = !bench.name.contains("before");
+        assert_eq!(known, Some(rhythm).filter(|_| is_kept));
     }
 }

@@ -1,38 +1,23 @@
 //! How far the past of sources was read.
 
-use deadpool_postgres::{GenericClient, Object, Transaction};
+use deadpool_postgres::{Object, Transaction};
 use model::{Backfill, Name};
 
-use super::migrate::behind;
 use super::{execute, read, rows, text};
 use crate::StoreError;
 
-/// A database of the version before has no place for them.
-async fn is_kept(client: &impl GenericClient) -> Result<bool, StoreError> {
-    Ok(client.query_one("SELECT to_regclass('backfill') IS NOT NULL", &[]).await?.get(0))
-}
-
 pub(super) async fn one(client: &Object, source: &Name) -> Result<Option<Backfill>, StoreError> {
-    if !is_kept(client).await? {
-        return Ok(None);
-    }
     let found = read(client, "SELECT backfill FROM backfill WHERE source = $1", &[&source.as_str()]).await?;
     Ok(found.first().map(|row| serde_json::from_str(row.get(0))).transpose()?)
 }
 
 pub(super) async fn under_way(client: &Object) -> Result<Vec<(Name, Backfill)>, StoreError> {
-    if !is_kept(client).await? {
-        return Ok(Vec::new());
-    }
     let sql = "SELECT source, backfill FROM backfill WHERE is_under_way ORDER BY source";
     let found = read(client, sql, &[]).await?;
     found.iter().map(|row| Ok((Name::stored(row.get(0)), serde_json::from_str(row.get(1))?))).collect()
 }
 
 pub(super) async fn save(tx: &Transaction<'_>, source: &Name, backfill: &Backfill) -> Result<(), StoreError> {
-    if !is_kept(tx).await? {
-        return Err(behind());
-    }
     execute(
         tx,
         "INSERT INTO backfill (source, backfill, is_under_way) VALUES ($1, $2, $3) ON CONFLICT (source) DO UPDATE

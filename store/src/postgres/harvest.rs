@@ -7,6 +7,7 @@ use model::{Harvest, PageWork, Timestamp};
 
 use super::incidents;
 use super::materials::take_down;
+use super::objects::has_rhythm;
 use super::shelf::{Shelf, digest};
 use super::{backfills, execute, limit, rows, stand_ins, storable, text};
 use crate::StoreError;
@@ -34,6 +35,7 @@ pub(super) async fn save(
         save_news(tx, harvest).await?;
         incidents::save(tx, harvest).await?;
         stand_ins::save(tx, harvest).await?;
+        save_rhythm(tx, harvest).await?;
         if let Some(step) = &harvest.backfill {
             backfills::go_on(tx, &harvest.source, step).await?;
         }
@@ -222,6 +224,15 @@ async fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreE
         ],
     )
     .await?;
+    Ok(())
+}
+
+async fn save_rhythm(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
+    let Some(rhythm) = &harvest.rhythm else { return Ok(()) };
+    if has_rhythm(tx).await? {
+        let sql = "UPDATE source SET rhythm = $2 WHERE name = $1";
+        execute(tx, sql, &[&harvest.source.as_str(), &serde_json::to_string(rhythm)?]).await?;
+    }
     Ok(())
 }
 

@@ -1,20 +1,12 @@
 //! How hosts did, beyond what each source tells.
 
-use deadpool_postgres::{GenericClient, Transaction};
+use deadpool_postgres::Transaction;
 use model::{Harvest, Host, HostHealth, HostIncident, Timestamp};
 
 use super::{execute, read, rows, text};
 use crate::StoreError;
 
-/// A database of the version before keeps none of it: there, each source answers for itself.
-async fn is_kept(client: &impl GenericClient) -> Result<bool, StoreError> {
-    Ok(client.query_one("SELECT to_regclass('host_incident') IS NOT NULL", &[]).await?.get(0))
-}
-
 pub(super) async fn health(client: &deadpool_postgres::Object, of: &Host) -> Result<HostHealth, StoreError> {
-    if !is_kept(client).await? {
-        return Ok(HostHealth::default());
-    }
     let found = read(client, "SELECT health FROM host_health WHERE host = $1", &[&of.as_str()]).await?;
     let text = found.first().map(|row| row.get::<_, &str>(0));
     Ok(text.map(serde_json::from_str).transpose()?.unwrap_or_default())
@@ -22,9 +14,6 @@ pub(super) async fn health(client: &deadpool_postgres::Object, of: &Host) -> Res
 
 pub(super) async fn save(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
     let Some(health) = &harvest.host_health else { return Ok(()) };
-    if !is_kept(tx).await? {
-        return Ok(());
-    }
     let of = harvest.host.as_str();
     if let Some(incident) = &health.incident {
         let sql = "SELECT 1 FROM host_incident WHERE host = $1 AND since = $2 AND ended IS NOT NULL";
@@ -61,11 +50,9 @@ pub(super) async fn save(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), 
 }
 
 pub(super) async fn end(tx: &Transaction<'_>, of: &Host, now: Timestamp) -> Result<(), StoreError> {
-    if is_kept(tx).await? {
-        execute(tx, "DELETE FROM host_health WHERE host = $1", &[&of.as_str()]).await?;
-        let sql = "UPDATE host_incident SET ended = $2 WHERE host = $1 AND ended IS NULL";
-        execute(tx, sql, &[&of.as_str(), &now]).await?;
-    }
+    execute(tx, "DELETE FROM host_health WHERE host = $1", &[&of.as_str()]).await?;
+    let sql = "UPDATE host_incident SET ended = $2 WHERE host = $1 AND ended IS NULL";
+    execute(tx, sql, &[&of.as_str(), &now]).await?;
     Ok(())
 }
 
@@ -73,9 +60,6 @@ pub(super) async fn incidents(
     client: &deadpool_postgres::Object,
     (since, until): (Timestamp, Timestamp),
 ) -> Result<Vec<HostIncident>, StoreError> {
-    if !is_kept(client).await? {
-        return Ok(Vec::new());
-    }
     let found = read(
         client,
         "SELECT host, since, ended, reason FROM host_incident

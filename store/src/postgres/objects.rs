@@ -7,7 +7,7 @@ use deadpool_postgres::{GenericClient, Object, Transaction};
 use model::{Client, List, Name, Source, SourceKind, SourceState, Timestamp, Topic, Watch};
 
 use super::locks::{self, Lock};
-use super::{execute, migrate, read, rows, text};
+use super::{execute, read, rows, text};
 use crate::store::{Applied, ObjectNames, Objects, SourceRecord, TopicRecord};
 use crate::{StoreError, counts};
 
@@ -50,11 +50,6 @@ struct Gone {
     lists: Vec<String>,
 }
 
-/// Whether the database has what came with this build.
-async fn is_migrated(tx: &Transaction<'_>) -> Result<bool, StoreError> {
-    Ok(tx.query_one("SELECT to_regclass('stand_in') IS NOT NULL", &[]).await?.get(0))
-}
-
 pub(super) async fn declare(
     tx: &Transaction<'_>,
     objects: &Objects,
@@ -67,10 +62,6 @@ pub(super) async fn declare(
     let found = version_in(tx).await?;
     if seen.is_some_and(|seen| seen != found) {
         return Err(StoreError::StaleObjects);
-    }
-    // Nodes of the version before cannot read what they do not know, and work on the schema before.
-    if sources.iter().any(|source| source.kind == SourceKind::Jetstream) && !is_migrated(tx).await? {
-        return Err(migrate::behind());
     }
     let mut applied = Applied::default();
     for source in sources {
@@ -309,18 +300,29 @@ async fn set_standing(
     Ok(())
 }
 
+/// Whether the database has what came with this build.
+pub(super) async fn has_rhythm(client: &impl GenericClient) -> Result<bool, StoreError> {
+    let sql = "SELECT EXISTS (SELECT 1 FROM pg_attribute
+               WHERE attrelid = 'source'::REGCLASS AND attname = 'rhythm' AND NOT attisdropped)";
+    Ok(client.query_one(sql, &[]).await?.get(0))
+}
+
 pub(super) async fn sources(client: &Object, only: Option<&Name>) -> Result<Vec<SourceRecord>, StoreError> {
+    // A database of the version before knows of no rhythms.
+    let rhythm = if has_rhythm(client).await? { "rhythm" } else { "NULL::TEXT" };
     let found = read(
         client,
-        "SELECT spec, state, reason, failures, failed_polls, since, last_ok, last_poll, next_poll, interval_ms,
-                validators, moved_to, (SELECT count(*) FROM page WHERE page.source = source.name)
-         FROM source WHERE $1::TEXT IS NULL OR name = $1 ORDER BY name",
+        &format!(
+            "SELECT spec, state, reason, failures, failed_polls, since, last_ok, last_poll, next_poll, interval_ms,
+                    validators, moved_to, (SELECT count(*) FROM page WHERE page.source = source.name), {rhythm}
+             FROM source WHERE $1::TEXT IS NULL OR name = $1 ORDER BY name"
+        ),
         &[&only.map(Name::as_str)],
     )
     .await?;
     let record = |row: &tokio_postgres::Row| {
         let interval: Option<i64> = row.get(9);
-        let validators: Option<&str> = row.get(10);
+        let (validators, rhythm): (Option<&str>, Option<&str>) = (row.get(10), row.get(13));
         let failed_polls: i32 = row.get(4);
         Ok(SourceRecord {
             source: serde_json::from_str(row.get(0))?,
@@ -336,6 +338,7 @@ pub(super) async fn sources(client: &Object, only: Option<&Name>) -> Result<Vec<
             validators: validators.map(serde_json::from_str).transpose()?,
             moved_to: row.get(11),
             pages_waiting: row.get::<_, i64>(12).unsigned_abs(),
+            rhythm: rhythm.map(serde_json::from_str).transpose()?,
         })
     };
     found.iter().map(record).collect()

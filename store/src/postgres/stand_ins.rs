@@ -1,20 +1,12 @@
 //! Which fallbacks stand in for their sources.
 
-use deadpool_postgres::{GenericClient, Object, Transaction};
+use deadpool_postgres::{Object, Transaction};
 use model::{Harvest, Name, StandIn};
 
 use super::{execute, read, text};
 use crate::StoreError;
 
-/// In a database of the version before no fallback stands in for anything.
-async fn is_kept(client: &impl GenericClient) -> Result<bool, StoreError> {
-    Ok(client.query_one("SELECT to_regclass('stand_in') IS NOT NULL", &[]).await?.get(0))
-}
-
 pub(super) async fn stand_in(client: &Object, source: &Name) -> Result<Option<StandIn>, StoreError> {
-    if !is_kept(client).await? {
-        return Ok(None);
-    }
     let sql = "SELECT stand_in FROM stand_in WHERE source = $1";
     let found = read(client, sql, &[&source.as_str()]).await?;
     Ok(found.first().map(|row| serde_json::from_str(row.get(0))).transpose()?)
@@ -22,9 +14,6 @@ pub(super) async fn stand_in(client: &Object, source: &Name) -> Result<Option<St
 
 pub(super) async fn save(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
     let Some(stand_in) = &harvest.stand_in else { return Ok(()) };
-    if !is_kept(tx).await? {
-        return Ok(());
-    }
     execute(
         tx,
         "INSERT INTO stand_in (source, stand_in) VALUES ($1, $2)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use deadpool_postgres::{GenericClient, Object, Transaction};
+use deadpool_postgres::{Object, Transaction};
 use model::{Alike, Kinship, Likeness, Name, Timestamp};
 
 use super::materials::{ITEM, item_of};
@@ -10,15 +10,7 @@ use super::{execute, limit, read};
 use crate::StoreError;
 use crate::store::{KEPT_OF_A_KEY, Kin, Linked, Reprint, StoredItem};
 
-/// A database of the version before links nothing.
-async fn is_kept(client: &impl GenericClient) -> Result<bool, StoreError> {
-    Ok(client.query_one("SELECT to_regclass('likeness') IS NOT NULL", &[]).await?.get(0))
-}
-
 pub(super) async fn unlinked(client: &Object, most: usize) -> Result<Vec<StoredItem>, StoreError> {
-    if !is_kept(client).await? {
-        return Ok(Vec::new());
-    }
     let sql = format!("SELECT {ITEM} FROM unlinked JOIN item USING (item) ORDER BY unlinked.item LIMIT $1");
     let found = read(client, &sql, &[&limit(most)]).await?;
     found.iter().map(item_of).collect()
@@ -89,9 +81,6 @@ pub(super) async fn link(
 }
 
 pub(super) async fn story(client: &Object, row: i64, most: usize) -> Result<Vec<Reprint>, StoreError> {
-    if !is_kept(client).await? {
-        return Ok(Vec::new());
-    }
     let sql = format!(
         "SELECT {ITEM}, likeness.how, likeness.share FROM likeness JOIN item USING (item)
          WHERE story = (SELECT story FROM likeness WHERE item = $1)
@@ -109,19 +98,14 @@ pub(super) async fn story(client: &Object, row: i64, most: usize) -> Result<Vec<
 
 /// Of items that are gone nothing is kept.
 pub(super) async fn forget(tx: &Transaction<'_>, items: &[i64]) -> Result<(), StoreError> {
-    if is_kept(tx).await? {
-        execute(tx, "DELETE FROM unlinked WHERE item = ANY($1)", &[&items]).await?;
-        execute(tx, "DELETE FROM likeness WHERE item = ANY($1)", &[&items]).await?;
-    }
+    execute(tx, "DELETE FROM unlinked WHERE item = ANY($1)", &[&items]).await?;
+    execute(tx, "DELETE FROM likeness WHERE item = ANY($1)", &[&items]).await?;
     Ok(())
 }
 
 /// Of what is too old nothing is kept, a batch of it: not while a month is dropped, for which everybody waits. How many went.
 pub(super) async fn forget_before(tx: &Transaction<'_>, before: Timestamp) -> Result<u64, StoreError> {
     const BATCH: i64 = 5000;
-    if !is_kept(tx).await? {
-        return Ok(0);
-    }
     let sql =
         "DELETE FROM likeness WHERE item IN (SELECT item FROM likeness WHERE at < $1 ORDER BY at LIMIT $2)";
     execute(tx, sql, &[&before, &BATCH]).await

@@ -2,25 +2,16 @@
 
 use std::collections::HashSet;
 
-use deadpool_postgres::{GenericClient, Object, Transaction};
+use deadpool_postgres::{Object, Transaction};
 use model::Finding;
 
-use super::migrate::behind;
 use super::{execute, read, rows, text};
 use crate::StoreError;
 use crate::edit::address;
 use crate::store::Tombstone;
 
-/// A database of the version before has no place for them.
-async fn is_kept(client: &impl GenericClient) -> Result<bool, StoreError> {
-    Ok(client.query_one("SELECT to_regclass('tombstone') IS NOT NULL", &[]).await?.get(0))
-}
-
 pub(super) async fn bury(tx: &Transaction<'_>, tombstone: &Tombstone) -> Result<(), StoreError> {
     tombstone.check()?;
-    if !is_kept(tx).await? {
-        return Err(behind());
-    }
     let (source, author) = tombstone.key();
     let sql = "INSERT INTO tombstone (source, author, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
     execute(tx, sql, &[&source, &text(author), &tombstone.at]).await?;
@@ -28,37 +19,29 @@ pub(super) async fn bury(tx: &Transaction<'_>, tombstone: &Tombstone) -> Result<
 }
 
 pub(super) async fn unbury(tx: &Transaction<'_>, tombstone: &Tombstone) -> Result<bool, StoreError> {
-    if !is_kept(tx).await? {
-        return Ok(false);
-    }
     let (source, author) = tombstone.key();
     let sql = "DELETE FROM tombstone WHERE source = $1 AND author = $2";
     Ok(execute(tx, sql, &[&source, &text(author)]).await? > 0)
 }
 
 pub(super) async fn all(client: &Object) -> Result<Vec<Tombstone>, StoreError> {
-    if !is_kept(client).await? {
-        return Ok(Vec::new());
-    }
     let found = read(client, "SELECT source, author, at FROM tombstone ORDER BY source, author", &[]).await?;
     Ok(found.iter().map(|row| Tombstone::kept(row.get(0), row.get(1), row.get(2))).collect())
 }
 
 /// Where things stood that were removed by hand.
 pub(super) async fn remember_addresses(tx: &Transaction<'_>, items: &[i64]) -> Result<(), StoreError> {
-    if is_kept(tx).await? {
-        execute(
-            tx,
-            "INSERT INTO removed_address (source, address)
-             SELECT source, address FROM item WHERE item = ANY($1) AND address IS NOT NULL
-                -- Where others of the source stand as well, an address identifies nothing.
-                AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.source = item.source
-                                AND other.address = item.address AND other.item != item.item)
-             ON CONFLICT DO NOTHING",
-            &[&items],
-        )
-        .await?;
-    }
+    execute(
+        tx,
+        "INSERT INTO removed_address (source, address)
+         SELECT source, address FROM item WHERE item = ANY($1) AND address IS NOT NULL
+            -- Where others of the source stand as well, an address identifies nothing.
+            AND NOT EXISTS (SELECT 1 FROM item AS other WHERE other.source = item.source
+                            AND other.address = item.address AND other.item != item.item)
+         ON CONFLICT DO NOTHING",
+        &[&items],
+    )
+    .await?;
     Ok(())
 }
 
@@ -77,7 +60,7 @@ impl Graveyard {
     ) -> Result<Self, StoreError> {
         let places = findings.map(|finding| (finding.item.source.to_string(), address(finding)));
         let (sources, addresses): (Vec<String>, Vec<Option<String>>) = places.unzip();
-        if sources.is_empty() || !is_kept(tx).await? {
+        if sources.is_empty() {
             return Ok(Self::default());
         }
         let kept = rows(tx, "SELECT source, author, at FROM tombstone", &[]).await?;

@@ -65,6 +65,7 @@ pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> R
     save_news(tx, harvest)?;
     incidents::save(tx, harvest)?;
     stand_ins::save(tx, harvest)?;
+    save_rhythm(tx, harvest)?;
     if let Some(step) = &harvest.backfill {
         backfills::go_on(tx, &harvest.source, step)?;
     }
@@ -340,6 +341,13 @@ fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> 
         news.moved_to.as_ref().map(url::Url::as_str),
         news.deferred,
     ])?;
+    Ok(())
+}
+
+fn save_rhythm(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
+    let Some(rhythm) = &harvest.rhythm else { return Ok(()) };
+    tx.prepare_cached("UPDATE source SET rhythm = ?2 WHERE name = ?1")?
+        .execute(params![harvest.source.as_str(), serde_json::to_string(rhythm)?])?;
     Ok(())
 }
 

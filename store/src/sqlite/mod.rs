@@ -46,6 +46,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0005_add_list.sql"),
     include_str!("../migrations/sqlite/0006_add_availability.sql"),
     include_str!("../migrations/sqlite/0007_add_incidents_and_stories.sql"),
+    include_str!("../migrations/sqlite/0008_add_rhythm_and_subscriptions.sql"),
 ];
 
 /// A store in a file.

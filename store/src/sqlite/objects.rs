@@ -251,7 +251,7 @@ fn set_standing(tx: &Transaction<'_>, source: &Name, watch: Watch, now: Timestam
 
 pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Vec<SourceRecord>, StoreError> {
     const COLUMNS: &str = "SELECT spec, state, reason, failures, failed_polls, since, last_ok, last_poll, next_poll,
-        interval, validators, moved_to, (SELECT count(*) FROM page WHERE page.source = source.name) FROM source";
+        interval, validators, moved_to, (SELECT count(*) FROM page WHERE page.source = source.name), rhythm FROM source";
     // Two queries: with an OR in it SQLite would read every source to find one.
     let mut query = connection.prepare_cached(&match only {
         Some(_) => format!("{COLUMNS} WHERE name = ?1"),
@@ -268,7 +268,7 @@ pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Ve
             Ok(row.get::<_, Option<i64>>(index)?.map(time))
         };
         let interval: Option<i64> = row.get(9)?;
-        let validators: Option<String> = row.get(10)?;
+        let (validators, rhythm): (Option<String>, Option<String>) = (row.get(10)?, row.get(13)?);
         records.push(SourceRecord {
             source: serde_json::from_str(&spec)?,
             state: SourceState::parse(&state).unwrap_or(SourceState::Candidate),
@@ -283,6 +283,7 @@ pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Ve
             validators: validators.map(|text| serde_json::from_str(&text)).transpose()?,
             moved_to: row.get(11)?,
             pages_waiting: row.get::<_, i64>(12)?.unsigned_abs(),
+            rhythm: rhythm.map(|text| serde_json::from_str(&text)).transpose()?,
         });
     }
     Ok(records)
