@@ -283,6 +283,8 @@ impl FleetState {
             pages_done: Vec::new(),
             news,
             backfill: None,
+            push: None,
+            pushes_done: Vec::new(),
             rhythm: None,
             stand_in: None,
             host_health: None,

@@ -159,7 +159,7 @@ pub(crate) async fn gather(
 
 /// What a part of the source is asked for as.
 pub(crate) fn want(visit: &Visit) -> Want {
-    Want { accept: read::accept(visit.source.kind), validators: None, token: read::token_of(&visit.source) }
+    Want { accept: read::accept(visit.source.kind), token: read::token_of(&visit.source), ..Want::default() }
 }
 
 /// What the history tells of a reading: the alarm, or else the problems.

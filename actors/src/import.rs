@@ -102,6 +102,8 @@ impl Importer {
                 validators: None,
             }),
             backfill: None,
+            push: None,
+            pushes_done: Vec::new(),
             rhythm: None,
             stand_in: None,
             host_health: None,

@@ -168,6 +168,8 @@ async fn a_node_that_lost_its_lease_stores_nothing() {
         pages_done: Vec::new(),
         news: None,
         backfill: None,
+        push: None,
+        pushes_done: Vec::new(),
         rhythm: None,
         stand_in: None,
         host_health: None,

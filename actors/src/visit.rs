@@ -228,6 +228,8 @@ impl Visit {
             pages_done: Vec::new(),
             news: None,
             backfill: None,
+            push: None,
+            pushes_done: Vec::new(),
             rhythm: None,
             stand_in: None,
             host_health: None,

@@ -96,6 +96,8 @@ async fn prepare(laboratory: &Laboratory, sources: usize, global: &Global) -> an
                 validators: None,
             }),
             backfill: None,
+            push: None,
+            pushes_done: Vec::new(),
             rhythm: None,
             stand_in: None,
             host_health: None,

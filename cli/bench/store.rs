@@ -181,6 +181,8 @@ fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
         pages_done: Vec::new(),
         news: None,
         backfill: None,
+        push: None,
+        pushes_done: Vec::new(),
         rhythm: None,
         stand_in: None,
         host_health: None,

@@ -175,7 +175,7 @@ impl Trial<'_> {
 
     async fn read(&mut self, source: &Source, visit: &mut dyn Permits, tried: &mut Tried) {
         self.line.show("fetching");
-        let want = Want { accept: accept(source.kind), validators: None, token: token_of(source) };
+        let want = Want { accept: accept(source.kind), token: token_of(source), ..Want::default() };
         let fetched = match self.door.fetch(&source.url, &want, visit).await {
             Ok(fetched) => fetched,
             Err(error) => {

@@ -151,7 +151,7 @@ impl Probed {
 
 /// Looks at a source once.
 pub(super) async fn probe(door: &Door, source: &Source, visit: &mut ByHand, now: Timestamp) -> Probed {
-    let want = Want { accept: accept(source.kind), validators: None, token: token_of(source) };
+    let want = Want { accept: accept(source.kind), token: token_of(source), ..Want::default() };
     let mut url = address_of(source, "");
     // What it leads to is read in its place, once: an account's statuses, the newest sitemap of an index.
     for _ in 0..2 {

@@ -12,6 +12,7 @@ pub mod extract;
 pub mod fetch;
 pub mod read;
 pub mod robots;
+pub mod websub;
 
 mod charset;
 mod dates;

@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::{
-    Backfill, Host, HostHealth, Item, ItemKey, Match, Name, Post, Published, Rhythm, SourceState, StandIn,
-    Timestamp, Token,
+    Backfill, Host, HostHealth, Item, ItemKey, Match, Name, Post, Published, PushNews, Rhythm, SourceState,
+    StandIn, Timestamp, Token,
 };
 
 /// What one fetch brought home. It is stored whole, in one transaction, or not at all.
@@ -37,6 +37,10 @@ pub struct Harvest {
     pub news: Option<SourceNews>,
     /// How far its past was read, where this is a step of that.
     pub backfill: Option<Backfill>,
+    /// What reading told of its subscription, where it has one.
+    pub push: Option<PushNews>,
+    /// Documents that a hub pushed, and that were read.
+    pub pushes_done: Vec<i64>,
     /// At which hours it publishes, where something new was told of that.
     pub rhythm: Option<Rhythm>,
     /// Which of its fallbacks stands in for it, where that changed.

@@ -21,5 +21,5 @@ pub use sqlite::Sqlite;
 pub use store::{
     Applied, AuditRecord, EntryKnowledge, Kin, Linked, MaterialQuery, Move, ObjectNames, Objects, Rematched,
     Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, Tombstone, TopicRecord,
-    Totals,
+    Totals, Verified,
 };

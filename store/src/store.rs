@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::{
     Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, Item, ItemKey, Kinship, Likeness,
-    List, Match, Name, PageWork, Rhythm, Source, SourceKind, SourceState, StandIn, Timestamp, Topic,
-    Validators, Watch,
+    List, Match, Name, PageWork, Push, Rhythm, Source, SourceKind, SourceState, StandIn, Subscription,
+    Timestamp, Topic, Validators, Watch,
 };
 use url::Url;
 
@@ -45,6 +45,24 @@ pub struct SourceRecord {
     pub moved_to: Option<String>,
     /// Article pages that wait.
     pub pages_waiting: u64,
+}
+
+/// What a hub said when it asked back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verified {
+    /// It tells until then.
+    Until(Timestamp),
+    /// It does not, and says why.
+    Refused(String),
+}
+
+impl Verified {
+    pub(crate) fn parts(&self) -> (Option<Timestamp>, Option<&str>) {
+        match self {
+            Self::Until(until) => (Some(*until), None),
+            Self::Refused(reason) => (None, Some(reason)),
+        }
+    }
 }
 
 /// A declared topic.
@@ -383,6 +401,21 @@ pub trait Store: Send + Sync {
         since: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<Spell>, StoreError>;
+    /// The subscription of a source at a hub.
+    async fn subscription(&self, source: &Name) -> Result<Option<Subscription>, StoreError>;
+    /// The subscription that a hub calls so.
+    async fn subscription_called(&self, id: &str) -> Result<Option<Subscription>, StoreError>;
+    /// A hub was asked. What was counted stays; what another one promised does not.
+    async fn subscribe(&self, asked: &Subscription) -> Result<(), StoreError>;
+    /// The hub asked back.
+    async fn set_verified(&self, id: &str, verified: &Verified) -> Result<(), StoreError>;
+    /// Keeps a document that a hub pushed until it is read. False where `most` of its source wait already, or it has no
+    /// subscription.
+    async fn take_push(&self, push: &Push, most: usize) -> Result<bool, StoreError>;
+    /// Documents of a source that wait to be read, in the order of arrival. That they were read is written with harvests.
+    async fn pushes(&self, source: &Name, limit: usize) -> Result<Vec<Push>, StoreError>;
+    /// Sources of which documents wait.
+    async fn pushed_sources(&self) -> Result<Vec<Name>, StoreError>;
     /// How far the past of a source was read: what is under way, or the last that ended. Steps are written with harvests.
     async fn backfill(&self, source: &Name) -> Result<Option<Backfill>, StoreError>;
     /// What is under way, in the order of sources.

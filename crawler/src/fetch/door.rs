@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use model::{Clock, Host, Name, Reservation, Timestamp, Validators};
+use model::{Clock, Host, HubOffer, Name, Reservation, Timestamp, Validators};
 use tokio::time::Instant;
 use url::Url;
 
@@ -17,6 +17,7 @@ use super::retry_after::retry_after;
 use super::token::{Secret, Tokens};
 use super::transport::{Answer, Ask, Pass, Transport, TransportError};
 use crate::robots::{RobotsCache, RobotsMemory, Verdict};
+use crate::websub;
 
 /// Hops after the first address (RFC 9309 asks for at least five for robots.txt).
 const MAX_REDIRECTS: usize = 5;
@@ -47,6 +48,8 @@ pub struct Want {
     pub validators: Option<Validators>,
     /// The token that the source's host asks for.
     pub token: Option<TokenFor>,
+    /// A form to send, for what is asked of hubs; robots rules, delays and the address guard apply to that as to anything.
+    pub form: Option<String>,
 }
 
 /// A token, and whom it is shown to: the host that the source is declared at, and nobody that it leads to. Over HTTPS only, but
@@ -102,6 +105,8 @@ pub struct Fetched {
     pub reservations: Vec<Reservation>,
     /// What makes the next request conditional.
     pub validators: Validators,
+    /// The hub that tells whoever asks for it what is new there.
+    pub hub: Option<HubOffer>,
     /// For how long it stays as it is, as its server says.
     pub fresh_for: Option<Duration>,
     /// Bytes on the wire, of the last hop.
@@ -169,6 +174,7 @@ impl Door {
                 token: self.token_for(want, &at).await?,
                 if_none_match: validators.and_then(|v| v.etag.clone()),
                 if_modified_since: validators.and_then(|v| v.last_modified.clone()),
+                form: want.form.clone(),
                 keep_at_most: None,
             };
             let answer = self.exchange(&ask, permits).await?;
@@ -180,6 +186,11 @@ impl Door {
                     return Ok(self.fetched(at, hop > 0 && moved_permanently, answer));
                 }
                 200..=299 => return Ok(self.fetched(at, hop > 0 && moved_permanently, answer)),
+                // A form is carried on by redirects that say so, and by no others (RFC 9110 §15.4).
+                301..=303 if want.form.is_some() => {
+                    let status = answer.status;
+                    return Err(FetchError::Redirect(format!("HTTP status {status} in answer to a form")));
+                }
                 301 | 302 | 303 | 307 | 308 => {
                     moved_permanently &= matches!(answer.status, 301 | 308);
                     at = destination(&at, &answer)?;
@@ -218,6 +229,7 @@ impl Door {
                 token: None,
                 if_none_match: None,
                 if_modified_since: None,
+                form: None,
                 keep_at_most: Some(keep),
             };
             let answer = self.exchange(&ask, permits).await?;
@@ -290,7 +302,9 @@ impl Door {
     fn fetched(&self, url: Url, moved_permanently: bool, answer: Answer) -> Fetched {
         let reservations = reservations(&answer, &self.policy.agent);
         let fresh_for = freshness(&answer, self.clock.now());
-        Fetched { reservations, fresh_for, ..fetched(url, moved_permanently, answer) }
+        let links = answer.headers.iter().filter(|(name, _)| name == "link").map(|(_, value)| value.as_str());
+        let hub = websub::offer_in_fields(links, &url);
+        Fetched { reservations, hub, fresh_for, ..fetched(url, moved_permanently, answer) }
     }
 
     fn broken(&self, rule: Rule, url: &Url) {
@@ -378,6 +392,7 @@ fn fetched(url: Url, moved_permanently: bool, answer: Answer) -> Fetched {
         wire_bytes: answer.wire_bytes,
         duration: answer.duration,
         reservations: Vec::new(),
+        hub: None,
         fresh_for: None,
         body: answer.body,
     }

@@ -65,9 +65,15 @@ impl Http {
 
     async fn send(&self, ask: &Ask) -> Result<reqwest::Response, TransportError> {
         let field = |text: &str| HeaderValue::from_bytes(text.as_bytes()).ok();
-        let mut request = self
-            .client
-            .get(ask.url.clone())
+        let mut request = match &ask.form {
+            None => self.client.get(ask.url.clone()),
+            Some(form) => self
+                .client
+                .post(ask.url.clone())
+                .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
+                .body(form.clone()),
+        };
+        request = request
             .header(ACCEPT, ask.accept)
             .header(ACCEPT_LANGUAGE, "kk, ru, en;q=0.8, *;q=0.5")
             .header(ACCEPT_ENCODING, body::ACCEPTED);

@@ -130,6 +130,7 @@ mod tests {
             token: None,
             if_none_match: None,
             if_modified_since: None,
+            form: None,
             keep_at_most: None,
         };
         let second = Duration::from_secs(10);

@@ -23,6 +23,8 @@ pub struct Ask {
     pub if_none_match: Option<String>,
     /// The `If-Modified-Since` field, letter by letter as the server gave its `Last-Modified`.
     pub if_modified_since: Option<String>,
+    /// A form to send (`application/x-www-form-urlencoded`): POST instead of GET.
+    pub form: Option<String>,
     /// More of the body than this is not wanted: what came is kept and marked truncated.
     pub keep_at_most: Option<usize>,
 }

@@ -16,6 +16,7 @@ use url::Url;
 use super::{Accept, Alarm, Page, Reader, Reading, guarded, lenient, piecemeal, sanitise, sniff};
 use crate::dates::{self, Moment};
 use crate::plain::{plain_text, plain_title};
+use crate::websub;
 
 /// Problems of one kind that are told.
 const MAX_PROBLEMS: usize = 5;
@@ -116,6 +117,7 @@ fn richer(first: Reading, second: Reading) -> Reading {
     }
     merged.title = merged.title.or(second.title);
     merged.fresh_for = merged.fresh_for.or(second.fresh_for);
+    merged.hub = merged.hub.or(second.hub);
     merged
 }
 
@@ -136,11 +138,13 @@ fn strict(page: &Page<'_>, text: &str) -> Result<Reading, String> {
     let feed = guarded("feed-rs", || parser.parse(text.as_bytes()))?.map_err(|error| error.to_string())?;
     let times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
     let next = next_of(page, &feed);
+    let links = feed.links.iter().filter_map(|link| Some((link.rel.as_deref()?, link.href.as_str())));
+    let hub = websub::offer(links, page.url);
     let entries = feed.entries.into_iter().map(|entry| self::entry(page, entry, &times)).collect();
     let title = feed.title.map(|title| plain_title(&title.content)).filter(|title| !title.is_empty());
     // RSS 2.0: the minutes for which it may be kept.
     let fresh_for = feed.ttl.map(|minutes| Duration::from_secs(u64::from(minutes) * 60));
-    Ok(Reading { title, entries, next, fresh_for, problems: times.problems, ..Reading::default() })
+    Ok(Reading { title, entries, next, hub, fresh_for, problems: times.problems, ..Reading::default() })
 }
 
 /// Entries of a page of a WordPress feed, where nobody changed that: one with fewer is the last.
@@ -374,6 +378,22 @@ mod tests {
         format!(
             "<?xml version=\"1.0\" encoding=\"windows-1251\"?><rss version=\"2.0\"><channel><title>Жаңалық &amp;amp; т.б.</title>{items}</channel></rss>"
         )
+    }
+
+    /// Of Atom's links, in either kind of feed (WebSub §4); another site's name is none of its own.
+    #[test]
+    fn feeds_offer_hubs() {
+        let link = |rel: &str, href: &str| {
+            format!("<atom:link xmlns:atom='http://www.w3.org/2005/Atom' rel='{rel}' href='{href}'/>")
+        };
+        for (own, expected) in
+            [("https://news.kz/rss?full", Some("https://news.kz/rss?full")), ("https://other.kz/rss", None)]
+        {
+            let body = rss(&(link("hub", "https://hub.kz/") + &link("self", own)));
+            let told = check(&body).hub;
+            assert_eq!(told.as_ref().map(|offer| offer.topic_url.as_str()), expected, "{own}");
+            assert!(told.is_none_or(|offer| offer.hub.as_str() == "https://hub.kz/"));
+        }
     }
 
     /// RFC 5005, and WordPress, whose feeds page by `paged`; expected by the documents of both.

@@ -32,7 +32,7 @@ mod youtube;
 
 use std::time::Duration;
 
-use model::{Entry, Source, SourceKind};
+use model::{Entry, HubOffer, Source, SourceKind};
 use url::Url;
 
 pub use json::check_pointer;
@@ -58,6 +58,8 @@ pub struct Reading {
     pub children: Vec<Url>,
     /// Where it goes on, with what is older.
     pub next: Option<Url>,
+    /// The hub that tells whoever asks for it what is new there.
+    pub hub: Option<HubOffer>,
     /// For how long it stays as it is, as it says itself.
     pub fresh_for: Option<Duration>,
     /// Where a stream goes on.

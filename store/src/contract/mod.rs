@@ -2,6 +2,7 @@
 
 mod availability;
 mod stories;
+mod subscriptions;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
@@ -113,6 +114,8 @@ pub(crate) fn harvest(token: u64, findings: Vec<Finding>) -> Harvest {
         pages_done: Vec::new(),
         news: None,
         backfill: None,
+        push: None,
+        pushes_done: Vec::new(),
         rhythm: None,
         stand_in: None,
         host_health: None,

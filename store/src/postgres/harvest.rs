@@ -9,7 +9,7 @@ use super::incidents;
 use super::materials::take_down;
 use super::objects::has_rhythm;
 use super::shelf::{Shelf, digest};
-use super::{backfills, execute, limit, rows, stand_ins, storable, text};
+use super::{backfills, execute, limit, rows, stand_ins, storable, subscriptions, text};
 use crate::StoreError;
 use crate::edit::indexed;
 use crate::store::Saved;
@@ -40,6 +40,7 @@ pub(super) async fn save(
             backfills::go_on(tx, &harvest.source, step).await?;
         }
     }
+    subscriptions::save(tx, &of_declared).await?;
     save_history(tx, &of_declared, history).await?;
     // Last: it locks the totals.
     let mut shelf = Shelf::load(tx, current.iter().flat_map(|(_, harvest)| &harvest.findings)).await?;

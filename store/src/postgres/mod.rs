@@ -21,6 +21,7 @@ mod partitions;
 mod shelf;
 mod stand_ins;
 mod stories;
+mod subscriptions;
 #[cfg(test)]
 mod tests;
 mod tombstones;
@@ -33,8 +34,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool, Transaction};
 use model::{
-    Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, List, Name, PageWork, SourceKind,
-    SourceState, StandIn, Timestamp, Watch,
+    Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, List, Name, PageWork, Push,
+    SourceKind, SourceState, StandIn, Subscription, Timestamp, Watch,
 };
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
@@ -46,7 +47,7 @@ use crate::StoreError;
 use crate::store::{
     Applied, AuditRecord, EntryKnowledge, Kin, Linked, MaterialQuery, Move, ObjectNames, Objects, Rematched,
     Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, Tombstone, TopicRecord,
-    Totals,
+    Totals, Verified,
 };
 use locks::Lock;
 pub use migrate::{MIGRATIONS, Migration, MigrationStatus};
@@ -386,6 +387,34 @@ impl Store for Postgres {
 
     async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError> {
         stories::story(&*self.client().await?, row, limit).await
+    }
+
+    async fn subscription(&self, source: &Name) -> Result<Option<Subscription>, StoreError> {
+        subscriptions::of_source(&*self.client().await?, source).await
+    }
+
+    async fn subscription_called(&self, id: &str) -> Result<Option<Subscription>, StoreError> {
+        subscriptions::called(&*self.client().await?, id).await
+    }
+
+    async fn subscribe(&self, asked: &Subscription) -> Result<(), StoreError> {
+        transaction!(self, |tx| subscriptions::subscribe(&tx, asked).await)
+    }
+
+    async fn set_verified(&self, id: &str, verified: &Verified) -> Result<(), StoreError> {
+        transaction!(self, |tx| subscriptions::verified(&tx, id, verified).await)
+    }
+
+    async fn take_push(&self, push: &Push, most: usize) -> Result<bool, StoreError> {
+        transaction!(self, |tx| subscriptions::take(&tx, push, most).await)
+    }
+
+    async fn pushes(&self, source: &Name, limit: usize) -> Result<Vec<Push>, StoreError> {
+        subscriptions::waiting(&*self.client().await?, source, limit).await
+    }
+
+    async fn pushed_sources(&self) -> Result<Vec<Name>, StoreError> {
+        subscriptions::sources(&*self.client().await?).await
     }
 
     async fn backfill(&self, source: &Name) -> Result<Option<Backfill>, StoreError> {

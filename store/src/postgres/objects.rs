@@ -7,7 +7,7 @@ use deadpool_postgres::{GenericClient, Object, Transaction};
 use model::{Client, List, Name, Source, SourceKind, SourceState, Timestamp, Topic, Watch};
 
 use super::locks::{self, Lock};
-use super::{execute, read, rows, text};
+use super::{execute, read, rows, subscriptions, text};
 use crate::store::{Applied, ObjectNames, Objects, SourceRecord, TopicRecord};
 use crate::{StoreError, counts};
 
@@ -148,6 +148,7 @@ async fn declare_source(
             &[&name, &now],
         )
         .await?;
+        subscriptions::unsubscribe(tx, &[name.to_string()]).await?;
     }
     // What is stopped stays so, wherever it would be read.
     if before.watch() != source.watch() || source.watch() != Watch::On {
@@ -229,6 +230,7 @@ async fn remove(
 ) -> Result<(), StoreError> {
     execute(tx, "DELETE FROM source WHERE name = ANY($1)", &[&sources]).await?;
     execute(tx, "DELETE FROM page WHERE source = ANY($1)", &[&sources]).await?;
+    subscriptions::unsubscribe(tx, sources).await?;
     execute(tx, "DELETE FROM fetch_record WHERE source = ANY($1)", &[&sources]).await?;
     applied.removed.extend(sources.iter().map(|name| format!("Source/{name}")));
     if !topics.is_empty() {

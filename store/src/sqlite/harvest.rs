@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::materials::take_down;
 use super::rows::{host, length, limit, millis, time};
-use super::{backfills, incidents, stand_ins, tombstones};
+use super::{backfills, incidents, stand_ins, subscriptions, tombstones};
 use crate::StoreError;
 use crate::edit::{Edit, Known, address, edit, indexed, published_key};
 use crate::store::{EntryKnowledge, Saved, Sighting};
@@ -66,6 +66,7 @@ pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> R
     incidents::save(tx, harvest)?;
     stand_ins::save(tx, harvest)?;
     save_rhythm(tx, harvest)?;
+    subscriptions::save(tx, harvest)?;
     if let Some(step) = &harvest.backfill {
         backfills::go_on(tx, &harvest.source, step)?;
     }

@@ -14,6 +14,7 @@ mod objects;
 mod rows;
 mod stand_ins;
 mod stories;
+mod subscriptions;
 mod tombstones;
 
 use std::path::Path;
@@ -22,8 +23,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{
-    Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, List, Name, PageWork, SourceKind,
-    SourceState, StandIn, Timestamp, Watch,
+    Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, List, Name, PageWork, Push,
+    SourceKind, SourceState, StandIn, Subscription, Timestamp, Watch,
 };
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::Mutex;
@@ -34,7 +35,7 @@ use crate::StoreError;
 use crate::store::{
     Applied, AuditRecord, EntryKnowledge, Kin, Linked, MaterialQuery, Move, ObjectNames, Objects, Rematched,
     Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, Tombstone, TopicRecord,
-    Totals,
+    Totals, Verified,
 };
 
 /// Migrations in their order; the file's `user_version` counts those that were made.
@@ -369,6 +370,40 @@ impl Store for Sqlite {
 
     async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError> {
         self.read(move |connection| stories::story(connection, row, limit)).await
+    }
+
+    async fn subscription(&self, source: &Name) -> Result<Option<Subscription>, StoreError> {
+        let source = source.clone();
+        self.read(move |connection| subscriptions::of_source(connection, &source)).await
+    }
+
+    async fn subscription_called(&self, id: &str) -> Result<Option<Subscription>, StoreError> {
+        let id = id.to_owned();
+        self.read(move |connection| subscriptions::called(connection, &id)).await
+    }
+
+    async fn subscribe(&self, asked: &Subscription) -> Result<(), StoreError> {
+        let asked = asked.clone();
+        self.write(move |tx| subscriptions::subscribe(tx, &asked)).await
+    }
+
+    async fn set_verified(&self, id: &str, verified: &Verified) -> Result<(), StoreError> {
+        let (id, verified) = (id.to_owned(), verified.clone());
+        self.write(move |tx| subscriptions::verified(tx, &id, &verified)).await
+    }
+
+    async fn take_push(&self, push: &Push, most: usize) -> Result<bool, StoreError> {
+        let push = push.clone();
+        self.write(move |tx| subscriptions::take(tx, &push, most)).await
+    }
+
+    async fn pushes(&self, source: &Name, limit: usize) -> Result<Vec<Push>, StoreError> {
+        let source = source.clone();
+        self.read(move |connection| subscriptions::waiting(connection, &source, limit)).await
+    }
+
+    async fn pushed_sources(&self) -> Result<Vec<Name>, StoreError> {
+        self.read(subscriptions::sources).await
     }
 
     async fn backfill(&self, source: &Name) -> Result<Option<Backfill>, StoreError> {

@@ -7,6 +7,7 @@ use model::{Client, List, Name, Source, SourceKind, SourceState, Timestamp, Topi
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::rows::{millis, time};
+use super::subscriptions;
 use crate::store::{Applied, ObjectNames, Objects, SourceRecord, TopicRecord};
 use crate::{StoreError, counts};
 
@@ -104,6 +105,7 @@ fn declare_source(
                     validators = NULL, interval = NULL, moved_to = NULL, last_ok = NULL, since = ?2 WHERE name = ?1",
             params![source.name.as_str(), millis(now)],
         )?;
+        subscriptions::unsubscribe(tx, &source.name)?;
     }
     // What is stopped stays so, wherever it would be read.
     if before.watch() != source.watch() || source.watch() != Watch::On {
@@ -187,6 +189,7 @@ fn remove(
     for source in sources {
         tx.execute("DELETE FROM source WHERE name = ?1", [source.as_str()])?;
         tx.execute("DELETE FROM page WHERE source = ?1", [source.as_str()])?;
+        subscriptions::unsubscribe(tx, source)?;
         tx.execute("DELETE FROM fetch WHERE source = ?1", [source.as_str()])?;
         applied.removed.push(format!("Source/{source}"));
     }

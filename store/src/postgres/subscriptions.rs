@@ -1,0 +1,163 @@
+//! Subscriptions at hubs, and what these pushed.
+
+use deadpool_postgres::{GenericClient, Object, Transaction};
+use model::{Harvest, HubOffer, HubSecret, Name, Push, Subscription};
+use tokio_postgres::Row;
+
+use super::{execute, limit, read, rows, text};
+use crate::StoreError;
+use crate::store::Verified;
+
+const COLUMNS: &str =
+    "source, id, hub, topic_url, secret, asked_at, lease_until, refused, is_trusted, pushes, entries, missed,
+    polls_saved";
+
+/// A database of the version before has no place for them.
+async fn is_kept(client: &impl GenericClient) -> Result<bool, StoreError> {
+    Ok(client.query_one("SELECT to_regclass('subscription') IS NOT NULL", &[]).await?.get(0))
+}
+
+pub(super) async fn of_source(client: &Object, source: &Name) -> Result<Option<Subscription>, StoreError> {
+    one(client, "source", source.as_str()).await
+}
+
+pub(super) async fn called(client: &Object, id: &str) -> Result<Option<Subscription>, StoreError> {
+    one(client, "id", id).await
+}
+
+async fn one(client: &Object, column: &str, value: &str) -> Result<Option<Subscription>, StoreError> {
+    if !is_kept(client).await? {
+        return Ok(None);
+    }
+    let sql = format!("SELECT {COLUMNS} FROM subscription WHERE {column} = $1");
+    read(client, &sql, &[&text(value)]).await?.first().map(subscription).transpose()
+}
+
+fn subscription(row: &Row) -> Result<Subscription, StoreError> {
+    let url = |index: usize| -> Result<url::Url, StoreError> {
+        let text: &str = row.get(index);
+        text.parse().map_err(|error| StoreError::Other(format!("{text}: {error}")))
+    };
+    let count = |index: usize| row.get::<_, i64>(index).unsigned_abs();
+    Ok(Subscription {
+        source: Name::stored(row.get(0)),
+        id: row.get(1),
+        offer: HubOffer { hub: url(2)?, topic_url: url(3)? },
+        secret: HubSecret(row.get(4)),
+        asked_at: row.get(5),
+        lease_until: row.get(6),
+        refused: row.get(7),
+        is_trusted: row.get(8),
+        pushes: count(9),
+        entries: count(10),
+        missed: count(11),
+        polls_saved: row.get(12),
+    })
+}
+
+pub(super) async fn subscribe(tx: &Transaction<'_>, asked: &Subscription) -> Result<(), StoreError> {
+    if !is_kept(tx).await? {
+        return Ok(()); // it is asked again when polls find that it is not known
+    }
+    let Subscription { source, id, offer, secret, asked_at, .. } = asked;
+    execute(
+        tx,
+        "INSERT INTO subscription (source, id, hub, topic_url, secret, asked_at) VALUES ($1, $2, $3, $4, $5, $6)
+         ON CONFLICT (source) DO UPDATE SET
+            lease_until = CASE WHEN subscription.id = excluded.id THEN subscription.lease_until END,
+            is_trusted = subscription.id = excluded.id AND subscription.is_trusted,
+            id = excluded.id, hub = excluded.hub, topic_url = excluded.topic_url, secret = excluded.secret,
+            asked_at = excluded.asked_at, refused = NULL",
+        &[
+            &source.as_str(),
+            &id,
+            &text(offer.hub.as_str()),
+            &text(offer.topic_url.as_str()),
+            &secret.0,
+            &asked_at,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn verified(tx: &Transaction<'_>, id: &str, verified: &Verified) -> Result<(), StoreError> {
+    let (until, refused) = verified.parts();
+    let sql = "UPDATE subscription SET lease_until = $2, refused = $3 WHERE id = $1";
+    execute(tx, sql, &[&id, &until, &refused.map(text)]).await?;
+    Ok(())
+}
+
+pub(super) async fn unsubscribe(tx: &Transaction<'_>, sources: &[String]) -> Result<(), StoreError> {
+    if is_kept(tx).await? {
+        execute(tx, "DELETE FROM subscription WHERE source = ANY($1)", &[&sources]).await?;
+        execute(tx, "DELETE FROM push WHERE source = ANY($1)", &[&sources]).await?;
+    }
+    Ok(())
+}
+
+pub(super) async fn take(tx: &Transaction<'_>, push: &Push, most: usize) -> Result<bool, StoreError> {
+    // Several at the same time may be a few more than that.
+    let sql = "UPDATE subscription SET pushes = pushes + 1
+        WHERE source = $1 AND (SELECT count(*) FROM push WHERE push.source = $1) < $2";
+    if execute(tx, sql, &[&push.source.as_str(), &limit(most)]).await? == 0 {
+        return Ok(false);
+    }
+    execute(
+        tx,
+        "INSERT INTO push (source, at, content_type, body) VALUES ($1, $2, $3, $4)",
+        &[&push.source.as_str(), &push.at, &push.content_type.as_deref().map(text), &push.body],
+    )
+    .await?;
+    Ok(true)
+}
+
+pub(super) async fn waiting(client: &Object, source: &Name, most: usize) -> Result<Vec<Push>, StoreError> {
+    if !is_kept(client).await? {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT push, at, content_type, body FROM push WHERE source = $1 ORDER BY push LIMIT $2";
+    let found = read(client, sql, &[&source.as_str(), &limit(most)]).await?;
+    let push = |row: &Row| Push {
+        id: row.get(0),
+        source: source.clone(),
+        at: row.get(1),
+        content_type: row.get(2),
+        body: row.get(3),
+    };
+    Ok(found.iter().map(push).collect())
+}
+
+pub(super) async fn sources(client: &Object) -> Result<Vec<Name>, StoreError> {
+    if !is_kept(client).await? {
+        return Ok(Vec::new());
+    }
+    let found = read(client, "SELECT DISTINCT source FROM push ORDER BY source", &[]).await?;
+    Ok(found.iter().map(|row| Name::stored(row.get(0))).collect())
+}
+
+/// What was read waits no longer, and what that told is added.
+pub(super) async fn save(tx: &Transaction<'_>, harvests: &[&Harvest]) -> Result<(), StoreError> {
+    let done: Vec<i64> = harvests.iter().flat_map(|harvest| &harvest.pushes_done).copied().collect();
+    if !done.is_empty() {
+        rows(tx, "DELETE FROM push WHERE push = ANY($1)", &[&done]).await?;
+    }
+    for harvest in harvests {
+        let Some(news) = &harvest.push else { continue };
+        let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        execute(
+            tx,
+            "UPDATE subscription SET is_trusted = $2, entries = entries + $3, missed = missed + $4,
+                polls_saved = polls_saved + $5 WHERE source = $1",
+            &[
+                &harvest.source.as_str(),
+                &news.is_trusted,
+                &count(news.entries),
+                &count(news.missed),
+                &news.polls_saved,
+            ],
+        )
+        .await?;
+    }
+    Ok(())
+}
