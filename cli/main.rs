@@ -37,6 +37,7 @@ mod export;
 mod extract;
 mod feed;
 mod host;
+mod hubs;
 mod import;
 mod job;
 mod material;
@@ -46,6 +47,7 @@ mod queue;
 mod robots;
 mod run;
 mod schedule;
+mod serve;
 mod source;
 mod topic;
 

@@ -17,10 +17,11 @@ use crate::check::declared;
 use crate::data_folder::DataFolder;
 use crate::failure::tell;
 use crate::global::Global;
+use crate::hubs::serve_hubs;
 use crate::live::StatusLine;
 use crate::named::Known;
 use crate::output::{Format, object};
-use crate::probes::Probes;
+use crate::probes::serve_probes;
 use crate::stop::Stop;
 use crate::usage;
 use crate::view::time;
@@ -91,6 +92,8 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     }
     let pass = args.once.then(|| Pass::starting(global.clock.now()));
     let mut context = wiring::context(&settings, &data, global.clock.clone(), pass.clone())?;
+    // A single pass is not there when hubs ask back.
+    context.config.push_url = if pass.is_some() { None } else { settings.push.base() };
     context.config.ignores_deadlines = args.without.contains(&Protection::Deadline);
     context.config.stores_in_parts = args.without.contains(&Protection::Transaction);
     context.config.forgets_unstored = args.without.contains(&Protection::Retry);
@@ -119,9 +122,19 @@ async fn endless(
     let _probes = match global.settings.node.listen.as_str() {
         "" => None,
         listen => {
-            let probes = Probes::serve(listen, node.context().clone()).await?;
+            let probes = serve_probes(listen, node.context().clone()).await?;
             tell(&format!("metrics and probes on http://{}", probes.address));
             Some(probes)
+        }
+    };
+    let push = &global.settings.push;
+    let _hubs = match (push.listen.as_str(), &push.url) {
+        ("", _) => None,
+        (listen, url) => {
+            let most = global.settings.fetch.max_wire_bytes.0;
+            let hubs = serve_hubs(listen, most, node.context().clone()).await?;
+            tell(&format!("hubs that call {url} are heard on http://{}", hubs.address));
+            Some(hubs)
         }
     };
     let is_asked = until_ended(&mut node, global, stop).await?;

@@ -13,6 +13,7 @@ use scheduler::membership::Order;
 use store::{SourceRecord, Store};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
+use url::Url;
 
 use crate::health::Health;
 use crate::metrics::{Metrics, Snapshot};
@@ -28,6 +29,8 @@ pub struct NodeConfig {
     pub name: String,
     /// Where it serves metrics and probes; empty where it does not.
     pub listen: String,
+    /// Where hubs reach the cluster; none where they do not, and are asked for nothing.
+    pub push_url: Option<Url>,
     /// Hosts visited at the same time.
     pub hosts: usize,
     /// Exchanges whose bodies may be in memory at once.
@@ -272,7 +275,7 @@ impl Context {
         Ok(())
     }
 
-    fn terms(&self) -> Terms {
+    pub(crate) fn terms(&self) -> Terms {
         Terms { delay: self.config.delay, now: self.clock.now(), all_now: false }
     }
 }

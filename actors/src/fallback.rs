@@ -108,5 +108,5 @@ fn stood_in(
         ending.harvest.host_health.or(declared.and_then(|declared| declared.harvest.host_health));
     let harvest = Harvest { stand_in, host_health, ..ending.harvest };
     let news = SourceNews { state: SourceState::Degraded, reason, moved_to: None, ..ending.news };
-    Ending { harvest, news, found: ending.found, is_cut_short: false }
+    Ending { harvest, news, ..ending }
 }

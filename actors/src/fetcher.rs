@@ -17,7 +17,7 @@ use crate::errand::Errand;
 use crate::fleet::{Done, FleetMsg};
 use crate::roster::Roster;
 use crate::visit::{Interrupted, Visit};
-use crate::{backfill, pages, poll};
+use crate::{backfill, pages, poll, push};
 
 pub(crate) enum FetcherMsg {
     /// Do the job, then report to the fleet.
@@ -103,6 +103,7 @@ async fn work(mut visit: Visit) -> (Visit, Result<(), Interrupted>) {
         JobKind::Poll | JobKind::Search => poll::poll(&mut visit).await,
         JobKind::Backfill => backfill::backfill(&mut visit).await,
         JobKind::Pages => pages::pages(&mut visit).await,
+        JobKind::Push => push::read_pushes(&mut visit).await,
     };
     (visit, outcome)
 }

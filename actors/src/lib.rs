@@ -40,12 +40,14 @@ mod node;
 mod pages;
 mod poll;
 mod pool;
+mod push;
 mod rematch;
 mod robots_memory;
 mod roster;
 mod searches;
 mod storage;
 mod stories;
+mod subscribe;
 mod tally;
 mod visit;
 
@@ -53,6 +55,8 @@ mod visit;
 mod availability_tests;
 #[cfg(test)]
 mod backfill_tests;
+#[cfg(test)]
+mod push_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]
@@ -64,6 +68,7 @@ pub use health::Check;
 pub use import::Importer;
 pub use metrics::Metrics;
 pub use node::{Node, NodeError};
+pub use push::{Answer, hub_asks, hub_pushes, is_subscribed};
 pub use rematch::{Archive, Progress, rematch};
 pub use robots_memory::ScheduledRobots;
 pub use roster::{hosts_of, jobs_of, plan_backfill, plan_now, plan_sources, tenant_of};

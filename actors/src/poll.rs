@@ -7,8 +7,8 @@ use crawler::extract::has_its_text;
 use crawler::read::{self, Alarm, wall_before};
 use crawler::{FetchError, Fetched, Want};
 use model::{
-    Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Finding, Harvest, Host, JobId, PageWork,
-    Planned, SourceNews, SourceState, Timestamp, Validators,
+    Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Finding, Harvest, Host, HubOffer, JobId,
+    PageWork, Planned, SourceNews, SourceState, Timestamp, Validators,
 };
 use scheduler::due::Seen;
 use store::{EntryKnowledge, SourceRecord};
@@ -17,6 +17,7 @@ use url::Url;
 use crate::fallback::in_any_way;
 use crate::gather::{Sighted, detail_of, gather, read_on_pool, want};
 use crate::news::{self, Told, is_on_time};
+use crate::subscribe::{LATE, keep_subscribed, rely_on_hub, subscription_of};
 use crate::visit::{Interrupted, Visit, finding_of_entry};
 
 /// A host that says, with a status of success, that it is asked too often is left alone for so long.
@@ -28,13 +29,17 @@ pub(crate) struct Ending {
     pub(crate) news: SourceNews,
     /// Jobs that it found.
     pub(crate) found: Vec<Planned>,
+    /// The hub that is offered there.
+    pub(crate) offer: Option<HubOffer>,
+    /// New entries that came out a while ago.
+    pub(crate) late: u64,
     /// The turn ended before there was an answer.
     pub(crate) is_cut_short: bool,
 }
 
 impl Ending {
     fn without_jobs(harvest: Harvest, news: SourceNews) -> Self {
-        Self { harvest, news, found: Vec::new(), is_cut_short: false }
+        Self { harvest, news, found: Vec::new(), offer: None, late: 0, is_cut_short: false }
     }
 }
 
@@ -43,12 +48,17 @@ pub(crate) async fn poll(visit: &mut Visit) -> Result<(), Interrupted> {
     let storage = |error: store::StoreError| Interrupted::Storage(error.to_string());
     let record = visit.context.store.source(&visit.source.name).await.map_err(storage)?;
     let Some(record) = record else { return end_without_source(visit).await };
-    let ending = if visit.source.fallbacks.is_empty() {
+    visit.subscription = subscription_of(visit).await?;
+    let mut ending = if visit.source.fallbacks.is_empty() {
         in_one_way(visit, &record).await?
     } else {
         Box::pin(in_any_way(visit, &record)).await?
     };
-    finish(visit, ending).await
+    rely_on_hub(visit, &mut ending);
+    let offer = ending.offer.take().filter(|_| visit.is_as_declared());
+    let is_well = ending.news.ok;
+    finish(visit, ending).await?;
+    if is_well { Box::pin(keep_subscribed(visit, offer)).await } else { Ok(()) }
 }
 
 /// Reads the source in the way in which the visit is to read it.
@@ -98,7 +108,8 @@ fn unchanged(
 ) -> Ending {
     let mut harvest = visit.harvest();
     harvest.fetches.push(visit.record(url, Ok(fetched), 0, String::new()));
-    let seen = Seen { known: 1, fresh: 0, on_time: is_on_time(record, harvest.at), waited: None };
+    let on_time = is_on_time(record, harvest.at) && !visit.relies_on_hub();
+    let seen = Seen { known: 1, fresh: 0, on_time, waited: None };
     let before = record.validators.as_ref().and_then(|validators| validators.fresh_for);
     let fresh_for = fetched.fresh_for.or(before);
     let mut news = SourceNews {
@@ -110,7 +121,7 @@ fn unchanged(
     if record.state == SourceState::BrokenLayout && record.failures == 0.0 {
         (news.state, news.reason) = (record.state, record.reason.clone());
     }
-    Ending::without_jobs(harvest, news)
+    Ending { offer: fetched.hub.clone(), ..Ending::without_jobs(harvest, news) }
 }
 
 fn failed(visit: &mut Visit, record: &SourceRecord, url: &Url, error: &FetchError) -> Ending {
@@ -188,6 +199,7 @@ async fn read_and_keep(
     harvest.fetches.push(line);
     let first = fetched.url.clone();
     let fresh_for = fetched.fresh_for.max(reading.fresh_for);
+    let offer = fetched.hub.clone().or_else(|| reading.hub.take());
     // While a fallback stands in, a stream's place is kept.
     let before = record.validators.as_ref().and_then(|known| known.cursor.clone());
     let cursor = reading.cursor.take().or(validators.cursor).or(before);
@@ -215,10 +227,11 @@ async fn read_and_keep(
             .collect::<Vec<_>>()
             .join("; ");
     }
-    let on_time = is_on_time(record, harvest.at);
+    let on_time = is_on_time(record, harvest.at) && !visit.relies_on_hub();
     let dates = gathered.entries.iter().filter_map(|sighted| sighted.entry.published.as_ref());
     let a_day = news::pace(dates.map(|published| published.at));
     let new = gathered.entries.iter().filter(|sighted| sighted.knowledge == EntryKnowledge::New);
+    let late = late_among(new.clone().map(|sighted| &sighted.entry), harvest.at);
     let rhythm = news::rhythm(record, new.map(|sighted| &sighted.entry), harvest.at);
     let seen = sort_entries(visit, gathered.entries, &mut harvest, on_time).await;
     let found = found_jobs(visit, &harvest);
@@ -233,7 +246,16 @@ async fn read_and_keep(
         ..good
     });
     let news = SourceNews { validators, moved_to, ..good };
-    Ok(Ending { harvest, news, found, is_cut_short: false })
+    Ok(Ending { harvest, news, found, offer, late, is_cut_short: false })
+}
+
+/// How many entries came out a while ago, or nobody knows when.
+fn late_among<'e>(new: impl Iterator<Item = &'e Entry>, now: Timestamp) -> u64 {
+    let is_late = |entry: &&Entry| {
+        let published = entry.published.as_ref().map(|published| published.at);
+        published.is_none_or(|at| at + LATE < now)
+    };
+    new.filter(is_late).count() as u64
 }
 
 /// Sorts entries into what is known, what is stored as it is, and what needs its page.

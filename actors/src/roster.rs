@@ -138,7 +138,7 @@ impl Roster {
             return false;
         }
         match job.kind {
-            JobKind::Pages | JobKind::Backfill => true,
+            JobKind::Pages | JobKind::Backfill | JobKind::Push => true,
             JobKind::Poll => searches.is_none() && self.host_of(&read_at(source)).as_ref() == Some(&job.host),
             JobKind::Search => {
                 self.host_of(&read_at(source)).as_ref() == Some(&job.host)
@@ -270,10 +270,22 @@ async fn plan(
             planned.extend(backfill_of(roster, &declared, &backfill, terms));
         }
     }
+    for source in store.pushed_sources().await.map_err(|error| error.to_string())? {
+        if let Some(declared) = roster.source(&source).filter(|_| read.contains(&source)) {
+            planned.extend(push_of(roster, &declared, terms));
+        }
+    }
     for planned in &mut planned {
         planned.robots_delay = robots_delays.get(&planned.id.host).copied().unwrap_or_default();
     }
     schedule.plan(&planned).await.map_err(|error| error.to_string())
+}
+
+/// The job that reads what hubs pushed of a source.
+pub(crate) fn push_of(roster: &Roster, source: &Source, terms: Terms) -> Option<Planned> {
+    let id = JobId::push(source.name.clone(), roster.host_of(&read_at(source))?);
+    let (delay, tenant) = (read::delay_of(source, terms.delay), roster.tenant_of(source));
+    Some(Planned { id, due: terms.now, delay, robots_delay: Duration::ZERO, tenant })
 }
 
 /// The job that reads a source's past, while there is something to read.
@@ -387,6 +399,10 @@ pub async fn jobs_of(store: &dyn Store, sources: &[Name]) -> Result<Vec<JobId>, 
         if sources.contains(&source) {
             jobs.push(JobId::pages(source, host));
         }
+    }
+    for source in store.pushed_sources().await? {
+        let host = roster.declared(&source).and_then(|declared| roster.host_of(&read_at(&declared)));
+        jobs.extend(host.filter(|_| sources.contains(&source)).map(|host| JobId::push(source, host)));
     }
     for (source, backfill) in store.backfills().await? {
         let host = backfill.ahead.first().and_then(|url| roster.host_of(url));

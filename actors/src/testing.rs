@@ -55,6 +55,7 @@ pub(crate) enum Page {
 pub(crate) struct FakeWeb {
     pages: Mutex<HashMap<String, Page>>,
     asked: Mutex<Vec<(String, Instant)>>,
+    forms: Mutex<Vec<(String, String)>>,
 }
 
 impl FakeWeb {
@@ -66,6 +67,11 @@ impl FakeWeb {
     pub(crate) fn asked(&self) -> Vec<String> {
         let asked = self.asked.lock().unwrap();
         asked.iter().map(|(url, _)| url.clone()).filter(|url| !url.ends_with("/robots.txt")).collect()
+    }
+
+    /// Forms that were sent, with where.
+    pub(crate) fn forms(&self) -> Vec<(String, String)> {
+        self.forms.lock().unwrap().clone()
     }
 
     /// The shortest time between the beginnings of two exchanges, robots.txt included.
@@ -84,6 +90,9 @@ impl FakeWeb {
 impl Transport for FakeWeb {
     async fn exchange(&self, _pass: Passed, ask: &Ask) -> Result<Answer, TransportError> {
         self.asked.lock().unwrap().push((ask.url.to_string(), Instant::now()));
+        if let Some(form) = &ask.form {
+            self.forms.lock().unwrap().push((ask.url.to_string(), form.clone()));
+        }
         let page = self.pages.lock().unwrap().get(ask.url.as_str()).cloned();
         let body = match page {
             None => return Ok(Answer { status: 404, ..Answer::default() }),
@@ -260,6 +269,7 @@ fn config() -> NodeConfig {
         forgets_unstored: false,
         stores_in_parts: false,
         listen: String::new(),
+        push_url: None,
     }
 }
 

@@ -8,7 +8,7 @@ use crawler::{FetchError, Fetched, Permits, Want};
 use matcher::TopicIndex;
 use model::{
     Adapter, Entry, FetchRecord, FetchStatus, Finding, Harvest, HostHealth, JobId, JobKind, Planned,
-    Settlement, Source, SourceNews, Timestamp, Turn,
+    Settlement, Source, SourceNews, Subscription, Timestamp, Turn,
 };
 use scheduler::{Lease, Settle, due};
 use store::Saved;
@@ -46,6 +46,8 @@ pub(crate) struct Visit {
     pub(crate) host_health: Option<HostHealth>,
     /// Other jobs of its host wait in this turn.
     pub(crate) others_wait: bool,
+    /// What a hub tells of it, where one does.
+    pub(crate) subscription: Option<Subscription>,
     /// It was read in another way before, or is now: each names entries otherwise, and what stands at a known address is known.
     pub(crate) knows_by_address: bool,
     lease: Lease,
@@ -72,6 +74,7 @@ impl Visit {
             errand,
             host_health: None,
             others_wait: false,
+            subscription: None,
             knows_by_address: false,
             lease,
             exchanges: 0,
@@ -91,7 +94,7 @@ impl Visit {
     /// Notes in a harvest what this visit shows of its host, and leaves that alone while it fails for all.
     pub(crate) fn tell_of_host(&mut self, harvest: &mut Harvest, shows: impl FnOnce(&mut HostHealth)) {
         // A fallback may be on another host, of which this one's health says nothing.
-        let is_home = matches!(self.job.kind, JobKind::Pages | JobKind::Backfill)
+        let is_home = matches!(self.job.kind, JobKind::Pages | JobKind::Backfill | JobKind::Push)
             || self.roster.host_of(&self.address()).as_ref() == Some(&self.lease.host);
         let Some(health) = self.host_health.as_mut().filter(|_| is_home) else { return };
         let before = health.clone();
@@ -116,6 +119,16 @@ impl Visit {
     pub(crate) fn read_by(&mut self, adapter: &Adapter) {
         self.source = Arc::new(self.declared.read_by(adapter));
         self.errand.slow_to(crawler::read::delay_of(&self.source, self.context.config.delay));
+    }
+
+    /// Whether it is read as it is declared, and not by a fallback.
+    pub(crate) fn is_as_declared(&self) -> bool {
+        Arc::ptr_eq(&self.source, &self.declared)
+    }
+
+    /// Whether its polls are slow since a hub tells what is new: these say little about its pace.
+    pub(crate) fn relies_on_hub(&self) -> bool {
+        self.subscription.as_ref().is_some_and(|known| known.is_relied_on(self.now()))
     }
 
     /// Whether there are several ways to read it.

@@ -11,6 +11,7 @@ mod duration;
 mod nearest;
 pub mod objects;
 mod problem;
+mod push;
 mod settings;
 mod size;
 pub mod yaml;
@@ -19,6 +20,7 @@ pub use duration::{DurationError, parse_duration, print_duration};
 pub use nearest::nearest;
 pub use objects::Object;
 pub use problem::Problem;
+pub use push::PushSettings;
 pub use settings::{
     AddressRange, FetchSettings, LogSettings, PollSettings, RunSettings, Settings, SettingsError,
     StoreSettings,

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
+use crate::push::PushSettings;
 use crate::{Bytes, nearest};
 
 /// All settings.
@@ -27,6 +28,8 @@ pub struct Settings {
     pub store: StoreSettings,
     /// What a cluster's nodes share.
     pub schedule: ScheduleSettings,
+    /// Hubs that tell what is new.
+    pub push: PushSettings,
     /// This node of a cluster.
     pub node: NodeSettings,
     /// Clusters by name, for `--context`.
@@ -396,6 +399,8 @@ impl Settings {
             "schedule.space must be letters, digits, '-', '_' and '.'"
         } else if !self.node.listen.is_empty() && self.node.listen.parse::<SocketAddr>().is_err() {
             "node.listen must be an address and a port, as 127.0.0.1:9090"
+        } else if let Some(wrong) = self.push.wrong() {
+            wrong
         } else if !matches!(self.log.format.as_str(), "text" | "json") {
             "log.format must be text or json"
         } else {

@@ -20,6 +20,8 @@ pub enum JobKind {
     Backfill,
     /// Fetches article pages of the source that wait for this host.
     Pages,
+    /// Reads what hubs pushed of the source.
+    Push,
     /// Asks a source that is searched for what topics need.
     Search,
 }
@@ -31,6 +33,7 @@ impl JobKind {
             Self::Poll => "poll",
             Self::Backfill => "backfill",
             Self::Pages => "pages",
+            Self::Push => "push",
             Self::Search => "search",
         }
     }
@@ -40,13 +43,14 @@ impl JobKind {
         match text {
             "backfill" => Self::Backfill,
             "pages" => Self::Pages,
+            "push" => Self::Push,
             "search" => Self::Search,
             _ => Self::Poll,
         }
     }
 }
 
-/// A job's identity: one poll and one backfill a source, one pages job a source and host, one search a source and query.
+/// A job's identity: one poll, one backfill and one push a source, one pages job a source and host, one search a source and query.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct JobId {
     /// Whose job it is.
@@ -73,6 +77,11 @@ impl JobId {
     /// The pages of a source that wait for a host.
     pub fn pages(source: Name, host: Host) -> Self {
         Self { source, kind: JobKind::Pages, host, query: String::new() }
+    }
+
+    /// What hubs pushed of a source; the host is not asked.
+    pub fn push(source: Name, host: Host) -> Self {
+        Self { source, kind: JobKind::Push, host, query: String::new() }
     }
 
     /// A search of a source, for whoever needs it.

@@ -7,6 +7,7 @@
 mod exposition;
 mod labels;
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crawler::fetch::{RobotsOutcome, Rule, Witness};
@@ -52,7 +53,10 @@ pub(crate) enum Backend {
     Schedule,
 }
 
-const JOB_KINDS: [JobKind; 4] = [JobKind::Poll, JobKind::Backfill, JobKind::Pages, JobKind::Search];
+const JOB_KINDS: [JobKind; 5] =
+    [JobKind::Poll, JobKind::Backfill, JobKind::Pages, JobKind::Push, JobKind::Search];
+/// How what hubs say ends.
+const HUBS: [&str; 7] = ["verified", "denied", "taken", "unsigned", "unknown", "stopped", "failed"];
 const ROLES: [&str; 4] = ["storage", "maintenance", "dispatcher", "fetcher"];
 const OPS: [(&str, &str); 3] = [("store", "save"), ("schedule", "claim"), ("schedule", "renew")];
 
@@ -87,6 +91,9 @@ pub struct Metrics {
     waiting: Gauge,
     fenced: Counter,
     incidents: Family<State, Counter>,
+    hub_calls: Family<Outcome, Counter>,
+    pushed_entries: Counter,
+    polls_saved: Counter<f64, AtomicU64>,
     backend_up: Family<BackendName, Gauge>,
     backend_duration: Family<BackendOp, Histogram>,
     actors: Family<Role, Gauge>,
@@ -141,6 +148,9 @@ impl Default for Metrics {
             waiting: Gauge::default(),
             fenced: Counter::default(),
             incidents: Family::default(),
+            hub_calls: Family::default(),
+            pushed_entries: Counter::default(),
+            polls_saved: Counter::default(),
             backend_up: Family::default(),
             backend_duration: Family::new_with_constructor(seconds),
             actors: Family::default(),
@@ -188,6 +198,9 @@ impl Metrics {
         }
         for state in ["opened", "closed"] {
             drop(self.incidents.get_or_create(&State { state }));
+        }
+        for result in HUBS {
+            drop(self.hub_calls.get_or_create(&Outcome { result }));
         }
         for role in ROLES {
             drop(self.restarts.get_or_create(&Role { role }));
@@ -297,6 +310,13 @@ impl Metrics {
             "Incidents of hosts that began (opened) or ended (closed): nothing of a host with five sources or more came through",
             self.incidents.clone(),
         );
+        registry.register("hub_calls", "What hubs said, by how it ended", self.hub_calls.clone());
+        registry.register("pushed_entries", "New entries that hubs pushed", self.pushed_entries.clone());
+        registry.register(
+            "polls_saved",
+            "Polls that were not made, since a hub would have told",
+            self.polls_saved.clone(),
+        );
         registry.register("backend_up", "Whether the last request succeeded", self.backend_up.clone());
         registry.register_with_unit(
             "backend_request_duration",
@@ -403,6 +423,18 @@ impl Metrics {
             let state = if is_open { "opened" } else { "closed" };
             self.incidents.get_or_create(&State { state }).inc();
         }
+    }
+
+    pub(crate) fn hub_said(&self, result: &'static str) {
+        self.hub_calls.get_or_create(&Outcome { result }).inc();
+    }
+
+    pub(crate) fn pushed_entries(&self, entries: u64) {
+        self.pushed_entries.inc_by(entries);
+    }
+
+    pub(crate) fn polls_saved(&self, polls: f64) {
+        self.polls_saved.inc_by(polls);
     }
 
     pub(crate) fn restarted(&self, role: &'static str) {

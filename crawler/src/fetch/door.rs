@@ -116,6 +116,13 @@ pub struct Fetched {
 }
 
 impl Fetched {
+    /// What nobody asked for: a hub pushed it.
+    pub fn pushed(url: Url, content_type: Option<String>, body: Bytes) -> Self {
+        let wire_bytes = body.len() as u64;
+        let answer = Answer { status: 200, body, wire_bytes, ..Answer::default() };
+        Self { content_type, ..fetched(url, false, answer) }
+    }
+
     /// The server says that nothing changed.
     pub fn is_not_modified(&self) -> bool {
         self.status == 304

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    ACCEPT, ACCEPT_ENCODING, ACCEPT_LANGUAGE, AUTHORIZATION, CONTENT_TYPE, HeaderValue, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH,
 };
 use tokio::time::{Instant, timeout};
 

@@ -37,6 +37,7 @@ pub(super) fn member(id: &JobId) -> String {
         JobKind::Poll => id.source.to_string(),
         JobKind::Backfill => format!("{}!backfill", id.source),
         JobKind::Pages => format!("{}!pages", id.source),
+        JobKind::Push => format!("{}!push", id.source),
         JobKind::Search => format!("{}!search!{}", id.source, id.query.replace(char::is_whitespace, "!")),
     }
 }
@@ -48,6 +49,7 @@ pub(super) fn parse_member(member: &str, host: &Host) -> JobId {
         Some((_, query)) => JobId::search(source, host.clone(), query.replace('!', " ")),
         None if rest.is_empty() => JobId::poll(source, host.clone()),
         None if rest == "backfill" => JobId::backfill(source, host.clone()),
+        None if rest == "push" => JobId::push(source, host.clone()),
         None => JobId::pages(source, host.clone()),
     }
 }
@@ -67,7 +69,9 @@ mod tests {
                 let searches =
                     searches.map(|text| JobId::search(name.clone(), host.clone(), text.to_owned()));
                 let of = |job: fn(Name, Host) -> JobId| job(name.clone(), host.clone());
-                [of(JobId::poll), of(JobId::backfill), of(JobId::pages)].into_iter().chain(searches)
+                [of(JobId::poll), of(JobId::backfill), of(JobId::pages), of(JobId::push)]
+                    .into_iter()
+                    .chain(searches)
             })
             .collect();
         assert!(jobs.is_sorted());

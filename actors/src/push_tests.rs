@@ -1,0 +1,248 @@
+//! Hubs that tell what is new, on a web in memory and a paused clock.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use model::{Every, Subscription};
+use store::{Objects, Store};
+use tokio::time::sleep;
+
+use crate::testing::{Page, Stage, name, source, until};
+use crate::{Answer, Node, hub_asks, hub_pushes};
+
+const HUB: &str = "http://hub.kz/";
+const FEED: &str = "http://a.kz/feed";
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// A feed of these entries that offers a hub.
+fn feed(entries: std::ops::Range<u32>) -> String {
+    let items: String = entries
+        .map(|n| {
+            format!(
+                "<item><guid isPermaLink='false'>{n}</guid><title>Новость {n}</title>\
+                 <pubDate>Mon, 23 Nov 2026 09:{:02}:00 GMT</pubDate></item>",
+                10 * n % 60
+            )
+        })
+        .collect();
+    format!(
+        "<rss version='2.0' xmlns:atom='http://www.w3.org/2005/Atom'><channel><title>Лента</title>\
+         <atom:link rel='hub' href='{HUB}'/><atom:link rel='self' href='{FEED}'/>{items}</channel></rss>"
+    )
+}
+
+/// A source that publishes each ten minutes, so that it is polled in a quarter of an hour, and once in an hour at the least. Its
+/// feed offers a hub.
+async fn stage() -> Stage {
+    let mut stage = Stage::with(&["a.kz"]).await;
+    let every = Every { min: Duration::from_secs(60), max: HOUR };
+    let sources = vec![model::Source { every, ..source("a.kz") }];
+    stage.store.declare(&Objects { sources, ..Objects::default() }, false, stage.clock.now()).await.unwrap();
+    stage.config.push_url = Some("https://push.kz/qyran/".parse().unwrap());
+    stage.web.put(FEED, Page::Body(feed(0..4)));
+    stage.web.put(HUB, Page::Says(202, None));
+    stage
+}
+
+async fn subscription(stage: &Stage) -> Option<Subscription> {
+    stage.store.subscription(&name("a.kz")).await.unwrap()
+}
+
+/// The subscription, once the hub was asked.
+async fn asked(stage: &Stage) -> Subscription {
+    until("the hub is asked", async || stage.web.times_asked(HUB) == 1).await;
+    subscription(stage).await.unwrap()
+}
+
+/// The hub asks back, for three hours.
+async fn verify(node: &Node, known: &Subscription) -> Answer {
+    let query = format!(
+        "hub.mode=subscribe&hub.topic={}&hub.challenge=xyz&hub.lease_seconds=10800",
+        known.offer.topic_url
+    );
+    hub_asks(node.context(), &known.id, &query).await
+}
+
+async fn push(node: &Node, known: &Subscription, body: String) -> Answer {
+    let signature = crawler::websub::sign(&known.secret, body.as_bytes());
+    let kind = Some("application/rss+xml".to_owned());
+    hub_pushes(node.context(), &known.id, Some(&signature), kind, Bytes::from(body)).await
+}
+
+/// The hub is asked in the words of WebSub, asks back, pushes; what it pushes is stored at once, and polls are slow meanwhile.
+#[tokio::test(start_paused = true)]
+async fn what_a_hub_pushes_is_read() {
+    let stage = stage().await;
+    let node = stage.start().await;
+    let known = asked(&stage).await;
+    let (_, form) = stage.web.forms().pop().unwrap();
+    let said: Vec<(String, String)> = url::form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+    let expected = [
+        ("hub.callback", format!("https://push.kz/qyran/websub/{}", known.id)),
+        ("hub.mode", "subscribe".to_owned()),
+        ("hub.topic", FEED.to_owned()),
+        ("hub.lease_seconds", "864000".to_owned()),
+        ("hub.secret", known.secret.0.clone()),
+    ];
+    assert_eq!(said, expected.map(|(key, value)| (key.to_owned(), value)));
+    assert!(!known.is_active(stage.clock.now()));
+    assert_eq!(verify(&node, &known).await, Answer::Challenge("xyz".to_owned()));
+    let until_then = subscription(&stage).await.unwrap().lease_until.unwrap();
+    assert_eq!(until_then.duration_since(stage.clock.now()).as_hours(), 3);
+    let polls = stage.web.times_asked(FEED);
+    assert_eq!(push(&node, &known, feed(4..6)).await, Answer::Thanks);
+    until("what it pushed is stored", async || stage.items().await == 6).await;
+    assert_eq!(stage.web.times_asked(FEED), polls, "without asking its source");
+    assert_eq!(push(&node, &known, feed(4..6)).await, Answer::Thanks);
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(stage.items().await, 6, "once");
+    let told = subscription(&stage).await.unwrap();
+    assert_eq!((told.pushes, told.entries, told.is_trusted), (2, 2, true));
+    // It shows what was pushed, and polls are slow from the next one on.
+    stage.web.put(FEED, Page::Body(feed(0..6)));
+    until("a poll relies on it", async || subscription(&stage).await.unwrap().polls_saved > 0.0).await;
+    let polls = stage.web.times_asked(FEED);
+    sleep(HOUR - Duration::from_secs(60)).await;
+    assert_eq!(stage.web.times_asked(FEED), polls);
+    sleep(HOUR / 5).await;
+    assert_eq!(stage.web.times_asked(FEED), polls + 1);
+    assert_eq!(stage.web.times_asked(HUB), 1);
+    drop(node);
+}
+
+/// The control, and the way back: a hub that was verified and tells nothing is not relied on; nor is one that let something pass.
+#[tokio::test(start_paused = true)]
+async fn a_hub_that_tells_nothing_is_not_relied_on() {
+    let stage = stage().await;
+    let node = stage.start().await;
+    let known = asked(&stage).await;
+    assert_eq!(verify(&node, &known).await, Answer::Challenge("xyz".to_owned()));
+    let polls = stage.web.times_asked(FEED);
+    sleep(HOUR).await;
+    assert!(stage.web.times_asked(FEED) >= polls + 3, "it is polled as without it");
+    assert_eq!(push(&node, &known, feed(4..5)).await, Answer::Thanks);
+    stage.web.put(FEED, Page::Body(feed(0..5)));
+    until("it is relied on", async || subscription(&stage).await.unwrap().polls_saved > 0.0).await;
+    // It says nothing of the next one: the poll that finds it ends that.
+    stage.web.put(FEED, Page::Body(feed(0..6)));
+    sleep(HOUR + HOUR / 5).await;
+    let told = subscription(&stage).await.unwrap();
+    assert_eq!((stage.items().await, told.missed, told.is_trusted), (6, 1, false));
+    drop(node);
+}
+
+/// A hub is asked again before it stops; what a lease promised ends with it.
+#[tokio::test(start_paused = true)]
+async fn leases_are_renewed() {
+    let stage = stage().await;
+    let node = stage.start().await;
+    let known = asked(&stage).await;
+    verify(&node, &known).await;
+    push(&node, &known, feed(4..5)).await;
+    stage.web.put(FEED, Page::Body(feed(0..5)));
+    sleep(2 * HOUR - Duration::from_secs(300)).await;
+    assert_eq!(stage.web.times_asked(HUB), 1);
+    sleep(HOUR / 2).await;
+    assert_eq!(stage.web.times_asked(HUB), 2, "after two thirds of three hours");
+    let again = subscription(&stage).await.unwrap();
+    assert_eq!((&again.id, &again.secret), (&known.id, &known.secret));
+    // It does not ask back any more.
+    sleep(HOUR).await;
+    let over = subscription(&stage).await.unwrap();
+    assert!(!over.is_active(stage.clock.now()));
+    let before = stage.web.times_asked(FEED);
+    sleep(HOUR).await;
+    assert!(stage.web.times_asked(FEED) >= before + 3, "polls go on as without it");
+    drop(node);
+}
+
+/// Nobody else can push, or have us believe that a hub tells.
+#[tokio::test(start_paused = true)]
+async fn nobody_else_can_push() {
+    let stage = stage().await;
+    let node = stage.start().await;
+    let known = asked(&stage).await;
+    let context = node.context();
+    let topic = &known.offer.topic_url;
+    for (id, query) in [
+        ("guessed", format!("hub.mode=subscribe&hub.topic={topic}&hub.challenge=c&hub.lease_seconds=60")),
+        (
+            &known.id,
+            "hub.mode=subscribe&hub.topic=http://b.kz/&hub.challenge=c&hub.lease_seconds=60".to_owned(),
+        ),
+        (&known.id, format!("hub.mode=unsubscribe&hub.topic={topic}&hub.challenge=c")),
+        (&known.id, String::new()),
+    ] {
+        assert_eq!(hub_asks(context, id, &query).await, Answer::Unknown, "{query}");
+    }
+    let body = feed(4..6);
+    let signed = crawler::websub::sign(&known.secret, body.as_bytes());
+    let said = async |id: &str, signature: Option<&str>, body: &str| {
+        hub_pushes(context, id, signature, None, Bytes::from(body.to_owned())).await
+    };
+    assert_eq!(said("guessed", Some(&signed), &body).await, Answer::Unknown);
+    assert_eq!(said(&known.id, None, &body).await, Answer::Thanks);
+    assert_eq!(said(&known.id, Some("sha256=00"), &body).await, Answer::Thanks);
+    assert_eq!(said(&known.id, Some(&signed), &feed(4..7)).await, Answer::Thanks);
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(stage.items().await, 4);
+    // The control.
+    assert_eq!(said(&known.id, Some(&signed), &body).await, Answer::Thanks);
+    until("what is signed is read", async || stage.items().await == 6).await;
+    let denied = format!("hub.mode=denied&hub.topic={topic}&hub.reason=full");
+    assert_eq!(hub_asks(context, &known.id, &denied).await, Answer::Thanks);
+    assert_eq!(subscription(&stage).await.unwrap().refused.as_deref(), Some("it does not tell: full"));
+    drop(node);
+}
+
+/// What cannot be read, or kept, costs nothing: its source is polled at once, and the hub tries again.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_read_is_polled() {
+    let stage = stage().await;
+    let node = stage.start().await;
+    let known = asked(&stage).await;
+    verify(&node, &known).await;
+    stage.web.put(FEED, Page::Body(feed(0..5)));
+    let polls = stage.web.times_asked(FEED);
+    push(&node, &known, "<html>maintenance</html>".to_owned()).await;
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!((stage.web.times_asked(FEED), stage.items().await), (polls + 1, 5));
+    assert!(!subscription(&stage).await.unwrap().is_trusted);
+    let lines = stage.store.history(&name("a.kz"), 10).await.unwrap();
+    assert!(lines.iter().any(|line| line.detail.starts_with("pushed by its hub: ")), "{lines:?}");
+    // Nobody reads while the store is out; the hub is told so.
+    stage.outage(true);
+    sleep(Duration::from_secs(1)).await;
+    let mut answers = Vec::new();
+    for n in 10..40 {
+        answers.push(push(&node, &known, feed(n..n + 1)).await);
+    }
+    stage.outage(false);
+    let kept = answers.iter().filter(|answer| **answer == Answer::Thanks).count();
+    assert!(kept >= Subscription::MOST_WAITING && kept < 30, "{kept}");
+    assert!(answers.iter().any(|answer| matches!(answer, Answer::Later(_))));
+    until("what was kept is read", async || stage.items().await == 5 + kept as u64).await;
+    drop(node);
+}
+
+/// A hub that cannot be asked, or is not offered, or cannot reach us, changes nothing.
+#[tokio::test(start_paused = true)]
+async fn polls_go_on_without_hubs() {
+    let mut stage = stage().await;
+    stage.web.put(HUB, Page::Says(500, None));
+    let node = stage.start().await;
+    asked(&stage).await;
+    sleep(Duration::from_secs(60)).await;
+    let refused = subscription(&stage).await.unwrap().refused.unwrap();
+    assert!(refused.contains("500"), "{refused}");
+    sleep(2 * HOUR).await;
+    assert_eq!(stage.web.times_asked(HUB), 1, "once a day");
+    drop(node);
+    stage = self::stage().await;
+    stage.config.push_url = None;
+    let node = stage.start().await;
+    sleep(Duration::from_secs(3600)).await;
+    assert_eq!((stage.web.times_asked(HUB), subscription(&stage).await), (0, None));
+    assert_eq!(stage.items().await, 4);
+    drop(node);
+}

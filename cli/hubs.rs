@@ -1,0 +1,87 @@
+//! The door for hubs (WebSub): `/websub/ID`, asked back by GET, pushed to by POST. Whoever does not know an ID finds nothing.
+
+use std::sync::Arc;
+
+use actors::{Answer, Context, hub_asks, hub_pushes, is_subscribed};
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE};
+use hyper::{Method, Request, StatusCode};
+
+use crate::failure::Failure;
+use crate::serve::{Answered, Served, response, serve};
+
+/// Connections at the same time: each may hold a document in memory.
+const CONNECTIONS: usize = 16;
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Serves them until what comes back is dropped. Documents of at most so many bytes are taken.
+pub(crate) async fn serve_hubs(listen: &str, most: u64, context: Arc<Context>) -> anyhow::Result<Served> {
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let answered = move |request: Request<Incoming>| {
+        let context = context.clone();
+        async move { answer(request, most, &context).await }
+    };
+    serve(listen, CONNECTIONS, answered).await.map_err(|error| {
+        Failure::failed(format!("hubs cannot be served on {listen}: {error}"))
+            .hint("name another address in push.listen")
+            .into()
+    })
+}
+
+async fn answer(request: Request<Incoming>, most: usize, context: &Context) -> Answered {
+    let Some(id) = request.uri().path().strip_prefix("/websub/").map(str::to_owned) else {
+        return response(StatusCode::NOT_FOUND, TEXT, "nothing is here\n".to_owned());
+    };
+    if *request.method() == Method::GET {
+        return told(
+            hub_asks(context, &id, request.uri().query().unwrap_or("")).await,
+            StatusCode::NOT_FOUND,
+        );
+    }
+    if *request.method() != Method::POST {
+        return response(StatusCode::METHOD_NOT_ALLOWED, TEXT, "GET or POST\n".to_owned());
+    }
+    // Before the document is taken in: only who was asked may send one.
+    match is_subscribed(context, &id).await {
+        Ok(true) => (),
+        Ok(false) => return told(Answer::Unknown, StatusCode::GONE),
+        Err(reason) => return told(Answer::Later(reason), StatusCode::GONE),
+    }
+    if request.headers().contains_key(CONTENT_ENCODING) {
+        let reason = "documents are taken as they are, without a coding\n".to_owned();
+        return response(StatusCode::UNSUPPORTED_MEDIA_TYPE, TEXT, reason);
+    }
+    let field =
+        |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let (signature, kind) = (field("x-hub-signature"), field(CONTENT_TYPE.as_str()));
+    match body_of(request, most).await {
+        // A hub that is told that nobody asked for it stops.
+        Ok(body) => told(hub_pushes(context, &id, signature.as_deref(), kind, body).await, StatusCode::GONE),
+        Err((status, reason)) => response(status, TEXT, reason),
+    }
+}
+
+async fn body_of(request: Request<Incoming>, most: usize) -> Result<Bytes, (StatusCode, String)> {
+    let collected = Limited::new(request.into_body(), most).collect().await;
+    collected.map(|body| body.to_bytes()).map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            (StatusCode::PAYLOAD_TOO_LARGE, format!("at most {most} bytes are taken\n"))
+        } else {
+            (StatusCode::BAD_REQUEST, "the document broke off\n".to_owned())
+        }
+    })
+}
+
+fn told(answer: Answer, unknown: StatusCode) -> Answered {
+    match answer {
+        Answer::Challenge(challenge) => response(StatusCode::OK, TEXT, challenge),
+        Answer::Thanks => response(StatusCode::ACCEPTED, TEXT, String::new()),
+        Answer::Unknown => response(unknown, TEXT, "nobody here asked for it\n".to_owned()),
+        Answer::Later(reason) => {
+            tracing::warn!(reason, "what a hub said could not be kept");
+            response(StatusCode::SERVICE_UNAVAILABLE, TEXT, "later\n".to_owned())
+        }
+    }
+}

@@ -1,0 +1,71 @@
+//! Settings of the door for hubs.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+/// Hubs that tell what is new (WebSub), where these can reach the cluster.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PushSettings {
+    /// The address at which hubs reach some node of the cluster, as `https://push.example.kz/`; they are asked for nothing
+    /// where it is empty.
+    pub url: String,
+    /// Where this node hears them, as `0.0.0.0:8090`.
+    pub listen: String,
+}
+
+impl PushSettings {
+    /// What is put before the paths that hubs call; none where they are asked for nothing.
+    pub fn base(&self) -> Option<Url> {
+        let mut url: Url = self.url.parse().ok()?;
+        if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", url.path()));
+        }
+        Some(url)
+    }
+
+    /// What makes no sense about them.
+    pub(crate) fn wrong(&self) -> Option<&'static str> {
+        let is_address = |url: Url| {
+            matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none()
+        };
+        if self.url.is_empty() != self.listen.is_empty() {
+            Some("push.url and push.listen go together: hubs are given the one, and heard at the other")
+        } else if !self.url.is_empty() && !self.base().is_some_and(is_address) {
+            Some("push.url must be an address as hubs see it, as https://push.example.kz/")
+        } else if !self.listen.is_empty() && self.listen.parse::<SocketAddr>().is_err() {
+            Some("push.listen must be an address and a port, as 0.0.0.0:8090")
+        } else {
+            None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_hubs_are_given_must_make_sense() {
+        for (url, listen, base) in [
+            ("", "", Some(None)),
+            ("https://push.kz", "0.0.0.0:8090", Some(Some("https://push.kz/"))),
+            ("http://push.kz/qyran", "127.0.0.1:1", Some(Some("http://push.kz/qyran/"))),
+            ("https://push.kz/", "", None),
+            ("", "0.0.0.0:8090", None),
+            ("push.kz", "0.0.0.0:8090", None),
+            ("ftp://push.kz/", "0.0.0.0:8090", None),
+            ("https://push.kz/?a=1", "0.0.0.0:8090", None),
+            ("https://push.kz/", "8090", None),
+        ] {
+            let settings = PushSettings { url: url.to_owned(), listen: listen.to_owned() };
+            let told = settings.base().map(String::from);
+            match base {
+                Some(base) => assert_eq!((settings.wrong(), told.as_deref()), (None, base), "{url} {listen}"),
+                None => assert!(settings.wrong().is_some(), "{url} {listen}"),
+            }
+        }
+    }
+}
