@@ -78,3 +78,47 @@ async fn reprints_are_linked_to_their_story() {
     let shown = stage.lines(&["material", "get", id, "-o", "jsonl"]).await.remove(0);
     assert_eq!(shown["story"]["items"], 2);
 }
+
+/// A port of loopback on which nobody listens.
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A hub is asked, asks back and pushes: what comes out is there long before a poll would have found it. The control: where
+/// hubs cannot reach the node, it is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_hub_pushes_is_there_before_the_next_poll() {
+    for is_reached in [true, false] {
+        let mut world = World::empty(7);
+        world.add(Kind::FullFeed, Behaviour::Pushing, 4, Duration::from_secs(3));
+        let stage = Stage::of(world).await;
+        let name = stage.origin.world().sites[0].name.clone();
+        let declared = std::fs::read_to_string(stage.path("objects/all.yaml")).unwrap();
+        stage.declare(&declared.replace("every: {min: 1s, max: 2s}", "every: {min: 10m, max: 10m}"));
+        if is_reached {
+            let port = free_port();
+            let mut settings = std::fs::read_to_string(stage.path("qyran.toml")).unwrap();
+            settings +=
+                &format!("[push]\nurl = \"http://127.0.0.1:{port}/\"\nlisten = \"127.0.0.1:{port}\"\n");
+            std::fs::write(stage.path("qyran.toml"), settings).unwrap();
+        }
+        let mut node = stage.node();
+        let list = ["material", "list", "--topic", "whole", "-o", "jsonl"];
+        let first = until(&stage, &list, "the first poll is stored", |all| all.len() >= 4).await.len();
+        if is_reached {
+            until(&stage, &list, "what comes out is pushed", |all| all.len() >= first + 3).await;
+        } else {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+        }
+        let materials = stage.materials("whole").await;
+        signal(&node, "TERM");
+        assert!(node.wait().await.unwrap().success());
+        let asked = |path: &str| stage.origin.log().iter().filter(|exchange| exchange.path == path).count();
+        assert_eq!((asked("/feed.xml"), asked("/hub")), (1, usize::from(is_reached)), "{name}");
+        assert!(materials.values().all(|times| *times == 1));
+        assert_eq!(materials.len() > first, is_reached);
+        let told = stage.lines(&["source", "get", &name, "-o", "jsonl"]).await.remove(0);
+        assert_eq!(told["push"]["state"].as_str(), is_reached.then_some("relied on"), "{told}");
+        assert_eq!(stage.judge().violations(), Vec::<String>::new());
+    }
+}

@@ -14,7 +14,7 @@ use std::process::ExitCode;
 use actors::jobs_of;
 use clap::Subcommand;
 use config::print_duration;
-use model::{JobKind, Name, SourceKind, SourceState, Timestamp, Watch};
+use model::{JobKind, Name, SourceKind, SourceState, Subscription, Timestamp, Watch};
 use scheduler::HostView;
 use scheduler::due::{a_day, in_rhythm};
 use serde_json::{Value, json};
@@ -197,6 +197,7 @@ async fn get(data: &Backend, name: &str, watch: bool, global: &Global) -> anyhow
     show(watch, async |out, _| {
         let record = known(&*data.store, name).await?;
         let history = data.store.history(&record.source.name, 5).await?;
+        let subscription = data.store.subscription(&record.source.name).await?;
         let host = match record.source.host_for(&crawler::read::address_of(&record.source, "")) {
             Some(host) => data.schedule.host(&host).await?.map(|view| (host, view)),
             None => None,
@@ -211,6 +212,7 @@ async fn get(data: &Backend, name: &str, watch: bool, global: &Global) -> anyhow
                 host.map_or(Value::Null, |(host, view)| host_of(host.as_str(), &view, now)),
             );
             shown.insert("cadence".to_owned(), cadence(&record, now));
+            shown.insert("push".to_owned(), subscription.map_or(Value::Null, |known| push_of(&known, now)));
             shown.insert("spec".to_owned(), spec);
             shown.insert("fetches".to_owned(), history.iter().map(view::fetch).collect());
         }
@@ -284,6 +286,28 @@ fn cadence(record: &SourceRecord, now: Timestamp) -> Value {
         "failed_polls": record.failed_polls,
         "failure_points": record.failures,
         "state": record.state.as_str(),
+    })
+}
+
+/// What a hub tells of a source.
+fn push_of(known: &Subscription, now: Timestamp) -> Value {
+    json!({
+        "state": match (known.is_active(now), known.is_trusted, &known.refused) {
+            (true, true, _) => "relied on",
+            (true, false, _) => "not relied on",
+            (false, _, Some(_)) => "refused",
+            (false, _, None) if known.lease_until.is_some() => "ended",
+            (false, _, None) => "asked",
+        },
+        "hub": known.offer.hub,
+        "asked_for": known.offer.topic_url,
+        "asked_at": time(Some(known.asked_at)),
+        "tells_until": time(known.lease_until),
+        "refused": known.refused,
+        "pushes": known.pushes,
+        "new_entries": known.entries,
+        "missed_entries": known.missed,
+        "polls_saved": (known.polls_saved * 10.0).round() / 10.0,
     })
 }
 

@@ -7,6 +7,7 @@
 //!
 //! What is not here: any word of the crawler's. The simulator knows sites and articles only.
 
+mod hub;
 mod judge;
 mod pages;
 mod platforms;

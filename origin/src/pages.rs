@@ -103,15 +103,31 @@ impl Press<'_> {
     }
 
     fn feed(&self) -> String {
+        self.feed_of(self.shown())
+    }
+
+    /// What tells of the articles from one on.
+    pub(crate) fn news(&self, from: u32) -> String {
+        self.feed_of((from..self.published).rev())
+    }
+
+    fn feed_of(&self, numbers: impl Iterator<Item = u32>) -> String {
         let mut feed = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?><rss version=\"2.0\" xmlns:content=\"http://purl.org/rss/1.0/modules/content/\"><channel><title>{}</title><link>{}</link>",
             self.site.name,
             self.address("/")
         );
+        if self.site.behaviour == Behaviour::Pushing {
+            let [hub, own] = [self.address("/hub"), self.address(self.site.front())];
+            let _ = write!(
+                feed,
+                "<atom:link xmlns:atom=\"http://www.w3.org/2005/Atom\" rel=\"hub\" href=\"{hub}\"/><atom:link xmlns:atom=\"http://www.w3.org/2005/Atom\" rel=\"self\" href=\"{own}\"/>"
+            );
+        }
         if self.site.behaviour == Behaviour::Luring {
             feed.push_str("<item><title>Ішкі деректер</title><link>http://169.254.169.254/latest/meta-data/</link><guid isPermaLink=\"false\">lure-1</guid><description>Осында қараңыз</description></item><item><title>Файл</title><link>file:///etc/passwd</link><guid isPermaLink=\"false\">lure-2</guid><description>Тағы біреуі</description></item>");
         }
-        for number in self.shown() {
+        for number in numbers {
             let article = self.write(number);
             let link = self.address(&self.site.article_path(number));
             let _ = write!(

@@ -8,20 +8,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{
     AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION,
     RETRY_AFTER, USER_AGENT,
 };
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
+use crate::hub::{self, Asked};
 use crate::pages::Press;
 use crate::site::{Behaviour, Site};
 use crate::world::World;
@@ -62,6 +63,8 @@ struct Shared {
     /// Nothing new comes out after this many milliseconds.
     frozen_at: AtomicU64,
     log: Mutex<Vec<Exchange>>,
+    /// Changes when it ends.
+    stopped: watch::Receiver<()>,
     requests: AtomicU64,
 }
 
@@ -69,6 +72,7 @@ impl Origin {
     /// Serves a world on a free port, the same on each site's address. `now` is when it begins.
     pub async fn start(world: World, now: Timestamp) -> std::io::Result<Self> {
         let (port, listeners) = bind_all(&world).await?;
+        let (stop, stopped) = watch::channel(());
         let shared = Arc::new(Shared {
             world,
             port,
@@ -76,9 +80,9 @@ impl Origin {
             began: Instant::now(),
             frozen_at: AtomicU64::new(u64::MAX),
             log: Mutex::default(),
+            stopped: stopped.clone(),
             requests: AtomicU64::new(0),
         });
-        let (stop, stopped) = watch::channel(());
         for (index, listener) in listeners.into_iter().enumerate() {
             spawn(accept(shared.clone(), index, listener, stopped.clone()));
         }
@@ -226,13 +230,32 @@ async fn answer(
     let query = request.uri().query().unwrap_or("");
     let is_welcome =
         site.behaviour != Behaviour::Guarded || field(AUTHORIZATION) == format!("Bearer {TOKEN}");
-    let response = if is_welcome || request.uri().path() == "/robots.txt" {
+    let is_hub = site.behaviour == Behaviour::Pushing && request.uri().path() == "/hub";
+    let response = if is_hub && request.method() == Method::POST {
+        subscribe(shared.clone(), index, request.into_body()).await
+    } else if is_welcome || request.uri().path() == "/robots.txt" {
         respond(&shared, index, site, (request.uri().path(), query), &etag, turn).await
     } else {
         status(StatusCode::UNAUTHORIZED)
     };
     entry.exchange.status = response.status().as_u16();
     Ok(response)
+}
+
+/// Takes what a subscriber asks for, and begins to tell it.
+async fn subscribe(shared: Arc<Shared>, index: usize, body: Incoming) -> Response<Full<Bytes>> {
+    let form = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let Some(asked) = Asked::read(&String::from_utf8_lossy(&form)) else {
+        return status(StatusCode::BAD_REQUEST);
+    };
+    let stopped = shared.stopped.clone();
+    let out = {
+        let shared = shared.clone();
+        move || shared.world.sites.get(index).map_or(0, |site| shared.published(site))
+    };
+    let document = move |from| shared.press(index).map(|press| press.news(from)).unwrap_or_default();
+    spawn(hub::tell(asked, out, document, stopped));
+    status(StatusCode::ACCEPTED)
 }
 
 async fn respond(
@@ -276,8 +299,8 @@ async fn respond(
         Bomb if path == site.front() => return bomb(),
         _ => (),
     }
-    let published = shared.published(site);
-    let press = Press { world: &shared.world, site, port: shared.port, epoch: shared.epoch, published };
+    let Some(press) = shared.press(index) else { return status(StatusCode::NOT_FOUND) };
+    let published = press.published;
     if path == site.front() || site.behaviour == Moved && path == "/new-front" {
         let (content_type, text) = press.front(before(query));
         return body(content_type, &text, etag);
@@ -311,6 +334,13 @@ fn before(query: &str) -> Option<u32> {
 }
 
 impl Shared {
+    /// What a site shows now.
+    fn press(&self, index: usize) -> Option<Press<'_>> {
+        let site = self.world.sites.get(index)?;
+        let published = self.published(site);
+        Some(Press { world: &self.world, site, port: self.port, epoch: self.epoch, published })
+    }
+
     fn published(&self, site: &Site) -> u32 {
         let frozen = Duration::from_millis(self.frozen_at.load(Ordering::Relaxed));
         site.published_after(self.began.elapsed().min(frozen))

@@ -83,6 +83,8 @@ pub enum Behaviour {
     MissingPages,
     /// Articles ask for no copies to be shown (`X-Robots-Tag: noarchive`), and reserve data mining in their heads.
     Reserved,
+    /// Its feed offers a hub, which pushes each article that comes out.
+    Pushing,
     /// Answers 401 to whoever does not show [`crate::TOKEN`].
     Guarded,
 }
