@@ -22,6 +22,7 @@ mod fairness;
 mod kubernetes;
 mod local_site;
 mod peers;
+mod platform_weather;
 mod platforms;
 mod search;
 mod sources;

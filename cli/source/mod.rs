@@ -278,7 +278,11 @@ fn cadence(record: &SourceRecord, now: Timestamp) -> Value {
         "at_least_every": second(source.every.max),
         "at_most_every": second(source.every.min),
         "learnt": record.interval.map(second),
-        "publications_a_day": record.interval.map(|interval| (a_day(interval) * 10.0).round() / 10.0),
+        // An interval at its bounds says only that there is more, or less, than that.
+        "publications_a_day": record
+            .interval
+            .filter(|interval| source.every.min < *interval && *interval < source.every.max)
+            .map(|interval| (a_day(interval) * 10.0).round() / 10.0),
         "at_this_hour": record.rhythm.as_ref().map(|rhythm| format!("{:.1} times the mean", rhythm.pace(now))),
         "by_the_hour": record.interval.zip(record.rhythm.as_ref())
             .map(|(interval, rhythm)| second(in_rhythm(interval, source.every, rhythm, now))),

@@ -92,7 +92,8 @@ impl Judgement {
         for site in world.sites.iter().filter(|site| site.is_readable()) {
             let published = site.published_after(end);
             articles += published;
-            let by_pages = site.kind != Kind::FullFeed && site.behaviour != Behaviour::MovedAway;
+            let by_pages =
+                site.kind != Kind::FullFeed && !site.is_platform() && site.behaviour != Behaviour::MovedAway;
             let wanted = (0..published).filter(|n| by_pages && !site.is_private(*n) && !site.is_missing(*n));
             let pages_of = wanted.map(|number| format!("{}{}", site.name, site.article_path(number)));
             self.unread.extend(pages_of.filter(|page| !pages.contains_key(page)));
@@ -105,6 +106,8 @@ impl Judgement {
         let delay = rules.delay.max(asked);
         let mut last_end: Option<Duration> = None;
         let mut knows = false;
+        // Until when an answer asked to be left alone (RFC 9110 §10.2.3).
+        let mut wait_until = Duration::ZERO;
         for (index, exchange) in exchanges.iter().enumerate() {
             let before = exchanges.iter().take(index);
             let under_way =
@@ -115,7 +118,8 @@ impl Judgement {
                 let smallest = self.smallest_gap.entry(host.to_owned()).or_insert(gap);
                 *smallest = gap.min(*smallest);
                 // robots.txt says how long to wait: once it was read, everybody knows.
-                let owed = if knows { delay } else { rules.delay };
+                let asked = wait_until.saturating_sub(end);
+                let owed = if knows { delay } else { rules.delay }.max(asked);
                 if gap + rules.tolerance < owed {
                     self.too_soon
                         .push(format!("{host}: {gap:?} before {} where {owed:?} is owed", exchange.path));
@@ -123,6 +127,7 @@ impl Judgement {
             }
             knows |= exchange.path == "/robots.txt";
             last_end = last_end.max(Some(exchange.ended));
+            wait_until = wait_until.max(exchange.ended + exchange.asks_to_wait.unwrap_or_default());
         }
     }
 }
@@ -139,6 +144,7 @@ mod tests {
             status: 200,
             conditional: false,
             agent: String::new(),
+            asks_to_wait: None,
         }
     }
 
@@ -169,6 +175,10 @@ mod tests {
         ] {
             assert!(!judge(&world, &bad, rules).violations().is_empty(), "{what} went unseen");
         }
+        let mut hasty = log(&[("/feed.xml", 0, 10), ("/news/1", 1200, 1300)]);
+        assert!(judge(&world, &hasty, rules).violations().is_empty());
+        hasty[0].asks_to_wait = Some(Duration::from_secs(2));
+        assert_eq!(judge(&world, &hasty, rules).too_soon.len(), 1, "Retry-After");
         let crowd = judge(
             &world,
             &log(&[("/feed.xml", 0, 500), ("/news/1", 100, 600), ("/news/2", 200, 300)]),

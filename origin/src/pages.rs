@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::platforms::Query;
 use crate::site::{Behaviour, Kind, Site};
 use crate::text::Article;
 use crate::world::World;
@@ -13,6 +14,7 @@ use crate::world::World;
 const SHOWN: u32 = 30;
 
 /// The site and the moment that a page is of.
+#[derive(Clone, Copy)]
 pub(crate) struct Press<'a> {
     pub(crate) world: &'a World,
     pub(crate) site: &'a Site,
@@ -24,8 +26,8 @@ pub(crate) struct Press<'a> {
 }
 
 impl Press<'_> {
-    /// The feed, sitemap or listing; of platforms the page before a post.
-    pub(crate) fn front(&self, before: Option<u32>) -> (&'static str, String) {
+    /// The feed, sitemap or listing; of platforms the page that is asked for.
+    pub(crate) fn front(&self, query: &Query<'_>) -> (&'static str, String) {
         if self.site.behaviour == Behaviour::NoFeed {
             return (
                 "text/html; charset=utf-8",
@@ -36,8 +38,7 @@ impl Press<'_> {
             Kind::Feed | Kind::FullFeed => ("application/rss+xml; charset=utf-8", self.feed()),
             Kind::Sitemap => ("application/xml", self.sitemap()),
             Kind::Listing => ("text/html; charset=utf-8", self.listing()),
-            Kind::Telegram => ("text/html; charset=utf-8", self.preview(before)),
-            Kind::Mastodon => ("application/json; charset=utf-8", self.timeline(before)),
+            _ => self.platform(query),
         }
     }
 

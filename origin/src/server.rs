@@ -1,5 +1,6 @@
 //! Serves a world on loopback and logs every exchange.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -7,12 +8,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use async_tungstenite::tungstenite::handshake::derive_accept_key;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{
-    AUTHORIZATION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH, LOCATION,
-    RETRY_AFTER, USER_AGENT,
+    AUTHORIZATION, CONNECTION, CONTENT_ENCODING, CONTENT_TYPE, ETAG, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    LOCATION, RETRY_AFTER, UPGRADE, USER_AGENT,
 };
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -24,8 +26,14 @@ use tokio::time::{Instant, sleep};
 
 use crate::hub::{self, Asked};
 use crate::pages::Press;
-use crate::site::{Behaviour, Site};
+use crate::platforms::{Query, jetstream};
+use crate::site::{Behaviour, Kind, Site};
 use crate::world::World;
+
+/// What walled sites show.
+const LOGIN: &str = "<!DOCTYPE html><html><body><form action=\"/login\"><input name=\"password\" type=\"password\"></form></body></html>";
+/// Limited sites are asked again after this at the soonest.
+const LIMIT: Duration = Duration::from_millis(300);
 
 /// What guarded sites ask for.
 pub const TOKEN: &str = "open-sesame-8412";
@@ -47,6 +55,8 @@ pub struct Exchange {
     pub conditional: bool,
     /// The `User-Agent` field.
     pub agent: String,
+    /// For how long the answer asks to be left alone (`Retry-After`).
+    pub asks_to_wait: Option<Duration>,
 }
 
 /// A world being served. Ends when it is dropped.
@@ -181,8 +191,9 @@ async fn accept(shared: Arc<Shared>, index: usize, listener: TcpListener, mut st
         let (shared, mut stopped) = (shared.clone(), stopped.clone());
         spawn(async move {
             let service = service_fn(|request| answer(shared.clone(), index, request));
-            let connection =
-                hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .with_upgrades();
             tokio::select! {
                 _ = connection => (),
                 _ = stopped.changed() => (),
@@ -211,7 +222,8 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let field =
         |name| request.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or("").to_owned();
-    let Some(site) = shared.world.sites.get(index) else { return Ok(status(StatusCode::NOT_FOUND)) };
+    let Some(site) = shared.site(index) else { return Ok(status(StatusCode::NOT_FOUND)) };
+    let site = &*site;
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let etag = field(IF_NONE_MATCH);
     let mut entry = Entry {
@@ -223,6 +235,7 @@ async fn answer(
             status: 0,
             conditional: !etag.is_empty() || !field(IF_MODIFIED_SINCE).is_empty(),
             agent: field(USER_AGENT),
+            asks_to_wait: None,
         },
         shared: shared.clone(),
     };
@@ -230,16 +243,49 @@ async fn answer(
     let query = request.uri().query().unwrap_or("");
     let is_welcome =
         site.behaviour != Behaviour::Guarded || field(AUTHORIZATION) == format!("Bearer {TOKEN}");
+    if site.kind == Kind::Jetstream && request.uri().path() == site.front() && is_welcome {
+        let response = match site.behaviour {
+            Behaviour::Failing => status(StatusCode::INTERNAL_SERVER_ERROR),
+            _ => listen(&shared, index, request),
+        };
+        entry.exchange.status = response.status().as_u16();
+        return Ok(response);
+    }
     let is_hub = site.behaviour == Behaviour::Pushing && request.uri().path() == "/hub";
     let response = if is_hub && request.method() == Method::POST {
         subscribe(shared.clone(), index, request.into_body()).await
     } else if is_welcome || request.uri().path() == "/robots.txt" {
         respond(&shared, index, site, (request.uri().path(), query), &etag, turn).await
     } else {
-        status(StatusCode::UNAUTHORIZED)
+        let told = shared.press(site).no_entry();
+        told.map_or(status(StatusCode::UNAUTHORIZED), |(kind, text)| body(kind, &text, ""))
     };
+    let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+    entry.exchange.asks_to_wait = wait.map(Duration::from_secs);
     entry.exchange.status = response.status().as_u16();
     Ok(response)
+}
+
+/// Takes a listener, and begins to tell it what comes by.
+fn listen(shared: &Arc<Shared>, index: usize, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let key = request.headers().get("sec-websocket-key").map(|key| derive_accept_key(key.as_bytes()));
+    let Some(key) = key.and_then(|key| key.parse().ok()) else { return status(StatusCode::UPGRADE_REQUIRED) };
+    let now = Timestamp::now().as_microsecond();
+    let cursor = jetstream::cursor(&Query(request.uri().query().unwrap_or("")), now);
+    let (shared, stopped) = (shared.clone(), shared.stopped.clone());
+    let events = move || shared.site(index).map(|site| shared.press(&site).events()).unwrap_or_default();
+    spawn(async move {
+        if let Ok(socket) = hyper::upgrade::on(request).await {
+            jetstream::tell(socket, cursor, events, stopped).await;
+        }
+    });
+    let mut response = status(StatusCode::SWITCHING_PROTOCOLS);
+    *response.body_mut() = Full::default();
+    let upgrade = hyper::header::HeaderValue::from_static("websocket");
+    response.headers_mut().insert(UPGRADE, upgrade);
+    response.headers_mut().insert(CONNECTION, hyper::header::HeaderValue::from_static("Upgrade"));
+    response.headers_mut().insert("sec-websocket-accept", key);
+    response
 }
 
 /// Takes what a subscriber asks for, and begins to tell it.
@@ -253,7 +299,8 @@ async fn subscribe(shared: Arc<Shared>, index: usize, body: Incoming) -> Respons
         let shared = shared.clone();
         move || shared.world.sites.get(index).map_or(0, |site| shared.published(site))
     };
-    let document = move |from| shared.press(index).map(|press| press.news(from)).unwrap_or_default();
+    let document =
+        move |from| shared.site(index).map(|site| shared.press(&site).news(from)).unwrap_or_default();
     spawn(hub::tell(asked, out, document, stopped));
     status(StatusCode::ACCEPTED)
 }
@@ -297,12 +344,24 @@ async fn respond(
             );
         }
         Bomb if path == site.front() => return bomb(),
+        Walled if path == "/login" => return body("text/html; charset=utf-8", LOGIN, etag),
+        Walled => return redirect(StatusCode::FOUND, "/login?next=front"),
+        Limited if path == site.front() && shared.is_asked_too_often(site) => {
+            return match shared.press(site).refusal() {
+                Some((kind, text)) => body(kind, &text, ""),
+                None => {
+                    let mut busy = status(StatusCode::TOO_MANY_REQUESTS);
+                    busy.headers_mut().insert(RETRY_AFTER, hyper::header::HeaderValue::from_static("1"));
+                    busy
+                }
+            };
+        }
         _ => (),
     }
-    let Some(press) = shared.press(index) else { return status(StatusCode::NOT_FOUND) };
+    let press = shared.press(site);
     let published = press.published;
     if path == site.front() || site.behaviour == Moved && path == "/new-front" {
-        let (content_type, text) = press.front(before(query));
+        let (content_type, text) = press.front(&Query(query));
         return body(content_type, &text, etag);
     }
     let number = path
@@ -324,21 +383,29 @@ async fn respond(
     }
 }
 
-/// The post before which a platform's page ends.
-fn before(query: &str) -> Option<u32> {
-    let value = |pair: &str| match pair.split_once('=')? {
-        ("before" | "max_id", value) => value.parse().ok(),
-        _ => None,
-    };
-    query.split('&').find_map(value)
-}
-
 impl Shared {
-    /// What a site shows now.
-    fn press(&self, index: usize) -> Option<Press<'_>> {
+    /// A site as it behaves now.
+    fn site(&self, index: usize) -> Option<Cow<'_, Site>> {
         let site = self.world.sites.get(index)?;
+        let behaviour = site.behaviour_after(self.began.elapsed());
+        Some(if behaviour == site.behaviour {
+            Cow::Borrowed(site)
+        } else {
+            Cow::Owned(Site { behaviour, ..site.clone() })
+        })
+    }
+
+    /// What a site shows now.
+    fn press<'a>(&'a self, site: &'a Site) -> Press<'a> {
         let published = self.published(site);
-        Some(Press { world: &self.world, site, port: self.port, epoch: self.epoch, published })
+        Press { world: &self.world, site, port: self.port, epoch: self.epoch, published }
+    }
+
+    /// Whether a site's front was asked for within the last 300 milliseconds.
+    fn is_asked_too_often(&self, site: &Site) -> bool {
+        let (now, log) = (self.began.elapsed(), self.log.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut recent = log.iter().rev().take_while(|exchange| now.saturating_sub(exchange.ended) < LIMIT);
+        recent.any(|exchange| exchange.host == site.name && exchange.path.starts_with(site.front()))
     }
 
     fn published(&self, site: &Site) -> u32 {

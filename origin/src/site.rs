@@ -18,6 +18,22 @@ pub enum Kind {
     Telegram,
     /// The timeline of a Mastodon server, twenty statuses a page.
     Mastodon,
+    /// The feed of a YouTube channel, fifteen films.
+    Youtube,
+    /// The feed of a community of Reddit, twenty submissions a page.
+    Reddit,
+    /// The feed of an author on Bluesky, twenty posts a page.
+    Bluesky,
+    /// The stream of what is posted on Bluesky, over a WebSocket.
+    Jetstream,
+    /// A wall on VK, twenty posts a page.
+    Vk,
+    /// The latest posts of a Discourse forum, twenty a page.
+    Discourse,
+    /// The search of Hacker News, twenty hits a page.
+    HackerNews,
+    /// What GDELT found: addresses of the site's articles.
+    Gdelt,
 }
 
 /// What a site publishes in.
@@ -85,6 +101,16 @@ pub enum Behaviour {
     Reserved,
     /// Its feed offers a hub, which pushes each article that comes out.
     Pushing,
+    /// Posts are edited some time after they came out: see [`Site::is_changed`].
+    Edits,
+    /// Posts are taken back some time after they came out.
+    Deletes,
+    /// Whoever asks again within 300 milliseconds is refused, as its platform does that.
+    Limited,
+    /// Everything leads to a login.
+    Walled,
+    /// What it shows has another form.
+    Redesigned,
     /// Answers 401 to whoever does not show [`crate::TOKEN`].
     Guarded,
 }
@@ -110,6 +136,8 @@ pub struct Site {
     pub crawl_delay: Option<Duration>,
     /// Links of clutter around each article.
     pub clutter: usize,
+    /// It behaves so from here to there only, since the world began; always where there is none.
+    pub spell: Option<(Duration, Duration)>,
 }
 
 impl Site {
@@ -121,6 +149,14 @@ impl Site {
             Kind::Listing => "listing",
             Kind::Telegram => "telegram",
             Kind::Mastodon => "mastodon",
+            Kind::Youtube => "youtube",
+            Kind::Reddit => "reddit",
+            Kind::Bluesky => "bluesky",
+            Kind::Jetstream => "jetstream",
+            Kind::Vk => "vk",
+            Kind::Discourse => "discourse",
+            Kind::HackerNews => "hackernews",
+            Kind::Gdelt => "gdelt",
         }
     }
 
@@ -132,7 +168,34 @@ impl Site {
             Kind::Listing => "/list",
             Kind::Telegram => "/s/channel",
             Kind::Mastodon => "/api/v1/timelines/public",
+            Kind::Youtube => "/feeds/videos.xml",
+            Kind::Reddit => "/r/channel/new/.rss",
+            Kind::Bluesky => "/xrpc/app.bsky.feed.getAuthorFeed",
+            Kind::Jetstream => "/subscribe",
+            Kind::Vk => "/method/wall.get",
+            Kind::Discourse => "/posts.json",
+            Kind::HackerNews => "/api/v1/search_by_date",
+            Kind::Gdelt => "/api/v2/doc/doc",
         }
+    }
+
+    /// Whether it shows whole texts in its front, on pages of posts.
+    pub fn is_platform(&self) -> bool {
+        !matches!(self.kind, Kind::Feed | Kind::FullFeed | Kind::Sitemap | Kind::Listing)
+    }
+
+    /// How it behaves so long after the world began.
+    pub fn behaviour_after(&self, elapsed: Duration) -> Behaviour {
+        match self.spell {
+            Some((from, to)) if !(from..to).contains(&elapsed) => Behaviour::Healthy,
+            _ => self.behaviour,
+        }
+    }
+
+    /// Whether a post was edited, or taken back, once so many articles are out: every third of those that were not there from
+    /// the beginning, when two more came out.
+    pub fn is_changed(&self, number: u32, published: u32) -> bool {
+        number >= self.backlog && number.is_multiple_of(3) && published > number + 2
     }
 
     /// Articles published after so long.
@@ -159,8 +222,12 @@ impl Site {
 
     /// Whether a polite visitor can learn of the site's articles at all.
     pub fn is_readable(&self) -> bool {
-        use Behaviour::{Bomb, Failing, Forbidden, Gone, Loop, NoFeed, RobotsDown, Stalled};
-        !matches!(self.behaviour, Failing | Stalled | Gone | Forbidden | RobotsDown | Loop | NoFeed | Bomb)
+        use Behaviour::{Bomb, Failing, Forbidden, Gone, Loop, NoFeed, RobotsDown, Stalled, Walled};
+        self.spell.is_some()
+            || !matches!(
+                self.behaviour,
+                Failing | Stalled | Gone | Forbidden | RobotsDown | Loop | NoFeed | Bomb | Walled
+            )
     }
 
     /// What robots.txt says.

@@ -1,0 +1,22 @@
+//! The latest posts of a forum at `/posts.json`: those before a number, or the newest.
+
+use serde_json::json;
+
+use super::{Post, Query};
+use crate::pages::Press;
+
+impl Press<'_> {
+    pub(super) fn latest_posts(&self, query: &Query<'_>) -> String {
+        let (posts, _) = self.before(query.number("before"));
+        let post = |post: &Post| {
+            let id = post.id();
+            json!({
+                "id": id, "username": self.channel(), "user_id": 1, "created_at": self.said_at(post.number),
+                "cooked": format!("<p>{}</p>", post.article.paragraphs.join("</p><p>")),
+                "post_number": 1, "reply_count": 0, "reads": post.number, "topic_id": id, "topic_slug": "x",
+                "topic_title": post.article.title, "actions_summary": [],
+            })
+        };
+        json!({"latest_posts": posts.iter().map(post).collect::<Vec<_>>()}).to_string()
+    }
+}
