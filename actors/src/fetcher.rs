@@ -100,7 +100,7 @@ impl Actor for Fetcher {
 
 async fn work(mut visit: Visit) -> (Visit, Result<(), Interrupted>) {
     let outcome = match visit.job.kind {
-        JobKind::Poll | JobKind::Search => poll::poll(&mut visit).await,
+        JobKind::Poll | JobKind::Search => Box::pin(poll::poll(&mut visit)).await,
         JobKind::Backfill => backfill::backfill(&mut visit).await,
         JobKind::Pages => pages::pages(&mut visit).await,
         JobKind::Push => push::read_pushes(&mut visit).await,

@@ -57,7 +57,7 @@ pub(crate) async fn poll(visit: &mut Visit) -> Result<(), Interrupted> {
     rely_on_hub(visit, &mut ending);
     let offer = ending.offer.take().filter(|_| visit.is_as_declared());
     let is_well = ending.news.ok;
-    finish(visit, ending).await?;
+    Box::pin(finish(visit, ending)).await?;
     if is_well { Box::pin(keep_subscribed(visit, offer)).await } else { Ok(()) }
 }
 
