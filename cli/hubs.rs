@@ -14,11 +14,13 @@ use crate::serve::{Answered, Served, response, serve};
 
 /// Connections at the same time: each may hold a document in memory.
 const CONNECTIONS: usize = 16;
+/// The largest document that is taken, bytes: what is new in a source, not all of it.
+const MOST: usize = 4 << 20;
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Serves them until what comes back is dropped. Documents of at most so many bytes are taken.
 pub(crate) async fn serve_hubs(listen: &str, most: u64, context: Arc<Context>) -> anyhow::Result<Served> {
-    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let most = usize::try_from(most).unwrap_or(usize::MAX).min(MOST);
     let answered = move |request: Request<Incoming>| {
         let context = context.clone();
         async move { answer(request, most, &context).await }

@@ -82,6 +82,12 @@ impl Errand {
         }
     }
 
+    /// Takes the right to have a body in memory that came in another way than by an exchange.
+    pub(crate) async fn hold_body(&mut self) {
+        self.admit().await;
+        self.is_laden = true;
+    }
+
     /// Leaves the host alone for a while.
     pub(crate) fn rest(&mut self, wait: Duration) {
         let until = after(self.context.clock.now(), wait);

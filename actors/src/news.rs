@@ -2,21 +2,15 @@
 
 use std::time::Duration;
 
-use crawler::read::{Alarm, is_stream};
+use crawler::read::Alarm;
 use model::{
-    Entry, Failure, FailureWeight, Incident, Precision, Rhythm, SourceNews, SourceState, Standing, Timestamp,
+    Entry, Failure, FailureWeight, Incident, Pace, Precision, Rhythm, SourceNews, SourceState, Standing,
+    Timestamp,
 };
 use scheduler::due::{self, Seen};
 use store::SourceRecord;
 
 use crate::visit::Visit;
-
-/// A source that robots rules forbid, or its host does not show, is asked about again after this.
-const REFUSED: Duration = Duration::from_secs(86_400);
-/// Between two exchanges of a stream.
-const STREAM: Duration = Duration::from_secs(1);
-/// A source that is gone is probed after this, for ever.
-const GONE: Duration = Duration::from_secs(7 * 86_400);
 
 /// What a poll that went well told.
 pub(crate) struct Told<'p> {
@@ -44,8 +38,10 @@ pub(crate) fn good(visit: &Visit, record: &SourceRecord, told: Told<'_>) -> Sour
     let rhythm = rhythm.filter(|_| !visit.is_search());
     let paced = rhythm.map_or(interval, |rhythm| due::in_rhythm(interval, every, rhythm, visit.now()));
     let wait = due::wait(paced, every, fresh_for.filter(|_| !visit.is_search()));
-    // A stream is listened to without end, if in turns with what else its host has.
-    let wait = if is_stream(visit.source.kind) { STREAM } else { wait };
+    let wait = match Pace::of(visit.source.kind, SourceState::Live) {
+        Pace::After(wait) => wait,
+        _ => wait,
+    };
     SourceNews {
         state: SourceState::Live,
         reason: String::new(),
@@ -98,15 +94,17 @@ fn wait_after(visit: &Visit, record: &SourceRecord, state: SourceState, failure:
     // Of a source that is searched, other searches' failures say nothing of how long this one should wait.
     let failed = if visit.is_search() { 0 } else { record.failed_polls };
     let interval = record.interval.unwrap_or(visit.source.every.min);
-    let backoff = due::backoff(failed + 1, config.backoff, config.max_backoff, interval);
-    match state {
-        _ if failure.weight == FailureWeight::Deferred => backoff,
-        SourceState::Disallowed => REFUSED,
-        SourceState::Restricted => {
-            backoff.max(due::backoff(failed + 1, config.backoff * 10, REFUSED, interval))
-        }
-        SourceState::Gone => GONE,
-        _ => backoff,
+    let later = |steps, longest: Option<Duration>| {
+        let longest = longest.unwrap_or(config.max_backoff);
+        due::backoff(failed + 1, config.backoff * steps, longest, interval)
+    };
+    if failure.weight == FailureWeight::Deferred {
+        return later(1, None);
+    }
+    match Pace::of(visit.source.kind, state) {
+        Pace::After(wait) if !state.is_read() => wait,
+        Pace::Later { steps, longest } => later(steps, longest).max(later(1, None)),
+        _ => later(1, None),
     }
 }
 

@@ -7,8 +7,8 @@ use crawler::extract::has_its_text;
 use crawler::read::{self, Alarm, wall_before};
 use crawler::{FetchError, Fetched, Want};
 use model::{
-    Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Finding, Harvest, Host, HubOffer, JobId,
-    PageWork, Planned, SourceNews, SourceState, Timestamp, Validators,
+    Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Finding, Harvest, Host, JobId, PageWork,
+    Planned, Precision, SourceNews, SourceState, Timestamp, Validators,
 };
 use scheduler::due::Seen;
 use store::{EntryKnowledge, SourceRecord};
@@ -17,7 +17,7 @@ use url::Url;
 use crate::fallback::in_any_way;
 use crate::gather::{Sighted, detail_of, gather, read_on_pool, want};
 use crate::news::{self, Told, is_on_time};
-use crate::subscribe::{LATE, keep_subscribed, rely_on_hub, subscription_of};
+use crate::subscribe::{LATE, Offer, keep_subscribed, rely_on_hub, subscription_of};
 use crate::visit::{Interrupted, Visit, finding_of_entry};
 
 /// A host that says, with a status of success, that it is asked too often is left alone for so long.
@@ -30,7 +30,7 @@ pub(crate) struct Ending {
     /// Jobs that it found.
     pub(crate) found: Vec<Planned>,
     /// The hub that is offered there.
-    pub(crate) offer: Option<HubOffer>,
+    pub(crate) offer: Offer,
     /// New entries that came out a while ago.
     pub(crate) late: u64,
     /// The turn ended before there was an answer.
@@ -39,7 +39,7 @@ pub(crate) struct Ending {
 
 impl Ending {
     fn without_jobs(harvest: Harvest, news: SourceNews) -> Self {
-        Self { harvest, news, found: Vec::new(), offer: None, late: 0, is_cut_short: false }
+        Self { harvest, news, found: Vec::new(), offer: Offer::Unknown, late: 0, is_cut_short: false }
     }
 }
 
@@ -55,7 +55,7 @@ pub(crate) async fn poll(visit: &mut Visit) -> Result<(), Interrupted> {
         Box::pin(in_any_way(visit, &record)).await?
     };
     rely_on_hub(visit, &mut ending);
-    let offer = ending.offer.take().filter(|_| visit.is_as_declared());
+    let offer = if visit.is_as_declared() { std::mem::take(&mut ending.offer) } else { Offer::Unknown };
     let is_well = ending.news.ok;
     Box::pin(finish(visit, ending)).await?;
     if is_well { Box::pin(keep_subscribed(visit, offer)).await } else { Ok(()) }
@@ -121,7 +121,8 @@ fn unchanged(
     if record.state == SourceState::BrokenLayout && record.failures == 0.0 {
         (news.state, news.reason) = (record.state, record.reason.clone());
     }
-    Ending { offer: fetched.hub.clone(), ..Ending::without_jobs(harvest, news) }
+    let offer = fetched.hub.clone().map_or(Offer::Unknown, Offer::Hub);
+    Ending { offer, ..Ending::without_jobs(harvest, news) }
 }
 
 fn failed(visit: &mut Visit, record: &SourceRecord, url: &Url, error: &FetchError) -> Ending {
@@ -199,7 +200,7 @@ async fn read_and_keep(
     harvest.fetches.push(line);
     let first = fetched.url.clone();
     let fresh_for = fetched.fresh_for.max(reading.fresh_for);
-    let offer = fetched.hub.clone().or_else(|| reading.hub.take());
+    let offer = fetched.hub.clone().or_else(|| reading.hub.take()).map_or(Offer::None, Offer::Hub);
     // While a fallback stands in, a stream's place is kept.
     let before = record.validators.as_ref().and_then(|known| known.cursor.clone());
     let cursor = reading.cursor.take().or(validators.cursor).or(before);
@@ -252,8 +253,9 @@ async fn read_and_keep(
 /// How many entries came out a while ago, or nobody knows when.
 fn late_among<'e>(new: impl Iterator<Item = &'e Entry>, now: Timestamp) -> u64 {
     let is_late = |entry: &&Entry| {
-        let published = entry.published.as_ref().map(|published| published.at);
-        published.is_none_or(|at| at + LATE < now)
+        let published = entry.published.as_ref();
+        let exact = published.filter(|one| !one.clamped && one.precision == Precision::Second);
+        exact.is_none_or(|published| published.at + LATE < now)
     };
     new.filter(is_late).count() as u64
 }

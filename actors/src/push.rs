@@ -1,18 +1,19 @@
 //! What hubs say to us, and the job that reads what they pushed. A document is kept before the hub is thanked, and is read
 //! like any that was fetched: in its source's turn, by its kind's reader, once.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use crawler::{Fetched, websub};
-use model::{FetchRecord, FetchStatus, JobId, Planned, Push, PushNews, Subscription};
-use std::time::Duration;
-use store::Verified;
+use model::{FetchRecord, FetchStatus, Harvest, JobId, JobKind, Name, Planned, Push, PushNews, Subscription};
+use store::{EntryKnowledge, HubAnswer, SourceRecord};
 
 use crate::context::Context;
+use crate::errand::after;
 use crate::gather::{Gathered, read_on_pool};
 use crate::news;
 use crate::poll::{found_jobs, sort_entries};
 use crate::roster::push_of;
-use crate::subscribe::subscription_of;
 use crate::visit::{Interrupted, Visit};
 
 /// Documents read in one turn; the others wait for the next.
@@ -47,30 +48,54 @@ pub async fn hub_asks(context: &Context, id: &str, query: &str) -> Answer {
 }
 
 async fn asked_back(context: &Context, id: &str, query: &str) -> Result<Option<Answer>, store::StoreError> {
-    let Some(question) = websub::Question::read(query) else { return Ok(None) };
+    let Some(question) = websub::Question::read(query).filter(|_| websub::is_a_name(id)) else {
+        return Ok(None);
+    };
     let Some(known) = context.store.subscription_called(id).await? else { return Ok(None) };
     let now = context.clock.now();
-    let (topic_url, verified, answer) = match question {
+    let (topic_url, hub_answer, answer) = match question {
         websub::Question::Subscribe { topic_url, challenge, lease } => {
             if !known.may_be_verified(now) {
                 return Ok(None);
             }
-            (topic_url, Verified::Until(websub::lease_end(lease, now)), Answer::Challenge(challenge))
+            let until = websub::lease_end(lease, now);
+            let told = HubAnswer { tells: Ok(until), ask_again_at: known.renewed_at(until) };
+            (topic_url, told, Answer::Challenge(challenge))
         }
         websub::Question::Denied { topic_url, reason } => {
-            let reason = reason.chars().take(200).collect::<String>();
-            (topic_url, Verified::Refused(format!("it does not tell: {reason}")), Answer::Thanks)
+            let reason = format!("it does not tell: {}", reason.chars().take(200).collect::<String>());
+            let told = HubAnswer { tells: Err(reason), ask_again_at: after(now, Subscription::RETRY) };
+            (topic_url, told, Answer::Thanks)
         }
     };
-    if topic_url != known.offer.topic_url.as_str() {
+    if topic_url != known.offer.topic_url {
         return Ok(None);
     }
-    context.store.set_verified(id, &verified).await?;
+    context.store.hub_answered(id, &hub_answer).await?;
+    if hub_answer.tells.is_err() {
+        poll_now(context, &known.source).await;
+    }
     Ok(Some(answer))
+}
+
+/// Nobody tells any more, and the next poll may be far.
+async fn poll_now(context: &Context, source: &Name) {
+    let roster = context.roster();
+    let Some(declared) = roster.source(source) else { return };
+    let polls = roster.jobs_of(&declared).into_keys().filter(|job| job.kind == JobKind::Poll);
+    let planned: Vec<Planned> = polls
+        .filter_map(|id| Some(Planned { id, ..push_of(&roster, &declared, context.terms())? }))
+        .collect();
+    if let Err(error) = context.schedule.plan(&planned).await {
+        tracing::warn!(%source, %error, "a poll could not be planned: it is made when its time comes");
+    }
 }
 
 /// Whether a hub was asked to call this.
 pub async fn is_subscribed(context: &Context, id: &str) -> Result<bool, String> {
+    if !websub::is_a_name(id) {
+        return Ok(false);
+    }
     match context.store.subscription_called(id).await {
         Ok(known) => {
             if known.is_none() {
@@ -119,49 +144,78 @@ async fn taken(
     let Some(planned) = planned else { return Ok((Answer::Thanks, "stopped")) };
     let (source, at) = (known.source, context.clock.now());
     let push = Push { id: 0, source, at, content_type, body: body.to_vec() };
-    if !context.store.take_push(&push, Subscription::MOST_WAITING).await.map_err(text)? {
-        return Err(format!("{} documents wait already", Subscription::MOST_WAITING));
-    }
+    let is_kept = context.store.take_push(&push, Subscription::MOST_WAITING).await.map_err(text)?;
+    // Also where it is not: what waits may have lost its job.
     context.schedule.plan(&[planned]).await.map_err(|error| error.to_string())?;
-    Ok((Answer::Thanks, "taken"))
+    match is_kept {
+        true => Ok((Answer::Thanks, "taken")),
+        false => Err(format!("{} documents wait already", Subscription::MOST_WAITING)),
+    }
 }
 
 /// Reads what hubs pushed. Its end is stored and settled, whatever it was.
 pub(crate) async fn read_pushes(visit: &mut Visit) -> Result<(), Interrupted> {
     let storage = |error: store::StoreError| Interrupted::Storage(error.to_string());
     let name = visit.source.name.clone();
-    let waiting = visit.context.store.pushes(&name, IN_A_TURN + 1).await.map_err(storage)?;
     let record = visit.context.store.source(&name).await.map_err(storage)?;
-    let was_trusted = subscription_of(visit).await?.is_some_and(|known| known.is_trusted);
-    let has_more = waiting.len() > IN_A_TURN;
     let mut harvest = visit.harvest();
+    let Some(record) = record.filter(|record| !record.state.is_stopped()) else {
+        return visit.keep(harvest, Some(visit.settlement(None, Vec::new()))).await.map(drop);
+    };
+    // Once a fallback stood in, entries are known by address.
+    visit.knows_by_address = visit.context.store.stand_in(&name).await.map_err(storage)?.is_some();
     let (mut gathered, mut is_well) = (Gathered::default(), true);
-    for push in waiting.into_iter().take(IN_A_TURN) {
-        let Push { id, content_type, body, .. } = push;
-        let fetched = Fetched::pushed(visit.address(), content_type, body.into());
-        let (mut reading, fetched) = read_on_pool(visit, fetched).await;
-        harvest.pushes_done.push(id);
-        if let Some(alarm) = reading.alarm.take() {
-            is_well = false;
-            let line = visit.record(&fetched.url, Ok(&fetched), 0, format!("pushed by its hub: {alarm}"));
-            harvest.fetches.push(FetchRecord { status: FetchStatus::Unreadable, ..line });
-        }
-        gathered.add(visit, reading.entries).await?;
+    let mut before = None;
+    // The newest first: of two versions of an entry the later one is read.
+    while harvest.pushes_done.len() < IN_A_TURN {
+        visit.errand.hold_body().await;
+        let Some(push) = visit.context.store.next_push(&name, before).await.map_err(storage)? else { break };
+        before = Some(push.id);
+        harvest.pushes_done.push(push.id);
+        is_well &= read_push(visit, push, &record, &mut gathered, &mut harvest).await?;
     }
-    let new = gathered.entries.iter().filter(|sighted| sighted.knowledge == store::EntryKnowledge::New);
-    let rhythm =
-        record.as_ref().and_then(|record| news::rhythm(record, new.map(|one| &one.entry), harvest.at));
+    let has_more = harvest.pushes_done.len() == IN_A_TURN;
+    let new = gathered.entries.iter().filter(|sighted| sighted.knowledge == EntryKnowledge::New);
+    let rhythm = news::rhythm(&record, new.map(|one| &one.entry), harvest.at);
     let seen = sort_entries(visit, gathered.entries, &mut harvest, false).await;
     harvest.rhythm = rhythm.filter(|_| seen.fresh > 0);
     let entries = seen.fresh as u64;
     visit.context.metrics.pushed_entries(entries);
-    let is_trusted = is_well && (was_trusted || entries > 0);
-    harvest.push = Some(PushNews { is_trusted, entries, missed: 0, polls_saved: 0.0 });
+    // A document that cannot be read tells of nothing.
+    harvest.push = Some(PushNews { entries, missed: u64::from(!is_well), polls_saved: 0.0 });
     let mut found = found_jobs(visit, &harvest);
-    // What cannot be read is read where it was published, at once.
+    // It is read where it was published, at once.
     found.extend((!is_well).then(|| planned(visit, JobId::poll(name, visit.job.host.clone()))));
     let next = has_more.then(|| visit.now());
     visit.keep(harvest, Some(visit.settlement(next, found))).await.map(drop)
+}
+
+/// Reads one document. False where it cannot be read.
+async fn read_push(
+    visit: &Visit,
+    push: Push,
+    record: &SourceRecord,
+    gathered: &mut Gathered,
+    harvest: &mut Harvest,
+) -> Result<bool, Interrupted> {
+    let fetched = Fetched::pushed(visit.address(), push.content_type, push.body.into());
+    let (mut reading, fetched) = read_on_pool(visit, fetched).await;
+    let alarm = reading.alarm.take();
+    if let Some(alarm) = &alarm {
+        let line = visit.record(&fetched.url, Ok(&fetched), 0, format!("pushed by its hub: {alarm}"));
+        harvest.fetches.push(FetchRecord { status: FetchStatus::Unreadable, ..line });
+    }
+    let known = gathered.entries.len();
+    gathered.add(visit, reading.entries).await?;
+    // It came before the last poll, which read what its entries are by now.
+    if record.last_poll.is_some_and(|polled| push.at < polled) {
+        let mut place = 0;
+        gathered.entries.retain(|sighted| {
+            place += 1;
+            place <= known || sighted.knowledge == EntryKnowledge::New
+        });
+    }
+    Ok(alarm.is_none())
 }
 
 fn planned(visit: &Visit, id: JobId) -> Planned {

@@ -3,26 +3,43 @@
 
 use std::time::Duration;
 
-use crawler::{Want, websub};
-use model::{HubOffer, HubSecret, PushNews, Subscription};
+use crawler::{FetchError, Want, websub};
+use model::{FailureWeight, HubOffer, HubSecret, PushNews, Subscription};
 use scheduler::due;
-use store::Verified;
+use store::HubAnswer;
 
 use crate::poll::Ending;
 use crate::visit::{Interrupted, Visit};
 
 /// What came out longer ago than this, a hub would have told of.
 pub(crate) const LATE: Duration = Duration::from_secs(300);
-/// A document that names one hub after another is followed so often.
-const CHANGES: Duration = Duration::from_secs(3600);
+/// A hub whose host is busy, or whose rules are not to be had, is asked again after this.
+const BUSY: Duration = Duration::from_secs(600);
 
-/// The subscription of the visit's source. None where this node's cluster cannot be called.
+/// What a poll saw of hubs.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) enum Offer {
+    /// Nothing was read that would tell.
+    #[default]
+    Unknown,
+    /// None is offered.
+    None,
+    /// This one.
+    Hub(HubOffer),
+}
+
+/// The subscription of the visit's source, as far as it is of this address and leads to us. None where hubs cannot reach us.
 pub(crate) async fn subscription_of(visit: &Visit) -> Result<Option<Subscription>, Interrupted> {
-    if visit.context.config.push_url.is_none() || visit.is_search() {
+    let Some(base) = visit.context.config.push_url.as_ref().filter(|_| !visit.is_search()) else {
         return Ok(None);
-    }
+    };
     let known = visit.context.store.subscription(&visit.source.name).await;
-    known.map_err(|error| Interrupted::Storage(error.to_string()))
+    let known = known.map_err(|error| Interrupted::Storage(error.to_string()))?;
+    Ok(known.filter(|known| known.source_url == visit.source.url).map(|known| match known.base == *base {
+        true => known,
+        // The hub calls where nobody hears it.
+        false => Subscription { base: base.clone(), lease_until: None, ask_again_at: visit.now(), ..known },
+    }))
 }
 
 /// What a poll that went well shows of the hub, and how long the next may wait for it.
@@ -31,14 +48,14 @@ pub(crate) fn rely_on_hub(visit: &Visit, ending: &mut Ending) {
         return;
     };
     let now = ending.harvest.at;
-    let missed = if known.is_active(now) { ending.late } else { 0 };
-    let is_trusted = known.is_relied_on(now) && missed == 0;
+    // What waits to be read was told of.
+    let missed = if known.is_active(now) && known.waiting == 0 { ending.late } else { 0 };
     let mut polls_saved = 0.0;
-    if is_trusted {
+    if known.is_relied_on(now) && missed == 0 {
         let plain = ending.news.next_poll.duration_since(now).as_secs_f64().max(1.0);
         // Not longer than the source may be left alone, nor than until the hub is to be asked again.
         let most = visit.source.every.max.max(visit.source.every.min);
-        let asked_again = known.asked_again_at(now).duration_since(now);
+        let asked_again = known.ask_again_at.duration_since(now);
         let wait = most.min(Duration::try_from(asked_again).unwrap_or_default());
         let key = visit.source.name.as_str();
         let next = visit.after(due::spread(wait, key, now.as_second().unsigned_abs()));
@@ -51,46 +68,68 @@ pub(crate) fn rely_on_hub(visit: &Visit, ending: &mut Ending) {
         tracing::info!(source = %known.source, missed, hub = %known.offer.hub, "a hub did not tell what was new");
     }
     visit.context.metrics.polls_saved(polls_saved);
-    ending.harvest.push = Some(PushNews { is_trusted, entries: 0, missed, polls_saved });
+    ending.harvest.push = Some(PushNews { entries: 0, missed, polls_saved });
 }
 
 /// Asks the hub that was offered, or that is known, where it is time to. A hub that does not answer costs the source nothing.
-pub(crate) async fn keep_subscribed(visit: &mut Visit, offer: Option<HubOffer>) -> Result<(), Interrupted> {
-    let Some(base) = visit.context.config.push_url.clone() else { return Ok(()) };
+pub(crate) async fn keep_subscribed(visit: &mut Visit, offer: Offer) -> Result<(), Interrupted> {
     let known = visit.subscription.take();
-    let was_active = known.as_ref().is_some_and(|known| known.is_active(visit.now()));
+    let promised = known.as_ref().map(|known| (known.id.clone(), known.lease_until));
     let Some(asked) = to_ask(visit, known, offer) else { return Ok(()) };
-    let callback = base.join(&format!("websub/{}", asked.id));
-    let Ok(callback) = callback else { return Ok(()) };
+    let Ok(callback) = asked.base.join(&format!("websub/{}", asked.id)) else { return Ok(()) };
     // Before the hub is asked: it may ask back before it answers.
     let storage = |error: store::StoreError| Interrupted::Storage(error.to_string());
     visit.context.store.subscribe(&asked).await.map_err(storage)?;
     let form = websub::request(&asked.offer, &callback, &asked.secret, Subscription::LEASE.as_secs());
     let want = Want { form: Some(form), ..Want::default() };
-    if let Err(error) = visit.fetch(&asked.offer.hub, &want).await {
-        tracing::info!(source = %asked.source, hub = %asked.offer.hub, %error, "a hub could not be asked");
+    let Err(error) = visit.fetch(&asked.offer.hub, &want).await else { return Ok(()) };
+    tracing::info!(source = %asked.source, hub = %asked.offer.hub, %error, "a hub could not be asked");
+    let promised = promised.filter(|(id, _)| *id == asked.id).and_then(|(_, until)| until);
+    let is_passing =
+        matches!(error, FetchError::LeaseEnds) || error.failure().weight == FailureWeight::Deferred;
+    let wait = if is_passing { BUSY } else { Subscription::RETRY };
+    let answer = HubAnswer {
         // What it promised before holds.
-        if !was_active {
-            let refused = Verified::Refused(format!("it could not be asked: {error}"));
-            visit.context.store.set_verified(&asked.id, &refused).await.map_err(storage)?;
-        }
-    }
-    Ok(())
+        tells: promised.ok_or_else(|| format!("it could not be asked: {error}")),
+        ask_again_at: match promised {
+            Some(_) if !is_passing => asked.ask_again_at,
+            _ => visit.after(due::part_of(wait, &asked.id).max(wait / 2)),
+        },
+    };
+    visit.context.store.hub_answered(&asked.id, &answer).await.map_err(storage)
 }
 
 /// What to ask for now, if anything.
-fn to_ask(visit: &Visit, known: Option<Subscription>, offer: Option<HubOffer>) -> Option<Subscription> {
-    let now = visit.now();
+fn to_ask(visit: &Visit, known: Option<Subscription>, offer: Offer) -> Option<Subscription> {
+    let (base, now) = (visit.context.config.push_url.clone()?, visit.now());
+    if visit.is_search() {
+        return None;
+    }
+    let offer = match offer {
+        // A hub that is offered no more is not asked any more: what it promised ends by itself.
+        Offer::None => return None,
+        Offer::Unknown => None,
+        Offer::Hub(offer) => Some(HubOffer { hub: reached_at(visit, &offer)?, ..offer }),
+    };
     match (known, offer) {
         (Some(known), offer) if offer.as_ref().is_none_or(|offer| *offer == known.offer) => {
-            (known.asked_again_at(now) <= now).then_some(Subscription { asked_at: now, ..known })
+            (known.ask_again_at <= now).then(|| known.asked_again(now))
         }
         (known, Some(offer)) => {
-            let is_too_soon = known.is_some_and(|known| known.asked_at + CHANGES > now);
-            let (id, secret) = (websub::unguessable().ok()?, websub::unguessable().ok()?);
-            let source = visit.source.name.clone();
-            (!is_too_soon).then(|| Subscription::new(source, offer, id, HubSecret(secret), now))
+            // A document that names one hub after another is followed once a day.
+            let is_too_soon = known.is_some_and(|known| known.asked_at + Subscription::RETRY > now);
+            let names = (websub::unguessable().ok()?, HubSecret(websub::unguessable().ok()?));
+            (!is_too_soon).then(|| Subscription::new(&visit.source, offer, base, names, now))
         }
         (_, None) => None,
+    }
+}
+
+/// Where the hub is asked: over TLS; by an address that the operator pins only for a source that is itself at such a one.
+fn reached_at(visit: &Visit, offer: &HubOffer) -> Option<url::Url> {
+    let door = &visit.context.door;
+    match door.is_pinned(&offer.hub) {
+        true => door.is_pinned(&visit.source.url).then(|| offer.hub.clone()),
+        false => Some(websub::over_tls(&offer.hub)).filter(|hub| hub.scheme() == "https"),
     }
 }

@@ -3,7 +3,6 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use config::objects::DEFAULT_EVERY;
 use config::print_duration;
 use crawler::extract::{extract, has_its_text, item_of};
 use crawler::fetch::Permits;
@@ -120,7 +119,7 @@ pub(super) fn undeclared(url: Url, kind: SourceKind) -> anyhow::Result<Source> {
         country: None,
         languages: Vec::new(),
         timezone: None,
-        every: DEFAULT_EVERY,
+        every: model::Pace::usual(kind),
         delay: None,
         article: ArticleMode::Auto,
         rights: Rights::Full,

@@ -296,7 +296,7 @@ fn cadence(record: &SourceRecord, now: Timestamp) -> Value {
 /// What a hub tells of a source.
 fn push_of(known: &Subscription, now: Timestamp) -> Value {
     json!({
-        "state": match (known.is_active(now), known.is_trusted, &known.refused) {
+        "state": match (known.is_active(now), known.credit > 0, &known.refused) {
             (true, true, _) => "relied on",
             (true, false, _) => "not relied on",
             (false, _, Some(_)) => "refused",
@@ -306,11 +306,13 @@ fn push_of(known: &Subscription, now: Timestamp) -> Value {
         "hub": known.offer.hub,
         "asked_for": known.offer.topic_url,
         "asked_at": time(Some(known.asked_at)),
+        "asked_again_at": time(Some(known.ask_again_at)),
         "tells_until": time(known.lease_until),
         "refused": known.refused,
         "pushes": known.pushes,
         "new_entries": known.entries,
         "missed_entries": known.missed,
+        "waiting": known.waiting,
         "polls_saved": (known.polls_saved * 10.0).round() / 10.0,
     })
 }

@@ -1,7 +1,9 @@
 //! WebSub (W3C Recommendation 2018) as words: what a document offers, what a hub is asked, how it asks back, what it signs.
 
+use std::time::Duration;
+
 use aws_lc_rs::hmac;
-use model::{HubOffer, HubSecret, Timestamp, same_site};
+use model::{HubOffer, HubSecret, Subscription, Timestamp, same_site};
 use url::{Url, form_urlencoded};
 
 /// The hub that these `Link` fields offer (RFC 8288), for a document of this address.
@@ -12,23 +14,26 @@ pub(crate) fn offer_in_fields<'f>(fields: impl Iterator<Item = &'f str>, at: &Ur
 
 /// The hub that links offer, each with its relation, for a document of this address.
 pub(crate) fn offer<'l>(links: impl Iterator<Item = (&'l str, &'l str)>, at: &Url) -> Option<HubOffer> {
-    let (mut hub, mut topic_url) = (None, None);
+    let (mut hub, mut named) = (None, None);
     for (relations, target) in links {
         for relation in relations.split_ascii_whitespace() {
             let wanted = match relation.to_ascii_lowercase().as_str() {
                 "hub" => &mut hub,
-                "self" => &mut topic_url,
+                "self" => &mut named,
                 _ => continue,
             };
             // The first one is meant.
-            *wanted = wanted.take().or_else(|| at.join(target).ok());
+            *wanted = wanted.take().or(Some(target));
         }
     }
     let is_asked = |url: &Url| matches!(url.scheme(), "http" | "https");
-    let topic_url = topic_url.unwrap_or_else(|| at.clone());
+    let hub = hub.and_then(|hub| at.join(hub).ok()).filter(is_asked)?;
+    let named = named.unwrap_or(at.as_str());
+    let resolved = at.join(named).ok().filter(is_asked)?;
+    // Hubs compare letters: an address that is whole is left as it is written.
+    let topic_url = if Url::parse(named).is_ok() { named.to_owned() } else { resolved.to_string() };
     // A document that calls itself by another site's name would have us told what others publish.
-    let hub = hub.filter(is_asked).filter(|_| is_asked(&topic_url) && same_site(&topic_url, at))?;
-    Some(HubOffer { hub, topic_url })
+    same_site(&resolved, at).then_some(HubOffer { hub, topic_url })
 }
 
 /// Relations and targets of a `Link` field.
@@ -78,7 +83,7 @@ pub fn request(offer: &HubOffer, callback: &Url, secret: &HubSecret, lease_secon
     form_urlencoded::Serializer::new(String::new())
         .append_pair("hub.callback", callback.as_str())
         .append_pair("hub.mode", "subscribe")
-        .append_pair("hub.topic", offer.topic_url.as_str())
+        .append_pair("hub.topic", &offer.topic_url)
         .append_pair("hub.lease_seconds", &lease_seconds.to_string())
         .append_pair("hub.secret", &secret.0)
         .finish()
@@ -165,9 +170,23 @@ fn digits_of(bytes: &[u8]) -> String {
 
 /// Until when a hub tells that says so many seconds.
 pub fn lease_end(seconds: u64, now: Timestamp) -> Timestamp {
-    let (least, most) = model::Subscription::LEASES;
-    let length = std::time::Duration::from_secs(seconds).clamp(least, most);
+    let length = Duration::from_secs(seconds).min(Subscription::LONGEST_LEASE);
     now.saturating_add(length).unwrap_or(Timestamp::MAX)
+}
+
+/// Whether this may be what a subscription is called: nobody needs to look for anything else.
+pub fn is_a_name(id: &str) -> bool {
+    id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Where a hub is asked: over TLS, since it is told a secret. Publishers write `http` of hubs that have long had both.
+pub fn over_tls(hub: &Url) -> Url {
+    let mut url = hub.clone();
+    if url.scheme() == "http" && url.port().is_none() {
+        // It is an address of the web: the scheme can be set.
+        let _ = url.set_scheme("https");
+    }
+    url
 }
 
 #[cfg(test)]
@@ -178,7 +197,7 @@ mod tests {
     fn offered(fields: &[&str]) -> Option<(String, String)> {
         let at = "https://a.kz/feed?x=1".parse().unwrap();
         let offer = offer_in_fields(fields.iter().copied(), &at)?;
-        Some((offer.hub.to_string(), offer.topic_url.to_string()))
+        Some((offer.hub.to_string(), offer.topic_url))
     }
 
     #[test]
@@ -198,6 +217,10 @@ mod tests {
                 expected("https://one.kz/", "https://a.kz/feed?x=1")
             }),
             (&["<https://hub.kz/>; rel=hub, <https://b.kz/feed>; rel=self"], None),
+            (&["<https://hub.kz/>; rel=hub, <https://А.kz/Feed/%7e>; rel=self"], None),
+            (&["<https://hub.kz/>; rel=hub, <https://A.kz/%7efeed>; rel=self"], {
+                expected("https://hub.kz/", "https://A.kz/%7efeed")
+            }),
             (&["<ftp://hub.kz/>; rel=hub"], None),
             (&["<https://hub.kz/>; rel=next", "garbage", "<", "<>;", "<x>; rel"], None),
         ] {
@@ -209,7 +232,7 @@ mod tests {
     fn a_hub_is_asked_with_a_form() {
         let offer = HubOffer {
             hub: "https://hub.kz/".parse().unwrap(),
-            topic_url: "https://a.kz/feed?a=1&b=2".parse().unwrap(),
+            topic_url: "https://a.kz/feed?a=1&b=2".to_owned(),
         };
         let callback = "https://push.kz/websub/x".parse().unwrap();
         let form = request(&offer, &callback, &HubSecret("k".into()), 60);

@@ -9,6 +9,7 @@
 
 mod adapter;
 mod backfill;
+mod cadence;
 mod canonical;
 mod client;
 mod harvest;
@@ -31,6 +32,7 @@ mod topic;
 
 pub use adapter::{Adapter, StandIn};
 pub use backfill::Backfill;
+pub use cadence::Pace;
 pub use canonical::{canonical_url, same_site};
 pub use client::Client;
 pub use harvest::{Entry, FetchRecord, FetchStatus, Finding, Harvest, PageWork, SourceNews, Validators};

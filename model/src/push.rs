@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use url::Url;
 
-use crate::{Name, Timestamp};
+use crate::{Name, Source, Timestamp};
 
 /// A hub that a document offers, which tells whoever asks for it what is new in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubOffer {
     /// Where the hub is asked.
     pub hub: Url,
-    /// What the document is called there.
-    pub topic_url: Url,
+    /// What the document is called there: letter by letter as its publisher writes it, since hubs compare letters.
+    pub topic_url: String,
 }
 
 /// What a hub signs with what it pushes. Never shown.
@@ -30,20 +30,26 @@ impl std::fmt::Debug for HubSecret {
 pub struct Subscription {
     /// Of which source.
     pub source: Name,
+    /// Where that was read: of one that is read elsewhere it tells nothing.
+    pub source_url: Url,
     /// What it is called in the address that the hub calls: nobody can guess it.
     pub id: String,
+    /// What stands before that in the address.
+    pub base: Url,
     /// Which hub, and for what.
     pub offer: HubOffer,
     /// What it signs with.
     pub secret: HubSecret,
     /// When it was asked last.
     pub asked_at: Timestamp,
+    /// When it is asked again.
+    pub ask_again_at: Timestamp,
     /// The hub asked back, and tells until then.
     pub lease_until: Option<Timestamp>,
     /// Why it does not, in its words.
     pub refused: Option<String>,
-    /// What came out last came by it: polls may be slow.
-    pub is_trusted: bool,
+    /// New entries that it told of since it missed one, less [`Self::A_MISS`] for each that it missed.
+    pub credit: i64,
     /// Documents that it pushed.
     pub pushes: u64,
     /// New entries in these.
@@ -52,6 +58,8 @@ pub struct Subscription {
     pub missed: u64,
     /// Polls that were not made, since it would have told.
     pub polls_saved: f64,
+    /// Documents that wait to be read.
+    pub waiting: u64,
 }
 
 impl Subscription {
@@ -59,31 +67,56 @@ impl Subscription {
     pub const MOST_WAITING: usize = 20;
     /// How long a hub is asked to tell; it decides.
     pub const LEASE: Duration = Duration::from_secs(10 * 86_400);
-    /// Bounds of what it may decide.
-    pub const LEASES: (Duration, Duration) = (Duration::from_secs(300), Duration::from_secs(30 * 86_400));
-    /// A hub that did not answer, or refused, is asked again after this.
-    const RETRY: Duration = Duration::from_secs(86_400);
-    /// And one that let a renewal pass.
-    const RENEWALS: Duration = Duration::from_secs(3600);
+    /// It may decide on this at most.
+    pub const LONGEST_LEASE: Duration = Duration::from_secs(30 * 86_400);
+    /// A hub that missed an entry is relied on again when it told of so many, for each that it missed.
+    pub const A_MISS: i64 = 10;
+    /// More is not held against it, nor counted for it.
+    pub const MOST_CREDIT: i64 = 100;
+    /// A hub that did not answer, or refused, is asked again after this; one that it is too early to ask again as well.
+    pub const RETRY: Duration = Duration::from_secs(86_400);
+    /// No hub is asked more often.
+    const SOONEST: Duration = Duration::from_secs(300);
     /// It asks back within this time, or not at all.
     const VERIFIED_WITHIN: Duration = Duration::from_secs(86_400);
 
     /// One that a hub is to be asked for.
-    pub fn new(source: Name, offer: HubOffer, id: String, secret: HubSecret, now: Timestamp) -> Self {
+    pub fn new(
+        source: &Source,
+        offer: HubOffer,
+        base: Url,
+        (id, secret): (String, HubSecret),
+        now: Timestamp,
+    ) -> Self {
         Self {
-            source,
+            source: source.name.clone(),
+            source_url: source.url.clone(),
             id,
+            base,
             offer,
             secret,
             asked_at: now,
+            ask_again_at: later(now, Self::RETRY),
             lease_until: None,
             refused: None,
-            is_trusted: false,
+            credit: 0,
             pushes: 0,
             entries: 0,
             missed: 0,
             polls_saved: 0.0,
+            waiting: 0,
         }
+    }
+
+    /// The same, asked for once more. Where no answer comes it is asked again while there is time.
+    pub fn asked_again(self, now: Timestamp) -> Self {
+        let left = self.lease_until.map_or(Self::RETRY, |until| since(now, until) * 2 / 3);
+        Self { asked_at: now, ask_again_at: later(now, left.clamp(Self::SOONEST, Self::RETRY)), ..self }
+    }
+
+    /// When a hub that tells until then is asked again: after two thirds of it.
+    pub fn renewed_at(&self, until: Timestamp) -> Timestamp {
+        later(self.asked_at, (since(self.asked_at, until) * 2 / 3).max(Self::SOONEST))
     }
 
     /// Whether the hub tells what is new.
@@ -91,29 +124,30 @@ impl Subscription {
         self.lease_until.is_some_and(|until| until > now)
     }
 
-    /// Whether polls may be slow: it tells, and what came out last came by it.
+    /// Whether polls may be slow: it tells, and told of what came out last.
     pub fn is_relied_on(&self, now: Timestamp) -> bool {
-        self.is_trusted && self.is_active(now)
-    }
-
-    /// When the hub is asked again: for the first time, or anew after two thirds of what is left.
-    pub fn asked_again_at(&self, now: Timestamp) -> Timestamp {
-        let later = |wait| self.asked_at.saturating_add(wait).unwrap_or(Timestamp::MAX);
-        match self.lease_until.filter(|until| *until > now) {
-            None => later(Self::RETRY),
-            Some(until) => {
-                let left = Duration::try_from(until.duration_since(self.asked_at)).unwrap_or_default();
-                // A short lease cannot wait for an hour.
-                later((left * 2 / 3).max(Self::RENEWALS.min(left / 3)))
-            }
-        }
+        self.credit > 0 && self.is_active(now)
     }
 
     /// Whether a hub that asks back now may do so: it was asked not long ago.
     pub fn may_be_verified(&self, now: Timestamp) -> bool {
-        let since = Duration::try_from(now.duration_since(self.asked_at)).unwrap_or_default();
-        since <= Self::VERIFIED_WITHIN
+        since(self.asked_at, now) <= Self::VERIFIED_WITHIN
     }
+
+    /// The credit after so many entries more that it told of, or missed.
+    pub fn credit_after(credit: i64, told: u64, missed: u64) -> i64 {
+        let count = |count: u64| i64::try_from(count).unwrap_or(Self::MOST_CREDIT).min(Self::MOST_CREDIT);
+        let before = if missed > 0 { credit.min(0) } else { credit };
+        (before + count(told) - Self::A_MISS * count(missed)).clamp(-Self::MOST_CREDIT, Self::MOST_CREDIT)
+    }
+}
+
+fn later(at: Timestamp, wait: Duration) -> Timestamp {
+    at.saturating_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+fn since(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
 /// A document that a hub pushed, and nobody has read yet.
@@ -132,13 +166,11 @@ pub struct Push {
 }
 
 /// What reading told of a subscription: added to what is known.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PushNews {
-    /// See [`Subscription::is_trusted`].
-    pub is_trusted: bool,
-    /// See [`Subscription::entries`].
+    /// New entries that the hub told of.
     pub entries: u64,
-    /// See [`Subscription::missed`].
+    /// New entries that it did not tell of.
     pub missed: u64,
     /// See [`Subscription::polls_saved`].
     pub polls_saved: f64,
@@ -154,23 +186,57 @@ mod tests {
         Timestamp::from_second(1_795_000_000 + second).unwrap()
     }
 
+    fn subscription() -> Subscription {
+        let offer =
+            HubOffer { hub: "https://hub.kz/".parse().unwrap(), topic_url: "https://a.kz/".to_owned() };
+        let source: Source = serde_json::from_value(serde_json::json!({
+            "name": "s", "kind": "feed", "url": "https://a.kz/", "category": "news", "languages": [],
+            "every": {"min": {"secs": 60, "nanos": 0}, "max": {"secs": 60, "nanos": 0}}, "article": "auto", "rights": "full",
+            "selectors": {}, "paused": false, "country": null, "timezone": null, "delay": null, "politeness_group": null,
+        }))
+        .unwrap();
+        let base = "https://push.kz/".parse().unwrap();
+        Subscription::new(&source, offer, base, ("i".into(), HubSecret("tölem".to_owned())), at(0))
+    }
+
     #[test]
     fn hubs_are_asked_again_before_they_stop() {
-        let offer =
-            HubOffer { hub: "https://hub.kz/".parse().unwrap(), topic_url: "https://a.kz/".parse().unwrap() };
-        let secret = HubSecret("tölem".to_owned());
-        let new = Subscription::new(Name::new("s").unwrap(), offer, "i".into(), secret, at(0));
+        let new = subscription();
+        assert_eq!(new.ask_again_at, at(24 * HOUR));
+        assert!(new.may_be_verified(at(HOUR)) && !new.may_be_verified(at(25 * HOUR)));
+        assert!(!new.is_active(at(0)));
+        assert_eq!(new.renewed_at(at(240 * HOUR)), at(160 * HOUR));
+        assert_eq!(new.renewed_at(at(60)), at(300));
         for (lease, now, expected) in [
-            (None, 0, 24 * HOUR),
-            (Some(240 * HOUR), 0, 160 * HOUR),
-            (Some(240 * HOUR), 241 * HOUR, 24 * HOUR),
-            (Some(600), 0, 400),
+            (None, 5, 5 + 24 * HOUR),
+            (Some(240 * HOUR), 160 * HOUR, 184 * HOUR),
+            (Some(240 * HOUR), 237 * HOUR, 239 * HOUR),
+            (Some(240 * HOUR), 241 * HOUR, 241 * HOUR + 300),
         ] {
             let known = Subscription { lease_until: lease.map(at), ..new.clone() };
-            assert_eq!(known.asked_again_at(at(now)), at(expected), "{lease:?} at {now}");
-            assert_eq!(known.is_active(at(now)), lease.is_some_and(|lease| lease > now));
+            assert_eq!(known.asked_again(at(now)).ask_again_at, at(expected), "{lease:?} at {now}");
         }
-        assert!(new.may_be_verified(at(HOUR)) && !new.may_be_verified(at(25 * HOUR)));
         assert!(!format!("{new:?}").contains("tölem"));
+    }
+
+    /// By hand: an entry told is one, an entry missed is ten less, and takes what was gathered before.
+    #[test]
+    fn a_hub_that_misses_much_is_not_relied_on() {
+        for (before, told, missed, expected) in [
+            (0, 1, 0, 1),
+            (0, 0, 0, 0),
+            (50, 0, 1, -10),
+            (-10, 10, 0, 0),
+            (-10, 11, 0, 1),
+            (-95, 0, 3, -100),
+            (99, 5, 0, 100),
+            (0, u64::MAX, u64::MAX, -100),
+        ] {
+            assert_eq!(
+                Subscription::credit_after(before, told, missed),
+                expected,
+                "{before} {told} {missed}"
+            );
+        }
     }
 }

@@ -47,23 +47,26 @@ pub struct SourceRecord {
     pub pages_waiting: u64,
 }
 
-/// What a hub said when it asked back.
+/// What came of asking a hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verified {
-    /// It tells until then.
-    Until(Timestamp),
-    /// It does not, and says why.
-    Refused(String),
+pub struct HubAnswer {
+    /// It tells until then, or does not, and says why.
+    pub tells: Result<Timestamp, String>,
+    /// When it is asked again.
+    pub ask_again_at: Timestamp,
 }
 
-impl Verified {
+impl HubAnswer {
     pub(crate) fn parts(&self) -> (Option<Timestamp>, Option<&str>) {
-        match self {
-            Self::Until(until) => (Some(*until), None),
-            Self::Refused(reason) => (None, Some(reason)),
+        match &self.tells {
+            Ok(until) => (Some(*until), None),
+            Err(reason) => (None, Some(reason)),
         }
     }
 }
+
+/// A pushed document whose reading was begun so often, and never came to its end, is dropped.
+pub(crate) const MOST_TRIES: i32 = 3;
 
 /// A declared topic.
 #[derive(Debug, Clone, PartialEq)]
@@ -407,13 +410,14 @@ pub trait Store: Send + Sync {
     async fn subscription_called(&self, id: &str) -> Result<Option<Subscription>, StoreError>;
     /// A hub was asked. What was counted stays; what another one promised does not.
     async fn subscribe(&self, asked: &Subscription) -> Result<(), StoreError>;
-    /// The hub asked back.
-    async fn set_verified(&self, id: &str, verified: &Verified) -> Result<(), StoreError>;
+    /// What came of it.
+    async fn hub_answered(&self, id: &str, answer: &HubAnswer) -> Result<(), StoreError>;
     /// Keeps a document that a hub pushed until it is read. False where `most` of its source wait already, or it has no
     /// subscription.
     async fn take_push(&self, push: &Push, most: usize) -> Result<bool, StoreError>;
-    /// Documents of a source that wait to be read, in the order of arrival. That they were read is written with harvests.
-    async fn pushes(&self, source: &Name, limit: usize) -> Result<Vec<Push>, StoreError>;
+    /// The newest document of a source that waits to be read and came before another one, or before now. That it was read is
+    /// written with harvests; one whose reading never comes to its end is dropped after three tries.
+    async fn next_push(&self, source: &Name, before: Option<i64>) -> Result<Option<Push>, StoreError>;
     /// Sources of which documents wait.
     async fn pushed_sources(&self) -> Result<Vec<Name>, StoreError>;
     /// How far the past of a source was read: what is under way, or the last that ended. Steps are written with harvests.

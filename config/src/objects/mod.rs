@@ -23,7 +23,6 @@ use url::Url;
 use crate::{Problem, yaml};
 pub use difference::{Change, compare};
 use fields::{Fields, Notes};
-pub use source::DEFAULT_EVERY;
 
 /// The version of the object shape that this build reads and writes.
 pub const API_VERSION: &str = "qyran.dev/v1alpha1";

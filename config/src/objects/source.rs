@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{ArticleMode, Category, Every, Name, Rights, Source, SourceKind};
+use model::{ArticleMode, Category, Every, Name, Pace, Rights, Source, SourceKind};
 use serde_json::{Map, Value, json};
 
 use super::client;
@@ -27,10 +27,6 @@ const ARTICLES: &[(&str, ArticleMode)] =
 const RIGHTS: &[(&str, Rights)] =
     &[("link", Rights::Link), ("excerpt", Rights::Excerpt), ("full", Rights::Full)];
 
-/// The interval of a source that declares none.
-pub const DEFAULT_EVERY: Every =
-    Every { min: Duration::from_secs(5 * 60), max: Duration::from_secs(6 * 3600) };
-
 /// Intervals outside of this range are mistakes, or rude.
 const EVERY_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(90 * 86_400));
 
@@ -44,7 +40,7 @@ pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<
     let country = spec.read("country", notes, country);
     let languages = spec.languages("languages", notes);
     let timezone = spec.read("timezone", notes, timezone);
-    let every = every(spec, notes);
+    let every = every(Pace::usual(kind.unwrap_or(SourceKind::Feed)), spec, notes);
     let delay = spec.read("delay", notes, delay);
     let article = spec.choice("article", notes, ARTICLES).unwrap_or_default();
     let rights = spec.choice("rights", notes, RIGHTS).unwrap_or_default();
@@ -123,17 +119,17 @@ fn timezone(text: &str) -> Result<String, String> {
     }
 }
 
-fn every(spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Every {
-    let Some(node) = spec.node("every") else { return DEFAULT_EVERY };
-    let Some(mut fields) = Fields::open("spec.every", node, notes) else { return DEFAULT_EVERY };
+fn every(usual: Every, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Every {
+    let Some(node) = spec.node("every") else { return usual };
+    let Some(mut fields) = Fields::open("spec.every", node, notes) else { return usual };
     let min = fields.duration("min", notes);
     let max = fields.duration("max", notes);
     fields.close(notes);
     let every = match (min, max) {
         (Some(min), Some(max)) => Every { min, max },
-        (Some(min), None) => Every { min, max: min.max(DEFAULT_EVERY.max) },
-        (None, Some(max)) => Every { min: max.min(DEFAULT_EVERY.min), max },
-        (None, None) => DEFAULT_EVERY,
+        (Some(min), None) => Every { min, max: min.max(usual.max) },
+        (None, Some(max)) => Every { min: max.min(usual.min), max },
+        (None, None) => usual,
     };
     if every.min > every.max {
         notes.add(node.line, "spec.every.min is longer than spec.every.max", "swap them");
@@ -182,7 +178,7 @@ pub(crate) fn write(source: &Source) -> Value {
     if let Some(timezone) = timezone {
         put("timezone", json!(timezone));
     }
-    if *every != DEFAULT_EVERY {
+    if *every != Pace::usual(*kind) {
         put("every", json!({"min": print_duration(every.min), "max": print_duration(every.max)}));
     }
     if let Some(delay) = delay {

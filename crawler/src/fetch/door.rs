@@ -200,7 +200,12 @@ impl Door {
                 }
                 301 | 302 | 303 | 307 | 308 => {
                     moved_permanently &= matches!(answer.status, 301 | 308);
-                    at = destination(&at, &answer)?;
+                    let to = destination(&at, &answer)?;
+                    // What is told to one host is not carried to another, nor out of TLS.
+                    if want.form.is_some() && to.origin() != at.origin() {
+                        return Err(FetchError::Redirect(format!("a form is not carried on to {to}")));
+                    }
+                    at = to;
                 }
                 status => return Err(FetchError::Http { status, retry_after: self.asked_to_wait(&answer) }),
             }
@@ -259,13 +264,17 @@ impl Door {
             .map_err(|address| TransportError::Blocked(address.to_string()).into())
     }
 
+    /// Whether the operator says where the name of this address leads: it may lead within the operator's own network.
+    pub fn is_pinned(&self, url: &Url) -> bool {
+        url.host_str().is_some_and(|host| self.policy.guard.is_pinned(host))
+    }
+
     /// The token to show at an address.
     async fn token_for(&self, want: &Want, at: &Url) -> Result<Option<Secret>, FetchError> {
         let token = want.token.as_ref().filter(|token| token.at.origin() == at.origin());
         let Some(TokenFor { name, .. }) = token else { return Ok(None) };
         // A name that the operator pins leads to where the operator says.
-        let is_private =
-            at.scheme() == "https" || at.host_str().is_some_and(|host| self.policy.guard.is_pinned(host));
+        let is_private = at.scheme() == "https" || self.is_pinned(at);
         if !is_private {
             return Err(FetchError::Token(format!("the token {name} is not sent over plain HTTP")));
         }

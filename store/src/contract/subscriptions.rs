@@ -3,7 +3,7 @@
 use model::{HubOffer, HubSecret, Push, PushNews, Subscription};
 
 use super::*;
-use crate::store::Verified;
+use crate::store::HubAnswer;
 
 fn url(text: &str) -> Url {
     text.parse().unwrap()
@@ -16,10 +16,10 @@ async fn subscriptions_and_pushes_are_kept() {
         println!("on {}", bench.name);
         let store = &bench.store;
         let subscription = async || store.subscription(&name("s")).await.unwrap();
-        let offer = |hub: &str| HubOffer { hub: url(hub), topic_url: url("https://a.kz/rss") };
+        let offer = |hub: &str| HubOffer { hub: url(hub), topic_url: "https://a.kz/rss".to_owned() };
         let asked = |id: &str, hub: &str, second| {
-            let secret = HubSecret(format!("secret of {id}"));
-            Subscription::new(name("s"), offer(hub), id.to_owned(), secret, at(second))
+            let names = (id.to_owned(), HubSecret(format!("secret of {id}")));
+            Subscription::new(&source("s"), offer(hub), url("https://push.kz/"), names, at(second))
         };
         let push = |body: &str| Push {
             id: 0,
@@ -36,57 +36,65 @@ async fn subscriptions_and_pushes_are_kept() {
             continue;
         }
         assert_eq!(subscription().await.as_ref(), Some(&first));
-        store.set_verified("one", &Verified::Until(at(900))).await.unwrap();
-        store.set_verified("nobody", &Verified::Until(at(900))).await.unwrap();
+        let until = |second| HubAnswer { tells: Ok(at(second)), ask_again_at: at(600) };
+        store.hub_answered("one", &until(900)).await.unwrap();
+        store.hub_answered("nobody", &until(900)).await.unwrap();
         let taken = async |body| store.take_push(&push(body), 2).await.unwrap();
         assert_eq!((taken("a").await, taken("b").await, taken("c").await), (true, true, false));
         assert_eq!(store.pushed_sources().await.unwrap(), [name("s")]);
-        let waiting = store.pushes(&name("s"), 9).await.unwrap();
-        let bodies: Vec<_> = waiting.iter().map(|push| push.body.as_slice()).collect();
-        assert_eq!(bodies, [b"a", b"b"]);
+        assert_eq!(subscription().await.unwrap().waiting, 2);
+        // The newest first.
+        let next = async |before| store.next_push(&name("s"), before).await.unwrap();
+        let newest = next(None).await.unwrap();
+        let oldest = next(Some(newest.id)).await.unwrap();
+        assert_eq!((&newest.body[..], &oldest.body[..], oldest.at), (&b"b"[..], &b"a"[..], at(3)));
+        assert!(next(Some(oldest.id)).await.is_none());
         // Read in a turn that is not ours any more, it waits on.
         let mut read = harvest(5, Vec::new());
-        read.pushes_done = vec![waiting[0].id];
-        read.push = Some(PushNews { is_trusted: true, entries: 3, missed: 1, polls_saved: 0.5 });
+        read.pushes_done = vec![newest.id];
+        read.push = Some(PushNews { entries: 3, missed: 0, polls_saved: 0.5 });
         bench.save(&[harvest(6, Vec::new())]).await;
         assert!(bench.save(std::slice::from_ref(&read)).await[0].fenced);
-        assert_eq!(store.pushes(&name("s"), 9).await.unwrap().len(), 2);
+        assert_eq!(next(None).await.as_ref(), Some(&newest));
         read.token = Token(7);
         bench.save(&[read]).await;
-        assert_eq!(store.pushes(&name("s"), 1).await.unwrap(), waiting[1..]);
+        // What nobody reads to its end is dropped after three tries.
+        assert_eq!(next(None).await.as_ref(), Some(&oldest));
+        assert_eq!(next(None).await.as_ref(), Some(&oldest));
+        assert!(next(None).await.is_none() && store.pushed_sources().await.unwrap().is_empty());
         let counted = Subscription {
             lease_until: Some(at(900)),
-            is_trusted: true,
+            ask_again_at: at(600),
+            credit: 3,
             pushes: 2,
             entries: 3,
-            missed: 1,
             polls_saved: 0.5,
             ..first.clone()
         };
         assert_eq!(store.subscription_called("one").await.unwrap(), Some(counted.clone()));
-        // Asked again, it stays what it was; at another hub, what was counted does.
-        let renewed = Subscription { asked_at: at(600), ..counted.clone() };
+        let mut missed = harvest(8, Vec::new());
+        missed.push = Some(PushNews { missed: 2, ..PushNews::default() });
+        bench.save(&[missed]).await;
+        let counted = Subscription { credit: -20, missed: 2, ..counted };
+        // Asked again, it stays what it was; at another hub, or with another address for it, what was counted does.
+        let renewed = counted.clone().asked_again(at(600));
         store.subscribe(&renewed).await.unwrap();
         assert_eq!(subscription().await, Some(renewed));
+        let moved = Subscription { base: url("https://new.kz/"), ..counted.clone() };
+        store.subscribe(&moved).await.unwrap();
+        assert_eq!(subscription().await, Some(Subscription { lease_until: None, credit: 0, ..moved }));
         let other = asked("two", "https://hub.example/", 700);
         store.subscribe(&other).await.unwrap();
-        let Subscription { id, offer, secret, .. } = other;
-        let other = Subscription {
-            id,
-            offer,
-            secret,
-            asked_at: at(700),
-            lease_until: None,
-            is_trusted: false,
-            ..counted
-        };
-        assert_eq!(subscription().await, Some(other));
+        let told = Subscription { pushes: 2, entries: 3, missed: 2, polls_saved: 0.5, ..other };
+        assert_eq!(subscription().await, Some(told));
         assert!(store.subscription_called("one").await.unwrap().is_none());
-        store.set_verified("two", &Verified::Refused("not here".to_owned())).await.unwrap();
-        assert_eq!(subscription().await.unwrap().refused.as_deref(), Some("not here"));
+        let refused = HubAnswer { tells: Err("not here".to_owned()), ask_again_at: at(5000) };
+        store.hub_answered("two", &refused).await.unwrap();
+        let told = subscription().await.unwrap();
+        assert_eq!((told.refused.as_deref(), told.ask_again_at), (Some("not here"), at(5000)));
         // What is read elsewhere, or no more, is told of no more.
         let moved = Source { url: url("https://b.kz/rss"), ..source("s") };
         store.declare(&objects(vec![moved], Vec::new()), false, at(800)).await.unwrap();
-        assert!(subscription().await.is_none() && store.pushes(&name("s"), 9).await.unwrap().is_empty());
+        assert!(subscription().await.is_none() && next(None).await.is_none());
     }
 }

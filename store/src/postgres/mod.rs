@@ -45,9 +45,9 @@ use url::Url;
 
 use crate::StoreError;
 use crate::store::{
-    Applied, AuditRecord, EntryKnowledge, Kin, Linked, MaterialQuery, Move, ObjectNames, Objects, Rematched,
-    Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, Tombstone, TopicRecord,
-    Totals, Verified,
+    Applied, AuditRecord, EntryKnowledge, HubAnswer, Kin, Linked, MaterialQuery, Move, ObjectNames, Objects,
+    Rematched, Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, Tombstone,
+    TopicRecord, Totals,
 };
 use locks::Lock;
 pub use migrate::{MIGRATIONS, Migration, MigrationStatus};
@@ -401,16 +401,16 @@ impl Store for Postgres {
         transaction!(self, |tx| subscriptions::subscribe(&tx, asked).await)
     }
 
-    async fn set_verified(&self, id: &str, verified: &Verified) -> Result<(), StoreError> {
-        transaction!(self, |tx| subscriptions::verified(&tx, id, verified).await)
+    async fn hub_answered(&self, id: &str, answer: &HubAnswer) -> Result<(), StoreError> {
+        transaction!(self, |tx| subscriptions::hub_answered(&tx, id, answer).await)
     }
 
     async fn take_push(&self, push: &Push, most: usize) -> Result<bool, StoreError> {
         transaction!(self, |tx| subscriptions::take(&tx, push, most).await)
     }
 
-    async fn pushes(&self, source: &Name, limit: usize) -> Result<Vec<Push>, StoreError> {
-        subscriptions::waiting(&*self.client().await?, source, limit).await
+    async fn next_push(&self, source: &Name, before: Option<i64>) -> Result<Option<Push>, StoreError> {
+        transaction!(self, |tx| subscriptions::next(&tx, source, before).await)
     }
 
     async fn pushed_sources(&self) -> Result<Vec<Name>, StoreError> {

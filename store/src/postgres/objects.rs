@@ -148,6 +148,9 @@ async fn declare_source(
             &[&name, &now],
         )
         .await?;
+        if has_rhythm(tx).await? {
+            execute(tx, "UPDATE source SET rhythm = NULL WHERE name = $1", &[&name]).await?;
+        }
         subscriptions::unsubscribe(tx, &[name.to_string()]).await?;
     }
     // What is stopped stays so, wherever it would be read.

@@ -6,11 +6,10 @@ use tokio_postgres::Row;
 
 use super::{execute, limit, read, rows, text};
 use crate::StoreError;
-use crate::store::Verified;
+use crate::store::{HubAnswer, MOST_TRIES};
 
-const COLUMNS: &str =
-    "source, id, hub, topic_url, secret, asked_at, lease_until, refused, is_trusted, pushes, entries, missed,
-    polls_saved";
+const COLUMNS: &str = "source, source_url, id, base, hub, topic_url, secret, asked_at, ask_again_at, lease_until, refused, credit,
+    pushes, entries, missed, polls_saved, (SELECT count(*) FROM push WHERE push.source = subscription.source)";
 
 /// A database of the version before has no place for them.
 async fn is_kept(client: &impl GenericClient) -> Result<bool, StoreError> {
@@ -41,17 +40,21 @@ fn subscription(row: &Row) -> Result<Subscription, StoreError> {
     let count = |index: usize| row.get::<_, i64>(index).unsigned_abs();
     Ok(Subscription {
         source: Name::stored(row.get(0)),
-        id: row.get(1),
-        offer: HubOffer { hub: url(2)?, topic_url: url(3)? },
-        secret: HubSecret(row.get(4)),
-        asked_at: row.get(5),
-        lease_until: row.get(6),
-        refused: row.get(7),
-        is_trusted: row.get(8),
-        pushes: count(9),
-        entries: count(10),
-        missed: count(11),
-        polls_saved: row.get(12),
+        source_url: url(1)?,
+        id: row.get(2),
+        base: url(3)?,
+        offer: HubOffer { hub: url(4)?, topic_url: row.get(5) },
+        secret: HubSecret(row.get(6)),
+        asked_at: row.get(7),
+        ask_again_at: row.get(8),
+        lease_until: row.get(9),
+        refused: row.get(10),
+        credit: row.get(11),
+        pushes: count(12),
+        entries: count(13),
+        missed: count(14),
+        polls_saved: row.get(15),
+        waiting: count(16),
     })
 }
 
@@ -59,32 +62,43 @@ pub(super) async fn subscribe(tx: &Transaction<'_>, asked: &Subscription) -> Res
     if !is_kept(tx).await? {
         return Ok(()); // it is asked again when polls find that it is not known
     }
-    let Subscription { source, id, offer, secret, asked_at, .. } = asked;
+    let Subscription { source, source_url, id, base, offer, secret, asked_at, ask_again_at, .. } = asked;
     execute(
         tx,
-        "INSERT INTO subscription (source, id, hub, topic_url, secret, asked_at) VALUES ($1, $2, $3, $4, $5, $6)
+        "INSERT INTO subscription (source, source_url, id, base, hub, topic_url, secret, asked_at, ask_again_at)
+         SELECT name, $2, $3, $4, $5, $6, $7, $8, $9 FROM source WHERE name = $1
          ON CONFLICT (source) DO UPDATE SET
-            lease_until = CASE WHEN subscription.id = excluded.id THEN subscription.lease_until END,
-            is_trusted = subscription.id = excluded.id AND subscription.is_trusted,
-            id = excluded.id, hub = excluded.hub, topic_url = excluded.topic_url, secret = excluded.secret,
-            asked_at = excluded.asked_at, refused = NULL",
+            lease_until = CASE WHEN (subscription.id, subscription.base) = (excluded.id, excluded.base)
+                          THEN subscription.lease_until END,
+            credit = CASE WHEN (subscription.id, subscription.base) = (excluded.id, excluded.base)
+                     THEN subscription.credit ELSE 0 END,
+            source_url = excluded.source_url, id = excluded.id, base = excluded.base, hub = excluded.hub,
+            topic_url = excluded.topic_url, secret = excluded.secret, asked_at = excluded.asked_at,
+            ask_again_at = excluded.ask_again_at, refused = NULL",
         &[
             &source.as_str(),
+            &text(source_url.as_str()),
             &id,
+            &text(base.as_str()),
             &text(offer.hub.as_str()),
-            &text(offer.topic_url.as_str()),
+            &text(&offer.topic_url),
             &secret.0,
             &asked_at,
+            &ask_again_at,
         ],
     )
     .await?;
     Ok(())
 }
 
-pub(super) async fn verified(tx: &Transaction<'_>, id: &str, verified: &Verified) -> Result<(), StoreError> {
-    let (until, refused) = verified.parts();
-    let sql = "UPDATE subscription SET lease_until = $2, refused = $3 WHERE id = $1";
-    execute(tx, sql, &[&id, &until, &refused.map(text)]).await?;
+pub(super) async fn hub_answered(
+    tx: &Transaction<'_>,
+    id: &str,
+    answer: &HubAnswer,
+) -> Result<(), StoreError> {
+    let (lease_until, refused) = answer.parts();
+    let sql = "UPDATE subscription SET lease_until = $2, refused = $3, ask_again_at = $4 WHERE id = $1";
+    execute(tx, sql, &[&id, &lease_until, &refused.map(text), &answer.ask_again_at]).await?;
     Ok(())
 }
 
@@ -112,12 +126,25 @@ pub(super) async fn take(tx: &Transaction<'_>, push: &Push, most: usize) -> Resu
     Ok(true)
 }
 
-pub(super) async fn waiting(client: &Object, source: &Name, most: usize) -> Result<Vec<Push>, StoreError> {
-    if !is_kept(client).await? {
-        return Ok(Vec::new());
+/// The newest document that came before another, or before now; one that nobody could read to its end is dropped.
+pub(super) async fn next(
+    tx: &Transaction<'_>,
+    source: &Name,
+    before: Option<i64>,
+) -> Result<Option<Push>, StoreError> {
+    if !is_kept(tx).await? {
+        return Ok(None);
     }
-    let sql = "SELECT push, at, content_type, body FROM push WHERE source = $1 ORDER BY push LIMIT $2";
-    let found = read(client, sql, &[&source.as_str(), &limit(most)]).await?;
+    execute(tx, "DELETE FROM push WHERE source = $1 AND tries >= $2", &[&source.as_str(), &MOST_TRIES])
+        .await?;
+    let found = rows(
+        tx,
+        "UPDATE push SET tries = tries + 1
+         WHERE push = (SELECT max(push) FROM push WHERE source = $1 AND push < $2)
+         RETURNING push, at, content_type, body",
+        &[&source.as_str(), &before.unwrap_or(i64::MAX)],
+    )
+    .await?;
     let push = |row: &Row| Push {
         id: row.get(0),
         source: source.clone(),
@@ -125,7 +152,7 @@ pub(super) async fn waiting(client: &Object, source: &Name, most: usize) -> Resu
         content_type: row.get(2),
         body: row.get(3),
     };
-    Ok(found.iter().map(push).collect())
+    Ok(found.first().map(push))
 }
 
 pub(super) async fn sources(client: &Object) -> Result<Vec<Name>, StoreError> {
@@ -145,13 +172,18 @@ pub(super) async fn save(tx: &Transaction<'_>, harvests: &[&Harvest]) -> Result<
     for harvest in harvests {
         let Some(news) = &harvest.push else { continue };
         let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let sql = "SELECT credit FROM subscription WHERE source = $1 FOR UPDATE";
+        let Some(credit) = rows(tx, sql, &[&harvest.source.as_str()]).await?.first().map(|row| row.get(0))
+        else {
+            continue;
+        };
         execute(
             tx,
-            "UPDATE subscription SET is_trusted = $2, entries = entries + $3, missed = missed + $4,
+            "UPDATE subscription SET credit = $2, entries = entries + $3, missed = missed + $4,
                 polls_saved = polls_saved + $5 WHERE source = $1",
             &[
                 &harvest.source.as_str(),
-                &news.is_trusted,
+                &Subscription::credit_after(credit, news.entries, news.missed),
                 &count(news.entries),
                 &count(news.missed),
                 &news.polls_saved,

@@ -33,9 +33,9 @@ use url::Url;
 
 use crate::StoreError;
 use crate::store::{
-    Applied, AuditRecord, EntryKnowledge, Kin, Linked, MaterialQuery, Move, ObjectNames, Objects, Rematched,
-    Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, Tombstone, TopicRecord,
-    Totals, Verified,
+    Applied, AuditRecord, EntryKnowledge, HubAnswer, Kin, Linked, MaterialQuery, Move, ObjectNames, Objects,
+    Rematched, Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, Tombstone,
+    TopicRecord, Totals,
 };
 
 /// Migrations in their order; the file's `user_version` counts those that were made.
@@ -387,9 +387,9 @@ impl Store for Sqlite {
         self.write(move |tx| subscriptions::subscribe(tx, &asked)).await
     }
 
-    async fn set_verified(&self, id: &str, verified: &Verified) -> Result<(), StoreError> {
-        let (id, verified) = (id.to_owned(), verified.clone());
-        self.write(move |tx| subscriptions::verified(tx, &id, &verified)).await
+    async fn hub_answered(&self, id: &str, answer: &HubAnswer) -> Result<(), StoreError> {
+        let (id, answer) = (id.to_owned(), answer.clone());
+        self.write(move |tx| subscriptions::hub_answered(tx, &id, &answer)).await
     }
 
     async fn take_push(&self, push: &Push, most: usize) -> Result<bool, StoreError> {
@@ -397,9 +397,9 @@ impl Store for Sqlite {
         self.write(move |tx| subscriptions::take(tx, &push, most)).await
     }
 
-    async fn pushes(&self, source: &Name, limit: usize) -> Result<Vec<Push>, StoreError> {
+    async fn next_push(&self, source: &Name, before: Option<i64>) -> Result<Option<Push>, StoreError> {
         let source = source.clone();
-        self.read(move |connection| subscriptions::waiting(connection, &source, limit)).await
+        self.write(move |tx| subscriptions::next(tx, &source, before)).await
     }
 
     async fn pushed_sources(&self) -> Result<Vec<Name>, StoreError> {

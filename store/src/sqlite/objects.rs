@@ -102,7 +102,7 @@ fn declare_source(
         // What was learnt of another address, or read in another way, is worth nothing here.
         tx.execute(
             "UPDATE source SET state = 'candidate', reason = '', failures = 0, failed_polls = 0, next_poll = NULL,
-                    validators = NULL, interval = NULL, moved_to = NULL, last_ok = NULL, since = ?2 WHERE name = ?1",
+                    validators = NULL, interval = NULL, rhythm = NULL, moved_to = NULL, last_ok = NULL, since = ?2 WHERE name = ?1",
             params![source.name.as_str(), millis(now)],
         )?;
         subscriptions::unsubscribe(tx, &source.name)?;

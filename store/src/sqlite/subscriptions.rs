@@ -1,15 +1,14 @@
 //! Subscriptions at hubs, and what these pushed.
 
-use model::{Harvest, HubOffer, HubSecret, Name, Push, Subscription, Timestamp};
+use model::{Harvest, HubOffer, HubSecret, Name, Push, Subscription};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::rows::{limit, millis, time};
 use crate::StoreError;
-use crate::store::Verified;
+use crate::store::{HubAnswer, MOST_TRIES};
 
-const COLUMNS: &str =
-    "source, id, hub, topic_url, secret, asked_at, lease_until, refused, is_trusted, pushes, entries, missed,
-    polls_saved";
+const COLUMNS: &str = "source, source_url, id, base, hub, topic_url, secret, asked_at, ask_again_at, lease_until, refused, credit,
+    pushes, entries, missed, polls_saved, (SELECT count(*) FROM push WHERE push.source = subscription.source)";
 
 pub(super) fn of_source(connection: &Connection, source: &Name) -> Result<Option<Subscription>, StoreError> {
     one(connection, "source", source.as_str())
@@ -33,45 +32,56 @@ fn subscription(row: &Row<'_>) -> Result<Subscription, StoreError> {
     let count = |index: usize| -> rusqlite::Result<u64> { Ok(row.get::<_, i64>(index)?.unsigned_abs()) };
     Ok(Subscription {
         source: Name::stored(row.get(0)?),
-        id: row.get(1)?,
-        offer: HubOffer { hub: url(2)?, topic_url: url(3)? },
-        secret: HubSecret(row.get(4)?),
-        asked_at: time(row.get(5)?),
-        lease_until: row.get::<_, Option<i64>>(6)?.map(time),
-        refused: row.get(7)?,
-        is_trusted: row.get(8)?,
-        pushes: count(9)?,
-        entries: count(10)?,
-        missed: count(11)?,
-        polls_saved: row.get(12)?,
+        source_url: url(1)?,
+        id: row.get(2)?,
+        base: url(3)?,
+        offer: HubOffer { hub: url(4)?, topic_url: row.get(5)? },
+        secret: HubSecret(row.get(6)?),
+        asked_at: time(row.get(7)?),
+        ask_again_at: time(row.get(8)?),
+        lease_until: row.get::<_, Option<i64>>(9)?.map(time),
+        refused: row.get(10)?,
+        credit: row.get(11)?,
+        pushes: count(12)?,
+        entries: count(13)?,
+        missed: count(14)?,
+        polls_saved: row.get(15)?,
+        waiting: count(16)?,
     })
 }
 
 pub(super) fn subscribe(tx: &Transaction<'_>, asked: &Subscription) -> Result<(), StoreError> {
-    let Subscription { source, id, offer, secret, asked_at, .. } = asked;
+    let Subscription { source, source_url, id, base, offer, secret, asked_at, ask_again_at, .. } = asked;
     tx.prepare_cached(
-        "INSERT INTO subscription (source, id, hub, topic_url, secret, asked_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        "INSERT INTO subscription (source, source_url, id, base, hub, topic_url, secret, asked_at, ask_again_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
          ON CONFLICT (source) DO UPDATE SET
-            lease_until = CASE WHEN id = excluded.id THEN lease_until END,
-            is_trusted = id = excluded.id AND is_trusted,
-            id = excluded.id, hub = excluded.hub, topic_url = excluded.topic_url, secret = excluded.secret,
-            asked_at = excluded.asked_at, refused = NULL",
+            lease_until = CASE WHEN (id, base) = (excluded.id, excluded.base) THEN lease_until END,
+            credit = CASE WHEN (id, base) = (excluded.id, excluded.base) THEN credit ELSE 0 END,
+            source_url = excluded.source_url, id = excluded.id, base = excluded.base, hub = excluded.hub,
+            topic_url = excluded.topic_url, secret = excluded.secret, asked_at = excluded.asked_at,
+            ask_again_at = excluded.ask_again_at, refused = NULL",
     )?
     .execute(params![
         source.as_str(),
+        source_url.as_str(),
         id,
+        base.as_str(),
         offer.hub.as_str(),
-        offer.topic_url.as_str(),
+        offer.topic_url,
         secret.0,
-        millis(*asked_at)
+        millis(*asked_at),
+        millis(*ask_again_at)
     ])?;
     Ok(())
 }
 
-pub(super) fn verified(tx: &Transaction<'_>, id: &str, verified: &Verified) -> Result<(), StoreError> {
-    let (until, refused) = verified.parts();
-    tx.prepare_cached("UPDATE subscription SET lease_until = ?2, refused = ?3 WHERE id = ?1")?
-        .execute(params![id, until.map(millis), refused])?;
+pub(super) fn hub_answered(tx: &Transaction<'_>, id: &str, answer: &HubAnswer) -> Result<(), StoreError> {
+    let (lease_until, refused) = answer.parts();
+    tx.prepare_cached(
+        "UPDATE subscription SET lease_until = ?2, refused = ?3, ask_again_at = ?4 WHERE id = ?1",
+    )?
+    .execute(params![id, lease_until.map(millis), refused, millis(answer.ask_again_at)])?;
     Ok(())
 }
 
@@ -96,18 +106,26 @@ pub(super) fn take(tx: &Transaction<'_>, push: &Push, most: usize) -> Result<boo
     Ok(true)
 }
 
-pub(super) fn waiting(connection: &Connection, source: &Name, most: usize) -> Result<Vec<Push>, StoreError> {
-    let mut query = connection.prepare_cached(
-        "SELECT push, at, content_type, body FROM push WHERE source = ?1 ORDER BY push LIMIT ?2",
-    )?;
-    let mut rows = query.query(params![source.as_str(), limit(most)])?;
-    let mut all = Vec::new();
-    while let Some(row) = rows.next()? {
-        let at: Timestamp = time(row.get(1)?);
-        let (id, content_type, body) = (row.get(0)?, row.get(2)?, row.get(3)?);
-        all.push(Push { id, source: source.clone(), at, content_type, body });
-    }
-    Ok(all)
+/// The newest document that came before another, or before now; one that nobody could read to its end is dropped.
+pub(super) fn next(
+    tx: &Transaction<'_>,
+    source: &Name,
+    before: Option<i64>,
+) -> Result<Option<Push>, StoreError> {
+    tx.prepare_cached("DELETE FROM push WHERE source = ?1 AND tries >= ?2")?
+        .execute(params![source.as_str(), MOST_TRIES])?;
+    let push = tx
+        .prepare_cached(
+            "UPDATE push SET tries = tries + 1
+             WHERE push = (SELECT max(push) FROM push WHERE source = ?1 AND push < ?2)
+             RETURNING push, at, content_type, body",
+        )?
+        .query_row(params![source.as_str(), before.unwrap_or(i64::MAX)], |row| {
+            let (id, at, content_type, body) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            Ok(Push { id, source: source.clone(), at: time(at), content_type, body })
+        })
+        .optional()?;
+    Ok(push)
 }
 
 pub(super) fn sources(connection: &Connection) -> Result<Vec<Name>, StoreError> {
@@ -123,13 +141,18 @@ pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreE
     }
     if let Some(news) = &harvest.push {
         let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        let credit: Option<i64> = tx
+            .prepare_cached("SELECT credit FROM subscription WHERE source = ?1")?
+            .query_row([harvest.source.as_str()], |row| row.get(0))
+            .optional()?;
+        let credit = credit.unwrap_or(0);
         tx.prepare_cached(
-            "UPDATE subscription SET is_trusted = ?2, entries = entries + ?3, missed = missed + ?4,
+            "UPDATE subscription SET credit = ?2, entries = entries + ?3, missed = missed + ?4,
                 polls_saved = polls_saved + ?5 WHERE source = ?1",
         )?
         .execute(params![
             harvest.source.as_str(),
-            news.is_trusted,
+            Subscription::credit_after(credit, news.entries, news.missed),
             count(news.entries),
             count(news.missed),
             news.polls_saved

@@ -2,16 +2,20 @@
 ALTER TABLE source ADD COLUMN rhythm TEXT;
 -- Which hub was asked to tell what is new in a source, and what came of it.
 CREATE TABLE subscription (
-    source TEXT COLLATE "C" PRIMARY KEY,
-    -- What the hub calls: nobody can guess it.
+    source TEXT COLLATE "C" PRIMARY KEY REFERENCES source (name) ON DELETE CASCADE,
+    -- Where the source was read then.
+    source_url TEXT NOT NULL,
+    -- What the hub calls, behind the base: nobody can guess it.
     id TEXT COLLATE "C" NOT NULL UNIQUE,
+    base TEXT NOT NULL,
     hub TEXT NOT NULL,
     topic_url TEXT NOT NULL,
     secret TEXT NOT NULL,
     asked_at TIMESTAMPTZ NOT NULL,
+    ask_again_at TIMESTAMPTZ NOT NULL,
     lease_until TIMESTAMPTZ,
     refused TEXT,
-    is_trusted BOOLEAN NOT NULL DEFAULT FALSE,
+    credit BIGINT NOT NULL DEFAULT 0,
     pushes BIGINT NOT NULL DEFAULT 0,
     entries BIGINT NOT NULL DEFAULT 0,
     missed BIGINT NOT NULL DEFAULT 0,
@@ -20,8 +24,10 @@ CREATE TABLE subscription (
 -- Documents that hubs pushed, and that nobody has read yet.
 CREATE TABLE push (
     push BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    source TEXT COLLATE "C" NOT NULL,
+    source TEXT COLLATE "C" NOT NULL REFERENCES source (name) ON DELETE CASCADE,
     at TIMESTAMPTZ NOT NULL,
+    -- How often its reading was begun.
+    tries INTEGER NOT NULL DEFAULT 0,
     content_type TEXT,
     body BYTEA NOT NULL
 );
