@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use origin::{Behaviour, Kind, Site, World};
+use origin::{Behaviour, Kind, Rules, Site, World, judge};
 use serde_json::Value;
 
-use crate::support::{Stage, Staging, finished, signal, text};
+use crate::support::{Stage, Staging, TOLERANCE, finished, signal, text};
 
 /// Platforms that are polled.
 const POLLED: [Kind; 9] = [
@@ -22,47 +22,42 @@ const POLLED: [Kind; 9] = [
 ];
 /// Retries that a test has time for.
 const HASTE: &str = "[poll]\nbackoff = \"1s\"\nmax_backoff = \"2s\"\n";
-const TOKEN: (&str, &str) = ("QYRAN_TOKEN_CLUB", origin::TOKEN);
 
-/// A stage on which each site is declared as its platform wants it, at a pace that a test has time for.
+/// A stage on which each site is declared as people declare its platform, at a pace that a test has time for.
 async fn stage(world: World, delay: &str) -> Stage {
-    let stage = Stage::with(world, Staging { more: HASTE, ..Staging::default() }).await;
+    let mut stage = Stage::with(world, Staging { more: HASTE, ..Staging::default() }).await;
+    stage.set("QYRAN_TOKEN_CLUB", origin::TOKEN);
     let declared = std::fs::read_to_string(stage.path("objects/all.yaml")).unwrap();
     let declared = declared
         .replace("every:", &format!("delay: {delay}, every:"))
         .replace("kind: vk,", "kind: vk, token: club,")
+        .replace("/method/wall.get'", "/qala'")
+        .replace("/r/channel/new/.rss'", "/r/channel'")
+        .replace("/feeds/videos.xml'", "/channel/UC1'")
+        .replace("/xrpc/app.bsky.feed.getAuthorFeed'", "/profile/qala.sim'")
+        .replace("/api/v1/search_by_date'", "/newest'")
+        .replace("/posts.json'", "/'")
         .replace("/api/v2/doc/doc'", "/api/v2/doc/doc?query=qala'");
     stage.declare(&declared);
     stage
 }
 
-async fn pass(stage: &Stage) {
-    let objects = stage.path("objects");
-    let mut run = stage.command(&["run", "--once", "--now", "-f", objects.to_str().unwrap()]);
-    run.env(TOKEN.0, TOKEN.1);
-    let output = finished(run).await;
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
-}
-
-fn node(stage: &Stage) -> tokio::process::Child {
-    let objects = stage.path("objects");
-    let mut run = stage.command(&["run", "-f", objects.to_str().unwrap()]);
-    run.env(TOKEN.0, TOKEN.1).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
-    run.kill_on_drop(true).spawn().unwrap()
-}
-
 /// How many materials of each source there are, each counted as often as it is there.
 async fn materials(stage: &Stage) -> BTreeMap<String, Vec<usize>> {
     let mut counts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    let lines = stage.lines(&["material", "list", "--topic", "whole", "-o", "jsonl"]).await;
-    let mut times: BTreeMap<(String, String), usize> = BTreeMap::new();
-    for line in &lines {
-        *times.entry((field(line, "source"), field(line, "url"))).or_default() += 1;
-    }
-    for ((source, _), times) in times {
+    for ((source, _), times) in stage.materials("whole").await {
         counts.entry(source).or_default().push(times);
     }
     counts
+}
+
+/// Materials' addresses, by source.
+async fn addresses(stage: &Stage) -> BTreeMap<String, BTreeSet<String>> {
+    let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for (source, address) in stage.materials("whole").await.into_keys() {
+        all.entry(source).or_default().insert(address);
+    }
+    all
 }
 
 fn field(line: &Value, key: &str) -> String {
@@ -71,6 +66,17 @@ fn field(line: &Value, key: &str) -> String {
 
 fn named(world: &World) -> BTreeMap<String, Site> {
     world.sites.iter().map(|site| (site.name.clone(), site.clone())).collect()
+}
+
+/// Waits until something is so: two minutes at most.
+async fn until(what: &str, is_so: impl AsyncFn() -> bool) {
+    for _ in 0..480 {
+        if is_so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    panic!("{what}: it never came to that");
 }
 
 /// Each platform's posts are read page by page, each once, and nothing is asked for again; a platform that shows fifteen films
@@ -85,7 +91,8 @@ async fn every_platform_is_read_page_by_page() {
     let stage = stage(world, "100ms").await;
     let sites = named(stage.origin.world());
     for _ in 0..2 {
-        pass(&stage).await;
+        let (_, output) = stage.pass().await;
+        assert!(output.status.success(), "{}", text(&output.stderr));
         let found = materials(&stage).await;
         for (name, site) in &sites {
             let expected = if site.kind == Kind::Youtube { 15 } else { 45 };
@@ -98,10 +105,10 @@ async fn every_platform_is_read_page_by_page() {
         log.iter().filter(|one| one.host == name && one.path.starts_with(sites[name].front())).count()
     };
     for (name, site) in &sites {
-        // 45 posts are three pages. Where no page says that it is the last, an empty one does.
+        // 45 posts are three pages. Where no page says that it is the last, an empty one does; posts of a forum are counted.
         let first = match site.kind {
             Kind::Youtube | Kind::Gdelt => 1,
-            Kind::Mastodon | Kind::Reddit | Kind::Discourse => 4,
+            Kind::Mastodon | Kind::Reddit => 4,
             _ => 3,
         };
         assert_eq!(fronts(name), first + 1, "{:?}", site.kind);
@@ -115,69 +122,60 @@ async fn platforms_that_fail_come_back() {
     let mut world = World::empty(7);
     for kind in POLLED {
         for behaviour in [Failing, Walled, Redesigned] {
-            let site = world.add(kind, behaviour, 6, Duration::from_millis(2500));
-            site.spell = Some((Duration::from_secs(8), Duration::from_secs(14)));
+            world.add(kind, behaviour, 6, Duration::from_secs(4)).is_passing = true;
         }
     }
-    let site = world.add(Kind::Jetstream, Failing, 6, Duration::from_millis(2500));
-    site.spell = Some((Duration::from_secs(8), Duration::from_secs(14)));
+    world.add(Kind::Jetstream, Failing, 6, Duration::from_secs(4)).is_passing = true;
     let stage = stage(world, "100ms").await;
     let sites = named(stage.origin.world());
-    let mut node = node(&stage);
-    let mut seen: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
-    let mut all_live = false;
-    for _ in 0..240 {
-        if stage.path("data/store.db").exists() {
-            let lines = stage.lines(&["source", "list", "-o", "jsonl"]).await;
-            for line in &lines {
-                seen.entry(field(line, "name")).or_default().insert(field(line, "state"));
-            }
-            let is_over = stage.origin.elapsed() > Duration::from_secs(16);
-            all_live = is_over && lines.iter().all(|line| line["state"] == "live");
-        }
-        if all_live {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
-    assert!(all_live, "some never came back: {seen:#?}");
+    let mut node = stage.node();
+    let states = async || -> BTreeMap<String, String> {
+        let lines = finished(stage.command(&["source", "list", "-o", "jsonl"])).await;
+        let lines = text(&lines.stdout);
+        let lines = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.map(|line| (field(&line, "name"), field(&line, "state"))).collect()
+    };
+    let all_live = async || {
+        let states = states().await;
+        states.len() == sites.len() && states.values().all(|state| state == "live")
+    };
+    until("all are read", all_live).await;
+    stage.origin.trouble(true);
+    let says_so = |site: &Site, state: &str| match site.behaviour {
+        Failing => matches!(state, "degraded" | "unreachable"),
+        Walled => state == "restricted",
+        _ => state == "broken_layout",
+    };
+    let all_say_so = async || {
+        let states = states().await;
+        sites.iter().all(|(name, site)| says_so(site, &states[name]))
+    };
+    until("their states say so", all_say_so).await;
+    stage.origin.trouble(false);
+    until("all are back", all_live).await;
     stage.origin.freeze();
-    let expected: BTreeMap<String, u32> =
-        sites.iter().map(|(name, site)| (name.clone(), stage.origin.published(site))).collect();
-    let mut found = BTreeMap::new();
-    for _ in 0..120 {
-        found = materials(&stage).await;
-        let is_home = |name: &String| found.get(name).map_or(0, Vec::len) >= expected[name] as usize;
-        if sites.iter().filter(|(_, site)| site.kind != Kind::Jetstream).all(|(name, _)| is_home(name)) {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
+    let polled = |site: &&Site| site.kind != Kind::Jetstream;
+    let expected = |site: &Site| stage.origin.published(site) as usize;
+    let all_home = async || {
+        let found = materials(&stage).await;
+        let is_home = |site: &Site| found.get(&site.name).map_or(0, Vec::len) >= expected(site);
+        sites.values().filter(polled).all(is_home)
+    };
+    until("nothing is lost", all_home).await;
     signal(&node, "TERM");
     assert!(node.wait().await.unwrap().success());
-    for (name, site) in &sites {
-        let is_there = |states: &[&str]| states.iter().any(|state| seen[name].contains(*state));
-        let shown = match site.behaviour {
-            Failing => is_there(&["degraded", "unreachable"]),
-            Walled => is_there(&["restricted"]),
-            _ => is_there(&["broken_layout"]),
-        };
-        assert!(shown, "{:?} {:?}: {:?}", site.kind, site.behaviour, seen[name]);
-        let times = found.get(name).cloned().unwrap_or_default();
-        assert!(times.iter().all(|times| *times == 1), "{:?} {:?}: stored twice", site.kind, site.behaviour);
-        if site.kind != Kind::Jetstream {
-            assert_eq!(times.len(), expected[name] as usize, "{:?} {:?}", site.kind, site.behaviour);
-        }
+    let found = materials(&stage).await;
+    for site in sites.values().filter(polled) {
+        assert_eq!(found[&site.name], vec![1; expected(site)], "{:?} {:?}", site.kind, site.behaviour);
     }
     assert_eq!(stage.judge().violations(), Vec::<String>::new());
 }
 
-/// What authors edit is taken over where the platform shows it; what they take back on a stream goes.
+/// What authors edit is taken over where the platform shows it; what they take back on a stream goes, and nothing of it is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn edits_and_deletions_are_followed() {
     use Behaviour::{Deletes, Edits};
     let mut world = World::empty(7);
-    let every = Duration::from_millis(1500);
     for (kind, behaviour) in [
         (Kind::Telegram, Edits),
         (Kind::Mastodon, Edits),
@@ -186,82 +184,96 @@ async fn edits_and_deletions_are_followed() {
         (Kind::Jetstream, Edits),
         (Kind::Jetstream, Deletes),
     ] {
-        world.add(kind, behaviour, 3, every);
+        world.add(kind, behaviour, 0, Duration::from_millis(1500));
     }
     let stage = stage(world, "100ms").await;
     let sites = named(stage.origin.world());
-    let mut node = node(&stage);
-    // Numbers 3, 6 and 9 are changed once two more are out.
-    while stage.origin.elapsed() < Duration::from_secs(16) {
-        tokio::time::sleep(Duration::from_millis(250)).await;
-    }
+    let mut node = stage.node();
+    let is_heard =
+        |site: &Site| stage.origin.log().iter().any(|one| one.host == site.name && one.path != "/robots.txt");
+    // A stream is in the log when an exchange with it ends.
+    until("all are read", async || sites.values().all(is_heard)).await;
+    let heard: BTreeMap<String, u32> =
+        sites.iter().map(|(name, site)| (name.clone(), stage.origin.published(site))).collect();
+    // What comes out from now on is seen from its beginning: three of each nine posts, at least, are changed.
+    let enough = |site: &Site| stage.origin.published(site) >= heard[&site.name] + 9;
+    until("enough came out", async || sites.values().all(enough)).await;
+    let once: BTreeMap<String, BTreeSet<String>> = addresses(&stage).await;
     stage.origin.freeze();
-    let changed = |site: &Site| {
+    let changed = |site: &Site| -> Vec<u32> {
         let published = stage.origin.published(site);
-        (0..published).filter(|number| site.is_changed(*number, published)).count()
+        (heard[&site.name]..published).filter(|number| site.is_changed(*number, published)).collect()
     };
-    let search = ["material", "search", "толықтырылды", "-o", "jsonl"];
-    let edited = async |name: &str| {
-        let found = stage.lines(&search).await;
-        found.iter().filter(|line| line["source"] == name).count()
+    // A forum's posts are numbered within their topics.
+    let is_of = |address: &str, number: u32| {
+        let mut parts = address.rsplit('/').filter(|part| !part.is_empty());
+        let (last, before) = (parts.next().unwrap_or(""), parts.next().unwrap_or(""));
+        let id = if address.contains("/t/") && last == "1" { before } else { last };
+        id == (number + 1).to_string()
     };
-    for (name, site) in &sites {
-        let expected = if site.behaviour == Edits { changed(site) } else { 0 };
-        let mut found = 0;
-        for _ in 0..80 {
-            found = edited(name).await;
-            if found >= expected {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(250)).await;
+    let edited = async || -> BTreeMap<String, BTreeSet<String>> {
+        let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for line in stage.lines(&["material", "search", "толықтырылды", "-o", "jsonl"]).await {
+            all.entry(field(&line, "source")).or_default().insert(field(&line, "url"));
         }
-        assert_eq!(found, expected, "{:?} {:?}", site.kind, site.behaviour);
-        assert!(changed(site) >= 2);
-    }
-    let found = materials(&stage).await;
+        all
+    };
+    let all_followed = async || {
+        let (edited, stored) = (edited().await, addresses(&stage).await);
+        sites.values().all(|site| {
+            let none = BTreeSet::new();
+            let (edited, stored) =
+                (edited.get(&site.name).unwrap_or(&none), stored.get(&site.name).unwrap_or(&none));
+            let published = stage.origin.published(site);
+            let is_there = |number: u32| stored.iter().any(|address| is_of(address, number));
+            match site.behaviour {
+                Edits => {
+                    changed(site).iter().all(|number| edited.iter().any(|address| is_of(address, *number)))
+                        && (heard[&site.name]..published).all(is_there)
+                }
+                _ => (heard[&site.name]..published)
+                    .all(|number| is_there(number) != site.is_changed(number, published)),
+            }
+        })
+    };
+    until("all is followed", all_followed).await;
     signal(&node, "TERM");
     assert!(node.wait().await.unwrap().success());
-    for (name, site) in &sites {
-        let times = &found[name];
-        assert!(times.iter().all(|times| *times == 1), "{:?} {:?}", site.kind, site.behaviour);
-        let published = stage.origin.published(site) as usize;
-        match (site.kind, site.behaviour) {
-            // Of a stream only what came by is there: without what was taken back.
-            (Kind::Jetstream, Deletes) => assert!(times.len() <= published - changed(site), "{times:?}"),
-            (Kind::Jetstream, _) => assert!(times.len() >= published - 3 - 2, "{times:?}"),
-            _ => assert_eq!(times.len(), published, "{:?}", site.kind),
-        }
+    for site in sites.values() {
+        assert!(changed(site).len() >= 2, "{:?}", site.kind);
     }
+    // The control: what was taken back was there.
+    let taken_back = sites.values().find(|site| site.behaviour == Deletes).unwrap();
+    let was_there = |number: &u32| once[&taken_back.name].iter().any(|address| is_of(address, *number));
+    let now = addresses(&stage).await;
+    let went = once[&taken_back.name].difference(&now[&taken_back.name]).count();
+    assert!(went > 0 || changed(taken_back).iter().any(was_there), "nothing of it was ever stored");
+    assert!(materials(&stage).await.values().flatten().all(|times| *times == 1));
 }
 
 /// Who is asked too often says so, in its own words; that is obeyed, and at the pace that it bears nothing is refused.
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_are_obeyed() {
-    for (delay, is_refused) in [("100ms", true), ("600ms", false)] {
+    for (delay, is_refused) in [(100, true), (600, false)] {
         let mut world = World::empty(7);
-        for kind in POLLED {
+        for kind in POLLED.into_iter().filter(|kind| !matches!(kind, Kind::Youtube | Kind::Gdelt)) {
             world.add(kind, Behaviour::Limited, 45, Duration::ZERO);
         }
-        let stage = stage(world, delay).await;
+        let stage = stage(world, &format!("{delay}ms")).await;
         let sites = named(stage.origin.world());
-        let mut run =
-            stage.command(&["run", "--once", "--now", "-f", stage.path("objects").to_str().unwrap()]);
-        run.env(TOKEN.0, TOKEN.1);
-        finished(run).await;
-        assert_eq!(stage.judge().violations(), Vec::<String>::new());
+        let (_, output) = stage.pass().await;
+        let rules = Rules { delay: Duration::from_millis(delay), tolerance: TOLERANCE };
+        let log = stage.origin.log();
+        assert_eq!(judge(stage.origin.world(), &log, rules).violations(), Vec::<String>::new());
+        let refused = log.iter().filter(|one| one.asks_to_wait.is_some()).count();
+        // How fast the machine is decides how many are.
+        assert_eq!(refused > 0, is_refused, "{refused} refusals at {delay} ms");
+        let found = materials(&stage).await;
         for (name, site) in &sites {
-            let history =
-                stage.lines(&["source", "get", name, "-o", "jsonl"]).await.remove(0)["fetches"].to_string();
-            // A single pass waits, and asks again: what was refused stands in the simulator's log.
-            let log = stage.origin.log();
-            let was_refused = log.iter().any(|one| one.host == *name && one.status == 429)
-                || history.contains("Too many requests");
-            let has_pages = !matches!(site.kind, Kind::Youtube | Kind::Gdelt);
-            assert_eq!(was_refused, is_refused && has_pages, "{:?} at {delay}: {history}", site.kind);
-        }
-        if !is_refused {
-            let found = materials(&stage).await;
-            assert!(sites.iter().all(|(name, site)| site.kind == Kind::Youtube || found[name].len() == 45));
+            // VK refuses with a status of success, and is left alone for a minute: longer than a single pass waits.
+            let is_cut = is_refused && site.kind == Kind::Vk;
+            let home = found.get(name).map_or(0, Vec::len);
+            assert!(home == 45 || is_cut, "{:?} at {delay} ms: {home}, {}", site.kind, text(&output.stderr));
         }
     }
 }

@@ -7,7 +7,7 @@ use model::{
     Entry, Failure, FailureWeight, Incident, Pace, Precision, Rhythm, SourceNews, SourceState, Standing,
     Timestamp,
 };
-use scheduler::due::{self, Seen};
+use scheduler::due::{self, Backoff, Seen};
 use store::SourceRecord;
 
 use crate::visit::Visit;
@@ -94,18 +94,11 @@ fn wait_after(visit: &Visit, record: &SourceRecord, state: SourceState, failure:
     // Of a source that is searched, other searches' failures say nothing of how long this one should wait.
     let failed = if visit.is_search() { 0 } else { record.failed_polls };
     let interval = record.interval.unwrap_or(visit.source.every.min);
-    let later = |steps, longest: Option<Duration>| {
-        let longest = longest.unwrap_or(config.max_backoff);
-        due::backoff(failed + 1, config.backoff * steps, longest, interval)
-    };
-    if failure.weight == FailureWeight::Deferred {
-        return later(1, None);
-    }
-    match Pace::of(visit.source.kind, state) {
-        Pace::After(wait) if !state.is_read() => wait,
-        Pace::Later { steps, longest } => later(steps, longest).max(later(1, None)),
-        _ => later(1, None),
-    }
+    let node = Backoff { step: config.backoff, longest: config.max_backoff };
+    // There was no verdict: nothing is known of its state.
+    let is_open = failure.weight == FailureWeight::Deferred;
+    let state = if is_open { SourceState::Live } else { state };
+    due::after_failure(Pace::of(visit.source.kind, state), failed + 1, node, interval)
 }
 
 /// The incident of its host for which the source is not to blame.

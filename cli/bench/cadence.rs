@@ -1,15 +1,16 @@
-//! `qyran bench cadence`: a month of a simulated web, read by our cadence and by two plain ones.
+//! `qyran bench cadence`: a month of a simulated web, read by our cadence and by plain ones.
 //!
 //! Sources publish by rhythms of their own, fall silent, move for good, are blocked for hours, answer 404 in storms, are slow,
-//! die, and some rise again. Three pollers read the same web at the same moments of the same month; time is a number here. What is
-//! compared: the share of publications brought home, how long after publication, and requests for each new one.
+//! die, and some rise again. Several pollers read the same web in the same month, each at moments of its own; time is a number
+//! here. What is compared: the share of publications brought home, how long after publication, and requests. What is lost is
+//! late without end. All follow moves alike, after a day in which each poll was led on: what is compared is when they ask.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::time::Duration;
 
-use model::{Every, Failure, FailureWeight, Rhythm, SourceState, Standing, Timestamp};
-use scheduler::due::{self, Seen};
+use model::{Every, Failure, FailureWeight, Pace, Rhythm, SourceKind, SourceState, Standing, Timestamp};
+use scheduler::due::{self, Backoff, Seen};
 use serde_json::{Value, json};
 
 use crate::global::Global;
@@ -21,15 +22,15 @@ const DAY: u64 = 86_400;
 /// Sources published for so many days before anybody asks: the first document shows the last of it.
 const BEFORE: u64 = 60;
 
-/// Delay from publication, and requests, of three ways to poll
+/// Delay from publication, and requests, of several ways to poll
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   qyran bench cadence
   qyran bench cadence --sources 2000 --days 30 --seed 3 -o json
 
-Nothing is fetched: sources, their troubles and the three pollers are simulated, each with the same number of sources and
-the same bounds (5m to 6h). The fixed poller asks every hour; the other doubles its interval, from 5 minutes on, after each
+Nothing is fetched: sources, their troubles and the pollers are simulated, each with the same number of sources and the same
+bounds (5m to 6h). The fixed poller asks every hour; the other doubles its interval, from 5 minutes on, after each
 poll that brings nothing new or fails, and begins anew after one that does.")]
 pub(super) struct Args {
     /// How many sources
@@ -98,12 +99,15 @@ impl Simulated {
         let a_day = 0.15 * (1.0 - share * 0.995).powf(-1.25);
         let (begin, end) = (BEFORE * DAY, (BEFORE + days) * DAY);
         let shift = dice.below(DAY);
+        // Some publish as much by night as by day, others nearly nothing; fifteen hours are day.
+        let contrast = 0.03 + 0.97 * dice.share();
+        let by_day = 24.0 / (15.0 + 9.0 * contrast);
+        let by_night = contrast * by_day;
         let mut publications = Vec::new();
         let mut at = 0.0;
         while (at as u64) < end && publications.len() < 60_000 {
-            // By day four times as much comes out as by night.
             let hour = ((at as u64 + shift) % DAY) / 3600;
-            let busy = if (7..22).contains(&hour) { 1.45 } else { 0.25 };
+            let busy = if (7..22).contains(&hour) { by_day } else { by_night };
             at += -(1.0 - dice.share()).ln() * DAY as f64 / (a_day * busy);
             publications.push(at as u64);
         }
@@ -152,11 +156,10 @@ impl Simulated {
 
 /// What a poll saw.
 enum Sight<'p> {
-    /// How many entries were known, when the new ones came out, and whether the address led on to another for good.
+    /// How many entries were known, and when the new ones came out.
     Read {
         known: usize,
         fresh: &'p [u64],
-        has_moved: bool,
     },
     Failed(Trouble),
 }
@@ -165,24 +168,17 @@ enum Sight<'p> {
 trait Poller {
     /// The wait after a poll at `now`.
     fn wait(&mut self, sight: &Sight<'_>, now: u64, key: u64) -> Duration;
-
-    /// It asks the address that the first one led to.
-    fn has_followed(&self) -> bool {
-        false
-    }
 }
 
 /// The cadence and the states of a node.
 struct Ours {
     interval: Duration,
     failed: u32,
+    backoff: Backoff,
     standing: Standing,
     rhythm: Rhythm,
     /// When it was asked last, and is asked next.
     planned: Option<(u64, u64)>,
-    /// Since when each poll was led on.
-    led_on_since: Option<u64>,
-    has_followed: bool,
 }
 
 impl Default for Ours {
@@ -193,35 +189,32 @@ impl Default for Ours {
             silent_since: moment(0),
             was_read: false,
         };
+        let poll = config::Settings::default().poll;
         Self {
             interval: due::first(EVERY, None),
             failed: 0,
+            backoff: Backoff { step: poll.backoff, longest: poll.max_backoff },
             standing,
             rhythm: Rhythm::unknown(moment(0)),
             planned: None,
-            led_on_since: None,
-            has_followed: false,
         }
     }
 }
 
 impl Poller for Ours {
     fn wait(&mut self, sight: &Sight<'_>, now: u64, key: u64) -> Duration {
-        const BACKOFF: Duration = Duration::from_secs(300);
-        const LONGEST: Duration = Duration::from_secs(6 * 3600);
         let wait = match *sight {
-            Sight::Read { known, fresh, has_moved } => {
+            Sight::Read { known, fresh } => {
                 self.interval = match self.planned {
-                    None => due::first(EVERY, pace(fresh)),
-                    Some((last, planned)) => {
+                    Some((last, planned)) if self.standing.was_read => {
                         let waited = Some(Duration::from_secs(planned - last));
                         let seen = Seen { known, fresh: fresh.len(), on_time: planned == now, waited };
                         due::learn(self.interval, EVERY, seen)
                     }
+                    _ => due::first(EVERY, pace(fresh)),
                 };
                 let published = fresh.iter().map(|at| moment(*at));
                 self.rhythm = self.rhythm.clone().with(published, moment(now));
-                self.follow(has_moved, now);
                 self.failed = 0;
                 self.standing = Standing {
                     state: SourceState::Live,
@@ -242,24 +235,13 @@ impl Poller for Ours {
                 let (state, failures) = self.standing.after(&failure, moment(now));
                 self.standing = Standing { state, failures, ..self.standing };
                 self.failed += 1;
-                due::backoff(self.failed, BACKOFF, LONGEST, self.interval)
+                let pace = Pace::of(SourceKind::Feed, state);
+                due::after_failure(pace, self.failed, self.backoff, self.interval)
             }
         };
         let wait = due::spread(wait, &key.to_string(), now);
         self.planned = Some((now, now + wait.as_secs().max(1)));
         wait
-    }
-
-    fn has_followed(&self) -> bool {
-        self.has_followed
-    }
-}
-
-impl Ours {
-    /// As nodes do: after a day in which each poll said so.
-    fn follow(&mut self, has_moved: bool, now: u64) {
-        self.led_on_since = has_moved.then(|| self.led_on_since.unwrap_or(now));
-        self.has_followed |= self.led_on_since.is_some_and(|since| now - since >= DAY);
     }
 }
 
@@ -291,6 +273,22 @@ impl Poller for Exponential {
     }
 }
 
+/// Where a poller asks for a source.
+#[derive(Default)]
+struct Way {
+    /// Since when each poll was led on.
+    led_on_since: Option<u64>,
+    /// It asks where it was led to.
+    has_followed: bool,
+}
+
+impl Way {
+    fn led_on(&mut self, is_led_on: bool, now: u64) {
+        self.led_on_since = is_led_on.then(|| self.led_on_since.unwrap_or(now));
+        self.has_followed |= self.led_on_since.is_some_and(|since| now - since >= DAY);
+    }
+}
+
 /// What a poller made of a month.
 #[derive(Default)]
 struct Month {
@@ -302,13 +300,12 @@ struct Month {
 impl Month {
     fn shown(mut self, publications: usize) -> Value {
         self.delays.sort_unstable();
-        let at = |share: f64| {
-            let place = (self.delays.len() as f64 * share) as usize;
-            self.delays.get(place.min(self.delays.len().saturating_sub(1))).copied().unwrap_or(0)
-        };
+        // Of all publications: what never came home is late without end.
+        let at = |share: f64| self.delays.get((publications as f64 * share) as usize).copied();
         let rounded = |value: f64| (value * 10_000.0).round() / 10_000.0;
         json!({
             "brought_home": rounded(self.delays.len() as f64 / publications.max(1) as f64),
+            "requests": self.requests,
             "mean_delay_seconds": self.delays.iter().sum::<u64>() / self.delays.len().max(1) as u64,
             "median_delay_seconds": at(0.5),
             "p99_delay_seconds": at(0.99),
@@ -319,7 +316,8 @@ impl Month {
 
 fn month(web: &[Simulated], days: u64, poller: &dyn Fn() -> Box<dyn Poller>) -> Month {
     let mut month = Month::default();
-    let mut pollers: Vec<(Box<dyn Poller>, usize)> = web.iter().map(|_| (poller(), 0)).collect();
+    let mut pollers: Vec<(Box<dyn Poller>, Way, usize)> =
+        web.iter().map(|_| (poller(), Way::default(), 0)).collect();
     // All begin within the first five minutes.
     let mut due: BinaryHeap<Reverse<(u64, usize)>> = (0..web.len())
         .map(|number| Reverse((BEFORE * DAY + due_hash(9, number as u64) % 300, number)))
@@ -327,11 +325,11 @@ fn month(web: &[Simulated], days: u64, poller: &dyn Fn() -> Box<dyn Poller>) -> 
     while let Some(Reverse((now, number))) =
         due.pop().filter(|Reverse((now, _))| *now < (BEFORE + days) * DAY)
     {
-        let (Some(source), Some((poller, seen))) = (web.get(number), pollers.get_mut(number)) else {
+        let (Some(source), Some((poller, way, seen))) = (web.get(number), pollers.get_mut(number)) else {
             continue;
         };
         month.requests += 1;
-        let sight = match source.trouble_at(now, poller.has_followed()) {
+        let sight = match source.trouble_at(now, way.has_followed) {
             Some(trouble) => Sight::Failed(trouble),
             None => {
                 let out = source.publications.partition_point(|at| *at <= now);
@@ -339,8 +337,8 @@ fn month(web: &[Simulated], days: u64, poller: &dyn Fn() -> Box<dyn Poller>) -> 
                 let fresh = source.publications.get((*seen).max(shown)..out).unwrap_or(&[]);
                 month.delays.extend(fresh.iter().filter(|at| **at >= BEFORE * DAY).map(|at| now - at));
                 *seen = out;
-                let has_moved = !poller.has_followed() && source.moves.is_some_and(|(from, _)| now >= from);
-                Sight::Read { known: out.min(WINDOW) - fresh.len(), fresh, has_moved }
+                way.led_on(source.moves.is_some_and(|(from, _)| now >= from), now);
+                Sight::Read { known: out.min(WINDOW) - fresh.len(), fresh }
             }
         };
         let wait = poller.wait(&sight, now, number as u64).as_secs().max(1);

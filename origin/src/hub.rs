@@ -11,6 +11,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
+use url::form_urlencoded;
 
 /// How often it looks for what is new.
 const LOOK: Duration = Duration::from_millis(100);
@@ -27,12 +28,15 @@ pub(crate) struct Asked {
 }
 
 impl Asked {
+    /// Who asks, and what for.
+    pub(crate) fn name(&self) -> String {
+        format!("{} {}", self.callback, self.topic)
+    }
+
     /// What stands in a form; none where something is missing.
     pub(crate) fn read(form: &str) -> Option<Self> {
-        let said = |name: &str| {
-            let pair = form.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='))?;
-            Some(plain(pair))
-        };
+        let pairs: Vec<(String, String)> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
+        let said = |name: &str| pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         (said("hub.mode")? == "subscribe").then_some(())?;
         Some(Self {
             callback: said("hub.callback")?.parse().ok()?,
@@ -43,29 +47,13 @@ impl Asked {
     }
 }
 
-/// Percent signs undone.
-fn plain(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
-    while let Some(byte) = rest.next() {
-        let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
-        bytes.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let (high, low) = (digit(rest.next()).unwrap_or(0), digit(rest.next()).unwrap_or(0));
-                u8::try_from(high * 16 + low).unwrap_or(b'?')
-            }
-            other => other,
-        });
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
-}
-
-/// Asks back, then pushes what comes out. `out` says how many articles there are, `document` what tells of those from one on.
+/// Asks back, then pushes what comes out. `out` says how many articles there are, `document` what tells of those from one on, `is_last` whether
+/// it did not ask once more since.
 pub(crate) async fn tell(
     asked: Asked,
     out: impl Fn() -> u32,
     document: impl Fn(u32) -> String,
+    is_last: impl Fn() -> bool,
     mut stopped: watch::Receiver<()>,
 ) {
     if !asks_back(&asked).await {
@@ -73,7 +61,7 @@ pub(crate) async fn tell(
     }
     let ends = Instant::now() + asked.lease;
     let mut known = out();
-    while Instant::now() < ends {
+    while Instant::now() < ends && is_last() {
         tokio::select! {
             () = sleep(LOOK) => (),
             _ = stopped.changed() => return,
@@ -87,11 +75,12 @@ pub(crate) async fn tell(
 }
 
 async fn asks_back(asked: &Asked) -> bool {
-    let query = format!(
-        "hub.mode=subscribe&hub.topic={}&hub.challenge=ta%C3%B1ba-17&hub.lease_seconds={}",
-        asked.topic,
-        asked.lease.as_secs()
-    );
+    let query = form_urlencoded::Serializer::new(String::new())
+        .append_pair("hub.mode", "subscribe")
+        .append_pair("hub.topic", &asked.topic)
+        .append_pair("hub.challenge", CHALLENGE)
+        .append_pair("hub.lease_seconds", &asked.lease.as_secs().to_string())
+        .finish();
     let request = Request::get(format!("{}?{query}", asked.callback.path())).body(Full::default());
     let Ok(request) = request else { return false };
     say(&asked.callback, request).await.is_some_and(|(status, body)| status.is_success() && body == CHALLENGE)

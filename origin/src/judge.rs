@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use crate::server::Exchange;
-use crate::site::{Behaviour, Kind};
+use crate::site::Behaviour;
 use crate::world::World;
 
 /// What a visitor is held to.
@@ -92,8 +92,7 @@ impl Judgement {
         for site in world.sites.iter().filter(|site| site.is_readable()) {
             let published = site.published_after(end);
             articles += published;
-            let by_pages =
-                site.kind != Kind::FullFeed && !site.is_platform() && site.behaviour != Behaviour::MovedAway;
+            let by_pages = !site.shows_whole_texts() && site.behaviour != Behaviour::MovedAway;
             let wanted = (0..published).filter(|n| by_pages && !site.is_private(*n) && !site.is_missing(*n));
             let pages_of = wanted.map(|number| format!("{}{}", site.name, site.article_path(number)));
             self.unread.extend(pages_of.filter(|page| !pages.contains_key(page)));
@@ -135,6 +134,8 @@ impl Judgement {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::site::Kind;
+
     fn exchange(host: &str, path: &str, started: u64, ended: u64) -> Exchange {
         Exchange {
             host: host.to_owned(),

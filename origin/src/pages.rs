@@ -12,6 +12,7 @@ use crate::world::World;
 
 /// Entries that a front shows at most.
 const SHOWN: u32 = 30;
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// The site and the moment that a page is of.
 #[derive(Clone, Copy)]
@@ -83,18 +84,26 @@ impl Press<'_> {
         format!("http://{}:{}{path}", self.site.name, self.port)
     }
 
-    /// When an article came out; the backlog lies an hour apart before the beginning.
+    /// When an article came out, in microseconds.
+    pub(crate) fn came_by(&self, number: u32) -> Option<i64> {
+        self.came_out(number).map(Timestamp::as_microsecond)
+    }
+
+    /// When an article came out, as its site tells it; the backlog lies an hour apart before the beginning.
     pub(crate) fn moment(&self, number: u32) -> Option<Timestamp> {
-        let hour = Duration::from_secs(3600);
-        let at = if number < self.site.backlog {
-            self.epoch.checked_sub(hour * (self.site.backlog - number)).ok()?
-        } else {
-            self.epoch.checked_add(self.site.every * (number - self.site.backlog + 1)).ok()?
-        };
+        let at = self.came_out(number)?;
         match self.site.behaviour {
             Behaviour::Dateless => None,
-            Behaviour::Ahead => at.checked_add(hour * 24 * 365 * 5).ok(),
+            Behaviour::Ahead => at.checked_add(HOUR * 24 * 365 * 5).ok(),
             _ => Timestamp::from_second(at.as_second()).ok(),
+        }
+    }
+
+    fn came_out(&self, number: u32) -> Option<Timestamp> {
+        if number < self.site.backlog {
+            self.epoch.checked_sub(HOUR * (self.site.backlog - number)).ok()
+        } else {
+            self.epoch.checked_add(self.site.every * (number - self.site.backlog + 1)).ok()
         }
     }
 

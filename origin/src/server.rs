@@ -1,10 +1,11 @@
 //! Serves a world on loopback and logs every exchange.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -70,9 +71,13 @@ struct Shared {
     port: u16,
     epoch: Timestamp,
     began: Instant,
+    /// Sites that misbehave only for a while do so now.
+    trouble: AtomicBool,
     /// Nothing new comes out after this many milliseconds.
     frozen_at: AtomicU64,
     log: Mutex<Vec<Exchange>>,
+    /// How often each subscriber asked a hub.
+    told: Arc<Mutex<HashMap<String, u32>>>,
     /// Changes when it ends.
     stopped: watch::Receiver<()>,
     requests: AtomicU64,
@@ -88,8 +93,10 @@ impl Origin {
             port,
             epoch: now,
             began: Instant::now(),
+            trouble: AtomicBool::new(false),
             frozen_at: AtomicU64::new(u64::MAX),
             log: Mutex::default(),
+            told: Arc::default(),
             stopped: stopped.clone(),
             requests: AtomicU64::new(0),
         });
@@ -129,6 +136,11 @@ impl Origin {
         self.shared.began.elapsed()
     }
 
+    /// Sites that misbehave only for a while do so from now on, or do so no more.
+    pub fn trouble(&self, is_in_trouble: bool) {
+        self.shared.trouble.store(is_in_trouble, Ordering::Relaxed);
+    }
+
     /// From now on nothing new comes out.
     pub fn freeze(&self) {
         let elapsed = u64::try_from(self.shared.began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -143,6 +155,18 @@ impl Origin {
     /// Forgets the log: what follows is judged alone.
     pub fn forget(&self) {
         self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+/// How a platform that refuses tells when it may be asked again: in a second.
+fn press_limit(kind: Kind) -> (&'static str, String) {
+    // A moment that is told in whole seconds must not lie before a second is over.
+    let until = Timestamp::now() + Duration::from_secs(2);
+    match kind {
+        Kind::Mastodon => ("x-ratelimit-reset", until.to_string()),
+        Kind::Bluesky => ("ratelimit-reset", until.as_second().to_string()),
+        Kind::Reddit => ("x-ratelimit-reset", "1.0".to_owned()),
+        _ => ("retry-after", "1".to_owned()),
     }
 }
 
@@ -246,7 +270,7 @@ async fn answer(
     if site.kind == Kind::Jetstream && request.uri().path() == site.front() && is_welcome {
         let response = match site.behaviour {
             Behaviour::Failing => status(StatusCode::INTERNAL_SERVER_ERROR),
-            _ => listen(&shared, index, request),
+            _ => return Ok(listen(&shared, index, request, entry)),
         };
         entry.exchange.status = response.status().as_u16();
         return Ok(response);
@@ -261,20 +285,33 @@ async fn answer(
         told.map_or(status(StatusCode::UNAUTHORIZED), |(kind, text)| body(kind, &text, ""))
     };
     let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    entry.exchange.asks_to_wait = wait.map(Duration::from_secs);
+    // What a limited site says in other words is the same: a second.
+    let is_refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
+    entry.exchange.asks_to_wait = wait.or(is_refused.then_some(1)).map(Duration::from_secs);
     entry.exchange.status = response.status().as_u16();
     Ok(response)
 }
 
-/// Takes a listener, and begins to tell it what comes by.
-fn listen(shared: &Arc<Shared>, index: usize, request: Request<Incoming>) -> Response<Full<Bytes>> {
+/// Takes a listener, and begins to tell it what comes by. The exchange lasts for as long as it listens.
+fn listen(
+    shared: &Arc<Shared>,
+    index: usize,
+    request: Request<Incoming>,
+    mut entry: Entry,
+) -> Response<Full<Bytes>> {
     let key = request.headers().get("sec-websocket-key").map(|key| derive_accept_key(key.as_bytes()));
     let Some(key) = key.and_then(|key| key.parse().ok()) else { return status(StatusCode::UPGRADE_REQUIRED) };
     let now = Timestamp::now().as_microsecond();
     let cursor = jetstream::cursor(&Query(request.uri().query().unwrap_or("")), now);
     let (shared, stopped) = (shared.clone(), shared.stopped.clone());
-    let events = move || shared.site(index).map(|site| shared.press(&site).events()).unwrap_or_default();
+    // None: it is out, and closes.
+    let events = move || {
+        let site = shared.site(index).filter(|site| site.behaviour != Behaviour::Failing)?;
+        Some(shared.press(&site).events())
+    };
+    entry.exchange.status = StatusCode::SWITCHING_PROTOCOLS.as_u16();
     spawn(async move {
+        let _entry = entry;
         if let Ok(socket) = hyper::upgrade::on(request).await {
             jetstream::tell(socket, cursor, events, stopped).await;
         }
@@ -294,14 +331,23 @@ async fn subscribe(shared: Arc<Shared>, index: usize, body: Incoming) -> Respons
     let Some(asked) = Asked::read(&String::from_utf8_lossy(&form)) else {
         return status(StatusCode::BAD_REQUEST);
     };
-    let stopped = shared.stopped.clone();
+    let (stopped, shared_told) = (shared.stopped.clone(), shared.told.clone());
     let out = {
         let shared = shared.clone();
         move || shared.world.sites.get(index).map_or(0, |site| shared.published(site))
     };
     let document =
         move |from| shared.site(index).map(|site| shared.press(&site).news(from)).unwrap_or_default();
-    spawn(hub::tell(asked, out, document, stopped));
+    // Whoever asks again is told once.
+    let mut told = shared_told.lock().unwrap_or_else(PoisonError::into_inner);
+    let number = told.entry(asked.name()).and_modify(|number| *number += 1).or_insert(0);
+    let (name, number) = (asked.name(), *number);
+    drop(told);
+    let is_last = {
+        let told = shared_told.clone();
+        move || told.lock().unwrap_or_else(PoisonError::into_inner).get(&name) == Some(&number)
+    };
+    spawn(hub::tell(asked, out, document, is_last, stopped));
     status(StatusCode::ACCEPTED)
 }
 
@@ -351,7 +397,10 @@ async fn respond(
                 Some((kind, text)) => body(kind, &text, ""),
                 None => {
                     let mut busy = status(StatusCode::TOO_MANY_REQUESTS);
-                    busy.headers_mut().insert(RETRY_AFTER, hyper::header::HeaderValue::from_static("1"));
+                    let (field, until) = press_limit(site.kind);
+                    if let Ok(until) = until.parse() {
+                        busy.headers_mut().insert(field, until);
+                    }
                     busy
                 }
             };
@@ -361,6 +410,9 @@ async fn respond(
     let press = shared.press(site);
     let published = press.published;
     if path == site.front() || site.behaviour == Moved && path == "/new-front" {
+        if press.lacks(&Query(query)).is_some() {
+            return status(StatusCode::BAD_REQUEST);
+        }
         let (content_type, text) = press.front(&Query(query));
         return body(content_type, &text, etag);
     }
@@ -387,7 +439,7 @@ impl Shared {
     /// A site as it behaves now.
     fn site(&self, index: usize) -> Option<Cow<'_, Site>> {
         let site = self.world.sites.get(index)?;
-        let behaviour = site.behaviour_after(self.began.elapsed());
+        let behaviour = site.behaviour_in(self.trouble.load(Ordering::Relaxed));
         Some(if behaviour == site.behaviour {
             Cow::Borrowed(site)
         } else {

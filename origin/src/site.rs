@@ -136,8 +136,8 @@ pub struct Site {
     pub crawl_delay: Option<Duration>,
     /// Links of clutter around each article.
     pub clutter: usize,
-    /// It behaves so from here to there only, since the world began; always where there is none.
-    pub spell: Option<(Duration, Duration)>,
+    /// It behaves so only while the world is in trouble ([`crate::Origin::trouble`]).
+    pub is_passing: bool,
 }
 
 impl Site {
@@ -179,17 +179,14 @@ impl Site {
         }
     }
 
-    /// Whether it shows whole texts in its front, on pages of posts.
-    pub fn is_platform(&self) -> bool {
-        !matches!(self.kind, Kind::Feed | Kind::FullFeed | Kind::Sitemap | Kind::Listing)
+    /// Whether its front shows whole texts, so that nobody needs its articles' pages.
+    pub fn shows_whole_texts(&self) -> bool {
+        !matches!(self.kind, Kind::Feed | Kind::Sitemap | Kind::Listing | Kind::Gdelt)
     }
 
-    /// How it behaves so long after the world began.
-    pub fn behaviour_after(&self, elapsed: Duration) -> Behaviour {
-        match self.spell {
-            Some((from, to)) if !(from..to).contains(&elapsed) => Behaviour::Healthy,
-            _ => self.behaviour,
-        }
+    /// How it behaves while the world is in trouble, or is not.
+    pub fn behaviour_in(&self, trouble: bool) -> Behaviour {
+        if self.is_passing && !trouble { Behaviour::Healthy } else { self.behaviour }
     }
 
     /// Whether a post was edited, or taken back, once so many articles are out: every third of those that were not there from
@@ -223,7 +220,7 @@ impl Site {
     /// Whether a polite visitor can learn of the site's articles at all.
     pub fn is_readable(&self) -> bool {
         use Behaviour::{Bomb, Failing, Forbidden, Gone, Loop, NoFeed, RobotsDown, Stalled, Walled};
-        self.spell.is_some()
+        self.is_passing
             || !matches!(
                 self.behaviour,
                 Failing | Stalled | Gone | Forbidden | RobotsDown | Loop | NoFeed | Bomb | Walled

@@ -88,7 +88,7 @@ impl World {
             every,
             crawl_delay: None,
             clutter: 24,
-            spell: None,
+            is_passing: false,
         });
         #[expect(clippy::expect_used, reason = "it was pushed in the line above")]
         self.sites.last_mut().expect("a site was just added")

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Every, Rhythm, Timestamp};
+use model::{Every, Pace, Rhythm, Timestamp};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// What a successful poll saw.
@@ -97,6 +97,27 @@ pub fn backoff(failures: u32, step: Duration, longest: Duration, interval: Durat
     step.saturating_mul(failures.max(1)).max(interval.min(longest)).min(longest.max(interval))
 }
 
+/// The wait of a source after the `failures`-th failed poll in a row, by the pace of the state that it is in now.
+pub fn after_failure(pace: Pace, failures: u32, node: Backoff, interval: Duration) -> Duration {
+    let plain = backoff(failures, node.step, node.longest, interval);
+    match pace {
+        Pace::Later { steps, longest } => {
+            plain.max(backoff(failures, node.step * steps, longest.unwrap_or(node.longest), interval))
+        }
+        Pace::After(wait) => plain.max(wait),
+        Pace::Learnt(_) | Pace::Never => plain,
+    }
+}
+
+/// How a node waits after failures (`poll.backoff`, `poll.max_backoff`).
+#[derive(Debug, Clone, Copy)]
+pub struct Backoff {
+    /// Each failure adds this.
+    pub step: Duration,
+    /// The longest wait.
+    pub longest: Duration,
+}
+
 /// Spreads a wait by up to a tenth, the same for the same key: sources that fell into step part again.
 pub fn spread(wait: Duration, key: &str, round: u64) -> Duration {
     let hash = xxh3_64(format!("{key}\u{0}{round}").as_bytes());
@@ -140,7 +161,7 @@ mod tests {
         }
     }
 
-    /// What came in six times the interval is a sixth of what it would be in one: half a day for a rate of four a day.
+    /// What came in eight times the interval is an eighth of what it would be in one: half a day for a rate of four a day.
     #[test]
     fn what_was_waited_longer_for_weighs_by_the_time() {
         let every = Every { min: minutes(1), max: minutes(2000) };
@@ -167,7 +188,7 @@ mod tests {
                 interval = learn(interval, every, Seen { known: 20, fresh, on_time: true, waited: None });
             }
             let found = super::a_day(interval) / a_day;
-            assert!((0.5..2.0).contains(&found), "{a_day} a day from {start} minutes: {interval:?}");
+            assert!((0.8..1.25).contains(&found), "{a_day} a day from {start} minutes: {interval:?}");
         }
     }
 
@@ -203,6 +224,25 @@ mod tests {
         ] {
             let waits = wait(minutes(interval), every, fresh.map(minutes));
             assert_eq!(waits, minutes(expected), "{interval} {every:?} {fresh:?}");
+        }
+    }
+
+    /// With steps of a minute, to a day at most, for a source of ten minutes.
+    #[test]
+    fn states_have_their_waits() {
+        const DAY: Duration = minutes(24 * 60);
+        let node = Backoff { step: minutes(1), longest: minutes(600) };
+        for (pace, failures, expected) in [
+            (Pace::Learnt(EVERY), 1, minutes(10)),
+            (Pace::Later { steps: 1, longest: None }, 30, minutes(30)),
+            (Pace::Later { steps: 1, longest: None }, 10_000, minutes(600)),
+            (Pace::Later { steps: 10, longest: Some(DAY) }, 1, minutes(10)),
+            (Pace::Later { steps: 10, longest: Some(DAY) }, 30, minutes(300)),
+            (Pace::Later { steps: 10, longest: Some(DAY) }, 10_000, DAY),
+            (Pace::After(7 * DAY), 1, 7 * DAY),
+            (Pace::After(Duration::from_secs(1)), 3, minutes(10)),
+        ] {
+            assert_eq!(after_failure(pace, failures, node, minutes(10)), expected, "{pace:?} {failures}");
         }
     }
 

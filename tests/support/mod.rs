@@ -48,6 +48,8 @@ pub(crate) struct Stage {
     folder: TempDir,
     /// Flags that say where things are kept.
     place: Vec<String>,
+    /// Variables that every command is given.
+    environment: Vec<(&'static str, &'static str)>,
 }
 
 impl Stage {
@@ -74,7 +76,7 @@ impl Stage {
         );
         std::fs::write(folder.path().join("qyran.toml"), settings).unwrap();
         let place = vec!["--data".to_owned(), folder.path().join("data").to_str().unwrap().to_owned()];
-        let stage = Self { origin, delay, folder, place };
+        let stage = Self { origin, delay, folder, place, environment: Vec::new() };
         stage.declare(&stage.declarations());
         stage
     }
@@ -107,6 +109,11 @@ impl Stage {
         self.place = place.iter().map(|&flag| flag.to_owned()).collect();
     }
 
+    /// Gives every command a variable from now on.
+    pub(crate) fn set(&mut self, name: &'static str, value: &'static str) {
+        self.environment.push((name, value));
+    }
+
     /// Writes the declared objects that `run -f` is given.
     pub(crate) fn declare(&self, yaml: &str) {
         std::fs::create_dir_all(self.path("objects")).unwrap();
@@ -127,6 +134,7 @@ impl Stage {
     pub(crate) fn command_in(&self, place: &[&str], arguments: &[&str]) -> Command {
         let mut command = qyran(&[]);
         command.arg("--config").arg(self.path("qyran.toml")).args(place).args(arguments);
+        command.envs(self.environment.iter().copied());
         command
     }
 
@@ -182,7 +190,8 @@ pub(crate) fn count(materials: &[Value]) -> BTreeMap<(String, String), usize> {
     let mut counts = BTreeMap::new();
     for material in materials {
         let field = |key: &str| material[key].as_str().unwrap_or_default().to_owned();
-        let address = field("url").split('?').next().unwrap_or_default().to_owned();
+        // Feeds mark their links; elsewhere what stands behind the question mark tells posts apart.
+        let address = field("url").split("?utm_").next().unwrap_or_default().to_owned();
         *counts.entry((field("source"), address)).or_default() += 1;
     }
     counts

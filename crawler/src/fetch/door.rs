@@ -13,7 +13,7 @@ use super::error::FetchError;
 use super::freshness::freshness;
 use super::guard::AddressGuard;
 use super::permit::{Permit, Permits};
-use super::retry_after::retry_after;
+use super::retry_after::{rate_limit_reset, retry_after};
 use super::token::{Secret, Tokens};
 use super::transport::{Answer, Ask, Pass, Transport, TransportError};
 use crate::robots::{RobotsCache, RobotsMemory, Verdict};
@@ -343,8 +343,13 @@ impl Door {
         if !matches!(answer.status, 429 | 503) {
             return None;
         }
-        let wait = retry_after(answer.header("retry-after")?, self.clock.now())?;
-        Some(wait.min(self.policy.max_retry_after))
+        let now = self.clock.now();
+        let asked = answer.header("retry-after").and_then(|field| retry_after(field, now));
+        let counted = || {
+            let field = ["ratelimit-reset", "x-ratelimit-reset"].iter().find_map(|name| answer.header(name));
+            field.filter(|_| answer.status == 429).and_then(|field| rate_limit_reset(field, now))
+        };
+        Some(asked.or_else(counted)?.min(self.policy.max_retry_after))
     }
 }
 

@@ -110,7 +110,9 @@ fn posts(page: &Page<'_>, document: &Value) -> Reading {
     });
     let posts = document.pointer(POST.items).and_then(Value::as_array);
     let oldest = posts.into_iter().flatten().filter_map(|post| post.get("id")?.as_u64()).min();
-    reading.next = json::before(page, "before", oldest.map(|id| id.to_string()));
+    // The post of that number is the first of the next page.
+    let before = oldest.and_then(|id| id.checked_sub(1)).filter(|id| *id > 0);
+    reading.next = json::before(page, "before", before.map(|id| id.to_string()));
     reading
 }
 
@@ -168,7 +170,7 @@ mod tests {
             (Some(PostKind::Comment), Some(3), Some("dana"))
         );
         assert_eq!(first.post.kind, Some(PostKind::Post));
-        assert_eq!(reading.next.as_ref().map(Url::as_str), Some("https://forum.kz/posts.json?before=501"));
+        assert_eq!(reading.next.as_ref().map(Url::as_str), Some("https://forum.kz/posts.json?before=500"));
     }
 
     #[test]

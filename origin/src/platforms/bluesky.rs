@@ -7,7 +7,9 @@ use crate::pages::Press;
 
 impl Press<'_> {
     pub(super) fn author_feed(&self, query: &Query<'_>) -> String {
-        let (posts, from) = self.before(query.number("cursor"));
+        // A cursor is nobody's business but the server's; here a number behind a colon.
+        let cursor = query.said("cursor").and_then(|cursor| cursor.rsplit("%3A").next()?.parse().ok());
+        let (posts, from) = self.before(cursor);
         let post = |post: &Post| {
             json!({"post": {
                 "uri": format!("at://{}/app.bsky.feed.post/{}", self.did(), post.id()),
@@ -18,7 +20,7 @@ impl Press<'_> {
         };
         let mut feed = json!({"feed": posts.iter().map(post).collect::<Vec<_>>()});
         if from > 0 {
-            feed["cursor"] = json!((from + 1).to_string());
+            feed["cursor"] = json!(format!("2026-11-21T00:00:00Z::{}", from + 1));
         }
         feed.to_string()
     }

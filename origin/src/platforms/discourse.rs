@@ -1,4 +1,4 @@
-//! The latest posts of a forum at `/posts.json`: those before a number, or the newest.
+//! The latest posts of a forum at `/posts.json`: those up to the number `before`, or the newest.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::pages::Press;
 
 impl Press<'_> {
     pub(super) fn latest_posts(&self, query: &Query<'_>) -> String {
-        let (posts, _) = self.before(query.number("before"));
+        let (posts, _) = self.before(query.number("before").map(|number| number + 1));
         let post = |post: &Post| {
             let id = post.id();
             json!({

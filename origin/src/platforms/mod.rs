@@ -58,6 +58,19 @@ impl Post {
 }
 
 impl Press<'_> {
+    /// What an address lacks that its platform insists on.
+    pub(crate) fn lacks(&self, query: &Query<'_>) -> Option<&'static str> {
+        let wanted: &[&str] = match self.site.kind {
+            Kind::Bluesky => &["actor"],
+            Kind::Youtube => &["channel_id"],
+            Kind::Vk => &["v", "domain"],
+            Kind::HackerNews => &["tags"],
+            Kind::Gdelt => &["query", "mode", "format"],
+            _ => &[],
+        };
+        wanted.iter().copied().find(|name| query.said(name).is_none())
+    }
+
     /// What a platform answers.
     pub(crate) fn platform(&self, query: &Query<'_>) -> (&'static str, String) {
         let (kind, text) = match self.site.kind {
