@@ -248,3 +248,105 @@ async fn polls_go_on_without_hubs() {
     assert_eq!(stage.items().await, 4);
     drop(node);
 }
+
+/// A feed of one entry, whose text was written again and again.
+fn version(text: &str) -> String {
+    let content = format!(
+        "<title>Новость 0</title><content:encoded xmlns:content='http://purl.org/rss/1.0/modules/content/'>{text} {}</content:encoded>",
+        "сөз ".repeat(300)
+    );
+    feed(0..1).replace("<title>Новость 0</title>", &content)
+}
+
+async fn text_of_the_first(stage: &Stage) -> String {
+    let items = stage.store.items(0, 10).await.unwrap();
+    items
+        .into_iter()
+        .map(|one| one.item)
+        .find(|item| item.title.as_deref() == Some("Новость 0"))
+        .unwrap()
+        .text
+}
+
+/// Of two versions that wait the later one is kept, whichever came first; what came before the last poll changes nothing that this
+/// one read.
+#[tokio::test(start_paused = true)]
+async fn the_last_version_is_kept() {
+    let stage = stage().await;
+    let node = stage.start().await;
+    let known = asked(&stage).await;
+    verify(&node, &known).await;
+    let now = stage.clock.now();
+    let push_at = async |at, text: &str| {
+        let body = version(text).into_bytes();
+        let push = model::Push { id: 0, source: name("a.kz"), at, content_type: None, body };
+        assert!(stage.store.take_push(&push, Subscription::MOST_WAITING).await.unwrap());
+    };
+    push_at(now, "бірінші").await;
+    push_at(now, "екінші").await;
+    // The third is read with both in one turn.
+    push(&node, &known, version("үшінші")).await;
+    until("the last one is kept", async || text_of_the_first(&stage).await.contains("үшінші")).await;
+    assert_eq!(subscription(&stage).await.unwrap().waiting, 0);
+    stage.web.put(FEED, Page::Body(version("төртінші")));
+    until("a poll reads the next", async || text_of_the_first(&stage).await.contains("төртінші")).await;
+    push_at(now, "бірінші").await;
+    assert_eq!(push(&node, &known, feed(20..21)).await, Answer::Thanks);
+    until("both are read", async || subscription(&stage).await.unwrap().waiting == 0).await;
+    sleep(Duration::from_secs(5)).await;
+    assert!(text_of_the_first(&stage).await.contains("төртінші"));
+    assert!(stage.items().await > 4, "what is new is taken all the same");
+    drop(node);
+}
+
+/// A hub whose host is busy is asked again in minutes; one that calls where nobody hears it any more at once; one that is offered
+/// no more is not asked again.
+#[tokio::test(start_paused = true)]
+async fn hubs_are_asked_when_it_is_time_to() {
+    let mut stage = stage().await;
+    stage.web.put(HUB, Page::Says(503, Some(("retry-after", "30".to_owned()))));
+    let node = stage.start().await;
+    asked(&stage).await;
+    until("it is said why not", async || subscription(&stage).await.unwrap().refused.is_some()).await;
+    node.drain();
+    drop(node);
+    // It answers by now, and another address leads to us.
+    stage.web.put(HUB, Page::Says(202, None));
+    stage.config.push_url = Some("https://new.kz/".parse().unwrap());
+    let node = stage.start().await;
+    until("it is asked at once", async || {
+        stage
+            .web
+            .forms()
+            .last()
+            .is_some_and(|(_, form)| form.contains("callback=https%3A%2F%2Fnew.kz%2Fwebsub"))
+    })
+    .await;
+    let known = subscription(&stage).await.unwrap();
+    assert_eq!((known.base.as_str(), known.refused.as_deref()), ("https://new.kz/", None));
+    assert_eq!(verify(&node, &known).await, Answer::Challenge("xyz".to_owned()));
+    // A feed without a hub: nobody asks for more.
+    let asked = stage.web.times_asked(HUB);
+    stage.web.put(FEED, Page::Body(feed(0..5).replace("rel='hub'", "rel='none'")));
+    sleep(3 * HOUR).await;
+    assert_eq!(stage.web.times_asked(HUB), asked);
+    drop(node);
+}
+
+/// A source that is searched asks no hub: each of its searches offers another one.
+#[tokio::test(start_paused = true)]
+async fn searches_ask_no_hub() {
+    let stage = stage().await;
+    let every = Every { min: Duration::from_secs(60), max: HOUR };
+    let url = "http://a.kz/feed?q={query}".parse().unwrap();
+    let sources = vec![model::Source { every, url, ..source("a.kz") }];
+    stage.store.declare(&Objects { sources, ..Objects::default() }, false, stage.clock.now()).await.unwrap();
+    let found = "http://a.kz/feed?q=%D0%BD%D0%BE%D0%B2%D0%BE%D1%81%D1%82%D1%8C";
+    stage.web.put(found, Page::Body(feed(0..4)));
+    let node = stage.start().await;
+    until("it is searched", async || stage.items().await == 4).await;
+    sleep(HOUR / 4).await;
+    assert!(stage.web.times_asked(found) > 1);
+    assert_eq!((stage.web.times_asked(HUB), subscription(&stage).await), (0, None));
+    drop(node);
+}

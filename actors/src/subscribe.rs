@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crawler::{FetchError, Want, websub};
-use model::{FailureWeight, HubOffer, HubSecret, PushNews, Subscription};
+use model::{FailureWeight, HubOffer, HubSecret, PushNews, Subscription, Timestamp};
 use scheduler::due;
 use store::HubAnswer;
 
@@ -15,6 +15,9 @@ use crate::visit::{Interrupted, Visit};
 pub(crate) const LATE: Duration = Duration::from_secs(300);
 /// A hub whose host is busy, or whose rules are not to be had, is asked again after this.
 const BUSY: Duration = Duration::from_secs(600);
+
+/// A hub that is offered no more is not asked again, unless it is offered once more. (A moment that every store can keep.)
+const NEVER: Timestamp = Timestamp::constant(4_102_444_800, 0);
 
 /// What a poll saw of hubs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -53,10 +56,10 @@ pub(crate) fn rely_on_hub(visit: &Visit, ending: &mut Ending) {
     let mut polls_saved = 0.0;
     if known.is_relied_on(now) && missed == 0 {
         let plain = ending.news.next_poll.duration_since(now).as_secs_f64().max(1.0);
-        // Not longer than the source may be left alone, nor than until the hub is to be asked again.
+        // Not longer than the source may be left alone, nor than until the hub is to be asked again, or stops.
         let most = visit.source.every.max.max(visit.source.every.min);
-        let asked_again = known.ask_again_at.duration_since(now);
-        let wait = most.min(Duration::try_from(asked_again).unwrap_or_default());
+        let end = known.lease_until.unwrap_or(now).min(known.ask_again_at);
+        let wait = most.min(Duration::try_from(end.duration_since(now)).unwrap_or_default());
         let key = visit.source.name.as_str();
         let next = visit.after(due::spread(wait, key, now.as_second().unsigned_abs()));
         if next > ending.news.next_poll {
@@ -75,10 +78,18 @@ pub(crate) fn rely_on_hub(visit: &Visit, ending: &mut Ending) {
 pub(crate) async fn keep_subscribed(visit: &mut Visit, offer: Offer) -> Result<(), Interrupted> {
     let known = visit.subscription.take();
     let promised = known.as_ref().map(|known| (known.id.clone(), known.lease_until));
+    let storage = |error: store::StoreError| Interrupted::Storage(error.to_string());
+    if let (Offer::None, Some(known)) = (&offer, &known)
+        && known.ask_again_at != NEVER
+    {
+        // What it promised ends by itself.
+        let tells = known.lease_until.ok_or_else(|| "the source offers no hub any more".to_owned());
+        let answer = HubAnswer { tells, ask_again_at: NEVER };
+        return visit.context.store.hub_answered(&known.id, &answer).await.map_err(storage);
+    }
     let Some(asked) = to_ask(visit, known, offer) else { return Ok(()) };
     let Ok(callback) = asked.base.join(&format!("websub/{}", asked.id)) else { return Ok(()) };
     // Before the hub is asked: it may ask back before it answers.
-    let storage = |error: store::StoreError| Interrupted::Storage(error.to_string());
     visit.context.store.subscribe(&asked).await.map_err(storage)?;
     let form = websub::request(&asked.offer, &callback, &asked.secret, Subscription::LEASE.as_secs());
     let want = Want { form: Some(form), ..Want::default() };
@@ -106,14 +117,14 @@ fn to_ask(visit: &Visit, known: Option<Subscription>, offer: Offer) -> Option<Su
         return None;
     }
     let offer = match offer {
-        // A hub that is offered no more is not asked any more: what it promised ends by itself.
         Offer::None => return None,
         Offer::Unknown => None,
         Offer::Hub(offer) => Some(HubOffer { hub: reached_at(visit, &offer)?, ..offer }),
     };
     match (known, offer) {
         (Some(known), offer) if offer.as_ref().is_none_or(|offer| *offer == known.offer) => {
-            (known.ask_again_at <= now).then(|| known.asked_again(now))
+            let is_back = known.ask_again_at == NEVER && offer.is_some();
+            (is_back || known.ask_again_at <= now).then(|| known.asked_again(now))
         }
         (known, Some(offer)) => {
             // A document that names one hub after another is followed once a day.
