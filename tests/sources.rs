@@ -5,7 +5,7 @@ use std::time::Duration;
 use origin::{Behaviour, Kind, World};
 use serde_json::Value;
 
-use crate::support::{Stage, finished, signal, text};
+use crate::support::{Stage, Staging, finished, signal, text};
 
 /// Asks a command again and again, until its answer is so.
 async fn until(
@@ -133,7 +133,8 @@ async fn a_fallback_stands_in() {
         let mut world = World::empty(7);
         world.add(Kind::FullFeed, Behaviour::Failing, 3, Duration::ZERO);
         world.add(Kind::FullFeed, Behaviour::Healthy, 4, Duration::ZERO);
-        let stage = Stage::of(world).await;
+        let more = "[poll]\nbackoff = \"500ms\"\nmax_backoff = \"1s\"\n";
+        let stage = Stage::with(world, Staging { more, ..Staging::default() }).await;
         let [declared, mirror] = [0, 1].map(|index| stage.origin.world().sites[index].clone());
         let fallback = format!("fallbacks: [{{kind: feed, url: '{}'}}], every:", stage.origin.front(&mirror));
         let yaml = std::fs::read_to_string(stage.path("objects/all.yaml")).unwrap();
@@ -146,13 +147,9 @@ async fn a_fallback_stands_in() {
         stage.declare(&if has_fallback { yaml.replace("every:", &fallback) } else { yaml });
         let mut node = stage.node();
         let list = ["source", "get", &declared.name, "-o", "jsonl"];
-        let is_tried = |told: &[Value]| {
-            told.first().is_some_and(|told| !told["last_poll"].is_null() && told["state"] != "probing")
-        };
-        until(&stage, &list, "it was tried", |told| {
-            is_tried(told) && (!has_fallback || told[0]["state"] == "degraded")
-        })
-        .await;
+        let expected = if has_fallback { "degraded" } else { "unreachable" };
+        let is_so = |told: &[Value]| told.first().is_some_and(|told| told["state"] == expected);
+        until(&stage, &list, "its state says so", is_so).await;
         let materials = stage.materials("whole").await;
         signal(&node, "TERM");
         assert!(node.wait().await.unwrap().success());
