@@ -107,6 +107,9 @@ struct Wanted {
     /// Holding all of these words, in any form
     #[arg(long, value_name = "WORDS")]
     search: Option<String>,
+    /// One of each story: what matched its topic first, and none of its reprints
+    #[arg(long, conflicts_with = "search")]
+    stories: bool,
 }
 
 impl Wanted {
@@ -124,6 +127,7 @@ impl Wanted {
             source: name(&self.source)?,
             tag: name(&self.tag)?,
             terms,
+            one_of_each_story: self.stories,
             after_seq: 0,
             limit: PAGE,
         })

@@ -69,6 +69,10 @@ async fn reprints_are_linked_to_their_story() {
     let id = all[0]["id"].as_str().unwrap();
     let linked = ["material", "story", id, "-o", "jsonl"];
     let story = until(&stage, &linked, "it is linked", |story| story.len() == 2).await;
+    let one_each = ["material", "list", "--topic", "whole", "--stories", "-o", "jsonl"];
+    until(&stage, &one_each, "each story is listed once", |all| all.len() == 3).await;
+    let topic = stage.lines(&["topic", "get", "whole", "-o", "jsonl"]).await.remove(0);
+    assert_eq!((topic["materials"].as_u64(), topic["stories"].as_u64()), (Some(6), Some(3)));
     signal(&node, "TERM");
     assert!(node.wait().await.unwrap().success());
     assert_ne!(story[0]["source"], story[1]["source"]);

@@ -110,8 +110,10 @@ async fn get(name: &str, global: &Global) -> anyhow::Result<()> {
         Err(error) => json!({"error": error}),
     };
     let searches = searches_of(&*data.store, &record.topic).await?;
+    let stories = data.store.story_count(&record.topic.name).await?;
     if let (Some(shown), Value::Object(read)) = (shown.as_object_mut(), read) {
         shown.extend(read);
+        shown.insert("stories".to_owned(), json!(stories));
         shown.insert("requests_a_day".to_owned(), json!(cost_of(&searches.made)));
         shown.insert("searches".to_owned(), searches.made.iter().map(search).collect());
         let left_out =

@@ -213,6 +213,8 @@ pub struct MaterialQuery {
     pub source: Option<Name>,
     /// With this tag.
     pub tag: Option<Name>,
+    /// Of each story only what matched its topic first, among those of the source and with the tag.
+    pub one_of_each_story: bool,
     /// Stored after this one.
     pub after_seq: i64,
     /// For each of these, holding one of its search terms.
@@ -470,6 +472,8 @@ pub trait Store: Send + Sync {
     async fn link(&self, linked: &[Linked], forget: Timestamp) -> Result<(), StoreError>;
     /// The items of the story that an item belongs to, by time of publication; none where it was not looked at yet.
     async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError>;
+    /// How many stories there are among a topic's materials: one that no other is like is a story of its own.
+    async fn story_count(&self, topic: &Name) -> Result<u64, StoreError>;
     /// How many sources there are of each kind and in each state.
     async fn source_counts(&self) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError>;
     /// How much there is.

@@ -61,3 +61,55 @@ async fn reprints_are_linked_and_go_with_their_items() {
         assert!(kin(&[3], -1).await.is_empty(), "of what was removed meanwhile nothing is kept");
     }
 }
+
+/// Of each story the first is listed, and stories are counted, among what matched a topic.
+#[tokio::test]
+async fn stories_are_listed_and_counted_once() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let store = &bench.store;
+        // The second and the fourth are reprints of the first; the third is like nothing, the fifth was not looked at.
+        let all = ["1", "2", "3", "4", "5"].map(|id| {
+            let mut one =
+                finding(id, &format!("сөз {id}"), DAY1, if id == "1" { &["u"] } else { &["t", "u"] });
+            (one.item.url, one.item.canonical_url) = (None, None);
+            one
+        });
+        for (token, one) in all.into_iter().enumerate() {
+            bench.save(&[harvest(token as u64 + 1, vec![one])]).await;
+        }
+        let rows: Vec<i64> = store.unlinked(10).await.unwrap().iter().map(|stored| stored.row).collect();
+        let link = |place: usize, story: usize, source: &str| Linked {
+            row: rows[place],
+            source: name(source),
+            at: at(place as i64),
+            story: rows[story],
+            kinship: None,
+            likeness: Likeness { exact: None, title: None, sketch: vec![1], keys: Vec::new() },
+        };
+        let linked = [link(0, 0, "s"), link(1, 0, "s"), link(2, 2, "s"), link(3, 0, "s")];
+        store.link(&linked, at(0)).await.unwrap();
+        let listed = async |topic: &str, source: Option<&str>, one_of_each_story| {
+            let query = MaterialQuery {
+                topic: Some(name(topic)),
+                source: source.map(name),
+                one_of_each_story,
+                limit: 10,
+                ..MaterialQuery::default()
+            };
+            let found = store.materials(&query).await.unwrap();
+            found
+                .iter()
+                .map(|one| rows.iter().position(|row| *row == one.item.row).unwrap() + 1)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(listed("u", None, false).await, [1, 2, 3, 4, 5]);
+        assert_eq!(listed("u", None, true).await, [1, 3, 5]);
+        assert_eq!(listed("t", None, true).await, [2, 3, 5], "the first did not match");
+        assert_eq!(listed("u", Some("s"), true).await, [1, 3, 5]);
+        let counted =
+            (store.story_count(&name("u")).await.unwrap(), store.story_count(&name("t")).await.unwrap());
+        assert_eq!(counted, (3, 3));
+        assert_eq!(store.story_count(&name("nobody")).await.unwrap(), 0);
+    }
+}

@@ -55,6 +55,11 @@ pub(super) async fn list(client: &Object, query: &MaterialQuery) -> Result<Vec<S
              WHERE match.seq > $1 AND ($2::TEXT IS NULL OR match.topic = $2)
                AND ($3::TEXT IS NULL OR item.source = $3) AND ($4::TEXT IS NULL OR item.words @@ $4::TEXT::TSQUERY)
                AND ($6::TEXT IS NULL OR $6 = ANY (match.tags))
+               AND (NOT $7 OR NOT EXISTS (
+                    SELECT 1 FROM likeness AS own JOIN likeness AS other ON other.story = own.story
+                    JOIN match AS earlier ON earlier.item = other.item AND earlier.topic = match.topic
+                    WHERE own.item = match.item AND earlier.seq < match.seq
+                      AND ($3::TEXT IS NULL OR other.source = $3) AND ($6::TEXT IS NULL OR $6 = ANY (earlier.tags))))
              ORDER BY match.seq LIMIT $5"
         ),
         &[
@@ -64,6 +69,7 @@ pub(super) async fn list(client: &Object, query: &MaterialQuery) -> Result<Vec<S
             &words,
             &limit(query.limit),
             &query.tag.as_ref().map(Name::as_str),
+            &query.one_of_each_story,
         ],
     )
     .await?;

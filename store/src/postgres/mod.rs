@@ -389,6 +389,10 @@ impl Store for Postgres {
         stories::story(&*self.client().await?, row, limit).await
     }
 
+    async fn story_count(&self, topic: &Name) -> Result<u64, StoreError> {
+        stories::count(&*self.client().await?, topic).await
+    }
+
     async fn subscription(&self, source: &Name) -> Result<Option<Subscription>, StoreError> {
         subscriptions::of_source(&*self.client().await?, source).await
     }

@@ -110,3 +110,9 @@ pub(super) async fn forget_before(tx: &Transaction<'_>, before: Timestamp) -> Re
         "DELETE FROM likeness WHERE item IN (SELECT item FROM likeness WHERE at < $1 ORDER BY at LIMIT $2)";
     execute(tx, sql, &[&before, &BATCH]).await
 }
+
+pub(super) async fn count(client: &Object, topic: &Name) -> Result<u64, StoreError> {
+    let sql = "SELECT count(DISTINCT coalesce(likeness.story, -match.item)) FROM match LEFT JOIN likeness USING (item)
+         WHERE match.topic = $1";
+    Ok(client.query_one(sql, &[&topic.as_str()]).await?.get::<_, i64>(0).unsigned_abs())
+}

@@ -17,6 +17,11 @@ pub(super) fn list(connection: &Connection, query: &MaterialQuery) -> Result<Vec
          WHERE match.seq > ?1 AND (?2 IS NULL OR match.topic = ?2) AND (?3 IS NULL OR item.source = ?3)
            AND (?4 IS NULL OR item.row IN (SELECT rowid FROM item_words WHERE item_words MATCH ?4))
            AND (?6 IS NULL OR EXISTS (SELECT 1 FROM json_each(match.tags) WHERE value = ?6))
+           AND (NOT ?7 OR NOT EXISTS (
+                SELECT 1 FROM likeness AS own JOIN likeness AS other ON other.story = own.story
+                JOIN match AS earlier ON earlier.item = other.item AND earlier.topic = match.topic
+                WHERE own.item = match.item AND earlier.seq < match.seq AND (?3 IS NULL OR other.source = ?3)
+                  AND (?6 IS NULL OR EXISTS (SELECT 1 FROM json_each(earlier.tags) WHERE value = ?6))))
          ORDER BY match.seq LIMIT ?5"
     ))?;
     let mut rows = statement.query(params![
@@ -26,6 +31,7 @@ pub(super) fn list(connection: &Connection, query: &MaterialQuery) -> Result<Vec
         words,
         limit(query.limit),
         query.tag.as_ref().map(Name::as_str),
+        query.one_of_each_story,
     ])?;
     let mut matches = Vec::new();
     while let Some(row) = rows.next()? {

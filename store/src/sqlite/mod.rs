@@ -372,6 +372,11 @@ impl Store for Sqlite {
         self.read(move |connection| stories::story(connection, row, limit)).await
     }
 
+    async fn story_count(&self, topic: &Name) -> Result<u64, StoreError> {
+        let topic = topic.clone();
+        self.read(move |connection| stories::count(connection, &topic)).await
+    }
+
     async fn subscription(&self, source: &Name) -> Result<Option<Subscription>, StoreError> {
         let source = source.clone();
         self.read(move |connection| subscriptions::of_source(connection, &source)).await

@@ -99,3 +99,11 @@ pub(super) fn story(connection: &Connection, row: i64, most: usize) -> Result<Ve
     }
     Ok(all)
 }
+
+pub(super) fn count(connection: &Connection, topic: &Name) -> Result<u64, StoreError> {
+    let mut query = connection.prepare_cached(
+        "SELECT count(DISTINCT coalesce(likeness.story, -match.item)) FROM match LEFT JOIN likeness USING (item)
+         WHERE match.topic = ?1",
+    )?;
+    Ok(query.query_row([topic.as_str()], |row| row.get::<_, i64>(0))?.unsigned_abs())
+}
