@@ -277,3 +277,35 @@ async fn limits_are_obeyed() {
         }
     }
 }
+
+/// More came out between two polls than a poll goes back: what it reached is kept, and the history says that there is a gap. The
+/// control: where it reached what is known, it says nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gap_is_told() {
+    let mut world = World::empty(7);
+    world.add(Kind::Telegram, Behaviour::Healthy, 5, Duration::from_millis(10));
+    world.add(Kind::Mastodon, Behaviour::Healthy, 5, Duration::from_millis(10));
+    let stage = stage(world, "100ms").await;
+    let sites = named(stage.origin.world());
+    let gaps = async || {
+        let mut gaps = 0;
+        for name in sites.keys() {
+            let told = stage.lines(&["source", "get", name, "-o", "jsonl"]).await.remove(0);
+            gaps += usize::from(told["fetches"].to_string().contains("may have been missed"));
+        }
+        gaps
+    };
+    stage.pass().await;
+    assert_eq!(gaps().await, 0);
+    // A poll goes back ten pages of twenty.
+    let known: Vec<u32> = sites.values().map(|site| stage.origin.published(site)).collect();
+    let enough =
+        || sites.values().zip(&known).all(|(site, known)| stage.origin.published(site) > known + 500);
+    until("enough came out", async || enough()).await;
+    stage.origin.freeze();
+    stage.pass().await;
+    assert_eq!(gaps().await, 2);
+    let found = materials(&stage).await;
+    assert!(found.values().all(|times| times.len() > 200 && times.iter().all(|times| *times == 1)));
+    assert_eq!(stage.judge().violations(), Vec::<String>::new());
+}
