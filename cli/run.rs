@@ -15,7 +15,7 @@ use crate::apply::apply;
 use crate::backend::{Backend, Place, Protection};
 use crate::check::declared;
 use crate::data_folder::DataFolder;
-use crate::failure::tell;
+use crate::failure::{Failure, tell};
 use crate::global::Global;
 use crate::hubs::serve_hubs;
 use crate::live::StatusLine;
@@ -69,6 +69,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     global.settings.node.listen = args.listen.unwrap_or(global.settings.node.listen);
     global.settings = global.settings.validated()?;
     let global = &global;
+    if global.settings.push.is_half() && !args.once {
+        let wrong = "push.url and push.listen go together: hubs are given the one, and heard at the other";
+        return Err(Failure::usage(wrong).hint("each node has both").into());
+    }
     let objects = declared(&args.file, Known::read(global).await?)?;
     wiring::warn_without_contact(&global.settings);
     let mut stop = Stop::listen()?;

@@ -20,7 +20,7 @@ use tokio::time::timeout;
 /// How long the head of a request may take to be said.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a connection may last, with everything that is said on it: it serves one request.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_secs(20);
 
 /// What is answered.
 pub(crate) type Answered = Response<Full<Bytes>>;

@@ -68,7 +68,7 @@ pub use health::Check;
 pub use import::Importer;
 pub use metrics::Metrics;
 pub use node::{Node, NodeError};
-pub use push::{Answer, hub_asks, hub_pushes, is_subscribed};
+pub use push::{Answer, hub_asks, hub_pushes, hub_was_refused, is_subscribed};
 pub use rematch::{Archive, Progress, rematch};
 pub use robots_memory::ScheduledRobots;
 pub use roster::{hosts_of, jobs_of, plan_backfill, plan_now, plan_sources, tenant_of};

@@ -54,11 +54,11 @@ pub(crate) async fn poll(visit: &mut Visit) -> Result<(), Interrupted> {
     } else {
         Box::pin(in_any_way(visit, &record)).await?
     };
-    rely_on_hub(visit, &mut ending);
+    rely_on_hub(visit, &record, &mut ending);
     let offer = if visit.is_as_declared() { std::mem::take(&mut ending.offer) } else { Offer::Unknown };
-    let is_well = ending.news.ok;
+    let (is_well, pace) = (ending.news.ok, ending.news.interval);
     Box::pin(finish(visit, ending)).await?;
-    if is_well { Box::pin(keep_subscribed(visit, offer)).await } else { Ok(()) }
+    if is_well { Box::pin(keep_subscribed(visit, offer, pace)).await } else { Ok(()) }
 }
 
 /// Reads the source in the way in which the visit is to read it.
@@ -365,18 +365,8 @@ pub(crate) fn found_jobs(visit: &Visit, harvest: &Harvest) -> Vec<Planned> {
     let hosts: BTreeSet<&Host> = harvest.pages.iter().map(|page| &page.host).collect();
     // A single pass takes what its polls found; it stops at its beginning otherwise.
     let due = due_now(visit);
-    let delay = read::delay_of(&visit.source, visit.context.config.delay);
     let job = |host: &Host| JobId::pages(visit.source.name.clone(), host.clone());
-    hosts
-        .into_iter()
-        .map(|host| Planned {
-            id: job(host),
-            due,
-            delay,
-            robots_delay: Duration::ZERO,
-            tenant: visit.roster.tenant_of(&visit.source),
-        })
-        .collect()
+    hosts.into_iter().map(|host| visit.planned(job(host), due)).collect()
 }
 
 /// What is to be done at once; in a single pass, within it.

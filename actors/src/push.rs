@@ -1,8 +1,6 @@
 //! What hubs say to us, and the job that reads what they pushed. A document is kept before the hub is thanked, and is read
 //! like any that was fetched: in its source's turn, by its kind's reader, once.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use crawler::{Fetched, websub};
 use model::{FetchRecord, FetchStatus, Harvest, JobId, JobKind, Name, Planned, Push, PushNews, Subscription};
@@ -107,6 +105,12 @@ pub async fn is_subscribed(context: &Context, id: &str) -> Result<bool, String> 
     }
 }
 
+/// What a hub said was not even taken in: it is counted, and told to whoever reads the log.
+pub fn hub_was_refused(context: &Context, reason: &str) {
+    tracing::info!(reason, "what a hub said was refused");
+    context.metrics.hub_said("refused");
+}
+
 /// A hub pushes a document.
 pub async fn hub_pushes(
     context: &Context,
@@ -135,6 +139,7 @@ async fn taken(
     let Some(known) = known else { return Ok((Answer::Unknown, "unknown")) };
     // Whoever only guesses is not told that it guessed wrong (WebSub §7.1).
     if !signature.is_some_and(|signature| websub::is_signed(&known.secret, signature, &body)) {
+        tracing::info!(source = %known.source, hub = %known.offer.hub, "a document was pushed that nobody signed");
         return Ok((Answer::Thanks, "unsigned"));
     }
     let roster = context.roster();
@@ -185,7 +190,7 @@ pub(crate) async fn read_pushes(visit: &mut Visit) -> Result<(), Interrupted> {
     harvest.push = Some(PushNews { entries, missed: u64::from(!is_well), polls_saved: 0.0 });
     let mut found = found_jobs(visit, &harvest);
     // It is read where it was published, at once.
-    found.extend((!is_well).then(|| planned(visit, JobId::poll(name, visit.job.host.clone()))));
+    found.extend((!is_well).then(|| visit.planned(JobId::poll(name, visit.job.host.clone()), visit.now())));
     let next = has_more.then(|| visit.now());
     visit.keep(harvest, Some(visit.settlement(next, found))).await.map(drop)
 }
@@ -216,10 +221,4 @@ async fn read_push(
         });
     }
     Ok(alarm.is_none())
-}
-
-fn planned(visit: &Visit, id: JobId) -> Planned {
-    let delay = crawler::read::delay_of(&visit.source, visit.context.config.delay);
-    let tenant = visit.roster.tenant_of(&visit.source);
-    Planned { id, due: visit.now(), delay, robots_delay: Duration::ZERO, tenant }
 }

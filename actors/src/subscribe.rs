@@ -6,7 +6,7 @@ use std::time::Duration;
 use crawler::{FetchError, Want, websub};
 use model::{FailureWeight, HubOffer, HubSecret, PushNews, Subscription, Timestamp};
 use scheduler::due;
-use store::HubAnswer;
+use store::{HubAnswer, SourceRecord};
 
 use crate::poll::Ending;
 use crate::visit::{Interrupted, Visit};
@@ -46,26 +46,23 @@ pub(crate) async fn subscription_of(visit: &Visit) -> Result<Option<Subscription
 }
 
 /// What a poll that went well shows of the hub, and how long the next may wait for it.
-pub(crate) fn rely_on_hub(visit: &Visit, ending: &mut Ending) {
+pub(crate) fn rely_on_hub(visit: &Visit, record: &SourceRecord, ending: &mut Ending) {
     let Some(known) = visit.subscription.as_ref().filter(|_| ending.news.ok && visit.is_as_declared()) else {
         return;
     };
     let now = ending.harvest.at;
     // What waits to be read was told of.
     let missed = if known.is_active(now) && known.waiting == 0 { ending.late } else { 0 };
-    let mut polls_saved = 0.0;
+    // What would have been asked since the last poll, without it.
+    let waited = record.last_poll.map_or(0.0, |last| now.duration_since(last).as_secs_f64());
+    let plain = record.interval.unwrap_or(visit.source.every.min).as_secs_f64().max(1.0);
+    let polls_saved = if known.is_relied_on(now) { (waited / plain - 1.0).max(0.0) } else { 0.0 };
     if known.is_relied_on(now) && missed == 0 {
-        let plain = ending.news.next_poll.duration_since(now).as_secs_f64().max(1.0);
-        // Not longer than the source may be left alone, nor than until the hub is to be asked again, or stops.
         let most = visit.source.every.max.max(visit.source.every.min);
+        let slow = due::spread(most, visit.source.name.as_str(), now.as_second().unsigned_abs());
+        // Not longer than until the hub is to be asked again, or stops.
         let end = known.lease_until.unwrap_or(now).min(known.ask_again_at);
-        let wait = most.min(Duration::try_from(end.duration_since(now)).unwrap_or_default());
-        let key = visit.source.name.as_str();
-        let next = visit.after(due::spread(wait, key, now.as_second().unsigned_abs()));
-        if next > ending.news.next_poll {
-            polls_saved = next.duration_since(now).as_secs_f64() / plain - 1.0;
-            ending.news.next_poll = next;
-        }
+        ending.news.next_poll = ending.news.next_poll.max(visit.after(slow).min(end));
     }
     if missed > 0 {
         tracing::info!(source = %known.source, missed, hub = %known.offer.hub, "a hub did not tell what was new");
@@ -75,7 +72,12 @@ pub(crate) fn rely_on_hub(visit: &Visit, ending: &mut Ending) {
 }
 
 /// Asks the hub that was offered, or that is known, where it is time to. A hub that does not answer costs the source nothing.
-pub(crate) async fn keep_subscribed(visit: &mut Visit, offer: Offer) -> Result<(), Interrupted> {
+/// `pace`: how often that is polled.
+pub(crate) async fn keep_subscribed(
+    visit: &mut Visit,
+    offer: Offer,
+    pace: Duration,
+) -> Result<(), Interrupted> {
     let known = visit.subscription.take();
     let promised = known.as_ref().map(|known| (known.id.clone(), known.lease_until));
     let storage = |error: store::StoreError| Interrupted::Storage(error.to_string());
@@ -98,7 +100,8 @@ pub(crate) async fn keep_subscribed(visit: &mut Visit, offer: Offer) -> Result<(
     let promised = promised.filter(|(id, _)| *id == asked.id).and_then(|(_, until)| until);
     let is_passing =
         matches!(error, FetchError::LeaseEnds) || error.failure().weight == FailureWeight::Deferred;
-    let wait = if is_passing { BUSY } else { Subscription::RETRY };
+    // A poll is made then: not much sooner than one would have been.
+    let wait = if is_passing { BUSY.max(pace / 2) } else { Subscription::RETRY };
     let answer = HubAnswer {
         // What it promised before holds.
         tells: promised.ok_or_else(|| format!("it could not be asked: {error}")),
@@ -107,7 +110,19 @@ pub(crate) async fn keep_subscribed(visit: &mut Visit, offer: Offer) -> Result<(
             _ => visit.after(due::part_of(wait, &asked.id).max(wait / 2)),
         },
     };
-    visit.context.store.hub_answered(&asked.id, &answer).await.map_err(storage)
+    let ask_again_at = answer.ask_again_at;
+    visit.context.store.hub_answered(&asked.id, &answer).await.map_err(storage)?;
+    if is_passing {
+        // Polls ask hubs, and the next may be far.
+        let planned = visit.planned(visit.job.clone(), ask_again_at);
+        visit
+            .context
+            .schedule
+            .plan(&[planned])
+            .await
+            .map_err(|error| Interrupted::Storage(error.to_string()))?;
+    }
+    Ok(())
 }
 
 /// What to ask for now, if anything.

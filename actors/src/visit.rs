@@ -311,6 +311,13 @@ impl Visit {
         }
     }
 
+    /// A job of this source, to be done at a time.
+    pub(crate) fn planned(&self, id: JobId, due: Timestamp) -> Planned {
+        let delay = crawler::read::delay_of(&self.source, self.context.config.delay);
+        let tenant = self.roster.tenant_of(&self.source);
+        Planned { id, due, delay, robots_delay: Duration::ZERO, tenant }
+    }
+
     /// A later time, as a wait from now.
     pub(crate) fn after(&self, wait: Duration) -> Timestamp {
         after(self.now(), wait)

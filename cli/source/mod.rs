@@ -299,7 +299,7 @@ fn push_of(known: &Subscription, now: Timestamp) -> Value {
         "state": match (known.is_active(now), known.credit > 0, &known.refused) {
             (true, true, _) => "relied on",
             (true, false, _) => "not relied on",
-            (false, _, Some(_)) => "refused",
+            (false, _, Some(_)) => "not told",
             (false, _, None) if known.lease_until.is_some() => "ended",
             (false, _, None) => "asked",
         },

@@ -26,14 +26,20 @@ impl PushSettings {
         Some(url)
     }
 
+    /// Hubs are given the one, and heard at the other: a node that runs needs both.
+    pub fn is_half(&self) -> bool {
+        self.url.is_empty() != self.listen.is_empty()
+    }
+
     /// What makes no sense about them.
     pub(crate) fn wrong(&self) -> Option<&'static str> {
         let is_address = |url: Url| {
-            matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none()
+            let is_bare = url.query().is_none() && url.fragment().is_none();
+            // Whatever stands there is told to every hub.
+            let is_open = url.username().is_empty() && url.password().is_none();
+            matches!(url.scheme(), "http" | "https") && is_bare && is_open
         };
-        if self.url.is_empty() != self.listen.is_empty() {
-            Some("push.url and push.listen go together: hubs are given the one, and heard at the other")
-        } else if !self.url.is_empty() && !self.base().is_some_and(is_address) {
+        if !self.url.is_empty() && !self.base().is_some_and(is_address) {
             Some("push.url must be an address as hubs see it, as https://push.example.kz/")
         } else if !self.listen.is_empty() && self.listen.parse::<SocketAddr>().is_err() {
             Some("push.listen must be an address and a port, as 0.0.0.0:8090")
@@ -53,8 +59,9 @@ mod tests {
             ("", "", Some(None)),
             ("https://push.kz", "0.0.0.0:8090", Some(Some("https://push.kz/"))),
             ("http://push.kz/qyran", "127.0.0.1:1", Some(Some("http://push.kz/qyran/"))),
-            ("https://push.kz/", "", None),
-            ("", "0.0.0.0:8090", None),
+            ("https://push.kz/", "", Some(Some("https://push.kz/"))),
+            ("", "0.0.0.0:8090", Some(None)),
+            ("https://u:p@push.kz/", "0.0.0.0:8090", None),
             ("push.kz", "0.0.0.0:8090", None),
             ("ftp://push.kz/", "0.0.0.0:8090", None),
             ("https://push.kz/?a=1", "0.0.0.0:8090", None),
@@ -66,6 +73,7 @@ mod tests {
                 Some(base) => assert_eq!((settings.wrong(), told.as_deref()), (None, base), "{url} {listen}"),
                 None => assert!(settings.wrong().is_some(), "{url} {listen}"),
             }
+            assert_eq!(settings.is_half(), url.is_empty() != listen.is_empty());
         }
     }
 }

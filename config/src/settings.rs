@@ -399,6 +399,8 @@ impl Settings {
             "schedule.space must be letters, digits, '-', '_' and '.'"
         } else if !self.node.listen.is_empty() && self.node.listen.parse::<SocketAddr>().is_err() {
             "node.listen must be an address and a port, as 127.0.0.1:9090"
+        } else if !self.push.listen.is_empty() && self.push.listen == self.node.listen {
+            "node.listen and push.listen must be two addresses: the one is for monitoring, the other for strangers"
         } else if let Some(wrong) = self.push.wrong() {
             wrong
         } else if !matches!(self.log.format.as_str(), "text" | "json") {

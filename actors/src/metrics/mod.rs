@@ -56,7 +56,8 @@ pub(crate) enum Backend {
 const JOB_KINDS: [JobKind; 5] =
     [JobKind::Poll, JobKind::Backfill, JobKind::Pages, JobKind::Push, JobKind::Search];
 /// How what hubs say ends.
-const HUBS: [&str; 7] = ["verified", "denied", "taken", "unsigned", "unknown", "stopped", "failed"];
+const HUBS: [&str; 8] =
+    ["refused", "verified", "denied", "taken", "unsigned", "unknown", "stopped", "failed"];
 const ROLES: [&str; 4] = ["storage", "maintenance", "dispatcher", "fetcher"];
 const OPS: [(&str, &str); 3] = [("store", "save"), ("schedule", "claim"), ("schedule", "renew")];
 
