@@ -14,6 +14,7 @@ use scheduler::due::Seen;
 use store::{EntryKnowledge, SourceRecord};
 use url::Url;
 
+use crate::errand::after;
 use crate::fallback::in_any_way;
 use crate::gather::{Sighted, detail_of, gather, read_on_pool, want};
 use crate::news::{self, Told, is_on_time};
@@ -55,10 +56,21 @@ pub(crate) async fn poll(visit: &mut Visit) -> Result<(), Interrupted> {
         Box::pin(in_any_way(visit, &record)).await?
     };
     rely_on_hub(visit, &record, &mut ending);
+    // What waits may have lost its job.
+    if visit.subscription.as_ref().is_some_and(|known| known.waiting > 0) {
+        let job = JobId::push(visit.source.name.clone(), visit.job.host.clone());
+        ending.found.push(visit.planned(job, visit.now()));
+    }
     let offer = if visit.is_as_declared() { std::mem::take(&mut ending.offer) } else { Offer::Unknown };
     let (is_well, pace) = (ending.news.ok, ending.news.interval);
     Box::pin(finish(visit, ending)).await?;
-    if is_well { Box::pin(keep_subscribed(visit, offer, pace)).await } else { Ok(()) }
+    if is_well {
+        // The poll is stored and settled, whatever becomes of this.
+        if let Err(error) = Box::pin(keep_subscribed(visit, offer, pace)).await {
+            tracing::warn!(source = %visit.source.name, %error, "whether a hub is to be asked could not be kept");
+        }
+    }
+    Ok(())
 }
 
 /// Reads the source in the way in which the visit is to read it.
@@ -253,9 +265,9 @@ async fn read_and_keep(
 /// How many entries came out a while ago, or nobody knows when.
 fn late_among<'e>(new: impl Iterator<Item = &'e Entry>, now: Timestamp) -> u64 {
     let is_late = |entry: &&Entry| {
-        let published = entry.published.as_ref();
+        let published = entry.published.clone().map(|published| published.clamp(now));
         let exact = published.filter(|one| !one.clamped && one.precision == Precision::Second);
-        exact.is_none_or(|published| published.at + LATE < now)
+        exact.is_none_or(|published| after(published.at, LATE) < now)
     };
     new.filter(is_late).count() as u64
 }

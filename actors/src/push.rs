@@ -3,7 +3,9 @@
 
 use bytes::Bytes;
 use crawler::{Fetched, websub};
-use model::{FetchRecord, FetchStatus, Harvest, JobId, JobKind, Name, Planned, Push, PushNews, Subscription};
+use model::{
+    FetchRecord, FetchStatus, Harvest, JobId, JobKind, Name, Planned, Push, PushNews, Subscription, Timestamp,
+};
 use store::{EntryKnowledge, HubAnswer, SourceRecord};
 
 use crate::context::Context;
@@ -62,7 +64,9 @@ async fn asked_back(context: &Context, id: &str, query: &str) -> Result<Option<A
         }
         websub::Question::Denied { topic_url, reason } => {
             let reason = format!("it does not tell: {}", reason.chars().take(200).collect::<String>());
-            let told = HubAnswer { tells: Err(reason), ask_again_at: after(now, Subscription::RETRY) };
+            let is_offered = known.ask_again_at != Subscription::NEVER;
+            let again = if is_offered { after(now, Subscription::RETRY) } else { Subscription::NEVER };
+            let told = HubAnswer { tells: Err(reason), ask_again_at: again };
             (topic_url, told, Answer::Thanks)
         }
     };
@@ -71,22 +75,32 @@ async fn asked_back(context: &Context, id: &str, query: &str) -> Result<Option<A
     }
     context.store.hub_answered(id, &hub_answer).await?;
     if hub_answer.tells.is_err() {
-        poll_now(context, &known.source).await;
+        poll_soon(context, &known.source).await?;
     }
     Ok(Some(answer))
 }
 
 /// Nobody tells any more, and the next poll may be far.
-async fn poll_now(context: &Context, source: &Name) {
+async fn poll_soon(context: &Context, source: &Name) -> Result<(), store::StoreError> {
     let roster = context.roster();
-    let Some(declared) = roster.source(source) else { return };
+    let (Some(declared), Some(record)) = (roster.source(source), context.store.source(source).await?) else {
+        return Ok(());
+    };
+    let Some(due) = soonest_poll(&record, context.clock.now()) else { return Ok(()) };
     let polls = roster.jobs_of(&declared).into_keys().filter(|job| job.kind == JobKind::Poll);
     let planned: Vec<Planned> = polls
-        .filter_map(|id| Some(Planned { id, ..push_of(&roster, &declared, context.terms())? }))
+        .filter_map(|id| Some(Planned { id, due, ..push_of(&roster, &declared, context.terms())? }))
         .collect();
     if let Err(error) = context.schedule.plan(&planned).await {
         tracing::warn!(%source, %error, "a poll could not be planned: it is made when its time comes");
     }
+    Ok(())
+}
+
+/// When a source may be polled before its time: as often as it allows, and not where it fails, or is stopped.
+fn soonest_poll(record: &SourceRecord, now: Timestamp) -> Option<Timestamp> {
+    let may_be = record.state.is_read() && record.failures == 0.0;
+    may_be.then(|| record.last_poll.map_or(now, |last| after(last, record.source.every.min).max(now)))
 }
 
 /// Whether a hub was asked to call this.
@@ -144,11 +158,15 @@ async fn taken(
     }
     let roster = context.roster();
     let source = roster.source(&known.source);
+    // It is read elsewhere by now.
+    if source.as_ref().is_some_and(|source| source.url != known.source_url) {
+        return Ok((Answer::Unknown, "unknown"));
+    }
     let planned = source.as_ref().and_then(|source| push_of(&roster, source, context.terms()));
     // It is paused: what is pushed meanwhile is found by the poll that ends the pause.
     let Some(planned) = planned else { return Ok((Answer::Thanks, "stopped")) };
     let (source, at) = (known.source, context.clock.now());
-    let push = Push { id: 0, source, at, content_type, body: body.to_vec() };
+    let push = Push { id: 0, source, at, content_type, body: body.to_vec(), tries: 0 };
     let is_kept = context.store.take_push(&push, Subscription::MOST_WAITING).await.map_err(text)?;
     // Also where it is not: what waits may have lost its job.
     context.schedule.plan(&[planned]).await.map_err(|error| error.to_string())?;
@@ -172,14 +190,25 @@ pub(crate) async fn read_pushes(visit: &mut Visit) -> Result<(), Interrupted> {
     let (mut gathered, mut is_well) = (Gathered::default(), true);
     let mut before = None;
     // The newest first: of two versions of an entry the later one is read.
-    while harvest.pushes_done.len() < IN_A_TURN {
+    let mut has_more = false;
+    loop {
         visit.errand.hold_body().await;
         let Some(push) = visit.context.store.next_push(&name, before).await.map_err(storage)? else { break };
         before = Some(push.id);
         harvest.pushes_done.push(push.id);
-        is_well &= read_push(visit, push, &record, &mut gathered, &mut harvest).await?;
+        // One whose reading was begun before, and did not come to its end, is read alone: it may be to blame.
+        let was_begun = push.tries > 1;
+        if push.tries > Subscription::MOST_TRIES {
+            tracing::warn!(source = %name, push = push.id, "a pushed document that nobody could read to its end is dropped");
+            is_well = false;
+        } else {
+            is_well &= read_push(visit, push, &record, &mut gathered, &mut harvest).await?;
+        }
+        has_more = was_begun || harvest.pushes_done.len() == IN_A_TURN;
+        if has_more {
+            break;
+        }
     }
-    let has_more = harvest.pushes_done.len() == IN_A_TURN;
     let new = gathered.entries.iter().filter(|sighted| sighted.knowledge == EntryKnowledge::New);
     let rhythm = news::rhythm(&record, new.map(|one| &one.entry), harvest.at);
     let seen = sort_entries(visit, gathered.entries, &mut harvest, false).await;
@@ -190,7 +219,8 @@ pub(crate) async fn read_pushes(visit: &mut Visit) -> Result<(), Interrupted> {
     harvest.push = Some(PushNews { entries, missed: u64::from(!is_well), polls_saved: 0.0 });
     let mut found = found_jobs(visit, &harvest);
     // It is read where it was published, at once.
-    found.extend((!is_well).then(|| visit.planned(JobId::poll(name, visit.job.host.clone()), visit.now())));
+    let poll = soonest_poll(&record, harvest.at).filter(|_| !is_well);
+    found.extend(poll.map(|due| visit.planned(JobId::poll(name, visit.job.host.clone()), due)));
     let next = has_more.then(|| visit.now());
     visit.keep(harvest, Some(visit.settlement(next, found))).await.map(drop)
 }

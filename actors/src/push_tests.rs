@@ -216,7 +216,10 @@ async fn what_cannot_be_read_is_polled() {
     stage.web.put(FEED, Page::Body(feed(0..5)));
     let polls = stage.web.times_asked(FEED);
     push(&node, &known, "<html>maintenance</html>".to_owned()).await;
+    // As soon as the source allows.
     sleep(Duration::from_secs(10)).await;
+    assert_eq!(stage.web.times_asked(FEED), polls);
+    sleep(Duration::from_secs(60)).await;
     assert_eq!((stage.web.times_asked(FEED), stage.items().await), (polls + 1, 5));
     assert!(subscription(&stage).await.unwrap().credit < 0);
     let lines = stage.store.history(&name("a.kz"), 10).await.unwrap();
@@ -288,7 +291,7 @@ async fn the_last_version_is_kept() {
     let now = stage.clock.now();
     let push_at = async |at, text: &str| {
         let body = version(text).into_bytes();
-        let push = model::Push { id: 0, source: name("a.kz"), at, content_type: None, body };
+        let push = model::Push { id: 0, source: name("a.kz"), at, content_type: None, body, tries: 0 };
         assert!(stage.store.take_push(&push, Subscription::MOST_WAITING).await.unwrap());
     };
     push_at(now, "бірінші").await;

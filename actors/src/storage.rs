@@ -220,7 +220,7 @@ impl StorageState {
                 let declared = roster.declared(&harvest.source);
                 if declared.as_ref().is_none_or(|now| now.is_read_otherwise(before)) {
                     // What was learnt of the source as it was is worth nothing for what it is now.
-                    harvest.news = None;
+                    (harvest.news, harvest.rhythm, harvest.push) = (None, None, None);
                     harvest.pages.clear();
                 }
                 let source = declared.as_ref().unwrap_or(before);

@@ -4,10 +4,11 @@
 use std::time::Duration;
 
 use crawler::{FetchError, Want, websub};
-use model::{FailureWeight, HubOffer, HubSecret, PushNews, Subscription, Timestamp};
+use model::{FailureWeight, HubOffer, HubSecret, PushNews, Subscription};
 use scheduler::due;
 use store::{HubAnswer, SourceRecord};
 
+use crate::errand::after;
 use crate::poll::Ending;
 use crate::visit::{Interrupted, Visit};
 
@@ -15,9 +16,6 @@ use crate::visit::{Interrupted, Visit};
 pub(crate) const LATE: Duration = Duration::from_secs(300);
 /// A hub whose host is busy, or whose rules are not to be had, is asked again after this.
 const BUSY: Duration = Duration::from_secs(600);
-
-/// A hub that is offered no more is not asked again, unless it is offered once more. (A moment that every store can keep.)
-const NEVER: Timestamp = Timestamp::constant(4_102_444_800, 0);
 
 /// What a poll saw of hubs.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -41,7 +39,12 @@ pub(crate) async fn subscription_of(visit: &Visit) -> Result<Option<Subscription
     Ok(known.filter(|known| known.source_url == visit.source.url).map(|known| match known.base == *base {
         true => known,
         // The hub calls where nobody hears it.
-        false => Subscription { base: base.clone(), lease_until: None, ask_again_at: visit.now(), ..known },
+        false => {
+            let ask_again_at = known.ask_again_at.min(visit.now());
+            let is_offered = known.ask_again_at != Subscription::NEVER;
+            let ask_again_at = if is_offered { ask_again_at } else { Subscription::NEVER };
+            Subscription { base: base.clone(), lease_until: None, ask_again_at, ..known }
+        }
     }))
 }
 
@@ -73,54 +76,66 @@ pub(crate) fn rely_on_hub(visit: &Visit, record: &SourceRecord, ending: &mut End
 
 /// Asks the hub that was offered, or that is known, where it is time to. A hub that does not answer costs the source nothing.
 /// `pace`: how often that is polled.
-pub(crate) async fn keep_subscribed(
-    visit: &mut Visit,
-    offer: Offer,
-    pace: Duration,
-) -> Result<(), Interrupted> {
+pub(crate) async fn keep_subscribed(visit: &mut Visit, offer: Offer, pace: Duration) -> Result<(), String> {
     let known = visit.subscription.take();
-    let promised = known.as_ref().map(|known| (known.id.clone(), known.lease_until));
-    let storage = |error: store::StoreError| Interrupted::Storage(error.to_string());
-    if let (Offer::None, Some(known)) = (&offer, &known)
-        && known.ask_again_at != NEVER
-    {
-        // What it promised ends by itself.
-        let tells = known.lease_until.ok_or_else(|| "the source offers no hub any more".to_owned());
-        let answer = HubAnswer { tells, ask_again_at: NEVER };
-        return visit.context.store.hub_answered(&known.id, &answer).await.map_err(storage);
+    if let (Offer::None, Some(known)) = (&offer, &known) {
+        return end_by_itself(visit, known).await;
     }
     let Some(asked) = to_ask(visit, known, offer) else { return Ok(()) };
-    let Ok(callback) = asked.base.join(&format!("websub/{}", asked.id)) else { return Ok(()) };
+    // The source was declared anew while it was polled.
+    if !visit.refresh() {
+        return Ok(());
+    }
+    let callback = asked.base.join(&format!("websub/{}", asked.id)).map_err(|error| error.to_string())?;
     // Before the hub is asked: it may ask back before it answers.
-    visit.context.store.subscribe(&asked).await.map_err(storage)?;
+    let text = |error: store::StoreError| error.to_string();
+    if !visit.context.store.subscribe(&asked).await.map_err(text)? {
+        return Ok(());
+    }
     let form = websub::request(&asked.offer, &callback, &asked.secret, Subscription::LEASE.as_secs());
     let want = Want { form: Some(form), ..Want::default() };
-    let Err(error) = visit.fetch(&asked.offer.hub, &want).await else { return Ok(()) };
+    match visit.fetch(&asked.offer.hub, &want).await {
+        Ok(_) => Ok(()),
+        Err(error) => not_asked(visit, &asked, &error, pace).await,
+    }
+}
+
+/// A hub that is offered no more: what it promised ends by itself.
+async fn end_by_itself(visit: &Visit, known: &Subscription) -> Result<(), String> {
+    if known.ask_again_at == Subscription::NEVER {
+        return Ok(());
+    }
+    let tells = known.lease_until.ok_or_else(|| "the source offers no hub any more".to_owned());
+    let answer = HubAnswer { tells, ask_again_at: Subscription::NEVER };
+    visit.context.store.hub_answered(&known.id, &answer).await.map_err(|error| error.to_string())
+}
+
+/// The hub could not be asked: again in minutes where its host is only busy, or in a day.
+async fn not_asked(
+    visit: &Visit,
+    asked: &Subscription,
+    error: &FetchError,
+    pace: Duration,
+) -> Result<(), String> {
     tracing::info!(source = %asked.source, hub = %asked.offer.hub, %error, "a hub could not be asked");
-    let promised = promised.filter(|(id, _)| *id == asked.id).and_then(|(_, until)| until);
+    let text = |error: store::StoreError| error.to_string();
+    // It may have asked back all the same; and what it promised before holds.
+    let known = visit.context.store.subscription_called(&asked.id).await.map_err(text)?;
+    let now = visit.now();
+    let promised = known.and_then(|known| known.lease_until).filter(|until| *until > now);
     let is_passing =
         matches!(error, FetchError::LeaseEnds) || error.failure().weight == FailureWeight::Deferred;
-    // A poll is made then: not much sooner than one would have been.
     let wait = if is_passing { BUSY.max(pace / 2) } else { Subscription::RETRY };
-    let answer = HubAnswer {
-        // What it promised before holds.
-        tells: promised.ok_or_else(|| format!("it could not be asked: {error}")),
-        ask_again_at: match promised {
-            Some(_) if !is_passing => asked.ask_again_at,
-            _ => visit.after(due::part_of(wait, &asked.id).max(wait / 2)),
-        },
-    };
-    let ask_again_at = answer.ask_again_at;
-    visit.context.store.hub_answered(&asked.id, &answer).await.map_err(storage)?;
+    let again = visit.after(due::spread(wait, &asked.id, now.as_second().unsigned_abs()));
+    let again = again.max(error.deferred_until().unwrap_or(again));
+    let ask_again_at = promised.map_or(again, |_| again.min(asked.ask_again_at));
+    let tells = promised.ok_or_else(|| format!("it could not be asked: {error}"));
+    let answer = HubAnswer { tells, ask_again_at };
+    visit.context.store.hub_answered(&asked.id, &answer).await.map_err(text)?;
     if is_passing {
         // Polls ask hubs, and the next may be far.
         let planned = visit.planned(visit.job.clone(), ask_again_at);
-        visit
-            .context
-            .schedule
-            .plan(&[planned])
-            .await
-            .map_err(|error| Interrupted::Storage(error.to_string()))?;
+        visit.context.schedule.plan(&[planned]).await.map_err(|error| error.to_string())?;
     }
     Ok(())
 }
@@ -138,12 +153,12 @@ fn to_ask(visit: &Visit, known: Option<Subscription>, offer: Offer) -> Option<Su
     };
     match (known, offer) {
         (Some(known), offer) if offer.as_ref().is_none_or(|offer| *offer == known.offer) => {
-            let is_back = known.ask_again_at == NEVER && offer.is_some();
+            let is_back = known.ask_again_at == Subscription::NEVER && offer.is_some();
             (is_back || known.ask_again_at <= now).then(|| known.asked_again(now))
         }
         (known, Some(offer)) => {
             // A document that names one hub after another is followed once a day.
-            let is_too_soon = known.is_some_and(|known| known.asked_at + Subscription::RETRY > now);
+            let is_too_soon = known.is_some_and(|known| after(known.asked_at, Subscription::RETRY) > now);
             let names = (websub::unguessable().ok()?, HubSecret(websub::unguessable().ok()?));
             (!is_too_soon).then(|| Subscription::new(&visit.source, offer, base, names, now))
         }

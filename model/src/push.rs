@@ -75,6 +75,10 @@ impl Subscription {
     pub const MOST_CREDIT: i64 = 100;
     /// A hub that did not answer, or refused, is asked again after this; one that it is too early to ask again as well.
     pub const RETRY: Duration = Duration::from_secs(86_400);
+    /// A hub that is offered no more is not asked again, unless it is offered once more. (A moment that every store can keep.)
+    pub const NEVER: Timestamp = Timestamp::constant(4_102_444_800, 0);
+    /// How often a document is begun to be read, at most: one that crashes its reader is dropped then.
+    pub const MOST_TRIES: u32 = 3;
     /// No hub is asked more often.
     const SOONEST: Duration = Duration::from_secs(300);
     /// It asks back within this time, or not at all.
@@ -110,12 +114,16 @@ impl Subscription {
 
     /// The same, asked for once more. Where no answer comes it is asked again while there is time.
     pub fn asked_again(self, now: Timestamp) -> Self {
-        let left = self.lease_until.map_or(Self::RETRY, |until| since(now, until) * 2 / 3);
+        let left = self.lease_until.filter(|until| *until > now);
+        let left = left.map_or(Self::RETRY, |until| since(now, until) * 2 / 3);
         Self { asked_at: now, ask_again_at: later(now, left.clamp(Self::SOONEST, Self::RETRY)), ..self }
     }
 
     /// When a hub that tells until then is asked again: after two thirds of it.
     pub fn renewed_at(&self, until: Timestamp) -> Timestamp {
+        if self.ask_again_at == Self::NEVER {
+            return Self::NEVER;
+        }
         later(self.asked_at, (since(self.asked_at, until) * 2 / 3).max(Self::SOONEST))
     }
 
@@ -163,6 +171,8 @@ pub struct Push {
     pub content_type: Option<String>,
     /// The document.
     pub body: Vec<u8>,
+    /// How often its reading was begun, this time included.
+    pub tries: u32,
 }
 
 /// What reading told of a subscription: added to what is known.
@@ -211,7 +221,7 @@ mod tests {
             (None, 5, 5 + 24 * HOUR),
             (Some(240 * HOUR), 160 * HOUR, 184 * HOUR),
             (Some(240 * HOUR), 237 * HOUR, 239 * HOUR),
-            (Some(240 * HOUR), 241 * HOUR, 241 * HOUR + 300),
+            (Some(240 * HOUR), 241 * HOUR, 265 * HOUR),
         ] {
             let known = Subscription { lease_until: lease.map(at), ..new.clone() };
             assert_eq!(known.asked_again(at(now)).ask_again_at, at(expected), "{lease:?} at {now}");

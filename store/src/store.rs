@@ -65,9 +65,6 @@ impl HubAnswer {
     }
 }
 
-/// A pushed document whose reading was begun so often, and never came to its end, is dropped.
-pub(crate) const MOST_TRIES: i32 = 3;
-
 /// A declared topic.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopicRecord {
@@ -410,15 +407,16 @@ pub trait Store: Send + Sync {
     async fn subscription(&self, source: &Name) -> Result<Option<Subscription>, StoreError>;
     /// The subscription that a hub calls so.
     async fn subscription_called(&self, id: &str) -> Result<Option<Subscription>, StoreError>;
-    /// A hub was asked. What was counted stays; what another one promised does not.
-    async fn subscribe(&self, asked: &Subscription) -> Result<(), StoreError>;
+    /// A hub is going to be asked. What was counted stays; what another one promised does not. False where that cannot be
+    /// kept: its source is gone, or the schema is the one before.
+    async fn subscribe(&self, asked: &Subscription) -> Result<bool, StoreError>;
     /// What came of it.
     async fn hub_answered(&self, id: &str, answer: &HubAnswer) -> Result<(), StoreError>;
     /// Keeps a document that a hub pushed until it is read. False where `most` of its source wait already, or it has no
     /// subscription.
     async fn take_push(&self, push: &Push, most: usize) -> Result<bool, StoreError>;
-    /// The newest document of a source that waits to be read and came before another one, or before now. That it was read is
-    /// written with harvests; one whose reading never comes to its end is dropped after three tries.
+    /// The newest document of a source that waits to be read and came before another one, or before now; it counts as begun. That
+    /// it was read is written with harvests.
     async fn next_push(&self, source: &Name, before: Option<i64>) -> Result<Option<Push>, StoreError>;
     /// Sources of which documents wait.
     async fn pushed_sources(&self) -> Result<Vec<Name>, StoreError>;

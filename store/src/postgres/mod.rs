@@ -401,7 +401,7 @@ impl Store for Postgres {
         subscriptions::called(&*self.client().await?, id).await
     }
 
-    async fn subscribe(&self, asked: &Subscription) -> Result<(), StoreError> {
+    async fn subscribe(&self, asked: &Subscription) -> Result<bool, StoreError> {
         transaction!(self, |tx| subscriptions::subscribe(&tx, asked).await)
     }
 

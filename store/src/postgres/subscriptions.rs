@@ -6,7 +6,7 @@ use tokio_postgres::Row;
 
 use super::{execute, limit, read, rows, text};
 use crate::StoreError;
-use crate::store::{HubAnswer, MOST_TRIES};
+use crate::store::HubAnswer;
 
 const COLUMNS: &str = "source, source_url, id, base, hub, topic_url, secret, asked_at, ask_again_at, lease_until, refused, credit,
     pushes, entries, missed, polls_saved, (SELECT count(*) FROM push WHERE push.source = subscription.source)";
@@ -58,12 +58,12 @@ fn subscription(row: &Row) -> Result<Subscription, StoreError> {
     })
 }
 
-pub(super) async fn subscribe(tx: &Transaction<'_>, asked: &Subscription) -> Result<(), StoreError> {
+pub(super) async fn subscribe(tx: &Transaction<'_>, asked: &Subscription) -> Result<bool, StoreError> {
     if !is_kept(tx).await? {
-        return Ok(()); // it is asked again when polls find that it is not known
+        return Ok(false);
     }
     let Subscription { source, source_url, id, base, offer, secret, asked_at, ask_again_at, .. } = asked;
-    execute(
+    let kept = execute(
         tx,
         "INSERT INTO subscription (source, source_url, id, base, hub, topic_url, secret, asked_at, ask_again_at)
          SELECT name, $2, $3, $4, $5, $6, $7, $8, $9 FROM source WHERE name = $1
@@ -88,7 +88,7 @@ pub(super) async fn subscribe(tx: &Transaction<'_>, asked: &Subscription) -> Res
         ],
     )
     .await?;
-    Ok(())
+    Ok(kept > 0)
 }
 
 pub(super) async fn hub_answered(
@@ -96,6 +96,9 @@ pub(super) async fn hub_answered(
     id: &str,
     answer: &HubAnswer,
 ) -> Result<(), StoreError> {
+    if !is_kept(tx).await? {
+        return Ok(());
+    }
     let (lease_until, refused) = answer.parts();
     let sql = "UPDATE subscription SET lease_until = $2, refused = $3, ask_again_at = $4 WHERE id = $1";
     execute(tx, sql, &[&id, &lease_until, &refused.map(text), &answer.ask_again_at]).await?;
@@ -126,7 +129,7 @@ pub(super) async fn take(tx: &Transaction<'_>, push: &Push, most: usize) -> Resu
     Ok(true)
 }
 
-/// The newest document that came before another, or before now; one that nobody could read to its end is dropped.
+/// The newest document that came before another, or before now.
 pub(super) async fn next(
     tx: &Transaction<'_>,
     source: &Name,
@@ -135,13 +138,11 @@ pub(super) async fn next(
     if !is_kept(tx).await? {
         return Ok(None);
     }
-    execute(tx, "DELETE FROM push WHERE source = $1 AND tries >= $2", &[&source.as_str(), &MOST_TRIES])
-        .await?;
     let found = rows(
         tx,
         "UPDATE push SET tries = tries + 1
          WHERE push = (SELECT max(push) FROM push WHERE source = $1 AND push < $2)
-         RETURNING push, at, content_type, body",
+         RETURNING push, at, content_type, body, tries",
         &[&source.as_str(), &before.unwrap_or(i64::MAX)],
     )
     .await?;
@@ -151,6 +152,7 @@ pub(super) async fn next(
         at: row.get(1),
         content_type: row.get(2),
         body: row.get(3),
+        tries: row.get::<_, i32>(4).unsigned_abs(),
     };
     Ok(found.first().map(push))
 }

@@ -387,7 +387,7 @@ impl Store for Sqlite {
         self.read(move |connection| subscriptions::called(connection, &id)).await
     }
 
-    async fn subscribe(&self, asked: &Subscription) -> Result<(), StoreError> {
+    async fn subscribe(&self, asked: &Subscription) -> Result<bool, StoreError> {
         let asked = asked.clone();
         self.write(move |tx| subscriptions::subscribe(tx, &asked)).await
     }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::rows::{limit, millis, time};
 use crate::StoreError;
-use crate::store::{HubAnswer, MOST_TRIES};
+use crate::store::HubAnswer;
 
 const COLUMNS: &str = "source, source_url, id, base, hub, topic_url, secret, asked_at, ask_again_at, lease_until, refused, credit,
     pushes, entries, missed, polls_saved, (SELECT count(*) FROM push WHERE push.source = subscription.source)";
@@ -50,11 +50,12 @@ fn subscription(row: &Row<'_>) -> Result<Subscription, StoreError> {
     })
 }
 
-pub(super) fn subscribe(tx: &Transaction<'_>, asked: &Subscription) -> Result<(), StoreError> {
+pub(super) fn subscribe(tx: &Transaction<'_>, asked: &Subscription) -> Result<bool, StoreError> {
     let Subscription { source, source_url, id, base, offer, secret, asked_at, ask_again_at, .. } = asked;
-    tx.prepare_cached(
+    let kept = tx
+        .prepare_cached(
         "INSERT INTO subscription (source, source_url, id, base, hub, topic_url, secret, asked_at, ask_again_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+         SELECT name, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 FROM source WHERE name = ?1
          ON CONFLICT (source) DO UPDATE SET
             lease_until = CASE WHEN (id, base) = (excluded.id, excluded.base) THEN lease_until END,
             credit = CASE WHEN (id, base) = (excluded.id, excluded.base) THEN credit ELSE 0 END,
@@ -73,7 +74,7 @@ pub(super) fn subscribe(tx: &Transaction<'_>, asked: &Subscription) -> Result<()
         millis(*asked_at),
         millis(*ask_again_at)
     ])?;
-    Ok(())
+    Ok(kept > 0)
 }
 
 pub(super) fn hub_answered(tx: &Transaction<'_>, id: &str, answer: &HubAnswer) -> Result<(), StoreError> {
@@ -106,26 +107,28 @@ pub(super) fn take(tx: &Transaction<'_>, push: &Push, most: usize) -> Result<boo
     Ok(true)
 }
 
-/// The newest document that came before another, or before now; one that nobody could read to its end is dropped.
+/// The newest document that came before another, or before now.
 pub(super) fn next(
     tx: &Transaction<'_>,
     source: &Name,
     before: Option<i64>,
 ) -> Result<Option<Push>, StoreError> {
-    tx.prepare_cached("DELETE FROM push WHERE source = ?1 AND tries >= ?2")?
-        .execute(params![source.as_str(), MOST_TRIES])?;
-    let push = tx
-        .prepare_cached(
-            "UPDATE push SET tries = tries + 1
-             WHERE push = (SELECT max(push) FROM push WHERE source = ?1 AND push < ?2)
-             RETURNING push, at, content_type, body",
-        )?
-        .query_row(params![source.as_str(), before.unwrap_or(i64::MAX)], |row| {
-            let (id, at, content_type, body) = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-            Ok(Push { id, source: source.clone(), at: time(at), content_type, body })
+    let mut query = tx.prepare_cached(
+        "UPDATE push SET tries = tries + 1
+         WHERE push = (SELECT max(push) FROM push WHERE source = ?1 AND push < ?2)
+         RETURNING push, at, content_type, body, tries",
+    )?;
+    let push = query.query_row(params![source.as_str(), before.unwrap_or(i64::MAX)], |row| {
+        Ok(Push {
+            id: row.get(0)?,
+            source: source.clone(),
+            at: time(row.get(1)?),
+            content_type: row.get(2)?,
+            body: row.get(3)?,
+            tries: row.get(4)?,
         })
-        .optional()?;
-    Ok(push)
+    });
+    Ok(push.optional()?)
 }
 
 pub(super) fn sources(connection: &Connection) -> Result<Vec<Name>, StoreError> {
