@@ -40,9 +40,8 @@ pub(crate) async fn subscription_of(visit: &Visit) -> Result<Option<Subscription
         true => known,
         // The hub calls where nobody hears it.
         false => {
-            let ask_again_at = known.ask_again_at.min(visit.now());
             let is_offered = known.ask_again_at != Subscription::NEVER;
-            let ask_again_at = if is_offered { ask_again_at } else { Subscription::NEVER };
+            let ask_again_at = if is_offered { visit.now() } else { Subscription::NEVER };
             Subscription { base: base.clone(), lease_until: None, ask_again_at, ..known }
         }
     }))

@@ -27,7 +27,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::hub::{self, Asked};
 use crate::pages::Press;
-use crate::platforms::{Query, jetstream};
+use crate::platforms::{self, Query, jetstream};
 use crate::site::{Behaviour, Kind, Site};
 use crate::world::World;
 
@@ -155,18 +155,6 @@ impl Origin {
     /// Forgets the log: what follows is judged alone.
     pub fn forget(&self) {
         self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    }
-}
-
-/// How a platform that refuses tells when it may be asked again: in a second.
-fn press_limit(kind: Kind) -> (&'static str, String) {
-    // A moment that is told in whole seconds must not lie before a second is over.
-    let until = Timestamp::now() + Duration::from_secs(2);
-    match kind {
-        Kind::Mastodon => ("x-ratelimit-reset", until.to_string()),
-        Kind::Bluesky => ("ratelimit-reset", until.as_second().to_string()),
-        Kind::Reddit => ("x-ratelimit-reset", "1.0".to_owned()),
-        _ => ("retry-after", "1".to_owned()),
     }
 }
 
@@ -397,7 +385,7 @@ async fn respond(
                 Some((kind, text)) => body(kind, &text, ""),
                 None => {
                     let mut busy = status(StatusCode::TOO_MANY_REQUESTS);
-                    let (field, until) = press_limit(site.kind);
+                    let (field, until) = platforms::limit(site.kind);
                     if let Ok(until) = until.parse() {
                         busy.headers_mut().insert(field, until);
                     }

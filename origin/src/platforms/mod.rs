@@ -12,6 +12,10 @@ mod telegram;
 mod vk;
 mod youtube;
 
+use std::time::Duration;
+
+use jiff::Timestamp;
+
 use crate::pages::Press;
 use crate::site::{Behaviour, Kind};
 use crate::text::Article;
@@ -133,6 +137,18 @@ impl Press<'_> {
 
     fn said_at(&self, number: u32) -> String {
         self.moment(number).map(|at| at.to_string()).unwrap_or_default()
+    }
+}
+
+/// How a platform that refuses tells when it may be asked again: in a second.
+pub(crate) fn limit(kind: Kind) -> (&'static str, String) {
+    // A moment that is told in whole seconds must not lie before a second is over.
+    let until = Timestamp::now() + Duration::from_secs(2);
+    match kind {
+        Kind::Mastodon => ("x-ratelimit-reset", until.to_string()),
+        Kind::Bluesky => ("ratelimit-reset", until.as_second().to_string()),
+        Kind::Reddit => ("x-ratelimit-reset", "1.0".to_owned()),
+        _ => ("retry-after", "1".to_owned()),
     }
 }
 
