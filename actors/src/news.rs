@@ -168,7 +168,8 @@ pub(crate) fn rhythm<'e>(
     let told: Vec<Option<Timestamp>> = new.map(exact).collect();
     let moments = match record.last_poll.filter(|_| record.last_ok.is_some()) {
         Some(before) => told.iter().filter_map(|told| when_it_came_out(*told, before, now)).collect(),
-        None => unless_all_at_once(told.into_iter().flatten().collect()),
+        // What lies ahead is told by a clock, or a time zone, that is wrong.
+        None => unless_all_at_once(told.into_iter().flatten().filter(|at| *at <= now).collect()),
     };
     let known = record.rhythm.clone();
     if moments.is_empty() { known } else { Some(known.unwrap_or(Rhythm::unknown(now)).with(moments, now)) }
@@ -195,4 +196,41 @@ fn unless_all_at_once(moments: Vec<Timestamp>) -> Vec<Timestamp> {
 pub(crate) fn is_on_time(record: &SourceRecord, now: Timestamp) -> bool {
     let (Some(planned), Some(interval)) = (record.next_poll, record.interval) else { return false };
     now.duration_since(planned).unsigned_abs() <= interval / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        format!("2026-11-23T{text}Z").parse().unwrap()
+    }
+
+    /// Times are believed that fit the polls; midnight, and what lies ahead, is not.
+    #[test]
+    fn dates_tell_of_hours_where_they_fit_the_polls() {
+        let now = at("12:00:00");
+        for (told, before, expected) in [
+            (Some("11:40:00"), "11:30:00", Some("11:40:00")),
+            (Some("11:10:00"), "11:30:00", Some("11:10:00")), // half an hour late is not unusual
+            (Some("00:00:00"), "11:30:00", Some("12:00:00")),
+            (Some("16:40:00"), "11:30:00", Some("12:00:00")),
+            (None, "11:30:00", Some("12:00:00")),
+            (None, "09:30:00", None),
+            (Some("00:00:00"), "09:30:00", None),
+        ] {
+            let found = when_it_came_out(told.map(at), at(before), now);
+            assert_eq!(found, expected.map(at), "{told:?} after {before}");
+        }
+    }
+
+    #[test]
+    fn one_time_of_the_day_is_a_date() {
+        let days = |times: &[&str]| times.iter().map(|text| at(text)).collect::<Vec<_>>();
+        let next_day = at("00:00:00") + Duration::from_secs(86_400);
+        assert_eq!(unless_all_at_once(vec![at("00:00:00"), next_day]), []);
+        assert_eq!(unless_all_at_once(days(&["09:00:00"])), []);
+        let two = days(&["09:00:00", "10:30:00"]);
+        assert_eq!(unless_all_at_once(two.clone()), two);
+    }
 }
