@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crawler::extract::entry_hash;
 use crawler::read::{self, Alarm, Page, Reading, read, wall_before};
 use crawler::{Fetched, Want};
-use model::{Entry, Failure, FetchRecord, ItemKey, canonical_url};
+use model::{Entry, Failure, FetchRecord, ItemKey, Timestamp, canonical_url};
 use store::{EntryKnowledge, Sighting};
 use tokio::time::Instant;
 use url::Url;
@@ -35,6 +35,8 @@ pub(crate) struct Gathered {
     pub(crate) is_complete: bool,
     /// Why a part could not be had, where one could not.
     pub(crate) failure: Option<Failure>,
+    /// What the first document with entries showed, and when it came out.
+    pub(crate) shown: Vec<(ItemKey, Option<Timestamp>)>,
     /// It went back as far as it goes and met nothing known: something may have been missed.
     pub(crate) has_gap: bool,
     keys: BTreeSet<ItemKey>,
@@ -43,11 +45,10 @@ pub(crate) struct Gathered {
 impl Gathered {
     /// Adds a page's entries. True where the oldest is known: what follows is as well.
     pub(crate) async fn add(&mut self, visit: &Visit, entries: Vec<Entry>) -> Result<bool, Interrupted> {
-        let key = |entry: &Entry| {
-            let text = entry.text.as_deref().or(entry.summary.as_deref()).unwrap_or("");
-            let title = entry.title.as_deref().unwrap_or("");
-            ItemKey::choose(entry.id.as_deref(), entry.url.as_ref(), title, text)
-        };
+        if self.shown.is_empty() {
+            let time = |entry: &Entry| entry.published.as_ref().map(|published| published.at);
+            self.shown = entries.iter().map(|entry| (key(entry), time(entry))).collect();
+        }
         let entries: Vec<Entry> = entries.into_iter().filter(|entry| self.keys.insert(key(entry))).collect();
         let sightings: Vec<Sighting> = entries
             .iter()
@@ -72,6 +73,12 @@ impl Gathered {
         }));
         Ok(meets_known)
     }
+}
+
+fn key(entry: &Entry) -> ItemKey {
+    let text = entry.text.as_deref().or(entry.summary.as_deref()).unwrap_or("");
+    let title = entry.title.as_deref().unwrap_or("");
+    ItemKey::choose(entry.id.as_deref(), entry.url.as_ref(), title, text)
 }
 
 /// Each way to read a source names its entries otherwise: what stands at a known address is known, unless several entries do.

@@ -87,6 +87,7 @@ impl Importer {
             objects_version: self.roster.version,
             findings,
             withdrawn: Vec::new(),
+            vanished: Vec::new(),
             pages: Vec::new(),
             pages_done: Vec::new(),
             // Only what is never fetched is known to be well by this.
@@ -105,6 +106,8 @@ impl Importer {
             push: None,
             pushes_done: Vec::new(),
             rhythm: None,
+            shown: None,
+            article_pages: None,
             stand_in: None,
             host_health: None,
             fetches: Vec::new(),

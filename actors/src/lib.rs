@@ -48,6 +48,7 @@ mod searches;
 mod storage;
 mod stories;
 mod subscribe;
+mod taken_back;
 mod tally;
 mod visit;
 
@@ -55,6 +56,8 @@ mod visit;
 mod availability_tests;
 #[cfg(test)]
 mod backfill_tests;
+#[cfg(test)]
+mod evidence_tests;
 #[cfg(test)]
 mod push_tests;
 #[cfg(test)]

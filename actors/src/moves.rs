@@ -112,6 +112,8 @@ mod tests {
             next_poll: None,
             interval: None,
             rhythm: None,
+            article_pages: None,
+            shown: None,
             validators: None,
             moved_to: Some("https://b.kz/feed".to_owned()),
             pages_waiting: 0,

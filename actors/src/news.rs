@@ -55,6 +55,15 @@ pub(crate) fn good(visit: &Visit, record: &SourceRecord, told: Told<'_>) -> Sour
     }
 }
 
+/// The same, where something makes one think that it is not read as it should be: its listing, or its article pages.
+pub(crate) fn suspected(record: &SourceRecord, listing: Option<String>, news: SourceNews) -> SourceNews {
+    let listing = listing.map(|reason| (SourceState::BrokenLayout, reason));
+    match listing.or_else(|| record.article_pages.as_ref()?.suspicion()) {
+        Some((state, reason)) => SourceNews { state, reason, ..news },
+        None => news,
+    }
+}
+
 /// How long was waited for what a poll on time brought: another time than the interval by the rhythm of the source, where its
 /// server said that nothing changes, and by the spread.
 fn waited(record: &SourceRecord) -> Option<Duration> {

@@ -5,7 +5,9 @@ use std::time::Duration;
 use crawler::extract::{Article, extract, item_of};
 use crawler::read::Page;
 use crawler::{FetchError, Fetched, Want};
-use model::{Entry, FetchStatus, Finding, PageWork, Timestamp};
+use model::{
+    ArticlePages, Entry, FetchStatus, Finding, Harvest, PageWork, SeenPage, Source, SourceKind, Timestamp,
+};
 use tokio::time::Instant;
 
 use crate::visit::{Interrupted, Visit, finding_of_entry};
@@ -27,12 +29,14 @@ pub(crate) async fn pages(visit: &mut Visit) -> Result<(), Interrupted> {
     let waiting = waiting(visit, limit + 1).await?;
     let limit = limit.min(behind_what_is_new(visit, &waiting));
     let mut interrupted = false;
+    let known = article_pages_of(visit).await?;
+    let mut seen = known.clone();
     for page in waiting.iter().take(limit) {
         if visit.context.is_draining() || !visit.refresh() {
             interrupted = true;
             break;
         }
-        if !one_page(visit, page).await? {
+        if !one_page(visit, page, &mut seen).await? {
             interrupted = true;
             break;
         }
@@ -40,7 +44,16 @@ pub(crate) async fn pages(visit: &mut Visit) -> Result<(), Interrupted> {
     }
     let next_due = next_due(visit, interrupted || waiting.len() > limit).await?;
     tracing::debug!(source = %visit.source.name, %host, pages = waiting.len(), "pages fetched");
-    visit.keep(visit.harvest(), Some(visit.settlement(next_due, Vec::new()))).await.map(drop)
+    let article_pages = (seen != known).then_some(seen);
+    let harvest = Harvest { article_pages, ..visit.harvest() };
+    visit.keep(harvest, Some(visit.settlement(next_due, Vec::new()))).await.map(drop)
+}
+
+/// What its last article pages were like.
+async fn article_pages_of(visit: &Visit) -> Result<ArticlePages, Interrupted> {
+    let record = visit.context.store.source(&visit.source.name).await;
+    let record = record.map_err(|error| Interrupted::Storage(error.to_string()))?;
+    Ok(record.and_then(|record| record.article_pages).unwrap_or_default())
 }
 
 /// How many pages this turn is for: all that are new, which come first, and a few that are old. A sitemap of a million old pages
@@ -73,7 +86,7 @@ async fn next_due(visit: &Visit, more: bool) -> Result<Option<Timestamp>, Interr
 }
 
 /// Fetches one page. False: the turn is over, the page waits on.
-async fn one_page(visit: &mut Visit, page: &PageWork) -> Result<bool, Interrupted> {
+async fn one_page(visit: &mut Visit, page: &PageWork, seen: &mut ArticlePages) -> Result<bool, Interrupted> {
     let result = visit.fetch(&page.url, &Want::default()).await;
     if matches!(result, Err(FetchError::LeaseEnds)) {
         return Ok(false);
@@ -81,7 +94,10 @@ async fn one_page(visit: &mut Visit, page: &PageWork) -> Result<bool, Interrupte
     let mut harvest = visit.harvest();
     match result {
         Ok(fetched) => {
-            let (finding, fetched, problem) = read_on_pool(visit, page.entry.clone(), fetched).await;
+            let before = std::mem::take(seen);
+            let Read { finding, fetched, problem, seen: after } =
+                read_on_pool(visit, page.entry.clone(), fetched, before).await;
+            *seen = after;
             let mut line = visit.record(&page.url, Ok(&fetched), usize::from(finding.whole), problem.clone());
             if !problem.is_empty() {
                 line.status = FetchStatus::Unreadable;
@@ -100,6 +116,9 @@ async fn one_page(visit: &mut Visit, page: &PageWork) -> Result<bool, Interrupte
                 });
             }
             harvest.fetches.push(line);
+            if !is_passing(&error) && error.deferred_until().is_none() {
+                *seen = std::mem::take(seen).with(SeenPage::Refused(error.to_string()));
+            }
             let note = format!("the article page could not be read: {error}");
             let topics = visit.roster.topics.clone();
             harvest.findings.push(finding_of_entry(
@@ -143,13 +162,22 @@ fn is_passing(error: &FetchError) -> bool {
     )
 }
 
-/// The finding that a page makes, and what was wrong with it, if something was.
-async fn read_on_pool(visit: &Visit, entry: Entry, fetched: Fetched) -> (Finding, Fetched, String) {
+/// What a page was read as.
+struct Read {
+    finding: Finding,
+    fetched: Fetched,
+    /// What was wrong with it, if something was.
+    problem: String,
+    seen: ArticlePages,
+}
+
+async fn read_on_pool(visit: &Visit, entry: Entry, fetched: Fetched, seen: ArticlePages) -> Read {
     let (source, topics, now) = (visit.source.clone(), visit.roster.topics.clone(), visit.now());
     let read = move || {
         if let Some(kind) = foreign_type(&fetched) {
             let note = format!("the article page could not be read: it is {kind}");
-            return (finding_of_entry(&source, &entry, Some(&note), &topics, now), fetched, note);
+            let finding = finding_of_entry(&source, &entry, Some(&note), &topics, now);
+            return Read { finding, fetched, problem: note, seen };
         }
         let page = Page::new(&fetched.url, &fetched.body, &source.selectors, source.timezone.as_deref(), now);
         let mut article: Article = extract(&page.of_type(fetched.content_type.as_deref()));
@@ -157,11 +185,18 @@ async fn read_on_pool(visit: &Visit, entry: Entry, fetched: Fetched) -> (Finding
         article.reservations.extend(&fetched.reservations);
         article.reservations.sort_unstable();
         article.reservations.dedup();
+        let page = seen_page(&source, &fetched, &article);
+        let seen = seen.with(page);
         let problem = if article.text.is_empty() {
-            "no article text was found on the page".to_owned()
+            "no article text was found on the page"
+        } else if seen.repeats(fingerprint(&article.text)) {
+            article.text.clear();
+            "its text is that of the pages before it, and was left out"
         } else {
-            String::new()
+            ""
         };
+        article.problems.extend(Some(problem.to_owned()).filter(|problem| !problem.is_empty()));
+        article.problems.dedup();
         let item = item_of(&source, &entry, Some((&article, &fetched.url)), now);
         let (document, matches) = topics.matches(&item, &source, now);
         let finding = Finding {
@@ -171,7 +206,7 @@ async fn read_on_pool(visit: &Visit, entry: Entry, fetched: Fetched) -> (Finding
             entry_hash: crawler::extract::entry_hash(&entry, &source),
             whole: !article.text.is_empty(),
         };
-        (finding, fetched, problem)
+        Read { finding, fetched, problem: problem.to_owned(), seen }
     };
     let timed = move || {
         let began = Instant::now();
@@ -180,6 +215,23 @@ async fn read_on_pool(visit: &Visit, entry: Entry, fetched: Fetched) -> (Finding
     let (read, took) = visit.context.pool.run(timed).await;
     visit.context.metrics.parsed(visit.source.kind, took, 1);
     read
+}
+
+/// What there is to say of how the pages of a source are made.
+fn seen_page(source: &Source, fetched: &Fetched, article: &Article) -> SeenPage {
+    // In listings title and time are looked for in each entry: pages may have them elsewhere.
+    let is_for_pages =
+        |selector: &&String| source.kind != SourceKind::Listing || selector.starts_with("selectors.text");
+    SeenPage::Read {
+        address: fingerprint(fetched.url.as_str()),
+        text: Some(fingerprint(&article.text)).filter(|_| !article.text.is_empty()),
+        is_dated: article.published.is_some(),
+        missed: article.missed.iter().filter(is_for_pages).cloned().collect(),
+    }
+}
+
+fn fingerprint(text: &str) -> u64 {
+    xxhash_rust::xxh3::xxh3_64(text.as_bytes())
 }
 
 /// What a body is, where it is nothing to read as a page.

@@ -7,8 +7,8 @@ use crawler::extract::has_its_text;
 use crawler::read::{self, Alarm, wall_before};
 use crawler::{FetchError, Fetched, Want};
 use model::{
-    Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Finding, Harvest, Host, JobId, PageWork,
-    Planned, Precision, SourceNews, SourceState, Timestamp, Validators,
+    ArticlePages, Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Finding, Harvest, Host, JobId,
+    PageWork, Planned, Precision, Shown, SourceNews, SourceState, Timestamp, Validators,
 };
 use scheduler::due::Seen;
 use store::{EntryKnowledge, SourceRecord};
@@ -19,6 +19,7 @@ use crate::fallback::in_any_way;
 use crate::gather::{Sighted, detail_of, gather, read_on_pool, want};
 use crate::news::{self, Told, is_on_time};
 use crate::subscribe::{LATE, Offer, keep_subscribed, rely_on_hub, subscription_of};
+use crate::taken_back::{note_shown, note_unchanged};
 use crate::visit::{Interrupted, Visit, finding_of_entry};
 
 /// A host that says, with a status of success, that it is asked too often is left alone for so long.
@@ -120,19 +121,20 @@ fn unchanged(
 ) -> Ending {
     let mut harvest = visit.harvest();
     harvest.fetches.push(visit.record(url, Ok(fetched), 0, String::new()));
+    note_unchanged(visit, record, &mut harvest);
     let on_time = is_on_time(record, harvest.at) && !visit.relies_on_hub();
     let seen = Seen { known: 1, fresh: 0, on_time, waited: None };
     let before = record.validators.as_ref().and_then(|validators| validators.fresh_for);
     let fresh_for = fetched.fresh_for.or(before);
-    let mut news = SourceNews {
+    // What made one suspect its layout is there still.
+    let was_suspected = record.state == SourceState::BrokenLayout && record.failures == 0.0;
+    let suspicion = Some(&record.reason).filter(|reason| was_suspected && !ArticlePages::is_told_by(reason));
+    let told = Told { seen, a_day: None, fresh_for, rhythm: record.rhythm.as_ref() };
+    let news = SourceNews {
         validators: validators.map(|validators| Validators { fresh_for, ..validators }),
         moved_to: moved_to(visit, fetched),
-        ..news::good(visit, record, Told { seen, a_day: None, fresh_for, rhythm: record.rhythm.as_ref() })
+        ..news::suspected(record, suspicion.cloned(), news::good(visit, record, told))
     };
-    // What made one suspect the layout is there still.
-    if record.state == SourceState::BrokenLayout && record.failures == 0.0 {
-        (news.state, news.reason) = (record.state, record.reason.clone());
-    }
     let offer = fetched.hub.clone().map_or(Offer::Unknown, Offer::Hub);
     Ending { offer, ..Ending::without_jobs(harvest, news) }
 }
@@ -218,6 +220,7 @@ async fn read_and_keep(
     let cursor = reading.cursor.take().or(validators.cursor).or(before);
     let validators = Validators { fresh_for, cursor, ..validators };
     drop(fetched);
+    let document = validators.body_hash.clone().unwrap_or_default();
     let has_parts = !reading.children.is_empty();
     let was_read = record.last_ok.is_some();
     // That all results have one title says something of the query.
@@ -246,6 +249,7 @@ async fn read_and_keep(
     let new = gathered.entries.iter().filter(|sighted| sighted.knowledge == EntryKnowledge::New);
     let late = late_among(new.clone().map(|sighted| &sighted.entry), harvest.at);
     let rhythm = news::rhythm(record, new.map(|sighted| &sighted.entry), harvest.at);
+    note_shown(visit, record, Shown::of(document, gathered.shown), &mut harvest);
     let seen = sort_entries(visit, gathered.entries, &mut harvest, on_time).await;
     let found = found_jobs(visit, &harvest);
     // Validators vouch for everything that was read under them: not where a part is missing, and not for
@@ -253,12 +257,7 @@ async fn read_and_keep(
     let validators = (gathered.is_complete && !has_parts && !visit.is_search()).then_some(validators);
     let good = news::good(visit, record, Told { seen, a_day, fresh_for, rhythm: rhythm.as_ref() });
     harvest.rhythm = rhythm.filter(|_| seen.fresh > 0 && !visit.is_search());
-    let good = suspicion.map_or(good.clone(), |reason| SourceNews {
-        state: SourceState::BrokenLayout,
-        reason,
-        ..good
-    });
-    let news = SourceNews { validators, moved_to, ..good };
+    let news = SourceNews { validators, moved_to, ..news::suspected(record, suspicion, good) };
     Ok(Ending { harvest, news, found, offer, late, is_cut_short: false })
 }
 

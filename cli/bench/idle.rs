@@ -82,6 +82,7 @@ async fn prepare(laboratory: &Laboratory, sources: usize, global: &Global) -> an
             objects_version: 0,
             findings: Vec::new(),
             withdrawn: Vec::new(),
+            vanished: Vec::new(),
             pages: Vec::new(),
             pages_done: Vec::new(),
             news: Some(SourceNews {
@@ -99,6 +100,8 @@ async fn prepare(laboratory: &Laboratory, sources: usize, global: &Global) -> an
             push: None,
             pushes_done: Vec::new(),
             rhythm: None,
+            shown: None,
+            article_pages: None,
             stand_in: None,
             host_health: None,
             fetches: Vec::new(),

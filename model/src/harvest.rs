@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::{
-    Backfill, Host, HostHealth, Item, ItemKey, Match, Name, Post, Published, PushNews, Rhythm, SourceState,
-    StandIn, Timestamp, Token,
+    ArticlePages, Backfill, Host, HostHealth, Item, ItemKey, Match, Name, Post, Published, PushNews, Rhythm,
+    Shown, SourceState, StandIn, Timestamp, Token,
 };
 
 /// What one fetch brought home. It is stored whole, in one transaction, or not at all.
@@ -29,6 +29,8 @@ pub struct Harvest {
     pub findings: Vec<Finding>,
     /// What its publisher took back: it is removed, and not stored again.
     pub withdrawn: Vec<ItemKey>,
+    /// What its source shows no more, though it shows what is older: it is removed, and stored again where it is shown again.
+    pub vanished: Vec<ItemKey>,
     /// Article pages to be fetched later; one that waits already is replaced.
     pub pages: Vec<PageWork>,
     /// Pages that are done with.
@@ -43,6 +45,10 @@ pub struct Harvest {
     pub pushes_done: Vec<i64>,
     /// At which hours it publishes, where something new was told of that.
     pub rhythm: Option<Rhythm>,
+    /// What it showed, where that tells what is taken back, and where it changed.
+    pub shown: Option<Shown>,
+    /// What its last article pages were like, where some were read.
+    pub article_pages: Option<ArticlePages>,
     /// Which of its fallbacks stands in for it, where that changed.
     pub stand_in: Option<StandIn>,
     /// How its host is doing, where that changed.

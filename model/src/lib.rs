@@ -8,6 +8,7 @@
 //! What is not here: how anything is fetched, read, matched, scheduled or stored.
 
 mod adapter;
+mod article_pages;
 mod backfill;
 mod cadence;
 mod canonical;
@@ -26,11 +27,13 @@ mod post;
 mod push;
 mod reservation;
 mod rhythm;
+mod shown;
 mod source;
 mod time;
 mod topic;
 
 pub use adapter::{Adapter, StandIn};
+pub use article_pages::{ArticlePages, SeenPage};
 pub use backfill::Backfill;
 pub use cadence::Pace;
 pub use canonical::{canonical_url, same_site};
@@ -49,6 +52,7 @@ pub use post::{Post, PostKind};
 pub use push::{HubOffer, HubSecret, Push, PushNews, Subscription};
 pub use reservation::Reservation;
 pub use rhythm::Rhythm;
+pub use shown::Shown;
 pub use source::{ArticleMode, Category, Every, Rights, Selectors, Source, SourceKind, Watch, is_template};
 pub use time::{Clock, SystemClock, TestClock, Timestamp, rfc3339};
 pub use topic::{Tag, Topic};

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{
-    Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, Item, ItemKey, Kinship, Likeness,
-    List, Match, Name, PageWork, Push, Rhythm, Source, SourceKind, SourceState, StandIn, Subscription,
-    Timestamp, Topic, Validators, Watch,
+    ArticlePages, Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, Item, ItemKey,
+    Kinship, Likeness, List, Match, Name, PageWork, Push, Rhythm, Shown, Source, SourceKind, SourceState,
+    StandIn, Subscription, Timestamp, Topic, Validators, Watch,
 };
 use url::Url;
 
@@ -39,6 +39,10 @@ pub struct SourceRecord {
     pub interval: Option<Duration>,
     /// At which hours it publishes; `None` while nothing is known of that.
     pub rhythm: Option<Rhythm>,
+    /// What its last article pages were like; `None` while none was read.
+    pub article_pages: Option<ArticlePages>,
+    /// What it showed last, where that tells what is taken back.
+    pub shown: Option<Shown>,
     /// What makes the next request conditional.
     pub validators: Option<Validators>,
     /// Where its server says it has moved for good.
@@ -408,7 +412,7 @@ pub trait Store: Send + Sync {
     /// The subscription that a hub calls so.
     async fn subscription_called(&self, id: &str) -> Result<Option<Subscription>, StoreError>;
     /// A hub is going to be asked. What was counted stays; what another one promised does not. False where that cannot be
-    /// kept: its source is gone, or the schema is the one before.
+    /// kept: its source is gone.
     async fn subscribe(&self, asked: &Subscription) -> Result<bool, StoreError>;
     /// What came of it.
     async fn hub_answered(&self, id: &str, answer: &HubAnswer) -> Result<(), StoreError>;

@@ -39,6 +39,8 @@ pub struct Article {
     pub image: Option<Url>,
     /// What the page reserves.
     pub reservations: Vec<Reservation>,
+    /// The declared selectors that match nothing on it.
+    pub missed: Vec<String>,
     /// What could not be understood.
     pub problems: Vec<String>,
 }
@@ -60,9 +62,10 @@ pub fn extract(page: &Page<'_>) -> Article {
         .map(|element| plain_text(&element.inner_html()))
         .filter(|text| !text.is_empty());
     let time = selected(&page.selectors.time);
-    let titled = selected(&page.selectors.title).map(text_of);
+    let titled = selected(&page.selectors.title).map(text_of).filter(|title| !title.is_empty());
     let time =
         time.map(|element| element.value().attr("datetime").map_or_else(|| text_of(element), str::to_owned));
+    let missed = missed(page, [by_selector.is_some(), titled.is_some(), time.is_some()]);
     let by_trafilatura =
         if by_selector.is_none() { read_text(&markup, page.url, &mut problems) } else { Default::default() };
     let text = match by_selector {
@@ -70,11 +73,12 @@ pub fn extract(page: &Page<'_>) -> Article {
         None if metadata.is_article() => without_teasers(by_trafilatura.text, &tree),
         None => by_trafilatura.text,
     };
+    let text_missed = missed.iter().find(|selector| selector.starts_with("selectors.text"));
+    problems.extend(text_missed.map(|selector| format!("{selector} matches nothing on this page")));
     if text.is_empty() {
         problems.push("no article text was found on the page".to_owned());
     }
-    let title =
-        titled.filter(|title| !title.is_empty()).or_else(|| title_of(&metadata)).or(by_trafilatura.title);
+    let title = titled.or_else(|| title_of(&metadata)).or(by_trafilatura.title);
     let headline = title.as_deref().and_then(|title| place_of(title, &tree));
     let sample = format!("{} {text}", title.as_deref().unwrap_or(""));
     Article {
@@ -88,8 +92,19 @@ pub fn extract(page: &Page<'_>) -> Article {
         reservations: reservations_of(&metadata),
         title,
         text,
+        missed,
         problems,
     }
+}
+
+/// Which of the selectors for text, title and time are declared, and match nothing.
+fn missed(page: &Page<'_>, is_matched: [bool; 3]) -> Vec<String> {
+    let selectors = page.selectors;
+    let declared = [("text", &selectors.text), ("title", &selectors.title), ("time", &selectors.time)];
+    let missed = declared.into_iter().zip(is_matched).filter(|(_, is_matched)| !is_matched);
+    missed
+        .filter_map(|((name, selector), _)| Some(format!("selectors.{name} `{}`", selector.as_ref()?)))
+        .collect()
 }
 
 /// What the page's meta elements reserve.

@@ -57,6 +57,10 @@ impl Reader for Bluesky {
         true
     }
 
+    fn shows_all(&self, _address: &Url) -> bool {
+        true
+    }
+
     fn read(&self, page: &Page<'_>) -> Reading {
         json::of_document(page, |document| {
             let mut reading = json::each(document, LAYOUT.items, |item| Some(entry(page, item)));

@@ -84,6 +84,11 @@ impl Reader for Discourse {
         true
     }
 
+    fn shows_all(&self, address: &Url) -> bool {
+        // Topics stand there by their last answer.
+        address::parts(address).last() == Some(&"posts.json")
+    }
+
     fn read(&self, page: &Page<'_>) -> Reading {
         json::of_document(page, |document| {
             if document.pointer(TOPIC.items).is_some() {

@@ -65,6 +65,10 @@ impl Reader for HackerNews {
         true
     }
 
+    fn shows_all(&self, address: &Url) -> bool {
+        address::parts(address).last() == Some(&"search_by_date")
+    }
+
     fn read(&self, page: &Page<'_>) -> Reading {
         json::of_document(page, |document| {
             let mut reading = json::each(document, LAYOUT.items, |hit| Some(entry(page, hit)));

@@ -62,6 +62,11 @@ impl Reader for Mastodon {
         true
     }
 
+    fn shows_all(&self, address: &Url) -> bool {
+        // What is trending, or searched, is a choice.
+        matches!(address::parts(address).as_slice(), ["api", "v1", "timelines" | "accounts", ..])
+    }
+
     fn read(&self, page: &Page<'_>) -> Reading {
         json::of_document(page, |document| {
             if let Some(statuses) = statuses_of(page, document) {

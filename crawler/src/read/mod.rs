@@ -132,6 +132,12 @@ trait Reader: Sync {
         false
     }
 
+    /// Whether what this address shows is all that was published, the newest first, back to the oldest that it shows: what is
+    /// gone from between was taken back then.
+    fn shows_all(&self, _address: &Url) -> bool {
+        false
+    }
+
     /// What a body says.
     fn read(&self, page: &Page<'_>) -> Reading;
 }
@@ -212,6 +218,11 @@ pub fn delay_of(source: &Source, usual: Duration) -> Duration {
 /// Whether a source of this kind cannot be read without a token.
 pub fn needs_token(kind: SourceKind) -> bool {
     reader(kind).needs_token()
+}
+
+/// Whether what a source of this kind shows at this address is all that was published, back to the oldest that it shows.
+pub fn shows_all(kind: SourceKind, address: &Url) -> bool {
+    reader(kind).shows_all(address)
 }
 
 /// What looks as if a layout had changed: of all entries none has a time any more, though it is said where times stand, or

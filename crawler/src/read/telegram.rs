@@ -40,6 +40,10 @@ impl Reader for Telegram {
         Duration::from_secs(3)
     }
 
+    fn shows_all(&self, _address: &Url) -> bool {
+        true
+    }
+
     fn read(&self, page: &Page<'_>) -> Reading {
         if !page.url.path().starts_with("/s/") {
             return Reading::alarmed(Alarm::Restricted("the channel has no public preview".to_owned()));

@@ -93,6 +93,10 @@ impl Reader for Vk {
         true
     }
 
+    fn shows_all(&self, address: &Url) -> bool {
+        address::parts(address).as_slice() == ["method", "wall.get"]
+    }
+
     fn read(&self, page: &Page<'_>) -> Reading {
         json::of_document(page, |document| {
             if let Some(error) = document.get("error") {

@@ -1,5 +1,7 @@
 //! How sources and hosts did.
 
+use model::{ArticlePages, SeenPage, Shown};
+
 use super::*;
 
 #[tokio::test]
@@ -144,18 +146,33 @@ async fn moves_are_noted() {
     }
 }
 
-/// At which hours a source publishes is kept with it, also where it moves.
+/// At which hours a source publishes, what its pages are like and what it showed is kept with it, until it is declared
+/// otherwise.
 #[tokio::test]
-async fn a_rhythm_is_kept() {
+async fn evidence_is_kept() {
     for bench in each().await {
         println!("on {}", bench.name);
         let rhythm = Rhythm::unknown(at(0)).with([at(3), at(7200)], at(7200));
         let mut one = harvest(1, Vec::new());
         one.rhythm = Some(rhythm.clone());
+        let pages = ArticlePages::default().with(SeenPage::Refused("HTTP 403".to_owned()));
+        one.article_pages = Some(pages.clone());
         bench.save(&[one]).await;
-        bench.save(&[harvest(2, Vec::new())]).await;
-        let known = bench.store.source(&name("s")).await.unwrap().unwrap().rhythm;
+        let shown = Shown::of("x".to_owned(), [(ItemKey::choose(Some("1"), None, "", ""), None)]);
+        bench.save(&[Harvest { shown: Some(shown.clone()), ..harvest(2, Vec::new()) }]).await;
+        bench.save(&[harvest(3, Vec::new())]).await;
+        let known = async || {
+            let known = bench.store.source(&name("s")).await.unwrap().unwrap();
+            (known.rhythm, known.article_pages, known.shown)
+        };
         let is_kept = !bench.name.contains("before");
-        assert_eq!(known, Some(rhythm).filter(|_| is_kept));
+        let kept = (Some(rhythm.clone()), Some(pages).filter(|_| is_kept), Some(shown).filter(|_| is_kept));
+        assert_eq!(known().await, kept);
+        let edited = Source { timezone: Some("Asia/Almaty".to_owned()), ..source("s") };
+        bench.store.declare(&objects(vec![edited], vec![]), false, at(9)).await.unwrap();
+        assert_eq!(known().await, (Some(rhythm), None, None), "it may be read otherwise now");
+        let moved = Source { url: Url::parse("https://moved.kz/").unwrap(), ..source("s") };
+        bench.store.declare(&objects(vec![moved], vec![]), false, at(10)).await.unwrap();
+        assert_eq!(known().await, (None, None, None));
     }
 }

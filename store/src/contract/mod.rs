@@ -110,6 +110,7 @@ pub(crate) fn harvest(token: u64, findings: Vec<Finding>) -> Harvest {
         objects_version: 1,
         findings,
         withdrawn: Vec::new(),
+        vanished: Vec::new(),
         pages: Vec::new(),
         pages_done: Vec::new(),
         news: None,
@@ -117,6 +118,8 @@ pub(crate) fn harvest(token: u64, findings: Vec<Finding>) -> Harvest {
         push: None,
         pushes_done: Vec::new(),
         rhythm: None,
+        shown: None,
+        article_pages: None,
         stand_in: None,
         host_health: None,
         fetches: Vec::new(),
@@ -843,6 +846,17 @@ async fn nothing_of_the_buried_is_stored() {
         let after = store.totals().await.unwrap();
         assert_eq!((before.items - after.items, before.matches - after.matches), (1, 1));
         assert!(store.item(&item.id).await.unwrap().is_none());
+        // What is shown no more goes, and comes again where it is shown again.
+        assert_eq!(stored(11, "v", None).await, 1);
+        let shown = ItemKey::choose(Some("v"), None, "", "");
+        let before = store.totals().await.unwrap();
+        let vanished = vec![shown, ItemKey::choose(Some("never"), None, "", "")];
+        bench.save(&[Harvest { vanished, ..harvest(11, Vec::new()) }]).await;
+        let after = store.totals().await.unwrap();
+        assert_eq!((before.items - after.items, before.matches - after.matches), (1, 1));
+        assert_eq!(store.knowledge(&name("s"), &[sighting("v")]).await.unwrap(), [EntryKnowledge::New]);
+        assert_eq!(stored(11, "v", None).await, 1);
+        assert_eq!(store.totals().await.unwrap(), before);
         // Stored before its page told whose it is; then it goes.
         assert_eq!(stored(11, "11", None).await, 1);
         let before = store.totals().await.unwrap();

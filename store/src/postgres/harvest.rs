@@ -6,8 +6,8 @@ use deadpool_postgres::Transaction;
 use model::{Harvest, PageWork, Timestamp};
 
 use super::incidents;
-use super::materials::take_down;
-use super::objects::has_rhythm;
+use super::materials::{take_down, vanish};
+use super::objects::has_evidence;
 use super::shelf::{Shelf, digest};
 use super::{backfills, execute, limit, rows, stand_ins, storable, subscriptions, text};
 use crate::StoreError;
@@ -35,7 +35,7 @@ pub(super) async fn save(
         save_news(tx, harvest).await?;
         incidents::save(tx, harvest).await?;
         stand_ins::save(tx, harvest).await?;
-        save_rhythm(tx, harvest).await?;
+        save_evidence(tx, harvest).await?;
         if let Some(step) = &harvest.backfill {
             backfills::go_on(tx, &harvest.source, step).await?;
         }
@@ -63,15 +63,23 @@ async fn withdraw(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let current = harvests.iter().zip(is_fenced).filter(|(_, is_fenced)| !**is_fenced);
-    let digests: Vec<Vec<u8>> = current
-        .flat_map(|(harvest, _)| harvest.withdrawn.iter().map(|key| digest(&harvest.source, key)))
-        .collect();
-    if digests.is_empty() {
-        return Ok(());
+    let (mut withdrawn, mut vanished) = (Vec::new(), Vec::new());
+    for (harvest, _) in current {
+        withdrawn.extend(harvest.withdrawn.iter().map(|key| digest(&harvest.source, key)));
+        vanished.extend(harvest.vanished.iter().map(|key| digest(&harvest.source, key)));
     }
+    if !withdrawn.is_empty() {
+        take_down(tx, &items_of(tx, &withdrawn).await?, now).await?;
+    }
+    if !vanished.is_empty() {
+        vanish(tx, &items_of(tx, &vanished).await?, &vanished, now).await?;
+    }
+    Ok(())
+}
+
+async fn items_of(tx: &Transaction<'_>, digests: &[Vec<u8>]) -> Result<Vec<i64>, StoreError> {
     let known = rows(tx, "SELECT item FROM identity WHERE digest = ANY($1)", &[&digests]).await?;
-    let items: Vec<i64> = known.iter().map(|row| row.get(0)).collect();
-    take_down(tx, &items, now).await.map(drop)
+    Ok(known.iter().map(|row| row.get(0)).collect())
 }
 
 /// The highest token of each host is remembered; a lower one is a node that lost its lease. The row stays
@@ -228,11 +236,18 @@ async fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreE
     Ok(())
 }
 
-async fn save_rhythm(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
-    let Some(rhythm) = &harvest.rhythm else { return Ok(()) };
-    if has_rhythm(tx).await? {
+/// What was learnt of how the source publishes, and of what it shows.
+async fn save_evidence(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
+    let source = harvest.source.as_str();
+    if let Some(rhythm) = &harvest.rhythm {
         let sql = "UPDATE source SET rhythm = $2 WHERE name = $1";
-        execute(tx, sql, &[&harvest.source.as_str(), &serde_json::to_string(rhythm)?]).await?;
+        execute(tx, sql, &[&source, &serde_json::to_string(rhythm)?]).await?;
+    }
+    let pages = harvest.article_pages.as_ref().map(serde_json::to_string).transpose()?;
+    let shown = harvest.shown.as_ref().map(serde_json::to_string).transpose()?;
+    if (pages.is_some() || shown.is_some()) && has_evidence(tx).await? {
+        let sql = "UPDATE source SET article_pages = coalesce($2, article_pages), shown = coalesce($3, shown) WHERE name = $1";
+        execute(tx, sql, &[&source, &pages, &shown]).await?;
     }
     Ok(())
 }

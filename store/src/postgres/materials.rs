@@ -217,6 +217,32 @@ pub(super) async fn take_down(
     numbers: &[i64],
     now: Timestamp,
 ) -> Result<u64, StoreError> {
+    let locked = lock(tx, numbers).await?;
+    tombstones::remember_addresses(tx, &locked).await?;
+    remove(tx, &locked, after_all(now)).await
+}
+
+/// Removes items with what identified them: they are stored again where they are shown again.
+pub(super) async fn vanish(
+    tx: &Transaction<'_>,
+    numbers: &[i64],
+    digests: &[Vec<u8>],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let locked = lock(tx, numbers).await?;
+    remove(tx, &locked, after_all(now)).await?;
+    execute(tx, "DELETE FROM identity WHERE digest = ANY($1) AND item = ANY($2)", &[&digests, &locked])
+        .await?;
+    Ok(())
+}
+
+/// Nothing was first seen later than this, whatever the clocks say.
+fn after_all(now: Timestamp) -> Timestamp {
+    now.checked_add(Duration::from_secs(10 * 86_400)).unwrap_or(now)
+}
+
+/// Locks those items that are still there, and ends what waits for their pages.
+async fn lock(tx: &Transaction<'_>, numbers: &[i64]) -> Result<Vec<i64>, StoreError> {
     // Pages first, as whoever stores does.
     execute(
         tx,
@@ -226,11 +252,7 @@ pub(super) async fn take_down(
     .await?;
     let locked =
         rows(tx, "SELECT item FROM item WHERE item = ANY($1) ORDER BY item FOR UPDATE", &[&numbers]).await?;
-    let locked: Vec<i64> = locked.iter().map(|row| row.get(0)).collect();
-    tombstones::remember_addresses(tx, &locked).await?;
-    // Nothing was first seen later than this, whatever the clocks say.
-    let later = now.checked_add(Duration::from_secs(10 * 86_400)).unwrap_or(now);
-    remove(tx, &locked, later).await
+    Ok(locked.iter().map(|row| row.get(0)).collect())
 }
 
 /// Removes items that were first seen before a time, with what they matched, and takes them from the totals.

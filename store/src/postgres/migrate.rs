@@ -50,6 +50,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "add_rhythm_and_subscriptions",
         sql: include_str!("../migrations/postgres/0007_add_rhythm_and_subscriptions.sql"),
     },
+    Migration {
+        version: 8,
+        name: "add_article_pages_and_shown",
+        sql: include_str!("../migrations/postgres/0008_add_article_pages_and_shown.sql"),
+    },
 ];
 
 /// A migration, and when it was made here.

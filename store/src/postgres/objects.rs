@@ -144,14 +144,15 @@ async fn declare_source(
         execute(
             tx,
             "UPDATE source SET state = 'candidate', reason = '', failures = 0, failed_polls = 0, next_poll = NULL,
-                    validators = NULL, interval_ms = NULL, moved_to = NULL, last_ok = NULL, since = $2 WHERE name = $1",
+                    validators = NULL, interval_ms = NULL, rhythm = NULL, moved_to = NULL, last_ok = NULL, since = $2
+             WHERE name = $1",
             &[&name, &now],
         )
         .await?;
-        if has_rhythm(tx).await? {
-            execute(tx, "UPDATE source SET rhythm = NULL WHERE name = $1", &[&name]).await?;
-        }
         subscriptions::unsubscribe(tx, &[name.to_string()]).await?;
+    }
+    if has_evidence(tx).await? {
+        execute(tx, "UPDATE source SET article_pages = NULL, shown = NULL WHERE name = $1", &[&name]).await?;
     }
     // What is stopped stays so, wherever it would be read.
     if before.watch() != source.watch() || source.watch() != Watch::On {
@@ -306,20 +307,21 @@ async fn set_standing(
 }
 
 /// Whether the database has what came with this build.
-pub(super) async fn has_rhythm(client: &impl GenericClient) -> Result<bool, StoreError> {
+pub(super) async fn has_evidence(client: &impl GenericClient) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM pg_attribute
-               WHERE attrelid = 'source'::REGCLASS AND attname = 'rhythm' AND NOT attisdropped)";
+               WHERE attrelid = 'source'::REGCLASS AND attname = 'article_pages' AND NOT attisdropped)";
     Ok(client.query_one(sql, &[]).await?.get(0))
 }
 
 pub(super) async fn sources(client: &Object, only: Option<&Name>) -> Result<Vec<SourceRecord>, StoreError> {
-    // A database of the version before knows of no rhythms.
-    let rhythm = if has_rhythm(client).await? { "rhythm" } else { "NULL::TEXT" };
+    // A database of the version before has none.
+    let evidence =
+        if has_evidence(client).await? { "article_pages, shown" } else { "NULL::TEXT, NULL::TEXT" };
     let found = read(
         client,
         &format!(
             "SELECT spec, state, reason, failures, failed_polls, since, last_ok, last_poll, next_poll, interval_ms,
-                    validators, moved_to, (SELECT count(*) FROM page WHERE page.source = source.name), {rhythm}
+                    validators, moved_to, (SELECT count(*) FROM page WHERE page.source = source.name), rhythm, {evidence}
              FROM source WHERE $1::TEXT IS NULL OR name = $1 ORDER BY name"
         ),
         &[&only.map(Name::as_str)],
@@ -327,7 +329,8 @@ pub(super) async fn sources(client: &Object, only: Option<&Name>) -> Result<Vec<
     .await?;
     let record = |row: &tokio_postgres::Row| {
         let interval: Option<i64> = row.get(9);
-        let (validators, rhythm): (Option<&str>, Option<&str>) = (row.get(10), row.get(13));
+        let [validators, rhythm, article_pages, shown]: [Option<&str>; 4] =
+            [10, 13, 14, 15].map(|at| row.get(at));
         let failed_polls: i32 = row.get(4);
         Ok(SourceRecord {
             source: serde_json::from_str(row.get(0))?,
@@ -344,6 +347,8 @@ pub(super) async fn sources(client: &Object, only: Option<&Name>) -> Result<Vec<
             moved_to: row.get(11),
             pages_waiting: row.get::<_, i64>(12).unsigned_abs(),
             rhythm: rhythm.map(serde_json::from_str).transpose()?,
+            article_pages: article_pages.map(serde_json::from_str).transpose()?,
+            shown: shown.map(serde_json::from_str).transpose()?,
         })
     };
     found.iter().map(record).collect()

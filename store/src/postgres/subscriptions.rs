@@ -1,6 +1,6 @@
 //! Subscriptions at hubs, and what these pushed.
 
-use deadpool_postgres::{GenericClient, Object, Transaction};
+use deadpool_postgres::{Object, Transaction};
 use model::{Harvest, HubOffer, HubSecret, Name, Push, Subscription};
 use tokio_postgres::Row;
 
@@ -11,11 +11,6 @@ use crate::store::HubAnswer;
 const COLUMNS: &str = "source, source_url, id, base, hub, topic_url, secret, asked_at, ask_again_at, lease_until, refused, credit,
     pushes, entries, missed, polls_saved, (SELECT count(*) FROM push WHERE push.source = subscription.source)";
 
-/// A database of the version before has no place for them.
-async fn is_kept(client: &impl GenericClient) -> Result<bool, StoreError> {
-    Ok(client.query_one("SELECT to_regclass('subscription') IS NOT NULL", &[]).await?.get(0))
-}
-
 pub(super) async fn of_source(client: &Object, source: &Name) -> Result<Option<Subscription>, StoreError> {
     one(client, "source", source.as_str()).await
 }
@@ -25,9 +20,6 @@ pub(super) async fn called(client: &Object, id: &str) -> Result<Option<Subscript
 }
 
 async fn one(client: &Object, column: &str, value: &str) -> Result<Option<Subscription>, StoreError> {
-    if !is_kept(client).await? {
-        return Ok(None);
-    }
     let sql = format!("SELECT {COLUMNS} FROM subscription WHERE {column} = $1");
     read(client, &sql, &[&text(value)]).await?.first().map(subscription).transpose()
 }
@@ -59,9 +51,6 @@ fn subscription(row: &Row) -> Result<Subscription, StoreError> {
 }
 
 pub(super) async fn subscribe(tx: &Transaction<'_>, asked: &Subscription) -> Result<bool, StoreError> {
-    if !is_kept(tx).await? {
-        return Ok(false);
-    }
     let Subscription { source, source_url, id, base, offer, secret, asked_at, ask_again_at, .. } = asked;
     let kept = execute(
         tx,
@@ -96,9 +85,6 @@ pub(super) async fn hub_answered(
     id: &str,
     answer: &HubAnswer,
 ) -> Result<(), StoreError> {
-    if !is_kept(tx).await? {
-        return Ok(());
-    }
     let (lease_until, refused) = answer.parts();
     let sql = "UPDATE subscription SET lease_until = $2, refused = $3, ask_again_at = $4 WHERE id = $1";
     execute(tx, sql, &[&id, &lease_until, &refused.map(text), &answer.ask_again_at]).await?;
@@ -106,10 +92,8 @@ pub(super) async fn hub_answered(
 }
 
 pub(super) async fn unsubscribe(tx: &Transaction<'_>, sources: &[String]) -> Result<(), StoreError> {
-    if is_kept(tx).await? {
-        execute(tx, "DELETE FROM subscription WHERE source = ANY($1)", &[&sources]).await?;
-        execute(tx, "DELETE FROM push WHERE source = ANY($1)", &[&sources]).await?;
-    }
+    execute(tx, "DELETE FROM subscription WHERE source = ANY($1)", &[&sources]).await?;
+    execute(tx, "DELETE FROM push WHERE source = ANY($1)", &[&sources]).await?;
     Ok(())
 }
 
@@ -135,9 +119,6 @@ pub(super) async fn next(
     source: &Name,
     before: Option<i64>,
 ) -> Result<Option<Push>, StoreError> {
-    if !is_kept(tx).await? {
-        return Ok(None);
-    }
     let found = rows(
         tx,
         "UPDATE push SET tries = tries + 1
@@ -158,9 +139,6 @@ pub(super) async fn next(
 }
 
 pub(super) async fn sources(client: &Object) -> Result<Vec<Name>, StoreError> {
-    if !is_kept(client).await? {
-        return Ok(Vec::new());
-    }
     let found = read(client, "SELECT DISTINCT source FROM push ORDER BY source", &[]).await?;
     Ok(found.iter().map(|row| Name::stored(row.get(0))).collect())
 }

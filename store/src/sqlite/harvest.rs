@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::{FetchRecord, Finding, Harvest, Host, ItemKey, Match, Name, PageWork, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::materials::take_down;
+use super::materials::{take_down, vanish};
 use super::rows::{host, length, limit, millis, time};
 use super::{backfills, incidents, stand_ins, subscriptions, tombstones};
 use crate::StoreError;
@@ -65,7 +65,7 @@ pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> R
     save_news(tx, harvest)?;
     incidents::save(tx, harvest)?;
     stand_ins::save(tx, harvest)?;
-    save_rhythm(tx, harvest)?;
+    save_evidence(tx, harvest)?;
     subscriptions::save(tx, harvest)?;
     if let Some(step) = &harvest.backfill {
         backfills::go_on(tx, &harvest.source, step)?;
@@ -101,13 +101,19 @@ fn is_current(tx: &Transaction<'_>, harvest: &Harvest) -> Result<bool, StoreErro
 
 /// What publishers took back is removed, and stays away.
 fn withdraw(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
+    let row_of = |key: &ItemKey| {
+        tx.prepare_cached("SELECT row FROM item WHERE source = ?1 AND item_key = ?2")?
+            .query_row([harvest.source.as_str(), key.as_str()], |row| row.get::<_, i64>(0))
+            .optional()
+    };
     for key in &harvest.withdrawn {
-        let row: Option<i64> = tx
-            .prepare_cached("SELECT row FROM item WHERE source = ?1 AND item_key = ?2")?
-            .query_row([harvest.source.as_str(), key.as_str()], |row| row.get(0))
-            .optional()?;
-        if let Some(row) = row {
+        if let Some(row) = row_of(key)? {
             take_down(tx, &[row])?;
+        }
+    }
+    for key in &harvest.vanished {
+        if let Some(row) = row_of(key)? {
+            vanish(tx, row, &harvest.source, key)?;
         }
     }
     Ok(())
@@ -345,10 +351,22 @@ fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> 
     Ok(())
 }
 
-fn save_rhythm(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
-    let Some(rhythm) = &harvest.rhythm else { return Ok(()) };
-    tx.prepare_cached("UPDATE source SET rhythm = ?2 WHERE name = ?1")?
-        .execute(params![harvest.source.as_str(), serde_json::to_string(rhythm)?])?;
+/// What was learnt of how the source publishes, and of what it shows.
+fn save_evidence(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
+    let Harvest { rhythm, article_pages, shown, .. } = harvest;
+    if rhythm.is_none() && article_pages.is_none() && shown.is_none() {
+        return Ok(());
+    }
+    tx.prepare_cached(
+        "UPDATE source SET rhythm = coalesce(?2, rhythm), article_pages = coalesce(?3, article_pages),
+                           shown = coalesce(?4, shown) WHERE name = ?1",
+    )?
+    .execute(params![
+        harvest.source.as_str(),
+        rhythm.as_ref().map(serde_json::to_string).transpose()?,
+        article_pages.as_ref().map(serde_json::to_string).transpose()?,
+        shown.as_ref().map(serde_json::to_string).transpose()?,
+    ])?;
     Ok(())
 }
 

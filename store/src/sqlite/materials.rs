@@ -1,6 +1,6 @@
 //! Items and matches, read; matching again; retention.
 
-use model::{Match, Name, Timestamp};
+use model::{ItemKey, Match, Name, Timestamp};
 use rusqlite::{Connection, Transaction, params};
 use url::Url;
 
@@ -156,6 +156,14 @@ pub(super) fn take_down(tx: &Transaction<'_>, rows: &[i64]) -> Result<u64, Store
         .execute([row])?;
     }
     remove(tx, rows)
+}
+
+/// Removes an item with what identified it: it is stored again where it is shown again.
+pub(super) fn vanish(tx: &Transaction<'_>, row: i64, source: &Name, key: &ItemKey) -> Result<(), StoreError> {
+    remove(tx, &[row])?;
+    tx.prepare_cached("DELETE FROM forgotten WHERE source = ?1 AND item_key = ?2")?
+        .execute([source.as_str(), key.as_str()])?;
+    Ok(())
 }
 
 /// Removes items, and remembers what identified them.

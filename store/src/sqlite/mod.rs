@@ -48,6 +48,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0006_add_availability.sql"),
     include_str!("../migrations/sqlite/0007_add_incidents_and_stories.sql"),
     include_str!("../migrations/sqlite/0008_add_rhythm_and_subscriptions.sql"),
+    include_str!("../migrations/sqlite/0009_add_article_pages_and_shown.sql"),
 ];
 
 /// A store in a file.

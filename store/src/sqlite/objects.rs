@@ -96,7 +96,10 @@ fn declare_source(
     if before == spec {
         return Ok(());
     }
-    tx.execute("UPDATE source SET spec = ?2 WHERE name = ?1", params![source.name.as_str(), spec])?;
+    tx.execute(
+        "UPDATE source SET spec = ?2, article_pages = NULL, shown = NULL WHERE name = ?1",
+        params![source.name.as_str(), spec],
+    )?;
     let before: Source = serde_json::from_str(&before)?;
     if source.is_read_otherwise(&before) {
         // What was learnt of another address, or read in another way, is worth nothing here.
@@ -253,8 +256,10 @@ fn set_standing(tx: &Transaction<'_>, source: &Name, watch: Watch, now: Timestam
 }
 
 pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Vec<SourceRecord>, StoreError> {
-    const COLUMNS: &str = "SELECT spec, state, reason, failures, failed_polls, since, last_ok, last_poll, next_poll,
-        interval, validators, moved_to, (SELECT count(*) FROM page WHERE page.source = source.name), rhythm FROM source";
+    const COLUMNS: &str =
+        "SELECT spec, state, reason, failures, failed_polls, since, last_ok, last_poll, next_poll,
+        interval, validators, moved_to, (SELECT count(*) FROM page WHERE page.source = source.name), rhythm,
+        article_pages, shown FROM source";
     // Two queries: with an OR in it SQLite would read every source to find one.
     let mut query = connection.prepare_cached(&match only {
         Some(_) => format!("{COLUMNS} WHERE name = ?1"),
@@ -271,7 +276,8 @@ pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Ve
             Ok(row.get::<_, Option<i64>>(index)?.map(time))
         };
         let interval: Option<i64> = row.get(9)?;
-        let (validators, rhythm): (Option<String>, Option<String>) = (row.get(10)?, row.get(13)?);
+        let text = |at: usize| row.get::<_, Option<String>>(at);
+        let (validators, rhythm, article_pages, shown) = (text(10)?, text(13)?, text(14)?, text(15)?);
         records.push(SourceRecord {
             source: serde_json::from_str(&spec)?,
             state: SourceState::parse(&state).unwrap_or(SourceState::Candidate),
@@ -287,6 +293,8 @@ pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Ve
             moved_to: row.get(11)?,
             pages_waiting: row.get::<_, i64>(12)?.unsigned_abs(),
             rhythm: rhythm.map(|text| serde_json::from_str(&text)).transpose()?,
+            article_pages: article_pages.map(|text| serde_json::from_str(&text)).transpose()?,
+            shown: shown.map(|text| serde_json::from_str(&text)).transpose()?,
         });
     }
     Ok(records)
