@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use config::print_duration;
 use model::{FetchRecord, Item, Name, Reservation, Rights, Timestamp, rfc3339};
+use scheduler::due;
 use serde_json::{Value, json};
 use store::{Reprint, SourceRecord, Store, StoreError, StoredItem, StoredMatch, TopicRecord};
 
@@ -24,7 +25,7 @@ pub(crate) fn source(record: &SourceRecord) -> Value {
         "reason": (!record.reason.is_empty()).then_some(&record.reason),
         "last_ok": time(record.last_ok),
         "next_poll": time(record.next_poll),
-        "every": print_duration(coarse(record.interval.unwrap_or(source.every.min))),
+        "every": print_duration(coarse(usual_wait(record))),
         "category": source.category.as_str(),
         "since": time(Some(record.since)),
         "last_poll": time(record.last_poll),
@@ -33,6 +34,12 @@ pub(crate) fn source(record: &SourceRecord) -> Value {
         "moved_to": record.moved_to,
         "pages_waiting": record.pages_waiting,
     })
+}
+
+/// How long it is left alone at a usual hour.
+fn usual_wait(record: &SourceRecord) -> Duration {
+    let every = record.source.every;
+    due::paced(record.interval.unwrap_or(every.min), every, None, record.since)
 }
 
 /// A learnt interval, to the second: nobody reads milliseconds there.

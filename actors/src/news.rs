@@ -36,7 +36,7 @@ pub(crate) fn good(visit: &Visit, record: &SourceRecord, told: Told<'_>) -> Sour
     let round = visit.now().as_second().unsigned_abs();
     // Each search has an answer of its own, and each topic its own hours.
     let rhythm = rhythm.filter(|_| !visit.is_search());
-    let paced = rhythm.map_or(interval, |rhythm| due::in_rhythm(interval, every, rhythm, visit.now()));
+    let paced = due::paced(interval, every, rhythm, visit.now());
     let wait = due::wait(paced, every, fresh_for.filter(|_| !visit.is_search()));
     let wait = match Pace::of(visit.source.kind, SourceState::Live) {
         Pace::After(wait) => wait,
@@ -49,19 +49,31 @@ pub(crate) fn good(visit: &Visit, record: &SourceRecord, told: Told<'_>) -> Sour
         ok: true,
         deferred: false,
         interval,
-        next_poll: visit.after(due::spread(wait, visit.source.name.as_str(), round)),
+        next_poll: visit.after(due::drift(wait, visit.source.name.as_str(), round)),
         moved_to: None,
         validators: None,
     }
 }
 
-/// The same, where something makes one think that it is not read as it should be: its listing, or its article pages.
-pub(crate) fn suspected(record: &SourceRecord, listing: Option<String>, news: SourceNews) -> SourceNews {
-    let listing = listing.map(|reason| (SourceState::BrokenLayout, reason));
-    match listing.or_else(|| record.article_pages.as_ref()?.suspicion()) {
+/// The same, where something makes one think that it is not read as it should be: its document, or its article pages.
+pub(crate) fn suspected(
+    visit: &Visit,
+    record: &SourceRecord,
+    document: Option<String>,
+    news: SourceNews,
+) -> SourceNews {
+    let of_pages = || record.article_pages.as_ref()?.suspicion(visit.now());
+    let document = document.map(|reason| (SourceState::BrokenLayout, reason));
+    // What its document tells is read all the same: it is not broken, but has gaps.
+    match document.or_else(|| of_pages().map(|reason| (SourceState::Degraded, reason))) {
         Some((state, reason)) => SourceNews { state, reason, ..news },
         None => news,
     }
+}
+
+/// Whether what one suspects of its document is why it is in its state.
+pub(crate) fn is_suspected(record: &SourceRecord) -> bool {
+    record.state == SourceState::BrokenLayout && record.failures == 0.0
 }
 
 /// How long was waited for what a poll on time brought: another time than the interval by the rhythm of the source, where its
@@ -82,14 +94,15 @@ pub(crate) fn bad(visit: &Visit, record: &SourceRecord, failure: &Failure) -> So
         return counting_nothing(visit, record, failure, incident);
     }
     let (state, failures) = standing.after(failure, visit.now());
+    let is_open = failure.weight == FailureWeight::Deferred;
     let wait = wait_after(visit, record, state, failure);
     let interval = record.interval.unwrap_or(visit.source.every.min);
     SourceNews {
         state,
-        reason: failure.reason.clone(),
+        reason: if is_open && is_suspected(record) { record.reason.clone() } else { failure.reason.clone() },
         failures,
         ok: false,
-        deferred: failure.weight == FailureWeight::Deferred,
+        deferred: is_open,
         interval,
         next_poll: visit.after(due::spread(wait, visit.source.name.as_str(), u64::from(record.failed_polls))),
         moved_to: None,
@@ -102,7 +115,7 @@ fn wait_after(visit: &Visit, record: &SourceRecord, state: SourceState, failure:
     let config = &visit.context.config;
     // Of a source that is searched, other searches' failures say nothing of how long this one should wait.
     let failed = if visit.is_search() { 0 } else { record.failed_polls };
-    let interval = record.interval.unwrap_or(visit.source.every.min);
+    let interval = record.interval.unwrap_or(visit.source.every.min).min(due::LATE);
     let node = Backoff { step: config.backoff, longest: config.max_backoff };
     // There was no verdict: nothing is known of its state.
     let is_open = failure.weight == FailureWeight::Deferred;
@@ -128,7 +141,10 @@ fn counting_nothing(
     let round = visit.now().as_second().unsigned_abs();
     SourceNews {
         state: if record.state == SourceState::Candidate { SourceState::Probing } else { record.state },
-        reason: format!("its host fails for all its sources since {since}: {}", failure.reason),
+        reason: match is_suspected(record) {
+            true => record.reason.clone(),
+            false => format!("its host fails for all its sources since {since}: {}", failure.reason),
+        },
         failures: record.failures,
         ok: false,
         deferred: true,
@@ -155,12 +171,11 @@ pub(crate) fn failure_of(alarm: &Alarm) -> Failure {
     Failure { weight, shows, reason: alarm.to_string() }
 }
 
-/// The publications a day that these dates tell of: of a handful nobody can tell.
-pub(crate) fn pace(dates: impl Iterator<Item = Timestamp>) -> Option<f64> {
+/// The publications a day since the oldest of these dates: of a handful nobody can tell.
+pub(crate) fn pace(dates: impl Iterator<Item = Timestamp>, now: Timestamp) -> Option<f64> {
     const LEAST: usize = 4;
     let dates: Vec<Timestamp> = dates.collect();
-    let (first, last) = (dates.iter().min()?, dates.iter().max()?);
-    let days = last.duration_since(*first).as_secs_f64() / 86_400.0;
+    let days = now.duration_since(*dates.iter().min()?).as_secs_f64() / 86_400.0;
     (dates.len() >= LEAST && days > 0.0).then(|| (dates.len() - 1) as f64 / days)
 }
 
@@ -203,8 +218,8 @@ fn unless_all_at_once(moments: Vec<Timestamp>) -> Vec<Timestamp> {
 
 /// Polls that come late say little about the source: the lateness is ours.
 pub(crate) fn is_on_time(record: &SourceRecord, now: Timestamp) -> bool {
-    let (Some(planned), Some(interval)) = (record.next_poll, record.interval) else { return false };
-    now.duration_since(planned).unsigned_abs() <= interval / 2
+    let (Some(planned), Some(waited)) = (record.next_poll, waited(record)) else { return false };
+    now.duration_since(planned).unsigned_abs() <= waited / 2
 }
 
 #[cfg(test)]

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use crawler::extract::{Article, extract, item_of};
-use crawler::read::Page;
+use crawler::read::{Page, wall_before};
 use crawler::{FetchError, Fetched, Want};
 use model::{
     ArticlePages, Entry, FetchStatus, Finding, Harvest, PageWork, SeenPage, Source, SourceKind, Timestamp,
+    canonical_url, same_site,
 };
 use tokio::time::Instant;
+use url::Url;
 
 use crate::visit::{Interrupted, Visit, finding_of_entry};
 
@@ -44,7 +46,8 @@ pub(crate) async fn pages(visit: &mut Visit) -> Result<(), Interrupted> {
     }
     let next_due = next_due(visit, interrupted || waiting.len() > limit).await?;
     tracing::debug!(source = %visit.source.name, %host, pages = waiting.len(), "pages fetched");
-    let article_pages = (seen != known).then_some(seen);
+    // The source may be declared otherwise by now.
+    let article_pages = (seen != known && visit.refresh()).then_some(seen);
     let harvest = Harvest { article_pages, ..visit.harvest() };
     visit.keep(harvest, Some(visit.settlement(next_due, Vec::new()))).await.map(drop)
 }
@@ -59,15 +62,15 @@ async fn article_pages_of(visit: &Visit) -> Result<ArticlePages, Interrupted> {
 /// How many pages this turn is for: all that are new, which come first, and a few that are old. A sitemap of a million old pages
 /// takes its time, and no other source's. A single pass has nothing that comes later.
 fn behind_what_is_new(visit: &Visit, waiting: &[PageWork]) -> usize {
-    let now = visit.now();
-    let is_old = |page: &PageWork| {
-        let age = page.entry.dated().map(|dated| now.duration_since(dated));
-        age.and_then(|age| Duration::try_from(age).ok()).is_some_and(|age| age > OLD)
-    };
     if visit.context.config.pass.is_some() || !visit.others_wait {
         return waiting.len();
     }
-    waiting.iter().filter(|page| !is_old(page)).count() + OLD_IN_A_TURN
+    waiting.iter().filter(|page| !is_old(page, visit.now())).count() + OLD_IN_A_TURN
+}
+
+fn is_old(page: &PageWork, now: Timestamp) -> bool {
+    let age = page.entry.dated().map(|dated| now.duration_since(dated));
+    age.and_then(|age| Duration::try_from(age).ok()).is_some_and(|age| age > OLD)
 }
 
 async fn waiting(visit: &Visit, limit: usize) -> Result<Vec<PageWork>, Interrupted> {
@@ -96,7 +99,7 @@ async fn one_page(visit: &mut Visit, page: &PageWork, seen: &mut ArticlePages) -
         Ok(fetched) => {
             let before = std::mem::take(seen);
             let Read { finding, fetched, problem, seen: after } =
-                read_on_pool(visit, page.entry.clone(), fetched, before).await;
+                read_on_pool(visit, page, fetched, before).await;
             *seen = after;
             let mut line = visit.record(&page.url, Ok(&fetched), usize::from(finding.whole), problem.clone());
             if !problem.is_empty() {
@@ -116,8 +119,9 @@ async fn one_page(visit: &mut Visit, page: &PageWork, seen: &mut ArticlePages) -
                 });
             }
             harvest.fetches.push(line);
-            if !is_passing(&error) && error.deferred_until().is_none() {
-                *seen = std::mem::take(seen).with(SeenPage::Refused(error.to_string()));
+            let try_again = try_again_at(visit, page, &error);
+            if try_again.is_none() && tells_of_the_source(visit, page) && !is_of_the_page(&error) {
+                *seen = std::mem::take(seen).with(SeenPage::Refused(error.to_string()), visit.now());
             }
             let note = format!("the article page could not be read: {error}");
             let topics = visit.roster.topics.clone();
@@ -128,7 +132,7 @@ async fn one_page(visit: &mut Visit, page: &PageWork, seen: &mut ArticlePages) -
                 &topics,
                 visit.now(),
             ));
-            match try_again_at(visit, page, &error) {
+            match try_again {
                 Some((tries, not_before)) => {
                     harvest.pages.push(PageWork { tries, not_before, ..page.clone() })
                 }
@@ -171,12 +175,19 @@ struct Read {
     seen: ArticlePages,
 }
 
-async fn read_on_pool(visit: &Visit, entry: Entry, fetched: Fetched, seen: ArticlePages) -> Read {
+async fn read_on_pool(visit: &Visit, page: &PageWork, fetched: Fetched, seen: ArticlePages) -> Read {
+    let (entry, url, tells) = (page.entry.clone(), page.url.clone(), tells_of_the_source(visit, page));
     let (source, topics, now) = (visit.source.clone(), visit.roster.topics.clone(), visit.now());
     let read = move || {
-        if let Some(kind) = foreign_type(&fetched) {
-            let note = format!("the article page could not be read: it is {kind}");
+        let wall = wall_before(&url, &fetched.url);
+        let foreign = || Some(format!("it is {}", foreign_type(&fetched)?));
+        if let Some(reason) = wall.clone().or_else(foreign) {
+            let note = format!("the article page could not be read: {reason}");
             let finding = finding_of_entry(&source, &entry, Some(&note), &topics, now);
+            let seen = match wall.filter(|_| tells) {
+                Some(wall) => seen.with(SeenPage::Refused(wall), now),
+                None => seen,
+            };
             return Read { finding, fetched, problem: note, seen };
         }
         let page = Page::new(&fetched.url, &fetched.body, &source.selectors, source.timezone.as_deref(), now);
@@ -185,8 +196,7 @@ async fn read_on_pool(visit: &Visit, entry: Entry, fetched: Fetched, seen: Artic
         article.reservations.extend(&fetched.reservations);
         article.reservations.sort_unstable();
         article.reservations.dedup();
-        let page = seen_page(&source, &fetched, &article);
-        let seen = seen.with(page);
+        let seen = if tells { seen.with(seen_page(&source, &entry, &url, &article), now) } else { seen };
         let problem = if article.text.is_empty() {
             "no article text was found on the page"
         } else if seen.repeats(fingerprint(&article.text)) {
@@ -218,16 +228,28 @@ async fn read_on_pool(visit: &Visit, entry: Entry, fetched: Fetched, seen: Artic
 }
 
 /// What there is to say of how the pages of a source are made.
-fn seen_page(source: &Source, fetched: &Fetched, article: &Article) -> SeenPage {
+fn seen_page(source: &Source, entry: &Entry, url: &Url, article: &Article) -> SeenPage {
+    let title = entry.title.as_deref().or(article.title.as_deref()).unwrap_or("");
     // In listings title and time are looked for in each entry: pages may have them elsewhere.
     let is_for_pages =
         |selector: &&String| source.kind != SourceKind::Listing || selector.starts_with("selectors.text");
     SeenPage::Read {
-        address: fingerprint(fetched.url.as_str()),
+        address: fingerprint(canonical_url(url).as_str()),
+        title: fingerprint(title),
         text: Some(fingerprint(&article.text)).filter(|_| !article.text.is_empty()),
-        is_dated: article.published.is_some(),
+        is_dated: article.published.is_some() || entry.published.is_some(),
         missed: article.missed.iter().filter(is_for_pages).cloned().collect(),
     }
+}
+
+/// Whether a page tells how the source is made by now: it is its own, and no old one, which was made otherwise.
+fn tells_of_the_source(visit: &Visit, page: &PageWork) -> bool {
+    same_site(&page.url, &visit.source.url) && !is_old(page, visit.now())
+}
+
+/// Whether an error says something of this page, and not of how pages of its site are shown.
+fn is_of_the_page(error: &FetchError) -> bool {
+    matches!(error, FetchError::Http { status: 404 | 410, .. } | FetchError::RobotsDenied { .. })
 }
 
 fn fingerprint(text: &str) -> u64 {

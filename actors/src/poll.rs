@@ -7,8 +7,8 @@ use crawler::extract::has_its_text;
 use crawler::read::{self, Alarm, wall_before};
 use crawler::{FetchError, Fetched, Want};
 use model::{
-    ArticlePages, Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Finding, Harvest, Host, JobId,
-    PageWork, Planned, Precision, Shown, SourceNews, SourceState, Timestamp, Validators,
+    Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Finding, Harvest, Host, ItemKey, JobId,
+    PageWork, Planned, Precision, Showing, SourceNews, Timestamp, Validators,
 };
 use scheduler::due::Seen;
 use store::{EntryKnowledge, SourceRecord};
@@ -122,18 +122,17 @@ fn unchanged(
     let mut harvest = visit.harvest();
     harvest.fetches.push(visit.record(url, Ok(fetched), 0, String::new()));
     note_unchanged(visit, record, &mut harvest);
-    let on_time = is_on_time(record, harvest.at) && !visit.relies_on_hub();
+    let on_time = is_on_time(record, harvest.at) && !visit.is_told_by_hub();
     let seen = Seen { known: 1, fresh: 0, on_time, waited: None };
     let before = record.validators.as_ref().and_then(|validators| validators.fresh_for);
     let fresh_for = fetched.fresh_for.or(before);
     // What made one suspect its layout is there still.
-    let was_suspected = record.state == SourceState::BrokenLayout && record.failures == 0.0;
-    let suspicion = Some(&record.reason).filter(|reason| was_suspected && !ArticlePages::is_told_by(reason));
+    let suspicion = Some(&record.reason).filter(|_| news::is_suspected(record)).cloned();
     let told = Told { seen, a_day: None, fresh_for, rhythm: record.rhythm.as_ref() };
     let news = SourceNews {
         validators: validators.map(|validators| Validators { fresh_for, ..validators }),
         moved_to: moved_to(visit, fetched),
-        ..news::suspected(record, suspicion.cloned(), news::good(visit, record, told))
+        ..news::suspected(visit, record, suspicion, news::good(visit, record, told))
     };
     let offer = fetched.hub.clone().map_or(Offer::Unknown, Offer::Hub);
     Ending { offer, ..Ending::without_jobs(harvest, news) }
@@ -221,6 +220,10 @@ async fn read_and_keep(
     let validators = Validators { fresh_for, cursor, ..validators };
     drop(fetched);
     let document = validators.body_hash.clone().unwrap_or_default();
+    // Of what was cut off, or not understood, nobody can say whether it is there.
+    let is_whole = reading.problems.is_empty();
+    let besides = std::mem::take(&mut reading.besides);
+    let besides = besides.iter().map(|id| ItemKey::choose(Some(id), None, "", "")).collect();
     let has_parts = !reading.children.is_empty();
     let was_read = record.last_ok.is_some();
     // That all results have one title says something of the query.
@@ -243,13 +246,16 @@ async fn read_and_keep(
             .collect::<Vec<_>>()
             .join("; ");
     }
-    let on_time = is_on_time(record, harvest.at) && !visit.relies_on_hub();
+    let on_time = is_on_time(record, harvest.at) && !visit.is_told_by_hub();
     let dates = gathered.entries.iter().filter_map(|sighted| sighted.entry.published.as_ref());
-    let a_day = news::pace(dates.map(|published| published.at));
+    let a_day = news::pace(dates.map(|published| published.at), harvest.at);
     let new = gathered.entries.iter().filter(|sighted| sighted.knowledge == EntryKnowledge::New);
     let late = late_among(new.clone().map(|sighted| &sighted.entry), harvest.at);
     let rhythm = news::rhythm(record, new.map(|sighted| &sighted.entry), harvest.at);
-    note_shown(visit, record, Shown::of(document, gathered.shown), &mut harvest);
+    if is_whole {
+        let showing = Showing::new(document, gathered.shown, besides);
+        note_shown(visit, record, showing, &mut harvest);
+    }
     let seen = sort_entries(visit, gathered.entries, &mut harvest, on_time).await;
     let found = found_jobs(visit, &harvest);
     // Validators vouch for everything that was read under them: not where a part is missing, and not for
@@ -257,7 +263,7 @@ async fn read_and_keep(
     let validators = (gathered.is_complete && !has_parts && !visit.is_search()).then_some(validators);
     let good = news::good(visit, record, Told { seen, a_day, fresh_for, rhythm: rhythm.as_ref() });
     harvest.rhythm = rhythm.filter(|_| seen.fresh > 0 && !visit.is_search());
-    let news = SourceNews { validators, moved_to, ..news::suspected(record, suspicion, good) };
+    let news = SourceNews { validators, moved_to, ..news::suspected(visit, record, suspicion, good) };
     Ok(Ending { harvest, news, found, offer, late, is_cut_short: false })
 }
 

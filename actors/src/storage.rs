@@ -218,6 +218,11 @@ impl StorageState {
                 harvest.objects_version = roster.version;
                 let Some(before) = before else { continue };
                 let declared = roster.declared(&harvest.source);
+                if declared.as_deref() != Some(&**before) {
+                    // What is seen only over several documents begins anew with each edit.
+                    (harvest.shown, harvest.article_pages) = (None, None);
+                    harvest.vanished.clear();
+                }
                 if declared.as_ref().is_none_or(|now| now.is_read_otherwise(before)) {
                     // What was learnt of the source as it was is worth nothing for what it is now.
                     (harvest.news, harvest.rhythm, harvest.push) = (None, None, None);

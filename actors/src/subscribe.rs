@@ -57,11 +57,16 @@ pub(crate) fn rely_on_hub(visit: &Visit, record: &SourceRecord, ending: &mut End
     let missed = if known.is_active(now) && known.waiting == 0 { ending.late } else { 0 };
     // What would have been asked since the last poll, without it.
     let waited = record.last_poll.map_or(0.0, |last| now.duration_since(last).as_secs_f64());
-    let plain = record.interval.unwrap_or(visit.source.every.min).as_secs_f64().max(1.0);
+    let every = visit.source.every;
+    let interval = record.interval.unwrap_or(every.min);
+    let plain = due::paced(interval, every, None, now).as_secs_f64().max(1.0);
     let polls_saved = if known.is_relied_on(now) { (waited / plain - 1.0).max(0.0) } else { 0.0 };
     if known.is_relied_on(now) && missed == 0 {
-        let most = visit.source.every.max.max(visit.source.every.min);
-        let slow = due::spread(most, visit.source.name.as_str(), now.as_second().unsigned_abs());
+        let slow = due::drift(
+            due::while_told(interval, every),
+            visit.source.name.as_str(),
+            now.as_second().unsigned_abs(),
+        );
         // Not longer than until the hub is to be asked again, or stops.
         let end = known.lease_until.unwrap_or(now).min(known.ask_again_at);
         ending.news.next_poll = ending.news.next_poll.max(visit.after(slow).min(end));

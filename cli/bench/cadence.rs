@@ -3,13 +3,16 @@
 //! Sources publish by rhythms of their own, fall silent, move for good, are blocked for hours, answer 404 in storms, are slow,
 //! die, and some rise again. Several pollers read the same web in the same month, each at moments of its own; time is a number
 //! here. What is compared: the share of publications brought home, how long after publication, and requests. What is lost is
-//! late without end. All follow moves alike, after a day in which each poll was led on: what is compared is when they ask.
+//! late without end. Ours asks hubs, where they are offered, and such a request counts as well. All follow moves alike, after a day in which each poll was led on: what is compared is when they ask.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::ops::Range;
 use std::time::Duration;
 
-use model::{Every, Failure, FailureWeight, Pace, Rhythm, SourceKind, SourceState, Standing, Timestamp};
+use model::{
+    Every, Failure, FailureWeight, Pace, Rhythm, SourceKind, SourceState, Standing, Subscription, Timestamp,
+};
 use scheduler::due::{self, Backoff, Seen};
 use serde_json::{Value, json};
 
@@ -21,6 +24,8 @@ const WINDOW: usize = 20;
 const DAY: u64 = 86_400;
 /// Sources published for so many days before anybody asks: the first document shows the last of it.
 const BEFORE: u64 = 60;
+/// And go on for so many days behind the month: what came out at its end has time to come home.
+const BEHIND: u64 = 1;
 
 /// Delay from publication, and requests, of several ways to poll
 #[derive(clap::Args)]
@@ -31,7 +36,8 @@ Examples:
 
 Nothing is fetched: sources, their troubles and the pollers are simulated, each with the same number of sources and the same
 bounds (5m to 6h). The fixed poller asks every hour; the other doubles its interval, from 5 minutes on, after each
-poll that brings nothing new or fails, and begins anew after one that does.")]
+poll that brings nothing new or fails, and begins anew after one that does. One source in eight
+offers a hub, as 3 of 25 feeds that were looked at do.")]
 pub(super) struct Args {
     /// How many sources
     #[arg(long, value_name = "N", default_value_t = 2000)]
@@ -47,8 +53,9 @@ pub(super) struct Args {
 pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let web: Vec<Simulated> =
         (0..args.sources).map(|number| Simulated::new(args.seed, number as u64, args.days)).collect();
-    let publications: usize = web.iter().map(Simulated::published_in_the_month).sum();
-    let of = |poller: &dyn Fn() -> Box<dyn Poller>| month(&web, args.days, poller);
+    let days = BEFORE * DAY..(BEFORE + args.days) * DAY;
+    let publications: usize = web.iter().map(|source| source.published_in(&days)).sum();
+    let of = |poller: &dyn Fn() -> Box<dyn Poller>| month(&web, &days, poller);
     let ours = of(&|| Box::new(Ours::default()));
     // As many requests as ours, spread evenly.
     let same = Duration::from_secs(args.days * DAY * args.sources as u64 / ours.requests.max(1) as u64);
@@ -75,6 +82,24 @@ struct Simulated {
     troubles: Vec<(u64, u64, Trouble)>,
     /// From when on its address leads to another for good, and until when it does.
     moves: Option<(u64, u64)>,
+    /// The hub that it offers.
+    hub: Option<Hub>,
+}
+
+/// A hub: whoever asks it is told, within a minute, of what comes out, but for one publication in fifty; of four, one never
+/// answers.
+#[derive(Debug, Clone, Copy)]
+struct Hub {
+    seed: u64,
+    is_deaf: bool,
+}
+
+impl Hub {
+    /// When it tells of a publication by its number, if it does.
+    fn tells_at(self, number: usize, published: u64) -> Option<u64> {
+        let mut dice = Dice(due_hash(self.seed, number as u64));
+        (!self.is_deaf && dice.below(50) > 0).then(|| published + dice.below(60))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,13 +130,13 @@ impl Simulated {
         let by_night = contrast * by_day;
         let mut publications = Vec::new();
         let mut at = 0.0;
-        while (at as u64) < end && publications.len() < 60_000 {
+        while (at as u64) < end + BEHIND * DAY && publications.len() < 60_000 {
             let hour = ((at as u64 + shift) % DAY) / 3600;
             let busy = if (7..22).contains(&hour) { by_day } else { by_night };
             at += -(1.0 - dice.share()).ln() * DAY as f64 / (a_day * busy);
             publications.push(at as u64);
         }
-        publications.retain(|at| *at < end);
+        publications.retain(|at| *at < end + BEHIND * DAY);
         let mut troubles = Vec::new();
         for (one_in, trouble, longest) in [
             (6, Trouble::Missing, 12 * 3600),
@@ -137,11 +162,12 @@ impl Simulated {
             let from = begin + dice.below(end - begin);
             (from, from + 2 * DAY + dice.below(19 * DAY))
         });
-        Self { publications, troubles, moves }
+        let hub = (dice.below(8) == 0).then(|| Hub { seed: dice.next(), is_deaf: dice.below(4) == 0 });
+        Self { publications, troubles, moves, hub }
     }
 
-    fn published_in_the_month(&self) -> usize {
-        self.publications.iter().filter(|at| **at >= BEFORE * DAY).count()
+    fn published_in(&self, month: &Range<u64>) -> usize {
+        self.publications.iter().filter(|at| month.contains(at)).count()
     }
 
     /// What whoever asks the address as it was, or the one that it leads to, is answered instead of a document.
@@ -164,8 +190,24 @@ enum Sight<'p> {
     Failed(Trouble),
 }
 
+/// What a subscription at a hub has told since the last poll, as that shows.
+#[derive(Debug, Clone, Copy, Default)]
+struct Told {
+    entries: u64,
+    /// It did not tell of these, which came out a while before the poll.
+    missed: u64,
+}
+
 /// How long a source is left alone.
 trait Poller {
+    /// Whether it asks hubs, where they are offered.
+    fn asks_hubs(&self) -> bool {
+        false
+    }
+
+    /// What a hub that answers told; before [`Poller::wait`] of the same poll.
+    fn told(&mut self, _told: Told) {}
+
     /// The wait after a poll at `now`.
     fn wait(&mut self, sight: &Sight<'_>, now: u64, key: u64) -> Duration;
 }
@@ -177,6 +219,8 @@ struct Ours {
     backoff: Backoff,
     standing: Standing,
     rhythm: Rhythm,
+    /// What its hub is relied on for, where one answers.
+    credit: Option<i64>,
     /// When it was asked last, and is asked next.
     planned: Option<(u64, u64)>,
 }
@@ -196,22 +240,37 @@ impl Default for Ours {
             backoff: Backoff { step: poll.backoff, longest: poll.max_backoff },
             standing,
             rhythm: Rhythm::unknown(moment(0)),
+            credit: None,
             planned: None,
         }
     }
 }
 
 impl Poller for Ours {
+    fn asks_hubs(&self) -> bool {
+        true
+    }
+
+    fn told(&mut self, told: Told) {
+        let before = self.credit.unwrap_or(0);
+        self.credit = Some(Subscription::credit_after(before, told.entries, told.missed));
+    }
+
     fn wait(&mut self, sight: &Sight<'_>, now: u64, key: u64) -> Duration {
         let wait = match *sight {
             Sight::Read { known, fresh } => {
                 self.interval = match self.planned {
                     Some((last, planned)) if self.standing.was_read => {
                         let waited = Some(Duration::from_secs(planned - last));
-                        let seen = Seen { known, fresh: fresh.len(), on_time: planned == now, waited };
+                        let seen = Seen {
+                            known,
+                            fresh: fresh.len(),
+                            on_time: planned == now && self.credit.is_none(),
+                            waited,
+                        };
                         due::learn(self.interval, EVERY, seen)
                     }
-                    _ => due::first(EVERY, pace(fresh)),
+                    _ => due::first(EVERY, pace(fresh, now)),
                 };
                 let published = fresh.iter().map(|at| moment(*at));
                 self.rhythm = self.rhythm.clone().with(published, moment(now));
@@ -222,7 +281,11 @@ impl Poller for Ours {
                     silent_since: moment(now),
                     was_read: true,
                 };
-                due::in_rhythm(self.interval, EVERY, &self.rhythm, moment(now))
+                let paced = due::paced(self.interval, EVERY, Some(&self.rhythm), moment(now));
+                match self.credit {
+                    Some(1..) => due::while_told(self.interval, EVERY).max(paced),
+                    _ => paced,
+                }
             }
             Sight::Failed(trouble) => {
                 let (weight, shows) = match trouble {
@@ -236,19 +299,19 @@ impl Poller for Ours {
                 self.standing = Standing { state, failures, ..self.standing };
                 self.failed += 1;
                 let pace = Pace::of(SourceKind::Feed, state);
-                due::after_failure(pace, self.failed, self.backoff, self.interval)
+                due::after_failure(pace, self.failed, self.backoff, self.interval.min(due::LATE))
             }
         };
-        let wait = due::spread(wait, &key.to_string(), now);
+        let wait = due::drift(wait, &key.to_string(), now);
         self.planned = Some((now, now + wait.as_secs().max(1)));
         wait
     }
 }
 
 /// The publications a day that the dates of a first document tell of.
-fn pace(fresh: &[u64]) -> Option<f64> {
-    let (first, last) = (fresh.first()?, fresh.last()?);
-    (fresh.len() >= 4 && last > first).then(|| (fresh.len() - 1) as f64 * DAY as f64 / (last - first) as f64)
+fn pace(fresh: &[u64], now: u64) -> Option<f64> {
+    let first = fresh.first()?;
+    (fresh.len() >= 4 && now > *first).then(|| (fresh.len() - 1) as f64 * DAY as f64 / (now - first) as f64)
 }
 
 /// Asks after the same time, whatever happens.
@@ -273,31 +336,56 @@ impl Poller for Exponential {
     }
 }
 
-/// Where a poller asks for a source.
+/// Where a poller asks for a source, and how far it read.
 #[derive(Default)]
 struct Way {
     /// Since when each poll was led on.
     led_on_since: Option<u64>,
     /// It asks where it was led to.
     has_followed: bool,
+    /// The publications that were out at the last poll.
+    seen: usize,
+    /// Since when its hub tells, and when that is asked again.
+    hub_tells: Option<u64>,
+    ask_hub_at: u64,
 }
 
 impl Way {
     fn led_on(&mut self, is_led_on: bool, now: u64) {
         self.led_on_since = is_led_on.then(|| self.led_on_since.unwrap_or(now));
-        self.has_followed |= self.led_on_since.is_some_and(|since| now - since >= DAY);
+        let follows = self.led_on_since.is_some_and(|since| now - since >= DAY);
+        if follows && !self.has_followed {
+            // Another address is another subscription.
+            (self.has_followed, self.hub_tells, self.ask_hub_at) = (true, None, now);
+        }
+    }
+
+    /// Asks a hub where it is time to. True where that was a request.
+    fn ask(&mut self, hub: Hub, now: u64) -> bool {
+        if now < self.ask_hub_at {
+            return false;
+        }
+        let lease = Subscription::LEASE.as_secs();
+        self.ask_hub_at = now + if hub.is_deaf { Subscription::RETRY.as_secs() } else { lease * 2 / 3 };
+        self.hub_tells = self.hub_tells.or(Some(now)).filter(|_| !hub.is_deaf);
+        true
     }
 }
 
 /// What a poller made of a month.
-#[derive(Default)]
 struct Month {
+    days: Range<u64>,
     requests: usize,
     /// Seconds from publication to the poll that brought it home.
     delays: Vec<u64>,
 }
 
 impl Month {
+    /// A request was made.
+    fn asked(&mut self, now: u64) {
+        self.requests += usize::from(self.days.contains(&now));
+    }
+
     fn shown(mut self, publications: usize) -> Value {
         self.delays.sort_unstable();
         // Of all publications: what never came home is late without end.
@@ -314,37 +402,66 @@ impl Month {
     }
 }
 
-fn month(web: &[Simulated], days: u64, poller: &dyn Fn() -> Box<dyn Poller>) -> Month {
-    let mut month = Month::default();
-    let mut pollers: Vec<(Box<dyn Poller>, Way, usize)> =
-        web.iter().map(|_| (poller(), Way::default(), 0)).collect();
+fn month(web: &[Simulated], days: &Range<u64>, poller: &dyn Fn() -> Box<dyn Poller>) -> Month {
+    let mut month = Month { days: days.clone(), requests: 0, delays: Vec::new() };
+    let mut pollers: Vec<(Box<dyn Poller>, Way)> = web.iter().map(|_| (poller(), Way::default())).collect();
     // All begin within the first five minutes.
     let mut due: BinaryHeap<Reverse<(u64, usize)>> = (0..web.len())
-        .map(|number| Reverse((BEFORE * DAY + due_hash(9, number as u64) % 300, number)))
+        .map(|number| Reverse((days.start + due_hash(9, number as u64) % 300, number)))
         .collect();
     while let Some(Reverse((now, number))) =
-        due.pop().filter(|Reverse((now, _))| *now < (BEFORE + days) * DAY)
+        due.pop().filter(|Reverse((now, _))| *now < days.end + BEHIND * DAY)
     {
-        let (Some(source), Some((poller, way, seen))) = (web.get(number), pollers.get_mut(number)) else {
+        let (Some(source), Some((poller, way))) = (web.get(number), pollers.get_mut(number)) else {
             continue;
         };
-        month.requests += 1;
-        let sight = match source.trouble_at(now, way.has_followed) {
-            Some(trouble) => Sight::Failed(trouble),
-            None => {
-                let out = source.publications.partition_point(|at| *at <= now);
-                let shown = out.saturating_sub(WINDOW);
-                let fresh = source.publications.get((*seen).max(shown)..out).unwrap_or(&[]);
-                month.delays.extend(fresh.iter().filter(|at| **at >= BEFORE * DAY).map(|at| now - at));
-                *seen = out;
-                way.led_on(source.moves.is_some_and(|(from, _)| now >= from), now);
-                Sight::Read { known: out.min(WINDOW) - fresh.len(), fresh }
-            }
-        };
-        let wait = poller.wait(&sight, now, number as u64).as_secs().max(1);
-        due.push(Reverse((now + wait, number)));
+        let wait = poll(source, poller.as_mut(), way, now, number as u64, &mut month);
+        due.push(Reverse((now + wait.as_secs().max(1), number)));
     }
     month
+}
+
+/// One poll, and how long is waited for the next.
+fn poll(
+    source: &Simulated,
+    poller: &mut dyn Poller,
+    way: &mut Way,
+    now: u64,
+    key: u64,
+    month: &mut Month,
+) -> Duration {
+    month.asked(now);
+    if let Some(trouble) = source.trouble_at(now, way.has_followed) {
+        return poller.wait(&Sight::Failed(trouble), now, key);
+    }
+    let out = source.publications.partition_point(|at| *at <= now);
+    let shown = out.saturating_sub(WINDOW);
+    let (mut told, mut fresh) = (Told::default(), Vec::new());
+    for (number, at) in source.publications.iter().copied().enumerate().take(out).skip(way.seen) {
+        let hub = source.hub.filter(|_| way.hub_tells.is_some_and(|since| since <= at));
+        let pushed = hub.and_then(|hub| hub.tells_at(number, at)).filter(|pushed| *pushed <= now);
+        if pushed.is_some() {
+            told.entries += 1;
+        } else if number >= shown {
+            fresh.push(at);
+            told.missed += u64::from(hub.is_some() && now - at > 300);
+        }
+        if month.days.contains(&at) && (pushed.is_some() || number >= shown) {
+            month.delays.push(pushed.unwrap_or(now) - at);
+        }
+    }
+    way.seen = out;
+    way.led_on(source.moves.is_some_and(|(from, _)| now >= from), now);
+    if let Some(hub) = source.hub.filter(|_| poller.asks_hubs()) {
+        if way.hub_tells.is_some() {
+            poller.told(told);
+        }
+        if way.ask(hub, now) {
+            month.asked(now);
+        }
+    }
+    let known = out.min(WINDOW) - fresh.len();
+    poller.wait(&Sight::Read { known, fresh: &fresh }, now, key)
 }
 
 fn moment(second: u64) -> Timestamp {

@@ -16,7 +16,7 @@ use clap::Subcommand;
 use config::print_duration;
 use model::{JobKind, Name, SourceKind, SourceState, Subscription, Timestamp, Watch};
 use scheduler::HostView;
-use scheduler::due::{a_day, in_rhythm};
+use scheduler::due::{a_day, paced};
 use serde_json::{Value, json};
 use store::{SourceRecord, Store};
 
@@ -278,14 +278,15 @@ fn cadence(record: &SourceRecord, now: Timestamp) -> Value {
         "at_least_every": second(source.every.max),
         "at_most_every": second(source.every.min),
         "learnt": record.interval.map(second),
-        // An interval at its bounds says only that there is more, or less, than that.
+        // An interval at its bound says only that there is more than that.
         "publications_a_day": record
             .interval
-            .filter(|interval| source.every.min < *interval && *interval < source.every.max)
-            .map(|interval| (a_day(interval) * 10.0).round() / 10.0),
+            .filter(|interval| source.every.min < *interval)
+            .map(|interval| (a_day(interval) * 100.0).round() / 100.0),
         "at_this_hour": record.rhythm.as_ref().map(|rhythm| format!("{:.1} times the mean", rhythm.pace(now))),
-        "by_the_hour": record.interval.zip(record.rhythm.as_ref())
-            .map(|(interval, rhythm)| second(in_rhythm(interval, source.every, rhythm, now))),
+        "by_the_hour": record
+            .interval
+            .map(|interval| second(paced(interval, source.every, record.rhythm.as_ref(), now))),
         "server_says_unchanged_for": fresh_for.map(second),
         "failed_polls": record.failed_polls,
         "failure_points": record.failures,

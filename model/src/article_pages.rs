@@ -1,23 +1,26 @@
 //! What the last article pages of a source were like.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::SourceState;
+use crate::Timestamp;
 
 /// What one article page was like.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SeenPage {
-    /// It could not be had, for a reason that is not of the moment.
+    /// It could not be had, and will not be asked for again.
     Refused(String),
     /// It was read.
     Read {
-        /// Where it stands: a page that is read again is not another one.
+        /// A fingerprint of where it stands: a page that is read again is not another one.
         address: u64,
+        /// A fingerprint of its title.
+        title: u64,
         /// A fingerprint of its text; `None` where it has none.
         text: Option<u64>,
-        /// Somewhere it says when it came out.
+        /// It, or what leads to it, says when it came out.
         is_dated: bool,
         /// The declared selectors that match nothing on it.
         missed: Vec<String>,
@@ -25,10 +28,12 @@ pub enum SeenPage {
 }
 
 /// What the last article pages of a source were like: how many in a row had the same fault. One page may be odd; pages that
-/// are odd in a row tell that the source is read otherwise than it is made by now.
+/// are odd in a row tell that they are made otherwise than they are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ArticlePages {
+    /// When the last one was read.
+    at: Option<Timestamp>,
     refused: u32,
     /// Why the last one was.
     refusal: String,
@@ -38,94 +43,89 @@ pub struct ArticlePages {
     were_dated: bool,
     /// How often each declared selector matched nothing.
     missed: BTreeMap<String, u32>,
-    /// Different pages with the same text.
+    /// Pages with different titles and the same text.
     alike: u32,
     last_text: Option<u64>,
+    last_title: u64,
     last_address: u64,
 }
 
 impl ArticlePages {
-    /// As many in a row are told of where the fault is plain: a declared selector matches nothing, the words are the same.
-    const PLAIN: u32 = 3;
-    /// And as many where publishers may mean it so: pictures without words, texts without a date, pages for some only.
-    const OPEN: u32 = 5;
-    /// What suspicions begin with.
-    const SUBJECT: &str = "article pages: ";
+    /// So many in a row are told of where the fault is plain: a declared selector matches nothing, the words are the same.
+    const OF_PLAIN_FAULTS: u32 = 3;
+    /// And so many where publishers may mean it so: pictures without words, texts without a time, pages for some only.
+    const OF_OTHERS: u32 = 5;
+    /// What was seen so long ago says nothing of today.
+    const LASTS: Duration = Duration::from_secs(7 * 86_400);
 
     /// With a further page.
-    pub fn with(mut self, page: SeenPage) -> Self {
+    pub fn with(self, page: SeenPage, now: Timestamp) -> Self {
+        let before = if self.is_of_today(now) { self } else { Self::default() };
+        let at = Some(now);
         match page {
-            SeenPage::Refused(reason) => Self { refused: self.refused + 1, refusal: reason, ..self },
-            SeenPage::Read { address, text, is_dated, missed } => {
-                self.alike = match (text, self.last_text) {
-                    (Some(_), _) if address == self.last_address => self.alike,
-                    (Some(text), Some(last)) if text == last => self.alike + 1,
-                    (Some(_), _) => 1,
-                    (None, _) => self.alike,
+            SeenPage::Refused(reason) => Self { at, refused: before.refused + 1, refusal: reason, ..before },
+            SeenPage::Read { address, title, text, is_dated, missed } => {
+                let is_another = address != before.last_address && title != before.last_title;
+                let alike = match text {
+                    Some(_) if text == before.last_text => before.alike + u32::from(is_another),
+                    Some(_) => 1,
+                    None => before.alike,
                 };
-                self.missed = missed
-                    .into_iter()
-                    .map(|selector| {
-                        let before = self.missed.get(&selector).copied().unwrap_or(0);
-                        (selector, before + 1)
-                    })
-                    .collect();
+                let times = |selector: &String| before.missed.get(selector).copied().unwrap_or(0) + 1;
                 Self {
+                    at,
                     refused: 0,
                     refusal: String::new(),
-                    without_text: if text.is_some() { 0 } else { self.without_text + 1 },
-                    without_date: if is_dated { 0 } else { self.without_date + 1 },
-                    were_dated: self.were_dated || is_dated,
-                    last_text: text.or(self.last_text),
+                    without_text: if text.is_some() { 0 } else { before.without_text + 1 },
+                    without_date: if is_dated { 0 } else { before.without_date + 1 },
+                    were_dated: before.were_dated || is_dated,
+                    missed: missed.into_iter().map(|selector| (selector.clone(), times(&selector))).collect(),
+                    alike,
+                    last_text: text.or(before.last_text),
+                    last_title: title,
                     last_address: address,
-                    ..self
                 }
             }
         }
     }
 
+    fn is_of_today(&self, now: Timestamp) -> bool {
+        self.at.is_some_and(|at| now.duration_since(at).unsigned_abs() <= Self::LASTS)
+    }
+
     /// Whether a text is that of the pages before it, so that it is no article's.
     pub fn repeats(&self, text: u64) -> bool {
-        self.alike >= Self::PLAIN && self.last_text == Some(text)
+        self.alike >= Self::OF_PLAIN_FAULTS && self.last_text == Some(text)
     }
 
-    /// What makes one think that they are not read as they should be, and the state that this shows.
-    pub fn suspicion(&self) -> Option<(SourceState, String)> {
-        let broken = |reason: String| Some((SourceState::BrokenLayout, format!("{}{reason}", Self::SUBJECT)));
-        if self.refused >= Self::OPEN {
-            let reason = format!("the last {} could not be had: {}", self.refused, self.refusal);
-            return Some((SourceState::Degraded, format!("{}{reason}", Self::SUBJECT)));
+    /// What makes one think that they are not read as they should be.
+    pub fn suspicion(&self, now: Timestamp) -> Option<String> {
+        if !self.is_of_today(now) {
+            return None;
         }
-        if let Some((selector, times)) = self.missed.iter().find(|(_, times)| **times >= Self::PLAIN) {
-            return broken(format!(
-                "{selector} matches nothing on the last {times}: was the layout changed? (qyran extract shows what is read)"
-            ));
+        let Self { refused, refusal, alike, without_text, without_date, .. } = self;
+        let missed = self.missed.iter().find(|(_, times)| **times >= Self::OF_PLAIN_FAULTS);
+        if *refused >= Self::OF_OTHERS {
+            Some(format!("the last {refused} article pages could not be had: {refusal}"))
+        } else if let Some((selector, times)) = missed {
+            Some(format!(
+                "on the last {times} article pages {selector} matches nothing: was the layout changed?"
+            ))
+        } else if *alike >= Self::OF_PLAIN_FAULTS {
+            Some(format!(
+                "the last {alike} article pages have one and the same text: is there a wall before them?"
+            ))
+        } else if *without_text >= Self::OF_OTHERS {
+            Some(format!(
+                "no text was found on the last {without_text} article pages: say where it stands by selectors.text"
+            ))
+        } else if self.were_dated && *without_date >= Self::OF_OTHERS {
+            Some(format!(
+                "the last {without_date} article pages have no time, though those before had: was the layout changed?"
+            ))
+        } else {
+            None
         }
-        if self.alike >= Self::PLAIN {
-            return broken(format!(
-                "the last {} have one and the same text: a wall before them, or a changed layout?",
-                self.alike
-            ));
-        }
-        if self.without_text >= Self::OPEN {
-            return broken(format!(
-                "no text was found on the last {}: say where it stands by selectors.text",
-                self.without_text
-            ));
-        }
-        (self.were_dated && self.without_date >= Self::OPEN)
-            .then(|| {
-                format!(
-                    "the last {} have no time, though those before had: was the layout changed?",
-                    self.without_date
-                )
-            })
-            .and_then(broken)
-    }
-
-    /// Whether a reason of a source is such a suspicion.
-    pub fn is_told_by(reason: &str) -> bool {
-        reason.starts_with(Self::SUBJECT)
     }
 }
 
@@ -133,77 +133,96 @@ impl ArticlePages {
 mod tests {
     use super::*;
 
-    /// A page at an address, with a text.
-    fn page(address: u64, text: u64) -> SeenPage {
-        SeenPage::Read { address, text: Some(text), is_dated: true, missed: vec![] }
+    fn at(day: i64) -> Timestamp {
+        Timestamp::from_second(1_795_000_000 + day * 86_400).unwrap()
     }
 
-    fn missing(address: u64, selectors: &[&str]) -> SeenPage {
-        let missed = selectors.iter().map(|text| (*text).to_owned()).collect();
-        SeenPage::Read { address, text: Some(address), is_dated: true, missed }
+    /// A page at an address, with a title and a text.
+    fn page(address: u64, title: u64, text: u64) -> SeenPage {
+        SeenPage::Read { address, title, text: Some(text), is_dated: true, missed: vec![] }
     }
 
-    fn without_text(address: u64) -> SeenPage {
-        SeenPage::Read { address, text: None, is_dated: true, missed: vec![] }
+    fn well(at: u64) -> SeenPage {
+        page(at, at, at)
     }
 
-    fn undated(address: u64) -> SeenPage {
-        SeenPage::Read { address, text: Some(address), is_dated: false, missed: vec![] }
+    fn missing(at: u64, selector: &str) -> SeenPage {
+        let missed = vec![selector.to_owned()];
+        SeenPage::Read { address: at, title: at, text: Some(at), is_dated: true, missed }
     }
 
-    fn refused() -> SeenPage {
-        SeenPage::Refused("HTTP 403".to_owned())
+    fn without_text(at: u64) -> SeenPage {
+        SeenPage::Read { address: at, title: at, text: None, is_dated: true, missed: vec![] }
     }
 
-    fn check(what: &str, pages: Vec<SeenPage>, expected: Option<(SourceState, &str)>) {
-        let seen = pages.into_iter().fold(ArticlePages::default(), ArticlePages::with);
-        let suspicion = seen.suspicion();
+    fn undated(at: u64) -> SeenPage {
+        SeenPage::Read { address: at, title: at, text: Some(at), is_dated: false, missed: vec![] }
+    }
+
+    fn refused(_: u64) -> SeenPage {
+        SeenPage::Refused("HTTP status 403".to_owned())
+    }
+
+    fn of(pages: Vec<SeenPage>) -> ArticlePages {
+        pages.into_iter().fold(ArticlePages::default(), |seen, page| seen.with(page, at(0)))
+    }
+
+    fn check(what: &str, pages: Vec<SeenPage>, expected: Option<&str>) {
+        let suspicion = of(pages).suspicion(at(0));
         match (&suspicion, expected) {
             (None, None) => (),
-            (Some((state, reason)), Some((expected, words))) => {
-                assert!(*state == expected && reason.contains(words), "{what}: {suspicion:?}");
-                assert!(ArticlePages::is_told_by(reason), "{what}: {reason}");
-            }
+            (Some(reason), Some(words)) => assert!(reason.contains(words), "{what}: {reason}"),
             _ => panic!("{what}: {suspicion:?}"),
         }
     }
 
     #[test]
     fn faults_in_a_row_are_told() {
-        use SourceState::{BrokenLayout, Degraded};
         let many = |page: fn(u64) -> SeenPage, count: u64| (1..=count).map(page).collect::<Vec<_>>();
-        let body: fn(u64) -> SeenPage = |at| missing(at, &["selectors.text `.body`"]);
-        let alike: fn(u64) -> SeenPage = |at| page(at, 7);
-        check("all is well", many(|at| page(at, at), 20), None);
+        let body: fn(u64) -> SeenPage = |at| missing(at, "selectors.text `.body`");
+        let alike: fn(u64) -> SeenPage = |at| page(at, at, 7);
+        check("all is well", many(well, 20), None);
         check("twice is chance", many(body, 2), None);
         check(
             "a selector",
             many(body, 3),
-            Some((BrokenLayout, "selectors.text `.body` matches nothing on the last 3")),
+            Some("on the last 3 article pages selectors.text `.body` matches nothing"),
         );
-        check("another selector", [many(body, 2), vec![missing(9, &["selectors.time `b`"])]].concat(), None);
-        check("a good page ends it", [many(body, 9), vec![page(10, 10)]].concat(), None);
+        check("another selector", [many(body, 2), vec![missing(9, "selectors.time `b`")]].concat(), None);
+        check("a good page ends it", [many(body, 9), vec![well(10)]].concat(), None);
         check("two alike", many(alike, 2), None);
-        check("all alike", many(alike, 3), Some((BrokenLayout, "the last 3 have one and the same text")));
-        check("one page, again and again", vec![page(1, 7); 9], None);
-        check("alike, with others between", vec![page(1, 7), page(2, 8), page(3, 7), page(4, 8)], None);
+        check("all alike", many(alike, 3), Some("the last 3 article pages have one and the same text"));
+        check("one page, again and again", vec![page(1, 1, 7); 9], None);
+        check("one article at several addresses", (1..9).map(|at| page(at, 1, 7)).collect(), None);
+        check("with others between", vec![page(1, 1, 7), well(2), page(3, 3, 7), well(4)], None);
         check("four pages of pictures", many(without_text, 4), None);
-        check("no text", many(without_text, 5), Some((BrokenLayout, "no text was found on the last 5")));
+        check("no text", many(without_text, 5), Some("no text was found on the last 5"));
         check("never dated", many(undated, 9), None);
         check(
             "dated before",
-            [vec![page(1, 1)], many(undated, 5)].concat(),
-            Some((BrokenLayout, "the last 5 have no time")),
+            [vec![well(9)], many(undated, 5)].concat(),
+            Some("the last 5 article pages have no time"),
         );
-        check("four refused", vec![refused(); 4], None);
-        check("all refused", vec![refused(); 5], Some((Degraded, "the last 5 could not be had: HTTP 403")));
-        check("one came", [vec![refused(); 5], vec![page(1, 1)]].concat(), None);
+        check("four refused", many(refused, 4), None);
+        check(
+            "all refused",
+            many(refused, 5),
+            Some("the last 5 article pages could not be had: HTTP status 403"),
+        );
+        check("one came", [many(refused, 5), vec![well(1)]].concat(), None);
+    }
+
+    #[test]
+    fn what_was_long_ago_says_nothing() {
+        let seen = of(vec![refused(0); 5]);
+        assert!(seen.suspicion(at(7)).is_some());
+        assert_eq!(seen.suspicion(at(8)), None);
+        assert_eq!(seen.with(refused(0), at(8)).suspicion(at(8)), None);
     }
 
     #[test]
     fn what_all_pages_say_is_no_articles_text() {
-        let seen =
-            |count: u64| (1..=count).map(|at| page(at, 7)).fold(ArticlePages::default(), ArticlePages::with);
+        let seen = |count: u64| of((1..=count).map(|at| page(at, at, 7)).collect());
         assert!(!seen(2).repeats(7));
         assert!(seen(3).repeats(7));
         assert!(!seen(3).repeats(8));

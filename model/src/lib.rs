@@ -52,7 +52,7 @@ pub use post::{Post, PostKind};
 pub use push::{HubOffer, HubSecret, Push, PushNews, Subscription};
 pub use reservation::Reservation;
 pub use rhythm::Rhythm;
-pub use shown::Shown;
+pub use shown::{Showing, Shown};
 pub use source::{ArticleMode, Category, Every, Rights, Selectors, Source, SourceKind, Watch, is_template};
 pub use time::{Clock, SystemClock, TestClock, Timestamp, rfc3339};
 pub use topic::{Tag, Topic};

@@ -1,14 +1,18 @@
 //! What a source showed last, and what is gone from it.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{ItemKey, Timestamp};
 
 /// What the documents of a source showed, the newest first, where it shows all that is published, back to the oldest that it
-/// shows. What is gone from between, while something behind it still stands there, was taken back.
+/// shows. What is missing in between, while something behind it still stands there, was taken back.
 ///
-/// Once is not enough: servers leave things out by chance. What is missing in two documents in a row is gone.
+/// A first look proves nothing: caches and replicas show what was there a while ago. What is missing is gone once a further
+/// document misses it that shows something newer than all before, or once it was missing for [`Self::LONG`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Shown {
     /// The fingerprint of the last document.
     document: String,
@@ -18,62 +22,100 @@ pub struct Shown {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Place {
     key: ItemKey,
-    /// It did not stand there the last time.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    is_missing: bool,
+    /// Since when it does not stand there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    missing_since: Option<Timestamp>,
+}
+
+/// What one document shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Showing {
+    /// Its fingerprint.
+    fingerprint: String,
+    /// In their order, the newest first.
+    keys: Vec<ItemKey>,
+    /// What stands there as well, without a place in that order: what is pinned, or has no words any more.
+    besides: Vec<ItemKey>,
+}
+
+impl Showing {
+    /// Of entries in their order, each with when it came out, and of what stands there besides.
+    pub fn new(
+        fingerprint: String,
+        entries: impl IntoIterator<Item = (ItemKey, Option<Timestamp>)>,
+        mut besides: Vec<ItemKey>,
+    ) -> Self {
+        let (mut keys, times): (Vec<ItemKey>, Vec<Option<Timestamp>>) =
+            entries.into_iter().take(Shown::MOST).unzip();
+        let time = |at: usize| times.get(at).copied().flatten();
+        // What is pinned stands first, however old it is, and leaves that place without being taken back.
+        if time(0).zip(time(1)).is_some_and(|(first, second)| first < second) {
+            besides.push(keys.remove(0));
+        }
+        Self { fingerprint, keys, besides }
+    }
+
+    fn shows(&self, key: &ItemKey) -> bool {
+        self.keys.contains(key) || self.besides.contains(key)
+    }
 }
 
 impl Shown {
     /// So many are remembered: as many as the longest page of a platform shows.
     const MOST: usize = 100;
+    /// Of fewer that stood there nothing is concluded.
+    const LEAST: usize = 4;
+    /// No cache shows what was there so long ago.
+    const LONG: Duration = Duration::from_secs(6 * 3600);
 
-    /// Of a document, by its fingerprint, and its entries in their order, each with when it came out.
-    pub fn of(document: String, entries: impl IntoIterator<Item = (ItemKey, Option<Timestamp>)>) -> Self {
-        let mut entries: Vec<_> = entries.into_iter().take(Self::MOST).collect();
-        let time = |at: usize| entries.get(at).and_then(|(_, time)| *time);
-        // What is pinned stands first, however old it is, and leaves that place without being taken back.
-        if time(0).zip(time(1)).is_some_and(|(first, second)| first < second) {
-            entries.remove(0);
-        }
-        let places = entries.into_iter().map(|(key, _)| Place { key, is_missing: false }).collect();
-        Self { document, places }
-    }
-
-    /// Whether the last document is the one of this fingerprint.
-    pub fn is_of(&self, document: &str) -> bool {
-        self.document == document
-    }
-
-    /// What is remembered when a further document was read, and what is gone for good.
-    pub fn followed_by(&self, next: Self) -> (Self, Vec<ItemKey>) {
-        let stands = |place: &Place| next.places.iter().any(|other| other.key == place.key);
+    /// What is remembered when a further document was read at `now`, and what is gone.
+    pub fn followed_by(&self, next: Showing, now: Timestamp) -> (Self, Vec<ItemKey>) {
+        let stands = |place: &Place| next.shows(&place.key);
+        let has_place = |place: &Place| next.keys.contains(&place.key);
+        let is_known = |key: &ItemKey| self.places.iter().any(|place| place.key == *key);
+        let shows_news = next.keys.first().is_some_and(|newest| !is_known(newest));
         // What is behind the last one that both show may have been pushed out.
-        let both = self.places.iter().rposition(stands).map_or(0, |last| last + 1);
-        let known = self.places.get(..both).unwrap_or_default();
+        let end = self.places.iter().rposition(has_place).map_or(0, |last| last + 1);
+        let known = self.places.get(..end).unwrap_or_default();
         let missing = known.iter().filter(|place| !stands(place)).count();
-        if missing * 2 > known.len() {
-            return (next, Vec::new()); // another choice of what is shown, not so much taken back at once
+        let mut shown = Self {
+            document: next.fingerprint.clone(),
+            places: next.keys.iter().map(|key| Place { key: key.clone(), missing_since: None }).collect(),
+        };
+        if known.len() < Self::LEAST || missing * 2 > known.len() {
+            return (shown, Vec::new()); // too few to tell; or another choice of what is shown, not so much taken back at once
         }
-        let mut places = next.places.clone();
         let mut gone = Vec::new();
         for (at, place) in known.iter().enumerate().filter(|(_, place)| !stands(place)) {
-            if place.is_missing {
+            if place.missing_since.is_some() && (shows_news || place.is_long_missing(now)) {
                 gone.push(place.key.clone());
                 continue;
             }
             // It keeps its place before what stood behind it.
-            let behind = known.get(at..).unwrap_or_default().iter().find(|place| stands(place));
-            let here = places.iter().position(|other| behind.is_some_and(|behind| behind.key == other.key));
-            places.insert(here.unwrap_or(places.len()), Place { key: place.key.clone(), is_missing: true });
+            let behind = known.get(at..).unwrap_or_default().iter().find(|place| has_place(place));
+            let here =
+                shown.places.iter().position(|other| behind.is_some_and(|behind| behind.key == other.key));
+            let missing_since = place.missing_since.or(Some(now));
+            shown
+                .places
+                .insert(here.unwrap_or(shown.places.len()), Place { key: place.key.clone(), missing_since });
         }
-        (Self { document: next.document, places }, gone)
+        (shown, gone)
     }
 
-    /// The same where a document stands as it stood: what was missing is gone.
-    pub fn unchanged(&self) -> (Self, Vec<ItemKey>) {
-        let (gone, places): (Vec<Place>, Vec<Place>) =
-            self.places.iter().cloned().partition(|place| place.is_missing);
+    /// The same when the last document, by its fingerprint, still stands as it stood.
+    pub fn still(&self, fingerprint: &str, now: Timestamp) -> (Self, Vec<ItemKey>) {
+        let is_gone = |place: &Place| self.document == fingerprint && place.is_long_missing(now);
+        let (gone, places): (Vec<Place>, Vec<Place>) = self.places.iter().cloned().partition(is_gone);
         (Self { document: self.document.clone(), places }, gone.into_iter().map(|place| place.key).collect())
+    }
+}
+
+impl Place {
+    fn is_long_missing(&self, now: Timestamp) -> bool {
+        self.missing_since.is_some_and(|since| {
+            Duration::try_from(now.duration_since(since)).is_ok_and(|missing| missing >= Shown::LONG)
+        })
     }
 }
 
@@ -86,72 +128,112 @@ mod tests {
         ItemKey::choose(Some(id), None, "", "")
     }
 
-    /// Of letters, the newest first: those that are missing in capitals.
-    fn shown(text: &str) -> Shown {
-        let place = |letter: char| Place {
-            key: key(&letter.to_ascii_lowercase().to_string()),
-            is_missing: letter.is_ascii_uppercase(),
-        };
-        Shown { document: String::new(), places: text.chars().map(place).collect() }
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(minute * 60).unwrap()
     }
 
-    fn check(before: &str, next: &str, remembered: &str, gone: &str) {
-        let gone: Vec<ItemKey> = gone.chars().map(|letter| key(&letter.to_string())).collect();
-        assert_eq!(shown(before).followed_by(shown(next)), (shown(remembered), gone), "{before} then {next}");
+    fn keys(letters: &str) -> Vec<ItemKey> {
+        letters.chars().map(|letter| key(&letter.to_ascii_lowercase().to_string())).collect()
+    }
+
+    /// Of letters, the newest first: those that are missing, since minute 0, in capitals.
+    fn shown(text: &str) -> Shown {
+        let missing = |letter: char| letter.is_ascii_uppercase().then_some(at(0));
+        let places = keys(text).into_iter().zip(text.chars().map(missing));
+        let places = places.map(|(key, missing_since)| Place { key, missing_since }).collect();
+        Shown { document: String::new(), places }
+    }
+
+    fn document(text: &str) -> Showing {
+        Showing { keys: keys(text), ..Showing::default() }
+    }
+
+    fn check(before: &str, next: &str, minute: i64, remembered: &str, gone: &str) {
+        let (found, vanished) = shown(before).followed_by(document(next), at(minute));
+        let letters = |shown: &Shown| -> String {
+            let letter = |place: &Place| {
+                let text = place.key.as_str();
+                let letter = text.chars().next_back().unwrap();
+                if place.missing_since.is_some() { letter.to_ascii_uppercase() } else { letter }
+            };
+            shown.places.iter().map(letter).collect()
+        };
+        assert_eq!((letters(&found).as_str(), vanished), (remembered, keys(gone)), "{before} then {next}");
     }
 
     #[test]
     fn what_is_gone_from_between_was_taken_back() {
-        for (before, next, remembered, gone) in [
-            ("", "fedc", "fedc", ""),
-            ("fedc", "fedc", "fedc", ""),
-            ("fedc", "hgfe", "hgfe", ""),      // pushed out
-            ("fedc", "hgfdc", "hgfEdc", ""),   // once
-            ("hgfEdc", "hgfdc", "hgfdc", "e"), // twice
-            ("hgfEdc", "ihgfd", "ihgfd", "e"),
-            ("hgfEdc", "ihgfed", "ihgfed", ""), // it was there all the time
-            ("hgfEdc", "jihgf", "jihgf", ""),   // nothing behind it is shown any more: nobody can tell
-            ("fedc", "edc", "Fedc", ""),        // the newest one
-            ("fedcba", "fcba", "fEDcba", ""),
-            ("fedc", "xfc", "xfEDc", ""),
-            ("fedc", "xc", "xc", ""), // most at once: another choice of what is shown
-            ("fedc", "wxyz", "wxyz", ""),
-            ("fedc", "", "", ""),
+        for (before, next, minute, remembered, gone) in [
+            ("", "fedc", 1, "fedc", ""),
+            ("fedc", "fedc", 1, "fedc", ""),
+            ("fedc", "hgfe", 1, "hgfe", ""),        // pushed out
+            ("fedc", "hgfdc", 1, "hgfEdc", ""),     // a first look
+            ("hgfEdc", "ihgfdc", 1, "ihgfdc", "e"), // and a second, at something newer
+            ("hgfEdc", "hgfdc", 359, "hgfEdc", ""), // which may be a copy of what was there
+            ("hgfEdc", "hgfdc", 360, "hgfdc", "e"), // no copy is that old
+            ("hgfEdc", "ihgfed", 1, "ihgfed", ""),  // it was there all the time
+            ("hgfEdc", "jihgf", 1, "jihgf", ""),    // nothing behind it is shown any more: nobody can tell
+            ("fedc", "edc", 1, "Fedc", ""),         // the newest one
+            ("Fedc", "edcb", 1, "Fedcb", ""),       // an old copy shows it not yet
+            ("Fedc", "gfedc", 1, "gfedc", ""),      // as the next one tells
+            ("Fedc", "gedc", 1, "gedc", "f"),
+            ("fedcba", "fcba", 1, "fEDcba", ""),
+            ("fedc", "xc", 1, "xc", ""), // most at once: another choice of what is shown
+            ("fed", "fd", 1, "fd", ""),  // too few to tell
+            ("fedc", "wxyz", 1, "wxyz", ""),
+            ("fedc", "", 1, "", ""),
         ] {
-            check(before, next, remembered, gone);
+            check(before, next, minute, remembered, gone);
         }
     }
 
     #[test]
-    fn a_document_that_stands_as_it_stood_confirms() {
-        assert_eq!(shown("gfEdC").unchanged(), (shown("gfd"), vec![key("e"), key("c")]));
-        assert_eq!(shown("gf").unchanged(), (shown("gf"), vec![]));
+    fn a_document_that_stands_as_it_stood_confirms_after_hours() {
+        assert_eq!(shown("gfEdC").still("", at(359)), (shown("gfEdC"), vec![]));
+        assert_eq!(shown("gfEdC").still("", at(360)), (shown("gfd"), keys("ec")));
+        assert_eq!(shown("gfEdC").still("another", at(360)), (shown("gfEdC"), vec![]));
     }
 
+    /// What is pinned, early or late, what is unpinned, and what has no words any more is not gone.
     #[test]
-    fn what_is_pinned_has_no_place() {
-        let at = |second: i64| Some(Timestamp::from_second(second).unwrap());
-        let of = |entries: &[(&str, i64)]| {
-            Shown::of(String::new(), entries.iter().map(|(id, second)| (key(id), at(*second))))
+    fn what_stands_besides_is_there() {
+        let of = |entries: &[(&str, i64)], besides: &str| {
+            let entries = entries.iter().map(|(id, minute)| (key(id), Some(at(*minute))));
+            Showing::new(String::new(), entries, keys(besides))
         };
-        assert_eq!(of(&[("p", 1), ("b", 9), ("a", 8)]), shown("ba"));
-        assert_eq!(of(&[("b", 9), ("a", 8)]), shown("ba"));
-        assert_eq!(of(&[("b", 9), ("a", 9)]), shown("ba"));
+        let documents = [
+            of(&[("e", 5), ("d", 4), ("c", 3), ("b", 2), ("a", 1)], ""),
+            of(&[("c", 3), ("e", 5), ("d", 4), ("b", 2), ("a", 1)], ""), // one of them is pinned
+            of(&[("c", 3), ("f", 6), ("e", 5), ("d", 4), ("b", 2)], ""),
+            of(&[("c", 3), ("g", 7), ("f", 6), ("e", 5), ("b", 2)], "d"), // one lost its words
+            of(&[("h", 8), ("g", 7), ("f", 6), ("e", 5), ("b", 2)], "d"), // the pin is taken away, and was pushed out
+            of(&[("i", 9), ("h", 8), ("g", 7), ("f", 6), ("e", 5)], ""),
+        ];
+        let mut remembered = Shown::default();
+        for (minute, document) in documents.into_iter().enumerate() {
+            let gone;
+            (remembered, gone) = remembered.followed_by(document, at(1000 * minute as i64));
+            assert_eq!(gone, vec![], "at {minute}");
+        }
     }
 
     proptest! {
-        /// A source that takes nothing back loses nothing, however much comes, and however many are shown.
+        /// A source that takes nothing back loses nothing, however much comes, however many are shown, and however old the
+        /// copies are that caches show.
         #[test]
-        fn nothing_is_gone_from_a_source_that_takes_nothing_back(steps in proptest::collection::vec((0usize..8, 1usize..12), 1..12)) {
+        fn nothing_is_gone_from_a_source_that_takes_nothing_back(
+            steps in proptest::collection::vec((0usize..8, 1usize..12, 0usize..4), 1..16)
+        ) {
             let mut newest = 0;
             let mut remembered = Shown::default();
-            for (fresh, size) in steps {
+            for (step, (fresh, size, stale)) in steps.into_iter().enumerate() {
                 newest += fresh;
-                let entries = (newest.saturating_sub(size)..newest).rev().map(|id| (key(&id.to_string()), None));
-                let (next, gone) = remembered.followed_by(Shown::of(String::new(), entries));
+                let end = newest.saturating_sub(stale);
+                let entries = (end.saturating_sub(size)..end).rev().map(|id| (key(&id.to_string()), None));
+                let document = Showing::new(String::new(), entries, Vec::new());
+                let gone;
+                (remembered, gone) = remembered.followed_by(document, at(step as i64));
                 prop_assert_eq!(gone, vec![]);
-                prop_assert!(next.places.iter().all(|place| !place.is_missing));
-                remembered = next;
             }
         }
 
@@ -160,7 +242,8 @@ mod tests {
             let mut remembered = Shown::default();
             for (round, count) in counts.into_iter().enumerate() {
                 let entries = (0..count).filter(|id| (id + round) % 3 != 0).map(|id| (key(&id.to_string()), None));
-                remembered = remembered.followed_by(Shown::of(String::new(), entries)).0;
+                let document = Showing::new(String::new(), entries, Vec::new());
+                remembered = remembered.followed_by(document, at(round as i64)).0;
                 prop_assert!(remembered.places.len() <= 2 * Shown::MOST);
             }
         }

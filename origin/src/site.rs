@@ -167,7 +167,7 @@ impl Site {
             Kind::Sitemap => "/sitemap.xml",
             Kind::Listing => "/list",
             Kind::Telegram => "/s/channel",
-            Kind::Mastodon => "/api/v1/timelines/public",
+            Kind::Mastodon => "/api/v1/accounts/1/statuses",
             Kind::Youtube => "/feeds/videos.xml",
             Kind::Reddit => "/r/channel/new/.rss",
             Kind::Bluesky => "/xrpc/app.bsky.feed.getAuthorFeed",

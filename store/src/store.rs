@@ -41,7 +41,7 @@ pub struct SourceRecord {
     pub rhythm: Option<Rhythm>,
     /// What its last article pages were like; `None` while none was read.
     pub article_pages: Option<ArticlePages>,
-    /// What it showed last, where that tells what is taken back.
+    /// What it showed last, where that tells what is taken back; not told of all sources at once.
     pub shown: Option<Shown>,
     /// What makes the next request conditional.
     pub validators: Option<Validators>,

@@ -47,6 +47,11 @@ pub(super) fn parts(url: &Url) -> Vec<&str> {
     url.path_segments().into_iter().flatten().filter(|part| !part.is_empty()).collect()
 }
 
+/// Whether an address asks for nothing but these.
+pub(super) fn asks_only(url: &Url, parameters: &[&str]) -> bool {
+    url.query_pairs().all(|(name, _)| parameters.contains(&&*name))
+}
+
 fn without_names(url: &Url, parameters: &[(&str, &str)]) -> Vec<(String, String)> {
     let is_kept = |name: &str| parameters.iter().all(|(given, _)| *given != name);
     url.query_pairs().into_owned().filter(|(name, _)| is_kept(name)).collect()

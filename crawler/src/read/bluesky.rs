@@ -57,8 +57,8 @@ impl Reader for Bluesky {
         true
     }
 
-    fn shows_all(&self, _address: &Url) -> bool {
-        true
+    fn shows_all(&self, address: &Url) -> bool {
+        address::asks_only(address, &["actor", "limit", "filter"])
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {

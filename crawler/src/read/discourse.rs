@@ -86,7 +86,7 @@ impl Reader for Discourse {
 
     fn shows_all(&self, address: &Url) -> bool {
         // Topics stand there by their last answer.
-        address::parts(address).last() == Some(&"posts.json")
+        address::parts(address).last() == Some(&"posts.json") && address::asks_only(address, &[])
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {

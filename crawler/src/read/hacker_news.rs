@@ -66,7 +66,11 @@ impl Reader for HackerNews {
     }
 
     fn shows_all(&self, address: &Url) -> bool {
+        // What is searched, or on the front page, is a choice.
+        let is_kind = |tags: String| matches!(tags.as_str(), "story" | "comment");
         address::parts(address).last() == Some(&"search_by_date")
+            && address::asks_only(address, &["tags", "hitsPerPage"])
+            && address::parameter(address, "tags").is_some_and(is_kind)
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {

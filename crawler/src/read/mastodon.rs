@@ -63,8 +63,14 @@ impl Reader for Mastodon {
     }
 
     fn shows_all(&self, address: &Url) -> bool {
-        // What is trending, or searched, is a choice.
-        matches!(address::parts(address).as_slice(), ["api", "v1", "timelines" | "accounts", ..])
+        // What is trending, pinned or tagged is a choice, and public timelines leave out whom their server limits.
+        match address::parts(address).as_slice() {
+            ["api", "v1", "accounts", "lookup"] => true,
+            ["api", "v1", "accounts", _, "statuses"] => {
+                address::asks_only(address, &["limit", "exclude_replies", "exclude_reblogs"])
+            }
+            _ => false,
+        }
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {

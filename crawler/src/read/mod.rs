@@ -56,6 +56,8 @@ pub struct Reading {
     pub entries: Vec<Entry>,
     /// Documents that belong to it: the sitemaps of an index, the newest first.
     pub children: Vec<Url>,
+    /// Identifiers of what stands there as well, and is no entry.
+    pub besides: Vec<String>,
     /// Where it goes on, with what is older.
     pub next: Option<Url>,
     /// The hub that tells whoever asks for it what is new there.
@@ -321,4 +323,47 @@ pub fn check_selector(text: &str) -> Result<(), String> {
 /// Runs other people's parser: a panic of theirs is a problem of the document, not the end of us.
 pub(crate) fn guarded<T>(parser: &'static str, run: impl FnOnce() -> T) -> Result<T, String> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).map_err(|_| format!("{parser} broke on it"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What shows a choice (a search, what is pinned, tagged, trending, or on a front page) is not all that there is.
+    #[test]
+    fn what_shows_all_is_told_from_a_choice() {
+        use SourceKind::{Bluesky, Discourse, Feed, HackerNews, Mastodon, Reddit, Telegram, Vk, Youtube};
+        for (kind, declared, expected) in [
+            (Telegram, "https://t.me/s/qala", true),
+            (Telegram, "https://t.me/s/qala?q=банк", false),
+            (Mastodon, "https://m.kz/@u", true),
+            (Mastodon, "https://m.kz/api/v1/accounts/1/statuses?exclude_replies=true", true),
+            (Mastodon, "https://m.kz/api/v1/accounts/1/statuses?pinned=true", false),
+            (Mastodon, "https://m.kz/api/v1/accounts/1/statuses?tagged=kz", false),
+            (Mastodon, "https://m.kz/tags/kz", false),
+            (Mastodon, "https://m.kz/public", false),
+            (Mastodon, "https://m.kz/api/v1/trends/statuses", false),
+            (Bluesky, "https://bsky.app/profile/qala.kz", true),
+            (
+                Bluesky,
+                "https://public.api.bsky.app/xrpc/app.bsky.feed.getAuthorFeed?actor=a&includePins=true",
+                false,
+            ),
+            (Vk, "https://vk.com/qala", true),
+            (Vk, "https://api.vk.com/method/wall.get?domain=qala&offset=20", false),
+            (Vk, "https://vk.com/search?q=банк", false),
+            (Discourse, "https://forum.kz/", true),
+            (Discourse, "https://forum.kz/latest", false),
+            (HackerNews, "https://news.ycombinator.com/newest", true),
+            (HackerNews, "https://news.ycombinator.com/newest?q=kz", false),
+            (HackerNews, "https://hn.algolia.com/api/v1/search_by_date?tags=front_page", false),
+            (HackerNews, "https://hn.algolia.com/api/v1/search?tags=story", false),
+            (Reddit, "https://www.reddit.com/r/kz", false),
+            (Youtube, "https://www.youtube.com/feeds/videos.xml?channel_id=UC1", false),
+            (Feed, "https://a.kz/rss", false),
+        ] {
+            let address = endpoint(kind, &Url::parse(declared).unwrap()).unwrap();
+            assert_eq!(shows_all(kind, &address), expected, "{declared}: {address}");
+        }
+    }
 }

@@ -5,6 +5,7 @@
 
 use model::{Entry, Post, PostKind};
 use scraper::{ElementRef, Html, Selector};
+use std::collections::HashSet;
 use std::time::Duration;
 use url::Url;
 
@@ -40,8 +41,8 @@ impl Reader for Telegram {
         Duration::from_secs(3)
     }
 
-    fn shows_all(&self, _address: &Url) -> bool {
-        true
+    fn shows_all(&self, address: &Url) -> bool {
+        address::asks_only(address, &[])
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {
@@ -60,6 +61,9 @@ impl Reader for Telegram {
         let entry = |message: &ElementRef<'_>| entry(page, *message, channel.as_deref(), followers);
         // The newest first, as everywhere.
         reading.entries = messages.iter().rev().filter_map(entry).collect();
+        let told: HashSet<&str> = reading.entries.iter().filter_map(|entry| entry.id.as_deref()).collect();
+        let all = messages.iter().filter_map(|message| message.value().attr("data-post")).map(str::trim);
+        reading.besides = all.filter(|id| !told.contains(id)).map(str::to_owned).collect();
         reading.next = tree
             .select(&MORE)
             .find_map(|more| more.value().attr("data-before"))

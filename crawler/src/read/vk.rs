@@ -95,6 +95,7 @@ impl Reader for Vk {
 
     fn shows_all(&self, address: &Url) -> bool {
         address::parts(address).as_slice() == ["method", "wall.get"]
+            && address::asks_only(address, &["domain", "owner_id", "count", "extended", "v"])
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {

@@ -1,4 +1,4 @@
-//! The timeline of a server: statuses below `max_id`, or the newest.
+//! What an account says: statuses below `max_id`, or the newest.
 
 use serde_json::json;
 

@@ -1,6 +1,6 @@
 //! How sources and hosts did.
 
-use model::{ArticlePages, SeenPage, Shown};
+use model::{ArticlePages, SeenPage, Showing, Shown};
 
 use super::*;
 
@@ -155,10 +155,15 @@ async fn evidence_is_kept() {
         let rhythm = Rhythm::unknown(at(0)).with([at(3), at(7200)], at(7200));
         let mut one = harvest(1, Vec::new());
         one.rhythm = Some(rhythm.clone());
-        let pages = ArticlePages::default().with(SeenPage::Refused("HTTP 403".to_owned()));
+        let pages = ArticlePages::default().with(SeenPage::Refused("HTTP 403".to_owned()), at(1));
         one.article_pages = Some(pages.clone());
         bench.save(&[one]).await;
-        let shown = Shown::of("x".to_owned(), [(ItemKey::choose(Some("1"), None, "", ""), None)]);
+        let shown = Shown::default()
+            .followed_by(
+                Showing::new("x".to_owned(), [(ItemKey::choose(Some("1"), None, "", ""), None)], Vec::new()),
+                at(2),
+            )
+            .0;
         bench.save(&[Harvest { shown: Some(shown.clone()), ..harvest(2, Vec::new()) }]).await;
         bench.save(&[harvest(3, Vec::new())]).await;
         let known = async || {

@@ -856,7 +856,8 @@ async fn nothing_of_the_buried_is_stored() {
         assert_eq!((before.items - after.items, before.matches - after.matches), (1, 1));
         assert_eq!(store.knowledge(&name("s"), &[sighting("v")]).await.unwrap(), [EntryKnowledge::New]);
         assert_eq!(stored(11, "v", None).await, 1);
-        assert_eq!(store.totals().await.unwrap(), before);
+        let again = store.totals().await.unwrap();
+        assert_eq!((again.items, again.matches), (before.items, before.matches));
         // Stored before its page told whose it is; then it goes.
         assert_eq!(stored(11, "11", None).await, 1);
         let before = store.totals().await.unwrap();

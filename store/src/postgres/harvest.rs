@@ -65,6 +65,10 @@ async fn withdraw(
     let current = harvests.iter().zip(is_fenced).filter(|(_, is_fenced)| !**is_fenced);
     let (mut withdrawn, mut vanished) = (Vec::new(), Vec::new());
     for (harvest, _) in current {
+        for key in &harvest.vanished {
+            let sql = "DELETE FROM page WHERE source = $1 AND item_key = $2";
+            execute(tx, sql, &[&harvest.source.as_str(), &text(key.as_str())]).await?;
+        }
         withdrawn.extend(harvest.withdrawn.iter().map(|key| digest(&harvest.source, key)));
         vanished.extend(harvest.vanished.iter().map(|key| digest(&harvest.source, key)));
     }

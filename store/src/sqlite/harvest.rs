@@ -112,6 +112,8 @@ fn withdraw(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
         }
     }
     for key in &harvest.vanished {
+        tx.prepare_cached("DELETE FROM page WHERE source = ?1 AND item_key = ?2")?
+            .execute([harvest.source.as_str(), key.as_str()])?;
         if let Some(row) = row_of(key)? {
             vanish(tx, row, &harvest.source, key)?;
         }

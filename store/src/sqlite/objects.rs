@@ -259,11 +259,12 @@ pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Ve
     const COLUMNS: &str =
         "SELECT spec, state, reason, failures, failed_polls, since, last_ok, last_poll, next_poll,
         interval, validators, moved_to, (SELECT count(*) FROM page WHERE page.source = source.name), rhythm,
-        article_pages, shown FROM source";
+        article_pages";
     // Two queries: with an OR in it SQLite would read every source to find one.
     let mut query = connection.prepare_cached(&match only {
-        Some(_) => format!("{COLUMNS} WHERE name = ?1"),
-        None => format!("{COLUMNS} ORDER BY name"),
+        Some(_) => format!("{COLUMNS}, shown FROM source WHERE name = ?1"),
+        // What each showed is long, and of interest to whoever reads it only.
+        None => format!("{COLUMNS}, NULL FROM source ORDER BY name"),
     })?;
     let mut rows = match only {
         Some(name) => query.query([name.as_str()])?,
@@ -293,8 +294,9 @@ pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Ve
             moved_to: row.get(11)?,
             pages_waiting: row.get::<_, i64>(12)?.unsigned_abs(),
             rhythm: rhythm.map(|text| serde_json::from_str(&text)).transpose()?,
-            article_pages: article_pages.map(|text| serde_json::from_str(&text)).transpose()?,
-            shown: shown.map(|text| serde_json::from_str(&text)).transpose()?,
+            // What another build wrote otherwise is learnt anew.
+            article_pages: article_pages.and_then(|text| serde_json::from_str(&text).ok()),
+            shown: shown.and_then(|text| serde_json::from_str(&text).ok()),
         });
     }
     Ok(records)
