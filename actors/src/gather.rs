@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crawler::extract::entry_hash;
 use crawler::read::{self, Alarm, Page, Reading, read, wall_before};
 use crawler::{Fetched, Want};
-use model::{Entry, Failure, FetchRecord, ItemKey, Timestamp, canonical_url};
+use model::{Entry, Failure, FetchRecord, ItemKey, Showing, canonical_url};
 use store::{EntryKnowledge, Sighting};
 use tokio::time::Instant;
 use url::Url;
@@ -35,20 +35,26 @@ pub(crate) struct Gathered {
     pub(crate) is_complete: bool,
     /// Why a part could not be had, where one could not.
     pub(crate) failure: Option<Failure>,
-    /// What the first document with entries showed, and when it came out.
-    pub(crate) shown: Vec<(ItemKey, Option<Timestamp>)>,
+    /// What the first document with entries shows, where that was read whole.
+    pub(crate) showing: Option<Showing>,
     /// It went back as far as it goes and met nothing known: something may have been missed.
     pub(crate) has_gap: bool,
     keys: BTreeSet<ItemKey>,
 }
 
 impl Gathered {
+    /// Notes what the first document with entries shows. Of what was cut off, or not understood, nobody can say whether it is there.
+    fn note(&mut self, reading: &Reading) {
+        if self.keys.is_empty() && !reading.entries.is_empty() && reading.problems.is_empty() {
+            let time = |entry: &Entry| entry.published.as_ref().map(|published| published.at);
+            let shown = reading.entries.iter().map(|entry| (key(entry), time(entry)));
+            let besides = reading.besides.iter().map(|id| ItemKey::choose(Some(id), None, "", "")).collect();
+            self.showing = Some(Showing::new(shown, besides));
+        }
+    }
+
     /// Adds a page's entries. True where the oldest is known: what follows is as well.
     pub(crate) async fn add(&mut self, visit: &Visit, entries: Vec<Entry>) -> Result<bool, Interrupted> {
-        if self.shown.is_empty() {
-            let time = |entry: &Entry| entry.published.as_ref().map(|published| published.at);
-            self.shown = entries.iter().map(|entry| (key(entry), time(entry))).collect();
-        }
         let entries: Vec<Entry> = entries.into_iter().filter(|entry| self.keys.insert(key(entry))).collect();
         let sightings: Vec<Sighting> = entries
             .iter()
@@ -120,6 +126,7 @@ pub(crate) async fn gather(
         std::mem::take(&mut reading.children).into_iter().take(MAX_CHILDREN).collect();
     let most = if was_read && !visit.is_search() { MAX_BACK } else { MAX_FIRST };
     let mut pages = 0;
+    gathered.note(&reading);
     let mut meets_known = gathered.add(visit, reading.entries).await?;
     let mut next = reading.next.take();
     loop {
@@ -157,6 +164,7 @@ pub(crate) async fn gather(
                 let detail = detail_of(&more);
                 fetches.push(visit.record(&url, Ok(&fetched), more.entries.len(), detail));
                 next = more.next.take();
+                gathered.note(&more);
                 meets_known = gathered.add(visit, more.entries).await?;
             }
         }

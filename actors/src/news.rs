@@ -79,7 +79,9 @@ pub(crate) fn is_suspected(record: &SourceRecord) -> bool {
 /// How long was waited for what a poll on time brought: another time than the interval by the rhythm of the source, where its
 /// server said that nothing changes, and by the spread.
 fn waited(record: &SourceRecord) -> Option<Duration> {
-    Duration::try_from(record.next_poll?.duration_since(record.last_poll?)).ok()
+    // What came in several polls that failed comes with the first that does not.
+    let since = if record.failed_polls > 0 { record.last_ok } else { record.last_poll };
+    Duration::try_from(record.next_poll?.duration_since(since?)).ok()
 }
 
 /// A poll that failed.
@@ -115,12 +117,13 @@ fn wait_after(visit: &Visit, record: &SourceRecord, state: SourceState, failure:
     let config = &visit.context.config;
     // Of a source that is searched, other searches' failures say nothing of how long this one should wait.
     let failed = if visit.is_search() { 0 } else { record.failed_polls };
-    let interval = record.interval.unwrap_or(visit.source.every.min).min(due::LATE);
+    let every = visit.source.every;
+    let usual = due::paced(record.interval.unwrap_or(every.min), every, None, visit.now());
     let node = Backoff { step: config.backoff, longest: config.max_backoff };
     // There was no verdict: nothing is known of its state.
     let is_open = failure.weight == FailureWeight::Deferred;
     let state = if is_open { SourceState::Live } else { state };
-    due::after_failure(Pace::of(visit.source.kind, state), failed + 1, node, interval)
+    due::after_failure(Pace::of(visit.source.kind, state), failed + 1, node, usual)
 }
 
 /// The incident of its host for which the source is not to blame.
@@ -171,12 +174,15 @@ pub(crate) fn failure_of(alarm: &Alarm) -> Failure {
     Failure { weight, shows, reason: alarm.to_string() }
 }
 
-/// The publications a day since the oldest of these dates: of a handful nobody can tell.
+/// The publications a day that the newer half of these dates tells of: of a handful nobody can tell, and among the older ones may
+/// be what is kept there for years.
 pub(crate) fn pace(dates: impl Iterator<Item = Timestamp>, now: Timestamp) -> Option<f64> {
     const LEAST: usize = 4;
-    let dates: Vec<Timestamp> = dates.collect();
-    let days = now.duration_since(*dates.iter().min()?).as_secs_f64() / 86_400.0;
-    (dates.len() >= LEAST && days > 0.0).then(|| (dates.len() - 1) as f64 / days)
+    let mut dates: Vec<Timestamp> = dates.collect();
+    dates.sort_unstable_by(|one, other| other.cmp(one));
+    let newer = dates.len() / 2;
+    let days = now.duration_since(*dates.get(newer)?).as_secs_f64() / 86_400.0;
+    (dates.len() >= LEAST && days > 0.0).then(|| newer as f64 / days)
 }
 
 /// At which hours the source publishes, with these new entries of it.

@@ -69,8 +69,11 @@ fn behind_what_is_new(visit: &Visit, waiting: &[PageWork]) -> usize {
 }
 
 fn is_old(page: &PageWork, now: Timestamp) -> bool {
-    let age = page.entry.dated().map(|dated| now.duration_since(dated));
-    age.and_then(|age| Duration::try_from(age).ok()).is_some_and(|age| age > OLD)
+    page.entry.dated().is_some_and(|dated| is_past(dated, now))
+}
+
+fn is_past(at: Timestamp, now: Timestamp) -> bool {
+    Duration::try_from(now.duration_since(at)).is_ok_and(|age| age > OLD)
 }
 
 async fn waiting(visit: &Visit, limit: usize) -> Result<Vec<PageWork>, Interrupted> {
@@ -179,7 +182,9 @@ async fn read_on_pool(visit: &Visit, page: &PageWork, fetched: Fetched, seen: Ar
     let (entry, url, tells) = (page.entry.clone(), page.url.clone(), tells_of_the_source(visit, page));
     let (source, topics, now) = (visit.source.clone(), visit.roster.topics.clone(), visit.now());
     let read = move || {
-        let wall = wall_before(&url, &fetched.url);
+        // Sections are called so as well.
+        let is_short = fetched.url.path_segments().is_none_or(|parts| parts.count() <= 2);
+        let wall = wall_before(&url, &fetched.url).filter(|_| is_short);
         let foreign = || Some(format!("it is {}", foreign_type(&fetched)?));
         if let Some(reason) = wall.clone().or_else(foreign) {
             let note = format!("the article page could not be read: {reason}");
@@ -196,6 +201,7 @@ async fn read_on_pool(visit: &Visit, page: &PageWork, fetched: Fetched, seen: Ar
         article.reservations.extend(&fetched.reservations);
         article.reservations.sort_unstable();
         article.reservations.dedup();
+        let tells = tells && !article.published.as_ref().is_some_and(|published| is_past(published.at, now));
         let seen = if tells { seen.with(seen_page(&source, &entry, &url, &article), now) } else { seen };
         let problem = if article.text.is_empty() {
             "no article text was found on the page"
@@ -249,7 +255,7 @@ fn tells_of_the_source(visit: &Visit, page: &PageWork) -> bool {
 
 /// Whether an error says something of this page, and not of how pages of its site are shown.
 fn is_of_the_page(error: &FetchError) -> bool {
-    matches!(error, FetchError::Http { status: 404 | 410, .. } | FetchError::RobotsDenied { .. })
+    matches!(error, FetchError::Http { status: 404 | 410, .. })
 }
 
 fn fingerprint(text: &str) -> u64 {

@@ -7,10 +7,10 @@ use crawler::extract::has_its_text;
 use crawler::read::{self, Alarm, wall_before};
 use crawler::{FetchError, Fetched, Want};
 use model::{
-    Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Finding, Harvest, Host, ItemKey, JobId,
-    PageWork, Planned, Precision, Showing, SourceNews, Timestamp, Validators,
+    Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Finding, Harvest, Host, JobId, PageWork,
+    Planned, Precision, SourceNews, Timestamp, Validators,
 };
-use scheduler::due::Seen;
+use scheduler::due::{self, Seen};
 use store::{EntryKnowledge, SourceRecord};
 use url::Url;
 
@@ -63,7 +63,8 @@ pub(crate) async fn poll(visit: &mut Visit) -> Result<(), Interrupted> {
         ending.found.push(visit.planned(job, visit.now()));
     }
     let offer = if visit.is_as_declared() { std::mem::take(&mut ending.offer) } else { Offer::Unknown };
-    let (is_well, pace) = (ending.news.ok, ending.news.interval);
+    let pace = due::paced(ending.news.interval, visit.source.every, None, visit.now());
+    let is_well = ending.news.ok;
     Box::pin(finish(visit, ending)).await?;
     if is_well {
         // The poll is stored and settled, whatever becomes of this.
@@ -122,7 +123,7 @@ fn unchanged(
     let mut harvest = visit.harvest();
     harvest.fetches.push(visit.record(url, Ok(fetched), 0, String::new()));
     note_unchanged(visit, record, &mut harvest);
-    let on_time = is_on_time(record, harvest.at) && !visit.is_told_by_hub();
+    let on_time = is_on_time(record, harvest.at) && !visit.relies_on_hub();
     let seen = Seen { known: 1, fresh: 0, on_time, waited: None };
     let before = record.validators.as_ref().and_then(|validators| validators.fresh_for);
     let fresh_for = fetched.fresh_for.or(before);
@@ -220,10 +221,6 @@ async fn read_and_keep(
     let validators = Validators { fresh_for, cursor, ..validators };
     drop(fetched);
     let document = validators.body_hash.clone().unwrap_or_default();
-    // Of what was cut off, or not understood, nobody can say whether it is there.
-    let is_whole = reading.problems.is_empty();
-    let besides = std::mem::take(&mut reading.besides);
-    let besides = besides.iter().map(|id| ItemKey::choose(Some(id), None, "", "")).collect();
     let has_parts = !reading.children.is_empty();
     let was_read = record.last_ok.is_some();
     // That all results have one title says something of the query.
@@ -246,15 +243,14 @@ async fn read_and_keep(
             .collect::<Vec<_>>()
             .join("; ");
     }
-    let on_time = is_on_time(record, harvest.at) && !visit.is_told_by_hub();
+    let on_time = is_on_time(record, harvest.at) && !visit.relies_on_hub();
     let dates = gathered.entries.iter().filter_map(|sighted| sighted.entry.published.as_ref());
     let a_day = news::pace(dates.map(|published| published.at), harvest.at);
     let new = gathered.entries.iter().filter(|sighted| sighted.knowledge == EntryKnowledge::New);
     let late = late_among(new.clone().map(|sighted| &sighted.entry), harvest.at);
     let rhythm = news::rhythm(record, new.map(|sighted| &sighted.entry), harvest.at);
-    if is_whole {
-        let showing = Showing::new(document, gathered.shown, besides);
-        note_shown(visit, record, showing, &mut harvest);
+    if let Some(showing) = gathered.showing {
+        note_shown(visit, record, showing.of_document(document), &mut harvest);
     }
     let seen = sort_entries(visit, gathered.entries, &mut harvest, on_time).await;
     let found = found_jobs(visit, &harvest);

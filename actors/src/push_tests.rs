@@ -22,8 +22,9 @@ fn feed(entries: std::ops::Range<u32>) -> String {
         .map(|n| {
             format!(
                 "<item><guid isPermaLink='false'>{n}</guid><title>Новость {n}</title>\
-                 <pubDate>Mon, 23 Nov 2026 09:{:02}:00 GMT</pubDate></item>",
-                10 * n % 60
+                 <pubDate>Mon, 23 Nov 2026 {:02}:{:02}:00 GMT</pubDate></item>",
+                (570 + 10 * n) / 60,
+                (570 + 10 * n) % 60
             )
         })
         .collect();

@@ -126,9 +126,9 @@ impl Visit {
         Arc::ptr_eq(&self.source, &self.declared)
     }
 
-    /// Whether a hub tells what is new: what polls find then says little about its pace.
-    pub(crate) fn is_told_by_hub(&self) -> bool {
-        self.subscription.as_ref().is_some_and(|known| known.is_active(self.now()))
+    /// Whether its polls are slow since a hub tells what is new: these say little about its pace.
+    pub(crate) fn relies_on_hub(&self) -> bool {
+        self.subscription.as_ref().is_some_and(|known| known.is_relied_on(self.now()))
     }
 
     /// Whether there are several ways to read it.

@@ -1,9 +1,10 @@
 //! `qyran bench cadence`: a month of a simulated web, read by our cadence and by plain ones.
 //!
-//! Sources publish by rhythms of their own, fall silent, move for good, are blocked for hours, answer 404 in storms, are slow,
-//! die, and some rise again. Several pollers read the same web in the same month, each at moments of its own; time is a number
-//! here. What is compared: the share of publications brought home, how long after publication, and requests. What is lost is
-//! late without end. Ours asks hubs, where they are offered, and such a request counts as well. All follow moves alike, after a day in which each poll was led on: what is compared is when they ask.
+//! Sources publish by rhythms of their own, more or less from some day on; they move for good, are blocked for hours, answer 404
+//! in storms, are slow, die, and some rise again. Several pollers read the same web in the same month, each at moments of its
+//! own; time is a number here. What is compared: the share of publications brought home, how long after publication, and
+//! requests. What is lost is late without end. Ours asks hubs, where they are offered, and such a request counts as well. All
+//! follow moves alike, after a day in which each poll was led on: what is compared is when they ask.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -56,7 +57,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let days = BEFORE * DAY..(BEFORE + args.days) * DAY;
     let publications: usize = web.iter().map(|source| source.published_in(&days)).sum();
     let of = |poller: &dyn Fn() -> Box<dyn Poller>| month(&web, &days, poller);
-    let ours = of(&|| Box::new(Ours::default()));
+    let ours = of(&|| Box::new(Ours::new(true)));
     // As many requests as ours, spread evenly.
     let same = Duration::from_secs(args.days * DAY * args.sources as u64 / ours.requests.max(1) as u64);
     let shown = json!({
@@ -64,6 +65,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         "days": args.days,
         "publications": publications,
         "ours": ours.shown(publications),
+        "ours_without_hubs": of(&|| Box::new(Ours::new(false))).shown(publications),
         "fixed_hourly": of(&|| Box::new(Fixed(Duration::from_secs(3600)))).shown(publications),
         "fixed_as_many_requests": of(&|| Box::new(Fixed(same))).shown(publications),
         "exponential": of(&|| Box::new(Exponential(EVERY.min))).shown(publications),
@@ -128,12 +130,16 @@ impl Simulated {
         let contrast = 0.03 + 0.97 * dice.share();
         let by_day = 24.0 / (15.0 + 9.0 * contrast);
         let by_night = contrast * by_day;
+        // One in five publishes more, or less, from some day on: up to eight times.
+        let turn = if dice.below(5) == 0 { begin + dice.below(end - begin) } else { u64::MAX };
+        let later = 8f64.powf(2.0 * dice.share() - 1.0);
         let mut publications = Vec::new();
         let mut at = 0.0;
         while (at as u64) < end + BEHIND * DAY && publications.len() < 60_000 {
             let hour = ((at as u64 + shift) % DAY) / 3600;
             let busy = if (7..22).contains(&hour) { by_day } else { by_night };
-            at += -(1.0 - dice.share()).ln() * DAY as f64 / (a_day * busy);
+            let now_a_day = if (at as u64) < turn { a_day } else { a_day * later };
+            at += -(1.0 - dice.share()).ln() * DAY as f64 / (now_a_day * busy);
             publications.push(at as u64);
         }
         publications.retain(|at| *at < end + BEHIND * DAY);
@@ -219,14 +225,15 @@ struct Ours {
     backoff: Backoff,
     standing: Standing,
     rhythm: Rhythm,
+    has_hubs: bool,
     /// What its hub is relied on for, where one answers.
     credit: Option<i64>,
-    /// When it was asked last, and is asked next.
+    /// When it was read last, and is asked next.
     planned: Option<(u64, u64)>,
 }
 
-impl Default for Ours {
-    fn default() -> Self {
+impl Ours {
+    fn new(has_hubs: bool) -> Self {
         let standing = Standing {
             state: SourceState::Candidate,
             failures: 0.0,
@@ -240,6 +247,7 @@ impl Default for Ours {
             backoff: Backoff { step: poll.backoff, longest: poll.max_backoff },
             standing,
             rhythm: Rhythm::unknown(moment(0)),
+            has_hubs,
             credit: None,
             planned: None,
         }
@@ -248,7 +256,7 @@ impl Default for Ours {
 
 impl Poller for Ours {
     fn asks_hubs(&self) -> bool {
-        true
+        self.has_hubs
     }
 
     fn told(&mut self, told: Told) {
@@ -265,7 +273,7 @@ impl Poller for Ours {
                         let seen = Seen {
                             known,
                             fresh: fresh.len(),
-                            on_time: planned == now && self.credit.is_none(),
+                            on_time: planned == now && self.credit.is_none_or(|credit| credit <= 0),
                             waited,
                         };
                         due::learn(self.interval, EVERY, seen)
@@ -299,19 +307,25 @@ impl Poller for Ours {
                 self.standing = Standing { state, failures, ..self.standing };
                 self.failed += 1;
                 let pace = Pace::of(SourceKind::Feed, state);
-                due::after_failure(pace, self.failed, self.backoff, self.interval.min(due::LATE))
+                let usual = due::paced(self.interval, EVERY, None, moment(now));
+                due::after_failure(pace, self.failed, self.backoff, usual)
             }
         };
         let wait = due::drift(wait, &key.to_string(), now);
-        self.planned = Some((now, now + wait.as_secs().max(1)));
+        let last = match (sight, self.planned) {
+            (Sight::Failed(_), Some((last, _))) => last,
+            _ => now,
+        };
+        self.planned = Some((last, now + wait.as_secs().max(1)));
         wait
     }
 }
 
 /// The publications a day that the dates of a first document tell of.
 fn pace(fresh: &[u64], now: u64) -> Option<f64> {
-    let first = fresh.first()?;
-    (fresh.len() >= 4 && now > *first).then(|| (fresh.len() - 1) as f64 * DAY as f64 / (now - first) as f64)
+    let newer = fresh.len() / 2;
+    let since = now - fresh.iter().rev().nth(newer)?;
+    (fresh.len() >= 4 && since > 0).then(|| newer as f64 * DAY as f64 / since as f64)
 }
 
 /// Asks after the same time, whatever happens.

@@ -16,6 +16,8 @@ use crate::{ItemKey, Timestamp};
 pub struct Shown {
     /// The fingerprint of the last document.
     document: String,
+    /// When the newest of all that was ever shown came out.
+    newest: Option<Timestamp>,
     places: Vec<Place>,
 }
 
@@ -32,6 +34,8 @@ struct Place {
 pub struct Showing {
     /// Its fingerprint.
     fingerprint: String,
+    /// When the newest in it came out.
+    newest: Option<Timestamp>,
     /// In their order, the newest first.
     keys: Vec<ItemKey>,
     /// What stands there as well, without a place in that order: what is pinned, or has no words any more.
@@ -41,18 +45,23 @@ pub struct Showing {
 impl Showing {
     /// Of entries in their order, each with when it came out, and of what stands there besides.
     pub fn new(
-        fingerprint: String,
         entries: impl IntoIterator<Item = (ItemKey, Option<Timestamp>)>,
         mut besides: Vec<ItemKey>,
     ) -> Self {
         let (mut keys, times): (Vec<ItemKey>, Vec<Option<Timestamp>>) =
             entries.into_iter().take(Shown::MOST).unzip();
+        let newest = times.iter().flatten().max().copied();
         let time = |at: usize| times.get(at).copied().flatten();
         // What is pinned stands first, however old it is, and leaves that place without being taken back.
         if time(0).zip(time(1)).is_some_and(|(first, second)| first < second) {
             besides.push(keys.remove(0));
         }
-        Self { fingerprint, keys, besides }
+        Self { fingerprint: String::new(), newest, keys, besides }
+    }
+
+    /// The same, of the document of a fingerprint.
+    pub fn of_document(self, fingerprint: String) -> Self {
+        Self { fingerprint, ..self }
     }
 
     fn shows(&self, key: &ItemKey) -> bool {
@@ -72,14 +81,14 @@ impl Shown {
     pub fn followed_by(&self, next: Showing, now: Timestamp) -> (Self, Vec<ItemKey>) {
         let stands = |place: &Place| next.shows(&place.key);
         let has_place = |place: &Place| next.keys.contains(&place.key);
-        let is_known = |key: &ItemKey| self.places.iter().any(|place| place.key == *key);
-        let shows_news = next.keys.first().is_some_and(|newest| !is_known(newest));
+        let shows_news = next.newest > self.newest;
         // What is behind the last one that both show may have been pushed out.
         let end = self.places.iter().rposition(has_place).map_or(0, |last| last + 1);
         let known = self.places.get(..end).unwrap_or_default();
         let missing = known.iter().filter(|place| !stands(place)).count();
         let mut shown = Self {
             document: next.fingerprint.clone(),
+            newest: self.newest.max(next.newest),
             places: next.keys.iter().map(|key| Place { key: key.clone(), missing_since: None }).collect(),
         };
         if known.len() < Self::LEAST || missing * 2 > known.len() {
@@ -107,7 +116,10 @@ impl Shown {
     pub fn still(&self, fingerprint: &str, now: Timestamp) -> (Self, Vec<ItemKey>) {
         let is_gone = |place: &Place| self.document == fingerprint && place.is_long_missing(now);
         let (gone, places): (Vec<Place>, Vec<Place>) = self.places.iter().cloned().partition(is_gone);
-        (Self { document: self.document.clone(), places }, gone.into_iter().map(|place| place.key).collect())
+        (
+            Self { document: self.document.clone(), newest: self.newest, places },
+            gone.into_iter().map(|place| place.key).collect(),
+        )
     }
 }
 
@@ -141,11 +153,16 @@ mod tests {
         let missing = |letter: char| letter.is_ascii_uppercase().then_some(at(0));
         let places = keys(text).into_iter().zip(text.chars().map(missing));
         let places = places.map(|(key, missing_since)| Place { key, missing_since }).collect();
-        Shown { document: String::new(), places }
+        Shown { document: String::new(), newest: newest(text), places }
+    }
+
+    /// A letter comes out in its minute.
+    fn newest(text: &str) -> Option<Timestamp> {
+        text.bytes().map(|letter| at(i64::from(letter.to_ascii_lowercase()))).max()
     }
 
     fn document(text: &str) -> Showing {
-        Showing { keys: keys(text), ..Showing::default() }
+        Showing { keys: keys(text), newest: newest(text), ..Showing::default() }
     }
 
     fn check(before: &str, next: &str, minute: i64, remembered: &str, gone: &str) {
@@ -177,6 +194,7 @@ mod tests {
             ("Fedc", "edcb", 1, "Fedcb", ""),       // an old copy shows it not yet
             ("Fedc", "gfedc", 1, "gfedc", ""),      // as the next one tells
             ("Fedc", "gedc", 1, "gedc", "f"),
+            ("Gedc", "fedcb", 1, "fGedcb", ""), // a copy from before, of what was taken back since
             ("fedcba", "fcba", 1, "fEDcba", ""),
             ("fedc", "xc", 1, "xc", ""), // most at once: another choice of what is shown
             ("fed", "fd", 1, "fd", ""),  // too few to tell
@@ -199,7 +217,7 @@ mod tests {
     fn what_stands_besides_is_there() {
         let of = |entries: &[(&str, i64)], besides: &str| {
             let entries = entries.iter().map(|(id, minute)| (key(id), Some(at(*minute))));
-            Showing::new(String::new(), entries, keys(besides))
+            Showing::new(entries, keys(besides))
         };
         let documents = [
             of(&[("e", 5), ("d", 4), ("c", 3), ("b", 2), ("a", 1)], ""),
@@ -229,8 +247,8 @@ mod tests {
             for (step, (fresh, size, stale)) in steps.into_iter().enumerate() {
                 newest += fresh;
                 let end = newest.saturating_sub(stale);
-                let entries = (end.saturating_sub(size)..end).rev().map(|id| (key(&id.to_string()), None));
-                let document = Showing::new(String::new(), entries, Vec::new());
+                let entries = (end.saturating_sub(size)..end).rev().map(|id| (key(&id.to_string()), Some(at(id as i64))));
+                let document = Showing::new(entries, Vec::new());
                 let gone;
                 (remembered, gone) = remembered.followed_by(document, at(step as i64));
                 prop_assert_eq!(gone, vec![]);
@@ -242,7 +260,7 @@ mod tests {
             let mut remembered = Shown::default();
             for (round, count) in counts.into_iter().enumerate() {
                 let entries = (0..count).filter(|id| (id + round) % 3 != 0).map(|id| (key(&id.to_string()), None));
-                let document = Showing::new(String::new(), entries, Vec::new());
+                let document = Showing::new(entries, Vec::new());
                 remembered = remembered.followed_by(document, at(round as i64)).0;
                 prop_assert!(remembered.places.len() <= 2 * Shown::MOST);
             }

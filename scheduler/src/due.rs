@@ -21,22 +21,22 @@ pub struct Seen {
 /// The interval after a successful poll: a source that brings much is asked sooner, one that brings nothing later.
 ///
 /// An interval stands for a rate (see [`interval_of`]), and what a poll brought moves that rate, the more the longer it was
-/// waited for. A poll that brought nothing known says that more came out than a document shows: the interval is halved at least.
+/// waited for. A poll that brought nothing known says that more came out than a document shows: the wait is halved at least.
 pub fn learn(interval: Duration, every: Every, seen: Seen) -> Duration {
     let most = interval_of(RAREST).max(every.min);
     let interval = interval.clamp(every.min, most);
+    let is_flooded = seen.known == 0 && seen.fresh > 0;
+    let waited = seen.waited.unwrap_or(interval);
+    let halved = if is_flooded { interval.min(waited) / 2 } else { most };
     if !seen.on_time {
-        return interval;
+        return interval.min(halved).max(every.min);
     }
-    let waited = seen.waited.unwrap_or(interval).as_secs_f64().max(1.0);
+    let waited = waited.as_secs_f64().max(1.0);
     let before = a_day(interval);
     let memory = DAY * (REMEMBERED / before).clamp(LEAST_MEMORY, MOST_MEMORY);
     let weight = 1.0 - (-waited / memory).exp();
     let rate = before + weight * (seen.fresh as f64 * DAY / waited - before);
-    let learnt = interval_of(rate.max(RAREST));
-    let is_flooded = seen.known == 0 && seen.fresh > 0;
-    let learnt = if is_flooded { learnt.min(interval / 2) } else { learnt };
-    learnt.clamp(every.min, most)
+    interval_of(rate.max(RAREST)).min(halved).clamp(every.min, most)
 }
 
 /// The interval of a source that was read for the first time: by the publications a day that its entries' dates tell of, or
@@ -115,11 +115,11 @@ const DAY: f64 = 86_400.0;
 /// Documents show some twenty entries; by day as many may come out in half the time.
 const FEW: f64 = 7.0;
 /// The interval of a source that publishes once a day, seconds.
-const ONE_A_DAY: f64 = 8.0 * 3600.0;
+const ONE_A_DAY: f64 = 9.5 * 3600.0;
 /// The power of the rate with which intervals fall.
-const STEEPNESS: f64 = 0.68;
+const STEEPNESS: f64 = 0.75;
 /// So many polls are made, at most, for one publication that is home within [`LATE`] by them.
-const POLLS_FOR_ONE: f64 = 80.0;
+const POLLS_FOR_ONE: f64 = 85.0;
 /// Rates below this are alike: one in two months, a day.
 const RAREST: f64 = 1.0 / 60.0;
 /// What was seen weighs a third once so many publications more came out,
@@ -189,17 +189,18 @@ mod tests {
     #[test]
     fn evidence_moves_the_interval() {
         for (interval, known, fresh, on_time, expected) in [
-            (10, 20, 0, true, 600945),
-            (10, 19, 1, true, 600486),
-            (10, 1, 19, true, 592368),
+            (10, 20, 0, true, 601043),
+            (10, 19, 1, true, 600358),
+            (10, 1, 19, true, 588334),
             (10, 0, 20, true, 300000),
-            (50, 20, 0, true, 3023704),
-            (50, 18, 2, true, 2975146),
+            (50, 20, 0, true, 3026155),
+            (50, 18, 2, true, 2968164),
             (5, 0, 20, true, 300000),
+            (10, 0, 20, false, 300000), // a flood tells all the same
             (10, 20, 0, false, 600000),
             (1, 10, 10, true, 300000),
-            (600, 20, 0, true, 36742206),
-            (600, 19, 1, true, 34404208),
+            (600, 20, 0, true, 37066113),
+            (600, 19, 1, true, 34462708),
         ] {
             let learnt = learn(minutes(interval), EVERY, Seen { known, fresh, on_time, waited: None });
             let difference = learnt.as_millis().abs_diff(expected);
@@ -240,8 +241,8 @@ mod tests {
 
     /// By hand, for a source that published a hundred times at nine and nothing else: the hour has 50/110 + 10/24/110 of the
     /// day, 11.0 times the mean, and passes 3.32 times as fast; the night has the least, 0.05 or (10/24)/110, 0.0909, and
-    /// passes at 0.30 of the speed. By night one of an hour has 1.9 a day, and waits for no more than three hours; one of ten
-    /// has 0.07.
+    /// passes at 0.30 of the speed. By night one of an hour has 1.8 a day, and waits for no more than three hours; one of ten
+    /// has 0.08.
     #[test]
     fn an_interval_follows_the_hours_of_its_source() {
         let at =
@@ -259,8 +260,8 @@ mod tests {
         assert_eq!(paced(minutes(130), every, None, at(3)), minutes(130));
     }
 
-    /// By hand: eight hours times the rate to the power of -0.68, three hours at most, but for rates below one in eighty in three
-    /// hours, 0.1 a day.
+    /// By hand: nine and a half hours times the rate to the power of -0.75, three hours at most, but for rates below one in
+    /// 85 in three hours, 0.094 a day.
     #[test]
     fn nothing_is_late_that_is_not_rare() {
         let every = Every { min: minutes(5), max: minutes(360) };
@@ -270,9 +271,9 @@ mod tests {
             (0.11, 180.0),
             (1.0, 180.0),
             (4.0, 180.0),
-            (5.0, 160.7),
-            (24.0, 55.3),
-            (100.0, 21.0),
+            (5.0, 170.5),
+            (24.0, 52.6),
+            (100.0, 18.0),
             (1e5, 5.0),
         ] {
             let wait = paced(interval_of(a_day), every, None, Timestamp::UNIX_EPOCH).as_secs_f64() / 60.0;

@@ -159,10 +159,7 @@ async fn evidence_is_kept() {
         one.article_pages = Some(pages.clone());
         bench.save(&[one]).await;
         let shown = Shown::default()
-            .followed_by(
-                Showing::new("x".to_owned(), [(ItemKey::choose(Some("1"), None, "", ""), None)], Vec::new()),
-                at(2),
-            )
+            .followed_by(Showing::new([(ItemKey::choose(Some("1"), None, "", ""), None)], Vec::new()), at(2))
             .0;
         bench.save(&[Harvest { shown: Some(shown.clone()), ..harvest(2, Vec::new()) }]).await;
         bench.save(&[harvest(3, Vec::new())]).await;
