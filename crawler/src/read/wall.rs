@@ -58,12 +58,13 @@ pub fn wall_before(from: &Url, to: &Url) -> Option<String> {
     if let Some(parked) = PARKED.iter().find(is_sold) {
         return Some(format!("its name leads to {parked}, where names are sold"));
     }
-    let is_wall = |part: &str| WALLS.contains(&part.to_ascii_lowercase().as_str());
-    let walls = |url: &Url| -> Option<String> {
+    let parts = |url: &Url| -> Vec<String> {
         let first = url.host_str().and_then(|host| host.split('.').next()).into_iter();
-        first.chain(url.path_segments().into_iter().flatten()).find(|part| is_wall(part)).map(str::to_owned)
+        first.chain(url.path_segments().into_iter().flatten()).map(str::to_ascii_lowercase).collect()
     };
-    let wall = walls(to).filter(|_| walls(from).is_none())?;
+    // Who asks for `/accounts/1` is not led to a wall by that word.
+    let asked = parts(from);
+    let wall = parts(to).into_iter().find(|part| WALLS.contains(&part.as_str()) && !asked.contains(part))?;
     Some(format!("its server leads to {} ({wall}): it is shown to some only", to.host_str().unwrap_or("")))
 }
 
@@ -85,6 +86,8 @@ mod tests {
             ("https://reg.ru/blog/rss", "https://www.reg.ru/blog/rss/", false),
             ("https://a.kz/rss", "https://b.kz/rss", false),
             ("https://a.kz/auth/rss", "https://a.kz/auth/feed", false),
+            ("https://m.kz/api/v1/accounts/1/statuses", "https://m.kz/login?next=x", true),
+            ("https://m.kz/api/v1/accounts/1/statuses", "https://m.kz/api/v2/accounts/1/statuses", false),
             ("https://a.kz/rss", "https://a.kz/authors/rss", false),
             ("https://a.kz/rss", "https://a.kz/rss", false),
         ] {
