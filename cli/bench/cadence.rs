@@ -6,27 +6,24 @@
 //! requests. What is lost is late without end. Ours asks hubs, where they are offered, and such a request counts as well. All
 //! follow moves alike, after a day in which each poll was led on: what is compared is when they ask.
 
+mod pollers;
+mod web;
+
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::ops::Range;
 use std::time::Duration;
 
-use model::{
-    Every, Failure, FailureWeight, Pace, Rhythm, SourceKind, SourceState, Standing, Subscription, Timestamp,
-};
-use scheduler::due::{self, Backoff, Seen};
+use model::Subscription;
 use serde_json::{Value, json};
 
+use self::pollers::{EVERY, Exponential, Fixed, Ours, Poller, Sight, Told};
+use self::web::{BEFORE, BEHIND, DAY, Hub, Simulated, due_hash};
 use crate::global::Global;
 use crate::output::object;
 
 /// Entries that a source shows: what falls out of them before anybody looks is lost.
 const WINDOW: usize = 20;
-const DAY: u64 = 86_400;
-/// Sources published for so many days before anybody asks: the first document shows the last of it.
-const BEFORE: u64 = 60;
-/// And go on for so many days behind the month: what came out at its end has time to come home.
-const BEHIND: u64 = 1;
 
 /// Delay from publication, and requests, of several ways to poll
 #[derive(clap::Args)]
@@ -71,283 +68,6 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         "exponential": of(&|| Box::new(Exponential(EVERY.min))).shown(publications),
     });
     Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "sources")?)
-}
-
-/// Bounds of all pollers.
-const EVERY: Every = Every { min: Duration::from_secs(300), max: Duration::from_secs(6 * 3600) };
-
-/// A source of the simulated web.
-struct Simulated {
-    /// When something comes out, in seconds since [`BEFORE`] the month began; rising.
-    publications: Vec<u64>,
-    /// From, to, and what it answers then.
-    troubles: Vec<(u64, u64, Trouble)>,
-    /// From when on its address leads to another for good, and until when it does.
-    moves: Option<(u64, u64)>,
-    /// The hub that it offers.
-    hub: Option<Hub>,
-}
-
-/// A hub: whoever asks it is told, within a minute, of what comes out, but for one publication in fifty; of four, one never
-/// answers.
-#[derive(Debug, Clone, Copy)]
-struct Hub {
-    seed: u64,
-    is_deaf: bool,
-}
-
-impl Hub {
-    /// When it tells of a publication by its number, if it does.
-    fn tells_at(self, number: usize, published: u64) -> Option<u64> {
-        let mut dice = Dice(due_hash(self.seed, number as u64));
-        (!self.is_deaf && dice.below(50) > 0).then(|| published + dice.below(60))
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trouble {
-    /// 404 for a while: the address is there again afterwards.
-    Missing,
-    /// 403 or 429: asked to stay away.
-    Blocked,
-    /// No answer in time.
-    Slow,
-    /// The name is gone: until it rises again, or for good.
-    Dead,
-    /// It moved, and the old address leads nowhere any more.
-    Left,
-}
-
-impl Simulated {
-    fn new(seed: u64, number: u64, days: u64) -> Self {
-        let mut dice = Dice(due_hash(seed, number));
-        // Publications a day, from one in a week to some hundred: most sources publish little (a power law).
-        let share = dice.share();
-        let a_day = 0.15 * (1.0 - share * 0.995).powf(-1.25);
-        let (begin, end) = (BEFORE * DAY, (BEFORE + days) * DAY);
-        let shift = dice.below(DAY);
-        // Some publish as much by night as by day, others nearly nothing; fifteen hours are day.
-        let contrast = 0.03 + 0.97 * dice.share();
-        let by_day = 24.0 / (15.0 + 9.0 * contrast);
-        let by_night = contrast * by_day;
-        // One in five publishes more, or less, from some day on: up to eight times.
-        let turn = if dice.below(5) == 0 { begin + dice.below(end - begin) } else { u64::MAX };
-        let later = 8f64.powf(2.0 * dice.share() - 1.0);
-        let mut publications = Vec::new();
-        let mut at = 0.0;
-        while (at as u64) < end + BEHIND * DAY && publications.len() < 60_000 {
-            let hour = ((at as u64 + shift) % DAY) / 3600;
-            let busy = if (7..22).contains(&hour) { by_day } else { by_night };
-            let now_a_day = if (at as u64) < turn { a_day } else { a_day * later };
-            at += -(1.0 - dice.share()).ln() * DAY as f64 / (now_a_day * busy);
-            publications.push(at as u64);
-        }
-        publications.retain(|at| *at < end + BEHIND * DAY);
-        let mut troubles = Vec::new();
-        for (one_in, trouble, longest) in [
-            (6, Trouble::Missing, 12 * 3600),
-            (10, Trouble::Blocked, DAY),
-            (4, Trouble::Slow, 6 * 3600),
-            (40, Trouble::Dead, 6 * DAY),
-            (60, Trouble::Dead, 100 * DAY),
-        ] {
-            if dice.below(one_in) == 0 {
-                let from = begin + dice.below(end - begin);
-                troubles.push((from, from + 600 + dice.below(longest), trouble));
-            }
-        }
-        // What is dead publishes nothing.
-        let dead: Vec<(u64, u64)> = troubles
-            .iter()
-            .filter(|(.., trouble)| *trouble == Trouble::Dead)
-            .map(|(from, to, _)| (*from, *to))
-            .collect();
-        publications.retain(|at| dead.iter().all(|(from, to)| at < from || at >= to));
-        // One in twenty moves for good; the old address leads on for two days to three weeks.
-        let moves = (dice.below(20) == 0).then(|| {
-            let from = begin + dice.below(end - begin);
-            (from, from + 2 * DAY + dice.below(19 * DAY))
-        });
-        let hub = (dice.below(8) == 0).then(|| Hub { seed: dice.next(), is_deaf: dice.below(4) == 0 });
-        Self { publications, troubles, moves, hub }
-    }
-
-    fn published_in(&self, month: &Range<u64>) -> usize {
-        self.publications.iter().filter(|at| month.contains(at)).count()
-    }
-
-    /// What whoever asks the address as it was, or the one that it leads to, is answered instead of a document.
-    fn trouble_at(&self, now: u64, has_followed: bool) -> Option<Trouble> {
-        let has_left = !has_followed && self.moves.is_some_and(|(_, until)| now >= until);
-        if has_left {
-            return Some(Trouble::Left);
-        }
-        self.troubles.iter().find(|(from, to, _)| (*from..*to).contains(&now)).map(|(.., trouble)| *trouble)
-    }
-}
-
-/// What a poll saw.
-enum Sight<'p> {
-    /// How many entries were known, and when the new ones came out.
-    Read {
-        known: usize,
-        fresh: &'p [u64],
-    },
-    Failed(Trouble),
-}
-
-/// What a subscription at a hub has told since the last poll, as that shows.
-#[derive(Debug, Clone, Copy, Default)]
-struct Told {
-    entries: u64,
-    /// It did not tell of these, which came out a while before the poll.
-    missed: u64,
-}
-
-/// How long a source is left alone.
-trait Poller {
-    /// Whether it asks hubs, where they are offered.
-    fn asks_hubs(&self) -> bool {
-        false
-    }
-
-    /// What a hub that answers told; before [`Poller::wait`] of the same poll.
-    fn told(&mut self, _told: Told) {}
-
-    /// The wait after a poll at `now`.
-    fn wait(&mut self, sight: &Sight<'_>, now: u64, key: u64) -> Duration;
-}
-
-/// The cadence and the states of a node.
-struct Ours {
-    interval: Duration,
-    failed: u32,
-    backoff: Backoff,
-    standing: Standing,
-    rhythm: Rhythm,
-    has_hubs: bool,
-    /// What its hub is relied on for, where one answers.
-    credit: Option<i64>,
-    /// When it was read last, and is asked next.
-    planned: Option<(u64, u64)>,
-}
-
-impl Ours {
-    fn new(has_hubs: bool) -> Self {
-        let standing = Standing {
-            state: SourceState::Candidate,
-            failures: 0.0,
-            silent_since: moment(0),
-            was_read: false,
-        };
-        let poll = config::Settings::default().poll;
-        Self {
-            interval: due::first(EVERY, None),
-            failed: 0,
-            backoff: Backoff { step: poll.backoff, longest: poll.max_backoff },
-            standing,
-            rhythm: Rhythm::unknown(moment(0)),
-            has_hubs,
-            credit: None,
-            planned: None,
-        }
-    }
-}
-
-impl Poller for Ours {
-    fn asks_hubs(&self) -> bool {
-        self.has_hubs
-    }
-
-    fn told(&mut self, told: Told) {
-        let before = self.credit.unwrap_or(0);
-        self.credit = Some(Subscription::credit_after(before, told.entries, told.missed));
-    }
-
-    fn wait(&mut self, sight: &Sight<'_>, now: u64, key: u64) -> Duration {
-        let wait = match *sight {
-            Sight::Read { known, fresh } => {
-                self.interval = match self.planned {
-                    Some((last, planned)) if self.standing.was_read => {
-                        let waited = Some(Duration::from_secs(planned - last));
-                        let seen = Seen {
-                            known,
-                            fresh: fresh.len(),
-                            on_time: planned == now && self.credit.is_none_or(|credit| credit <= 0),
-                            waited,
-                        };
-                        due::learn(self.interval, EVERY, seen)
-                    }
-                    _ => due::first(EVERY, pace(fresh, now)),
-                };
-                let published = fresh.iter().map(|at| moment(*at));
-                self.rhythm = self.rhythm.clone().with(published, moment(now));
-                self.failed = 0;
-                self.standing = Standing {
-                    state: SourceState::Live,
-                    failures: 0.0,
-                    silent_since: moment(now),
-                    was_read: true,
-                };
-                let paced = due::paced(self.interval, EVERY, Some(&self.rhythm), moment(now));
-                match self.credit {
-                    Some(1..) => due::while_told(self.interval, EVERY).max(paced),
-                    _ => paced,
-                }
-            }
-            Sight::Failed(trouble) => {
-                let (weight, shows) = match trouble {
-                    Trouble::Missing => (FailureWeight::Soft, None),
-                    Trouble::Blocked => (FailureWeight::Soft, Some(SourceState::Restricted)),
-                    Trouble::Slow => (FailureWeight::Temporary, None),
-                    Trouble::Dead | Trouble::Left => (FailureWeight::Hard, None),
-                };
-                let failure = Failure { weight, shows, reason: String::new() };
-                let (state, failures) = self.standing.after(&failure, moment(now));
-                self.standing = Standing { state, failures, ..self.standing };
-                self.failed += 1;
-                let pace = Pace::of(SourceKind::Feed, state);
-                let usual = due::paced(self.interval, EVERY, None, moment(now));
-                due::after_failure(pace, self.failed, self.backoff, usual)
-            }
-        };
-        let wait = due::drift(wait, &key.to_string(), now);
-        let last = match (sight, self.planned) {
-            (Sight::Failed(_), Some((last, _))) => last,
-            _ => now,
-        };
-        self.planned = Some((last, now + wait.as_secs().max(1)));
-        wait
-    }
-}
-
-/// The publications a day that the dates of a first document tell of.
-fn pace(fresh: &[u64], now: u64) -> Option<f64> {
-    let newer = fresh.len() / 2;
-    let since = now - fresh.iter().rev().nth(newer)?;
-    (fresh.len() >= 4 && since > 0).then(|| newer as f64 * DAY as f64 / since as f64)
-}
-
-/// Asks after the same time, whatever happens.
-struct Fixed(Duration);
-
-impl Poller for Fixed {
-    fn wait(&mut self, _sight: &Sight<'_>, _now: u64, _key: u64) -> Duration {
-        self.0
-    }
-}
-
-/// Doubles its interval after each poll that brings nothing, and begins anew after one that does.
-struct Exponential(Duration);
-
-impl Poller for Exponential {
-    fn wait(&mut self, sight: &Sight<'_>, _now: u64, _key: u64) -> Duration {
-        self.0 = match sight {
-            Sight::Read { fresh: [_, ..], .. } => EVERY.min,
-            _ => (self.0 * 2).min(EVERY.max),
-        };
-        self.0
-    }
 }
 
 /// Where a poller asks for a source, and how far it read.
@@ -476,35 +196,4 @@ fn poll(
     }
     let known = out.min(WINDOW) - fresh.len();
     poller.wait(&Sight::Read { known, fresh: &fresh }, now, key)
-}
-
-fn moment(second: u64) -> Timestamp {
-    Timestamp::from_second(1_795_000_000 + i64::try_from(second).unwrap_or(0))
-        .unwrap_or(Timestamp::UNIX_EPOCH)
-}
-
-fn due_hash(seed: u64, number: u64) -> u64 {
-    Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ number).next()
-}
-
-/// SplitMix64 (Steele, Lea and Flood 2014).
-struct Dice(u64);
-
-impl Dice {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut value = self.0;
-        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        value ^ (value >> 31)
-    }
-
-    fn below(&mut self, end: u64) -> u64 {
-        self.next() % end.max(1)
-    }
-
-    /// From 0 to 1, 1 left out.
-    fn share(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / (1u64 << 53) as f64
-    }
 }

@@ -16,7 +16,7 @@ use clap::Subcommand;
 use config::print_duration;
 use model::{JobKind, Name, SourceKind, SourceState, Subscription, Timestamp, Watch};
 use scheduler::HostView;
-use scheduler::due::{a_day, paced};
+use scheduler::due::{LATE, a_day, is_rare, paced};
 use serde_json::{Value, json};
 use store::{SourceRecord, Store};
 
@@ -273,6 +273,7 @@ fn cadence(record: &SourceRecord, now: Timestamp) -> Value {
     let source = &record.source;
     let second =
         |length: std::time::Duration| print_duration(std::time::Duration::from_secs(length.as_secs().max(1)));
+    let pace = record.rhythm.as_ref().map_or(1.0, |rhythm| rhythm.pace(now));
     let fresh_for = record.validators.as_ref().and_then(|validators| validators.fresh_for);
     json!({
         "at_least_every": second(source.every.max),
@@ -284,6 +285,7 @@ fn cadence(record: &SourceRecord, now: Timestamp) -> Value {
             .filter(|interval| source.every.min < *interval)
             .map(|interval| (a_day(interval) * 100.0).round() / 100.0),
         "at_this_hour": record.rhythm.as_ref().map(|rhythm| format!("{:.1} times the mean", rhythm.pace(now))),
+        "late_after": record.interval.filter(|interval| !is_rare(*interval, pace)).map(|_| second(LATE)),
         "by_the_hour": record
             .interval
             .map(|interval| second(paced(interval, source.every, record.rhythm.as_ref(), now))),

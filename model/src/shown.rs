@@ -10,7 +10,7 @@ use crate::{ItemKey, Timestamp};
 /// shows. What is missing in between, while something behind it still stands there, was taken back.
 ///
 /// A first look proves nothing: caches and replicas show what was there a while ago. What is missing is gone once a further
-/// document misses it that shows something newer than all before, or once it was missing for [`Self::LONG`].
+/// document misses it that shows something newer than all before, or once it was missing for six hours.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Shown {

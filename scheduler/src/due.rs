@@ -78,8 +78,7 @@ pub fn paced(interval: Duration, every: Every, rhythm: Option<&Rhythm>, now: Tim
         let hour = 3600.0 - at.as_second().rem_euclid(3600) as f64;
         let passes = left <= hour * speed;
         let next = at.saturating_add(Duration::from_secs_f64(hour.min(left / speed))).unwrap_or(end);
-        let is_rare = a_day(interval) * pace * LATE.as_secs_f64() / DAY < 1.0 / POLLS_FOR_ONE;
-        if next > late && !is_rare {
+        if next > late && !is_rare(interval, pace) {
             at = at.max(late);
             break;
         }
@@ -90,6 +89,11 @@ pub fn paced(interval: Duration, every: Every, rhythm: Option<&Rhythm>, now: Tim
         left -= hour * speed;
     }
     Duration::try_from(at.duration_since(now)).unwrap_or_default().clamp(every.min, most)
+}
+
+/// Whether so little comes out, at so many times the mean of the day, that it may wait for longer than [`LATE`].
+pub fn is_rare(interval: Duration, pace: f64) -> bool {
+    a_day(interval) * pace * LATE.as_secs_f64() / DAY < 1.0 / POLLS_FOR_ONE
 }
 
 /// The wait while a hub tells what comes out: what it does not tell of is still shown then.
