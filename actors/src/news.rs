@@ -254,6 +254,20 @@ mod tests {
         }
     }
 
+    /// By hand: of five dates, two are younger than the one in the middle, four hours ago; what is kept on top for years does
+    /// not count.
+    #[test]
+    fn a_pace_is_that_of_the_newer_half() {
+        let now = at("12:00:00");
+        let old = now - Duration::from_secs(3000 * 86_400);
+        let pace = |dates: Vec<Timestamp>| pace(dates.into_iter(), now);
+        let dates = ["11:00:00", "10:00:00", "08:00:00", "02:00:00"].map(at);
+        assert_eq!(pace([&[old], &dates[..]].concat()), Some(12.0));
+        assert_eq!(pace([&dates[..], &[at("01:00:00")]].concat()), Some(12.0));
+        assert_eq!(pace(dates[..3].to_vec()), None);
+        assert_eq!(pace(vec![now; 9]), None);
+    }
+
     #[test]
     fn one_time_of_the_day_is_a_date() {
         let days = |times: &[&str]| times.iter().map(|text| at(text)).collect::<Vec<_>>();

@@ -38,10 +38,10 @@ poll that brings nothing new or fails, and begins anew after one that does. One 
 offers a hub, as 3 of 25 feeds that were looked at do.")]
 pub(super) struct Args {
     /// How many sources
-    #[arg(long, value_name = "N", default_value_t = 2000)]
-    sources: usize,
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    sources: u64,
     /// How many days
-    #[arg(long, value_name = "N", default_value_t = 30)]
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=366))]
     days: u64,
     /// Another seed makes another web
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -50,13 +50,13 @@ pub(super) struct Args {
 
 pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let web: Vec<Simulated> =
-        (0..args.sources).map(|number| Simulated::new(args.seed, number as u64, args.days)).collect();
+        (0..args.sources).map(|number| Simulated::new(args.seed, number, args.days)).collect();
     let days = BEFORE * DAY..(BEFORE + args.days) * DAY;
     let publications: usize = web.iter().map(|source| source.published_in(&days)).sum();
     let of = |poller: &dyn Fn() -> Box<dyn Poller>| month(&web, &days, poller);
     let ours = of(&|| Box::new(Ours::new(true)));
     // As many requests as ours, spread evenly.
-    let same = Duration::from_secs(args.days * DAY * args.sources as u64 / ours.requests.max(1) as u64);
+    let same = Duration::from_secs(args.days * DAY * args.sources / ours.requests.max(1) as u64);
     let shown = json!({
         "sources": args.sources,
         "days": args.days,
