@@ -79,7 +79,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     for item in &documents {
         matches += index.names(&index.analysis().item(item), item, &source, NOW).len();
     }
-    let (mut analysed, mut named, mut spanned) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut analysed, mut named, mut spanned, mut kept) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let per_second = |seconds: Option<f64>| documents.len() as f64 / seconds.unwrap_or(f64::NAN);
     for _ in 0..args.repeat {
         let all = |work: &dyn Fn(&Item) -> usize| timed(|| documents.iter().map(work).sum::<usize>()).1;
@@ -87,7 +87,10 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         named.push(per_second(all(&|item| {
             index.names(&index.analysis().item(item), item, &source, NOW).len()
         })));
-        spanned.push(per_second(all(&|item| index.matches(item, &source, NOW).1.len())));
+        spanned.push(per_second(all(&|item| {
+            index.located(&index.analysis().item(item), item, &source, NOW).len()
+        })));
+        kept.push(per_second(all(&|item| index.matches(item, &source, NOW).1.len())));
     }
     let peer = args.lucene.as_deref().map(|folder| lucene::measure(folder, &index, &documents, &asked));
     let peer = peer.transpose()?;
@@ -114,6 +117,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         "resident_bytes_per_topic": memory.map(|bytes| bytes / args.topics.max(1) as u64),
         "documents_per_cpu_second": {
             "analysis_alone": spread(analysed), "names": spread(named.clone()), "with_spans": spread(spanned),
+            "with_spans_and_excerpts": spread(kept),
         },
         "microseconds_to_add_a_topic": spread(edits), "microseconds_to_merge_aside": spread(merges),
     });

@@ -159,7 +159,7 @@ fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
     let found = Match {
         topic: name("bench")?,
         spans: vec![span],
-        excerpt: words.iter().take(30).cloned().collect::<Vec<_>>().join(" "),
+        excerpt: words.iter().take(30).cloned().collect::<Vec<_>>().join(" ").into(),
         tags: Vec::new(),
     };
     Ok(Harvest {

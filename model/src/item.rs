@@ -1,5 +1,7 @@
 //! One publication as read, and what identifies it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 use url::Url;
 use xxhash_rust::xxh3::xxh3_128;
@@ -176,8 +178,8 @@ pub struct Match {
     pub topic: Name,
     /// Where the words stand.
     pub spans: Vec<Span>,
-    /// At most 300 characters around the first span.
-    pub excerpt: String,
+    /// At most 300 characters around the first span; matches at the same words share it.
+    pub excerpt: Arc<str>,
     /// The topic's rules that hold for the item as well.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Name>,
@@ -210,9 +212,7 @@ pub enum Zone {
 pub fn excerpt_around(text: &str, start: usize, end: usize, limit: usize) -> String {
     let before = limit.saturating_sub(text.get(start..end).map_or(0, |s| s.chars().count())) / 3;
     let head = text.get(..start).unwrap_or("");
-    // By their first bytes, which is quicker than to read the characters.
-    let is_first = |(_, byte): &(usize, u8)| byte & 0b1100_0000 != 0b1000_0000;
-    let from = head.bytes().enumerate().rev().filter(is_first).nth(before).map_or(0, |(at, _)| at);
+    let from = place_before(head, before);
     let from = if from == 0 {
         0
     } else {
@@ -250,12 +250,39 @@ pub fn excerpt_around(text: &str, start: usize, end: usize, limit: usize) -> Str
 fn has_single_spaces(text: &str) -> bool {
     let bytes = text.as_bytes();
     let has_others = bytes.iter().fold(false, |found, byte| found | (*byte < b' '));
-    // Characters of white space beyond ASCII begin with these.
-    let may_have = bytes.iter().fold(false, |found, byte| found | matches!(byte, 0xc2 | 0xe1 | 0xe2 | 0xe3));
-    let has_others = has_others || (may_have && text.chars().any(|c| c != ' ' && c.is_whitespace()));
+    let has_others = has_others || has_wide_spaces(text);
     let following = bytes.get(1..).unwrap_or(&[]);
     let has_two = bytes.iter().zip(following).fold(false, |found, two| found | (two == (&b' ', &b' ')));
     !(has_others || has_two || text.ends_with(' ') || text.starts_with(' '))
+}
+
+/// Whether there is white space beyond ASCII: most texts have signs that begin like it, but few.
+fn has_wide_spaces(text: &str) -> bool {
+    const BLOCK: usize = 32;
+    let may_begin = |byte: &u8| matches!(byte, 0xc2 | 0xe1 | 0xe2 | 0xe3);
+    let is_space =
+        |at: usize| text.get(at..).and_then(|rest| rest.chars().next()).is_some_and(char::is_whitespace);
+    let blocks = (0..).step_by(BLOCK).zip(text.as_bytes().chunks(BLOCK));
+    blocks
+        .filter(|(_, block)| block.iter().fold(false, |found, byte| found | may_begin(byte)))
+        .any(|(from, block)| (from..).zip(block).any(|(at, byte)| may_begin(byte) && is_space(at)))
+}
+
+/// Where the character begins before which so many end a text; at the beginning of a text of fewer.
+fn place_before(text: &str, count: usize) -> usize {
+    const BLOCK: usize = 32;
+    // By their first bytes, which is quicker than to read the characters, and many at a time quicker still.
+    let is_first = |byte: &u8| byte & 0b1100_0000 != 0b1000_0000;
+    let (mut rest, mut left) = (text.as_bytes(), count);
+    while let Some((before, block)) = rest.split_last_chunk::<BLOCK>() {
+        let begun = block.iter().filter(|byte| is_first(byte)).count();
+        if begun > left {
+            break;
+        }
+        (rest, left) = (before, left - begun);
+    }
+    let mut begun = rest.iter().enumerate().rev().filter(|(_, byte)| is_first(byte));
+    begun.nth(left).map_or(0, |(at, _)| at)
 }
 
 /// Where the character behind so many begins.
@@ -304,6 +331,22 @@ mod tests {
             assert_eq!(published.clamped, clamped, "{at}");
             assert_eq!(published.original, at);
             assert_eq!(published.at, if clamped { seen } else { at.parse().unwrap() });
+        }
+    }
+
+    #[test]
+    fn places_and_spaces_are_told_many_at_a_time_as_one_by_one() {
+        let text = "Қазақ «банк» — a b\u{a0}c\u{3000}d ".repeat(7);
+        let begun: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+        for count in 0..begun.len() + 3 {
+            let expected = begun.iter().rev().nth(count).copied().unwrap_or(0);
+            assert_eq!(place_before(&text, count), expected, "{count}");
+        }
+        for c in (0x80..0x3100).filter_map(char::from_u32) {
+            for before in [0, 31, 32, 40] {
+                let text = format!("{}{c} «—»", "a".repeat(before));
+                assert_eq!(has_wide_spaces(&text), c.is_whitespace(), "{c:?}");
+            }
         }
     }
 

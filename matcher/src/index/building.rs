@@ -85,9 +85,6 @@ impl Building {
         }
         segment.postings = self.postings.into_iter().map(|(_, posting)| posting).collect();
         segment.vocabulary.close();
-        segment.by_name = (0..count(segment.topics.len())).collect();
-        let topics = &segment.topics;
-        segment.by_name.sort_by_key(|number| topics.get(*number as usize).map(|topic| &topic.name));
         segment.fields.shrink_to_fit();
         segment.topics.shrink_to_fit();
         segment.entries.shrink_to_fit();

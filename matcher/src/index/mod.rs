@@ -18,7 +18,7 @@ use std::sync::Arc;
 use model::{Item, Match, Name, Post, PostKind, Source, Span, Timestamp, Topic, Zone, excerpt_around};
 use rustc_hash::FxHashMap;
 
-use crate::query::{Definitions, Facts, Lists, Named, QueryError};
+use crate::query::{Definitions, Facts, Found, Lists, Named, QueryError};
 use crate::text::{Analysis, Document};
 use segment::{Hit, Parsed, Segment};
 
@@ -246,14 +246,16 @@ impl TopicIndex {
         let document = self.analysis.item(item);
         let mut matches = Vec::new();
         // Many topics match at the same words.
-        let mut excerpts: FxHashMap<(usize, usize), String> = FxHashMap::default();
+        let mut excerpts: FxHashMap<(usize, usize), Arc<str>> = FxHashMap::default();
+        let mut found = Found::default();
         self.each_match((&document, item, source, now), |topic, hit| {
-            let spans = hit.spans();
+            let spans = hit.spans(&mut found);
             let around = best(&spans);
             let excerpt = excerpts.entry(around).or_insert_with(|| excerpt(item, around)).clone();
             let (topic, spans) = (topic.name.clone(), with_words(item, spans));
             matches.push(Match { topic, spans, excerpt, tags: hit.tags() });
         });
+        // Each segment tells them in order already.
         matches.sort_by(|one: &Match, other| one.topic.cmp(&other.topic));
         (document, matches)
     }
@@ -263,6 +265,21 @@ impl TopicIndex {
         let mut names = Vec::new();
         self.each_match((document, item, source, now), |topic, _| names.push(&topic.name));
         names
+    }
+
+    /// The topics that match a document, and where, without the words themselves.
+    pub fn located(
+        &self,
+        document: &Document,
+        item: &Item,
+        source: &Source,
+        now: Timestamp,
+    ) -> Vec<(&Name, Vec<Span>)> {
+        let (mut located, mut found) = (Vec::new(), Found::default());
+        self.each_match((document, item, source, now), |topic, hit| {
+            located.push((&topic.name, hit.spans(&mut found)));
+        });
+        located
     }
 
     fn each_match<'i>(
@@ -310,8 +327,8 @@ fn best(spans: &[Span]) -> (usize, usize) {
     best.map_or((0, 0), |span| (span.start, span.end))
 }
 
-fn excerpt(item: &Item, (start, end): (usize, usize)) -> String {
-    excerpt_around(&item.text, start, end, EXCERPT)
+fn excerpt(item: &Item, (start, end): (usize, usize)) -> Arc<str> {
+    excerpt_around(&item.text, start, end, EXCERPT).into()
 }
 
 fn with_words(item: &Item, spans: Vec<Span>) -> Vec<Span> {

@@ -17,7 +17,7 @@ use super::leaf::{Leaves, Look};
 use super::program::{Op, Step, parts};
 use super::scratch::Scratch;
 use super::vocabulary::{Indexed, TermId, Vocabulary};
-use crate::query::{Facts, Field, Finder, Lists, Named, Query, QueryError, View, spans};
+use crate::query::{Facts, Field, Finder, Found, Lists, Named, Query, QueryError, View};
 use crate::text::{Document, Word};
 
 /// A topic with its queries read.
@@ -77,14 +77,13 @@ pub(super) struct Segment {
     pub(super) vocabulary: Vocabulary,
     pub(super) leaves: Leaves,
     pub(super) fields: Vec<Field>,
+    /// By name.
     pub(super) topics: Vec<Topic>,
     pub(super) entries: Vec<Entry>,
     /// The programs of all topics, in their order.
     pub(super) steps: Vec<Step>,
     /// By topic, where it has tags: the programs of their rules.
     pub(super) rules: HashMap<u32, Vec<Box<[Step]>>>,
-    /// The topics' numbers, by their names' order.
-    pub(super) by_name: Vec<u32>,
     /// By term: where its postings begin; they end where the next one's do.
     pub(super) anchors: Vec<u32>,
     pub(super) postings: Vec<Posting>,
@@ -97,7 +96,8 @@ thread_local! {
 }
 
 impl Segment {
-    pub(super) fn new(topics: Vec<Parsed>) -> Self {
+    pub(super) fn new(mut topics: Vec<Parsed>) -> Self {
+        topics.sort_by(|one, other| one.topic.name.cmp(&other.topic.name));
         let mut building = Building::default();
         topics.into_iter().for_each(|topic| building.add(topic));
         building.done()
@@ -113,9 +113,8 @@ impl Segment {
 
     /// The number of a topic.
     pub(super) fn number(&self, name: &Name) -> Option<u32> {
-        let name_of = |number: &u32| self.topic(*number).map(|topic| &topic.name);
-        let at = self.by_name.binary_search_by(|number| name_of(number).cmp(&Some(name))).ok()?;
-        self.by_name.get(at).copied()
+        let at = self.topics.binary_search_by(|topic| topic.name.cmp(name)).ok()?;
+        u32::try_from(at).ok()
     }
 
     pub(super) fn topic(&self, number: u32) -> Option<&Topic> {
@@ -132,7 +131,6 @@ impl Segment {
             + bytes_of(&self.fields)
             + bytes_of(&self.entries)
             + bytes_of(&self.steps)
-            + bytes_of(&self.by_name)
             + bytes_of(&self.anchors)
             + bytes_of(&self.postings)
             + bytes_of(&self.always)
@@ -152,7 +150,7 @@ impl Segment {
         self.steps.get(from..to).unwrap_or(&[])
     }
 
-    /// Tells each topic that matches. Those that are gone are passed over.
+    /// Tells each topic that matches, in the order of names. Those that are gone are passed over.
     pub(super) fn each_match<'s>(
         &'s self,
         document: &Document,
@@ -172,29 +170,27 @@ impl Segment {
             let all = OnceCell::new();
             let all = || -> &Facts { all.get_or_init(facts) };
             let looking = Looking { segment: self, scratch, document };
-            let mut consider = |number: u32, is_settled: bool| {
-                let Some(topic) = self.topics.get(number as usize) else { return };
-                let mut facts = &none;
-                if !is_settled {
-                    let Some(entry) = self.entries.get(number as usize) else { return };
-                    facts = if entry.has_fields { all() } else { &none };
-                    if !looking.holds(self.program(number), facts) || !(entry.is_open || admits(topic)) {
-                        return;
-                    }
-                }
-                if !gone.contains(&number) {
-                    tell(topic, Hit { looking, number, facts, all: &all });
-                }
+            let holds = |number: u32| {
+                let Some(entry) = self.entries.get(number as usize) else { return false };
+                let facts = if entry.has_fields { all() } else { &none };
+                looking.holds(self.program(number), facts)
+                    && (entry.is_open || self.topic(number).is_some_and(&admits))
             };
+            let mut held: Vec<u32> = self.always.iter().copied().filter(|number| holds(*number)).collect();
             for term in scratch.terms() {
                 for posting in self.postings(*term) {
                     let leads = scratch.has(posting.guard) && looking.leaf_holds(posting.leaf);
-                    if leads && !scratch.mark(posting.topic) {
-                        consider(posting.topic, posting.settles);
+                    if leads && !scratch.mark(posting.topic) && (posting.settles || holds(posting.topic)) {
+                        held.push(posting.topic);
                     }
                 }
             }
-            self.always.iter().for_each(|topic| consider(*topic, false));
+            held.sort_unstable();
+            for number in held.into_iter().filter(|number| !gone.contains(number)) {
+                if let Some(topic) = self.topic(number) {
+                    tell(topic, Hit { looking, number, facts: &all });
+                }
+            }
         });
     }
 }
@@ -203,14 +199,18 @@ impl Segment {
 pub(super) struct Hit<'h> {
     looking: Looking<'h>,
     number: u32,
-    facts: &'h Facts,
-    /// Facts, where the query asks for none.
-    all: &'h dyn Fn() -> &'h Facts,
+    facts: &'h dyn Fn() -> &'h Facts,
 }
 
 impl Hit<'_> {
-    pub(super) fn spans(&self) -> Vec<Span> {
-        self.looking.spans(self.looking.segment.program(self.number), self.facts)
+    /// Where it matches.
+    pub(super) fn spans(&self, found: &mut Found) -> Vec<Span> {
+        let none = Facts::default();
+        let segment = self.looking.segment;
+        let has_fields = segment.entries.get(self.number as usize).is_some_and(|entry| entry.has_fields);
+        let facts = if has_fields { (self.facts)() } else { &none };
+        self.looking.collect(segment.program(self.number), facts, &mut found.words);
+        found.spans(self.looking.document)
     }
 
     /// The topic's tags whose rules hold, in their order.
@@ -219,7 +219,7 @@ impl Hit<'_> {
         let (Some(rules), Some(topic)) = (segment.rules.get(&self.number), segment.topic(self.number)) else {
             return Vec::new();
         };
-        let held = topic.tags.iter().zip(rules).filter(|(_, rule)| self.looking.holds(rule, (self.all)()));
+        let held = topic.tags.iter().zip(rules).filter(|(_, rule)| self.looking.holds(rule, (self.facts)()));
         held.map(|(tag, _)| tag.name.clone()).collect()
     }
 }
@@ -256,12 +256,6 @@ impl Looking<'_> {
             let leaf = self.segment.leaf(step);
             leaf.is_some_and(|leaf| leaf.holds(View::of(&self, &Facts::default())))
         })
-    }
-
-    fn spans(self, program: &[Step], facts: &Facts) -> Vec<Span> {
-        let mut words = Vec::new();
-        self.collect(program, facts, &mut words);
-        spans(self.document, &words)
     }
 
     fn collect(self, program: &[Step], facts: &Facts, words: &mut Vec<(u32, u32)>) {

@@ -102,7 +102,7 @@ fn filters_spans_excerpt_and_bad_queries() {
     let spans: Vec<(Zone, &str)> =
         matches[0].spans.iter().map(|span| (span.zone, span.text.as_str())).collect();
     assert_eq!(spans, [(Zone::Title, "банках"), (Zone::Text, "банк")]);
-    assert_eq!(matches[0].excerpt, "Текст про банк");
+    assert_eq!(&*matches[0].excerpt, "Текст про банк");
 }
 
 /// Queries over a few short words, so that they meet in texts.

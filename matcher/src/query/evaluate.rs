@@ -22,9 +22,9 @@ pub(super) fn matches(expr: &Expr, document: &Document, facts: &Facts) -> Option
     if !view.holds(expr) {
         return None;
     }
-    let mut words = Vec::new();
-    view.collect(expr, &mut words);
-    Some(spans(document, &words))
+    let mut found = Found::default();
+    view.collect(expr, &mut found.words);
+    Some(found.spans(document))
 }
 
 /// Tells which words of a document a term finds.
@@ -139,8 +139,7 @@ impl<'a, F: Finder> View<'a, F> {
             Expr::Preferred(_, of) => self.holds(of),
             Expr::AtLeast(count, of) => self.count(of) >= *count as usize,
             Expr::Word(term) => {
-                self.words_like(term).next().is_some()
-                    || self.run_of(self.finder.parts(term)).next().is_some()
+                self.words_like(term).next().is_some() || self.has_run(self.finder.parts(term))
             }
             Expr::Phrase(phrase) if phrase.slop.is_none() => self.has_run(&phrase.words),
             Expr::Near(near) => {
@@ -219,21 +218,23 @@ impl<'a, F: Finder> View<'a, F> {
 
     /// Whether terms stand side by side, in order, anywhere.
     pub(crate) fn has_run(self, terms: &[F::Term]) -> bool {
-        self.run_of(terms).next().is_some()
+        self.runs_of(terms).next().is_some()
     }
 
     /// The words of terms wherever they stand side by side, in order.
     pub(crate) fn collect_run(self, terms: &[F::Term], words: &mut Vec<(u32, u32)>) {
-        words.extend(self.run_of(terms).flat_map(|one| one.pieces));
+        words.extend(self.runs_of(terms));
     }
 
     /// Where terms stand side by side, in order.
     fn run_of<'t>(self, terms: &'t [F::Term]) -> impl Iterator<Item = Occurrence> + use<'a, 't, F> {
+        self.runs_of(terms).filter_map(move |(first, last)| self.between(first, last))
+    }
+
+    /// Their first and last words.
+    fn runs_of<'t>(self, terms: &'t [F::Term]) -> impl Iterator<Item = (u32, u32)> + use<'a, 't, F> {
         let begins = terms.first().into_iter().flat_map(move |first| self.words_like(first));
-        begins.filter_map(move |(first, word)| {
-            let last = self.run(terms, word.at)?;
-            self.between(first, last)
-        })
+        begins.filter_map(move |(first, word)| Some((first, self.run(terms, word.at)?)))
     }
 
     /// The last word of a run of terms that begins at a place. Words and their parts stand at the same places, so there
@@ -248,7 +249,7 @@ impl<'a, F: Finder> View<'a, F> {
             if rest.is_empty() {
                 return u32::try_from(index).ok();
             }
-            if let Some(last) = self.run(rest, at + word.width) {
+            if let Some(last) = self.run(rest, at + word.width()) {
                 return Some(last);
             }
         }
@@ -259,7 +260,7 @@ impl<'a, F: Finder> View<'a, F> {
         let words = &self.document().words;
         let (from, to) = (words.get(first as usize)?, words.get(last as usize)?);
         Some(Occurrence {
-            last: to.at + to.width - 1,
+            last: to.at + to.width() - 1,
             pieces: vec![(first, last)],
             ..occurrence(first, from)
         })
@@ -346,7 +347,7 @@ impl<'a, F: Finder> View<'a, F> {
 fn occurrence(index: u32, word: &Word) -> Occurrence {
     Occurrence {
         first: word.at,
-        last: word.at + word.width - 1,
+        last: word.at + word.width() - 1,
         sentence: word.sentence,
         paragraph: word.paragraph,
         pieces: vec![(index, index)],
@@ -480,22 +481,31 @@ pub(crate) fn fits(pattern: &str, word: &str) -> bool {
     pattern.iter().skip(p).all(|c| *c == '*')
 }
 
-/// The byte ranges of words, without those that lie within others.
-pub(crate) fn spans(document: &Document, words: &[(u32, u32)]) -> Vec<Span> {
-    let mut ranges: Vec<(Zone, usize, usize)> = words
-        .iter()
-        .filter_map(|(first, last)| {
-            let (from, to) = (document.words.get(*first as usize)?, document.words.get(*last as usize)?);
-            Some((from.zone, from.range.start, to.range.end.max(from.range.end)))
-        })
-        .collect();
-    ranges.sort_by_key(|(zone, start, end)| (*zone, *start, Reverse(*end)));
-    let mut spans: Vec<Span> = Vec::new();
-    for (zone, start, end) in ranges {
-        let is_inside = spans.last().is_some_and(|last| last.zone == zone && end <= last.end);
-        if !is_inside && spans.len() < MAX_SPANS {
-            spans.push(Span { zone, start, end, text: String::new() });
+/// What spans are made of: words, kept from one match to the next so that no memory is asked for.
+#[derive(Default)]
+pub(crate) struct Found {
+    /// First and last word of each piece, by their numbers in the document.
+    pub(crate) words: Vec<(u32, u32)>,
+    ranges: Vec<(Zone, usize, usize)>,
+}
+
+impl Found {
+    /// The byte ranges of the words, without those that lie within others. They are gone then.
+    pub(crate) fn spans(&mut self, document: &Document) -> Vec<Span> {
+        let range = |(first, last): (u32, u32)| {
+            let (from, to) = (document.words.get(first as usize)?, document.words.get(last as usize)?);
+            Some((from.zone, from.range().start, to.range().end.max(from.range().end)))
+        };
+        self.ranges.clear();
+        self.ranges.extend(self.words.drain(..).filter_map(range));
+        self.ranges.sort_unstable_by_key(|(zone, start, end)| (*zone, *start, Reverse(*end)));
+        let mut spans: Vec<Span> = Vec::with_capacity(self.ranges.len().min(MAX_SPANS));
+        for (zone, start, end) in self.ranges.iter().copied() {
+            let is_inside = spans.last().is_some_and(|last| last.zone == zone && end <= last.end);
+            if !is_inside && spans.len() < MAX_SPANS {
+                spans.push(Span { zone, start, end, text: String::new() });
+            }
         }
+        spans
     }
-    spans
 }

@@ -3,7 +3,7 @@
 use model::Span;
 use serde::Serialize;
 
-use super::evaluate::{Finder, Scan, View, spans};
+use super::evaluate::{Finder, Found, Scan, View};
 use super::field::Facts;
 use super::tree::{Expr, Near, Reach};
 use crate::text::Document;
@@ -52,9 +52,9 @@ fn report(view: Scanned<'_>, expr: &Expr, excluded: bool, leaves: &mut Vec<LeafF
         Expr::In(scope, of) => report(view.within(*scope), of, excluded, leaves),
         Expr::Preferred(_, of) => report(view, of, excluded, leaves),
         leaf => {
-            let mut words = Vec::new();
-            view.collect(leaf, &mut words);
-            let spans = spans(view.document(), &words);
+            let mut found = Found::default();
+            view.collect(leaf, &mut found.words);
+            let spans = found.spans(view.document());
             leaves.push(LeafFound { leaf: view.named(leaf), holds: view.holds(leaf), excluded, spans });
         }
     }

@@ -17,7 +17,7 @@ mod warn;
 
 pub use dialect::Dialect;
 pub use error::{QueryError, Warning};
-pub(crate) use evaluate::{Finder, View, finds, spans};
+pub(crate) use evaluate::{Finder, Found, View, finds};
 pub use explain::{Explanation, LeafFound};
 pub use field::Facts;
 pub(crate) use field::Field;

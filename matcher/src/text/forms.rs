@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::hash::Hasher;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -66,64 +67,78 @@ struct Entry {
     form: FormId,
 }
 
-/// A short form as it is compared: of one length, so that no loop is needed.
+/// A short form as it is compared: its bytes in numbers, so that no loop is needed, and none of its length decides a branch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
-    letters: [u8; SHORT],
-    length: u8,
-    /// Tongue and kind.
-    sort: u8,
+    bytes: [u64; 3],
+    /// Two bytes more, the length, tongue and kind.
+    rest: [u8; 4],
 }
 
+/// Bytes that are read for a key, however many are of the form.
+const READ: usize = 32;
+
 impl Key {
-    fn of(tongue: Tongue, kind: Kind, text: &str) -> Option<Self> {
-        let mut letters = [0; SHORT];
-        letters.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        let length = u8::try_from(text.len()).ok()?;
-        Some(Self { letters, length, sort: tongue as u8 * 16 + kind as u8 })
+    pub(super) fn of(tongue: Tongue, kind: Kind, text: &str) -> Option<Self> {
+        let mut read = [0; READ];
+        read.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Self::read(tongue, kind, &read, text.len())
     }
 
-    fn hash(&self) -> u64 {
+    /// The key of a form that stands within a text: what stands behind it is read as well, and put aside.
+    pub(super) fn within(tongue: Tongue, kind: Kind, text: &str, range: Range<usize>) -> Option<Self> {
+        match text.as_bytes().get(range.start..).and_then(<[u8]>::first_chunk) {
+            Some(read) => Self::read(tongue, kind, read, range.len()),
+            None => Self::of(tongue, kind, text.get(range)?),
+        }
+    }
+
+    fn read(tongue: Tongue, kind: Kind, read: &[u8; READ], length: usize) -> Option<Self> {
+        let masks = MASKS.get(length)?;
+        let number = |at: usize| {
+            let bytes = read.get(at * 8..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
+            masks.get(at).map_or(0, |mask| u64::from_le_bytes(bytes) & mask)
+        };
+        let [one, other, ..] = number(3).to_le_bytes();
+        let rest = [one, other, u8::try_from(length).ok()?, tongue as u8 * 16 + kind as u8];
+        Some(Self { bytes: [number(0), number(1), number(2)], rest })
+    }
+
+    pub(super) fn hash(&self) -> u64 {
         let mut hasher = FxHasher::default();
-        hasher.write(&self.letters);
-        hasher.write_u16(u16::from(self.length) << 8 | u16::from(self.sort));
+        self.bytes.iter().for_each(|bytes| hasher.write_u64(*bytes));
+        hasher.write_u32(u32::from_le_bytes(self.rest));
         hasher.finish()
     }
 }
 
-impl Table {
-    /// The forms of words, as far as they are known, in their order. Several at a time: each waits for memory, and they
-    /// wait together.
-    pub(super) fn find_all<'t>(
-        &self,
-        tongue: Tongue,
-        words: impl Iterator<Item = (Kind, &'t str)> + Clone,
-        forms: &mut Vec<Option<FormId>>,
-        keys: &mut Vec<(u64, Option<Key>)>,
-    ) {
-        keys.clear();
-        keys.extend(words.clone().map(|(kind, text)| {
-            let key = Key::of(tongue, kind, text);
-            (key.map_or(0, |key| key.hash()), key)
-        }));
-        forms.clear();
-        forms.extend(keys.iter().map(|(hash, key)| {
-            let key = key.as_ref()?;
-            self.short.find(*hash, |entry| entry.key == *key).map(|entry| entry.form)
-        }));
-        for (form, ((kind, text), (_, key))) in forms.iter_mut().zip(words.zip(keys.iter())) {
-            if key.is_none() && text.len() <= LONGEST {
-                *form = self.long.get(&(tongue, kind, Box::from(text))).copied();
-            }
+/// By length: which bits of what was read are the form's.
+const MASKS: [[u64; 4]; SHORT + 1] = {
+    let mut masks = [[0; 4]; SHORT + 1];
+    let mut length = 0;
+    while length <= SHORT {
+        let mut byte = 0;
+        while byte < length {
+            masks[length][byte / 8] |= 0xff << (byte % 8 * 8);
+            byte += 1;
         }
+        length += 1;
     }
+    masks
+};
 
+impl Table {
     pub(super) fn find(&self, tongue: Tongue, kind: Kind, text: &str) -> Option<FormId> {
         match Key::of(tongue, kind, text) {
-            Some(key) => self.short.find(key.hash(), |entry| entry.key == key).map(|entry| entry.form),
+            Some(key) => self.find_short(&key, key.hash()),
             None if text.len() > LONGEST => None,
             None => self.long.get(&(tongue, kind, Box::from(text))).copied(),
         }
+    }
+
+    /// The form of a key, whose hash is known.
+    pub(super) fn find_short(&self, key: &Key, hash: u64) -> Option<FormId> {
+        self.short.find(hash, |entry| entry.key == *key).map(|entry| entry.form)
     }
 
     /// Lets a form of this generation be found; very long ones are not.
@@ -149,6 +164,17 @@ impl Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn a_key_says_the_same_whatever_stands_around(before in ".{0,9}", form in ".{0,14}", behind in ".{0,40}") {
+            let text = format!("{before}{form}{behind}");
+            let range = before.len()..before.len() + form.len();
+            let alone = Key::of(Tongue::Usual, Kind::Word, &form);
+            proptest::prop_assert_eq!(Key::within(Tongue::Usual, Kind::Word, &text, range), alone);
+            proptest::prop_assert_eq!(alone.is_some(), form.len() <= SHORT);
+        }
+    }
 
     #[test]
     fn what_was_added_is_found_and_nothing_else() {

@@ -47,17 +47,29 @@ pub(crate) struct Form {
 pub(crate) struct Word {
     /// Which of the document's forms it has.
     pub(crate) form: u32,
-    pub(crate) zone: Zone,
     /// In bytes of its zone.
-    pub(crate) range: Range<usize>,
+    start: u32,
+    end: u32,
     /// Which word it is, counted through all zones.
     pub(crate) at: u32,
     /// The next word of the same form.
     next: u32,
-    /// How many places it takes: a word and the parts that it is made of stand at the same ones.
-    pub(crate) width: u32,
     pub(crate) sentence: u32,
     pub(crate) paragraph: u32,
+    width: u16,
+    pub(crate) zone: Zone,
+}
+
+impl Word {
+    /// In bytes of its zone.
+    pub(crate) fn range(&self) -> Range<usize> {
+        self.start as usize..self.end as usize
+    }
+
+    /// How many places it takes: a word and the parts that it is made of stand at the same ones.
+    pub(crate) fn width(&self) -> u32 {
+        u32::from(self.width)
+    }
 }
 
 /// Takes texts apart, and remembers the words that it has seen. Make one and keep it; copies share the memory.
@@ -289,7 +301,7 @@ mod tests {
         document
             .words
             .iter()
-            .map(|word| (document.form(word).unwrap().exact.clone(), word.at, word.width))
+            .map(|word| (document.form(word).unwrap().exact.clone(), word.at, word.width()))
             .collect()
     }
 

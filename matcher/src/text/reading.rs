@@ -35,9 +35,7 @@ pub(super) fn read(known: &Table, tongue: Tongue, title: &str, text: &str) -> (D
         new: New::default(),
         place: Place::default(),
         within_sentence: false,
-        waiting: Vec::with_capacity(TOGETHER + 2),
-        forms: Vec::with_capacity(TOGETHER + 2),
-        keys: Vec::with_capacity(TOGETHER + 2),
+        waiting: Vec::with_capacity(TOGETHER),
     };
     reading.zone(Zone::Title, title);
     reading.place.at += GAP;
@@ -54,17 +52,22 @@ struct Place {
     paragraph: u32,
 }
 
-/// Words that are looked up together.
+/// Words that are looked up together: each waits for memory, and they wait together.
 const TOGETHER: usize = 32;
 
-/// A word that was cut out, and is not looked up yet.
-struct Written<'t> {
+/// A word of the document whose form is not looked up yet.
+struct Waiting<'t> {
     kind: Kind,
     text: Cow<'t, str>,
+    /// With its hash; none for long words.
+    key: Option<(Key, u64)>,
+}
+
+/// Which zone it is, and its text.
+#[derive(Clone, Copy)]
+struct Zoned<'t> {
     zone: Zone,
-    range: Range<usize>,
-    place: Place,
-    width: u32,
+    text: &'t str,
 }
 
 struct Reading<'a, 't> {
@@ -78,9 +81,8 @@ struct Reading<'a, 't> {
     place: Place,
     /// Whether the word at hand does not begin a sentence.
     within_sentence: bool,
-    waiting: Vec<Written<'t>>,
-    forms: Vec<Option<FormId>>,
-    keys: Vec<(u64, Option<Key>)>,
+    /// The document's last words.
+    waiting: Vec<Waiting<'t>>,
 }
 
 impl<'t> Reading<'_, 't> {
@@ -112,72 +114,93 @@ impl<'t> Reading<'_, 't> {
                 }
             }
             self.within_sentence = !is_first && self.place.sentence == sentence;
-            self.cut(zone, text, cut);
-            if self.waiting.len() >= TOGETHER {
-                self.look_up();
-            }
+            self.cut(Zoned { zone, text }, cut);
         }
         self.look_up();
     }
 
     /// A word, and the words that it is made of.
-    fn cut(&mut self, zone: Zone, text: &'t str, cut: words::Cut<'t>) {
-        let words::Cut { kind, range, text: written, parts } = cut;
-        let width = u32::try_from(parts.len()).unwrap_or(u32::MAX).max(1);
-        self.word(zone, kind, written, range.clone(), 0, width);
+    fn cut(&mut self, of: Zoned<'t>, cut: words::Cut<'t>) {
+        let words::Cut { kind, range, text, parts } = cut;
+        let width = u16::try_from(parts.len()).unwrap_or(u16::MAX).max(1);
+        self.word(of, kind, text, range.clone(), 0, width);
         // A tag's name is a word whole, and in parts where there are several.
         if kind == Kind::Tag && parts.len() > 1 {
-            let name = range.start + 1..range.end;
-            let written = Cow::Borrowed(text.get(name.clone()).unwrap_or(""));
-            self.word(zone, Kind::Word, written, name, 0, width);
+            self.part(of, range.start + 1..range.end, 0, width);
         }
+        // An address begins with its host, which has parts of its own; they take no places.
         for (offset, part) in (0..).zip(parts) {
-            let written = Cow::Borrowed(text.get(part.clone()).unwrap_or(""));
-            self.word(zone, Kind::Word, written, part, offset, 1);
-            // An address begins with its host, which has parts of its own; they take no places.
+            self.part(of, part, offset, 1);
         }
-        self.place.at += width;
+        self.place.at += u32::from(width);
+    }
+
+    fn part(&mut self, of: Zoned<'t>, range: Range<usize>, offset: u32, width: u16) {
+        let text = Cow::Borrowed(of.text.get(range.clone()).unwrap_or(""));
+        self.word(of, Kind::Word, text, range, offset, width);
     }
 
     fn word(
         &mut self,
-        zone: Zone,
+        of: Zoned<'t>,
         kind: Kind,
         text: Cow<'t, str>,
         range: Range<usize>,
         offset: u32,
-        width: u32,
+        width: u16,
     ) {
         let is_name = kind == Kind::Word && self.within_sentence && is_capital(&text);
         let kind = if is_name { Kind::Name } else { kind };
-        let place = Place { at: self.place.at + offset, ..self.place };
-        self.waiting.push(Written { kind, text, zone, range, place, width });
-    }
-
-    /// Looks up the words that wait, and adds them to the document.
-    fn look_up(&mut self) {
-        let words = self.waiting.iter().map(|word| (word.kind, &*word.text));
-        self.known.find_all(self.tongue, words, &mut self.forms, &mut self.keys);
-        for number in 0..self.waiting.len() {
-            let found = self.forms.get(number).copied().flatten();
-            let Some(written) = self.waiting.get(number) else { continue };
-            let Written { kind, zone, ref range, place: Place { at, sentence, paragraph }, width, .. } =
-                *written;
-            let range = range.clone();
-            let form = found.unwrap_or_else(|| {
-                let (tongue, generation) = (self.tongue, &self.document.generation);
-                let form = self.new.entry((kind, Box::from(&*written.text)));
-                *form.or_insert_with(|| generation.push(Form::new(kind, &written.text, tongue)))
-            });
-            let form = self.number_of(form, kind);
-            self.document.words.push(Word { form, zone, range, at, next: NONE, width, sentence, paragraph });
+        self.document.words.push(Word {
+            form: NONE,
+            start: number(range.start),
+            end: number(range.end),
+            at: self.place.at + offset,
+            next: NONE,
+            sentence: self.place.sentence,
+            paragraph: self.place.paragraph,
+            width,
+            zone: of.zone,
+        });
+        let key = match &text {
+            Cow::Borrowed(_) => Key::within(self.tongue, kind, of.text, range),
+            Cow::Owned(read) => Key::of(self.tongue, kind, read),
+        };
+        self.waiting.push(Waiting { kind, text, key: key.map(|key| (key, key.hash())) });
+        if self.waiting.len() >= TOGETHER {
+            self.look_up();
         }
-        self.waiting.clear();
     }
 
-    /// Which of the document's forms it is, of which the next word will be one.
-    fn number_of(&mut self, form: FormId, kind: Kind) -> u32 {
-        let index = number(self.document.words.len());
+    fn look_up(&mut self) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let mut found = [None; TOGETHER];
+        for (found, Waiting { kind, text, key }) in found.iter_mut().zip(&waiting) {
+            *found = match key {
+                Some((key, hash)) => self.known.find_short(key, *hash),
+                None => self.known.find(self.tongue, *kind, text),
+            };
+        }
+        let first = self.document.words.len() - waiting.len();
+        for (index, (found, Waiting { kind, text, .. })) in (first..).zip(found.iter().zip(&waiting)) {
+            let form = found.unwrap_or_else(|| self.first_met(*kind, text));
+            let form = self.number_of(number(index), form, *kind);
+            if let Some(word) = self.document.words.get_mut(index) {
+                word.form = form;
+            }
+        }
+        waiting.clear();
+        self.waiting = waiting;
+    }
+
+    fn first_met(&mut self, kind: Kind, text: &str) -> FormId {
+        let (tongue, generation) = (self.tongue, &self.document.generation);
+        let form = self.new.entry((kind, Box::from(text)));
+        *form.or_insert_with(|| generation.push(Form::new(kind, text, tongue)))
+    }
+
+    /// Which of the document's forms it is, of which this word is one.
+    fn number_of(&mut self, index: u32, form: FormId, kind: Kind) -> u32 {
         match self.seen.entry(form) {
             Entry::Occupied(known) => {
                 let known = *known.get();

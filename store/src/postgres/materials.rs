@@ -38,7 +38,7 @@ fn found(row: &Row) -> Result<StoredMatch, StoreError> {
         found: Match {
             topic: Name::stored(row.get(7)),
             spans: serde_json::from_str(row.get(8))?,
-            excerpt: row.get(9),
+            excerpt: row.get::<_, String>(9).into(),
             tags: row.get::<_, Vec<String>>(11).into_iter().map(Name::stored).collect(),
         },
         matched_at: row.get(10),

@@ -54,7 +54,7 @@ pub(super) fn found(row: &Row<'_>) -> Result<StoredMatch, StoreError> {
         found: Match {
             topic: Name::stored(topic),
             spans: serde_json::from_str(&spans)?,
-            excerpt: row.get(9)?,
+            excerpt: row.get::<_, String>(9)?.into(),
             tags: serde_json::from_str(&tags)?,
         },
         matched_at: time(row.get(10)?),

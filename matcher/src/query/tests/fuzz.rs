@@ -109,7 +109,7 @@ proptest! {
                 let mut before = 0;
                 for word in &document.words {
                     let zone = if word.zone == model::Zone::Title { &title } else { &text };
-                    prop_assert!(zone.get(word.range.clone()).is_some_and(|word| !word.is_empty()));
+                    prop_assert!(zone.get(word.range()).is_some_and(|word| !word.is_empty()));
                     prop_assert!(word.at >= before, "words are in the order of their places");
                     before = word.at;
                 }
