@@ -8,6 +8,7 @@ mod english;
 mod kazakh;
 mod kazakh_verb;
 pub(crate) mod latin;
+mod misspelt;
 mod russian;
 
 use crate::text::fold::{is_cyrillic, is_kazakh};
@@ -27,25 +28,40 @@ pub(crate) enum Tongue {
 
 /// What a folded word of a text may be a form of. Without repetitions, in order.
 pub(crate) fn lemmas(word: &str, tongue: Tongue) -> Vec<String> {
-    let mut lemmas = readings(word, tongue);
-    // Поздравляяяем: nobody knows how often a letter was meant.
-    for times in 1..=2 {
-        lemmas.extend(shortened(word, times).iter().flat_map(|word| readings(word, tongue)));
+    let mut lemmas = as_written(word, tongue);
+    // Of what may be Kazakh nobody knows how it is spelt in Russian.
+    if tongue == Tongue::Usual && matches!(Script::of(word), Script::Cyrillic) && !knows(word) {
+        lemmas.extend(drawn_out(word).flat_map(|word| russian::meant(&word)));
     }
+    in_order(lemmas)
+}
+
+/// The same of what is probably a name: Лавровым is not of лавр, nor Маска of маска, but both may be. Names are in no
+/// dictionary, and are spelt as they are.
+pub(crate) fn lemmas_of_name(word: &str, tongue: Tongue) -> Vec<String> {
+    let mut lemmas = as_written(word, tongue);
+    if matches!(Script::of(word), Script::Cyrillic) {
+        lemmas.extend(russian::of_name(word));
+    }
+    in_order(lemmas)
+}
+
+fn in_order(mut lemmas: Vec<String>) -> Vec<String> {
     lemmas.sort();
     lemmas.dedup();
     lemmas
 }
 
-/// The same of what is probably a name: Лавровым is not of лавр, nor Маска of маска, but both may be.
-pub(crate) fn lemmas_of_name(word: &str, tongue: Tongue) -> Vec<String> {
-    let mut lemmas = lemmas(word, tongue);
-    if matches!(Script::of(word), Script::Cyrillic) {
-        lemmas.extend(russian::of_name(word));
-        lemmas.sort();
-        lemmas.dedup();
-    }
-    lemmas
+fn as_written(word: &str, tongue: Tongue) -> Vec<String> {
+    drawn_out(word).flat_map(|word| readings(&word, tongue)).collect()
+}
+
+/// A word, and what it is if a letter was drawn out. Поздравляяяем: nobody knows how often a letter was meant. СССР is as
+/// it should be.
+fn drawn_out(word: &str) -> impl Iterator<Item = String> {
+    let most = if knows(word) { 0 } else { 2 };
+    let shortened = (1..=most).filter_map(|times| shortened(word, times));
+    std::iter::once(word.to_owned()).chain(shortened)
 }
 
 /// A word in which a letter stands three times or more in a row, with that letter so many times.
@@ -80,7 +96,7 @@ fn readings(word: &str, tongue: Tongue) -> Vec<String> {
 
 /// What a folded word of a query stands for, in whatever language it may be.
 pub(crate) fn asked_for(word: &str) -> Vec<String> {
-    let mut asked = match Script::of(word) {
+    let asked = match Script::of(word) {
         Script::Other => Vec::new(),
         Script::Kazakh => kazakh::asked_for(word),
         Script::Cyrillic if russian::is_known(word) && !kazakh::knows(word) => russian::asked_for(word),
@@ -92,9 +108,7 @@ pub(crate) fn asked_for(word: &str) -> Vec<String> {
         Script::KazakhLatin => kazakh::asked_for(&latin::cyrillic(word)),
         Script::Latin => english::asked_for(word),
     };
-    asked.sort();
-    asked.dedup();
-    asked
+    in_order(asked)
 }
 
 /// Whether a dictionary has the word; of Kazakh, whether the list of stems has it or one that it is a form of.
@@ -189,6 +203,19 @@ mod tests {
     fn letters_that_are_drawn_out_are_shortened() {
         assert!(lemmas("поздравляяяем", Tongue::Usual).contains(&"поздравлять".to_owned()));
         assert!(lemmas("клааасс", Tongue::Usual).contains(&"класс".to_owned()));
+        assert!(lemmas("карооова", Tongue::Usual).contains(&"корова".to_owned()), "with a slip beside");
         assert_eq!(shortened("класс", 1), None);
+        assert!(!lemmas("ссср", Tongue::Usual).contains(&"среда".to_owned()), "it is a word");
+    }
+
+    #[test]
+    fn misspelt_words_are_found_where_they_are_neither_names_nor_kazakh() {
+        let has = |lemmas: Vec<String>, lemma: &str| lemmas.contains(&lemma.to_owned());
+        assert!(has(lemmas("програмы", Tongue::Usual), "программа"));
+        assert!(!has(lemmas_of_name("програмы", Tongue::Usual), "программа"));
+        assert!(!has(lemmas("програмы", Tongue::Kazakh), "программа"));
+        assert!(!has(asked_for("програмы"), "программа"), "a query is taken at its word");
+        assert!(!has(lemmas("каспи", Tongue::Usual), "каспий"));
+        assert!(has(lemmas("зп", Tongue::Usual), "зарплата"));
     }
 }

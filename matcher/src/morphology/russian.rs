@@ -8,12 +8,48 @@ use std::sync::LazyLock;
 use rumorph::Dictionary;
 use rust_stemmers::{Algorithm, Stemmer};
 
+use super::misspelt;
 use crate::text::fold::fold;
 
 /// A reading that is rarer than this among a form's is not kept: `уже` is no form of уж, and `стали` is one of сталь.
 const RAREST: f64 = 0.005;
 /// Shorter words of a query are abbreviations, and stand for themselves.
 const SHORTEST: usize = 3;
+
+/// What is written for short, where the dictionary does not say it: it has млн and руб.
+const ABBREVIATED: &[(&str, &str)] = &[
+    ("пн", "понедельник"),
+    ("вт", "вторник"),
+    ("ср", "среда"),
+    ("чт", "четверг"),
+    ("пт", "пятница"),
+    ("сб", "суббота"),
+    ("вс", "воскресенье"),
+    ("янв", "январь"),
+    ("фев", "февраль"),
+    ("февр", "февраль"),
+    ("мар", "март"),
+    ("апр", "апрель"),
+    ("июн", "июнь"),
+    ("июл", "июль"),
+    ("авг", "август"),
+    ("сен", "сентябрь"),
+    ("сент", "сентябрь"),
+    ("окт", "октябрь"),
+    ("ноя", "ноябрь"),
+    ("нояб", "ноябрь"),
+    ("дек", "декабрь"),
+    ("тг", "тенге"),
+    ("гр", "грамм"),
+    ("мл", "миллилитр"),
+    ("га", "гектар"),
+    ("обл", "область"),
+    ("мкр", "микрорайон"),
+    ("мкрн", "микрорайон"),
+    ("акад", "академик"),
+    ("доц", "доцент"),
+    ("зп", "зарплата"),
+];
 
 static DICTIONARY: LazyLock<Option<Dictionary>> = LazyLock::new(|| Dictionary::bundled().ok());
 static SNOWBALL: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::create(Algorithm::Russian));
@@ -26,10 +62,16 @@ pub(super) fn is_known(word: &str) -> bool {
 /// What a folded word of a text may be a form of.
 pub(super) fn lemmas(word: &str) -> Vec<String> {
     let mut lemmas: Vec<String> = readings(word);
+    lemmas.extend(ABBREVIATED.iter().find(|(short, _)| *short == word).map(|(_, whole)| (*whole).to_owned()));
     if !is_known(word) {
         lemmas.extend(of_name(word));
     }
     lemmas
+}
+
+/// What a word that the dictionary does not have may be a form of, if it was misspelt.
+pub(super) fn meant(word: &str) -> Vec<String> {
+    misspelt::meant(word).filter(|meant| is_known(meant)).flat_map(|meant| readings(&meant)).collect()
 }
 
 /// What a folded word of a query stands for. One that is a lemma itself stands for that lemma alone: `банка` finds cans

@@ -1,0 +1,99 @@
+//! Russian words as they are misspelt by ear, where the ear does not tell the letter.
+//!
+//! One letter is put right at a time, in the places where schoolbooks say that letters are mistaken: unstressed vowels,
+//! vowels after sibilants, double letters, voiced and voiceless consonants before others, soft and hard signs, `тся`.
+//! Whoever writes what no dictionary has, and one slip away from what a dictionary has, is taken to have meant that.
+
+/// Shorter words are a letter away from too many others.
+const SHORTEST: usize = 5;
+/// What sounds the same without stress.
+const VOWELS: &[(char, char)] = &[('о', 'а'), ('е', 'и'), ('я', 'е'), ('э', 'е')];
+/// What sounds the same after a sibilant.
+const VOWELS_AFTER_SIBILANTS: &[(char, char)] = &[('о', 'е'), ('ы', 'и'), ('я', 'а'), ('ю', 'у')];
+const SIBILANTS: &[char] = &['ж', 'ш', 'ч', 'щ', 'ц'];
+/// What sounds the same before a consonant that is not voiced always, and at the end of a word.
+const CONSONANTS: &[(char, char)] = &[('б', 'п'), ('в', 'ф'), ('г', 'к'), ('д', 'т'), ('ж', 'ш'), ('з', 'с')];
+const ALWAYS_VOICED: &[char] = &['л', 'м', 'н', 'р', 'й', 'в'];
+const VOWEL_LETTERS: &[char] = &['а', 'е', 'и', 'о', 'у', 'ы', 'э', 'ю', 'я'];
+/// What sounds the same wherever it stands, or nearly.
+const ALIKE: &[(char, char)] = &[('ь', 'ъ'), ('щ', 'ш')];
+
+/// The words that a folded one may have been meant as, of all that differ by one slip; in no order.
+pub(super) fn meant(word: &str) -> impl Iterator<Item = String> {
+    let letters: Vec<char> = word.chars().collect();
+    let places = if letters.len() < SHORTEST { 0..0 } else { 0..letters.len() };
+    places.flat_map(move |at| slips(&letters, at))
+}
+
+/// The word with what stands at a place put right.
+fn slips(letters: &[char], at: usize) -> Vec<String> {
+    let Some((before, [letter, behind @ ..])) = letters.split_at_checked(at) else { return Vec::new() };
+    let with = |put: &[char]| before.iter().chain(put).chain(behind).collect::<String>();
+    let mut meant: Vec<String> =
+        others(before.last(), *letter, behind.first()).map(|other| with(&[other])).collect();
+    match before.last() {
+        Some(same) if same == letter => meant.push(with(&[])),
+        _ => meant.push(with(&[*letter, *letter])),
+    }
+    match (letter, behind) {
+        ('ь' | 'ъ', _) => meant.push(with(&[])),
+        ('т', ['с', 'я']) => meant.push(with(&['т', 'ь'])),
+        _ => (),
+    }
+    meant
+}
+
+/// The letters that sound like one between these.
+fn others(before: Option<&char>, letter: char, behind: Option<&char>) -> impl Iterator<Item = char> {
+    let is_among =
+        |letter: Option<&char>, among: &[char]| letter.is_some_and(|letter| among.contains(letter));
+    let is_after_sibilant = is_among(before, SIBILANTS);
+    let is_before_sound = is_among(behind, VOWEL_LETTERS) || is_among(behind, ALWAYS_VOICED);
+    let pairs = [
+        (VOWELS, true),
+        (VOWELS_AFTER_SIBILANTS, is_after_sibilant),
+        (CONSONANTS, !is_before_sound),
+        (ALIKE, true),
+    ];
+    let pairs = pairs.into_iter().filter(|(_, holds)| *holds).flat_map(|(pairs, _)| pairs);
+    pairs.filter_map(move |(one, other)| match letter {
+        letter if letter == *one => Some(*other),
+        letter if letter == *other => Some(*one),
+        _ => None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::meant;
+
+    #[test]
+    fn slips_of_the_ear_are_put_right() {
+        for (written, word) in [
+            ("карова", "корова"),
+            ("времина", "времена"),
+            ("памеркнуть", "померкнуть"),
+            ("жолтый", "желтый"),
+            ("цыркуль", "циркуль"),
+            ("площать", "площадь"),
+            ("зделать", "сделать"),
+            ("програма", "программа"),
+            ("диллер", "дилер"),
+            ("обьявление", "объявление"),
+            ("учаться", "учатся"),
+            ("учится", "учиться"),
+            ("помошник", "помощник"),
+        ] {
+            assert!(meant(written).any(|meant| meant == word), "{written}");
+        }
+    }
+
+    #[test]
+    fn other_letters_and_short_words_stand_for_themselves() {
+        for (written, word) in
+            [("каспи", "каспий"), ("магнум", "магнит"), ("катя", "коты"), ("кот", "код"), ("роза", "лоза")]
+        {
+            assert!(!meant(written).any(|meant| meant == word), "{written}");
+        }
+    }
+}
