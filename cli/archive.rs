@@ -50,8 +50,7 @@ pub(crate) async fn look_through(
             let look = |stored: StoredItem| {
                 let document = analysis.item(&stored.item);
                 // Ages are counted from first sight, as they were then.
-                let facts =
-                    facts(&stored.item, sources.get(&stored.item.source), &document, stored.first_seen);
+                let facts = facts(&stored.item, sources.get(&stored.item.source), &document, stored.sight());
                 let found = queries.iter().map(|query| query.matches(&document, &facts)).collect();
                 Looked { stored, found }
             };

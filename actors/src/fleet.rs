@@ -277,6 +277,7 @@ impl FleetState {
             at: now,
             robots_delay: self.turn.robots_delay,
             objects_version: self.context.roster().version,
+            undecided: [].into(),
             findings: Vec::new(),
             withdrawn: Vec::new(),
             vanished: Vec::new(),

@@ -85,6 +85,7 @@ impl Importer {
             at: now,
             robots_delay: std::time::Duration::ZERO,
             objects_version: self.roster.version,
+            undecided: self.roster.undecided(),
             findings,
             withdrawn: Vec::new(),
             vanished: Vec::new(),

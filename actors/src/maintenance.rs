@@ -121,11 +121,26 @@ impl MaintenanceState {
             if items.is_empty() || context.is_draining() || !self.has_duty("stories", LINK).await? {
                 break;
             }
-            stories::link(&*context.store, &context.pool, items, context.clock.now())
+            let roster = context.roster();
+            stories::link(&*context.store, &context.pool, &roster, items, context.clock.now())
                 .await
                 .map_err(failed)?;
+            if context.store.objects_version().await.map_err(failed)? != roster.version {
+                return self.decide_again().await;
+            }
         }
         Ok(())
+    }
+
+    /// Objects were declared while items were linked. Topics that ask for reprints may have been matched again before, and
+    /// were not known here yet.
+    async fn decide_again(&self) -> Result<(), String> {
+        self.context.reload().await?;
+        let late = self.context.roster().undecided();
+        if late.is_empty() {
+            return Ok(());
+        }
+        self.context.store.set_unmatched(&late).await.map_err(|error| error.to_string())
     }
 
     /// Of a cluster, one node does it at a time.

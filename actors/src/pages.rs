@@ -6,8 +6,8 @@ use crawler::extract::{Article, extract, item_of};
 use crawler::read::{Page, wall_before};
 use crawler::{FetchError, Fetched, Want};
 use model::{
-    ArticlePages, Entry, FetchStatus, Finding, Harvest, PageWork, SeenPage, Source, SourceKind, Timestamp,
-    canonical_url, same_site,
+    ArticlePages, Entry, FetchStatus, Finding, Harvest, PageWork, SeenPage, Sight, Source, SourceKind,
+    Timestamp, canonical_url, same_site,
 };
 use tokio::time::Instant;
 use url::Url;
@@ -214,7 +214,7 @@ async fn read_on_pool(visit: &Visit, page: &PageWork, fetched: Fetched, seen: Ar
         article.problems.extend(Some(problem.to_owned()).filter(|problem| !problem.is_empty()));
         article.problems.dedup();
         let item = item_of(&source, &entry, Some((&article, &fetched.url)), now);
-        let (document, matches) = topics.matches(&item, &source, now);
+        let (document, matches) = topics.matches(&item, &source, Sight::first(now));
         let finding = Finding {
             item,
             matches,

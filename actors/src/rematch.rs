@@ -100,6 +100,6 @@ impl Archive {
 
 fn matched(index: &TopicIndex, sources: &HashMap<Name, Source>, stored: &StoredItem) -> Option<Rematched> {
     let source = sources.get(&stored.item.source)?;
-    let matches = index.matches(&stored.item, source, stored.first_seen).1;
+    let matches = index.matches(&stored.item, source, stored.sight()).1;
     Some(Rematched { row: stored.row, version: stored.version, matches })
 }

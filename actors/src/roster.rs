@@ -26,6 +26,8 @@ pub(crate) struct Roster {
     /// The version of the objects in the store.
     pub(crate) version: i64,
     pub(crate) topics: Arc<TopicIndex>,
+    /// Topics that are decided when an item was looked at beside others, with their versions.
+    late: Arc<[(Name, i64)]>,
     sources: HashMap<Name, Arc<Source>>,
     groups: HashMap<Host, Host>,
     /// How many sources are read at each host.
@@ -46,7 +48,10 @@ impl Roster {
         // The version is read first: objects that change meanwhile make it stale, and it is loaded again.
         let version = store.objects_version().await?;
         let records = store.sources().await?;
-        let topics = store.topics().await?.into_iter().map(|record| record.topic).collect();
+        let records_of_topics = store.topics().await?;
+        let versions: HashMap<Name, i64> =
+            records_of_topics.iter().map(|record| (record.topic.name.clone(), record.version)).collect();
+        let topics = records_of_topics.into_iter().map(|record| record.topic).collect();
         let clients = store.clients().await?;
         let lists = store.lists().await?;
         let compiled = tokio::task::spawn_blocking(move || before.changed(topics, Lists::new(lists))).await;
@@ -54,6 +59,7 @@ impl Roster {
         let named = |record: &SourceRecord| (record.source.name.clone(), Arc::new(record.source.clone()));
         let mut roster = Self {
             version,
+            late: index.late().filter_map(|name| Some((name.clone(), *versions.get(name)?))).collect(),
             topics: Arc::new(index),
             groups: groups(&records),
             clients: by_name(clients),
@@ -74,6 +80,16 @@ impl Roster {
     /// The same objects with another index of the same topics.
     pub(crate) fn with_topics(&self, index: TopicIndex) -> Self {
         Self { topics: Arc::new(index), ..self.clone() }
+    }
+
+    /// Topics that are decided when an item was looked at beside others, with their versions.
+    pub(crate) fn late(&self) -> &[(Name, i64)] {
+        &self.late
+    }
+
+    /// The names of these.
+    pub(crate) fn undecided(&self) -> Arc<[Name]> {
+        self.late.iter().map(|(name, _)| name.clone()).collect()
     }
 
     /// A source that is declared and not paused.

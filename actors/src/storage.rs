@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Harvest, Name, Source};
+use model::{Harvest, Name, Sight, Source};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use scheduler::Settle;
 use store::{Saved, StoreError};
@@ -215,7 +215,7 @@ impl StorageState {
         let again = move || {
             let mut harvests = harvests.to_vec();
             for (harvest, before) in harvests.iter_mut().zip(&sources) {
-                harvest.objects_version = roster.version;
+                (harvest.objects_version, harvest.undecided) = (roster.version, roster.undecided());
                 let Some(before) = before else { continue };
                 let declared = roster.declared(&harvest.source);
                 if declared.as_deref() != Some(&**before) {
@@ -230,7 +230,8 @@ impl StorageState {
                 }
                 let source = declared.as_ref().unwrap_or(before);
                 for finding in &mut harvest.findings {
-                    finding.matches = roster.topics.matches(&finding.item, source, harvest.at).1;
+                    finding.matches =
+                        roster.topics.matches(&finding.item, source, Sight::first(harvest.at)).1;
                 }
             }
             harvests.into()

@@ -1,44 +1,82 @@
 //! Reprints are linked to the story that they belong to: each item that is stored is looked at beside those of the days before.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use matcher::likeness;
-use model::{Kinship, Likeness, Timestamp};
-use store::{Kin, Linked, Store, StoreError, StoredItem};
+use model::{Kinship, Likeness, Originality, Timestamp};
+use store::{Kin, Linked, Rematched, Store, StoreError, StoredItem};
 
 use crate::pool::Pool;
+use crate::roster::Roster;
 
 /// What was first seen within this may be a reprint; what comes later of the same words is another story.
 const WITHIN: Duration = Duration::from_secs(3 * 86_400);
 /// Items looked at in one step.
 const STEP: usize = 200;
 
-/// Links items that were not looked at yet to the stories that they belong to.
+/// Links items that were not looked at yet to the stories that they belong to, and matches them against the topics that
+/// waited for it.
 pub(crate) async fn link(
     store: &dyn Store,
     pool: &Pool,
+    roster: &Arc<Roster>,
     items: Vec<StoredItem>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let known_by = move || {
-        let one = |stored: StoredItem| (likeness(&stored.item), stored);
-        items.into_iter().map(one).collect::<Vec<_>>()
+        // An edit makes nothing of an item that it was not: what is linked is linked for good.
+        let known_by = |stored: &StoredItem| match stored.originality {
+            None => likeness(&stored.item),
+            Some(_) => Likeness::default(),
+        };
+        items.into_iter().map(|stored| (known_by(&stored), stored)).collect::<Vec<_>>()
     };
     let items = pool.run(known_by).await;
     let keys: Vec<i64> = items.iter().flat_map(|(likeness, _)| likeness.keys.iter().copied()).collect();
     let forget = now.checked_sub(WITHIN).unwrap_or(Timestamp::MIN);
     let known = if keys.is_empty() { Vec::new() } else { store.kin(&keys, forget).await? };
     let mut by_key = ByKey::of(known);
-    let mut linked = Vec::new();
-    for (likeness, stored) in items {
+    let (mut linked, mut compared) = (Vec::new(), Vec::new());
+    for (likeness, mut stored) in items {
         let nearest = by_key.nearest(&likeness, &stored);
         let (story, kinship) = nearest.map_or((stored.row, None), |(story, kinship)| (story, Some(kinship)));
-        let source = stored.item.source;
+        let source = stored.item.source.clone();
+        stored.originality.get_or_insert(Originality::of(kinship));
         by_key.add(Kin { row: stored.row, story, source: source.clone(), likeness: likeness.clone() });
-        linked.push(Linked { row: stored.row, source, at: stored.first_seen, story, kinship, likeness });
+        let (row, version, at) = (stored.row, stored.version, stored.first_seen);
+        linked.push(Linked { row, version, source, at, story, kinship, likeness });
+        compared.push(stored);
     }
+    // Before they count as linked: whoever is stopped here does it again.
+    decide(store, pool, roster, compared, now).await?;
     store.link(&linked, forget).await
+}
+
+/// Matches items, of which it is known now whether they are reprints, against the topics that ask for that.
+async fn decide(
+    store: &dyn Store,
+    pool: &Pool,
+    roster: &Arc<Roster>,
+    items: Vec<StoredItem>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if roster.late().is_empty() {
+        return Ok(());
+    }
+    let of = roster.clone();
+    let matched = move || {
+        let matched = |stored: &StoredItem| {
+            let source = of.declared(&stored.item.source)?;
+            let matches = of.topics.matches(&stored.item, &source, stored.sight()).1;
+            Some(Rematched { row: stored.row, version: stored.version, matches })
+        };
+        items.iter().filter_map(matched).collect::<Vec<_>>()
+    };
+    let matched = pool.run(matched).await;
+    store.rematch(roster.late(), &matched, now).await?;
+    Ok(())
 }
 
 /// Items not yet looked at, a step of them.
@@ -84,9 +122,14 @@ impl ByKey {
 
 #[cfg(test)]
 mod tests {
-    use store::{Objects, Store};
+    use model::{Name, Tag, Topic};
+    use store::{MaterialQuery, Objects, Store, StoredMatch};
 
     use crate::testing::{Page, Stage, source, until};
+
+    fn named(name: &str) -> Name {
+        Name::new(name).unwrap()
+    }
 
     /// A feed with these publications: identifier, title, words.
     fn feed(publications: &[(&str, &str, &str)]) -> Page {
@@ -102,6 +145,67 @@ mod tests {
 
     fn words(name: &str, count: usize) -> String {
         (0..count).map(|n| format!("{name}{n} ")).collect()
+    }
+
+    /// Topics that ask for reprints match when it is known what is one, once, and what an edit says is held against them.
+    #[tokio::test(start_paused = true)]
+    async fn topics_that_ask_for_reprints_wait_until_they_are_known() {
+        let stage = Stage::with(&[]).await;
+        let (text, framed) = (words("слово", 120), format!("Как пишет агентство, {}", words("слово", 110)));
+        stage.web.put("http://a.kz/feed", feed(&[("1", "Агентство", &text)]));
+        let queries =
+            [("first", "слово7 dup:original"), ("again", "слово7 NOT dup:original"), ("all", "слово7")];
+        let mut topics: Vec<Topic> =
+            queries.iter().map(|(name, query)| Topic::new(named(name), (*query).to_owned())).collect();
+        topics[2].tags = vec![Tag { name: named("copied"), query: "dup:reprint".to_owned() }];
+        let declare = async |topics: &[Topic], sources: &[&str]| {
+            let objects = Objects {
+                topics: topics.to_vec(),
+                sources: sources.iter().map(|host| source(host)).collect(),
+                ..Objects::default()
+            };
+            stage.store.declare(&objects, false, stage.clock.now()).await.unwrap();
+        };
+        declare(&topics, &["a.kz"]).await;
+        let _node = stage.start().await;
+        let found = async || {
+            let all = MaterialQuery { limit: 20, ..MaterialQuery::default() };
+            let of = |one: StoredMatch| {
+                let host = one.item.item.source.to_string();
+                (one.seq, format!("{} {host}{}", one.found.topic, "+".repeat(one.found.tags.len())))
+            };
+            stage.store.materials(&all).await.unwrap().into_iter().map(of).collect::<Vec<_>>()
+        };
+        let names = |found: &[(i64, String)]| {
+            let mut names: Vec<String> = found.iter().map(|(_, name)| name.clone()).collect();
+            names.sort();
+            names
+        };
+        until("the original is known", async || found().await.len() == 2).await;
+        stage.web.put("http://b.kz/feed", feed(&[("1", "Перепечатка", &framed)]));
+        declare(&topics, &["a.kz", "b.kz"]).await;
+        let expected = ["again b.kz", "all a.kz", "all b.kz+", "first a.kz"];
+        until("the reprint is known", async || names(&found().await) == expected).await;
+        let before = found().await;
+
+        // An edit that says the same: every match keeps its place. One that says something else goes.
+        stage.web.put("http://a.kz/feed", feed(&[("1", "Агентство", &format!("{text} дополнено"))]));
+        stage.web.put("http://b.kz/feed", feed(&[("1", "Перепечатка", &words("другое", 110))]));
+        until("what was edited is held against them", async || {
+            names(&found().await) == ["all a.kz", "first a.kz"]
+        })
+        .await;
+        until("all are looked at", async || stage.store.unlinked(1).await.unwrap().is_empty()).await;
+        let kept: Vec<_> = before.into_iter().filter(|(_, name)| name.ends_with("a.kz")).collect();
+        assert_eq!(found().await, kept);
+
+        // A topic that is new sees what is known already.
+        topics.push(Topic::new(named("new"), "слово9 dup:original".to_owned()));
+        declare(&topics, &["a.kz", "b.kz"]).await;
+        until("it is matched again", async || {
+            names(&found().await) == ["all a.kz", "first a.kz", "new a.kz"]
+        })
+        .await;
     }
 
     /// Reprints of one text, cut and framed, on other sources: one story. The same rubric of a day later, another text, and

@@ -162,6 +162,7 @@ async fn a_node_that_lost_its_lease_stores_nothing() {
         at: later,
         robots_delay: Duration::ZERO,
         objects_version: 0,
+        undecided: [].into(),
         findings: Vec::new(),
         withdrawn: Vec::new(),
         vanished: Vec::new(),

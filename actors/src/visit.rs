@@ -8,7 +8,7 @@ use crawler::{FetchError, Fetched, Permits, Want};
 use matcher::TopicIndex;
 use model::{
     Adapter, Entry, FetchRecord, FetchStatus, Finding, Harvest, HostHealth, JobId, JobKind, Planned,
-    Settlement, Source, SourceNews, Subscription, Timestamp, Turn,
+    Settlement, Sight, Source, SourceNews, Subscription, Timestamp, Turn,
 };
 use scheduler::{Lease, Settle, due};
 use store::Saved;
@@ -235,6 +235,7 @@ impl Visit {
             at: self.now(),
             robots_delay: self.errand.robots_delay(),
             objects_version: self.roster.version,
+            undecided: self.roster.undecided(),
             findings: Vec::new(),
             withdrawn: Vec::new(),
             vanished: Vec::new(),
@@ -337,7 +338,7 @@ pub(crate) fn finding_of_entry(
 ) -> Finding {
     let mut item = item_of(source, entry, None, now);
     item.problems.extend(note.map(str::to_owned));
-    let (document, matches) = topics.matches(&item, source, now);
+    let (document, matches) = topics.matches(&item, source, Sight::first(now));
     Finding {
         item,
         matches,

@@ -80,6 +80,7 @@ async fn prepare(laboratory: &Laboratory, sources: usize, global: &Global) -> an
             at: now,
             robots_delay: Duration::ZERO,
             objects_version: 0,
+            undecided: [].into(),
             findings: Vec::new(),
             withdrawn: Vec::new(),
             vanished: Vec::new(),

@@ -169,6 +169,7 @@ fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
         at: now,
         robots_delay: Duration::ZERO,
         objects_version: 0,
+        undecided: [].into(),
         findings: vec![Finding {
             item,
             matches: vec![found],

@@ -48,7 +48,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         sources.into_iter().map(|record| record.source).find(|source| source.name == stored.item.source);
     let document = Analysis::default().item(&stored.item);
     let explained =
-        query.explain(&document, &facts(&stored.item, source.as_ref(), &document, stored.first_seen));
+        query.explain(&document, &facts(&stored.item, source.as_ref(), &document, stored.sight()));
     let filter = topic.as_ref().and_then(|topic| filtered(topic, &stored.item, source.as_ref()));
     let shown = shown(&explained, filter, global);
     Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "matched")?)

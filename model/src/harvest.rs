@@ -1,5 +1,6 @@
 //! What one exchange brought home, on its way to storage.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,8 @@ pub struct Harvest {
     pub objects_version: i64,
     /// Publications and the topics they matched.
     pub findings: Vec<Finding>,
+    /// Topics that cannot be decided before an item was looked at beside others: an edit takes no match of these away.
+    pub undecided: Arc<[Name]>,
     /// What its publisher took back: it is removed, and not stored again.
     pub withdrawn: Vec<ItemKey>,
     /// What its source shows no more, though it shows what is older: it is removed, and stored again where it is shown again.

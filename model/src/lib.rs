@@ -44,7 +44,7 @@ pub use host::Host;
 pub use incident::{HostHealth, HostIncident, Incident};
 pub use item::{Item, ItemKey, Match, Precision, Published, PublishedMethod, Span, Zone, excerpt_around};
 pub use job::{Job, JobId, JobKind, Planned, Settlement, Tenant, Token, Turn};
-pub use likeness::{Alike, Kinship, Likeness};
+pub use likeness::{Alike, Kinship, Likeness, Originality, Sight};
 pub use list::List;
 pub use name::{Name, NameError};
 pub use pointers::Pointers;

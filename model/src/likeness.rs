@@ -7,6 +7,8 @@
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
+use crate::Timestamp;
+
 /// Values of a sketch.
 const VALUES: usize = 64;
 /// Values of a band.
@@ -19,6 +21,46 @@ const FEWEST: usize = 30;
 const FEWEST_SAME: usize = 8;
 /// Titles of fewer words are nobody's own.
 const FEWEST_TITLE: usize = 6;
+
+/// Whether an item was there before all that are like it: what `dup:` asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Originality {
+    /// The first of its story, or the only one.
+    Original,
+    /// Another was there before it.
+    Reprint,
+}
+
+impl Originality {
+    /// As it is written in queries.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Original => "original",
+            Self::Reprint => "reprint",
+        }
+    }
+
+    /// That of an item which is like an earlier one, or like none.
+    pub fn of(kinship: Option<Kinship>) -> Self {
+        kinship.map_or(Self::Original, |_| Self::Reprint)
+    }
+}
+
+/// How an item came to us: what topics may ask for beside what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sight {
+    /// When it was first seen: ages are counted from here.
+    pub at: Timestamp,
+    /// `None` where it was not looked at beside others yet.
+    pub originality: Option<Originality>,
+}
+
+impl Sight {
+    /// Of what is seen now for the first time.
+    pub fn first(at: Timestamp) -> Self {
+        Self { at, originality: None }
+    }
+}
 
 /// What a text is known by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use model::{
     ArticlePages, Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, Item, ItemKey,
-    Kinship, Likeness, List, Match, Name, PageWork, Push, Rhythm, Shown, Source, SourceKind, SourceState,
-    StandIn, Subscription, Timestamp, Topic, Validators, Watch,
+    Kinship, Likeness, List, Match, Name, Originality, PageWork, Push, Rhythm, Shown, Sight, Source,
+    SourceKind, SourceState, StandIn, Subscription, Timestamp, Topic, Validators, Watch,
 };
 use url::Url;
 
@@ -179,6 +179,20 @@ pub struct StoredItem {
     pub first_seen: Timestamp,
     /// When it last changed.
     pub changed_at: Timestamp,
+    /// Whether it is a reprint; `None` where it was not looked at beside others yet.
+    pub originality: Option<Originality>,
+}
+
+impl StoredItem {
+    /// How it came to us.
+    pub fn sight(&self) -> Sight {
+        Sight { at: self.first_seen, originality: self.originality }
+    }
+}
+
+/// The originality of an item that is like an earlier one, or is not.
+pub(crate) fn originality(is_like_another: bool) -> Originality {
+    if is_like_another { Originality::Reprint } else { Originality::Original }
 }
 
 /// A match as it is stored.
@@ -336,6 +350,8 @@ pub struct Kin {
 pub struct Linked {
     /// Which item.
     pub row: i64,
+    /// As it was: one that was edited meanwhile waits to be looked at once more.
+    pub version: i64,
     /// Whose it is.
     pub source: Name,
     /// When it was first seen.

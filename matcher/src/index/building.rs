@@ -35,7 +35,10 @@ impl Building {
     pub(super) fn add(&mut self, Parsed { topic, query, rules, names: _ }: Parsed) {
         let number = count(self.segment.topics.len());
         let from = self.segment.steps.len();
-        let has_fields = query.has_fields();
+        let (has_fields, asks_for_originality) = (query.has_fields(), query.asks_for_originality());
+        if asks_for_originality || rules.iter().any(Query::asks_for_originality) {
+            self.segment.late.push(number);
+        }
         let mut steps = std::mem::take(&mut self.segment.steps);
         self.write(&query.into_expr(), None, &mut steps);
         let is_open = topic.admits_all();
@@ -50,7 +53,7 @@ impl Building {
             None => self.segment.always.push(number),
         }
         self.segment.steps = steps;
-        self.segment.entries.push(Entry { from: count(from), is_open, has_fields });
+        self.segment.entries.push(Entry { from: count(from), is_open, has_fields, asks_for_originality });
         self.add_rules(number, rules);
         self.segment.topics.push(topic);
     }

@@ -15,10 +15,10 @@ mod vocabulary;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use model::{Item, Match, Name, Post, PostKind, Source, Span, Timestamp, Topic, Zone, excerpt_around};
+use model::{Item, Match, Name, Post, PostKind, Sight, Source, Span, Topic, Zone, excerpt_around};
 use rustc_hash::FxHashMap;
 
-use crate::query::{Definitions, Facts, Found, Lists, Named, QueryError};
+use crate::query::{Definitions, Facts, Found, Lists, Named, ORIGINALITY, QueryError};
 use crate::text::{Analysis, Document};
 use segment::{Hit, Parsed, Segment};
 
@@ -63,6 +63,12 @@ impl Part {
     fn live(&self) -> impl Iterator<Item = &Topic> {
         let numbered = (0..).zip(self.segment.topics());
         numbered.filter(|(number, _)| !self.gone.contains(number)).map(|(_, topic)| topic)
+    }
+
+    /// Those that ask whether an item is a reprint.
+    fn late(&self) -> impl Iterator<Item = &Topic> {
+        let numbers = self.segment.late.iter().filter(|number| !self.gone.contains(number));
+        numbers.filter_map(|number| self.segment.topic(*number))
     }
 
     /// The topic of a name, if it is live.
@@ -240,15 +246,15 @@ impl TopicIndex {
         &self.analysis
     }
 
-    /// The topics that match an item of a source, in the order of names. Ages are counted
-    /// from `now`, the moment of first sight, so that matching again comes to the same.
-    pub fn matches(&self, item: &Item, source: &Source, now: Timestamp) -> (Document, Vec<Match>) {
+    /// The topics that match an item of a source, in the order of names. Ages are counted from first sight, so that matching
+    /// again comes to the same. Topics that ask for its originality are passed over while that is not known.
+    pub fn matches(&self, item: &Item, source: &Source, sight: Sight) -> (Document, Vec<Match>) {
         let document = self.analysis.item(item);
         let mut matches = Vec::new();
         // Many topics match at the same words.
         let mut excerpts: FxHashMap<(usize, usize), Arc<str>> = FxHashMap::default();
         let mut found = Found::default();
-        self.each_match((&document, item, source, now), |topic, hit| {
+        self.each_match((&document, item, source, sight), |topic, hit| {
             let spans = hit.spans(&mut found);
             let around = best(&spans);
             let excerpt = excerpts.entry(around).or_insert_with(|| excerpt(item, around)).clone();
@@ -261,9 +267,9 @@ impl TopicIndex {
     }
 
     /// The names of the topics that match a document, without saying where; in no order.
-    pub fn names(&self, document: &Document, item: &Item, source: &Source, now: Timestamp) -> Vec<&Name> {
+    pub fn names(&self, document: &Document, item: &Item, source: &Source, sight: Sight) -> Vec<&Name> {
         let mut names = Vec::new();
-        self.each_match((document, item, source, now), |topic, _| names.push(&topic.name));
+        self.each_match((document, item, source, sight), |topic, _| names.push(&topic.name));
         names
     }
 
@@ -273,10 +279,10 @@ impl TopicIndex {
         document: &Document,
         item: &Item,
         source: &Source,
-        now: Timestamp,
+        sight: Sight,
     ) -> Vec<(&Name, Vec<Span>)> {
         let (mut located, mut found) = (Vec::new(), Found::default());
-        self.each_match((document, item, source, now), |topic, hit| {
+        self.each_match((document, item, source, sight), |topic, hit| {
             located.push((&topic.name, hit.spans(&mut found)));
         });
         located
@@ -284,18 +290,25 @@ impl TopicIndex {
 
     fn each_match<'i>(
         &'i self,
-        (document, item, source, now): (&Document, &Item, &Source, Timestamp),
+        (document, item, source, sight): (&Document, &Item, &Source, Sight),
         mut tell: impl FnMut(&'i Topic, Hit<'_>),
     ) {
         for part in &self.parts {
             part.segment.each_match(
                 document,
                 &part.gone,
+                sight.originality.is_some(),
                 |topic| topic.admits(item, source),
-                &|| facts(item, Some(source), document, now),
+                &|| facts(item, Some(source), document, sight),
                 &mut tell,
             );
         }
+    }
+
+    /// Topics that ask whether an item is a reprint, themselves or a rule of theirs: whoever learns that matches it against
+    /// these again.
+    pub fn late(&self) -> impl Iterator<Item = &Name> {
+        self.parts.iter().flat_map(Part::late).map(|topic| &topic.name)
     }
 
     /// What a source has to be searched for, with the topics that need it. Topics whose queries no search
@@ -341,8 +354,8 @@ fn with_words(item: &Item, spans: Vec<Span>) -> Vec<Span> {
 }
 
 /// What an item is known by beside its words; of a source that is no longer declared little is.
-pub fn facts(item: &Item, source: Option<&Source>, document: &Document, now: Timestamp) -> Facts {
-    let mut facts = Facts::at(now);
+pub fn facts(item: &Item, source: Option<&Source>, document: &Document, sight: Sight) -> Facts {
+    let mut facts = Facts::at(sight.at);
     let mut add =
         |field: &str, value: Option<String>| value.into_iter().for_each(|value| facts.add(field, value));
     if let Some(url) = item.url.as_ref().or(source.map(|source| &source.url)) {
@@ -355,6 +368,7 @@ pub fn facts(item: &Item, source: Option<&Source>, document: &Document, now: Tim
     add("author", item.author.clone());
     add("published", item.published.as_ref().map(|published| published.at.to_string()));
     add("has", item.image.as_ref().map(|_| "image".to_owned()));
+    add(ORIGINALITY, sight.originality.map(|originality| originality.as_str().to_owned()));
     add("words", Some(document.words.len().to_string()));
     for (field, value) in facts_of_post(&item.post) {
         add(field, value);

@@ -17,6 +17,8 @@ pub(super) struct Scratch {
     /// Forms of a term, each with the one before.
     forms: Vec<(u32, u32)>,
     terms: Vec<TermId>,
+    /// Forms and the terms that find them.
+    pairs: Vec<(u32, TermId)>,
     /// A bit for each term, so that most of what is asked for fits into the nearest cache.
     found: Vec<u64>,
     /// Two bits for each leaf: whether it was looked at, and whether it held.
@@ -48,8 +50,11 @@ impl Scratch {
             }
         }
         self.forms.clear();
-        vocabulary.each_term(document, |number, term| {
-            let Some(stamp) = self.stamps.get_mut(term as usize) else { return };
+        // What waits for memory waits together: all terms are known before what is known of them is looked for.
+        self.pairs.clear();
+        vocabulary.each_term(document, |number, term| self.pairs.push((number, term)));
+        for (number, term) in self.pairs.iter().copied() {
+            let Some(stamp) = self.stamps.get_mut(term as usize) else { continue };
             let before = if stamp.0 == self.epoch { stamp.1 } else { NONE };
             if before == NONE {
                 self.terms.push(term);
@@ -59,7 +64,7 @@ impl Scratch {
             }
             *stamp = (self.epoch, u32::try_from(self.forms.len()).unwrap_or(NONE));
             self.forms.push((number, before));
-        });
+        }
     }
 
     /// The terms that were found.

@@ -69,6 +69,16 @@ pub(super) struct Entry {
     /// It takes items of any language and source.
     pub(super) is_open: bool,
     pub(super) has_fields: bool,
+    /// It cannot be decided before an item was looked at beside others.
+    pub(super) asks_for_originality: bool,
+}
+
+/// A topic that is to be looked at.
+struct Candidate<'s> {
+    number: u32,
+    entry: &'s Entry,
+    first: Step,
+    rest: &'s [Step],
 }
 
 /// Topics that are matched together. Does not change.
@@ -89,6 +99,8 @@ pub(super) struct Segment {
     pub(super) postings: Vec<Posting>,
     /// Topics without anchors.
     pub(super) always: Vec<u32>,
+    /// Topics that ask whether an item is a reprint, themselves or a rule of theirs.
+    pub(super) late: Vec<u32>,
 }
 
 thread_local! {
@@ -134,6 +146,7 @@ impl Segment {
             + bytes_of(&self.anchors)
             + bytes_of(&self.postings)
             + bytes_of(&self.always)
+            + bytes_of(&self.late)
             + self.vocabulary.heap_bytes()
     }
 
@@ -150,11 +163,28 @@ impl Segment {
         self.steps.get(from..to).unwrap_or(&[])
     }
 
+    /// The beginnings of topics' programs. Each lies somewhere else in memory: read one after the other, and before anything
+    /// is decided by them, they are waited for together.
+    fn begun(&self, topics: &[u32]) -> Vec<Candidate<'_>> {
+        let programs: Vec<(u32, &Entry, &[Step])> = topics
+            .iter()
+            .filter_map(|number| Some((*number, self.entries.get(*number as usize)?, self.program(*number))))
+            .collect();
+        programs
+            .into_iter()
+            .filter_map(|(number, entry, program)| {
+                let (first, rest) = program.split_first()?;
+                Some(Candidate { number, entry, first: *first, rest })
+            })
+            .collect()
+    }
+
     /// Tells each topic that matches, in the order of names. Those that are gone are passed over.
     pub(super) fn each_match<'s>(
         &'s self,
         document: &Document,
         gone: &HashSet<u32>,
+        is_compared: bool,
         admits: impl Fn(&Topic) -> bool,
         facts: &dyn Fn() -> Facts,
         mut tell: impl FnMut(&'s Topic, Hit<'_>),
@@ -170,21 +200,25 @@ impl Segment {
             let all = OnceCell::new();
             let all = || -> &Facts { all.get_or_init(facts) };
             let looking = Looking { segment: self, scratch, document };
-            let holds = |number: u32| {
-                let Some(entry) = self.entries.get(number as usize) else { return false };
-                let facts = if entry.has_fields { all() } else { &none };
-                looking.holds(self.program(number), facts)
-                    && (entry.is_open || self.topic(number).is_some_and(&admits))
-            };
-            let mut held: Vec<u32> = self.always.iter().copied().filter(|number| holds(*number)).collect();
-            for term in scratch.terms() {
-                for posting in self.postings(*term) {
-                    let leads = scratch.has(posting.guard) && looking.leaf_holds(posting.leaf);
-                    if leads && !scratch.mark(posting.topic) && (posting.settles || holds(posting.topic)) {
-                        held.push(posting.topic);
-                    }
+            let (mut held, mut candidates) = (Vec::new(), self.always.clone());
+            let postings: Vec<&[Posting]> =
+                scratch.terms().iter().map(|term| self.postings(*term)).filter(|of| !of.is_empty()).collect();
+            for posting in postings.into_iter().flatten() {
+                let leads = scratch.has(posting.guard) && looking.leaf_holds(posting.leaf);
+                if leads && !scratch.mark(posting.topic) {
+                    if posting.settles { &mut held } else { &mut candidates }.push(posting.topic);
                 }
             }
+            let holds = |candidate: &Candidate<'_>| {
+                let Candidate { number, entry, first, rest } = *candidate;
+                if entry.asks_for_originality && !is_compared {
+                    return false;
+                }
+                let facts = if entry.has_fields { all() } else { &none };
+                looking.holds_from(first, rest, facts)
+                    && (entry.is_open || self.topic(number).is_some_and(&admits))
+            };
+            held.extend(self.begun(&candidates).iter().filter(|one| holds(one)).map(|one| one.number));
             held.sort_unstable();
             for number in held.into_iter().filter(|number| !gone.contains(number)) {
                 if let Some(topic) = self.topic(number) {
@@ -234,9 +268,12 @@ struct Looking<'a> {
 
 impl Looking<'_> {
     fn holds(self, program: &[Step], facts: &Facts) -> bool {
-        let Some((first, rest)) = program.split_first() else { return false };
+        program.split_first().is_some_and(|(first, rest)| self.holds_from(*first, rest, facts))
+    }
+
+    fn holds_from(self, first: Step, rest: &[Step], facts: &Facts) -> bool {
         match first.op() {
-            Op::Term | Op::Leaf => self.leaf_holds(*first),
+            Op::Term | Op::Leaf => self.leaf_holds(first),
             Op::Field => {
                 let field = self.segment.fields.get(first.number() as usize);
                 field.is_some_and(|field| field.holds(facts))

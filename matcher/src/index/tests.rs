@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Item, Name, Source, Tag, Timestamp, Topic, Zone};
+use model::{Item, Name, Originality, Sight, Source, Tag, Timestamp, Topic, Zone};
 use proptest::prelude::*;
 
 use super::TopicIndex;
@@ -25,7 +25,7 @@ fn item(title: &str, text: &str) -> Item {
 }
 
 fn check(index: &TopicIndex, title: &str, text: &str) -> Vec<String> {
-    let (_, matches) = index.matches(&item(title, text), &source(), Timestamp::UNIX_EPOCH);
+    let (_, matches) = index.matches(&item(title, text), &source(), Sight::first(Timestamp::UNIX_EPOCH));
     matches.into_iter().map(|found| found.topic.to_string()).collect()
 }
 
@@ -42,7 +42,7 @@ fn tags_are_rules_held_against_what_matches() {
     let (index, bad) = TopicIndex::new(vec![tagged.clone(), topic("other", "жалоба")]);
     assert!(bad.is_empty());
     let tags = |title: &str, text: &str| -> Vec<Vec<String>> {
-        let (_, matches) = index.matches(&item(title, text), &source(), Timestamp::UNIX_EPOCH);
+        let (_, matches) = index.matches(&item(title, text), &source(), Sight::first(Timestamp::UNIX_EPOCH));
         matches.iter().map(|found| found.tags.iter().map(ToString::to_string).collect()).collect()
     };
     assert_eq!(tags("", "Жалобы на банк"), [vec!["complaint", "local"], vec![]]);
@@ -51,6 +51,36 @@ fn tags_are_rules_held_against_what_matches() {
     tagged.tags.push(tag("broken", "(жалоба"));
     let (_, bad) = TopicIndex::new(vec![tagged]);
     assert_eq!(bad[0].error.code, "E_PAREN");
+}
+
+#[test]
+fn what_asks_for_reprints_is_decided_when_it_is_known() {
+    let mut tagged = topic("tagged", "банк");
+    tagged.tags = vec![Tag { name: Name::new("first").unwrap(), query: "dup:original".to_owned() }];
+    let topics = vec![
+        topic("first", "банк dup:original"),
+        topic("again", "банк dup:reprint"),
+        topic("not-again", "банк NOT dup:reprint"),
+        topic("naming", "topic:first биржа"),
+        topic("plain", "банк"),
+        tagged,
+    ];
+    let (index, bad) = TopicIndex::new(topics);
+    assert!(bad.is_empty());
+    let found = |index: &TopicIndex, originality| {
+        let sight = Sight { at: Timestamp::UNIX_EPOCH, originality };
+        let (_, matches) = index.matches(&item("", "банк и биржа"), &source(), sight);
+        matches.iter().map(|one| format!("{}{}", one.topic, "+".repeat(one.tags.len()))).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&index, None), ["plain", "tagged"]);
+    let original = Some(Originality::Original);
+    assert_eq!(found(&index, original), ["first", "naming", "not-again", "plain", "tagged+"]);
+    assert_eq!(found(&index, Some(Originality::Reprint)), ["again", "plain", "tagged"]);
+    let late = |index: &TopicIndex| index.late().map(ToString::to_string).collect::<Vec<_>>();
+    assert_eq!(late(&index), ["again", "first", "naming", "not-again", "tagged"]);
+    let (edited, _) = index.with(vec![topic("first", "банк")], &[Name::new("again").unwrap()]);
+    assert_eq!(late(&edited), ["not-again", "tagged"], "what is named is no later now");
+    assert_eq!(found(&edited, None), ["first", "naming", "plain", "tagged"]);
 }
 
 #[test]
@@ -98,7 +128,8 @@ fn filters_spans_excerpt_and_bad_queries() {
     let (index, bad) = TopicIndex::new(vec![topic("a", "банк"), kazakh_only, elsewhere, topic("bad", "(")]);
     assert_eq!(bad[0].topic.name.as_str(), "bad");
     assert_eq!(check(&index, "О банках", "Текст про банк"), ["a"]);
-    let (_, matches) = index.matches(&item("О банках", "Текст про банк"), &source(), Timestamp::UNIX_EPOCH);
+    let (_, matches) =
+        index.matches(&item("О банках", "Текст про банк"), &source(), Sight::first(Timestamp::UNIX_EPOCH));
     let spans: Vec<(Zone, &str)> =
         matches[0].spans.iter().map(|span| (span.zone, span.text.as_str())).collect();
     assert_eq!(spans, [(Zone::Title, "банках"), (Zone::Text, "банк")]);
@@ -140,7 +171,7 @@ type Found = (Name, Vec<(Zone, usize, usize)>, Vec<Name>);
 /// What each topic finds, one by one.
 fn tried(topics: &BTreeMap<Name, Topic>, index: &TopicIndex, item: &Item) -> Vec<Found> {
     let document = index.analysis().item(item);
-    let facts = super::facts(item, Some(&source()), &document, Timestamp::UNIX_EPOCH);
+    let facts = super::facts(item, Some(&source()), &document, Sight::first(Timestamp::UNIX_EPOCH));
     let of = |topic: &Topic| {
         let spans = Query::parse(&topic.query).ok()?.matches(&document, &facts)?;
         let places = spans.into_iter().map(|span| (span.zone, span.start, span.end)).collect();
@@ -152,8 +183,8 @@ fn tried(topics: &BTreeMap<Name, Topic>, index: &TopicIndex, item: &Item) -> Vec
 }
 
 fn found(index: &TopicIndex, item: &Item) -> Vec<Found> {
-    let (document, matches) = index.matches(item, &source(), Timestamp::UNIX_EPOCH);
-    let mut names = index.names(&document, item, &source(), Timestamp::UNIX_EPOCH);
+    let (document, matches) = index.matches(item, &source(), Sight::first(Timestamp::UNIX_EPOCH));
+    let mut names = index.names(&document, item, &source(), Sight::first(Timestamp::UNIX_EPOCH));
     names.sort();
     let of = |found: model::Match| {
         let places = found.spans.iter().map(|span| (span.zone, span.start, span.end)).collect();
@@ -267,7 +298,7 @@ fn topics_follow_the_lists_and_topics_that_they_name() {
     };
     let found = |index: &TopicIndex, text: &str| -> Vec<String> {
         let item = Item { author: Some("Асель Нурова".to_owned()), ..item("", text) };
-        let (_, matches) = index.matches(&item, &source(), Timestamp::UNIX_EPOCH);
+        let (_, matches) = index.matches(&item, &source(), Sight::first(Timestamp::UNIX_EPOCH));
         matches.into_iter().map(|found| found.topic.to_string()).collect()
     };
     let (index, bad) = TopicIndex::default().changed(topics("банк"), list("Асель"));

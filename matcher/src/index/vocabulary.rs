@@ -194,8 +194,10 @@ impl Vocabulary {
         let mut new: Vec<(FormId, Vec<TermId>)> = Vec::new();
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         let is_current = known.generation == generation.number;
-        for (place, id) in (0..).zip(document.form_ids()) {
-            if let Some(terms) = known.get(id).filter(|_| is_current) {
+        let places: Vec<(FormId, Option<&[TermId]>)> =
+            document.form_ids().map(|id| (id, known.get(id).filter(|_| is_current))).collect();
+        for (place, (id, terms)) in (0..).zip(places) {
+            if let Some(terms) = terms {
                 terms.iter().for_each(|term| tell(place, *term));
                 continue;
             }

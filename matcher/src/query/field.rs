@@ -58,6 +58,9 @@ const SOURCE_TYPES: &[&str] = &["news", "social", "messenger", "video", "blog", 
 const TYPES: &[&str] = &["post", "comment", "repost", "story", "article", "review", "video"];
 const VISION: &str = "it needs a model that sees pictures";
 
+/// Whether an item is a reprint.
+pub(crate) const ORIGINALITY: &str = "dup";
+
 /// All fields, with Brandwatch's names for them.
 static SPECS: &[Spec] = &[
     spec("title", &[], Holds::Words(Scope::Title)),
@@ -88,7 +91,7 @@ static SPECS: &[Spec] = &[
     spec("authorGender", &[], Holds::Code),
     spec("has", &["imageType"], Holds::OneOf(&["image", "video", "link", "geo"])),
     spec("is", &[], Holds::OneOf(&["verified", "reply", "repost", "edited"])),
-    spec("dup", &[], Holds::OneOf(&["original", "reprint"])),
+    spec(ORIGINALITY, &[], Holds::OneOf(&["original", "reprint"])),
     spec("authorId", &[], Holds::Code),
     spec("channelId", &[], Holds::Code),
     spec("id", &["guid"], Holds::Code),
@@ -197,6 +200,10 @@ impl Facts {
 }
 
 impl Field {
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.spec.name == name
+    }
+
     /// Its name.
     pub(super) fn name(&self) -> &'static str {
         self.spec.name

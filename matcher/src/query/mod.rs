@@ -20,7 +20,7 @@ pub use error::{QueryError, Warning};
 pub(crate) use evaluate::{Finder, Found, View, finds};
 pub use explain::{Explanation, LeafFound};
 pub use field::Facts;
-pub(crate) use field::Field;
+pub(crate) use field::{Field, ORIGINALITY};
 pub use named::{Definitions, Lists, Named};
 pub(crate) use tree::{Expr, Scope, Term};
 
@@ -120,7 +120,12 @@ impl Query {
 
     /// Whether it asks for more than words.
     pub fn has_fields(&self) -> bool {
-        self.expr.has_fields()
+        self.expr.has_field(&|_| true)
+    }
+
+    /// Whether it asks if an item is a reprint (`dup:`), which is known a while after it was stored.
+    pub fn asks_for_originality(&self) -> bool {
+        self.expr.has_field(&|field| field.is_named(field::ORIGINALITY))
     }
 
     /// What it costs a matcher, in units of a plain word that is looked for; more than 10,000 are refused (`E_COST`).

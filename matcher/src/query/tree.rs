@@ -181,9 +181,10 @@ impl<T> Expr<T> {
         own + self.parts().into_iter().map(Self::heap_bytes).sum::<usize>()
     }
 
-    /// Whether a field of the item is asked for.
-    pub(super) fn has_fields(&self) -> bool {
-        matches!(self, Self::Field(_)) || self.parts().into_iter().any(Self::has_fields)
+    /// Whether such a field of the item is asked for.
+    pub(super) fn has_field(&self, is_such: &dyn Fn(&Field) -> bool) -> bool {
+        matches!(self, Self::Field(field) if is_such(field))
+            || self.parts().into_iter().any(|part| part.has_field(is_such))
     }
 }
 

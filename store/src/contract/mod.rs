@@ -108,6 +108,7 @@ pub(crate) fn harvest(token: u64, findings: Vec<Finding>) -> Harvest {
         at: at(token.try_into().unwrap()),
         robots_delay: Duration::ZERO,
         objects_version: 1,
+        undecided: [].into(),
         findings,
         withdrawn: Vec::new(),
         vanished: Vec::new(),

@@ -1,6 +1,9 @@
 //! Which items are reprints of which.
 
+use model::Originality;
+
 use super::*;
+use crate::StoredItem;
 
 /// What is stored waits to be looked at beside others; then it belongs to a story, for as long as it is stored.
 #[tokio::test]
@@ -26,6 +29,7 @@ async fn reprints_are_linked_and_go_with_their_items() {
         let near = Kinship { how: Alike::Near, share: 0.75 };
         let link = |place: usize, story: usize, kinship, likeness| Linked {
             row: rows[place],
+            version: 1,
             source: name("s"),
             at: at(place as i64),
             story: rows[story],
@@ -62,6 +66,63 @@ async fn reprints_are_linked_and_go_with_their_items() {
     }
 }
 
+/// Topics that are decided only when an item was looked at beside others keep what they matched through an edit, after which
+/// it waits to be looked at once more; other topics do not, and where there are none nothing waits.
+#[tokio::test]
+async fn an_edit_takes_nothing_from_topics_that_are_decided_later() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let store = &bench.store;
+        let said = |text: &str, date: &str, topics: &[&str]| {
+            let mut one = finding("1", text, date, topics);
+            (one.item.url, one.item.canonical_url) = (None, None);
+            one
+        };
+        let undecided = |token: u64, one: Finding, topics: &[&str]| Harvest {
+            undecided: topics.iter().map(|topic| name(topic)).collect(),
+            ..harvest(token, vec![one])
+        };
+        let waiting = async || store.unlinked(10).await.unwrap();
+        let link = async |stored: &StoredItem| {
+            let near = Kinship { how: Alike::Near, share: 0.75 };
+            let linked = Linked {
+                row: stored.row,
+                version: stored.version,
+                source: name("s"),
+                at: at(0),
+                story: stored.row,
+                kinship: Some(near),
+                likeness: Likeness::default(),
+            };
+            store.link(&[linked], at(0)).await.unwrap();
+        };
+        let matched = async |id: &str| {
+            let (stored, matches) = store.item(id).await.unwrap().unwrap();
+            let topics: Vec<(String, i64)> =
+                matches.iter().map(|one| (one.found.topic.to_string(), one.seq)).collect();
+            (stored.originality, topics)
+        };
+        bench.save(&[undecided(1, said("бір", DAY1, &["t", "u"]), &["t"])]).await;
+        let first = waiting().await.remove(0);
+        assert_eq!(first.originality, None);
+        link(&first).await;
+        let (originality, before) = matched(&first.id).await;
+        assert_eq!((originality, before.len()), (Some(Originality::Reprint), 2));
+
+        bench.save(&[undecided(2, said("екі", DAY1, &[]), &["t"])]).await;
+        assert_eq!(matched(&first.id).await.1, before[..1], "it keeps its place in the order as well");
+        let edited = waiting().await.remove(0);
+        assert_eq!((edited.row, edited.originality), (first.row, Some(Originality::Reprint)));
+        link(&first).await;
+        assert_eq!(waiting().await.len(), 1, "what was looked at is not what it says now");
+        link(&edited).await;
+        assert!(waiting().await.is_empty());
+
+        bench.save(&[harvest(3, vec![said("үш", DAY1, &[])])]).await;
+        assert_eq!((matched(&first.id).await.1, waiting().await.len()), (Vec::new(), 0));
+    }
+}
+
 /// Of each story the first is listed, and stories are counted, among what matched a topic.
 #[tokio::test]
 async fn stories_are_listed_and_counted_once() {
@@ -81,6 +142,7 @@ async fn stories_are_listed_and_counted_once() {
         let rows: Vec<i64> = store.unlinked(10).await.unwrap().iter().map(|stored| stored.row).collect();
         let link = |place: usize, story: usize, source: &str| Linked {
             row: rows[place],
+            version: 1,
             source: name(source),
             at: at(place as i64),
             story: rows[story],

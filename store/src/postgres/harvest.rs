@@ -46,7 +46,7 @@ pub(super) async fn save(
     let mut shelf = Shelf::load(tx, current.iter().flat_map(|(_, harvest)| &harvest.findings)).await?;
     for (at, harvest) in current {
         for finding in &harvest.findings {
-            shelf.put(finding, harvest.at, &mut saved[at]);
+            shelf.put(harvest, finding, &mut saved[at]);
         }
     }
     let now = harvests.iter().map(|harvest| harvest.at).max().unwrap_or(Timestamp::MIN);

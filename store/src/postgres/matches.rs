@@ -59,20 +59,19 @@ impl Change {
         Self { items, ..Self::default() }
     }
 
-    /// Makes an item's matches of some topics (of all, where none are named) be these. A match that stays
-    /// keeps its place in the order. How many are new.
+    /// Makes an item's matches be these, but that only those of some topics may go. A match that stays keeps its place in
+    /// the order. How many are new.
     pub(super) fn replace(
         &mut self,
         item: (i64, Timestamp),
         before: &[String],
-        only: Option<&[String]>,
+        may_go: impl Fn(&str) -> bool,
         matches: &BTreeMap<String, &Match>,
         at: Timestamp,
     ) -> Result<u64, StoreError> {
         let (mut left, mut fresh) = (before.len(), 0);
         for topic in before {
-            let in_scope = only.is_none_or(|only| only.contains(topic));
-            if in_scope && !matches.contains_key(topic) {
+            if may_go(topic) && !matches.contains_key(topic) {
                 self.gone.push(item, topic, None, at)?;
                 *self.by_topic.entry(topic.clone()).or_default() -= 1;
                 left -= 1;

@@ -13,10 +13,11 @@ use super::matches::Change;
 use super::{execute, limit, objects, partitions, read, rows, stories, text, tombstones};
 use crate::StoreError;
 use crate::edit::indexed;
-use crate::store::{MaterialQuery, Rematched, StoredItem, StoredMatch, Totals};
+use crate::store::{MaterialQuery, Rematched, StoredItem, StoredMatch, Totals, originality};
 
 /// The columns of [`item_of`], from a table called `item`.
-pub(super) const ITEM: &str = "item.item, item.id, item.body, item.version, item.first_seen, item.changed_at";
+pub(super) const ITEM: &str = "item.item, item.id, item.body, item.version, item.first_seen, item.changed_at,
+    (SELECT originality.how IS NOT NULL FROM likeness AS originality WHERE originality.item = item.item)";
 /// The columns of [`found`] behind those of [`ITEM`], from a table called `match`.
 const MATCH: &str = "match.seq, match.topic, match.spans, match.excerpt, match.matched_at, match.tags";
 
@@ -28,20 +29,21 @@ pub(super) fn item_of(row: &Row) -> Result<StoredItem, StoreError> {
         version: row.get(3),
         first_seen: row.get(4),
         changed_at: row.get(5),
+        originality: row.get::<_, Option<bool>>(6).map(originality),
     })
 }
 
 fn found(row: &Row) -> Result<StoredMatch, StoreError> {
     Ok(StoredMatch {
-        seq: row.get(6),
+        seq: row.get(7),
         item: item_of(row)?,
         found: Match {
-            topic: Name::stored(row.get(7)),
-            spans: serde_json::from_str(row.get(8))?,
-            excerpt: row.get::<_, String>(9).into(),
-            tags: row.get::<_, Vec<String>>(11).into_iter().map(Name::stored).collect(),
+            topic: Name::stored(row.get(8)),
+            spans: serde_json::from_str(row.get(9))?,
+            excerpt: row.get::<_, String>(10).into(),
+            tags: row.get::<_, Vec<String>>(12).into_iter().map(Name::stored).collect(),
         },
-        matched_at: row.get(10),
+        matched_at: row.get(11),
     })
 }
 
@@ -162,7 +164,13 @@ pub(super) async fn rematch(
         let before: Vec<String> = row.get(3);
         let matches = matches.iter().map(|found| (found.topic.to_string(), found));
         let matches = matches.filter(|(topic, _)| only.contains(topic)).collect();
-        fresh += change.replace((*number, row.get(1)), &before, Some(&only), &matches, now)?;
+        fresh += change.replace(
+            (*number, row.get(1)),
+            &before,
+            |topic| only.iter().any(|only| only == topic),
+            &matches,
+            now,
+        )?;
     }
     change.write(tx).await?;
     Ok(fresh)
@@ -270,7 +278,7 @@ async fn remove(tx: &Transaction<'_>, locked: &[i64], since: Timestamp) -> Resul
         change.replace(
             (row.get(0), row.get(1)),
             &row.get::<_, Vec<String>>(2),
-            None,
+            |_| true,
             &BTreeMap::new(),
             since,
         )?;

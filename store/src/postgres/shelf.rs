@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use deadpool_postgres::Transaction;
-use model::{Finding, Item, ItemKey, Match, Name, Timestamp};
+use model::{Finding, Harvest, Item, ItemKey, Match, Name, Timestamp};
 use tokio_postgres::Row;
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -57,6 +57,8 @@ struct Draft<'a> {
     /// Topics it matched before, and matches now.
     before: Vec<String>,
     matches: Option<BTreeMap<String, &'a Match>>,
+    /// Of these none is taken away by an edit.
+    undecided: &'a [Name],
     matched_at: Timestamp,
 }
 
@@ -116,7 +118,8 @@ impl<'a> Shelf<'a> {
     }
 
     /// Takes a finding in.
-    pub(super) fn put(&mut self, finding: &'a Finding, now: Timestamp, saved: &mut Saved) {
+    pub(super) fn put(&mut self, harvest: &'a Harvest, finding: &'a Finding, saved: &mut Saved) {
+        let now = harvest.at;
         let digest = digest(&finding.item.source, &finding.item.key);
         let content_hash = finding.item.content_hash();
         let at = match self.find(&digest, finding, &content_hash) {
@@ -145,7 +148,7 @@ impl<'a> Shelf<'a> {
                 self.drafts.len() - 1
             }
         };
-        let fresh = self.drafts[at].replace_matches(&finding.matches, now);
+        let fresh = self.drafts[at].replace_matches(&finding.matches, &harvest.undecided, now);
         saved.new_matches += fresh.matches;
         saved.new_materials += u64::from(fresh.is_material);
     }
@@ -250,6 +253,7 @@ fn draft<'a>(row: &Row) -> Draft<'a> {
         edits: 0,
         before: row.get(9),
         matches: None,
+        undecided: &[],
         matched_at: first_seen,
     }
 }
@@ -279,6 +283,7 @@ impl<'a> Draft<'a> {
             edits: 0,
             before: Vec::new(),
             matches: None,
+            undecided: &[],
             matched_at: now,
         }
     }
@@ -305,7 +310,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn replace_matches(&mut self, matches: &'a [Match], now: Timestamp) -> Fresh {
+    fn replace_matches(&mut self, matches: &'a [Match], undecided: &'a [Name], now: Timestamp) -> Fresh {
         let had: Vec<&str> = match &self.matches {
             Some(matches) => matches.keys().map(String::as_str).collect(),
             None => self.before.iter().map(String::as_str).collect(),
@@ -313,7 +318,7 @@ impl<'a> Draft<'a> {
         let fresh = matches.iter().filter(|found| !had.contains(&found.topic.as_str())).count();
         let is_material = fresh > 0 && had.is_empty();
         self.matches = Some(matches.iter().map(|found| (found.topic.to_string(), found)).collect());
-        self.matched_at = now;
+        (self.matched_at, self.undecided) = (now, undecided);
         Fresh { matches: fresh as u64, is_material }
     }
 }
@@ -476,6 +481,14 @@ async fn update_known(tx: &Transaction<'_>, drafts: &[Draft<'_>]) -> Result<(), 
             None => (),
         }
     }
+    let again =
+        |draft: &&Draft<'_>| draft.digest.is_none() && draft.content.is_some() && !draft.undecided.is_empty();
+    let again: Vec<i64> = drafts.iter().filter(again).map(|draft| draft.item).collect();
+    if !again.is_empty() {
+        // Once more: what they say now is matched against these topics then.
+        let sql = "INSERT INTO unlinked (item) SELECT UNNEST($1::BIGINT[]) ON CONFLICT DO NOTHING";
+        execute(tx, sql, &[&again]).await?;
+    }
     Ok(())
 }
 
@@ -518,7 +531,14 @@ async fn write_matches(tx: &Transaction<'_>, drafts: &[Draft<'_>]) -> Result<(),
     let mut change = Change::of_items(i64::try_from(new_items).unwrap_or(0));
     for draft in drafts {
         if let Some(matches) = &draft.matches {
-            change.replace((draft.item, draft.first_seen), &draft.before, None, matches, draft.matched_at)?;
+            let may_go = |topic: &str| !draft.undecided.iter().any(|name| name.as_str() == topic);
+            change.replace(
+                (draft.item, draft.first_seen),
+                &draft.before,
+                may_go,
+                matches,
+                draft.matched_at,
+            )?;
         }
     }
     change.write(tx).await

@@ -46,7 +46,15 @@ pub(super) async fn link(
     forget: Timestamp,
 ) -> Result<(), StoreError> {
     let rows: Vec<i64> = linked.iter().map(|one| one.row).collect();
-    execute(tx, "DELETE FROM unlinked WHERE item = ANY($1)", &[&rows]).await?;
+    let versions: Vec<i64> = linked.iter().map(|one| one.version).collect();
+    execute(
+        tx,
+        "DELETE FROM unlinked USING UNNEST($1::BIGINT[], $2::BIGINT[]) AS linked (number, seen)
+         WHERE unlinked.item = linked.number
+           AND NOT EXISTS (SELECT 1 FROM item WHERE item.item = linked.number AND item.version <> linked.seen)",
+        &[&rows, &versions],
+    )
+    .await?;
     let stories: Vec<i64> = linked.iter().map(|one| one.story).collect();
     let sources: Vec<&str> = linked.iter().map(|one| one.source.as_str()).collect();
     let times: Vec<Timestamp> = linked.iter().map(|one| one.at).collect();

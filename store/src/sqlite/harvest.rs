@@ -49,7 +49,7 @@ pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> R
         return Ok(saved);
     }
     for finding in &harvest.findings {
-        save_finding(tx, finding, harvest.at, &mut saved)?;
+        save_finding(tx, harvest, finding, &mut saved)?;
     }
     withdraw(tx, harvest)?;
     if !is_declared(tx, harvest)? {
@@ -123,10 +123,11 @@ fn withdraw(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
 
 fn save_finding(
     tx: &Transaction<'_>,
+    harvest: &Harvest,
     finding: &Finding,
-    now: Timestamp,
     saved: &mut Saved,
 ) -> Result<(), StoreError> {
+    let (now, undecided) = (harvest.at, &harvest.undecided);
     let row = match find(tx, finding)? {
         None if is_forgotten(tx, finding)? || tombstones::covers(tx, finding)? => return Ok(()),
         None => {
@@ -141,13 +142,18 @@ fn save_finding(
         Some((row, known)) => match update(tx, finding, row, &known, now)? {
             true => {
                 saved.edited_items += 1;
+                if !undecided.is_empty() {
+                    // Once more: what it says now is matched against them then.
+                    tx.prepare_cached("INSERT OR IGNORE INTO unlinked (item) VALUES (?1)")?.execute([row])?;
+                }
                 row
             }
             false => return Ok(()),
         },
     };
     let before: bool = tx.prepare_cached("SELECT 1 FROM match WHERE item = ?1")?.exists([row])?;
-    let fresh = replace_matches(tx, row, None, &finding.matches, now)?;
+    let may_go = |topic: &str| !undecided.iter().any(|name| name.as_str() == topic);
+    let fresh = replace_matches(tx, row, may_go, &finding.matches, now)?;
     saved.new_matches += fresh;
     saved.new_materials += u64::from(fresh > 0 && !before);
     Ok(())
@@ -258,20 +264,19 @@ fn update(
     Ok(true)
 }
 
-/// Makes an item's matches (of all topics, or only of some) be these. A match that stays keeps its
-/// place in the order. How many are new.
+/// Makes an item's matches be these, but that only those of some topics may go. A match that stays keeps its place in the
+/// order. How many are new.
 pub(super) fn replace_matches(
     tx: &Transaction<'_>,
     row: i64,
-    only: Option<&[Name]>,
+    may_go: impl Fn(&str) -> bool,
     matches: &[Match],
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     let mut query = tx.prepare_cached("SELECT topic FROM match WHERE item = ?1")?;
     let before: Vec<String> = query.query_map([row], |row| row.get(0))?.collect::<Result<_, _>>()?;
     for topic in &before {
-        let in_scope = only.is_none_or(|only| only.iter().any(|name| name.as_str() == topic));
-        if in_scope && !matches.iter().any(|found| found.topic.as_str() == topic) {
+        if may_go(topic) && !matches.iter().any(|found| found.topic.as_str() == topic) {
             tx.prepare_cached("DELETE FROM match WHERE item = ?1 AND topic = ?2")?
                 .execute(params![row, topic])?;
         }

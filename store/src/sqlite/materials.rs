@@ -112,7 +112,13 @@ pub(super) fn rematch(
         if same {
             let matches: Vec<Match> =
                 matches.iter().filter(|found| only.contains(&found.topic)).cloned().collect();
-            fresh += replace_matches(tx, *row, Some(&only), &matches, now)?;
+            fresh += replace_matches(
+                tx,
+                *row,
+                |topic| only.iter().any(|only| only.as_str() == topic),
+                &matches,
+                now,
+            )?;
         }
     }
     Ok(fresh)

@@ -5,7 +5,7 @@ use rusqlite::Row;
 use std::time::Duration;
 
 use crate::StoreError;
-use crate::store::{StoredItem, StoredMatch};
+use crate::store::{StoredItem, StoredMatch, originality};
 
 pub(super) fn millis(at: Timestamp) -> i64 {
     at.as_millisecond()
@@ -28,7 +28,8 @@ pub(super) fn limit(limit: usize) -> i64 {
 }
 
 /// The columns of [`item`], from a table called `item`.
-pub(super) const ITEM: &str = "item.row, item.id, item.body, item.version, item.first_seen, item.changed_at";
+pub(super) const ITEM: &str = "item.row, item.id, item.body, item.version, item.first_seen, item.changed_at,
+    (SELECT how IS NOT NULL FROM likeness AS originality WHERE originality.item = item.row)";
 
 pub(super) fn item(row: &Row<'_>) -> Result<StoredItem, StoreError> {
     let body: String = row.get(2)?;
@@ -39,6 +40,7 @@ pub(super) fn item(row: &Row<'_>) -> Result<StoredItem, StoreError> {
         version: row.get(3)?,
         first_seen: time(row.get(4)?),
         changed_at: time(row.get(5)?),
+        originality: row.get::<_, Option<bool>>(6)?.map(originality),
     })
 }
 
@@ -47,16 +49,16 @@ pub(super) const MATCH: &str =
     "match.seq, match.topic, match.spans, match.excerpt, match.matched_at, match.tags";
 
 pub(super) fn found(row: &Row<'_>) -> Result<StoredMatch, StoreError> {
-    let (topic, spans, tags): (String, String, String) = (row.get(7)?, row.get(8)?, row.get(11)?);
+    let (topic, spans, tags): (String, String, String) = (row.get(8)?, row.get(9)?, row.get(12)?);
     Ok(StoredMatch {
-        seq: row.get(6)?,
+        seq: row.get(7)?,
         item: item(row)?,
         found: Match {
             topic: Name::stored(topic),
             spans: serde_json::from_str(&spans)?,
-            excerpt: row.get::<_, String>(9)?.into(),
+            excerpt: row.get::<_, String>(10)?.into(),
             tags: serde_json::from_str(&tags)?,
         },
-        matched_at: time(row.get(10)?),
+        matched_at: time(row.get(11)?),
     })
 }

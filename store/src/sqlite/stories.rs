@@ -51,8 +51,12 @@ pub(super) fn kin(connection: &Connection, keys: &[i64], since: Timestamp) -> Re
 }
 
 pub(super) fn link(tx: &Transaction<'_>, linked: &[Linked], forget: Timestamp) -> Result<(), StoreError> {
-    for Linked { row, source, at, story, kinship, likeness } in linked {
-        tx.prepare_cached("DELETE FROM unlinked WHERE item = ?1")?.execute([row])?;
+    for Linked { row, version, source, at, story, kinship, likeness } in linked {
+        tx.prepare_cached(
+            "DELETE FROM unlinked WHERE item = ?1
+             AND NOT EXISTS (SELECT 1 FROM item WHERE row = ?1 AND version != ?2)",
+        )?
+        .execute([row, version])?;
         // It may have been removed meanwhile.
         let stored = tx
             .prepare_cached(
