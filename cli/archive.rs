@@ -51,7 +51,13 @@ pub(crate) async fn look_through(
                 let document = analysis.item(&stored.item);
                 // Ages are counted from first sight, as they were then.
                 let facts = facts(&stored.item, sources.get(&stored.item.source), &document, stored.sight());
-                let found = queries.iter().map(|query| query.matches(&document, &facts)).collect();
+                let is_known = stored.originality.is_some();
+                let found = queries.iter().map(|query| {
+                    // As live matching, which waits until it is known.
+                    let found = query.matches(&document, &facts);
+                    found.filter(|_| is_known || !query.asks_for_originality())
+                });
+                let found = found.collect();
                 Looked { stored, found }
             };
             items.into_iter().map(look).collect::<Vec<_>>()

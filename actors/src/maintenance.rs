@@ -122,25 +122,13 @@ impl MaintenanceState {
                 break;
             }
             let roster = context.roster();
-            stories::link(&*context.store, &context.pool, &roster, items, context.clock.now())
-                .await
-                .map_err(failed)?;
-            if context.store.objects_version().await.map_err(failed)? != roster.version {
-                return self.decide_again().await;
+            match stories::link(&*context.store, &context.pool, &roster, items, context.clock.now()).await {
+                // Topics that ask for reprints may be new: they are decided by what is declared now.
+                Err(store::StoreError::StaleObjects) => context.reload().await?,
+                linked => linked.map_err(failed)?,
             }
         }
         Ok(())
-    }
-
-    /// Objects were declared while items were linked. Topics that ask for reprints may have been matched again before, and
-    /// were not known here yet.
-    async fn decide_again(&self) -> Result<(), String> {
-        self.context.reload().await?;
-        let late = self.context.roster().undecided();
-        if late.is_empty() {
-            return Ok(());
-        }
-        self.context.store.set_unmatched(&late).await.map_err(|error| error.to_string())
     }
 
     /// Of a cluster, one node does it at a time.

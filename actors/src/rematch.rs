@@ -101,5 +101,8 @@ impl Archive {
 fn matched(index: &TopicIndex, sources: &HashMap<Name, Source>, stored: &StoredItem) -> Option<Rematched> {
     let source = sources.get(&stored.item.source)?;
     let matches = index.matches(&stored.item, source, stored.sight()).1;
-    Some(Rematched { row: stored.row, version: stored.version, matches })
+    // Whoever links it decides these, and may have done so by now.
+    let waiting = || index.late().cloned().collect();
+    let undecided = stored.originality.map_or_else(waiting, |_| [].into());
+    Some(Rematched { row: stored.row, version: stored.version, matches, undecided })
 }

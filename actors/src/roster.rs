@@ -28,6 +28,8 @@ pub(crate) struct Roster {
     pub(crate) topics: Arc<TopicIndex>,
     /// Topics that are decided when an item was looked at beside others, with their versions.
     late: Arc<[(Name, i64)]>,
+    /// The names of these.
+    undecided: Arc<[Name]>,
     sources: HashMap<Name, Arc<Source>>,
     groups: HashMap<Host, Host>,
     /// How many sources are read at each host.
@@ -60,6 +62,7 @@ impl Roster {
         let mut roster = Self {
             version,
             late: index.late().filter_map(|name| Some((name.clone(), *versions.get(name)?))).collect(),
+            undecided: index.late().cloned().collect(),
             topics: Arc::new(index),
             groups: groups(&records),
             clients: by_name(clients),
@@ -89,7 +92,7 @@ impl Roster {
 
     /// The names of these.
     pub(crate) fn undecided(&self) -> Arc<[Name]> {
-        self.late.iter().map(|(name, _)| name.clone()).collect()
+        self.undecided.clone()
     }
 
     /// A source that is declared and not paused.

@@ -25,17 +25,18 @@ pub(crate) async fn link(
     items: Vec<StoredItem>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let forget = now.checked_sub(WITHIN).unwrap_or(Timestamp::MIN);
     let known_by = move || {
-        // An edit makes nothing of an item that it was not: what is linked is linked for good.
+        // An edit makes nothing of an item that it was not: what is linked is linked for good, and what is older than what it
+        // would be held beside is nobody's reprint.
         let known_by = |stored: &StoredItem| match stored.originality {
-            None => likeness(&stored.item),
-            Some(_) => Likeness::default(),
+            None if stored.first_seen > forget => likeness(&stored.item),
+            None | Some(_) => Likeness::default(),
         };
         items.into_iter().map(|stored| (known_by(&stored), stored)).collect::<Vec<_>>()
     };
     let items = pool.run(known_by).await;
     let keys: Vec<i64> = items.iter().flat_map(|(likeness, _)| likeness.keys.iter().copied()).collect();
-    let forget = now.checked_sub(WITHIN).unwrap_or(Timestamp::MIN);
     let known = if keys.is_empty() { Vec::new() } else { store.kin(&keys, forget).await? };
     let mut by_key = ByKey::of(known);
     let (mut linked, mut compared) = (Vec::new(), Vec::new());
@@ -51,7 +52,7 @@ pub(crate) async fn link(
     }
     // Before they count as linked: whoever is stopped here does it again.
     decide(store, pool, roster, compared, now).await?;
-    store.link(&linked, forget).await
+    store.link(&linked, forget, roster.version).await
 }
 
 /// Matches items, of which it is known now whether they are reprints, against the topics that ask for that.
@@ -70,7 +71,8 @@ async fn decide(
         let matched = |stored: &StoredItem| {
             let source = of.declared(&stored.item.source)?;
             let matches = of.topics.matches(&stored.item, &source, stored.sight()).1;
-            Some(Rematched { row: stored.row, version: stored.version, matches })
+            let undecided = [].into();
+            Some(Rematched { row: stored.row, version: stored.version, matches, undecided })
         };
         items.iter().filter_map(matched).collect::<Vec<_>>()
     };

@@ -47,8 +47,13 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let source =
         sources.into_iter().map(|record| record.source).find(|source| source.name == stored.item.source);
     let document = Analysis::default().item(&stored.item);
-    let explained =
+    let mut explained =
         query.explain(&document, &facts(&stored.item, source.as_ref(), &document, stored.sight()));
+    if stored.originality.is_none() && query.asks_for_originality() {
+        explained.matched = false;
+        explained.because =
+            Some("whether it is a reprint is not known yet: it is looked at in a moment".to_owned());
+    }
     let filter = topic.as_ref().and_then(|topic| filtered(topic, &stored.item, source.as_ref()));
     let shown = shown(&explained, filter, global);
     Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "matched")?)

@@ -217,6 +217,8 @@ pub struct Rematched {
     pub version: i64,
     /// What it matches.
     pub matches: Vec<Match>,
+    /// Topics that could not be decided: what they matched stays.
+    pub undecided: Arc<[Name]>,
 }
 
 /// Which matches are wanted.
@@ -486,8 +488,14 @@ pub trait Store: Send + Sync {
     /// Items that share one of these keys and were first seen after `since`: the first twenty of each key.
     async fn kin(&self, keys: &[i64], since: Timestamp) -> Result<Vec<Kin>, StoreError>;
     /// Links items to their stories, for good. Keys of items that were first seen before `forget` are forgotten: nothing is
-    /// linked to these any more.
-    async fn link(&self, linked: &[Linked], forget: Timestamp) -> Result<(), StoreError>;
+    /// linked to these any more. Refused with [`StoreError::StaleObjects`] unless the objects are still at `objects_version`:
+    /// topics that ask for reprints were decided by those.
+    async fn link(
+        &self,
+        linked: &[Linked],
+        forget: Timestamp,
+        objects_version: i64,
+    ) -> Result<(), StoreError>;
     /// The items of the story that an item belongs to, by time of publication; none where it was not looked at yet.
     async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError>;
     /// How many stories there are among a topic's materials: one that no other is like is a story of its own.

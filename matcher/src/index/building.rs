@@ -35,8 +35,10 @@ impl Building {
     pub(super) fn add(&mut self, Parsed { topic, query, rules, names: _ }: Parsed) {
         let number = count(self.segment.topics.len());
         let from = self.segment.steps.len();
-        let (has_fields, asks_for_originality) = (query.has_fields(), query.asks_for_originality());
-        if asks_for_originality || rules.iter().any(Query::asks_for_originality) {
+        let has_fields = query.has_fields();
+        let asks_for_originality =
+            query.asks_for_originality() || rules.iter().any(Query::asks_for_originality);
+        if asks_for_originality {
             self.segment.late.push(number);
         }
         let mut steps = std::mem::take(&mut self.segment.steps);
@@ -45,7 +47,8 @@ impl Building {
         match self.anchors(steps.get(from..).unwrap_or(&[])) {
             Some(anchors) => {
                 let posting = |Anchor { term, leaf, guard, settles }| {
-                    let (guard, settles) = (guard.unwrap_or(term), settles && is_open && !has_fields);
+                    let settles = settles && is_open && !has_fields && !asks_for_originality;
+                    let guard = guard.unwrap_or(term);
                     (term, Posting { topic: number, leaf, guard, settles })
                 };
                 self.postings.extend(anchors.anchors.into_iter().map(posting));

@@ -69,7 +69,7 @@ pub(super) struct Entry {
     /// It takes items of any language and source.
     pub(super) is_open: bool,
     pub(super) has_fields: bool,
-    /// It cannot be decided before an item was looked at beside others.
+    /// It, or a rule of its tags, cannot be decided before an item was looked at beside others.
     pub(super) asks_for_originality: bool,
 }
 
@@ -184,7 +184,7 @@ impl Segment {
         &'s self,
         document: &Document,
         gone: &HashSet<u32>,
-        is_compared: bool,
+        knows_originality: bool,
         admits: impl Fn(&Topic) -> bool,
         facts: &dyn Fn() -> Facts,
         mut tell: impl FnMut(&'s Topic, Hit<'_>),
@@ -211,7 +211,7 @@ impl Segment {
             }
             let holds = |candidate: &Candidate<'_>| {
                 let Candidate { number, entry, first, rest } = *candidate;
-                if entry.asks_for_originality && !is_compared {
+                if entry.asks_for_originality && !knows_originality {
                     return false;
                 }
                 let facts = if entry.has_fields { all() } else { &none };

@@ -28,16 +28,23 @@ pub(crate) enum Tongue {
 
 /// What a folded word of a text may be a form of. Without repetitions, in order.
 pub(crate) fn lemmas(word: &str, tongue: Tongue) -> Vec<String> {
+    in_order(as_written(word, tongue))
+}
+
+/// The same of what is written in small letters, which is no name: it may be misspelt, or written for short.
+pub(crate) fn lemmas_of_small(word: &str, tongue: Tongue) -> Vec<String> {
     let mut lemmas = as_written(word, tongue);
     // Of what may be Kazakh nobody knows how it is spelt in Russian.
-    if tongue == Tongue::Usual && matches!(Script::of(word), Script::Cyrillic) && !knows(word) {
-        lemmas.extend(drawn_out(word).flat_map(|word| russian::meant(&word)));
+    if tongue == Tongue::Usual && matches!(Script::of(word), Script::Cyrillic) {
+        lemmas.extend(russian::whole(word));
+        if drawn_out(word).all(|word| !knows(&word)) {
+            lemmas.extend(drawn_out(word).flat_map(|word| russian::meant(&word)));
+        }
     }
     in_order(lemmas)
 }
 
-/// The same of what is probably a name: Лавровым is not of лавр, nor Маска of маска, but both may be. Names are in no
-/// dictionary, and are spelt as they are.
+/// The same of what is probably a name: Лавровым is not of лавр, nor Маска of маска, but both may be.
 pub(crate) fn lemmas_of_name(word: &str, tongue: Tongue) -> Vec<String> {
     let mut lemmas = as_written(word, tongue);
     if matches!(Script::of(word), Script::Cyrillic) {
@@ -203,7 +210,10 @@ mod tests {
     fn letters_that_are_drawn_out_are_shortened() {
         assert!(lemmas("поздравляяяем", Tongue::Usual).contains(&"поздравлять".to_owned()));
         assert!(lemmas("клааасс", Tongue::Usual).contains(&"класс".to_owned()));
-        assert!(lemmas("карооова", Tongue::Usual).contains(&"корова".to_owned()), "with a slip beside");
+        assert!(
+            lemmas_of_small("програааама", Tongue::Usual).contains(&"программа".to_owned()),
+            "with a slip beside"
+        );
         assert_eq!(shortened("класс", 1), None);
         assert!(!lemmas("ссср", Tongue::Usual).contains(&"среда".to_owned()), "it is a word");
     }
@@ -211,11 +221,16 @@ mod tests {
     #[test]
     fn misspelt_words_are_found_where_they_are_neither_names_nor_kazakh() {
         let has = |lemmas: Vec<String>, lemma: &str| lemmas.contains(&lemma.to_owned());
-        assert!(has(lemmas("програмы", Tongue::Usual), "программа"));
-        assert!(!has(lemmas_of_name("програмы", Tongue::Usual), "программа"));
-        assert!(!has(lemmas("програмы", Tongue::Kazakh), "программа"));
+        assert!(has(lemmas_of_small("програмы", Tongue::Usual), "программа"));
+        assert!(!has(lemmas("програмы", Tongue::Usual), "программа"));
+        assert!(!has(lemmas_of_small("програмы", Tongue::Kazakh), "программа"));
         assert!(!has(asked_for("програмы"), "программа"), "a query is taken at its word");
-        assert!(!has(lemmas("каспи", Tongue::Usual), "каспий"));
-        assert!(has(lemmas("зп", Tongue::Usual), "зарплата"));
+        assert!(has(lemmas_of_small("зп", Tongue::Usual), "зарплата"));
+        assert!(!has(asked_for("обл"), "область"));
+        for (word, other) in
+            [("каспи", "каспий"), ("кавер", "ковер"), ("зумер", "зуммер"), ("кооошка", "кашка")]
+        {
+            assert!(!has(lemmas_of_small(word, Tongue::Usual), other), "{word}");
+        }
     }
 }

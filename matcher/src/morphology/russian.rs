@@ -16,11 +16,11 @@ const RAREST: f64 = 0.005;
 /// Shorter words of a query are abbreviations, and stand for themselves.
 const SHORTEST: usize = 3;
 
-/// What is written for short, where the dictionary does not say it: it has млн and руб.
+/// What is written for short, where the dictionary does not say it (it has млн and руб), and where it is hardly ever another
+/// word. In capitals they mean something else: ВС is a court, and ГА an assembly.
 const ABBREVIATED: &[(&str, &str)] = &[
     ("пн", "понедельник"),
     ("вт", "вторник"),
-    ("ср", "среда"),
     ("чт", "четверг"),
     ("пт", "пятница"),
     ("сб", "суббота"),
@@ -28,19 +28,14 @@ const ABBREVIATED: &[(&str, &str)] = &[
     ("янв", "январь"),
     ("фев", "февраль"),
     ("февр", "февраль"),
-    ("мар", "март"),
     ("апр", "апрель"),
     ("июн", "июнь"),
     ("июл", "июль"),
     ("авг", "август"),
-    ("сен", "сентябрь"),
     ("сент", "сентябрь"),
     ("окт", "октябрь"),
-    ("ноя", "ноябрь"),
     ("нояб", "ноябрь"),
     ("дек", "декабрь"),
-    ("тг", "тенге"),
-    ("гр", "грамм"),
     ("мл", "миллилитр"),
     ("га", "гектар"),
     ("обл", "область"),
@@ -62,11 +57,15 @@ pub(super) fn is_known(word: &str) -> bool {
 /// What a folded word of a text may be a form of.
 pub(super) fn lemmas(word: &str) -> Vec<String> {
     let mut lemmas: Vec<String> = readings(word);
-    lemmas.extend(ABBREVIATED.iter().find(|(short, _)| *short == word).map(|(_, whole)| (*whole).to_owned()));
     if !is_known(word) {
         lemmas.extend(of_name(word));
     }
     lemmas
+}
+
+/// What a word is written short for.
+pub(super) fn whole(word: &str) -> Option<String> {
+    ABBREVIATED.iter().find(|(short, _)| *short == word).map(|(_, whole)| (*whole).to_owned())
 }
 
 /// What a word that the dictionary does not have may be a form of, if it was misspelt.

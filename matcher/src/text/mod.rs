@@ -169,6 +169,7 @@ impl Form {
             _ => fold(&surface),
         };
         let lemmas = match kind {
+            Kind::Word if !text.contains(char::is_uppercase) => morphology::lemmas_of_small(&folded, tongue),
             Kind::Word => morphology::lemmas(&folded, tongue),
             Kind::Name => morphology::lemmas_of_name(&folded, tongue),
             Kind::Number | Kind::Tag | Kind::Url | Kind::Emoji => Vec::new(),

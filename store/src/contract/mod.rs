@@ -498,7 +498,7 @@ async fn matching_again_replaces_only_the_topics_it_is_about() {
         println!("on {}", bench.name);
         bench.save(&[harvest(1, vec![finding("1", "сөз", DAY1, &["t"])])]).await;
         let row = bench.store.items(0, 1).await.unwrap()[0].row;
-        let matched = |version, matches| [Rematched { row, version, matches }];
+        let matched = |version, matches| [Rematched { row, version, matches, undecided: [].into() }];
         let again = matched(1, vec![found("u")]);
         assert_eq!(bench.store.rematch(&bench.versions("u").await, &again, at(5)).await.unwrap(), 1);
         assert_eq!(bench.materials(MaterialQuery::default()).await.len(), 2);
@@ -516,6 +516,9 @@ async fn matching_again_replaces_only_the_topics_it_is_about() {
             2,
             "the topic has another version by now"
         );
+        let undecided = [Rematched { row, version: 1, matches: Vec::new(), undecided: [name("u")].into() }];
+        bench.store.rematch(&bench.versions("u").await, &undecided, at(6)).await.unwrap();
+        assert_eq!(bench.materials(MaterialQuery::default()).await.len(), 2, "whoever links it decides");
         bench.store.rematch(&bench.versions("u").await, &matched(1, Vec::new()), at(6)).await.unwrap();
         assert_eq!(bench.materials(MaterialQuery::default()).await, [("t".to_owned(), "сөз".to_owned())]);
     }
@@ -533,7 +536,7 @@ async fn tags_are_kept_with_matches_and_asked_for() {
             .await;
         let row = bench.store.items(0, 1).await.unwrap()[0].row;
         let tagged = |tags: &[&str]| Match { tags: tags.iter().map(|tag| name(tag)).collect(), ..found("t") };
-        let again = |tags| [Rematched { row, version: 1, matches: vec![tagged(tags)] }];
+        let again = |tags| [Rematched { row, version: 1, matches: vec![tagged(tags)], undecided: [].into() }];
         bench.store.rematch(&bench.versions("t").await, &again(&["шағым", "b"]), at(5)).await.unwrap();
         let of = async |tag: &str| {
             let query = MaterialQuery { tag: Some(name(tag)), limit: 9, ..MaterialQuery::default() };

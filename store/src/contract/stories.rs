@@ -3,7 +3,7 @@
 use model::Originality;
 
 use super::*;
-use crate::StoredItem;
+use crate::{StoreError, StoredItem};
 
 /// What is stored waits to be looked at beside others; then it belongs to a story, for as long as it is stored.
 #[tokio::test]
@@ -37,8 +37,8 @@ async fn reprints_are_linked_and_go_with_their_items() {
             likeness,
         };
         let linked = [link(0, 0, None, known_by(7, &[1, -2])), link(1, 0, Some(near), known_by(8, &[-2]))];
-        store.link(&linked, at(0)).await.unwrap();
-        store.link(&linked, at(0)).await.unwrap();
+        store.link(&linked, at(0), store.objects_version().await.unwrap()).await.unwrap();
+        store.link(&linked, at(0), store.objects_version().await.unwrap()).await.unwrap();
         let left: Vec<i64> = store.unlinked(10).await.unwrap().iter().map(|stored| stored.row).collect();
         assert_eq!(left, rows[2..]);
         let kin = async |keys: &[i64], since| {
@@ -55,13 +55,16 @@ async fn reprints_are_linked_and_go_with_their_items() {
         };
         assert_eq!(story(rows[1]).await, [(rows[0], None), (rows[1], Some(near))]);
         assert!(story(rows[2]).await.is_empty());
-        store.link(&[], at(1)).await.unwrap();
+        store.link(&[], at(1), store.objects_version().await.unwrap()).await.unwrap();
         assert_eq!(kin(&[1, -2], -1).await, both[1..], "old keys are forgotten");
         store.take_down(&rows[..1], at(9)).await.unwrap();
         assert_eq!(story(rows[1]).await, [(rows[1], Some(near))]);
         store.take_down(&rows[2..], at(9)).await.unwrap();
         assert!(store.unlinked(10).await.unwrap().is_empty());
-        store.link(&[link(2, 2, None, known_by(9, &[3]))], at(0)).await.unwrap();
+        store
+            .link(&[link(2, 2, None, known_by(9, &[3]))], at(0), store.objects_version().await.unwrap())
+            .await
+            .unwrap();
         assert!(kin(&[3], -1).await.is_empty(), "of what was removed meanwhile nothing is kept");
     }
 }
@@ -94,7 +97,7 @@ async fn an_edit_takes_nothing_from_topics_that_are_decided_later() {
                 kinship: Some(near),
                 likeness: Likeness::default(),
             };
-            store.link(&[linked], at(0)).await.unwrap();
+            store.link(&[linked], at(0), store.objects_version().await.unwrap()).await.unwrap();
         };
         let matched = async |id: &str| {
             let (stored, matches) = store.item(id).await.unwrap().unwrap();
@@ -108,6 +111,8 @@ async fn an_edit_takes_nothing_from_topics_that_are_decided_later() {
         link(&first).await;
         let (originality, before) = matched(&first.id).await;
         assert_eq!((originality, before.len()), (Some(Originality::Reprint), 2));
+        let stale = store.link(&[], at(0), store.objects_version().await.unwrap() - 1).await;
+        assert!(matches!(stale, Err(StoreError::StaleObjects)));
 
         bench.save(&[undecided(2, said("екі", DAY1, &[]), &["t"])]).await;
         assert_eq!(matched(&first.id).await.1, before[..1], "it keeps its place in the order as well");
@@ -150,7 +155,7 @@ async fn stories_are_listed_and_counted_once() {
             likeness: Likeness { exact: None, title: None, sketch: vec![1], keys: Vec::new() },
         };
         let linked = [link(0, 0, "s"), link(1, 0, "s"), link(2, 2, "s"), link(3, 0, "s")];
-        store.link(&linked, at(0)).await.unwrap();
+        store.link(&linked, at(0), store.objects_version().await.unwrap()).await.unwrap();
         let listed = async |topic: &str, source: Option<&str>, one_of_each_story| {
             let query = MaterialQuery {
                 topic: Some(name(topic)),

@@ -158,19 +158,16 @@ pub(super) async fn rematch(
     .await?;
     let known: BTreeMap<i64, &Row> = known.iter().map(|row| (row.get(0), row)).collect();
     let (mut change, mut fresh) = (Change::default(), 0);
-    for Rematched { row: number, version, matches } in items {
-        // An edit that was stored meanwhile was matched against these topics already.
+    for Rematched { row: number, version, matches, undecided } in items {
+        // An edit that was stored meanwhile was matched against these topics already, or waits for it.
         let Some(row) = known.get(number).filter(|row| row.get::<_, i64>(2) == *version) else { continue };
         let before: Vec<String> = row.get(3);
         let matches = matches.iter().map(|found| (found.topic.to_string(), found));
         let matches = matches.filter(|(topic, _)| only.contains(topic)).collect();
-        fresh += change.replace(
-            (*number, row.get(1)),
-            &before,
-            |topic| only.iter().any(|only| only == topic),
-            &matches,
-            now,
-        )?;
+        let may_go = |topic: &str| {
+            only.iter().any(|only| only == topic) && !undecided.iter().any(|name| name.as_str() == topic)
+        };
+        fresh += change.replace((*number, row.get(1)), &before, may_go, &matches, now)?;
     }
     change.write(tx).await?;
     Ok(fresh)

@@ -381,8 +381,19 @@ impl Store for Postgres {
         stories::kin(&*self.client().await?, keys, since).await
     }
 
-    async fn link(&self, linked: &[Linked], forget: Timestamp) -> Result<(), StoreError> {
-        transaction!(self, |tx| stories::link(&tx, linked, forget).await)
+    async fn link(
+        &self,
+        linked: &[Linked],
+        forget: Timestamp,
+        objects_version: i64,
+    ) -> Result<(), StoreError> {
+        transaction!(self, |tx| {
+            locks::share(&tx, Lock::Objects).await?;
+            if objects::version_in(&tx).await? != objects_version {
+                return Err(StoreError::StaleObjects);
+            }
+            stories::link(&tx, linked, forget).await
+        })
     }
 
     async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError> {

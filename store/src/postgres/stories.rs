@@ -46,6 +46,8 @@ pub(super) async fn link(
     forget: Timestamp,
 ) -> Result<(), StoreError> {
     let rows: Vec<i64> = linked.iter().map(|one| one.row).collect();
+    // Locked first: an edit that is on its way would not be seen below.
+    execute(tx, "SELECT item FROM item WHERE item = ANY($1) ORDER BY item FOR SHARE", &[&rows]).await?;
     let versions: Vec<i64> = linked.iter().map(|one| one.version).collect();
     execute(
         tx,

@@ -364,9 +364,20 @@ impl Store for Sqlite {
         self.read(move |connection| stories::kin(connection, &keys, since)).await
     }
 
-    async fn link(&self, linked: &[Linked], forget: Timestamp) -> Result<(), StoreError> {
+    async fn link(
+        &self,
+        linked: &[Linked],
+        forget: Timestamp,
+        objects_version: i64,
+    ) -> Result<(), StoreError> {
         let linked = linked.to_vec();
-        self.write(move |tx| stories::link(tx, &linked, forget)).await
+        self.write(move |tx| {
+            if objects::version(tx)? != objects_version {
+                return Err(StoreError::StaleObjects);
+            }
+            stories::link(tx, &linked, forget)
+        })
+        .await
     }
 
     async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError> {
