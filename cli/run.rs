@@ -194,6 +194,9 @@ async fn once(
         let Some(ended) = stop.or_at_once(node.ended()).await else { return Ok(ExitCode::from(130)) };
         ended?;
     }
+    if !interrupted {
+        actors::link_all(node.context()).await.map_err(anyhow::Error::msg)?;
+    }
     let totals = node.context().tally.totals();
     let left = data.schedule.next_due(pass.due_by, Timestamp::MAX).await?;
     let pages_waiting = data.store.totals().await?.pages;

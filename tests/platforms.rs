@@ -145,6 +145,48 @@ async fn publications_come_from_files_as_from_the_web() {
     assert_eq!(stage.origin.log().iter().skip(log).filter(|exchange| exchange.path == "/agency").count(), 0);
 }
 
+/// Topics that ask for reprints are decided by a single pass as well, though nothing is due in it; until then it is told that
+/// nothing is known, and previews say what live matching does.
+#[tokio::test(flavor = "multi_thread")]
+async fn reprints_are_known_after_a_single_pass() {
+    let mut world = World::empty(7);
+    world.add(Kind::FullFeed, Behaviour::Healthy, 1, Duration::ZERO);
+    let stage = Stage::of(world).await;
+    stage.declare(
+        "apiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {name: agency}\nspec: {kind: import, url: 'https://agency.example/'}\n---\n\
+         apiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {name: other}\nspec: {kind: import, url: 'https://other.example/'}\n---\n\
+         apiVersion: qyran.dev/v1alpha1\nkind: Topic\nmetadata: {name: first}\nspec: {query: 'слово7 NOT dup:reprint'}\n---\n\
+         apiVersion: qyran.dev/v1alpha1\nkind: Topic\nmetadata: {name: again}\nspec: {query: 'слово7 dup:reprint'}\n---\n\
+         apiVersion: qyran.dev/v1alpha1\nkind: Topic\nmetadata: {name: every}\nspec: {query: 'слово7'}\n",
+    );
+    let objects = stage.path("objects");
+    assert!(finished(stage.command(&["apply", "-f", objects.to_str().unwrap()])).await.status.success());
+    let words: String = (0..100).map(|number| format!(" слово{number}")).collect();
+    let line = |source: &str, before: &str| serde_json::json!({"source": source, "id": "1", "title": source, "text": format!("{before}{words}")});
+    let lines = format!("{}\n{}\n", line("agency", ""), line("other", "Как пишут:"));
+    assert!(fed(stage.command(&["import", "-"]), lines.as_bytes()).await.status.success());
+    let matched = async || {
+        let found = stage.lines(&["material", "list", "-o", "jsonl"]).await;
+        let of = |one: &serde_json::Value| format!("{} {}", one["topic"], one["source"]).replace('"', "");
+        let mut found: Vec<String> = found.iter().map(of).collect();
+        found.sort();
+        found
+    };
+    let previewed = async || {
+        let query = ["topic", "preview", "слово7 NOT dup:reprint", "-o", "jsonl"];
+        stage.lines(&query).await.remove(0)["matched"].as_u64()
+    };
+    assert_eq!(matched().await, ["every agency", "every other"]);
+    assert_eq!(previewed().await, Some(0));
+    let id = stage.lines(&["material", "list", "-o", "jsonl"]).await.remove(0)["id"].clone();
+    let explain = ["topic", "explain", "first", id.as_str().unwrap(), "-o", "jsonl"];
+    let explained = async || stage.lines(&explain).await.remove(0);
+    assert!(explained().await["because"].as_str().unwrap().contains("not known yet"));
+    stage.pass().await;
+    assert_eq!(matched().await, ["again other", "every agency", "every other", "first agency"]);
+    assert_eq!((previewed().await, explained().await["matched"].as_bool()), (Some(1), Some(true)));
+}
+
 /// A source that moved for good is followed by the operator's word, and brings nothing twice.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_source_that_moved_is_followed() {

@@ -169,6 +169,11 @@ impl Context {
         self.roster.borrow().clone()
     }
 
+    /// Of a cluster, one node does it at a time.
+    pub(crate) async fn take_duty(&self, duty: &str, hold: Duration) -> Result<bool, String> {
+        self.schedule.take_duty(duty, &self.config.name, hold).await.map_err(|error| error.to_string())
+    }
+
     pub(crate) fn is_draining(&self) -> bool {
         *self.draining.borrow()
     }

@@ -76,4 +76,5 @@ pub use rematch::{Archive, Progress, rematch};
 pub use robots_memory::ScheduledRobots;
 pub use roster::{hosts_of, jobs_of, plan_backfill, plan_now, plan_sources, tenant_of};
 pub use searches::{Search, Searches, searches_of};
+pub use stories::link_all;
 pub use tally::{Event, Tally, Totals};

@@ -21,9 +21,7 @@ const REMATCH: Duration = Duration::from_secs(60);
 /// How often what is old is removed.
 const RETAIN: Duration = Duration::from_secs(600);
 
-/// How long linking reprints is a node's after it began a step: two at a time would miss each other's.
-const LINK: Duration = Duration::from_secs(60);
-/// Steps of it in one look.
+/// Steps of linking reprints in one look.
 const LINK_STEPS: usize = 5;
 /// How often sources are looked at that moved.
 const MOVES: Duration = Duration::from_secs(1800);
@@ -114,18 +112,9 @@ impl MaintenanceState {
 
     /// Links reprints, for a while: the other duties must not wait until all are.
     async fn link(&self) -> Result<(), String> {
-        let context = &self.context;
-        let failed = |error: store::StoreError| error.to_string();
         for _ in 0..LINK_STEPS {
-            let items = stories::waiting(&*context.store).await.map_err(failed)?;
-            if items.is_empty() || context.is_draining() || !self.has_duty("stories", LINK).await? {
+            if self.context.is_draining() || !stories::link_some(&self.context).await? {
                 break;
-            }
-            let roster = context.roster();
-            match stories::link(&*context.store, &context.pool, &roster, items, context.clock.now()).await {
-                // Topics that ask for reprints may be new: they are decided by what is declared now.
-                Err(store::StoreError::StaleObjects) => context.reload().await?,
-                linked => linked.map_err(failed)?,
             }
         }
         Ok(())
@@ -133,8 +122,7 @@ impl MaintenanceState {
 
     /// Of a cluster, one node does it at a time.
     async fn has_duty(&self, duty: &str, hold: Duration) -> Result<bool, String> {
-        let taken = self.context.schedule.take_duty(duty, &self.context.config.name, hold).await;
-        taken.map_err(|error| error.to_string())
+        self.context.take_duty(duty, hold).await
     }
 
     async fn retain(&self) -> Result<(), String> {

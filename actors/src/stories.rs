@@ -6,25 +6,44 @@ use std::time::Duration;
 
 use matcher::likeness;
 use model::{Kinship, Likeness, Originality, Timestamp};
-use store::{Kin, Linked, Rematched, Store, StoreError, StoredItem};
+use store::{Kin, Linked, Rematched, StoreError, StoredItem};
 
-use crate::pool::Pool;
+use crate::context::Context;
 use crate::roster::Roster;
 
 /// What was first seen within this may be a reprint; what comes later of the same words is another story.
 const WITHIN: Duration = Duration::from_secs(3 * 86_400);
 /// Items looked at in one step.
 const STEP: usize = 200;
+/// How long linking is a node's after it began a step: two at a time would miss each other's.
+const LINK: Duration = Duration::from_secs(60);
+
+/// Links everything that waits for it: what a single pass does last, after which nobody may be there to do it.
+pub async fn link_all(context: &Context) -> Result<(), String> {
+    while link_some(context).await? {}
+    Ok(())
+}
+
+/// Links a step of items. False where none waits, or it is another node's duty.
+pub(crate) async fn link_some(context: &Context) -> Result<bool, String> {
+    let failed = |error: StoreError| error.to_string();
+    let items = context.store.unlinked(STEP).await.map_err(failed)?;
+    if items.is_empty() || !context.take_duty("stories", LINK).await? {
+        return Ok(false);
+    }
+    match link(context, items).await {
+        // Topics that ask for reprints may be new: they are decided by what is declared now.
+        Err(StoreError::StaleObjects) => context.reload().await?,
+        linked => linked.map_err(failed)?,
+    }
+    Ok(true)
+}
 
 /// Links items that were not looked at yet to the stories that they belong to, and matches them against the topics that
 /// waited for it.
-pub(crate) async fn link(
-    store: &dyn Store,
-    pool: &Pool,
-    roster: &Arc<Roster>,
-    items: Vec<StoredItem>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
+async fn link(context: &Context, items: Vec<StoredItem>) -> Result<(), StoreError> {
+    let Context { store, pool, .. } = context;
+    let (roster, now) = (context.roster(), context.clock.now());
     let forget = now.checked_sub(WITHIN).unwrap_or(Timestamp::MIN);
     let known_by = move || {
         // An edit makes nothing of an item that it was not: what is linked is linked for good, and what is older than what it
@@ -51,14 +70,13 @@ pub(crate) async fn link(
         compared.push(stored);
     }
     // Before they count as linked: whoever is stopped here does it again.
-    decide(store, pool, roster, compared, now).await?;
+    decide(context, &roster, compared, now).await?;
     store.link(&linked, forget, roster.version).await
 }
 
 /// Matches items, of which it is known now whether they are reprints, against the topics that ask for that.
 async fn decide(
-    store: &dyn Store,
-    pool: &Pool,
+    context: &Context,
     roster: &Arc<Roster>,
     items: Vec<StoredItem>,
     now: Timestamp,
@@ -76,14 +94,9 @@ async fn decide(
         };
         items.iter().filter_map(matched).collect::<Vec<_>>()
     };
-    let matched = pool.run(matched).await;
-    store.rematch(roster.late(), &matched, now).await?;
+    let matched = context.pool.run(matched).await;
+    context.store.rematch(roster.late(), &matched, now).await?;
     Ok(())
-}
-
-/// Items not yet looked at, a step of them.
-pub(crate) async fn waiting(store: &dyn Store) -> Result<Vec<StoredItem>, StoreError> {
-    store.unlinked(STEP).await
 }
 
 /// What items may be like, by the keys that they share.
