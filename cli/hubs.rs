@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::{Answer, Context, hub_asks, hub_pushes, hub_was_refused, is_subscribed};
+use actors::{Context, HubReply, hub_asks, hub_pushes, hub_was_refused, is_subscribed};
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
@@ -31,13 +31,13 @@ pub(crate) async fn serve_hubs(listen: &str, most: u64, context: Arc<Context>) -
     };
     serve(listen, CONNECTIONS, answered).await.map_err(|error| {
         Failure::failed(format!("hubs cannot be served on {listen}: {error}"))
-            .hint("name another address in push.listen")
+            .hint("name another address in websub.listen")
             .into()
     })
 }
 
 async fn answer(request: Request<Incoming>, most: usize, context: &Context) -> Answered {
-    // Whatever `push.url` has before it: a balancer may leave that.
+    // Whatever `websub.url` has before it: a balancer may leave that.
     let path = request.uri().path().rsplit_once("/websub/");
     let Some(id) = path.map(|(_, id)| id.to_owned()) else {
         return response(StatusCode::NOT_FOUND, TEXT, "nothing is here\n".to_owned());
@@ -56,8 +56,8 @@ async fn answer(request: Request<Incoming>, most: usize, context: &Context) -> A
     // Before the document is taken in: only who was asked may send one.
     match is_subscribed(context, &id).await {
         Ok(true) => (),
-        Ok(false) => return told(Answer::Unknown, StatusCode::GONE),
-        Err(reason) => return told(Answer::Later(reason), StatusCode::GONE),
+        Ok(false) => return told(HubReply::Unknown, StatusCode::GONE),
+        Err(reason) => return told(HubReply::Later(reason), StatusCode::GONE),
     }
     let field =
         |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -91,12 +91,12 @@ async fn body_of(request: Request<Incoming>, most: usize) -> Result<Bytes, (Stat
     }
 }
 
-fn told(answer: Answer, unknown: StatusCode) -> Answered {
+fn told(answer: HubReply, unknown: StatusCode) -> Answered {
     match answer {
-        Answer::Challenge(challenge) => response(StatusCode::OK, TEXT, challenge),
-        Answer::Thanks => response(StatusCode::ACCEPTED, TEXT, String::new()),
-        Answer::Unknown => response(unknown, TEXT, "nobody here asked for it\n".to_owned()),
-        Answer::Later(reason) => {
+        HubReply::Challenge(challenge) => response(StatusCode::OK, TEXT, challenge),
+        HubReply::Thanks => response(StatusCode::ACCEPTED, TEXT, String::new()),
+        HubReply::Unknown => response(unknown, TEXT, "nobody here asked for it\n".to_owned()),
+        HubReply::Later(reason) => {
             tracing::warn!(reason, "what a hub said could not be kept");
             response(StatusCode::SERVICE_UNAVAILABLE, TEXT, "later\n".to_owned())
         }

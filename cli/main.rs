@@ -14,9 +14,9 @@ mod live;
 mod named;
 mod output;
 mod probes;
+mod process_stats;
 mod stop;
 mod take_down;
-mod usage;
 mod view;
 mod wiring;
 

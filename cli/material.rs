@@ -81,7 +81,7 @@ Examples:
         limit: u32,
     },
     Remove(take_down::Args),
-    Tombstones(take_down::TombstonesArgs),
+    Suppressions(take_down::SuppressionsArgs),
     /// Follow new matches as they are stored
     #[command(after_help = "Example:\n  qyran material tail --topic caspian -o jsonl")]
     Tail {
@@ -165,13 +165,13 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     if let Command::Remove(args) = &args.command {
         return take_down::run(args, global).await;
     }
-    if let Command::Tombstones(args) = &args.command {
-        take_down::tombstones(args, global).await?;
+    if let Command::Suppressions(args) = &args.command {
+        take_down::suppressions(args, global).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let data = Backend::to_read(global).await?;
     match args.command {
-        Command::Remove(_) | Command::Tombstones(_) => (), // done above
+        Command::Remove(_) | Command::Suppressions(_) => (), // done above
         Command::List { wanted, limit, watch } => list(&data, &wanted, limit, watch, global).await?,
         Command::Get { id } => get(&data, &id, global).await?,
         Command::Story { id } => story(&data, &id, global).await?,

@@ -22,8 +22,8 @@ use crate::live::StatusLine;
 use crate::named::Known;
 use crate::output::{Format, object};
 use crate::probes::serve_probes;
+use crate::process_stats;
 use crate::stop::Stop;
-use crate::usage;
 use crate::view::time;
 use crate::wiring;
 
@@ -69,8 +69,9 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     global.settings.node.listen = args.listen.unwrap_or(global.settings.node.listen);
     global.settings = global.settings.validated()?;
     let global = &global;
-    if global.settings.push.is_half() && !args.once {
-        let wrong = "push.url and push.listen go together: hubs are given the one, and heard at the other";
+    if global.settings.websub.is_half() && !args.once {
+        let wrong =
+            "websub.url and websub.listen go together: hubs are given the one, and heard at the other";
         return Err(Failure::usage(wrong).hint("each node has both").into());
     }
     let objects = declared(&args.file, Known::read(global).await?)?;
@@ -97,7 +98,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     let pass = args.once.then(|| Pass::starting(global.clock.now()));
     let mut context = wiring::context(&settings, &data, global.clock.clone(), pass.clone())?;
     // A single pass is not there when hubs ask back.
-    context.config.push_url = if pass.is_some() { None } else { settings.push.base() };
+    context.config.websub_url = if pass.is_some() { None } else { settings.websub.base() };
     context.config.ignores_deadlines = args.without.contains(&Protection::Deadline);
     context.config.stores_in_parts = args.without.contains(&Protection::Transaction);
     context.config.forgets_unstored = args.without.contains(&Protection::Retry);
@@ -131,8 +132,8 @@ async fn endless(
             Some(probes)
         }
     };
-    let push = &global.settings.push;
-    let _hubs = match (push.listen.as_str(), &push.url) {
+    let websub = &global.settings.websub;
+    let _hubs = match (websub.listen.as_str(), &websub.url) {
         ("", _) => None,
         (listen, url) => {
             let most = global.settings.fetch.max_wire_bytes.0;
@@ -241,8 +242,8 @@ fn report(totals: &Totals, pages_waiting: u64, next: Option<Timestamp>, took: Du
         "pages_waiting": pages_waiting,
         "interrupted": totals.interrupted,
         "next_poll": time(next),
-        "cpu_seconds": usage::cpu_seconds(),
-        "peak_memory_bytes": usage::peak_memory(),
+        "cpu_seconds": process_stats::cpu_seconds(),
+        "peak_memory_bytes": process_stats::peak_memory(),
     })
 }
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use model::Name;
 use serde_json::json;
-use store::{Store, Tombstone};
+use store::{Store, Suppression};
 
 use crate::audit::Reason;
 use crate::backend::Backend;
@@ -22,11 +22,11 @@ const PAGE: usize = 500;
 Examples:
   qyran material remove 01JDA7Y5R3ZK --reason 'a court order of 3 November'
   qyran material remove --author 'А. Нұрлан' --future --reason 'asked to be forgotten' --yes
-  qyran material tombstones
+  qyran material suppressions
 
 An author is meant letter by letter, as materials show the name. What is removed stays known by its identifier and its address,
 so that it is not stored again when its source still shows it; new publications of the same author or source are, unless --future
-leaves a tombstone: then nothing of them is stored, in whatever way it comes. A source that is not to be asked at all any more is
+leaves a suppression: then nothing of them is stored, in whatever way it comes. A source that is not to be asked at all any more is
 retired (`qyran source retire`). The audit trail keeps who removed how much, and why.")]
 pub(crate) struct Args {
     /// Ids of items
@@ -65,7 +65,7 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     if args.yes {
         // First, and looked for once more then: what comes meanwhile would stay.
         if args.future {
-            data.store.bury(&tombstone(args, global)?).await?;
+            data.store.suppress(&suppression(args, global)?).await?;
         }
         // Noted first: what is gone must never be gone without a word.
         let future = if args.future { ", and what comes of it" } else { "" };
@@ -85,21 +85,21 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     Ok(ExitCode::from(if is_partial { 6 } else { 0 }))
 }
 
-fn tombstone(args: &Args, global: &Global) -> anyhow::Result<Tombstone> {
+fn suppression(args: &Args, global: &Global) -> anyhow::Result<Suppression> {
     let source = args.source.as_deref().map(Name::new).transpose();
     let source = source.map_err(|error| Failure::usage(error.to_string()))?;
-    Ok(Tombstone { source, author: args.author.clone(), at: global.clock.now() })
+    Ok(Suppression { source, author: args.author.clone(), at: global.clock.now() })
 }
 
 /// Show whose publications are not stored, or store them again
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  qyran material tombstones
-  qyran material tombstones --lift --author 'А. Нұрлан' --reason 'they changed their mind'
+  qyran material suppressions
+  qyran material suppressions --lift --author 'А. Нұрлан' --reason 'they changed their mind'
 
 What was met meanwhile is not stored again: only what is new.")]
-pub(crate) struct TombstonesArgs {
+pub(crate) struct SuppressionsArgs {
     /// Take one back: the one of this author, of this source, or of both
     #[arg(long)]
     lift: bool,
@@ -113,39 +113,39 @@ pub(crate) struct TombstonesArgs {
     reason: Reason,
 }
 
-pub(crate) async fn tombstones(args: &TombstonesArgs, global: &Global) -> anyhow::Result<()> {
+pub(crate) async fn suppressions(args: &SuppressionsArgs, global: &Global) -> anyhow::Result<()> {
     if args.lift {
         return lift(args, global).await;
     }
     let data = Backend::to_read(global).await?;
     let mut rows =
         output::rows(global.output, &[column("since"), column("source"), column("author")], "author");
-    for Tombstone { source, author, at } in data.store.tombstones().await? {
+    for Suppression { source, author, at } in data.store.suppressions().await? {
         rows.row(json!({"since": time(Some(at)), "source": source, "author": author}))?;
     }
     rows.finish("whatever is read is stored: nobody's publications are kept out")?;
     Ok(())
 }
 
-async fn lift(args: &TombstonesArgs, global: &Global) -> anyhow::Result<()> {
+async fn lift(args: &SuppressionsArgs, global: &Global) -> anyhow::Result<()> {
     if args.author.is_none() && args.source.is_none() {
-        return Err(Failure::usage("say which tombstone is to be lifted")
+        return Err(Failure::usage("name the suppression to lift")
             .hint("--author, --source, or both")
             .into());
     }
     let data = Backend::open(global).await?;
     let source = args.source.as_deref().map(Name::new).transpose();
     let source = source.map_err(|error| Failure::usage(error.to_string()))?;
-    let tombstone = Tombstone { source, author: args.author.clone(), at: global.clock.now() };
-    if !data.store.unbury(&tombstone).await? {
-        return Err(Failure::not_found("there is no such tombstone")
-            .hint("qyran material tombstones lists them")
+    let suppression = Suppression { source, author: args.author.clone(), at: global.clock.now() };
+    if !data.store.lift_suppression(&suppression).await? {
+        return Err(Failure::not_found("no such suppression")
+            .hint("qyran material suppressions lists them")
             .into());
     }
     let named = [("author", &args.author), ("source", &args.source)];
     let named = named.iter().filter_map(|(key, value)| value.as_ref().map(|value| format!("{key} {value}")));
     args.reason
-        .note(&data, "material tombstones --lift", &named.collect::<Vec<_>>().join(", "), global)
+        .note(&data, "material suppressions --lift", &named.collect::<Vec<_>>().join(", "), global)
         .await?;
     say("what is new of it is stored again");
     Ok(())

@@ -191,21 +191,21 @@ pub(crate) fn story(stored: &StoredItem, story: &[Reprint]) -> Value {
         "items": story.len(),
         "first": {"id": first.id, "source": first.item.source, "published_at": published_at(&first.item)},
         "is_first": first.row == stored.row,
-        "like": own.kinship.map(|kinship| kinship.how.as_str()),
-        "share": own.kinship.map(|kinship| rounded(kinship.share)),
+        "like": own.similarity.map(|similarity| similarity.how.as_str()),
+        "share": own.similarity.map(|similarity| rounded(similarity.share)),
     })))
 }
 
 /// One of a story's items.
 pub(crate) fn reprint(reprint: &Reprint) -> Value {
-    let Reprint { item: stored, kinship } = reprint;
+    let Reprint { item: stored, similarity } = reprint;
     json!({
         "id": stored.id,
         "source": stored.item.source,
         "published_at": published_at(&stored.item),
         "first_seen": time(Some(stored.first_seen)),
-        "like": kinship.map_or("first stored", |kinship| kinship.how.as_str()),
-        "share": kinship.map(|kinship| rounded(kinship.share)),
+        "like": similarity.map_or("first stored", |similarity| similarity.how.as_str()),
+        "share": similarity.map(|similarity| rounded(similarity.share)),
         "title": stored.item.title,
         "url": stored.item.url.as_ref().or(stored.item.canonical_url.as_ref()),
     })

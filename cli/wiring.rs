@@ -85,7 +85,7 @@ fn node_config(settings: &Settings, name: String, pass: Option<Pass>) -> NodeCon
         forgets_unstored: false,
         stores_in_parts: false,
         listen: settings.node.listen.clone(),
-        push_url: None,
+        websub_url: None,
     }
 }
 

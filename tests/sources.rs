@@ -103,7 +103,7 @@ async fn what_a_hub_pushes_is_there_before_the_next_poll() {
             let port = free_port();
             let mut settings = std::fs::read_to_string(stage.path("qyran.toml")).unwrap();
             settings +=
-                &format!("[push]\nurl = \"http://127.0.0.1:{port}/\"\nlisten = \"127.0.0.1:{port}\"\n");
+                &format!("[websub]\nurl = \"http://127.0.0.1:{port}/\"\nlisten = \"127.0.0.1:{port}\"\n");
             std::fs::write(stage.path("qyran.toml"), settings).unwrap();
         }
         let mut node = stage.node();
@@ -124,7 +124,7 @@ async fn what_a_hub_pushes_is_there_before_the_next_poll() {
         assert!(materials.values().all(|times| *times == 1));
         assert_eq!(materials.len() > first, is_reached);
         let told = stage.lines(&["source", "get", &name, "-o", "jsonl"]).await.remove(0);
-        assert_eq!(told["push"]["state"].as_str(), is_reached.then_some("relied on"), "{told}");
+        assert_eq!(told["websub"]["state"].as_str(), is_reached.then_some("reliable"), "{told}");
         assert_eq!(stage.judge().violations(), Vec::<String>::new());
     }
 }

@@ -261,7 +261,7 @@ async fn states_follow_the_evidence_and_are_noted() {
     let noted =
         stage.store.availability(Some(&name("a.kz")), Timestamp::UNIX_EPOCH, Timestamp::MAX).await.unwrap();
     let noted: Vec<(&str, &str)> =
-        noted.iter().map(|spell| (spell.state.as_str(), spell.reason.as_str())).collect();
+        noted.iter().map(|interval| (interval.state.as_str(), interval.reason.as_str())).collect();
     let expected = [
         ("candidate", ""),
         ("live", ""),
@@ -380,7 +380,7 @@ async fn a_fallback_stands_in_and_steps_back() {
         let all: Vec<&str> = all.iter().map(String::as_str).collect();
         crate::testing::links(&all)
     };
-    let sitemap = model::Adapter {
+    let sitemap = model::Fallback {
         kind: SourceKind::Sitemap,
         url: "http://a.kz/news.xml".parse().unwrap(),
         selectors: model::Selectors::default(),
@@ -416,7 +416,7 @@ async fn a_fallback_stands_in_and_steps_back() {
     sleep(Duration::from_secs(600)).await;
     assert_eq!(stage.web.times_asked("http://a.kz/news.xml"), asked, "nobody stands in for it any more");
     assert_eq!(stage.items().await, 8, "nothing is stored twice");
-    assert!(stage.store.stand_in(&name("a.kz")).await.unwrap().unwrap().is_over);
+    assert!(stage.store.active_fallback(&name("a.kz")).await.unwrap().unwrap().is_over);
 }
 
 /// A stream goes on behind its cursor; what matches is kept, edits are taken over, and what its author deletes goes.

@@ -8,9 +8,9 @@ use model::{Backfill, Entry, FailureWeight, FetchStatus, Harvest, SourceKind, Ti
 use url::Url;
 
 use crate::gather::{Gathered, detail_of, read_on_pool, want};
+use crate::job_run::{Interrupted, JobRun};
 use crate::poll::{found_jobs, sort_entries};
-use crate::roster::{Terms, backfill_of};
-use crate::visit::{Interrupted, Visit};
+use crate::snapshot::{Terms, backfill_of};
 
 /// A document that cannot be had is tried so often, then left out.
 const MAX_TRIES: u32 = 4;
@@ -26,88 +26,88 @@ const BUSY: Duration = Duration::from_secs(60);
 const OWN: Duration = Duration::from_secs(86_400);
 
 /// Reads the next document of a source's past. Its end is stored and settled, whatever it was.
-pub(crate) async fn backfill(visit: &mut Visit) -> Result<(), Interrupted> {
-    let known = visit.context.store.backfill(&visit.source.name).await;
+pub(crate) async fn backfill(run: &mut JobRun) -> Result<(), Interrupted> {
+    let known = run.context.store.backfill(&run.source.name).await;
     let known = known.map_err(|error| Interrupted::Storage(error.to_string()))?;
     let Some(mut backfill) = known.filter(Backfill::is_under_way) else {
-        return visit.keep(visit.harvest(), Some(visit.settlement(None, Vec::new()))).await.map(drop);
+        return run.keep(run.harvest(), Some(run.settlement(None, Vec::new()))).await.map(drop);
     };
     if let Some(way) = &backfill.way {
-        visit.read_by(way);
-        visit.knows_by_address = true;
+        run.read_with(way);
+        run.knows_by_address = true;
     }
-    let mut harvest = visit.harvest();
+    let mut harvest = run.harvest();
     // What is read next may be on another host: another job has it.
     let is_here =
-        backfill.ahead.first().is_none_or(|url| visit.roster.host_of(url).as_ref() == Some(&visit.job.host));
+        backfill.ahead.first().is_none_or(|url| run.snapshot.host_of(url).as_ref() == Some(&run.job.host));
     let wait = match backfill.ahead.first().cloned().filter(|_| is_here) {
         // Nothing of its host comes through: that is for polls to find out.
-        _ if visit.is_canary() => Duration::from_secs(60),
+        _ if run.is_canary() => Duration::from_secs(60),
         None => PAUSE,
-        Some(url) => one_document(visit, &url, &mut backfill, &mut harvest).await?,
+        Some(url) => one_document(run, &url, &mut backfill, &mut harvest).await?,
     };
     if backfill.documents >= Backfill::MOST_DOCUMENTS && !backfill.ahead.is_empty() {
         backfill.trouble = Some(format!("{} documents were read, and no more are", backfill.documents));
         backfill.ahead.clear();
     }
     backfill.ended = backfill.ahead.is_empty().then_some(harvest.at);
-    backfill.due = backfill.is_under_way().then(|| visit.after(wait));
-    let terms = Terms { delay: visit.context.config.delay, now: harvest.at, all_now: false };
-    let next = backfill_of(&visit.roster, &visit.source, &backfill, terms);
-    let mut found = found_jobs(visit, &harvest);
-    let next_due = next.as_ref().filter(|next| next.id == visit.job).map(|next| next.due);
-    found.extend(next.filter(|next| next.id != visit.job));
-    harvest.backfill = Some(backfill);
-    visit.keep(harvest, Some(visit.settlement(next_due, found))).await.map(drop)
+    backfill.due = backfill.is_under_way().then(|| run.after(wait));
+    let terms = Terms { delay: run.context.config.delay, now: harvest.at, all_now: false };
+    let next = backfill_of(&run.snapshot, &run.source, &backfill, terms);
+    let mut found = found_jobs(run, &harvest);
+    let next_due = next.as_ref().filter(|next| next.id == run.job).map(|next| next.due);
+    found.extend(next.filter(|next| next.id != run.job));
+    harvest.updates.backfill = Some(backfill);
+    run.keep(harvest, Some(run.settlement(next_due, found))).await.map(drop)
 }
 
 /// Reads one document. How long to wait before the next.
 async fn one_document(
-    visit: &mut Visit,
+    run: &mut JobRun,
     url: &Url,
     backfill: &mut Backfill,
     harvest: &mut Harvest,
 ) -> Result<Duration, Interrupted> {
-    let delay = read::delay_of(&visit.source, visit.context.config.delay);
+    let delay = read::delay_of(&run.source, run.context.config.delay);
     let pause = (delay * DELAYS).max(PAUSE);
-    match visit.fetch(url, &want(visit)).await {
+    match run.fetch(url, &want(run)).await {
         Err(error) => {
-            harvest.fetches.push(visit.record(url, Err(&error), 0, String::new()));
-            Ok(pause.max(not_had(visit, backfill, &error)))
+            harvest.fetches.push(run.record(url, Err(&error), 0, String::new()));
+            Ok(pause.max(not_had(run, backfill, &error)))
         }
         Ok(fetched) => {
-            let (mut reading, fetched) = read_on_pool(visit, fetched).await;
+            let (mut reading, fetched) = read_on_pool(run, fetched).await;
             if let Some(wall) = wall_before(url, &fetched.url) {
                 reading = Reading { alarm: Some(Alarm::Restricted(wall)), ..Reading::default() };
             }
             let detail = detail_of(&reading);
-            harvest.fetches.push(visit.record(&fetched.url, Ok(&fetched), reading.entries.len(), detail));
+            harvest.fetches.push(run.record(&fetched.url, Ok(&fetched), reading.entries.len(), detail));
             drop(fetched);
             let alarm = reading.alarm.take().filter(|alarm| !matches!(alarm, Alarm::Empty(_)));
             if let Some(alarm) = alarm {
                 if matches!(alarm, Alarm::Busy(_)) {
-                    visit.errand.rest(BUSY);
+                    run.permits.rest(BUSY);
                 }
-                return Ok(pause.max(try_again(visit, backfill, url, &alarm.to_string())));
+                return Ok(pause.max(try_again(run, backfill, url, &alarm.to_string())));
             }
             leave(backfill);
-            take_in(visit, backfill, harvest, url, reading).await?;
+            take_in(run, backfill, harvest, url, reading).await?;
             Ok(pause)
         }
     }
 }
 
 /// The document could not be had: it is tried again, or left out.
-fn not_had(visit: &Visit, backfill: &mut Backfill, error: &FetchError) -> Duration {
+fn not_had(run: &JobRun, backfill: &mut Backfill, error: &FetchError) -> Duration {
     let failure = error.failure();
     if failure.weight == FailureWeight::Deferred {
-        let until = error.deferred_until().unwrap_or_else(|| visit.now());
-        return Duration::try_from(until.duration_since(visit.now())).unwrap_or_default();
+        let until = error.deferred_until().unwrap_or_else(|| run.now());
+        return Duration::try_from(until.duration_since(run.now())).unwrap_or_default();
     }
     let Some(url) = backfill.ahead.first().cloned() else { return PAUSE };
     // The page behind the last of a feed that is paged by number.
     let is_end = error.status() == FetchStatus::Http4xx
-        && visit.source.kind == SourceKind::Feed
+        && run.source.kind == SourceKind::Feed
         && backfill.documents > 0;
     if is_end {
         leave(backfill);
@@ -116,13 +116,13 @@ fn not_had(visit: &Visit, backfill: &mut Backfill, error: &FetchError) -> Durati
     if failure.weight != FailureWeight::Temporary {
         backfill.tries = MAX_TRIES;
     }
-    try_again(visit, backfill, &url, &failure.reason).max(error.retry_after().unwrap_or_default())
+    try_again(run, backfill, &url, &failure.reason).max(error.retry_after().unwrap_or_default())
 }
 
 /// A document that could not be read is tried again after a while, a few times; then it is left out, and that is told.
-fn try_again(visit: &Visit, backfill: &mut Backfill, url: &Url, reason: &str) -> Duration {
+fn try_again(run: &JobRun, backfill: &mut Backfill, url: &Url, reason: &str) -> Duration {
     backfill.tries += 1;
-    let backoff = visit.context.config.backoff * 4u32.pow(backfill.tries.min(5));
+    let backoff = run.context.config.backoff * 4u32.pow(backfill.tries.min(5));
     if backfill.tries >= MAX_TRIES {
         backfill.trouble = Some(format!("{url}: {reason}"));
         leave(backfill);
@@ -141,7 +141,7 @@ fn leave(backfill: &mut Backfill) {
 
 /// Stores what is old enough and young enough, and notes where it goes on.
 async fn take_in(
-    visit: &mut Visit,
+    run: &mut JobRun,
     backfill: &mut Backfill,
     harvest: &mut Harvest,
     document: &Url,
@@ -163,8 +163,8 @@ async fn take_in(
     let is_wanted = |entry: &Entry| dated(entry).is_none_or(|at| at >= backfill.since) && !is_own(entry);
     let wanted = entries.into_iter().filter(is_wanted).collect();
     let mut gathered = Gathered::default();
-    gathered.add(visit, wanted).await?;
-    let seen = sort_entries(visit, gathered.entries, harvest, false).await;
+    gathered.add(run, wanted).await?;
+    let seen = sort_entries(run, gathered.entries, harvest, false).await;
     backfill.new += seen.fresh as u64;
     // What does not tell is old, for all that anybody knows: it waits behind what is new.
     for page in harvest.pages.iter_mut().filter(|page| page.entry.dated().is_none()) {
@@ -175,7 +175,7 @@ async fn take_in(
     let goes_on = newest.is_none_or(|newest| newest >= backfill.since) && backfill.barren < MOST_BARREN;
     // What nobody may ask, or is no host's, would be ahead for ever.
     let can_be_asked =
-        |url: &Url| visit.context.door.check_address(url).is_ok() && visit.roster.host_of(url).is_some();
+        |url: &Url| run.context.door.check_address(url).is_ok() && run.snapshot.host_of(url).is_some();
     let further = next.into_iter().chain(children);
     let further = further.filter(|url| goes_on && url != document && can_be_asked(url));
     let mut ahead: Vec<Url> = further.filter(|url| !backfill.ahead.contains(url)).collect();

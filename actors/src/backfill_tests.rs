@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Adapter, Backfill, Pointers, Selectors, SourceKind, Timestamp};
+use model::{Backfill, Fallback, Pointers, Selectors, SourceKind, Timestamp};
 use scheduler::Schedule;
 use store::Store;
 use tokio::time::sleep;
@@ -14,7 +14,7 @@ const DELAY: Duration = Duration::from_secs(1);
 
 /// Begins to read the past of `a.kz`: as it is declared, a channel, or by a sitemap.
 async fn begin(stage: &Stage, since: Timestamp, sitemap: Option<&str>) {
-    let by = |url: &str| Adapter {
+    let by = |url: &str| Fallback {
         kind: SourceKind::Sitemap,
         url: url.parse().unwrap(),
         selectors: Selectors::default(),

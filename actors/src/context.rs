@@ -16,9 +16,9 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::health::Health;
-use crate::metrics::{Metrics, Snapshot};
+use crate::metrics::{Metrics, NodeGauges};
 use crate::pool::Pool;
-use crate::roster::{Roster, Terms, plan_all, plan_changes};
+use crate::snapshot::{Snapshot, Terms, plan_all, plan_changes};
 use crate::storage::StorageMsg;
 use crate::tally::Tally;
 
@@ -30,7 +30,7 @@ pub struct NodeConfig {
     /// Where it serves metrics and probes; empty where it does not.
     pub listen: String,
     /// Where hubs reach the cluster; none where they do not, and are asked for nothing.
-    pub push_url: Option<Url>,
+    pub websub_url: Option<Url>,
     /// Hosts visited at the same time.
     pub hosts: usize,
     /// Exchanges whose bodies may be in memory at once.
@@ -118,7 +118,7 @@ pub struct Context {
     pub config: NodeConfig,
     /// What was done so far.
     pub tally: Arc<Tally>,
-    pub(crate) roster: watch::Sender<Arc<Roster>>,
+    pub(crate) snapshot: watch::Sender<Arc<Snapshot>>,
     pub(crate) storage: watch::Sender<Option<ActorRef<StorageMsg>>>,
     pub(crate) credits: Arc<Semaphore>,
     pub(crate) pool: Pool,
@@ -144,14 +144,14 @@ impl Context {
         config: NodeConfig,
     ) -> Self {
         let metrics = Arc::new(Metrics::default());
-        let door = Arc::new(door.watched_by(metrics.clone()));
+        let door = Arc::new(door.observed_by(metrics.clone()));
         Self {
             store,
             schedule,
             door,
             clock,
             tally: Arc::default(),
-            roster: watch::Sender::new(Arc::default()),
+            snapshot: watch::Sender::new(Arc::default()),
             storage: watch::Sender::new(None),
             credits: Arc::new(Semaphore::new(config.credits)),
             pool: Pool::new(config.cpus),
@@ -165,8 +165,8 @@ impl Context {
         }
     }
 
-    pub(crate) fn roster(&self) -> Arc<Roster> {
-        self.roster.borrow().clone()
+    pub(crate) fn snapshot(&self) -> Arc<Snapshot> {
+        self.snapshot.borrow().clone()
     }
 
     /// Of a cluster, one node does it at a time.
@@ -181,7 +181,7 @@ impl Context {
     /// What monitoring sees, as it is now.
     pub fn metrics(&self) -> &Metrics {
         let exchanges = self.config.credits.saturating_sub(self.credits.available_permits());
-        self.metrics.snapshot(&Snapshot {
+        self.metrics.snapshot(&NodeGauges {
             exchanges,
             credits: self.config.credits,
             hosts: self.hosts_held(),
@@ -222,12 +222,12 @@ impl Context {
 
     /// Loads the declared objects anew and plans what their change asks for.
     pub(crate) async fn reload(&self) -> Result<(), String> {
-        let before = self.roster();
+        let before = self.snapshot();
         let planned = self.schedule.planned().await.map_err(|error| error.to_string())?;
-        let (roster, records) = self.load().await?;
-        let after = (&*roster, records.as_slice());
+        let (snapshot, records) = self.load().await?;
+        let after = (&*snapshot, records.as_slice());
         // Another node was first: to plan it once more would make what is new due once more.
-        if planned == Some(roster.version) {
+        if planned == Some(snapshot.version) {
             return Ok(());
         }
         // The change is all there is to plan where the schedule has seen what was before.
@@ -242,38 +242,38 @@ impl Context {
     /// new, or lost what it had. `anew`: in any case, which loses nothing.
     pub(crate) async fn catch_up(&self, anew: bool) -> Result<(), String> {
         let planned = self.schedule.planned().await.map_err(|error| error.to_string())?;
-        if !anew && planned == Some(self.roster().version) {
+        if !anew && planned == Some(self.snapshot().version) {
             return Ok(());
         }
-        let (roster, records) = self.load().await?;
-        if !anew && planned == Some(roster.version) {
+        let (snapshot, records) = self.load().await?;
+        if !anew && planned == Some(snapshot.version) {
             return Ok(());
         }
-        plan_all(&*self.store, &*self.schedule, (&roster, &records), self.terms()).await
+        plan_all(&*self.store, &*self.schedule, (&snapshot, &records), self.terms()).await
     }
 
-    async fn load(&self) -> Result<(Arc<Roster>, Vec<SourceRecord>), String> {
-        let (roster, records) = Roster::load(&*self.store, self.roster().topics.clone())
+    async fn load(&self) -> Result<(Arc<Snapshot>, Vec<SourceRecord>), String> {
+        let (snapshot, records) = Snapshot::load(&*self.store, self.snapshot().topics.clone())
             .await
             .map_err(|error| error.to_string())?;
-        for bad in roster.bad_topics() {
+        for bad in snapshot.bad_topics() {
             tracing::warn!(topic = %bad.topic.name, "the topic is not matched: {}", bad.error);
         }
-        let roster = Arc::new(roster);
-        self.roster.send_replace(roster.clone());
-        Ok((roster, records))
+        let snapshot = Arc::new(snapshot);
+        self.snapshot.send_replace(snapshot.clone());
+        Ok((snapshot, records))
     }
 
     /// Puts the topics' small segments together, aside. What changes meanwhile is there first, and this is done again.
     pub(crate) async fn merge_topics(&self) -> Result<(), String> {
-        let before = self.roster();
+        let before = self.snapshot();
         let index = before.topics.clone();
         let merged = tokio::task::spawn_blocking(move || index.merged()).await;
         let Some(merged) = merged.map_err(|error| error.to_string())? else { return Ok(()) };
-        self.roster.send_if_modified(|roster| {
-            let is_the_same = Arc::ptr_eq(roster, &before);
+        self.snapshot.send_if_modified(|snapshot| {
+            let is_the_same = Arc::ptr_eq(snapshot, &before);
             if is_the_same {
-                *roster = Arc::new(before.with_topics(merged));
+                *snapshot = Arc::new(before.with_topics(merged));
             }
             is_the_same
         });

@@ -15,8 +15,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::errand::after;
-use crate::fleet::{Fleet, FleetArgs, FleetMsg};
+use crate::host_permits::after;
+use crate::host_worker::{HostWorker, HostWorkerArgs, HostWorkerMsg};
 use crate::metrics::Backend;
 
 /// How often the schedule is asked while there is room for more.
@@ -40,7 +40,7 @@ pub(crate) struct Dispatcher;
 pub(crate) struct DispatcherState {
     context: Arc<Context>,
     /// Each works off the turn of one lease.
-    fleets: HashMap<ActorId, (Lease, ActorRef<FleetMsg>)>,
+    host_workers: HashMap<ActorId, (Lease, ActorRef<HostWorkerMsg>)>,
     draining: bool,
     /// Claims in a row that failed.
     failures: u32,
@@ -60,7 +60,7 @@ impl Actor for Dispatcher {
         myself.send_interval(PACE, || DispatcherMsg::Claim);
         myself.cast(DispatcherMsg::Claim)?;
         let failovers = context.schedule.failovers();
-        Ok(DispatcherState { context, fleets: HashMap::new(), draining: false, failures: 0, failovers })
+        Ok(DispatcherState { context, host_workers: HashMap::new(), draining: false, failures: 0, failovers })
     }
 
     async fn handle(
@@ -85,14 +85,14 @@ impl Actor for Dispatcher {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             SupervisionEvent::ActorFailed(cell, error) => {
-                if let Some((Lease { host, .. }, _)) = state.fleets.remove(&cell.get_id()) {
+                if let Some((Lease { host, .. }, _)) = state.host_workers.remove(&cell.get_id()) {
                     state.context.tally.restarted();
                     state.context.metrics.restarted("fleet");
                     tracing::error!(%host, %error, "a fleet crashed; its lease runs out");
                 }
             }
             SupervisionEvent::ActorTerminated(cell, ..) => {
-                state.fleets.remove(&cell.get_id());
+                state.host_workers.remove(&cell.get_id());
                 // There may be more to do at once; asking costs little where there is not.
                 if !state.draining {
                     myself.cast(DispatcherMsg::Claim)?;
@@ -108,7 +108,7 @@ impl Actor for Dispatcher {
 impl DispatcherState {
     /// Claims, unless operators ask for something else.
     async fn obey(&mut self, myself: &ActorRef<DispatcherMsg>) -> Result<(), ActorProcessingErr> {
-        self.context.held.store(self.fleets.len(), Ordering::Relaxed);
+        self.context.held.store(self.host_workers.len(), Ordering::Relaxed);
         self.renew_after_failover();
         match self.context.order() {
             Order::Work => self.claim(myself).await,
@@ -122,14 +122,14 @@ impl DispatcherState {
 
     async fn claim(&mut self, myself: &ActorRef<DispatcherMsg>) -> Result<(), ActorProcessingErr> {
         let config = &self.context.config;
-        while !self.draining && self.fleets.len() < config.hosts {
+        while !self.draining && self.host_workers.len() < config.hosts {
             let now = self.context.clock.now();
             let claim = Claim {
                 node: config.name.clone(),
                 now,
                 due_by: self.due_by(now),
                 lease: config.lease,
-                hosts: (config.hosts - self.fleets.len()).min(BATCH),
+                hosts: (config.hosts - self.host_workers.len()).min(BATCH),
                 jobs: JOBS,
             };
             let asked_at = Instant::now();
@@ -154,13 +154,13 @@ impl DispatcherState {
             for turn in turns {
                 let lease = Lease { host: turn.host.clone(), token: turn.token };
                 // One turn is not begun twice. The next one of a host may come before news of the last one's end.
-                if self.fleets.values().any(|(held, _)| *held == lease) {
+                if self.host_workers.values().any(|(held, _)| *held == lease) {
                     tracing::error!(host = %lease.host, "the schedule handed out a turn that this node has begun");
                     continue;
                 }
-                let args = FleetArgs { context: self.context.clone(), turn, asked_at };
-                let (fleet, _) = Actor::spawn_linked(None, Fleet, args, myself.get_cell()).await?;
-                self.fleets.insert(fleet.get_id(), (lease, fleet));
+                let args = HostWorkerArgs { context: self.context.clone(), turn, asked_at };
+                let (host_worker, _) = Actor::spawn_linked(None, HostWorker, args, myself.get_cell()).await?;
+                self.host_workers.insert(host_worker.get_id(), (lease, host_worker));
             }
             if !full {
                 break;
@@ -183,21 +183,21 @@ impl DispatcherState {
         let Some(failovers) = &mut self.failovers else { return };
         if failovers.has_changed().unwrap_or(false) {
             failovers.mark_unchanged();
-            for (_, fleet) in self.fleets.values() {
-                drop(fleet.cast(FleetMsg::Tick));
+            for (_, host_worker) in self.host_workers.values() {
+                drop(host_worker.cast(HostWorkerMsg::Tick));
             }
         }
     }
 
     fn hand_over(&self) {
-        for (_, fleet) in self.fleets.values() {
-            drop(fleet.cast(FleetMsg::Drain));
+        for (_, host_worker) in self.host_workers.values() {
+            drop(host_worker.cast(HostWorkerMsg::Drain));
         }
     }
 
     /// A draining dispatcher ends with its last fleet; a single pass when nothing is left of it.
     async fn end_when_done(&mut self, myself: &ActorRef<DispatcherMsg>) {
-        if !self.fleets.is_empty() {
+        if !self.host_workers.is_empty() {
             return;
         }
         let done = match &self.context.config.pass {

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use crawler::extract::entry_hash;
 use crawler::read::{self, Alarm, Page, Reading, read, wall_before};
 use crawler::{Fetched, Want};
-use model::{Entry, Failure, FetchRecord, ItemKey, Showing, canonical_url};
-use store::{EntryKnowledge, Sighting};
+use model::{Entry, Failure, FetchRecord, ItemKey, WindowDocument, canonical_url};
+use store::{EntryRef, EntryStatus};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::news::failure_of;
-use crate::visit::{Interrupted, Visit};
+use crate::job_run::{Interrupted, JobRun};
+use crate::poll_outcome::failure_of;
 
 /// Sitemaps of an index read in one poll: the newest ones; the others have nothing new.
 const MAX_CHILDREN: usize = 5;
@@ -23,8 +23,8 @@ const MAX_BACK: usize = 10;
 /// An entry, with what is known of it.
 pub(crate) struct Sighted {
     pub(crate) entry: Entry,
-    pub(crate) sighting: Sighting,
-    pub(crate) knowledge: EntryKnowledge,
+    pub(crate) sighting: EntryRef,
+    pub(crate) classify_entries: EntryStatus,
 }
 
 /// What a poll read.
@@ -36,7 +36,7 @@ pub(crate) struct Gathered {
     /// Why a part could not be had, where one could not.
     pub(crate) failure: Option<Failure>,
     /// What the first document with entries shows, where that was read whole.
-    pub(crate) showing: Option<Showing>,
+    pub(crate) showing: Option<WindowDocument>,
     /// It went back as far as it goes and met nothing known: something may have been missed.
     pub(crate) has_gap: bool,
     keys: BTreeSet<ItemKey>,
@@ -47,35 +47,37 @@ impl Gathered {
     fn note(&mut self, reading: &Reading) {
         if self.keys.is_empty() && !reading.entries.is_empty() && reading.problems.is_empty() {
             let time = |entry: &Entry| entry.published.as_ref().map(|published| published.at);
-            let shown = reading.entries.iter().map(|entry| (key(entry), time(entry)));
-            let besides = reading.besides.iter().map(|id| ItemKey::choose(Some(id), None, "", "")).collect();
-            self.showing = Some(Showing::new(shown, besides));
+            let page_window = reading.entries.iter().map(|entry| (key(entry), time(entry)));
+            let unordered =
+                reading.unordered.iter().map(|id| ItemKey::choose(Some(id), None, "", "")).collect();
+            self.showing = Some(WindowDocument::new(page_window, unordered));
         }
     }
 
     /// Adds a page's entries. True where the oldest is known: what follows is as well.
-    pub(crate) async fn add(&mut self, visit: &Visit, entries: Vec<Entry>) -> Result<bool, Interrupted> {
+    pub(crate) async fn add(&mut self, run: &JobRun, entries: Vec<Entry>) -> Result<bool, Interrupted> {
         let entries: Vec<Entry> = entries.into_iter().filter(|entry| self.keys.insert(key(entry))).collect();
-        let sightings: Vec<Sighting> = entries
+        let sightings: Vec<EntryRef> = entries
             .iter()
-            .map(|entry| Sighting {
+            .map(|entry| EntryRef {
                 key: key(entry),
-                hash: entry_hash(entry, &visit.source),
+                hash: entry_hash(entry, &run.source),
                 address: entry.published.as_ref().and(entry.url.as_ref()).map(canonical_url),
             })
             .collect();
-        let knowledge = visit.context.store.knowledge(&visit.source.name, &sightings).await;
-        let mut knowledge = knowledge.map_err(|error| Interrupted::Storage(error.to_string()))?;
-        if visit.knows_by_address {
-            know_by_address(visit, &entries, &mut knowledge).await?;
+        let classify_entries = run.context.store.classify_entries(&run.source.name, &sightings).await;
+        let mut classify_entries =
+            classify_entries.map_err(|error| Interrupted::Storage(error.to_string()))?;
+        if run.knows_by_address {
+            know_by_address(run, &entries, &mut classify_entries).await?;
         }
         // The oldest decides: what is pinned stands first, and is known for ever. A page without words tells nothing.
-        let meets_known = knowledge.last().is_some_and(|known| *known != EntryKnowledge::New);
-        let sighted = entries.into_iter().zip(sightings).zip(knowledge);
-        self.entries.extend(sighted.map(|((entry, sighting), knowledge)| Sighted {
+        let meets_known = classify_entries.last().is_some_and(|known| *known != EntryStatus::New);
+        let sighted = entries.into_iter().zip(sightings).zip(classify_entries);
+        self.entries.extend(sighted.map(|((entry, sighting), classify_entries)| Sighted {
             entry,
             sighting,
-            knowledge,
+            classify_entries,
         }));
         Ok(meets_known)
     }
@@ -89,24 +91,24 @@ fn key(entry: &Entry) -> ItemKey {
 
 /// Each way to read a source names its entries otherwise: what stands at a known address is known, unless several entries do.
 async fn know_by_address(
-    visit: &Visit,
+    run: &JobRun,
     entries: &[Entry],
-    knowledge: &mut [EntryKnowledge],
+    classify_entries: &mut [EntryStatus],
 ) -> Result<(), Interrupted> {
     let mut times: BTreeMap<Url, usize> = BTreeMap::new();
     for url in entries.iter().filter_map(|entry| entry.url.as_ref()) {
         *times.entry(canonical_url(url)).or_default() += 1;
     }
-    let is_new = |(_, known): &(&Entry, &mut EntryKnowledge)| **known == EntryKnowledge::New;
-    let new = entries.iter().zip(knowledge.iter_mut()).filter(is_new);
-    let (addresses, new): (Vec<Url>, Vec<&mut EntryKnowledge>) = new
+    let is_new = |(_, known): &(&Entry, &mut EntryStatus)| **known == EntryStatus::New;
+    let new = entries.iter().zip(classify_entries.iter_mut()).filter(is_new);
+    let (addresses, new): (Vec<Url>, Vec<&mut EntryStatus>) = new
         .filter_map(|(entry, known)| Some((canonical_url(entry.url.as_ref()?), known)))
         .filter(|(url, _)| times.get(url) == Some(&1))
         .unzip();
-    let known = visit.context.store.known_addresses(&visit.source.name, &addresses).await;
+    let known = run.context.store.known_addresses(&run.source.name, &addresses).await;
     let known = known.map_err(|error| Interrupted::Storage(error.to_string()))?;
     for (new, _) in new.into_iter().zip(known).filter(|(_, is_known)| *is_known) {
-        *new = EntryKnowledge::Same;
+        *new = EntryStatus::Same;
     }
     Ok(())
 }
@@ -114,20 +116,20 @@ async fn know_by_address(
 /// Reads on from a document that was read: the parts of it, or the pages before it until one holds something known.
 /// `first` was read already, whatever leads back to it; `was_read`: the source was read before.
 pub(crate) async fn gather(
-    visit: &mut Visit,
+    run: &mut JobRun,
     first: Url,
     mut reading: Reading,
     was_read: bool,
     fetches: &mut Vec<FetchRecord>,
 ) -> Result<Gathered, Interrupted> {
     let mut gathered = Gathered { is_complete: true, ..Gathered::default() };
-    let mut followed = BTreeSet::from([visit.address(), first]);
+    let mut followed = BTreeSet::from([run.address(), first]);
     let mut parts: VecDeque<Url> =
         std::mem::take(&mut reading.children).into_iter().take(MAX_CHILDREN).collect();
-    let most = if was_read && !visit.is_search() { MAX_BACK } else { MAX_FIRST };
+    let most = if was_read && !run.is_search() { MAX_BACK } else { MAX_FIRST };
     let mut pages = 0;
     gathered.note(&reading);
-    let mut meets_known = gathered.add(visit, reading.entries).await?;
+    let mut meets_known = gathered.add(run, reading.entries).await?;
     let mut next = reading.next.take();
     loop {
         let onward = next.take().filter(|_| !meets_known);
@@ -135,7 +137,7 @@ pub(crate) async fn gather(
         // What ends here is not gone back to: the next poll meets what this one stored.
         let leaves_gap = was_read && parts.is_empty();
         let Some(url) = parts.pop_front().or_else(|| onward.filter(|_| pages < most)) else { break };
-        if visit.context.is_draining() {
+        if run.context.is_draining() {
             gathered.is_complete = false;
             gathered.has_gap |= leaves_gap;
             break;
@@ -144,15 +146,15 @@ pub(crate) async fn gather(
             continue;
         }
         pages += 1;
-        match visit.fetch(&url, &want(visit)).await {
+        match run.fetch(&url, &want(run)).await {
             Err(error) => {
                 gathered.is_complete = false;
                 gathered.has_gap |= leaves_gap;
-                fetches.push(visit.record(&url, Err(&error), 0, String::new()));
+                fetches.push(run.record(&url, Err(&error), 0, String::new()));
                 gathered.failure.get_or_insert(error.failure());
             }
             Ok(fetched) => {
-                let (mut more, fetched) = read_on_pool(visit, fetched).await;
+                let (mut more, fetched) = read_on_pool(run, fetched).await;
                 if let Some(wall) = wall_before(&url, &fetched.url) {
                     more = Reading { alarm: Some(Alarm::Restricted(wall)), ..Reading::default() };
                 }
@@ -162,10 +164,10 @@ pub(crate) async fn gather(
                 }
                 gathered.is_complete &= matches!(more.alarm, None | Some(Alarm::Empty(_)));
                 let detail = detail_of(&more);
-                fetches.push(visit.record(&url, Ok(&fetched), more.entries.len(), detail));
+                fetches.push(run.record(&url, Ok(&fetched), more.entries.len(), detail));
                 next = more.next.take();
                 gathered.note(&more);
-                meets_known = gathered.add(visit, more.entries).await?;
+                meets_known = gathered.add(run, more.entries).await?;
             }
         }
     }
@@ -173,8 +175,8 @@ pub(crate) async fn gather(
 }
 
 /// What a part of the source is asked for as.
-pub(crate) fn want(visit: &Visit) -> Want {
-    Want { accept: read::accept(visit.source.kind), token: read::token_of(&visit.source), ..Want::default() }
+pub(crate) fn want(run: &JobRun) -> Want {
+    Want { accept: read::accept(run.source.kind), token: read::token_of(&run.source), ..Want::default() }
 }
 
 /// What the history tells of a reading: the alarm, or else the problems.
@@ -182,9 +184,9 @@ pub(crate) fn detail_of(reading: &Reading) -> String {
     reading.alarm.as_ref().map_or_else(|| reading.problems.join("; "), ToString::to_string)
 }
 
-pub(crate) async fn read_on_pool(visit: &Visit, fetched: Fetched) -> (Reading, Fetched) {
-    let (source, now, most) = (visit.source.clone(), visit.now(), visit.context.config.max_decoded);
-    let (reading, fetched, took) = visit
+pub(crate) async fn read_on_pool(run: &JobRun, fetched: Fetched) -> (Reading, Fetched) {
+    let (source, now, most) = (run.source.clone(), run.now(), run.context.config.max_decoded);
+    let (reading, fetched, took) = run
         .context
         .pool
         .run(move || {
@@ -197,6 +199,6 @@ pub(crate) async fn read_on_pool(visit: &Visit, fetched: Fetched) -> (Reading, F
             (reading, fetched, began.elapsed())
         })
         .await;
-    visit.context.metrics.parsed(visit.source.kind, took, reading.entries.len());
+    run.context.metrics.parsed(run.source.kind, took, reading.entries.len());
     (reading, fetched)
 }

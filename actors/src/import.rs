@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crawler::extract::entry_hash;
-use model::{Entry, Finding, Harvest, Host, ItemKey, Name, SourceNews, SourceState, Timestamp, Token};
-use store::{EntryKnowledge, Saved, Sighting, Store, StoreError};
+use model::{Entry, Finding, Harvest, Host, ItemKey, Name, PollOutcome, SourceState, Timestamp, Token};
+use store::{EntryRef, EntryStatus, Saved, Store, StoreError};
 
-use crate::roster::Roster;
-use crate::visit::finding_of_entry;
+use crate::job_run::finding_of_entry;
+use crate::snapshot::Snapshot;
 
 /// How often objects may change while something is imported, before it is given up.
 const MOST_CHANGES: u32 = 10;
@@ -16,19 +16,19 @@ const MOST_CHANGES: u32 = 10;
 /// Takes publications of declared sources.
 pub struct Importer {
     store: Arc<dyn Store>,
-    roster: Roster,
+    snapshot: Snapshot,
 }
 
 impl Importer {
     /// With the objects as they are declared now.
     pub async fn new(store: Arc<dyn Store>) -> Result<Self, StoreError> {
-        let (roster, _) = Roster::load(&*store, Arc::default()).await?;
-        Ok(Self { store, roster })
+        let (snapshot, _) = Snapshot::load(&*store, Arc::default()).await?;
+        Ok(Self { store, snapshot })
     }
 
     /// The names of the sources that publications may be of.
     pub fn sources(&self) -> Vec<Name> {
-        self.roster.names()
+        self.snapshot.names()
     }
 
     /// Stores publications, each with its source; one that is known as it is changes nothing. Of an undeclared source is an
@@ -43,9 +43,9 @@ impl Importer {
             for (source, entries) in &by_source {
                 harvests.push(self.harvest(source, entries, now).await?);
             }
-            match self.store.save(&harvests.into(), self.roster.version).await {
+            match self.store.save(&harvests.into(), self.snapshot.version).await {
                 Err(StoreError::StaleObjects) => {
-                    self.roster = Roster::load(&*self.store, self.roster.topics.clone()).await?.0;
+                    self.snapshot = Snapshot::load(&*self.store, self.snapshot.topics.clone()).await?.0;
                 }
                 saved => {
                     let saved = saved?.into_iter().fold(Saved::default(), added);
@@ -59,40 +59,33 @@ impl Importer {
 
     async fn harvest(&self, name: &Name, entries: &[Entry], now: Timestamp) -> Result<Harvest, StoreError> {
         let undeclared = || StoreError::Other(format!("no source {name} is declared"));
-        let source = self.roster.declared(name).ok_or_else(undeclared)?;
+        let source = self.snapshot.declared(name).ok_or_else(undeclared)?;
         let sighting = |entry: &Entry| {
             let text = entry.text.as_deref().or(entry.summary.as_deref()).unwrap_or("");
             let title = entry.title.as_deref().unwrap_or("");
             let key = ItemKey::choose(entry.id.as_deref(), entry.url.as_ref(), title, text);
-            Sighting { key, hash: entry_hash(entry, &source), address: None }
+            EntryRef { key, hash: entry_hash(entry, &source), address: None }
         };
-        let sightings: Vec<Sighting> = entries.iter().map(sighting).collect();
-        let knowledge = self.store.knowledge(name, &sightings).await?;
+        let sightings: Vec<EntryRef> = entries.iter().map(sighting).collect();
+        let classify_entries = self.store.classify_entries(name, &sightings).await?;
         let mut seen = BTreeSet::new();
         let mut findings: Vec<Finding> = Vec::new();
-        for ((entry, sighting), known) in entries.iter().zip(sightings).zip(knowledge) {
-            if known != EntryKnowledge::Same && seen.insert(sighting.key) {
-                findings.push(finding_of_entry(&source, entry, None, &self.roster.topics, now));
+        for ((entry, sighting), known) in entries.iter().zip(sightings).zip(classify_entries) {
+            if known != EntryStatus::Same && seen.insert(sighting.key) {
+                findings.push(finding_of_entry(&source, entry, None, &self.snapshot.topics, now));
             }
         }
         let interval = source.every.min;
+        // No host is asked: no real host has this name.
+        let host = Host::group(&format!("import-{name}"));
+        // Tokens must rise, and time does.
+        let token = Token(u64::try_from(now.as_millisecond()).unwrap_or(0));
         Ok(Harvest {
-            source: name.clone(),
-            // No host was asked: a name that none has.
-            host: Host::group(&format!("import-{name}")),
-            // Rises with time, as tokens must.
-            token: Token(u64::try_from(now.as_millisecond()).unwrap_or(0)),
-            at: now,
-            robots_delay: std::time::Duration::ZERO,
-            objects_version: self.roster.version,
-            undecided: self.roster.undecided(),
+            objects_version: self.snapshot.version,
+            deferred_topics: self.snapshot.deferred_topics(),
             findings,
-            withdrawn: Vec::new(),
-            vanished: Vec::new(),
-            pages: Vec::new(),
-            pages_done: Vec::new(),
             // Only what is never fetched is known to be well by this.
-            news: (source.kind == model::SourceKind::Import).then(|| SourceNews {
+            outcome: (source.kind == model::SourceKind::Import).then(|| PollOutcome {
                 state: SourceState::Live,
                 reason: String::new(),
                 failures: 0.0,
@@ -103,15 +96,7 @@ impl Importer {
                 moved_to: None,
                 validators: None,
             }),
-            backfill: None,
-            push: None,
-            pushes_done: Vec::new(),
-            rhythm: None,
-            shown: None,
-            article_pages: None,
-            stand_in: None,
-            host_health: None,
-            fetches: Vec::new(),
+            ..Harvest::new(name.clone(), host, token, now)
         })
     }
 }

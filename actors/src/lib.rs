@@ -5,7 +5,7 @@
 //!       ├─ Maintenance   one: notices changed objects, matches again, retention
 //!       ├─ Membership    one: says that the node is there, learns what operators ask of it
 //!       └─ Dispatcher    one: claims host turns
-//!             └─ Fleet   one a leased host: owns lease, renewal, politeness permit
+//!             └─ HostWorker   one a leased host: owns lease, renewal, politeness permit
 //!                  └─ Fetcher   one at a time: does one job of one source
 //! ```
 //!
@@ -15,7 +15,7 @@
 //! it is stored: the number of credits is the node's memory bound.
 //!
 //! Who restarts whom: Node restarts its children (three times a minute at most, with growing waits;
-//! more often ends the node). A Fleet that dies loses its lease with a guard gap. A Fetcher that
+//! more often ends the node). A HostWorker that dies loses its lease with a guard gap. A Fetcher that
 //! panics or makes no progress is a crash of its job; five in a row quarantine the source.
 //!
 //! What is not here: decisions about text, addresses or time tables; those are plain functions of
@@ -23,34 +23,34 @@
 
 mod backfill;
 mod context;
+mod deletions;
 mod dispatcher;
-mod errand;
 mod fallback;
 mod fetcher;
-mod fleet;
 mod gather;
 mod health;
+mod host_permits;
+mod host_worker;
 mod import;
+mod job_run;
 mod maintenance;
 mod membership;
 mod metrics;
 mod moves;
-mod news;
 mod node;
 mod pages;
 mod poll;
+mod poll_outcome;
 mod pool;
 mod push;
 mod rematch;
 mod robots_memory;
-mod roster;
 mod searches;
+mod snapshot;
 mod storage;
 mod stories;
 mod subscribe;
-mod taken_back;
 mod tally;
-mod visit;
 
 #[cfg(test)]
 mod availability_tests;
@@ -66,15 +66,15 @@ mod testing;
 mod tests;
 
 pub use context::{Context, NodeConfig, Pass};
-pub use errand::Errand;
 pub use health::Check;
+pub use host_permits::HostPermits;
 pub use import::Importer;
 pub use metrics::Metrics;
 pub use node::{Node, NodeError};
-pub use push::{Answer, hub_asks, hub_pushes, hub_was_refused, is_subscribed};
+pub use push::{HubReply, hub_asks, hub_pushes, hub_was_refused, is_subscribed};
 pub use rematch::{Archive, Progress, rematch};
 pub use robots_memory::ScheduledRobots;
-pub use roster::{hosts_of, jobs_of, plan_backfill, plan_now, plan_sources, tenant_of};
 pub use searches::{Search, Searches, searches_of};
+pub use snapshot::{hosts_of, jobs_of, plan_backfill, plan_now, plan_sources, tenant_of};
 pub use stories::link_all;
 pub use tally::{Event, Tally, Totals};

@@ -72,7 +72,7 @@ impl MaintenanceState {
     async fn look(&mut self) -> Result<(), String> {
         let context = &self.context;
         let version = context.store.objects_version().await.map_err(|error| error.to_string())?;
-        if version != context.roster().version {
+        if version != context.snapshot().version {
             context.reload().await?;
         }
         context.merge_topics().await?;
@@ -103,7 +103,7 @@ impl MaintenanceState {
         let failed = |error: store::StoreError| error.to_string();
         let open = context.store.incidents(now, Timestamp::MAX).await.map_err(failed)?;
         for incident in open.iter().filter(|incident| incident.to.is_none()) {
-            if context.roster().sources_at(&incident.host) < HostHealth::SOURCES {
+            if context.snapshot().sources_at(&incident.host) < HostHealth::SOURCES {
                 context.store.end_incident(&incident.host, now).await.map_err(failed)?;
             }
         }

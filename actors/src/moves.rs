@@ -113,7 +113,7 @@ mod tests {
             interval: None,
             rhythm: None,
             article_pages: None,
-            shown: None,
+            page_window: None,
             validators: None,
             moved_to: Some("https://b.kz/feed".to_owned()),
             pages_waiting: 0,

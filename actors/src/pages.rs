@@ -6,13 +6,13 @@ use crawler::extract::{Article, extract, item_of};
 use crawler::read::{Page, wall_before};
 use crawler::{FetchError, Fetched, Want};
 use model::{
-    ArticlePages, Entry, FetchStatus, Finding, Harvest, PageWork, SeenPage, Sight, Source, SourceKind,
-    Timestamp, canonical_url, same_site,
+    ArticlePages, Entry, FetchStatus, Finding, PageWork, SeenPage, Sight, Source, SourceKind, Timestamp,
+    canonical_url, same_site,
 };
 use tokio::time::Instant;
 use url::Url;
 
-use crate::visit::{Interrupted, Visit, finding_of_entry};
+use crate::job_run::{Interrupted, JobRun, finding_of_entry};
 
 /// A page that cannot be had for passing reasons is tried so often, then its entry stands for it.
 const MAX_TRIES: u32 = 4;
@@ -24,48 +24,49 @@ const OLD_IN_A_TURN: usize = 4;
 const RETRY: Duration = Duration::from_secs(60);
 
 /// Fetches waiting pages, at most a turn's worth. Each is stored as it comes.
-pub(crate) async fn pages(visit: &mut Visit) -> Result<(), Interrupted> {
-    let limit = visit.context.pages_left(&visit.source.name);
-    let limit = if visit.is_canary() { limit.min(1) } else { limit };
-    let host = visit.job.host.clone();
-    let waiting = waiting(visit, limit + 1).await?;
-    let limit = limit.min(behind_what_is_new(visit, &waiting));
+pub(crate) async fn pages(run: &mut JobRun) -> Result<(), Interrupted> {
+    let limit = run.context.pages_left(&run.source.name);
+    let limit = if run.is_canary() { limit.min(1) } else { limit };
+    let host = run.job.host.clone();
+    let waiting = waiting(run, limit + 1).await?;
+    let limit = limit.min(behind_what_is_new(run, &waiting));
     let mut interrupted = false;
-    let known = article_pages_of(visit).await?;
+    let known = article_pages_of(run).await?;
     let mut seen = known.clone();
     for page in waiting.iter().take(limit) {
-        if visit.context.is_draining() || !visit.refresh() {
+        if run.context.is_draining() || !run.refresh() {
             interrupted = true;
             break;
         }
-        if !one_page(visit, page, &mut seen).await? {
+        if !one_page(run, page, &mut seen).await? {
             interrupted = true;
             break;
         }
-        visit.context.had_page(&visit.source.name);
+        run.context.had_page(&run.source.name);
     }
-    let next_due = next_due(visit, interrupted || waiting.len() > limit).await?;
-    tracing::debug!(source = %visit.source.name, %host, pages = waiting.len(), "pages fetched");
+    let next_due = next_due(run, interrupted || waiting.len() > limit).await?;
+    tracing::debug!(source = %run.source.name, %host, pages = waiting.len(), "pages fetched");
     // The source may be declared otherwise by now.
-    let article_pages = (seen != known && visit.refresh()).then_some(seen);
-    let harvest = Harvest { article_pages, ..visit.harvest() };
-    visit.keep(harvest, Some(visit.settlement(next_due, Vec::new()))).await.map(drop)
+    let article_pages = (seen != known && run.refresh()).then_some(seen);
+    let mut harvest = run.harvest();
+    harvest.updates.article_pages = article_pages;
+    run.keep(harvest, Some(run.settlement(next_due, Vec::new()))).await.map(drop)
 }
 
 /// What its last article pages were like.
-async fn article_pages_of(visit: &Visit) -> Result<ArticlePages, Interrupted> {
-    let record = visit.context.store.source(&visit.source.name).await;
+async fn article_pages_of(run: &JobRun) -> Result<ArticlePages, Interrupted> {
+    let record = run.context.store.source(&run.source.name).await;
     let record = record.map_err(|error| Interrupted::Storage(error.to_string()))?;
     Ok(record.and_then(|record| record.article_pages).unwrap_or_default())
 }
 
 /// How many pages this turn is for: all that are new, which come first, and a few that are old. A sitemap of a million old pages
 /// takes its time, and no other source's. A single pass has nothing that comes later.
-fn behind_what_is_new(visit: &Visit, waiting: &[PageWork]) -> usize {
-    if visit.context.config.pass.is_some() || !visit.others_wait {
+fn behind_what_is_new(run: &JobRun, waiting: &[PageWork]) -> usize {
+    if run.context.config.pass.is_some() || !run.others_wait {
         return waiting.len();
     }
-    waiting.iter().filter(|page| !is_old(page, visit.now())).count() + OLD_IN_A_TURN
+    waiting.iter().filter(|page| !is_old(page, run.now())).count() + OLD_IN_A_TURN
 }
 
 fn is_old(page: &PageWork, now: Timestamp) -> bool {
@@ -76,64 +77,64 @@ fn is_past(at: Timestamp, now: Timestamp) -> bool {
     Duration::try_from(now.duration_since(at)).is_ok_and(|age| age > OLD)
 }
 
-async fn waiting(visit: &Visit, limit: usize) -> Result<Vec<PageWork>, Interrupted> {
-    let pages = visit.context.store.pages(&visit.source.name, &visit.job.host, visit.now(), limit).await;
+async fn waiting(run: &JobRun, limit: usize) -> Result<Vec<PageWork>, Interrupted> {
+    let pages = run.context.store.pages(&run.source.name, &run.job.host, run.now(), limit).await;
     pages.map_err(|error| Interrupted::Storage(error.to_string()))
 }
 
 /// When the rest is due: at once where more is ready, when the first may be tried again, or never.
-async fn next_due(visit: &Visit, more: bool) -> Result<Option<Timestamp>, Interrupted> {
+async fn next_due(run: &JobRun, more: bool) -> Result<Option<Timestamp>, Interrupted> {
     if more {
-        return Ok(Some(visit.after(Duration::from_millis(1))));
+        return Ok(Some(run.after(Duration::from_millis(1))));
     }
-    let first = visit.context.store.next_page(&visit.source.name, &visit.job.host).await;
+    let first = run.context.store.next_page(&run.source.name, &run.job.host).await;
     let first = first.map_err(|error| Interrupted::Storage(error.to_string()))?;
-    Ok(first.map(|not_before| not_before.max(visit.after(Duration::from_millis(1)))))
+    Ok(first.map(|not_before| not_before.max(run.after(Duration::from_millis(1)))))
 }
 
 /// Fetches one page. False: the turn is over, the page waits on.
-async fn one_page(visit: &mut Visit, page: &PageWork, seen: &mut ArticlePages) -> Result<bool, Interrupted> {
-    let result = visit.fetch(&page.url, &Want::default()).await;
+async fn one_page(run: &mut JobRun, page: &PageWork, seen: &mut ArticlePages) -> Result<bool, Interrupted> {
+    let result = run.fetch(&page.url, &Want::default()).await;
     if matches!(result, Err(FetchError::LeaseEnds)) {
         return Ok(false);
     }
-    let mut harvest = visit.harvest();
+    let mut harvest = run.harvest();
     match result {
         Ok(fetched) => {
             let before = std::mem::take(seen);
             let Read { finding, fetched, problem, seen: after } =
-                read_on_pool(visit, page, fetched, before).await;
+                read_on_pool(run, page, fetched, before).await;
             *seen = after;
-            let mut line = visit.record(&page.url, Ok(&fetched), usize::from(finding.whole), problem.clone());
+            let mut line = run.record(&page.url, Ok(&fetched), usize::from(finding.whole), problem.clone());
             if !problem.is_empty() {
                 line.status = FetchStatus::Unreadable;
             }
             harvest.fetches.push(line);
             harvest.findings.push(finding);
-            visit.tell_of_host(&mut harvest, model::HostHealth::came_through);
+            run.tell_of_host(&mut harvest, model::HostHealth::came_through);
             harvest.pages_done.push(page.key.clone());
         }
         Err(error) => {
-            let line = visit.record(&page.url, Err(&error), 0, String::new());
-            if is_passing(&error) && visit.is_canary() {
-                let source = visit.source.name.clone();
-                visit.tell_of_host(&mut harvest, |health| {
+            let line = run.record(&page.url, Err(&error), 0, String::new());
+            if is_passing(&error) && run.is_canary() {
+                let source = run.source.name.clone();
+                run.tell_of_host(&mut harvest, |health| {
                     health.failed(&source, false, &line, &error.to_string(), line.at);
                 });
             }
             harvest.fetches.push(line);
-            let try_again = try_again_at(visit, page, &error);
-            if try_again.is_none() && tells_of_the_source(visit, page) && !is_of_the_page(&error) {
-                *seen = std::mem::take(seen).with(SeenPage::Refused(error.to_string()), visit.now());
+            let try_again = try_again_at(run, page, &error);
+            if try_again.is_none() && tells_of_the_source(run, page) && !is_of_the_page(&error) {
+                *seen = std::mem::take(seen).with(SeenPage::Refused(error.to_string()), run.now());
             }
             let note = format!("the article page could not be read: {error}");
-            let topics = visit.roster.topics.clone();
+            let topics = run.snapshot.topics.clone();
             harvest.findings.push(finding_of_entry(
-                &visit.source,
+                &run.source,
                 &page.entry,
                 Some(&note),
                 &topics,
-                visit.now(),
+                run.now(),
             ));
             match try_again {
                 Some((tries, not_before)) => {
@@ -143,19 +144,19 @@ async fn one_page(visit: &mut Visit, page: &PageWork, seen: &mut ArticlePages) -
             }
         }
     }
-    visit.keep(harvest, None).await?;
+    run.keep(harvest, None).await?;
     Ok(true)
 }
 
 /// Whether a page is tried again, and when. Its entry is stored at once in either case.
-fn try_again_at(visit: &Visit, page: &PageWork, error: &FetchError) -> Option<(u32, Timestamp)> {
+fn try_again_at(run: &JobRun, page: &PageWork, error: &FetchError) -> Option<(u32, Timestamp)> {
     if let Some(until) = error.deferred_until() {
-        return Some((page.tries, until.max(visit.after(Duration::from_secs(1)))));
+        return Some((page.tries, until.max(run.after(Duration::from_secs(1)))));
     }
     let tries = page.tries + 1;
     let wait =
         RETRY.saturating_mul(4u32.saturating_pow(page.tries)).max(error.retry_after().unwrap_or_default());
-    (is_passing(error) && tries < MAX_TRIES).then(|| (tries, visit.after(wait)))
+    (is_passing(error) && tries < MAX_TRIES).then(|| (tries, run.after(wait)))
 }
 
 fn is_passing(error: &FetchError) -> bool {
@@ -178,9 +179,9 @@ struct Read {
     seen: ArticlePages,
 }
 
-async fn read_on_pool(visit: &Visit, page: &PageWork, fetched: Fetched, seen: ArticlePages) -> Read {
-    let (entry, url, tells) = (page.entry.clone(), page.url.clone(), tells_of_the_source(visit, page));
-    let (source, topics, now) = (visit.source.clone(), visit.roster.topics.clone(), visit.now());
+async fn read_on_pool(run: &JobRun, page: &PageWork, fetched: Fetched, seen: ArticlePages) -> Read {
+    let (entry, url, tells) = (page.entry.clone(), page.url.clone(), tells_of_the_source(run, page));
+    let (source, topics, now) = (run.source.clone(), run.snapshot.topics.clone(), run.now());
     let read = move || {
         // Sections are called so as well.
         let is_short = fetched.url.path_segments().is_none_or(|parts| parts.count() <= 2);
@@ -228,8 +229,8 @@ async fn read_on_pool(visit: &Visit, page: &PageWork, fetched: Fetched, seen: Ar
         let began = Instant::now();
         (read(), began.elapsed())
     };
-    let (read, took) = visit.context.pool.run(timed).await;
-    visit.context.metrics.parsed(visit.source.kind, took, 1);
+    let (read, took) = run.context.pool.run(timed).await;
+    run.context.metrics.parsed(run.source.kind, took, 1);
     read
 }
 
@@ -249,8 +250,8 @@ fn seen_page(source: &Source, entry: &Entry, url: &Url, article: &Article) -> Se
 }
 
 /// Whether a page tells how the source is made by now: it is its own, and no old one, which was made otherwise.
-fn tells_of_the_source(visit: &Visit, page: &PageWork) -> bool {
-    same_site(&page.url, &visit.source.url) && !is_old(page, visit.now())
+fn tells_of_the_source(run: &JobRun, page: &PageWork) -> bool {
+    same_site(&page.url, &run.source.url) && !is_old(page, run.now())
 }
 
 /// Whether an error says something of this page, and not of how pages of its site are shown.

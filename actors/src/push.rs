@@ -4,24 +4,25 @@
 use bytes::Bytes;
 use crawler::{Fetched, websub};
 use model::{
-    FetchRecord, FetchStatus, Harvest, JobId, JobKind, Name, Planned, Push, PushNews, Subscription, Timestamp,
+    FetchRecord, FetchStatus, Harvest, JobId, JobKind, Name, Planned, Subscription, SubscriptionDelta,
+    Timestamp, WebSubDocument,
 };
-use store::{EntryKnowledge, HubAnswer, SourceRecord};
+use store::{EntryStatus, HubDecision, SourceRecord};
 
 use crate::context::Context;
-use crate::errand::after;
 use crate::gather::{Gathered, read_on_pool};
-use crate::news;
+use crate::host_permits::after;
+use crate::job_run::{Interrupted, JobRun};
 use crate::poll::{found_jobs, sort_entries};
-use crate::roster::push_of;
-use crate::visit::{Interrupted, Visit};
+use crate::poll_outcome;
+use crate::snapshot::websub_of;
 
 /// Documents read in one turn; the others wait for the next.
 const IN_A_TURN: usize = 5;
 
 /// How a hub is answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum HubReply {
     /// It was we who asked: this is repeated.
     Challenge(String),
     /// It is kept, or needs not be.
@@ -33,25 +34,25 @@ pub enum Answer {
 }
 
 /// A hub asks back, or says that it does not tell.
-pub async fn hub_asks(context: &Context, id: &str, query: &str) -> Answer {
+pub async fn hub_asks(context: &Context, id: &str, query: &str) -> HubReply {
     let answer = match asked_back(context, id, query).await {
-        Ok(answer) => answer.unwrap_or(Answer::Unknown),
-        Err(error) => Answer::Later(error.to_string()),
+        Ok(answer) => answer.unwrap_or(HubReply::Unknown),
+        Err(error) => HubReply::Later(error.to_string()),
     };
     context.metrics.hub_said(match answer {
-        Answer::Challenge(_) => "verified",
-        Answer::Thanks => "denied",
-        Answer::Unknown => "unknown",
-        Answer::Later(_) => "failed",
+        HubReply::Challenge(_) => "verified",
+        HubReply::Thanks => "denied",
+        HubReply::Unknown => "unknown",
+        HubReply::Later(_) => "failed",
     });
     answer
 }
 
-async fn asked_back(context: &Context, id: &str, query: &str) -> Result<Option<Answer>, store::StoreError> {
+async fn asked_back(context: &Context, id: &str, query: &str) -> Result<Option<HubReply>, store::StoreError> {
     let Some(question) = websub::Question::read(query).filter(|_| websub::is_a_name(id)) else {
         return Ok(None);
     };
-    let Some(known) = context.store.subscription_called(id).await? else { return Ok(None) };
+    let Some(known) = context.store.subscription_by_id(id).await? else { return Ok(None) };
     let now = context.clock.now();
     let (topic_url, hub_answer, answer) = match question {
         websub::Question::Subscribe { topic_url, challenge, lease } => {
@@ -59,21 +60,21 @@ async fn asked_back(context: &Context, id: &str, query: &str) -> Result<Option<A
                 return Ok(None);
             }
             let until = websub::lease_end(lease, now);
-            let told = HubAnswer { tells: Ok(until), ask_again_at: known.renewed_at(until) };
-            (topic_url, told, Answer::Challenge(challenge))
+            let told = HubDecision { tells: Ok(until), ask_again_at: known.renewed_at(until) };
+            (topic_url, told, HubReply::Challenge(challenge))
         }
         websub::Question::Denied { topic_url, reason } => {
             let reason = format!("it does not tell: {}", reason.chars().take(200).collect::<String>());
             let is_offered = known.ask_again_at != Subscription::NEVER;
             let again = if is_offered { after(now, Subscription::RETRY) } else { Subscription::NEVER };
-            let told = HubAnswer { tells: Err(reason), ask_again_at: again };
-            (topic_url, told, Answer::Thanks)
+            let told = HubDecision { tells: Err(reason), ask_again_at: again };
+            (topic_url, told, HubReply::Thanks)
         }
     };
     if topic_url != known.offer.topic_url {
         return Ok(None);
     }
-    context.store.hub_answered(id, &hub_answer).await?;
+    context.store.record_hub_decision(id, &hub_answer).await?;
     if hub_answer.tells.is_err() {
         poll_soon(context, &known.source).await?;
     }
@@ -82,14 +83,15 @@ async fn asked_back(context: &Context, id: &str, query: &str) -> Result<Option<A
 
 /// Nobody tells any more, and the next poll may be far.
 async fn poll_soon(context: &Context, source: &Name) -> Result<(), store::StoreError> {
-    let roster = context.roster();
-    let (Some(declared), Some(record)) = (roster.source(source), context.store.source(source).await?) else {
+    let snapshot = context.snapshot();
+    let (Some(declared), Some(record)) = (snapshot.source(source), context.store.source(source).await?)
+    else {
         return Ok(());
     };
     let Some(due) = soonest_poll(&record, context.clock.now()) else { return Ok(()) };
-    let polls = roster.jobs_of(&declared).into_keys().filter(|job| job.kind == JobKind::Poll);
+    let polls = snapshot.jobs_of(&declared).into_keys().filter(|job| job.kind == JobKind::Poll);
     let planned: Vec<Planned> = polls
-        .filter_map(|id| Some(Planned { id, due, ..push_of(&roster, &declared, context.terms())? }))
+        .filter_map(|id| Some(Planned { id, due, ..websub_of(&snapshot, &declared, context.terms())? }))
         .collect();
     if let Err(error) = context.schedule.plan(&planned).await {
         tracing::warn!(%source, %error, "a poll could not be planned: it is made when its time comes");
@@ -108,7 +110,7 @@ pub async fn is_subscribed(context: &Context, id: &str) -> Result<bool, String> 
     if !websub::is_a_name(id) {
         return Ok(false);
     }
-    match context.store.subscription_called(id).await {
+    match context.store.subscription_by_id(id).await {
         Ok(known) => {
             if known.is_none() {
                 context.metrics.hub_said("unknown");
@@ -132,10 +134,10 @@ pub async fn hub_pushes(
     signature: Option<&str>,
     content_type: Option<String>,
     body: Bytes,
-) -> Answer {
+) -> HubReply {
     let (answer, outcome) = match taken(context, id, signature, content_type, body).await {
         Ok(told) => told,
-        Err(error) => (Answer::Later(error), "failed"),
+        Err(error) => (HubReply::Later(error), "failed"),
     };
     context.metrics.hub_said(outcome);
     answer
@@ -147,107 +149,111 @@ async fn taken(
     signature: Option<&str>,
     content_type: Option<String>,
     body: Bytes,
-) -> Result<(Answer, &'static str), String> {
+) -> Result<(HubReply, &'static str), String> {
     let text = |error: store::StoreError| error.to_string();
-    let known = context.store.subscription_called(id).await.map_err(text)?;
-    let Some(known) = known else { return Ok((Answer::Unknown, "unknown")) };
+    let known = context.store.subscription_by_id(id).await.map_err(text)?;
+    let Some(known) = known else { return Ok((HubReply::Unknown, "unknown")) };
     // Whoever only guesses is not told that it guessed wrong (WebSub §7.1).
     if !signature.is_some_and(|signature| websub::is_signed(&known.secret, signature, &body)) {
         tracing::info!(source = %known.source, hub = %known.offer.hub, "a document was pushed that nobody signed");
-        return Ok((Answer::Thanks, "unsigned"));
+        return Ok((HubReply::Thanks, "unsigned"));
     }
-    let roster = context.roster();
-    let source = roster.source(&known.source);
+    let snapshot = context.snapshot();
+    let source = snapshot.source(&known.source);
     // It is read elsewhere by now.
     if source.as_ref().is_some_and(|source| source.url != known.source_url) {
-        return Ok((Answer::Unknown, "unknown"));
+        return Ok((HubReply::Unknown, "unknown"));
     }
-    let planned = source.as_ref().and_then(|source| push_of(&roster, source, context.terms()));
+    let planned = source.as_ref().and_then(|source| websub_of(&snapshot, source, context.terms()));
     // It is paused: what is pushed meanwhile is found by the poll that ends the pause.
-    let Some(planned) = planned else { return Ok((Answer::Thanks, "stopped")) };
+    let Some(planned) = planned else { return Ok((HubReply::Thanks, "stopped")) };
     let (source, at) = (known.source, context.clock.now());
-    let push = Push { id: 0, source, at, content_type, body: body.to_vec(), tries: 0 };
-    let is_kept = context.store.take_push(&push, Subscription::MOST_WAITING).await.map_err(text)?;
+    let push = WebSubDocument { id: 0, source, at, content_type, body: body.to_vec(), tries: 0 };
+    let is_kept =
+        context.store.enqueue_websub_document(&push, Subscription::MOST_WAITING).await.map_err(text)?;
     // Also where it is not: what waits may have lost its job.
     context.schedule.plan(&[planned]).await.map_err(|error| error.to_string())?;
     match is_kept {
-        true => Ok((Answer::Thanks, "taken")),
+        true => Ok((HubReply::Thanks, "taken")),
         false => Err(format!("{} documents wait already", Subscription::MOST_WAITING)),
     }
 }
 
 /// Reads what hubs pushed. Its end is stored and settled, whatever it was.
-pub(crate) async fn read_pushes(visit: &mut Visit) -> Result<(), Interrupted> {
+pub(crate) async fn read_pushes(run: &mut JobRun) -> Result<(), Interrupted> {
     let storage = |error: store::StoreError| Interrupted::Storage(error.to_string());
-    let name = visit.source.name.clone();
-    let record = visit.context.store.source(&name).await.map_err(storage)?;
-    let mut harvest = visit.harvest();
+    let name = run.source.name.clone();
+    let record = run.context.store.source(&name).await.map_err(storage)?;
+    let mut harvest = run.harvest();
     let Some(record) = record.filter(|record| !record.state.is_stopped()) else {
-        return visit.keep(harvest, Some(visit.settlement(None, Vec::new()))).await.map(drop);
+        return run.keep(harvest, Some(run.settlement(None, Vec::new()))).await.map(drop);
     };
     // Once a fallback stood in, entries are known by address.
-    visit.knows_by_address = visit.context.store.stand_in(&name).await.map_err(storage)?.is_some();
+    run.knows_by_address = run.context.store.active_fallback(&name).await.map_err(storage)?.is_some();
     let (mut gathered, mut is_well) = (Gathered::default(), true);
     let mut before = None;
     // The newest first: of two versions of an entry the later one is read.
     let mut has_more = false;
     loop {
-        visit.errand.hold_body().await;
-        let Some(push) = visit.context.store.next_push(&name, before).await.map_err(storage)? else { break };
+        run.permits.hold_body().await;
+        let Some(push) = run.context.store.next_websub_document(&name, before).await.map_err(storage)? else {
+            break;
+        };
         before = Some(push.id);
-        harvest.pushes_done.push(push.id);
+        harvest.websub_documents_done.push(push.id);
         // One whose reading was begun before, and did not come to its end, is read alone: it may be to blame.
         let was_begun = push.tries > 1;
         if push.tries > Subscription::MOST_TRIES {
             tracing::warn!(source = %name, push = push.id, "a pushed document that nobody could read to its end is dropped");
             is_well = false;
         } else {
-            is_well &= read_push(visit, push, &record, &mut gathered, &mut harvest).await?;
+            is_well &= read_push(run, push, &record, &mut gathered, &mut harvest).await?;
         }
-        has_more = was_begun || harvest.pushes_done.len() == IN_A_TURN;
+        has_more = was_begun || harvest.websub_documents_done.len() == IN_A_TURN;
         if has_more {
             break;
         }
     }
-    let new = gathered.entries.iter().filter(|sighted| sighted.knowledge == EntryKnowledge::New);
-    let rhythm = news::rhythm(&record, new.map(|one| &one.entry), harvest.at);
-    let seen = sort_entries(visit, gathered.entries, &mut harvest, false).await;
-    harvest.rhythm = rhythm.filter(|_| seen.fresh > 0);
+    let new = gathered.entries.iter().filter(|sighted| sighted.classify_entries == EntryStatus::New);
+    let rhythm = poll_outcome::rhythm(&record, new.map(|one| &one.entry), harvest.at);
+    let seen = sort_entries(run, gathered.entries, &mut harvest, false).await;
+    harvest.updates.rhythm = rhythm.filter(|_| seen.fresh > 0);
     let entries = seen.fresh as u64;
-    visit.context.metrics.pushed_entries(entries);
+    run.context.metrics.websub_entries(entries);
     // A document that cannot be read tells of nothing.
-    harvest.push = Some(PushNews { entries, missed: u64::from(!is_well), polls_saved: 0.0 });
-    let mut found = found_jobs(visit, &harvest);
+    harvest.updates.websub =
+        Some(SubscriptionDelta { entries, missed: u64::from(!is_well), polls_saved: 0.0 });
+    let mut found = found_jobs(run, &harvest);
     // It is read where it was published, at once.
     let poll = soonest_poll(&record, harvest.at).filter(|_| !is_well);
-    found.extend(poll.map(|due| visit.planned(JobId::poll(name, visit.job.host.clone()), due)));
-    let next = has_more.then(|| visit.now());
-    visit.keep(harvest, Some(visit.settlement(next, found))).await.map(drop)
+    found.extend(poll.map(|due| run.planned(JobId::poll(name, run.job.host.clone()), due)));
+    let next = has_more.then(|| run.now());
+    run.keep(harvest, Some(run.settlement(next, found))).await.map(drop)
 }
 
 /// Reads one document. False where it cannot be read.
 async fn read_push(
-    visit: &Visit,
-    push: Push,
+    run: &JobRun,
+    push: WebSubDocument,
     record: &SourceRecord,
     gathered: &mut Gathered,
     harvest: &mut Harvest,
 ) -> Result<bool, Interrupted> {
-    let fetched = Fetched::pushed(visit.address(), push.content_type, push.body.into());
-    let (mut reading, fetched) = read_on_pool(visit, fetched).await;
+    let fetched = Fetched::pushed(run.address(), push.content_type, push.body.into());
+    let (mut reading, fetched) = read_on_pool(run, fetched).await;
     let alarm = reading.alarm.take();
     if let Some(alarm) = &alarm {
-        let line = visit.record(&fetched.url, Ok(&fetched), 0, format!("pushed by its hub: {alarm}"));
+        let line = run.record(&fetched.url, Ok(&fetched), 0, format!("pushed by its hub: {alarm}"));
         harvest.fetches.push(FetchRecord { status: FetchStatus::Unreadable, ..line });
     }
     let known = gathered.entries.len();
-    gathered.add(visit, reading.entries).await?;
+    gathered.add(run, reading.entries).await?;
     // It came before the last poll, which read what its entries are by now.
     if record.last_poll.is_some_and(|polled| push.at < polled) {
         let mut place = 0;
         gathered.entries.retain(|sighted| {
             place += 1;
-            place <= known || sighted.knowledge == EntryKnowledge::New
+            place <= known || sighted.classify_entries == EntryStatus::New
         });
     }
     Ok(alarm.is_none())

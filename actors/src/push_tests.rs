@@ -8,7 +8,7 @@ use store::{Objects, Store};
 use tokio::time::sleep;
 
 use crate::testing::{Page, Stage, name, source, until};
-use crate::{Answer, Node, hub_asks, hub_pushes};
+use crate::{HubReply, Node, hub_asks, hub_pushes};
 
 /// As the feed has it; it is asked over TLS.
 const OFFERED: &str = "http://hub.kz/";
@@ -41,7 +41,7 @@ async fn stage() -> Stage {
     let every = Every { min: Duration::from_secs(60), max: HOUR };
     let sources = vec![model::Source { every, ..source("a.kz") }];
     stage.store.declare(&Objects { sources, ..Objects::default() }, false, stage.clock.now()).await.unwrap();
-    stage.config.push_url = Some("https://push.kz/qyran/".parse().unwrap());
+    stage.config.websub_url = Some("https://push.kz/qyran/".parse().unwrap());
     stage.web.put(FEED, Page::Body(feed(0..4)));
     stage.web.put(HUB, Page::Says(202, None));
     stage
@@ -64,7 +64,7 @@ async fn waits_long(stage: &Stage) -> bool {
 }
 
 /// The hub asks back, for three hours.
-async fn verify(node: &Node, known: &Subscription) -> Answer {
+async fn verify(node: &Node, known: &Subscription) -> HubReply {
     let query = format!(
         "hub.mode=subscribe&hub.topic={}&hub.challenge=xyz&hub.lease_seconds=10800",
         known.offer.topic_url
@@ -72,7 +72,7 @@ async fn verify(node: &Node, known: &Subscription) -> Answer {
     hub_asks(node.context(), &known.id, &query).await
 }
 
-async fn push(node: &Node, known: &Subscription, body: String) -> Answer {
+async fn push(node: &Node, known: &Subscription, body: String) -> HubReply {
     let signature = crawler::websub::sign(&known.secret, body.as_bytes());
     let kind = Some("application/rss+xml".to_owned());
     hub_pushes(node.context(), &known.id, Some(&signature), kind, Bytes::from(body)).await
@@ -95,14 +95,14 @@ async fn what_a_hub_pushes_is_read() {
     ];
     assert_eq!(said, expected.map(|(key, value)| (key.to_owned(), value)));
     assert!(!known.is_active(stage.clock.now()));
-    assert_eq!(verify(&node, &known).await, Answer::Challenge("xyz".to_owned()));
+    assert_eq!(verify(&node, &known).await, HubReply::Challenge("xyz".to_owned()));
     let until_then = subscription(&stage).await.unwrap().lease_until.unwrap();
     assert_eq!(until_then.duration_since(stage.clock.now()).as_hours(), 3);
     let polls = stage.web.times_asked(FEED);
-    assert_eq!(push(&node, &known, feed(4..6)).await, Answer::Thanks);
+    assert_eq!(push(&node, &known, feed(4..6)).await, HubReply::Thanks);
     until("what it pushed is stored", async || stage.items().await == 6).await;
     assert_eq!(stage.web.times_asked(FEED), polls, "without asking its source");
-    assert_eq!(push(&node, &known, feed(4..6)).await, Answer::Thanks);
+    assert_eq!(push(&node, &known, feed(4..6)).await, HubReply::Thanks);
     sleep(Duration::from_secs(60)).await;
     assert_eq!(stage.items().await, 6, "once");
     let told = subscription(&stage).await.unwrap();
@@ -128,11 +128,11 @@ async fn a_hub_that_tells_nothing_is_not_relied_on() {
     let stage = stage().await;
     let node = stage.start().await;
     let known = asked(&stage).await;
-    assert_eq!(verify(&node, &known).await, Answer::Challenge("xyz".to_owned()));
+    assert_eq!(verify(&node, &known).await, HubReply::Challenge("xyz".to_owned()));
     let polls = stage.web.times_asked(FEED);
     sleep(HOUR).await;
     assert!(stage.web.times_asked(FEED) >= polls + 3, "it is polled as without it");
-    assert_eq!(push(&node, &known, feed(4..5)).await, Answer::Thanks);
+    assert_eq!(push(&node, &known, feed(4..5)).await, HubReply::Thanks);
     stage.web.put(FEED, Page::Body(feed(0..5)));
     until("it is relied on", async || waits_long(&stage).await).await;
     // It says nothing of the next one: the poll that finds it ends that.
@@ -185,24 +185,24 @@ async fn nobody_else_can_push() {
         (&known.id, format!("hub.mode=unsubscribe&hub.topic={topic}&hub.challenge=c")),
         (&known.id, String::new()),
     ] {
-        assert_eq!(hub_asks(context, id, &query).await, Answer::Unknown, "{query}");
+        assert_eq!(hub_asks(context, id, &query).await, HubReply::Unknown, "{query}");
     }
     let body = feed(4..6);
     let signed = crawler::websub::sign(&known.secret, body.as_bytes());
     let said = async |id: &str, signature: Option<&str>, body: &str| {
         hub_pushes(context, id, signature, None, Bytes::from(body.to_owned())).await
     };
-    assert_eq!(said("guessed", Some(&signed), &body).await, Answer::Unknown);
-    assert_eq!(said(&known.id, None, &body).await, Answer::Thanks);
-    assert_eq!(said(&known.id, Some("sha256=00"), &body).await, Answer::Thanks);
-    assert_eq!(said(&known.id, Some(&signed), &feed(4..7)).await, Answer::Thanks);
+    assert_eq!(said("guessed", Some(&signed), &body).await, HubReply::Unknown);
+    assert_eq!(said(&known.id, None, &body).await, HubReply::Thanks);
+    assert_eq!(said(&known.id, Some("sha256=00"), &body).await, HubReply::Thanks);
+    assert_eq!(said(&known.id, Some(&signed), &feed(4..7)).await, HubReply::Thanks);
     sleep(Duration::from_secs(10)).await;
     assert_eq!(stage.items().await, 4);
     // The control.
-    assert_eq!(said(&known.id, Some(&signed), &body).await, Answer::Thanks);
+    assert_eq!(said(&known.id, Some(&signed), &body).await, HubReply::Thanks);
     until("what is signed is read", async || stage.items().await == 6).await;
     let denied = format!("hub.mode=denied&hub.topic={topic}&hub.reason=full");
-    assert_eq!(hub_asks(context, &known.id, &denied).await, Answer::Thanks);
+    assert_eq!(hub_asks(context, &known.id, &denied).await, HubReply::Thanks);
     assert_eq!(subscription(&stage).await.unwrap().refused.as_deref(), Some("it does not tell: full"));
     drop(node);
 }
@@ -233,9 +233,9 @@ async fn what_cannot_be_read_is_polled() {
         answers.push(push(&node, &known, feed(n..n + 1)).await);
     }
     stage.outage(false);
-    let kept = answers.iter().filter(|answer| **answer == Answer::Thanks).count();
+    let kept = answers.iter().filter(|answer| **answer == HubReply::Thanks).count();
     assert!((Subscription::MOST_WAITING..30).contains(&kept), "{kept}");
-    assert!(answers.iter().any(|answer| matches!(answer, Answer::Later(_))));
+    assert!(answers.iter().any(|answer| matches!(answer, HubReply::Later(_))));
     until("what was kept is read", async || stage.items().await == 5 + kept as u64).await;
     drop(node);
 }
@@ -254,7 +254,7 @@ async fn polls_go_on_without_hubs() {
     assert_eq!(stage.web.times_asked(HUB), 1, "not again soon");
     drop(node);
     stage = self::stage().await;
-    stage.config.push_url = None;
+    stage.config.websub_url = None;
     let node = stage.start().await;
     sleep(Duration::from_secs(3600)).await;
     assert_eq!((stage.web.times_asked(HUB), subscription(&stage).await), (0, None));
@@ -292,8 +292,9 @@ async fn the_last_version_is_kept() {
     let now = stage.clock.now();
     let push_at = async |at, text: &str| {
         let body = version(text).into_bytes();
-        let push = model::Push { id: 0, source: name("a.kz"), at, content_type: None, body, tries: 0 };
-        assert!(stage.store.take_push(&push, Subscription::MOST_WAITING).await.unwrap());
+        let push =
+            model::WebSubDocument { id: 0, source: name("a.kz"), at, content_type: None, body, tries: 0 };
+        assert!(stage.store.enqueue_websub_document(&push, Subscription::MOST_WAITING).await.unwrap());
     };
     push_at(now, "бірінші").await;
     push_at(now, "екінші").await;
@@ -304,7 +305,7 @@ async fn the_last_version_is_kept() {
     stage.web.put(FEED, Page::Body(version("төртінші")));
     until("a poll reads the next", async || text_of_the_first(&stage).await.contains("төртінші")).await;
     push_at(now, "бірінші").await;
-    assert_eq!(push(&node, &known, feed(20..21)).await, Answer::Thanks);
+    assert_eq!(push(&node, &known, feed(20..21)).await, HubReply::Thanks);
     until("both are read", async || subscription(&stage).await.unwrap().waiting == 0).await;
     sleep(Duration::from_secs(5)).await;
     assert!(text_of_the_first(&stage).await.contains("төртінші"));
@@ -325,7 +326,7 @@ async fn hubs_are_asked_when_it_is_time_to() {
     drop(node);
     // It answers by now, and another address leads to us.
     stage.web.put(HUB, Page::Says(202, None));
-    stage.config.push_url = Some("https://new.kz/".parse().unwrap());
+    stage.config.websub_url = Some("https://new.kz/".parse().unwrap());
     let node = stage.start().await;
     until("it is asked at once", async || {
         stage
@@ -337,7 +338,7 @@ async fn hubs_are_asked_when_it_is_time_to() {
     .await;
     let known = subscription(&stage).await.unwrap();
     assert_eq!((known.base.as_str(), known.refused.as_deref()), ("https://new.kz/", None));
-    assert_eq!(verify(&node, &known).await, Answer::Challenge("xyz".to_owned()));
+    assert_eq!(verify(&node, &known).await, HubReply::Challenge("xyz".to_owned()));
     // A feed without a hub: nobody asks for more.
     let asked = stage.web.times_asked(HUB);
     stage.web.put(FEED, Page::Body(feed(0..5).replace("rel='hub'", "rel='none'")));

@@ -103,6 +103,6 @@ fn matched(index: &TopicIndex, sources: &HashMap<Name, Source>, stored: &StoredI
     let matches = index.matches(&stored.item, source, stored.sight()).1;
     // Whoever links it decides these, and may have done so by now.
     let waiting = || index.late().cloned().collect();
-    let undecided = stored.originality.map_or_else(waiting, |_| [].into());
-    Some(Rematched { row: stored.row, version: stored.version, matches, undecided })
+    let deferred_topics = stored.originality.map_or_else(waiting, |_| [].into());
+    Some(Rematched { row: stored.row, version: stored.version, matches, deferred_topics })
 }

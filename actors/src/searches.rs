@@ -8,7 +8,7 @@ use std::time::Duration;
 use model::{Client, Name, Source, Tenant, Topic};
 use store::{Store, StoreError};
 
-use crate::roster::Roster;
+use crate::snapshot::Snapshot;
 
 /// What clients may still have searched for, over all sources; who is not among them may as much as sources allow.
 pub(crate) struct Allowances(HashMap<String, usize>);
@@ -112,17 +112,17 @@ pub struct Searches {
 
 /// What sources are searched for, for one topic.
 pub async fn searches_of(store: &dyn Store, topic: &Topic) -> Result<Searches, StoreError> {
-    let (roster, records) = Roster::load(store, Arc::default()).await?;
+    let (snapshot, records) = Snapshot::load(store, Arc::default()).await?;
     let mut found = Searches::default();
     let admits = |source: &Source| source.is_searched() && topic.admits_source(source);
     for record in records.iter().filter(|record| !record.state.is_stopped() && admits(&record.source)) {
         let source = &record.source;
-        let needed = roster.topics.searches(source);
+        let needed = snapshot.topics.searches(source);
         let of_topic =
             needed.into_iter().filter(|(_, topics)| topics.iter().any(|one| one.name == topic.name));
         let before = found.made.len() + found.left_out.len();
         for (query, topics) in of_topic {
-            if roster.has_search(&source.name, &query) {
+            if snapshot.has_search(&source.name, &query) {
                 let (source, every, topics) = (source.name.clone(), source.every.min, topics.len());
                 found.made.push(Search { source, query, topics, every });
             } else {

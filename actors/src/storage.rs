@@ -163,7 +163,7 @@ impl StorageState {
         let mut wait = RETRY.0;
         let mut waited = Duration::ZERO;
         loop {
-            let version = self.context.roster().version;
+            let version = self.context.snapshot().version;
             if harvests.iter().any(|harvest| harvest.objects_version != version) {
                 harvests = self.match_again(harvests, sources.to_vec()).await;
             }
@@ -198,7 +198,7 @@ impl StorageState {
     }
 
     async fn save_once(&self, harvests: &Arc<[Harvest]>) -> Result<Vec<Saved>, StoreError> {
-        let version = self.context.roster().version;
+        let version = self.context.snapshot().version;
         if self.context.config.stores_in_parts {
             self.context.store.save(&emptied(harvests), version).await?;
         }
@@ -211,27 +211,28 @@ impl StorageState {
         harvests: Arc<[Harvest]>,
         sources: Vec<Option<Arc<Source>>>,
     ) -> Arc<[Harvest]> {
-        let roster = self.context.roster();
+        let snapshot = self.context.snapshot();
         let again = move || {
             let mut harvests = harvests.to_vec();
             for (harvest, before) in harvests.iter_mut().zip(&sources) {
-                (harvest.objects_version, harvest.undecided) = (roster.version, roster.undecided());
+                (harvest.objects_version, harvest.deferred_topics) =
+                    (snapshot.version, snapshot.deferred_topics());
                 let Some(before) = before else { continue };
-                let declared = roster.declared(&harvest.source);
+                let declared = snapshot.declared(&harvest.source);
                 if declared.as_deref() != Some(&**before) {
                     // What is seen only over several documents begins anew with each edit.
-                    (harvest.shown, harvest.article_pages) = (None, None);
-                    harvest.vanished.clear();
+                    (harvest.updates.page_window, harvest.updates.article_pages) = (None, None);
+                    harvest.missing.clear();
                 }
                 if declared.as_ref().is_none_or(|now| now.is_read_otherwise(before)) {
                     // What was learnt of the source as it was is worth nothing for what it is now.
-                    (harvest.news, harvest.rhythm, harvest.push) = (None, None, None);
+                    (harvest.outcome, harvest.updates.rhythm, harvest.updates.websub) = (None, None, None);
                     harvest.pages.clear();
                 }
                 let source = declared.as_ref().unwrap_or(before);
                 for finding in &mut harvest.findings {
                     finding.matches =
-                        roster.topics.matches(&finding.item, source, Sight::first(harvest.at)).1;
+                        snapshot.topics.matches(&finding.item, source, Sight::first(harvest.at)).1;
                 }
             }
             harvests.into()

@@ -4,12 +4,12 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use matcher::likeness;
-use model::{Kinship, Likeness, Originality, Timestamp};
-use store::{Kin, Linked, Rematched, StoreError, StoredItem};
+use matcher::sketch;
+use model::{Originality, Similarity, Sketch, Timestamp};
+use store::{Candidate, Linked, Rematched, StoreError, StoredItem};
 
 use crate::context::Context;
-use crate::roster::Roster;
+use crate::snapshot::Snapshot;
 
 /// What was first seen within this may be a reprint; what comes later of the same words is another story.
 const WITHIN: Duration = Duration::from_secs(3 * 86_400);
@@ -43,95 +43,97 @@ pub(crate) async fn link_some(context: &Context) -> Result<bool, String> {
 /// waited for it.
 async fn link(context: &Context, items: Vec<StoredItem>) -> Result<(), StoreError> {
     let Context { store, pool, .. } = context;
-    let (roster, now) = (context.roster(), context.clock.now());
+    let (snapshot, now) = (context.snapshot(), context.clock.now());
     let forget = now.checked_sub(WITHIN).unwrap_or(Timestamp::MIN);
     let known_by = move || {
         // An edit makes nothing of an item that it was not: what is linked is linked for good, and what is older than what it
         // would be held beside is nobody's reprint.
         let known_by = |stored: &StoredItem| match stored.originality {
-            None if stored.first_seen > forget => likeness(&stored.item),
-            None | Some(_) => Likeness::default(),
+            None if stored.first_seen > forget => sketch(&stored.item),
+            None | Some(_) => Sketch::default(),
         };
         items.into_iter().map(|stored| (known_by(&stored), stored)).collect::<Vec<_>>()
     };
     let items = pool.run(known_by).await;
-    let keys: Vec<i64> = items.iter().flat_map(|(likeness, _)| likeness.keys.iter().copied()).collect();
-    let known = if keys.is_empty() { Vec::new() } else { store.kin(&keys, forget).await? };
+    let keys: Vec<i64> = items.iter().flat_map(|(sketch, _)| sketch.keys.iter().copied()).collect();
+    let known = if keys.is_empty() { Vec::new() } else { store.candidates(&keys, forget).await? };
     let mut by_key = ByKey::of(known);
     let (mut linked, mut compared) = (Vec::new(), Vec::new());
-    for (likeness, mut stored) in items {
-        let nearest = by_key.nearest(&likeness, &stored);
-        let (story, kinship) = nearest.map_or((stored.row, None), |(story, kinship)| (story, Some(kinship)));
+    for (sketch, mut stored) in items {
+        let nearest = by_key.nearest(&sketch, &stored);
+        let (story, similarity) =
+            nearest.map_or((stored.row, None), |(story, similarity)| (story, Some(similarity)));
         let source = stored.item.source.clone();
-        stored.originality.get_or_insert(Originality::of(kinship));
-        by_key.add(Kin { row: stored.row, story, source: source.clone(), likeness: likeness.clone() });
+        stored.originality.get_or_insert(Originality::of(similarity));
+        by_key.add(Candidate { row: stored.row, story, source: source.clone(), sketch: sketch.clone() });
         let (row, version, at) = (stored.row, stored.version, stored.first_seen);
-        linked.push(Linked { row, version, source, at, story, kinship, likeness });
+        linked.push(Linked { row, version, source, at, story, similarity, sketch });
         compared.push(stored);
     }
     // Before they count as linked: whoever is stopped here does it again.
-    decide(context, &roster, compared, now).await?;
-    store.link(&linked, forget, roster.version).await
+    decide(context, &snapshot, compared, now).await?;
+    store.link(&linked, forget, snapshot.version).await
 }
 
 /// Matches items, of which it is known now whether they are reprints, against the topics that ask for that.
 async fn decide(
     context: &Context,
-    roster: &Arc<Roster>,
+    snapshot: &Arc<Snapshot>,
     items: Vec<StoredItem>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if roster.late().is_empty() {
+    if snapshot.late().is_empty() {
         return Ok(());
     }
-    let of = roster.clone();
+    let of = snapshot.clone();
     let matched = move || {
         let matched = |stored: &StoredItem| {
             let source = of.declared(&stored.item.source)?;
             let matches = of.topics.matches(&stored.item, &source, stored.sight()).1;
-            let undecided = [].into();
-            Some(Rematched { row: stored.row, version: stored.version, matches, undecided })
+            let deferred_topics = [].into();
+            Some(Rematched { row: stored.row, version: stored.version, matches, deferred_topics })
         };
         items.iter().filter_map(matched).collect::<Vec<_>>()
     };
     let matched = context.pool.run(matched).await;
-    context.store.rematch(roster.late(), &matched, now).await?;
+    context.store.rematch(snapshot.late(), &matched, now).await?;
     Ok(())
 }
 
 /// What items may be like, by the keys that they share.
 #[derive(Default)]
 struct ByKey {
-    kin: Vec<Kin>,
+    candidates: Vec<Candidate>,
     by_key: HashMap<i64, Vec<usize>>,
 }
 
 impl ByKey {
-    fn of(known: Vec<Kin>) -> Self {
+    fn of(known: Vec<Candidate>) -> Self {
         let mut all = Self::default();
-        known.into_iter().for_each(|kin| all.add(kin));
+        known.into_iter().for_each(|candidates| all.add(candidates));
         all
     }
 
-    fn add(&mut self, kin: Kin) {
-        for key in &kin.likeness.keys {
-            self.by_key.entry(*key).or_default().push(self.kin.len());
+    fn add(&mut self, candidates: Candidate) {
+        for key in &candidates.sketch.keys {
+            self.by_key.entry(*key).or_default().push(self.candidates.len());
         }
-        self.kin.push(kin);
+        self.candidates.push(candidates);
     }
 
     /// The story of what it is most like, and how; of several, the one that was there first.
-    fn nearest(&self, likeness: &Likeness, stored: &StoredItem) -> Option<(i64, Kinship)> {
-        let sharing = likeness.keys.iter().filter_map(|key| self.by_key.get(key)).flatten();
-        let kinship = |place: &usize| {
-            let kin = self.kin.get(*place).filter(|kin| kin.row != stored.row)?;
-            let kinship = likeness.kinship(&kin.likeness, kin.source == stored.item.source)?;
-            Some((kin, kinship))
+    fn nearest(&self, sketch: &Sketch, stored: &StoredItem) -> Option<(i64, Similarity)> {
+        let sharing = sketch.keys.iter().filter_map(|key| self.by_key.get(key)).flatten();
+        let similarity = |place: &usize| {
+            let candidates = self.candidates.get(*place).filter(|candidates| candidates.row != stored.row)?;
+            let similarity =
+                sketch.similarity(&candidates.sketch, candidates.source == stored.item.source)?;
+            Some((candidates, similarity))
         };
-        let nearest = sharing.filter_map(kinship).max_by(|(one, how), (other, other_how)| {
+        let nearest = sharing.filter_map(similarity).max_by(|(one, how), (other, other_how)| {
             how.share.total_cmp(&other_how.share).then(other.row.cmp(&one.row))
         });
-        nearest.map(|(kin, kinship)| (kin.story, kinship))
+        nearest.map(|(candidates, similarity)| (candidates.story, similarity))
     }
 }
 

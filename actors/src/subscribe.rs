@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use crawler::{FetchError, Want, websub};
-use model::{FailureWeight, HubOffer, HubSecret, PushNews, Subscription};
+use model::{FailureWeight, HubOffer, HubSecret, Subscription, SubscriptionDelta};
 use scheduler::due;
-use store::{HubAnswer, SourceRecord};
+use store::{HubDecision, SourceRecord};
 
-use crate::errand::after;
+use crate::host_permits::after;
+use crate::job_run::{Interrupted, JobRun};
 use crate::poll::Ending;
-use crate::visit::{Interrupted, Visit};
 
 /// What came out longer ago than this, a hub would have told of.
 pub(crate) const LATE: Duration = Duration::from_secs(300);
@@ -30,26 +30,26 @@ pub(crate) enum Offer {
 }
 
 /// The subscription of the visit's source, as far as it is of this address and leads to us. None where hubs cannot reach us.
-pub(crate) async fn subscription_of(visit: &Visit) -> Result<Option<Subscription>, Interrupted> {
-    let Some(base) = visit.context.config.push_url.as_ref().filter(|_| !visit.is_search()) else {
+pub(crate) async fn subscription_of(run: &JobRun) -> Result<Option<Subscription>, Interrupted> {
+    let Some(base) = run.context.config.websub_url.as_ref().filter(|_| !run.is_search()) else {
         return Ok(None);
     };
-    let known = visit.context.store.subscription(&visit.source.name).await;
+    let known = run.context.store.subscription(&run.source.name).await;
     let known = known.map_err(|error| Interrupted::Storage(error.to_string()))?;
-    Ok(known.filter(|known| known.source_url == visit.source.url).map(|known| match known.base == *base {
+    Ok(known.filter(|known| known.source_url == run.source.url).map(|known| match known.base == *base {
         true => known,
         // The hub calls where nobody hears it.
         false => {
             let is_offered = known.ask_again_at != Subscription::NEVER;
-            let ask_again_at = if is_offered { visit.now() } else { Subscription::NEVER };
+            let ask_again_at = if is_offered { run.now() } else { Subscription::NEVER };
             Subscription { base: base.clone(), lease_until: None, ask_again_at, ..known }
         }
     }))
 }
 
 /// What a poll that went well shows of the hub, and how long the next may wait for it.
-pub(crate) fn rely_on_hub(visit: &Visit, record: &SourceRecord, ending: &mut Ending) {
-    let Some(known) = visit.subscription.as_ref().filter(|_| ending.news.ok && visit.is_as_declared()) else {
+pub(crate) fn rely_on_hub(run: &JobRun, record: &SourceRecord, ending: &mut Ending) {
+    let Some(known) = run.subscription.as_ref().filter(|_| ending.outcome.ok && run.is_as_declared()) else {
         return;
     };
     let now = ending.harvest.at;
@@ -57,66 +57,66 @@ pub(crate) fn rely_on_hub(visit: &Visit, record: &SourceRecord, ending: &mut End
     let missed = if known.is_active(now) && known.waiting == 0 { ending.late } else { 0 };
     // What would have been asked since the last poll, without it.
     let waited = record.last_poll.map_or(0.0, |last| now.duration_since(last).as_secs_f64());
-    let every = visit.source.every;
+    let every = run.source.every;
     let interval = record.interval.unwrap_or(every.min);
     let plain = due::paced(interval, every, None, now).as_secs_f64().max(1.0);
     let polls_saved = if known.is_relied_on(now) { (waited / plain - 1.0).max(0.0) } else { 0.0 };
     if known.is_relied_on(now) && missed == 0 {
         let slow = due::drift(
             due::while_told(interval, every),
-            visit.source.name.as_str(),
+            run.source.name.as_str(),
             now.as_second().unsigned_abs(),
         );
         // Not longer than until the hub is to be asked again, or stops.
         let end = known.lease_until.unwrap_or(now).min(known.ask_again_at);
-        ending.news.next_poll = ending.news.next_poll.max(visit.after(slow).min(end));
+        ending.outcome.next_poll = ending.outcome.next_poll.max(run.after(slow).min(end));
     }
     if missed > 0 {
         tracing::info!(source = %known.source, missed, hub = %known.offer.hub, "a hub did not tell what was new");
     }
-    visit.context.metrics.polls_saved(polls_saved);
-    ending.harvest.push = Some(PushNews { entries: 0, missed, polls_saved });
+    run.context.metrics.polls_saved(polls_saved);
+    ending.harvest.updates.websub = Some(SubscriptionDelta { entries: 0, missed, polls_saved });
 }
 
 /// Asks the hub that was offered, or that is known, where it is time to. A hub that does not answer costs the source nothing.
 /// `pace`: how often that is polled.
-pub(crate) async fn keep_subscribed(visit: &mut Visit, offer: Offer, pace: Duration) -> Result<(), String> {
-    let known = visit.subscription.take();
+pub(crate) async fn keep_subscribed(run: &mut JobRun, offer: Offer, pace: Duration) -> Result<(), String> {
+    let known = run.subscription.take();
     if let (Offer::None, Some(known)) = (&offer, &known) {
-        return end_by_itself(visit, known).await;
+        return end_by_itself(run, known).await;
     }
-    let Some(asked) = to_ask(visit, known, offer) else { return Ok(()) };
+    let Some(asked) = to_ask(run, known, offer) else { return Ok(()) };
     // The source was declared anew while it was polled.
-    if !visit.refresh() {
+    if !run.refresh() {
         return Ok(());
     }
     let callback = asked.base.join(&format!("websub/{}", asked.id)).map_err(|error| error.to_string())?;
     // Before the hub is asked: it may ask back before it answers.
     let text = |error: store::StoreError| error.to_string();
-    if !visit.context.store.subscribe(&asked).await.map_err(text)? {
+    if !run.context.store.subscribe(&asked).await.map_err(text)? {
         return Ok(());
     }
     let form = websub::request(&asked.offer, &callback, &asked.secret, Subscription::LEASE.as_secs());
     let want = Want { form: Some(form), ..Want::default() };
-    match visit.fetch(&asked.offer.hub, &want).await {
+    match run.fetch(&asked.offer.hub, &want).await {
         Ok(_) => Ok(()),
-        Err(error) => not_asked(visit, &asked, &error, pace).await,
+        Err(error) => not_asked(run, &asked, &error, pace).await,
     }
 }
 
 /// A hub that is offered no more: what it promised ends by itself.
-async fn end_by_itself(visit: &Visit, known: &Subscription) -> Result<(), String> {
+async fn end_by_itself(run: &JobRun, known: &Subscription) -> Result<(), String> {
     if known.ask_again_at == Subscription::NEVER {
         return Ok(());
     }
     let tells = known.lease_until.ok_or_else(|| "the source offers no hub any more".to_owned());
-    let answer = HubAnswer { tells, ask_again_at: Subscription::NEVER };
-    visit.context.store.hub_answered(&known.id, &answer).await.map_err(|error| error.to_string())
+    let answer = HubDecision { tells, ask_again_at: Subscription::NEVER };
+    run.context.store.record_hub_decision(&known.id, &answer).await.map_err(|error| error.to_string())
 }
 
 /// The hub could not be asked: again in minutes where its host is only busy, or in a day.
 async fn not_asked(
-    visit: &Visit,
+    run: &JobRun,
     asked: &Subscription,
     error: &FetchError,
     pace: Duration,
@@ -124,36 +124,36 @@ async fn not_asked(
     tracing::info!(source = %asked.source, hub = %asked.offer.hub, %error, "a hub could not be asked");
     let text = |error: store::StoreError| error.to_string();
     // It may have asked back all the same; and what it promised before holds.
-    let known = visit.context.store.subscription_called(&asked.id).await.map_err(text)?;
-    let now = visit.now();
+    let known = run.context.store.subscription_by_id(&asked.id).await.map_err(text)?;
+    let now = run.now();
     let promised = known.and_then(|known| known.lease_until).filter(|until| *until > now);
     let is_passing =
         matches!(error, FetchError::LeaseEnds) || error.failure().weight == FailureWeight::Deferred;
     let wait = if is_passing { BUSY.max(pace / 2) } else { Subscription::RETRY };
-    let again = visit.after(due::spread(wait, &asked.id, now.as_second().unsigned_abs()));
+    let again = run.after(due::spread(wait, &asked.id, now.as_second().unsigned_abs()));
     let again = again.max(error.deferred_until().unwrap_or(again));
     let ask_again_at = promised.map_or(again, |_| again.min(asked.ask_again_at));
     let tells = promised.ok_or_else(|| format!("it could not be asked: {error}"));
-    let answer = HubAnswer { tells, ask_again_at };
-    visit.context.store.hub_answered(&asked.id, &answer).await.map_err(text)?;
+    let answer = HubDecision { tells, ask_again_at };
+    run.context.store.record_hub_decision(&asked.id, &answer).await.map_err(text)?;
     if is_passing {
         // Polls ask hubs, and the next may be far.
-        let planned = visit.planned(visit.job.clone(), ask_again_at);
-        visit.context.schedule.plan(&[planned]).await.map_err(|error| error.to_string())?;
+        let planned = run.planned(run.job.clone(), ask_again_at);
+        run.context.schedule.plan(&[planned]).await.map_err(|error| error.to_string())?;
     }
     Ok(())
 }
 
 /// What to ask for now, if anything.
-fn to_ask(visit: &Visit, known: Option<Subscription>, offer: Offer) -> Option<Subscription> {
-    let (base, now) = (visit.context.config.push_url.clone()?, visit.now());
-    if visit.is_search() {
+fn to_ask(run: &JobRun, known: Option<Subscription>, offer: Offer) -> Option<Subscription> {
+    let (base, now) = (run.context.config.websub_url.clone()?, run.now());
+    if run.is_search() {
         return None;
     }
     let offer = match offer {
         Offer::None => return None,
         Offer::Unknown => None,
-        Offer::Hub(offer) => Some(HubOffer { hub: reached_at(visit, &offer)?, ..offer }),
+        Offer::Hub(offer) => Some(HubOffer { hub: reached_at(run, &offer)?, ..offer }),
     };
     match (known, offer) {
         (Some(known), offer) if offer.as_ref().is_none_or(|offer| *offer == known.offer) => {
@@ -164,17 +164,17 @@ fn to_ask(visit: &Visit, known: Option<Subscription>, offer: Offer) -> Option<Su
             // A document that names one hub after another is followed once a day.
             let is_too_soon = known.is_some_and(|known| after(known.asked_at, Subscription::RETRY) > now);
             let names = (websub::unguessable().ok()?, HubSecret(websub::unguessable().ok()?));
-            (!is_too_soon).then(|| Subscription::new(&visit.source, offer, base, names, now))
+            (!is_too_soon).then(|| Subscription::new(&run.source, offer, base, names, now))
         }
         (_, None) => None,
     }
 }
 
 /// Where the hub is asked: over TLS; by an address that the operator pins only for a source that is itself at such a one.
-fn reached_at(visit: &Visit, offer: &HubOffer) -> Option<url::Url> {
-    let door = &visit.context.door;
+fn reached_at(run: &JobRun, offer: &HubOffer) -> Option<url::Url> {
+    let door = &run.context.door;
     match door.is_pinned(&offer.hub) {
-        true => door.is_pinned(&visit.source.url).then(|| offer.hub.clone()),
+        true => door.is_pinned(&run.source.url).then(|| offer.hub.clone()),
         false => Some(websub::over_tls(&offer.hub)).filter(|hub| hub.scheme() == "https"),
     }
 }

@@ -5,12 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use crawler::fetch::{AddressGuard, Answer, Ask, Pass as Passed, Transport, TransportError};
+use crawler::fetch::{AddressGuard, Pass as Passed, Request, Response, Transport, TransportError};
 use crawler::{Door, FetchPolicy};
-use model::{
-    ArticleMode, Category, Clock, Every, Name, Pointers, Rights, Selectors, Source, SourceKind, SourceState,
-    Timestamp, Topic,
-};
+use model::{Clock, Every, Name, Source, SourceKind, SourceState, Timestamp, Topic};
 use scheduler::InMemory;
 use store::{Objects, Sqlite, Store};
 use tokio::time::Instant;
@@ -88,14 +85,14 @@ impl FakeWeb {
 
 #[async_trait]
 impl Transport for FakeWeb {
-    async fn exchange(&self, _pass: Passed, ask: &Ask) -> Result<Answer, TransportError> {
-        self.asked.lock().unwrap().push((ask.url.to_string(), Instant::now()));
-        if let Some(form) = &ask.form {
-            self.forms.lock().unwrap().push((ask.url.to_string(), form.clone()));
+    async fn exchange(&self, _pass: Passed, request: &Request) -> Result<Response, TransportError> {
+        self.asked.lock().unwrap().push((request.url.to_string(), Instant::now()));
+        if let Some(form) = &request.form {
+            self.forms.lock().unwrap().push((request.url.to_string(), form.clone()));
         }
-        let page = self.pages.lock().unwrap().get(ask.url.as_str()).cloned();
+        let page = self.pages.lock().unwrap().get(request.url.as_str()).cloned();
         let body = match page {
-            None => return Ok(Answer { status: 404, ..Answer::default() }),
+            None => return Ok(Response { status: 404, ..Response::default() }),
             Some(Page::Body(body)) => body,
             Some(Page::Slow(wait, body)) => {
                 tokio::time::sleep(wait).await;
@@ -103,22 +100,22 @@ impl Transport for FakeWeb {
             }
             Some(Page::Says(status, header)) => {
                 let headers = header.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-                return Ok(Answer { status, headers, ..Answer::default() });
+                return Ok(Response { status, headers, ..Response::default() });
             }
             Some(Page::With((name, value), body)) => {
                 let headers = vec![(name.to_owned(), value.to_owned())];
-                return Ok(Answer { status: 200, headers, body: body.into(), ..Answer::default() });
+                return Ok(Response { status: 200, headers, body: body.into(), ..Response::default() });
             }
             Some(Page::Tagged(tag, body)) => {
                 let headers = vec![("etag".to_owned(), tag.to_owned())];
-                let is_known = ask.if_none_match.as_deref() == Some(tag);
+                let is_known = request.if_none_match.as_deref() == Some(tag);
                 let (status, body) = if is_known { (304, String::new()) } else { (200, body) };
-                return Ok(Answer { status, headers, body: body.into(), ..Answer::default() });
+                return Ok(Response { status, headers, body: body.into(), ..Response::default() });
             }
             Some(Page::Hangs) => std::future::pending().await,
             Some(Page::Panics) => panic!("a bug, as the test asks for"),
         };
-        Ok(Answer { status: 200, body: body.into(), ..Answer::default() })
+        Ok(Response { status: 200, body: body.into(), ..Response::default() })
     }
 }
 
@@ -269,32 +266,14 @@ fn config() -> NodeConfig {
         forgets_unstored: false,
         stores_in_parts: false,
         listen: String::new(),
-        push_url: None,
+        websub_url: None,
     }
 }
 
 pub(crate) fn source(host: &str) -> Source {
     Source {
-        name: name(host),
-        kind: SourceKind::Feed,
-        url: format!("http://{host}/feed").parse().unwrap(),
-        category: Category::News,
-        country: None,
-        languages: Vec::new(),
-        timezone: None,
         every: Every { min: Duration::from_secs(60), max: Duration::from_secs(60) },
-        delay: None,
-        article: ArticleMode::Auto,
-        rights: Rights::Full,
-        selectors: Selectors::default(),
-        pointers: Pointers::default(),
-        fallbacks: Vec::new(),
-        token: None,
-        politeness_group: None,
-        client: None,
-        searches: None,
-        paused: false,
-        retired: false,
+        ..Source::new(name(host), SourceKind::Feed, format!("http://{host}/feed").parse().unwrap())
     }
 }
 

@@ -155,30 +155,7 @@ async fn a_node_that_lost_its_lease_stores_nothing() {
         jobs: 1,
     };
     let turn = stage.schedule.claim(&claim).await.unwrap().pop().unwrap();
-    let harvest = model::Harvest {
-        source: name("a.kz"),
-        host: host("a.kz"),
-        token: turn.token,
-        at: later,
-        robots_delay: Duration::ZERO,
-        objects_version: 0,
-        undecided: [].into(),
-        findings: Vec::new(),
-        withdrawn: Vec::new(),
-        vanished: Vec::new(),
-        pages: Vec::new(),
-        pages_done: Vec::new(),
-        news: None,
-        backfill: None,
-        push: None,
-        pushes_done: Vec::new(),
-        rhythm: None,
-        shown: None,
-        article_pages: None,
-        stand_in: None,
-        host_health: None,
-        fetches: Vec::new(),
-    };
+    let harvest = model::Harvest::new(name("a.kz"), host("a.kz"), turn.token, later);
     let version = stage.store.objects_version().await.unwrap();
     stage.store.save(&vec![harvest].into(), version).await.unwrap();
     tokio::time::sleep(Duration::from_secs(60)).await;

@@ -57,17 +57,17 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let ours = of(&|| Box::new(Ours::new(true)));
     // As many requests as ours, spread evenly.
     let same = Duration::from_secs(args.days * DAY * args.sources / ours.requests.max(1) as u64);
-    let shown = json!({
+    let page_window = json!({
         "sources": args.sources,
         "days": args.days,
         "publications": publications,
-        "ours": ours.shown(publications),
-        "ours_without_hubs": of(&|| Box::new(Ours::new(false))).shown(publications),
-        "fixed_hourly": of(&|| Box::new(Fixed(Duration::from_secs(3600)))).shown(publications),
-        "fixed_as_many_requests": of(&|| Box::new(Fixed(same))).shown(publications),
-        "exponential": of(&|| Box::new(Exponential(EVERY.min))).shown(publications),
+        "ours": ours.page_window(publications),
+        "ours_without_hubs": of(&|| Box::new(Ours::new(false))).page_window(publications),
+        "fixed_hourly": of(&|| Box::new(Fixed(Duration::from_secs(3600)))).page_window(publications),
+        "fixed_as_many_requests": of(&|| Box::new(Fixed(same))).page_window(publications),
+        "exponential": of(&|| Box::new(Exponential(EVERY.min))).page_window(publications),
     });
-    Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "sources")?)
+    Ok(object(&mut std::io::stdout().lock(), global.output, &page_window, "sources")?)
 }
 
 /// Where a poller asks for a source, and how far it read.
@@ -120,7 +120,7 @@ impl Month {
         self.requests += usize::from(self.days.contains(&now));
     }
 
-    fn shown(mut self, publications: usize) -> Value {
+    fn page_window(mut self, publications: usize) -> Value {
         self.delays.sort_unstable();
         // Of all publications: what never came home is late without end.
         let at = |share: f64| self.delays.get((publications as f64 * share) as usize).copied();
@@ -169,18 +169,18 @@ fn poll(
         return poller.wait(&Sight::Failed(trouble), now, key);
     }
     let out = source.publications.partition_point(|at| *at <= now);
-    let shown = out.saturating_sub(WINDOW);
+    let page_window = out.saturating_sub(WINDOW);
     let (mut told, mut fresh) = (Told::default(), Vec::new());
     for (number, at) in source.publications.iter().copied().enumerate().take(out).skip(way.seen) {
         let hub = source.hub.filter(|_| way.hub_tells.is_some_and(|since| since <= at));
         let pushed = hub.and_then(|hub| hub.tells_at(number, at)).filter(|pushed| *pushed <= now);
         if pushed.is_some() {
             told.entries += 1;
-        } else if number >= shown {
+        } else if number >= page_window {
             fresh.push(at);
             told.missed += u64::from(hub.is_some() && now - at > 300);
         }
-        if month.days.contains(&at) && (pushed.is_some() || number >= shown) {
+        if month.days.contains(&at) && (pushed.is_some() || number >= page_window) {
             month.delays.push(pushed.unwrap_or(now) - at);
         }
     }

@@ -86,7 +86,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let rates = |runs: &[Run]| runs.iter().map(|run| run.pages / run.cpu).collect::<Vec<f64>>();
     let ratios: Vec<f64> =
         rates(&ours).iter().zip(rates(&yardstick)).map(|(ours, bare)| ours / bare).collect();
-    let shown = json!({
+    let page_window = json!({
         "read": if args.read == Read::Links { "links" } else { "article" },
         "repeats": args.repeats,
         "pages": ours.first().map(|run| run.pages),
@@ -99,7 +99,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         "yardstick_peak_memory_bytes": spread(yardstick.iter().map(|run| run.memory).collect()),
         "data_bytes": bytes,
     });
-    Ok(object(&mut std::io::stdout().lock(), format(global), &shown, "ratio")?)
+    Ok(object(&mut std::io::stdout().lock(), format(global), &page_window, "ratio")?)
 }
 
 /// Figures are for programs first: JSON unless something else is asked for.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use config::parse_duration;
-use model::{Harvest, Host, SourceNews, SourceState, Token};
+use model::{Harvest, Host, PollOutcome, SourceState, Token};
 use origin::{Kind, Origin, World};
 use serde_json::json;
 use tokio::time::{Instant, interval};
@@ -13,7 +13,7 @@ use super::laboratory::{Laboratory, TOPICS, background, source, spread};
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::object;
-use crate::usage;
+use crate::process_stats;
 
 /// When they are due: not while anybody looks.
 const LATER: Duration = Duration::from_secs(86_400);
@@ -42,17 +42,17 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let mut look = interval(Duration::from_millis(200));
     while Instant::now() < end {
         look.tick().await;
-        memory.extend(usage::memory_of(pid).map(|bytes| bytes as f64));
+        memory.extend(process_stats::memory_of(pid).map(|bytes| bytes as f64));
     }
     let is_running = node.try_wait()?.is_none();
     node.kill().await?;
-    let shown = json!({
+    let page_window = json!({
         "sources": args.sources,
         "is_running": is_running,
         "requests": origin.log().len(),
         "memory_bytes": spread(memory),
     });
-    Ok(object(&mut std::io::stdout().lock(), format(global), &shown, "sources")?)
+    Ok(object(&mut std::io::stdout().lock(), format(global), &page_window, "sources")?)
 }
 
 /// A data folder in which every source was polled just now, and is not due for a day.
@@ -74,19 +74,7 @@ async fn prepare(laboratory: &Laboratory, sources: usize, global: &Global) -> an
     let polled = |record: store::SourceRecord| {
         let host = Host::of(&record.source.url)?;
         Some(Harvest {
-            source: record.source.name,
-            host,
-            token: Token(1),
-            at: now,
-            robots_delay: Duration::ZERO,
-            objects_version: 0,
-            undecided: [].into(),
-            findings: Vec::new(),
-            withdrawn: Vec::new(),
-            vanished: Vec::new(),
-            pages: Vec::new(),
-            pages_done: Vec::new(),
-            news: Some(SourceNews {
+            outcome: Some(PollOutcome {
                 state: SourceState::Live,
                 reason: String::new(),
                 failures: 0.0,
@@ -97,15 +85,7 @@ async fn prepare(laboratory: &Laboratory, sources: usize, global: &Global) -> an
                 moved_to: None,
                 validators: None,
             }),
-            backfill: None,
-            push: None,
-            pushes_done: Vec::new(),
-            rhythm: None,
-            shown: None,
-            article_pages: None,
-            stand_in: None,
-            host_health: None,
-            fetches: Vec::new(),
+            ..Harvest::new(record.source.name, host, Token(1), now)
         })
     };
     let harvests: Vec<Harvest> = data.store.sources().await?.into_iter().filter_map(polled).collect();

@@ -34,7 +34,7 @@ impl Peer {
         !self.differences.is_empty()
     }
 
-    pub(super) fn shown(&self) -> Value {
+    pub(super) fn page_window(&self) -> Value {
         json!({
             "documents": self.documents, "matched_otherwise": self.differences, "heap_bytes": self.heap,
             "documents_per_cpu_second": spread(self.per_second.clone()),

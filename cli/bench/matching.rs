@@ -13,7 +13,7 @@ use crate::documents::read;
 use crate::failure::Failure;
 use crate::global::Global;
 use crate::output::object;
-use crate::usage;
+use crate::process_stats;
 
 /// When it is in a bench.
 const NOW: Sight = Sight { at: Timestamp::UNIX_EPOCH, originality: None };
@@ -69,11 +69,12 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         (0..).zip(&asked).map(|(number, asked)| asked.topic(number)).collect::<Result<_, _>>()?;
     let source = any_source()?;
 
-    let memory = usage::memory_of(std::process::id());
+    let memory = process_stats::memory_of(std::process::id());
     let (index, built) = timed(|| TopicIndex::new(topics));
     let (index, bad) = index;
-    let memory =
-        usage::memory_of(std::process::id()).zip(memory).map(|(after, before)| after.saturating_sub(before));
+    let memory = process_stats::memory_of(std::process::id())
+        .zip(memory)
+        .map(|(after, before)| after.saturating_sub(before));
     let mut matches = 0;
     // The first round meets every word for the first time.
     for item in &documents {
@@ -109,7 +110,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
             edited = merged;
         }
     }
-    let mut shown = json!({
+    let mut page_window = json!({
         "topics": args.topics, "refused": bad.len(), "documents": documents.len(), "words_of_each": LENGTH,
         "matches_per_document": matches as f64 / documents.len() as f64,
         "build_cpu_seconds": built,
@@ -121,11 +122,11 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         },
         "microseconds_to_add_a_topic": spread(edits), "microseconds_to_merge_aside": spread(merges),
     });
-    if let (Some(peer), Some(shown)) = (&peer, shown.as_object_mut()) {
-        shown.insert("lucene_monitor".to_owned(), peer.shown());
-        shown.insert("names_to_lucene".to_owned(), peer.ratio(&named));
+    if let (Some(peer), Some(page_window)) = (&peer, page_window.as_object_mut()) {
+        page_window.insert("lucene_monitor".to_owned(), peer.page_window());
+        page_window.insert("names_to_lucene".to_owned(), peer.ratio(&named));
     }
-    object(&mut std::io::stdout().lock(), global.output, &shown, "topics")?;
+    object(&mut std::io::stdout().lock(), global.output, &page_window, "topics")?;
     if peer.is_some_and(|peer| peer.finds_otherwise()) {
         return Err(Failure::failed("Lucene Monitor finds something else").into());
     }
@@ -134,8 +135,8 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
 
 /// What comes of it, and the CPU-seconds it took.
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Option<f64>) {
-    let before = usage::cpu_seconds();
+    let before = process_stats::cpu_seconds();
     let done = work();
-    let took = usage::cpu_seconds().zip(before).map(|(after, before)| (after - before).max(0.01));
+    let took = process_stats::cpu_seconds().zip(before).map(|(after, before)| (after - before).max(0.01));
     (done, took)
 }

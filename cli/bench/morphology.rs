@@ -48,8 +48,8 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     if words.is_empty() {
         return Err(Failure::usage("these files hold no words in CoNLL-U").into());
     }
-    let shown = measured(&words, &args.lang, args.mistakes)?;
-    Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "language")?)
+    let page_window = measured(&words, &args.lang, args.mistakes)?;
+    Ok(object(&mut std::io::stdout().lock(), global.output, &page_window, "language")?)
 }
 
 /// A word as the treebank has it.
@@ -84,7 +84,7 @@ struct Score {
 }
 
 impl Score {
-    fn shown(self) -> Value {
+    fn page_window(self) -> Value {
         let share = |of: usize, others: usize| {
             let share = of as f64 / (of + others).max(1) as f64;
             (share * 10_000.0).round() / 10_000.0
@@ -135,14 +135,14 @@ fn measured(words: &BTreeMap<Gold, usize>, language: &str, mistakes: usize) -> a
         }
     }
     let scores: BTreeMap<&str, Value> =
-        scores.into_iter().map(|(kind, score)| (kind, score.shown())).collect();
-    let mut shown =
+        scores.into_iter().map(|(kind, score)| (kind, score.page_window())).collect();
+    let mut page_window =
         json!({"language": language, "lemmas": lemmas.len(), "refused": bad.len(), "scores": scores});
-    if let (Some(shown), true) = (shown.as_object_mut(), mistakes > 0) {
-        shown.insert("missed".to_owned(), json!(commonest(missed, mistakes)));
-        shown.insert("wrong".to_owned(), json!(commonest(wrong, mistakes)));
+    if let (Some(page_window), true) = (page_window.as_object_mut(), mistakes > 0) {
+        page_window.insert("missed".to_owned(), json!(commonest(missed, mistakes)));
+        page_window.insert("wrong".to_owned(), json!(commonest(wrong, mistakes)));
     }
-    Ok(shown)
+    Ok(page_window)
 }
 
 fn commonest(counts: BTreeMap<String, usize>, most: usize) -> Vec<String> {

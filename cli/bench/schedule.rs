@@ -98,21 +98,21 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     });
     let batches: serde_json::Map<String, Value> = batches.collect();
     let memory = (planned.memory_bytes - before.memory_bytes) / count;
-    let mut shown = json!({
+    let mut page_window = json!({
         "hosts": args.hosts,
         "jobs_of_each": args.jobs,
         "memory_bytes_per_job": (memory * 10.0).round() / 10.0,
         "batches": batches,
     });
-    if let (false, Some(shown)) = (peer.is_empty(), shown.as_object_mut()) {
+    if let (false, Some(page_window)) = (peer.is_empty(), page_window.as_object_mut()) {
         // One job a call, as BullMQ has it, and ten jobs a host, as we have them: round by round.
         for (name, batch) in [("1x1_to_bullmq", 0), ("1x10_to_bullmq", 1)] {
             let ratios = results[batch].0.iter().zip(&peer).map(|(ours, theirs)| ours / theirs);
-            shown.insert(name.to_owned(), spread(ratios.collect()));
+            page_window.insert(name.to_owned(), spread(ratios.collect()));
         }
-        shown.insert("bullmq_jobs_per_cpu_second".to_owned(), spread(peer));
+        page_window.insert("bullmq_jobs_per_cpu_second".to_owned(), spread(peer));
     }
-    Ok(object(&mut std::io::stdout().lock(), super::crawl::format(global), &shown, "hosts")?)
+    Ok(object(&mut std::io::stdout().lock(), super::crawl::format(global), &page_window, "hosts")?)
 }
 
 fn port(address: &str) -> anyhow::Result<u16> {

@@ -13,7 +13,7 @@ use crate::failure::Failure;
 use crate::global::Global;
 use crate::live::StatusLine;
 use crate::output::{Format, object};
-use crate::usage;
+use crate::process_stats;
 
 /// Sites that publish all the time.
 const SITES: usize = 40;
@@ -50,7 +50,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let mut line = StatusLine::new(global.output == Format::Table);
     while Instant::now() < end {
         look.tick().await;
-        samples.extend(usage::memory_of(pid));
+        samples.extend(process_stats::memory_of(pid));
         line.show(&format!("{} s, {} requests", began.elapsed().as_secs(), origin.log().len()));
     }
     line.clear();
@@ -61,11 +61,11 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         .filter(|tenth| !tenth.is_empty())
         .map(|tenth| tenth.iter().sum::<u64>() / tenth.len() as u64)
         .collect();
-    let shown = json!({
+    let page_window = json!({
         "seconds": args.length.as_secs(),
         "requests": origin.log().len(),
         "memory_bytes_by_tenth": tenths,
         "peak_memory_bytes": samples.iter().max(),
     });
-    Ok(object(&mut std::io::stdout().lock(), format(global), &shown, "requests")?)
+    Ok(object(&mut std::io::stdout().lock(), format(global), &page_window, "requests")?)
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    ArticleMode, Category, Every, Finding, Harvest, Host, Item, ItemKey, Match, Name, Pointers, Post, Rights,
-    Selectors, Source, SourceKind, Span, Timestamp, Token, Topic, Zone,
+    Every, Finding, Harvest, Host, Item, ItemKey, Match, Name, Post, Source, SourceKind, Span, Timestamp,
+    Token, Topic, Zone,
 };
 use serde_json::json;
 use store::{Objects, Postgres, Sqlite, Store};
@@ -17,7 +17,7 @@ use crate::backend::{is_cluster, store_address};
 use crate::global::Global;
 use crate::live::StatusLine;
 use crate::output::{Format, object};
-use crate::usage::cpu_seconds;
+use crate::process_stats::cpu_seconds;
 
 /// Harvests in one transaction, as a node gathers them.
 const BATCH: usize = 64;
@@ -48,8 +48,8 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let measured = measure(args, &folder, global).await;
     // Whatever came of it; what cannot be removed is in the folder for temporary things.
     let _ = std::fs::remove_dir_all(&folder);
-    let shown = measured?;
-    Ok(object(&mut std::io::stdout().lock(), super::crawl::format(global), &shown, "materials")?)
+    let page_window = measured?;
+    Ok(object(&mut std::io::stdout().lock(), super::crawl::format(global), &page_window, "materials")?)
 }
 
 async fn measure(
@@ -86,13 +86,13 @@ async fn measure(
         }
     }
     line.clear();
-    let mut shown = serde_json::Map::new();
-    shown.insert("materials".to_owned(), json!(args.materials));
+    let mut page_window = serde_json::Map::new();
+    page_window.insert("materials".to_owned(), json!(args.materials));
     for ((name, _), (per_second, cpu)) in stores.iter().zip(&figures) {
         let figures = json!({"materials_per_second": spread(per_second.clone()), "our_cpu_microseconds_per_material": spread(cpu.clone())});
-        shown.insert((*name).to_owned(), figures);
+        page_window.insert((*name).to_owned(), figures);
     }
-    Ok(shown.into())
+    Ok(page_window.into())
 }
 
 fn name(text: &str) -> anyhow::Result<Name> {
@@ -101,26 +101,8 @@ fn name(text: &str) -> anyhow::Result<Name> {
 
 fn source() -> anyhow::Result<Source> {
     Ok(Source {
-        name: name("bench")?,
-        kind: SourceKind::Feed,
-        url: Url::parse("https://bench.example/rss")?,
-        category: Category::News,
-        country: None,
-        languages: Vec::new(),
-        timezone: None,
         every: Every { min: Duration::from_secs(60), max: Duration::from_secs(600) },
-        delay: None,
-        article: ArticleMode::Auto,
-        rights: Rights::Full,
-        selectors: Selectors::default(),
-        pointers: Pointers::default(),
-        fallbacks: Vec::new(),
-        token: None,
-        politeness_group: None,
-        client: None,
-        searches: None,
-        paused: false,
-        retired: false,
+        ..Source::new(name("bench")?, SourceKind::Feed, Url::parse("https://bench.example/rss")?)
     })
 }
 
@@ -163,13 +145,6 @@ fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
         tags: Vec::new(),
     };
     Ok(Harvest {
-        source: name("bench")?,
-        host: Host::stored(format!("host-{}.example", number % 1000)),
-        token: Token(1),
-        at: now,
-        robots_delay: Duration::ZERO,
-        objects_version: 0,
-        undecided: [].into(),
         findings: vec![Finding {
             item,
             matches: vec![found],
@@ -177,19 +152,6 @@ fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
             entry_hash: number.to_string(),
             whole: true,
         }],
-        withdrawn: Vec::new(),
-        vanished: Vec::new(),
-        pages: Vec::new(),
-        pages_done: Vec::new(),
-        news: None,
-        backfill: None,
-        push: None,
-        pushes_done: Vec::new(),
-        rhythm: None,
-        shown: None,
-        article_pages: None,
-        stand_in: None,
-        host_health: None,
-        fetches: Vec::new(),
+        ..Harvest::new(name("bench")?, Host::stored(format!("host-{}.example", number % 1000)), Token(1), now)
     })
 }

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::crawl::Read;
 use crate::failure::Failure;
-use crate::usage;
+use crate::process_stats;
 
 /// Requests at the same time: as many as the measured crawl visits hosts.
 const AT_ONCE: usize = 40;
@@ -70,8 +70,8 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<()> {
     let articles = fetch_all(plan.articles, &plan.hosts, AT_ONCE, article).await.map_err(Failure::failed)?;
     let done = json!({
         "pages": listings + articles,
-        "cpu_seconds": usage::cpu_seconds(),
-        "peak_memory_bytes": usage::peak_memory(),
+        "cpu_seconds": process_stats::cpu_seconds(),
+        "peak_memory_bytes": process_stats::peak_memory(),
     });
     crate::demo::println(&done.to_string())
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use config::parse_duration;
 use crawler::read;
-use model::{Adapter, Backfill, Pointers, Selectors, Source, SourceKind, Timestamp, Watch, rfc3339};
+use model::{Backfill, Fallback, Pointers, Selectors, Source, SourceKind, Timestamp, Watch, rfc3339};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -97,7 +97,7 @@ fn begun(args: &Args, source: &Source, now: Timestamp) -> anyhow::Result<Backfil
             .into());
     }
     let way = args.url.clone().map(|url| way(url, args.kind.as_deref(), source)).transpose()?;
-    let read = way.as_ref().map_or_else(|| source.clone(), |way| source.read_by(way));
+    let read = way.as_ref().map_or_else(|| source.clone(), |way| source.read_with(way));
     if !matches!(read.url.scheme(), "http" | "https") {
         return Err(Failure::usage(format!("the scheme {:?} cannot be fetched", read.url.scheme())).into());
     }
@@ -125,7 +125,7 @@ fn begun(args: &Args, source: &Source, now: Timestamp) -> anyhow::Result<Backfil
     Ok(Backfill::new(since, now, way, read::address_of(&read, "")))
 }
 
-fn way(url: Url, kind: Option<&str>, source: &Source) -> anyhow::Result<Adapter> {
+fn way(url: Url, kind: Option<&str>, source: &Source) -> anyhow::Result<Fallback> {
     let known = |text: &str| SourceKind::ALL.into_iter().find(|kind| kind.as_str() == text);
     let kind = match kind {
         None => source.kind,
@@ -144,7 +144,7 @@ fn way(url: Url, kind: Option<&str>, source: &Source) -> anyhow::Result<Adapter>
     } else {
         (Selectors { text: source.selectors.text.clone(), ..Selectors::default() }, Pointers::default())
     };
-    Ok(Adapter { kind, url, selectors, pointers })
+    Ok(Fallback { kind, url, selectors, pointers })
 }
 
 /// A time, a day, or how long ago.

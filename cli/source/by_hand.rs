@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actors::Errand;
+use actors::HostPermits;
 use crawler::fetch::{OneVisit, Permits};
 
 use crate::backend::Backend;
@@ -14,7 +14,7 @@ use crate::global::Global;
 /// does by the node.
 pub(super) enum ByHand {
     Alone(Box<OneVisit>),
-    BesideNodes(Box<Errand>),
+    BesideNodes(Box<HostPermits>),
 }
 
 impl ByHand {
@@ -27,20 +27,20 @@ impl ByHand {
         context.config.delay = context.config.delay.max(delay);
         context.config.name = format!("by-hand-{}", std::process::id());
         context.look().await.map_err(Failure::failed)?;
-        Ok(Self::BesideNodes(Box::new(Errand::by_hand(Arc::new(context)))))
+        Ok(Self::BesideNodes(Box::new(HostPermits::by_hand(Arc::new(context)))))
     }
 
     pub(super) fn permits(&mut self) -> &mut dyn Permits {
         match self {
-            Self::Alone(visit) => &mut **visit,
-            Self::BesideNodes(errand) => &mut **errand,
+            Self::Alone(run) => &mut **run,
+            Self::BesideNodes(permits) => &mut **permits,
         }
     }
 
     /// Hands hosts back.
     pub(super) async fn end(self) {
-        if let Self::BesideNodes(mut errand) = self {
-            errand.settle().await;
+        if let Self::BesideNodes(mut permits) = self {
+            permits.settle().await;
         }
     }
 }

@@ -54,16 +54,16 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     let door = door(&global.settings, std::sync::Arc::new(NoMemory), global.clock.clone())?;
     let mut line = StatusLine::new(global.output == Format::Table);
     let as_platform = undeclared(url.clone(), kind_of(&url).unwrap_or(SourceKind::Feed))?;
-    let mut visit = ByHand::new(global, delay_of(&as_platform, global.settings.fetch.delay)).await?;
-    let (wanted, trouble) = wanted(&door, &url, &mut visit, &mut line, global).await;
+    let mut run = ByHand::new(global, delay_of(&as_platform, global.settings.fetch.delay)).await?;
+    let (wanted, trouble) = wanted(&door, &url, &mut run, &mut line, global).await;
     let mut places: Vec<Place> = Vec::new();
     for (url, kind, found) in wanted.into_iter().take(MOST) {
         line.show(&format!("trying {}", clean(url.as_str())));
         let source = undeclared(url.clone(), kind)?;
-        let probed = probe(&door, &source, &mut visit, global.clock.now()).await;
+        let probed = probe(&door, &source, &mut run, global.clock.now()).await;
         places.push(Place { url, kind, found, probed });
     }
-    visit.end().await;
+    run.end().await;
     drop(line);
     places.retain(|place| place.probed.entries > 0);
     places.sort_by_key(|place| std::cmp::Reverse(rank(place)));
@@ -112,7 +112,7 @@ fn rank(place: &Place) -> (bool, bool, usize, usize, u8) {
 async fn wanted(
     door: &Door,
     url: &Url,
-    visit: &mut ByHand,
+    run: &mut ByHand,
     line: &mut StatusLine,
     global: &Global,
 ) -> (Vec<(Url, SourceKind, &'static str)>, Option<String>) {
@@ -122,7 +122,7 @@ async fn wanted(
     let mut wanted: Vec<(Url, SourceKind, &'static str)> = Vec::new();
     line.show(&format!("reading {}", clean(url.as_str())));
     let (mut is_page, mut trouble) = (false, None);
-    match door.fetch(url, &Want::default(), visit.permits()).await {
+    match door.fetch(url, &Want::default(), run.permits()).await {
         Ok(fetched) => {
             let selectors = Selectors::default();
             let page = Page::new(&fetched.url, &fetched.body, &selectors, None, global.clock.now());
@@ -137,7 +137,7 @@ async fn wanted(
         }
         Err(error) => trouble = Some(error.to_string()),
     }
-    if let Ok(sitemaps) = door.sitemaps(url, visit.permits()).await {
+    if let Ok(sitemaps) = door.sitemaps(url, run.permits()).await {
         let is_news = |url: &Url| url.path().contains("news");
         let (news, others): (Vec<Url>, Vec<Url>) = sitemaps.into_iter().partition(is_news);
         let named = news.into_iter().chain(others).take(3);

@@ -9,9 +9,7 @@ use crawler::fetch::Permits;
 use crawler::read::{Page, Reading, accept, address_of, delay_of, kind_of, read, sniff, token_of};
 use crawler::robots::{NoMemory, Verdict};
 use crawler::{Door, Fetched, Want};
-use model::{
-    ArticleMode, Category, Entry, Item, Name, Pointers, Rights, Selectors, Source, SourceKind, Timestamp,
-};
+use model::{Entry, Item, Name, Source, SourceKind, Timestamp};
 use serde_json::{Value, json};
 use url::Url;
 
@@ -69,9 +67,9 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     let line = StatusLine::new(global.output == Format::Table);
     let door = door(&global.settings, Arc::new(NoMemory), global.clock.clone())?;
     let trial = Trial { args, global, door, line };
-    let mut visit = ByHand::new(global, delay_of(&source, global.settings.fetch.delay)).await?;
-    let tried = trial.run(&source, visit.permits()).await;
-    visit.end().await;
+    let mut run = ByHand::new(global, delay_of(&source, global.settings.fetch.delay)).await?;
+    let tried = trial.run(&source, run.permits()).await;
+    run.end().await;
     print(args, global, &source, &tried)?;
     Ok(ExitCode::from(u8::from(tried.error.is_some())))
 }
@@ -111,28 +109,8 @@ fn searched(source: Source, query: Option<&str>) -> anyhow::Result<Source> {
 }
 
 pub(super) fn undeclared(url: Url, kind: SourceKind) -> anyhow::Result<Source> {
-    Ok(Source {
-        name: Name::new("test").map_err(|error| Failure::failed(error.to_string()))?,
-        kind,
-        url,
-        category: Category::News,
-        country: None,
-        languages: Vec::new(),
-        timezone: None,
-        every: model::Pace::usual(kind),
-        delay: None,
-        article: ArticleMode::Auto,
-        rights: Rights::Full,
-        selectors: Selectors::default(),
-        pointers: Pointers::default(),
-        fallbacks: Vec::new(),
-        token: None,
-        politeness_group: None,
-        client: None,
-        searches: None,
-        paused: false,
-        retired: false,
-    })
+    let name = Name::new("test").map_err(|error| Failure::failed(error.to_string()))?;
+    Ok(Source::new(name, kind, url))
 }
 
 struct Trial<'a> {
@@ -143,7 +121,7 @@ struct Trial<'a> {
 }
 
 impl Trial<'_> {
-    async fn run(mut self, source: &Source, visit: &mut dyn Permits) -> Tried {
+    async fn run(mut self, source: &Source, run: &mut dyn Permits) -> Tried {
         let mut tried = Tried {
             robots: Value::Null,
             fetched: None,
@@ -153,12 +131,12 @@ impl Trial<'_> {
             error: None,
         };
         self.line.show("asking for robots.txt");
-        match self.door.robots_verdict(&source.url, visit).await {
+        match self.door.robots_verdict(&source.url, run).await {
             Err(error) => tried.error = Some(error.to_string()),
             Ok(verdict) => {
                 tried.robots = robots(&verdict);
                 match verdict {
-                    Verdict::Allowed { .. } => self.read(source, visit, &mut tried).await,
+                    Verdict::Allowed { .. } => self.read(source, run, &mut tried).await,
                     Verdict::Denied { line, rule } => {
                         tried.error = Some(format!("robots.txt forbids it (line {line}: {rule})"));
                     }
@@ -172,10 +150,10 @@ impl Trial<'_> {
         tried
     }
 
-    async fn read(&mut self, source: &Source, visit: &mut dyn Permits, tried: &mut Tried) {
+    async fn read(&mut self, source: &Source, run: &mut dyn Permits, tried: &mut Tried) {
         self.line.show("fetching");
         let want = Want { accept: accept(source.kind), token: token_of(source), ..Want::default() };
-        let fetched = match self.door.fetch(&source.url, &want, visit).await {
+        let fetched = match self.door.fetch(&source.url, &want, run).await {
             Ok(fetched) => fetched,
             Err(error) => {
                 tried.error = Some(error.to_string());
@@ -195,7 +173,7 @@ impl Trial<'_> {
                 tried.error = tried.reading.alarm.as_ref().map(ToString::to_string);
                 for index in 0..tried.reading.entries.len().min(self.args.items) {
                     let entry = tried.reading.entries[index].clone();
-                    let item = self.item(source, &entry, index < self.args.pages, visit).await;
+                    let item = self.item(source, &entry, index < self.args.pages, run).await;
                     tried.items.push(item);
                 }
             }
@@ -204,18 +182,12 @@ impl Trial<'_> {
     }
 
     /// The item as it would be stored; `with_page` fetches its page where the entry lacks the text.
-    async fn item(
-        &mut self,
-        source: &Source,
-        entry: &Entry,
-        with_page: bool,
-        visit: &mut dyn Permits,
-    ) -> Item {
+    async fn item(&mut self, source: &Source, entry: &Entry, with_page: bool, run: &mut dyn Permits) -> Item {
         let now = self.global.clock.now();
         let address = entry.url.as_ref().filter(|_| with_page && !has_its_text(entry, source));
         let Some(url) = address else { return item_of(source, entry, None, now) };
         self.line.show(&format!("fetching the article page {}", clean(url.as_str())));
-        match self.door.fetch(url, &Want::default(), visit).await {
+        match self.door.fetch(url, &Want::default(), run).await {
             Ok(fetched) => {
                 let article = extract(&self.page(source, &fetched));
                 item_of(source, entry, Some((&article, &fetched.url)), now)

@@ -43,9 +43,9 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     };
     let moved = Source { url: url.clone(), ..record.source.clone() };
     let door = door(&global.settings, std::sync::Arc::new(NoMemory), global.clock.clone())?;
-    let mut visit = ByHand::new(global, crawler::read::delay_of(&moved, global.settings.fetch.delay)).await?;
-    let probed = probe(&door, &moved, &mut visit, global.clock.now()).await;
-    visit.end().await;
+    let mut run = ByHand::new(global, crawler::read::delay_of(&moved, global.settings.fetch.delay)).await?;
+    let probed = probe(&door, &moved, &mut run, global.clock.now()).await;
+    run.end().await;
     if probed.entries == 0 {
         let reason = probed.fault.unwrap_or_else(|| "nothing is there".to_owned());
         return Err(Failure::failed(format!("{url} cannot be read: {reason}"))

@@ -212,7 +212,10 @@ async fn get(data: &Backend, name: &str, watch: bool, global: &Global) -> anyhow
                 host.map_or(Value::Null, |(host, view)| host_of(host.as_str(), &view, now)),
             );
             shown.insert("cadence".to_owned(), cadence(&record, now));
-            shown.insert("push".to_owned(), subscription.map_or(Value::Null, |known| push_of(&known, now)));
+            shown.insert(
+                "websub".to_owned(),
+                subscription.map_or(Value::Null, |known| websub_of(&known, now)),
+            );
             shown.insert("spec".to_owned(), spec);
             shown.insert("fetches".to_owned(), history.iter().map(view::fetch).collect());
         }
@@ -297,22 +300,22 @@ fn cadence(record: &SourceRecord, now: Timestamp) -> Value {
 }
 
 /// What a hub tells of a source.
-fn push_of(known: &Subscription, now: Timestamp) -> Value {
+fn websub_of(known: &Subscription, now: Timestamp) -> Value {
     json!({
         "state": match (known.is_active(now), known.credit > 0, &known.refused) {
-            (true, true, _) => "relied on",
-            (true, false, _) => "not relied on",
-            (false, _, Some(_)) => "not told",
-            (false, _, None) if known.lease_until.is_some() => "ended",
-            (false, _, None) => "asked",
+            (true, true, _) => "reliable",
+            (true, false, _) => "unreliable",
+            (false, _, Some(_)) => "refused",
+            (false, _, None) if known.lease_until.is_some() => "expired",
+            (false, _, None) => "requested",
         },
         "hub": known.offer.hub,
-        "asked_for": known.offer.topic_url,
-        "asked_at": time(Some(known.asked_at)),
-        "asked_again_at": time(Some(known.ask_again_at)),
-        "tells_until": time(known.lease_until),
+        "topic_url": known.offer.topic_url,
+        "requested_at": time(Some(known.asked_at)),
+        "renewed_at": time(Some(known.ask_again_at)),
+        "lease_until": time(known.lease_until),
         "refused": known.refused,
-        "pushes": known.pushes,
+        "documents": known.pushes,
         "new_entries": known.entries,
         "missed_entries": known.missed,
         "waiting": known.waiting,
@@ -394,15 +397,15 @@ async fn history(data: &Backend, name: &str, limit: usize, global: &Global) -> a
 async fn availability(data: &Backend, name: &str, limit: usize, global: &Global) -> anyhow::Result<()> {
     let record = known(&*data.store, name).await?;
     let (since, until) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
-    let spells = data.store.availability(Some(&record.source.name), since, until).await?;
+    let intervals = data.store.availability(Some(&record.source.name), since, until).await?;
     let columns = [column("from"), column("to"), column("state"), column("reason")];
     let mut rows = rows(global.output, &columns, "from");
-    for spell in spells.iter().rev().take(limit) {
+    for interval in intervals.iter().rev().take(limit) {
         rows.row(json!({
-            "from": time(Some(spell.from)),
-            "to": time(spell.to),
-            "state": spell.state.as_str(),
-            "reason": (!spell.reason.is_empty()).then_some(&spell.reason),
+            "from": time(Some(interval.from)),
+            "to": time(interval.to),
+            "state": interval.state.as_str(),
+            "reason": (!interval.reason.is_empty()).then_some(&interval.reason),
         }))?;
     }
     Ok(rows.finish("nothing is noted of it yet")?)

@@ -63,9 +63,9 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     for (number, source) in sources.iter().enumerate() {
         line.show(&format!("{} of {}: {}", number + 1, sources.len(), source.name));
         let delay = delay_of(source, global.settings.fetch.delay);
-        let mut visit = ByHand::new(global, delay).await?;
-        let probed = probe(&door, source, &mut visit, global.clock.now()).await;
-        visit.end().await;
+        let mut run = ByHand::new(global, delay).await?;
+        let probed = probe(&door, source, &mut run, global.clock.now()).await;
+        run.end().await;
         match &probed.fault {
             None => good.push(source.clone()),
             Some(_) => bad += 1,
@@ -150,12 +150,12 @@ impl Probed {
 }
 
 /// Looks at a source once.
-pub(super) async fn probe(door: &Door, source: &Source, visit: &mut ByHand, now: Timestamp) -> Probed {
+pub(super) async fn probe(door: &Door, source: &Source, run: &mut ByHand, now: Timestamp) -> Probed {
     let want = Want { accept: accept(source.kind), token: token_of(source), ..Want::default() };
     let mut url = address_of(source, "");
     // What it leads to is read in its place, once: an account's statuses, the newest sitemap of an index.
     for _ in 0..2 {
-        let fetched = match door.fetch(&url, &want, visit.permits()).await {
+        let fetched = match door.fetch(&url, &want, run.permits()).await {
             Ok(fetched) => fetched,
             Err(error) => return Probed { fault: Some(error.to_string()), ..Probed::default() },
         };

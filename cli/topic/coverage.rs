@@ -7,7 +7,7 @@ use actors::hosts_of;
 use config::{parse_duration, print_duration};
 use model::{HostIncident, Name, SourceKind, SourceState, Timestamp, Watch};
 use serde_json::json;
-use store::{SourceRecord, Spell};
+use store::{SourceRecord, StateInterval};
 
 use crate::backend::Backend;
 use crate::failure::{Failure, say};
@@ -43,13 +43,13 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         .filter(|source| topic.admits_source(source))
         .map(|source| &source.name)
         .collect();
-    let spells = data.store.availability(None, since, now).await?;
-    if spells.is_empty() && !watched.is_empty() {
+    let intervals = data.store.availability(None, since, now).await?;
+    if intervals.is_empty() && !watched.is_empty() {
         return Err(Failure::failed("nothing is noted of any source")
             .hint("qyran migrate up, and let a node run")
             .into());
     }
-    let mut gaps = gaps(&spells, (since, now));
+    let mut gaps = gaps(&intervals, (since, now));
     for record in sources.iter().filter(|record| record.state.is_read()) {
         if let Some(gap) = unasked(record, (since, now)) {
             gaps.entry(record.source.name.clone()).or_default().push(gap);
@@ -137,20 +137,20 @@ fn unasked(record: &SourceRecord, (since, until): (Timestamp, Timestamp)) -> Opt
 }
 
 /// When each source was not read within a period. What was taken out has no gaps, nor has what was just declared.
-fn gaps(spells: &[Spell], (since, until): (Timestamp, Timestamp)) -> BTreeMap<Name, Vec<Gap>> {
-    let is_gap = |spell: &&Spell| {
-        !spell.state.is_read() && !matches!(spell.state, SourceState::Retired | SourceState::Candidate)
+fn gaps(intervals: &[StateInterval], (since, until): (Timestamp, Timestamp)) -> BTreeMap<Name, Vec<Gap>> {
+    let is_gap = |interval: &&StateInterval| {
+        !interval.state.is_read() && !matches!(interval.state, SourceState::Retired | SourceState::Candidate)
     };
     let mut found: BTreeMap<Name, Vec<Gap>> = BTreeMap::new();
-    for spell in spells.iter().filter(is_gap) {
-        let (from, to) = (spell.from.max(since), spell.to.unwrap_or(until).min(until));
+    for interval in intervals.iter().filter(is_gap) {
+        let (from, to) = (interval.from.max(since), interval.to.unwrap_or(until).min(until));
         let within = Duration::try_from(to.duration_since(from)).unwrap_or_default();
-        found.entry(spell.source.clone()).or_default().push(Gap {
-            from: spell.from,
-            to: spell.to,
+        found.entry(interval.source.clone()).or_default().push(Gap {
+            from: interval.from,
+            to: interval.to,
             within,
-            state: spell.state,
-            reason: spell.reason.clone(),
+            state: interval.state,
+            reason: interval.reason.clone(),
         });
     }
     found
@@ -164,8 +164,8 @@ mod tests {
         Timestamp::from_second(1_795_000_000 + hour * 3600).unwrap()
     }
 
-    fn spell(source: &str, from: i64, to: Option<i64>, state: SourceState) -> Spell {
-        Spell {
+    fn interval(source: &str, from: i64, to: Option<i64>, state: SourceState) -> StateInterval {
+        StateInterval {
             source: Name::new(source).unwrap(),
             from: at(from),
             to: to.map(at),
@@ -177,16 +177,16 @@ mod tests {
     #[test]
     fn gaps_are_cut_to_the_period() {
         use SourceState::{Candidate, Degraded, Live, Retired, Unreachable};
-        let spells = [
-            spell("a", -50, Some(2), Unreachable),
-            spell("a", 2, Some(5), Live),
-            spell("a", 5, Some(6), Degraded),
-            spell("a", 6, None, Unreachable),
-            spell("b", 0, Some(1), Candidate),
-            spell("b", 1, None, Live),
-            spell("c", 3, None, Retired),
+        let intervals = [
+            interval("a", -50, Some(2), Unreachable),
+            interval("a", 2, Some(5), Live),
+            interval("a", 5, Some(6), Degraded),
+            interval("a", 6, None, Unreachable),
+            interval("b", 0, Some(1), Candidate),
+            interval("b", 1, None, Live),
+            interval("c", 3, None, Retired),
         ];
-        let gaps = gaps(&spells, (at(0), at(10)));
+        let gaps = gaps(&intervals, (at(0), at(10)));
         let hours: Vec<u64> =
             gaps[&Name::new("a").unwrap()].iter().map(|gap| gap.length().as_secs() / 3600).collect();
         assert_eq!((hours, gaps.len()), (vec![2, 4], 1));

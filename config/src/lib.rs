@@ -11,18 +11,18 @@ mod duration;
 mod nearest;
 pub mod objects;
 mod problem;
-mod push;
 mod settings;
 mod size;
+mod websub;
 pub mod yaml;
 
 pub use duration::{DurationError, parse_duration, print_duration};
 pub use nearest::nearest;
 pub use objects::Object;
 pub use problem::Problem;
-pub use push::PushSettings;
 pub use settings::{
     AddressRange, FetchSettings, LogSettings, PollSettings, RunSettings, Settings, SettingsError,
     StoreSettings,
 };
 pub use size::{Bytes, SizeError};
+pub use websub::WebSubSettings;

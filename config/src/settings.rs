@@ -11,7 +11,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use toml::{Table, Value};
 
-use crate::push::PushSettings;
+use crate::websub::WebSubSettings;
 use crate::{Bytes, nearest};
 
 /// All settings.
@@ -29,7 +29,7 @@ pub struct Settings {
     /// What a cluster's nodes share.
     pub schedule: ScheduleSettings,
     /// Hubs that tell what is new.
-    pub push: PushSettings,
+    pub websub: WebSubSettings,
     /// This node of a cluster.
     pub node: NodeSettings,
     /// Clusters by name, for `--context`.
@@ -399,9 +399,9 @@ impl Settings {
             "schedule.space must be letters, digits, '-', '_' and '.'"
         } else if !self.node.listen.is_empty() && self.node.listen.parse::<SocketAddr>().is_err() {
             "node.listen must be an address and a port, as 127.0.0.1:9090"
-        } else if !self.push.listen.is_empty() && self.push.listen == self.node.listen {
-            "node.listen and push.listen must be two addresses: the one is for monitoring, the other for strangers"
-        } else if let Some(wrong) = self.push.wrong() {
+        } else if !self.websub.listen.is_empty() && self.websub.listen == self.node.listen {
+            "node.listen and websub.listen must be two addresses: the one is for monitoring, the other for strangers"
+        } else if let Some(wrong) = self.websub.wrong() {
             wrong
         } else if !matches!(self.log.format.as_str(), "text" | "json") {
             "log.format must be text or json"

@@ -17,4 +17,4 @@ pub use index::{BadTopic, TopicIndex, facts, found};
 pub use query::{
     Definitions, Dialect, Explanation, Facts, LeafFound, Lists, Named, Query, QueryError, Warning,
 };
-pub use text::{Analysis, Document, likeness};
+pub use text::{Analysis, Document, sketch};

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::{Adapter, Timestamp};
+use crate::{Fallback, Timestamp};
 
 /// A source's past on its way to us, and how far it has come.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ pub struct Backfill {
     pub began: Timestamp,
     /// How the past is read, where that is otherwise than the source itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub way: Option<Adapter>,
+    pub way: Option<Fallback>,
     /// What is read next, first first; at most [`Self::MOST_AHEAD`].
     pub ahead: Vec<Url>,
     /// Documents read so far.
@@ -48,7 +48,7 @@ impl Backfill {
     pub const MOST_AHEAD: usize = 2_000;
 
     /// One that begins at an address.
-    pub fn new(since: Timestamp, began: Timestamp, way: Option<Adapter>, first: Url) -> Self {
+    pub fn new(since: Timestamp, began: Timestamp, way: Option<Fallback>, first: Url) -> Self {
         Self {
             since,
             began,

@@ -1,4 +1,4 @@
-//! What one exchange brought home, on its way to storage.
+//! The result of a fetch on its way to storage.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,57 +7,90 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::{
-    ArticlePages, Backfill, Host, HostHealth, Item, ItemKey, Match, Name, Post, Published, PushNews, Rhythm,
-    Shown, SourceState, StandIn, Timestamp, Token,
+    ActiveFallback, ArticlePages, Backfill, Host, HostHealth, Item, ItemKey, Match, Name, PageWindow, Post,
+    Published, Rhythm, SourceState, SubscriptionDelta, Timestamp, Token,
 };
 
-/// What one fetch brought home. It is stored whole, in one transaction, or not at all.
+/// The result of one fetch of a source. The store saves it as a whole, in one transaction, or not at all.
 #[derive(Debug, Clone)]
 pub struct Harvest {
-    /// Whose harvest it is.
+    /// The source that was fetched.
     pub source: Name,
-    /// The host whose lease it was gathered under.
+    /// The host whose lease covered the fetch.
     pub host: Host,
-    /// The lease's token: the store refuses one lower than it has seen.
+    /// The lease's fencing token. The store refuses a token lower than the highest it has seen for the host.
     pub token: Token,
-    /// When it was gathered.
+    /// The time of the fetch.
     pub at: Timestamp,
-    /// The delay that the host's robots.txt asks for, as it was read last.
+    /// The crawl delay in the host's robots.txt, as last read.
     pub robots_delay: Duration,
-    /// The version of the declared objects that it was matched against.
+    /// The version of the declared objects that the findings were matched against.
     pub objects_version: i64,
-    /// Publications and the topics they matched.
+    /// Publications with the topics they match.
     pub findings: Vec<Finding>,
-    /// Topics that cannot be decided before an item was looked at beside others: an edit takes no match of these away.
-    pub undecided: Arc<[Name]>,
-    /// What its publisher took back: it is removed, and not stored again.
-    pub withdrawn: Vec<ItemKey>,
-    /// What its source shows no more, though it shows what is older: it is removed, and stored again where it is shown again.
-    pub vanished: Vec<ItemKey>,
-    /// Article pages to be fetched later; one that waits already is replaced.
+    /// Topics that are decided only when near-duplicates are linked. An edit keeps an item's matches of these.
+    pub deferred_topics: Arc<[Name]>,
+    /// Items that their publisher deleted. The store removes them and does not store them again.
+    pub deletions: Vec<ItemKey>,
+    /// Items that the source no longer shows although it shows older ones. The store removes them, and stores them
+    /// again if they reappear.
+    pub missing: Vec<ItemKey>,
+    /// Article pages to fetch later. A waiting page with the same key is replaced.
     pub pages: Vec<PageWork>,
-    /// Pages that are done with.
+    /// Waiting article pages that are finished.
     pub pages_done: Vec<ItemKey>,
-    /// What the fetch told about the source itself; absent for article pages.
-    pub news: Option<SourceNews>,
-    /// How far its past was read, where this is a step of that.
-    pub backfill: Option<Backfill>,
-    /// What reading told of its subscription, where it has one.
-    pub push: Option<PushNews>,
-    /// Documents that a hub pushed, and that were read.
-    pub pushes_done: Vec<i64>,
-    /// At which hours it publishes, where something new was told of that.
-    pub rhythm: Option<Rhythm>,
-    /// What it showed, where that tells what is taken back, and where it changed.
-    pub shown: Option<Shown>,
-    /// What its last article pages were like, where some were read.
-    pub article_pages: Option<ArticlePages>,
-    /// Which of its fallbacks stands in for it, where that changed.
-    pub stand_in: Option<StandIn>,
-    /// How its host is doing, where that changed.
+    /// The source's state after a poll; `None` for fetches of article pages.
+    pub outcome: Option<PollOutcome>,
+    /// Changes to the stored record of the source.
+    pub updates: SourceUpdates,
+    /// WebSub documents that were read.
+    pub websub_documents_done: Vec<i64>,
+    /// The host's health, if it changed.
     pub host_health: Option<HostHealth>,
-    /// For the history.
+    /// Entries for the source's fetch history.
     pub fetches: Vec<FetchRecord>,
+}
+
+/// Changes to the stored record of a source. `None` keeps the stored value.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SourceUpdates {
+    /// The progress of a backfill.
+    pub backfill: Option<Backfill>,
+    /// What the fetch adds to the counters of the WebSub subscription.
+    pub websub: Option<SubscriptionDelta>,
+    /// The hours at which the source publishes.
+    pub rhythm: Option<Rhythm>,
+    /// The entries that the source's document shows, kept to detect deletions.
+    pub page_window: Option<PageWindow>,
+    /// The condition of the last article pages.
+    pub article_pages: Option<ArticlePages>,
+    /// The fallback that replaces the declared way of reading.
+    pub active_fallback: Option<ActiveFallback>,
+}
+
+impl Harvest {
+    /// Returns a harvest without findings, gathered at `at` under the lease of `host` with fencing token `token`.
+    pub fn new(source: Name, host: Host, token: Token, at: Timestamp) -> Self {
+        Self {
+            source,
+            host,
+            token,
+            at,
+            robots_delay: Duration::ZERO,
+            objects_version: 0,
+            findings: Vec::new(),
+            deferred_topics: [].into(),
+            deletions: Vec::new(),
+            missing: Vec::new(),
+            pages: Vec::new(),
+            pages_done: Vec::new(),
+            outcome: None,
+            updates: SourceUpdates::default(),
+            websub_documents_done: Vec::new(),
+            host_health: None,
+            fetches: Vec::new(),
+        }
+    }
 }
 
 /// A publication on its way to storage.
@@ -77,7 +110,7 @@ pub struct Finding {
 
 /// What a poll told about its source.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SourceNews {
+pub struct PollOutcome {
     /// How it is doing now.
     pub state: SourceState,
     /// Why, in words; empty when live.
@@ -176,7 +209,7 @@ pub struct Entry {
     pub post: Post,
     /// Its publisher took it back: nothing else is known of it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub is_withdrawn: bool,
+    pub is_deleted: bool,
     /// What could not be understood.
     pub problems: Vec<String>,
 }

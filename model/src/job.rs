@@ -21,7 +21,7 @@ pub enum JobKind {
     /// Fetches article pages of the source that wait for this host.
     Pages,
     /// Reads what hubs pushed of the source.
-    Push,
+    WebSub,
     /// Asks a source that is searched for what topics need.
     Search,
 }
@@ -33,7 +33,7 @@ impl JobKind {
             Self::Poll => "poll",
             Self::Backfill => "backfill",
             Self::Pages => "pages",
-            Self::Push => "push",
+            Self::WebSub => "push",
             Self::Search => "search",
         }
     }
@@ -43,7 +43,7 @@ impl JobKind {
         match text {
             "backfill" => Self::Backfill,
             "pages" => Self::Pages,
-            "push" => Self::Push,
+            "push" => Self::WebSub,
             "search" => Self::Search,
             _ => Self::Poll,
         }
@@ -80,8 +80,8 @@ impl JobId {
     }
 
     /// What hubs pushed of a source; the host is not asked.
-    pub fn push(source: Name, host: Host) -> Self {
-        Self { source, kind: JobKind::Push, host, query: String::new() }
+    pub fn websub(source: Name, host: Host) -> Self {
+        Self { source, kind: JobKind::WebSub, host, query: String::new() }
     }
 
     /// A search of a source, for whoever needs it.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::{Adapter, Host, Name, Pointers};
+use crate::{Fallback, Host, Name, Pointers};
 
 /// Something that publishes, as the operator declared it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +39,7 @@ pub struct Source {
     pub pointers: Pointers,
     /// Other ways to read it, in the order in which they stand in for this one while it fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub fallbacks: Vec<Adapter>,
+    pub fallbacks: Vec<Fallback>,
     /// The name of the token that its host asks for; the token itself is never part of what is declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Name>,
@@ -90,6 +90,32 @@ impl Source {
             (true, _) => Watch::Retired,
             (false, true) => Watch::Paused,
             (false, false) => Watch::On,
+        }
+    }
+
+    /// Returns a news source with the default of every optional field.
+    pub fn new(name: Name, kind: SourceKind, url: Url) -> Self {
+        Self {
+            name,
+            kind,
+            url,
+            category: Category::News,
+            country: None,
+            languages: Vec::new(),
+            timezone: None,
+            every: crate::Pace::usual(kind),
+            delay: None,
+            article: ArticleMode::Auto,
+            rights: Rights::Full,
+            selectors: Selectors::default(),
+            pointers: Pointers::default(),
+            fallbacks: Vec::new(),
+            token: None,
+            politeness_group: None,
+            client: None,
+            searches: None,
+            paused: false,
+            retired: false,
         }
     }
 

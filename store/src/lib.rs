@@ -19,7 +19,7 @@ pub use error::StoreError;
 pub use postgres::{MIGRATIONS, Migration, MigrationStatus, Postgres};
 pub use sqlite::Sqlite;
 pub use store::{
-    Applied, AuditRecord, EntryKnowledge, HubAnswer, Kin, Linked, MaterialQuery, Move, ObjectNames, Objects,
-    Rematched, Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, Tombstone,
-    TopicRecord, Totals,
+    Applied, AuditRecord, Candidate, EntryRef, EntryStatus, HubDecision, Linked, MaterialQuery, Move,
+    ObjectNames, Objects, Rematched, Reprint, Saved, SourceRecord, StateInterval, Store, StoredItem,
+    StoredMatch, Suppression, TopicRecord, Totals,
 };

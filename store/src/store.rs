@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{
-    ArticlePages, Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, Item, ItemKey,
-    Kinship, Likeness, List, Match, Name, Originality, PageWork, Push, Rhythm, Shown, Sight, Source,
-    SourceKind, SourceState, StandIn, Subscription, Timestamp, Topic, Validators, Watch,
+    ActiveFallback, ArticlePages, Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident,
+    Item, ItemKey, List, Match, Name, Originality, PageWindow, PageWork, Rhythm, Sight, Similarity, Sketch,
+    Source, SourceKind, SourceState, Subscription, Timestamp, Topic, Validators, Watch, WebSubDocument,
 };
 use url::Url;
 
@@ -42,7 +42,7 @@ pub struct SourceRecord {
     /// What its last article pages were like; `None` while none was read.
     pub article_pages: Option<ArticlePages>,
     /// What it showed last, where that tells what is taken back; not told of all sources at once.
-    pub shown: Option<Shown>,
+    pub page_window: Option<PageWindow>,
     /// What makes the next request conditional.
     pub validators: Option<Validators>,
     /// Where its server says it has moved for good.
@@ -53,14 +53,14 @@ pub struct SourceRecord {
 
 /// What came of asking a hub.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HubAnswer {
+pub struct HubDecision {
     /// It tells until then, or does not, and says why.
     pub tells: Result<Timestamp, String>,
     /// When it is asked again.
     pub ask_again_at: Timestamp,
 }
 
-impl HubAnswer {
+impl HubDecision {
     pub(crate) fn parts(&self) -> (Option<Timestamp>, Option<&str>) {
         match &self.tells {
             Ok(until) => (Some(*until), None),
@@ -128,7 +128,7 @@ pub struct Applied {
 
 /// What is known of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum EntryKnowledge {
+pub enum EntryStatus {
     /// Never seen.
     New,
     /// Stored, or waiting for its page, as it is.
@@ -139,7 +139,7 @@ pub enum EntryKnowledge {
 
 /// An entry as it was seen.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Sighting {
+pub struct EntryRef {
     /// Its item's key.
     pub key: ItemKey,
     /// Its fingerprint.
@@ -218,7 +218,7 @@ pub struct Rematched {
     /// What it matches.
     pub matches: Vec<Match>,
     /// Topics that could not be decided: what they matched stays.
-    pub undecided: Arc<[Name]>,
+    pub deferred_topics: Arc<[Name]>,
 }
 
 /// Which matches are wanted.
@@ -257,7 +257,7 @@ pub struct Totals {
 
 /// How a source did for a while.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Spell {
+pub struct StateInterval {
     /// Which source.
     pub source: Name,
     /// When it began.
@@ -296,7 +296,7 @@ pub struct AuditRecord {
 
 /// Whose publications are not stored any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tombstone {
+pub struct Suppression {
     /// Of this source; `None`: of any.
     pub source: Option<Name>,
     /// Of this author, letter by letter; `None`: of any.
@@ -305,7 +305,7 @@ pub struct Tombstone {
     pub at: Timestamp,
 }
 
-impl Tombstone {
+impl Suppression {
     /// Whether a publication is among those meant.
     pub(crate) fn covers(&self, item: &Item) -> bool {
         self.source.as_ref().is_none_or(|source| *source == item.source)
@@ -336,7 +336,7 @@ pub(crate) const KEPT_OF_A_KEY: usize = 20;
 
 /// An item that may be like another.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Kin {
+pub struct Candidate {
     /// Which item.
     pub row: i64,
     /// The story that it belongs to: the row of its first item.
@@ -344,7 +344,7 @@ pub struct Kin {
     /// Whose it is.
     pub source: Name,
     /// What it is known by, with those of its keys that were asked for.
-    pub likeness: Likeness,
+    pub sketch: Sketch,
 }
 
 /// An item that was looked at beside others.
@@ -361,9 +361,9 @@ pub struct Linked {
     /// The story that it belongs to; its own row where it is the first of one.
     pub story: i64,
     /// How it is like the item by which it came to the story.
-    pub kinship: Option<Kinship>,
+    pub similarity: Option<Similarity>,
     /// What it is known by.
-    pub likeness: Likeness,
+    pub sketch: Sketch,
 }
 
 /// An item of a story.
@@ -372,7 +372,7 @@ pub struct Reprint {
     /// The item.
     pub item: StoredItem,
     /// How it is like the item by which it came to the story; `None` for the one that was there first.
-    pub kinship: Option<Kinship>,
+    pub similarity: Option<Similarity>,
 }
 
 /// Keeps everything that must not be lost.
@@ -398,8 +398,11 @@ pub trait Store: Send + Sync {
     async fn lists(&self) -> Result<Vec<List>, StoreError>;
 
     /// What is known of entries, in their order.
-    async fn knowledge(&self, source: &Name, entries: &[Sighting])
-    -> Result<Vec<EntryKnowledge>, StoreError>;
+    async fn classify_entries(
+        &self,
+        source: &Name,
+        entries: &[EntryRef],
+    ) -> Result<Vec<EntryStatus>, StoreError>;
     /// Stores harvests in one transaction: all of them, less those whose lease was over. Refused as a
     /// whole with [`StoreError::StaleObjects`] unless the objects are still at `objects_version`. Of a
     /// source that is no longer declared only publications are stored.
@@ -424,24 +427,28 @@ pub trait Store: Send + Sync {
         source: Option<&Name>,
         since: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<Spell>, StoreError>;
+    ) -> Result<Vec<StateInterval>, StoreError>;
     /// The subscription of a source at a hub.
     async fn subscription(&self, source: &Name) -> Result<Option<Subscription>, StoreError>;
     /// The subscription that a hub calls so.
-    async fn subscription_called(&self, id: &str) -> Result<Option<Subscription>, StoreError>;
+    async fn subscription_by_id(&self, id: &str) -> Result<Option<Subscription>, StoreError>;
     /// A hub is going to be asked. What was counted stays; what another one promised does not. False where that cannot be
     /// kept: its source is gone.
     async fn subscribe(&self, asked: &Subscription) -> Result<bool, StoreError>;
     /// What came of it.
-    async fn hub_answered(&self, id: &str, answer: &HubAnswer) -> Result<(), StoreError>;
+    async fn record_hub_decision(&self, id: &str, answer: &HubDecision) -> Result<(), StoreError>;
     /// Keeps a document that a hub pushed until it is read. False where `most` of its source wait already, or it has no
     /// subscription.
-    async fn take_push(&self, push: &Push, most: usize) -> Result<bool, StoreError>;
+    async fn enqueue_websub_document(&self, push: &WebSubDocument, most: usize) -> Result<bool, StoreError>;
     /// The newest document of a source that waits to be read and came before another one, or before now; it counts as begun. That
     /// it was read is written with harvests.
-    async fn next_push(&self, source: &Name, before: Option<i64>) -> Result<Option<Push>, StoreError>;
+    async fn next_websub_document(
+        &self,
+        source: &Name,
+        before: Option<i64>,
+    ) -> Result<Option<WebSubDocument>, StoreError>;
     /// Sources of which documents wait.
-    async fn pushed_sources(&self) -> Result<Vec<Name>, StoreError>;
+    async fn sources_with_websub_documents(&self) -> Result<Vec<Name>, StoreError>;
     /// How far the past of a source was read: what is under way, or the last that ended. Steps are written with harvests.
     async fn backfill(&self, source: &Name) -> Result<Option<Backfill>, StoreError>;
     /// What is under way, in the order of sources.
@@ -449,7 +456,7 @@ pub trait Store: Send + Sync {
     /// Begins to read the past of a source, or ends it, instead of what was known of that.
     async fn set_backfill(&self, source: &Name, backfill: &Backfill) -> Result<(), StoreError>;
     /// Which of a source's fallbacks stands in for it, or did last. It is written with harvests.
-    async fn stand_in(&self, source: &Name) -> Result<Option<StandIn>, StoreError>;
+    async fn active_fallback(&self, source: &Name) -> Result<Option<ActiveFallback>, StoreError>;
     /// Whether something of a source is stored, or waits for its page, at these canonical addresses, whatever else identifies it.
     async fn known_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError>;
     /// How a host is doing, beyond what each of its sources tells. It is written with harvests.
@@ -486,7 +493,7 @@ pub trait Store: Send + Sync {
     /// Items that were not looked at beside others yet, the first stored first.
     async fn unlinked(&self, limit: usize) -> Result<Vec<StoredItem>, StoreError>;
     /// Items that share one of these keys and were first seen after `since`: the first twenty of each key.
-    async fn kin(&self, keys: &[i64], since: Timestamp) -> Result<Vec<Kin>, StoreError>;
+    async fn candidates(&self, keys: &[i64], since: Timestamp) -> Result<Vec<Candidate>, StoreError>;
     /// Links items to their stories, for good. Keys of items that were first seen before `forget` are forgotten: nothing is
     /// linked to these any more. Refused with [`StoreError::StaleObjects`] unless the objects are still at `objects_version`:
     /// topics that ask for reprints were decided by those.
@@ -513,11 +520,11 @@ pub trait Store: Send + Sync {
     /// How many went.
     async fn take_down(&self, rows: &[i64], now: Timestamp) -> Result<u64, StoreError>;
     /// Stores nothing of a source, an author, or an author in a source from now on. What is stored already is not touched.
-    async fn bury(&self, tombstone: &Tombstone) -> Result<(), StoreError>;
+    async fn suppress(&self, suppression: &Suppression) -> Result<(), StoreError>;
     /// Stores it again from now on. False where there is no such tombstone.
-    async fn unbury(&self, tombstone: &Tombstone) -> Result<bool, StoreError>;
+    async fn lift_suppression(&self, suppression: &Suppression) -> Result<bool, StoreError>;
     /// Whose publications are not stored, in the order of sources and authors.
-    async fn tombstones(&self) -> Result<Vec<Tombstone>, StoreError>;
+    async fn suppressions(&self) -> Result<Vec<Suppression>, StoreError>;
     /// Writes down what an operator changed.
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError>;
     /// What operators changed, the latest first.

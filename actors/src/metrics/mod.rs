@@ -10,7 +10,7 @@ mod labels;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use crawler::fetch::{RobotsOutcome, Rule, Witness};
+use crawler::fetch::{FetchObserver, RobotsOutcome, Rule};
 use model::{FetchRecord, FetchStatus, JobKind, SourceKind, SourceState};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -54,7 +54,7 @@ pub(crate) enum Backend {
 }
 
 const JOB_KINDS: [JobKind; 5] =
-    [JobKind::Poll, JobKind::Backfill, JobKind::Pages, JobKind::Push, JobKind::Search];
+    [JobKind::Poll, JobKind::Backfill, JobKind::Pages, JobKind::WebSub, JobKind::Search];
 /// How what hubs say ends.
 const HUBS: [&str; 8] =
     ["refused", "verified", "denied", "taken", "unsigned", "unknown", "stopped", "failed"];
@@ -92,8 +92,8 @@ pub struct Metrics {
     waiting: Gauge,
     fenced: Counter,
     incidents: Family<State, Counter>,
-    hub_calls: Family<Outcome, Counter>,
-    pushed_entries: Counter,
+    websub_calls: Family<Outcome, Counter>,
+    websub_entries: Counter,
     polls_saved: Counter<f64, AtomicU64>,
     backend_up: Family<BackendName, Gauge>,
     backend_duration: Family<BackendOp, Histogram>,
@@ -149,8 +149,8 @@ impl Default for Metrics {
             waiting: Gauge::default(),
             fenced: Counter::default(),
             incidents: Family::default(),
-            hub_calls: Family::default(),
-            pushed_entries: Counter::default(),
+            websub_calls: Family::default(),
+            websub_entries: Counter::default(),
             polls_saved: Counter::default(),
             backend_up: Family::default(),
             backend_duration: Family::new_with_constructor(seconds),
@@ -201,7 +201,7 @@ impl Metrics {
             drop(self.incidents.get_or_create(&State { state }));
         }
         for result in HUBS {
-            drop(self.hub_calls.get_or_create(&Outcome { result }));
+            drop(self.websub_calls.get_or_create(&Outcome { result }));
         }
         for role in ROLES {
             drop(self.restarts.get_or_create(&Role { role }));
@@ -311,11 +311,15 @@ impl Metrics {
             "Incidents of hosts that began (opened) or ended (closed): nothing of a host with five sources or more came through",
             self.incidents.clone(),
         );
-        registry.register("hub_calls", "What hubs said, by how it ended", self.hub_calls.clone());
-        registry.register("pushed_entries", "New entries that hubs pushed", self.pushed_entries.clone());
+        registry.register("websub_calls", "Requests from WebSub hubs by result", self.websub_calls.clone());
         registry.register(
-            "polls_saved",
-            "Polls that were not made, since a hub would have told",
+            "websub_entries",
+            "New entries in documents from WebSub hubs",
+            self.websub_entries.clone(),
+        );
+        registry.register(
+            "websub_polls_saved",
+            "Polls saved by WebSub subscriptions",
             self.polls_saved.clone(),
         );
         registry.register("backend_up", "Whether the last request succeeded", self.backend_up.clone());
@@ -427,11 +431,11 @@ impl Metrics {
     }
 
     pub(crate) fn hub_said(&self, result: &'static str) {
-        self.hub_calls.get_or_create(&Outcome { result }).inc();
+        self.websub_calls.get_or_create(&Outcome { result }).inc();
     }
 
-    pub(crate) fn pushed_entries(&self, entries: u64) {
-        self.pushed_entries.inc_by(entries);
+    pub(crate) fn websub_entries(&self, entries: u64) {
+        self.websub_entries.inc_by(entries);
     }
 
     pub(crate) fn polls_saved(&self, polls: f64) {
@@ -443,14 +447,14 @@ impl Metrics {
     }
 
     /// What is counted when it is looked at.
-    pub(crate) fn snapshot(&self, now: &Snapshot) {
+    pub(crate) fn snapshot(&self, now: &NodeGauges) {
         let set = |gauge: &Gauge, value: usize| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         set(&self.exchanges, now.exchanges);
         set(&self.credits, now.credits);
         set(&self.hosts, now.hosts);
         set(&self.draining, usize::from(now.is_draining));
-        let fleets = self.actors.get_or_create(&Role { role: "fleet" }).clone();
-        set(&fleets, now.hosts);
+        let host_workers = self.actors.get_or_create(&Role { role: "fleet" }).clone();
+        set(&host_workers, now.hosts);
     }
 
     pub(crate) fn schedule_is(&self, counts: &HostCounts, oldest_ready: Duration) {
@@ -483,7 +487,7 @@ impl Metrics {
     }
 }
 
-impl Witness for Metrics {
+impl FetchObserver for Metrics {
     fn waited(&self, wait: Duration) {
         self.politeness_wait.observe(wait.as_secs_f64());
     }
@@ -503,7 +507,7 @@ impl Witness for Metrics {
 }
 
 /// What is counted when it is looked at.
-pub(crate) struct Snapshot {
+pub(crate) struct NodeGauges {
     pub(crate) exchanges: usize,
     pub(crate) credits: usize,
     pub(crate) hosts: usize,

@@ -1,6 +1,6 @@
 //! How a source is read, as it is declared: its address, where things stand in it, and what stands in for it.
 
-use model::{Adapter, Pointers, Selectors, Source, SourceKind, is_template};
+use model::{Fallback, Pointers, Selectors, Source, SourceKind, is_template};
 use serde_json::{Map, Value, json};
 use url::Url;
 
@@ -104,7 +104,7 @@ pub(super) fn pointers(kind: Option<SourceKind>, spec: &mut Fields<'_>, notes: &
 }
 
 /// Other ways to read it, in their order.
-pub(super) fn fallbacks(url: Option<&Url>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Vec<Adapter> {
+pub(super) fn fallbacks(url: Option<&Url>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Vec<Fallback> {
     let Some(node) = spec.node("fallbacks") else { return Vec::new() };
     let tree::Value::List(list) = &node.value else {
         notes.add(node.line, "spec.fallbacks must be a list", "write `- {kind: sitemap, url: …}` lines");
@@ -119,14 +119,14 @@ pub(super) fn fallbacks(url: Option<&Url>, spec: &mut Fields<'_>, notes: &mut No
     }
     let read = |(place, node): (usize, &tree::Node)| {
         let mut fields = Fields::open(&format!("spec.fallbacks[{}]", place + 1), node, notes)?;
-        let adapter = adapter(&mut fields, notes);
+        let fallback = fallback(&mut fields, notes);
         fields.close(notes);
-        adapter
+        fallback
     };
     list.iter().enumerate().take(Source::MOST_FALLBACKS).filter_map(read).collect()
 }
 
-fn adapter(spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Adapter> {
+fn fallback(spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Fallback> {
     let kinds = SourceKind::ALL.map(|kind| (kind.as_str(), kind));
     let kind = spec.required("kind", notes).and_then(|_| spec.choice("kind", notes, &kinds));
     let url = spec.web_address("url", notes);
@@ -138,11 +138,11 @@ fn adapter(spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Adapter> {
     }
     let selectors = selectors(kind, spec, notes);
     let pointers = pointers(kind, spec, notes);
-    Some(Adapter { kind: kind?, url: url?, selectors, pointers })
+    Some(Fallback { kind: kind?, url: url?, selectors, pointers })
 }
 
-pub(super) fn write_adapter(adapter: &Adapter) -> Value {
-    let Adapter { kind, url, selectors, pointers } = adapter;
+pub(super) fn write_adapter(fallback: &Fallback) -> Value {
+    let Fallback { kind, url, selectors, pointers } = fallback;
     let mut spec = Map::new();
     let mut put = |key: &str, value: Value| spec.insert(key.to_owned(), value);
     put("kind", json!(kind.as_str()));

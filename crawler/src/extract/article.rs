@@ -8,7 +8,7 @@ use scraper::Html;
 use url::Url;
 
 use super::language::language_of;
-use super::metadata::{Metadata, Shown, letters, place_of};
+use super::metadata::{Metadata, PageWindow, letters, place_of};
 use super::published::published;
 use crate::dates;
 use crate::html::bounded;
@@ -239,8 +239,8 @@ fn without_site(title: &str, site: Option<&str>) -> String {
 
 /// Short texts in the order of their distance from the headline. What stands before it is more often the
 /// site's than the article's.
-pub(super) fn nearest(shown: &[Shown], headline: Option<usize>) -> Vec<&str> {
-    let mut shown: Vec<&Shown> = shown.iter().collect();
+pub(super) fn nearest(shown: &[PageWindow], headline: Option<usize>) -> Vec<&str> {
+    let mut shown: Vec<&PageWindow> = shown.iter().collect();
     shown.sort_by_key(|one| match headline {
         Some(at) if one.place < at => (at - one.place) * 2,
         Some(at) => one.place - at,

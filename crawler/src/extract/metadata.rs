@@ -25,21 +25,21 @@ pub(super) struct Metadata {
     /// `<time>` elements that are marked as the publication's: the attribute or the words.
     pub(super) published: Vec<String>,
     /// Other `<time>` elements.
-    pub(super) times: Vec<Shown>,
+    pub(super) times: Vec<PageWindow>,
     /// Elements whose class or id speaks of a date.
-    pub(super) dated: Vec<Shown>,
+    pub(super) dated: Vec<PageWindow>,
     /// Other short texts that look like a date.
-    pub(super) plain_dates: Vec<Shown>,
+    pub(super) plain_dates: Vec<PageWindow>,
     /// Texts of elements whose class, id or rel speaks of an author.
-    pub(super) bylines: Vec<Shown>,
+    pub(super) bylines: Vec<PageWindow>,
     /// Other short texts that begin as a byline does.
-    pub(super) plain_bylines: Vec<Shown>,
+    pub(super) plain_bylines: Vec<PageWindow>,
     pub(super) json_ld: JsonLd,
 }
 
 /// A short text that stands on the page, and at which place among its elements.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(super) struct PageWindow {
     pub(super) text: String,
     pub(super) place: usize,
 }
@@ -174,7 +174,7 @@ impl Metadata {
         if marked && !changed && self.published.len() < MAX_EACH {
             self.published.push(text);
         } else if self.times.len() < MAX_EACH {
-            self.times.push(Shown { text, place });
+            self.times.push(PageWindow { text, place });
         }
     }
 
@@ -186,11 +186,11 @@ impl Metadata {
         const DATES: &[&str] = &["date", "publish", "posted", "time", "kun", "күн", "meta"];
         const AUTHORS: &[&str] = &["author", "byline", "avtor", "автор", "writer", "name-uid"];
         if self.dated.len() < MAX_EACH && DATES.iter().any(|mark| names.contains(mark)) {
-            self.dated.extend(short_text(element, 120).map(|text| Shown { text, place }));
+            self.dated.extend(short_text(element, 120).map(|text| PageWindow { text, place }));
         }
         let relation = element.value().attr("rel").is_some_and(|rel| rel.contains("author"));
         if self.bylines.len() < MAX_EACH && (relation || AUTHORS.iter().any(|mark| names.contains(mark))) {
-            self.bylines.extend(short_text(element, 100).map(|text| Shown { text, place }));
+            self.bylines.extend(short_text(element, 100).map(|text| PageWindow { text, place }));
         }
     }
 
@@ -201,12 +201,12 @@ impl Metadata {
         }
         let Some(text) = short_text(element, MAX_DATE) else { return };
         if self.plain_dates.len() < MAX_EACH && text.chars().filter(char::is_ascii_digit).count() >= 5 {
-            self.plain_dates.push(Shown { text, place });
+            self.plain_dates.push(PageWindow { text, place });
         } else if let Some((lead, _)) = text.split_once(':')
             && self.plain_bylines.len() < MAX_EACH
             && BYLINES.contains(&lead.trim().to_lowercase().as_str())
         {
-            self.plain_bylines.push(Shown { text, place });
+            self.plain_bylines.push(PageWindow { text, place });
         }
     }
 }

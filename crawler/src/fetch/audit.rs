@@ -1,6 +1,6 @@
 //! A second look at what goes out: is each host given the rest that it was owed, and asked by one at a time?
 //!
-//! Permits keep the rules; this only watches, from its own notes, and tells a [`Witness`]. It sees one process:
+//! Permits keep the rules; this only watches, from its own notes, and tells a [`FetchObserver`]. It sees one process:
 //! what several do to a host is for the host's own log to judge (`origin`).
 
 use std::collections::HashMap;
@@ -67,7 +67,7 @@ impl RobotsOutcome {
 }
 
 /// Who is told of what happens at the door.
-pub trait Witness: Send + Sync {
+pub trait FetchObserver: Send + Sync {
     /// A host's rest was waited for.
     fn waited(&self, _wait: Duration) {}
     /// Robots rules were needed: were they at hand?
@@ -78,10 +78,10 @@ pub trait Witness: Send + Sync {
     fn violated(&self, _rule: Rule) {}
 }
 
-/// Nobody watches.
-pub(super) struct Nobody;
+/// NoObserver watches.
+pub(super) struct NoObserver;
 
-impl Witness for Nobody {}
+impl FetchObserver for NoObserver {}
 
 /// Notes on every host that was asked.
 #[derive(Debug, Default)]

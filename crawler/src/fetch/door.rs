@@ -8,14 +8,14 @@ use model::{Clock, Host, HubOffer, Name, Reservation, Timestamp, Validators};
 use tokio::time::Instant;
 use url::Url;
 
-use super::audit::{Audit, Nobody, Rule, Witness};
+use super::audit::{Audit, FetchObserver, NoObserver, Rule};
 use super::error::FetchError;
 use super::freshness::freshness;
 use super::guard::AddressGuard;
 use super::permit::{Permit, Permits};
 use super::retry_after::{rate_limit_reset, retry_after};
 use super::token::{Secret, Tokens};
-use super::transport::{Answer, Ask, Pass, Transport, TransportError};
+use super::transport::{Pass, Request, Response, Transport, TransportError};
 use crate::robots::{RobotsCache, RobotsMemory, Verdict};
 use crate::websub;
 
@@ -119,7 +119,7 @@ impl Fetched {
     /// What nobody asked for: a hub pushed it.
     pub fn pushed(url: Url, content_type: Option<String>, body: Bytes) -> Self {
         let wire_bytes = body.len() as u64;
-        let answer = Answer { status: 200, body, wire_bytes, ..Answer::default() };
+        let answer = Response { status: 200, body, wire_bytes, ..Response::default() };
         Self { content_type, ..fetched(url, false, answer) }
     }
 
@@ -136,7 +136,7 @@ pub struct Door {
     policy: FetchPolicy,
     clock: Arc<dyn Clock>,
     audit: Audit,
-    witness: Arc<dyn Witness>,
+    witness: Arc<dyn FetchObserver>,
 }
 
 impl Door {
@@ -148,15 +148,15 @@ impl Door {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let robots = RobotsCache::new(memory, policy.agent.clone(), policy.max_crawl_delay);
-        Self { transport, robots, policy, clock, audit: Audit::default(), witness: Arc::new(Nobody) }
+        Self { transport, robots, policy, clock, audit: Audit::default(), witness: Arc::new(NoObserver) }
     }
 
     /// The same, and somebody is told what happens at it.
-    pub fn watched_by(self, witness: Arc<dyn Witness>) -> Self {
+    pub fn observed_by(self, witness: Arc<dyn FetchObserver>) -> Self {
         Self { witness, ..self }
     }
 
-    pub(crate) fn witness(&self) -> &dyn Witness {
+    pub(crate) fn witness(&self) -> &dyn FetchObserver {
         &*self.witness
     }
 
@@ -174,7 +174,7 @@ impl Door {
             self.check_robots(&at, permits).await?;
             let validators =
                 want.validators.as_ref().filter(|validators| validators.url.as_ref() == Some(&at));
-            let ask = Ask {
+            let request = Request {
                 url: at.clone(),
                 accept: want.accept.field(),
                 listens: want.accept == Accept::Stream,
@@ -184,7 +184,7 @@ impl Door {
                 form: want.form.clone(),
                 keep_at_most: None,
             };
-            let answer = self.exchange(&ask, permits).await?;
+            let answer = self.exchange(&request, permits).await?;
             if self.robots.forbids(&at) {
                 self.broken(Rule::Robots, &at);
             }
@@ -230,11 +230,11 @@ impl Door {
         url: &Url,
         permits: &mut dyn Permits,
         keep: usize,
-    ) -> Result<Answer, FetchError> {
+    ) -> Result<Response, FetchError> {
         let mut at = url.clone();
         for _ in 0..=MAX_REDIRECTS {
             self.check_address(&at)?;
-            let ask = Ask {
+            let request = Request {
                 url: at.clone(),
                 accept: "text/plain, */*;q=0.5",
                 listens: false,
@@ -244,7 +244,7 @@ impl Door {
                 form: None,
                 keep_at_most: Some(keep),
             };
-            let answer = self.exchange(&ask, permits).await?;
+            let answer = self.exchange(&request, permits).await?;
             match answer.status {
                 301 | 302 | 303 | 307 | 308 => at = destination(&at, &answer)?,
                 _ => return Ok(answer),
@@ -294,20 +294,20 @@ impl Door {
         }
     }
 
-    async fn exchange(&self, ask: &Ask, permits: &mut dyn Permits) -> Result<Answer, FetchError> {
+    async fn exchange(&self, request: &Request, permits: &mut dyn Permits) -> Result<Response, FetchError> {
         permits.resign();
         let began = Instant::now();
-        self.ready(ask, permits).await?;
+        self.ready(request, permits).await?;
         self.witness.waited(began.elapsed());
         permits.admit().await;
         // That may have taken long: the lease must still outlast the exchange.
-        let permit = self.ready(ask, permits).await?;
+        let permit = self.ready(request, permits).await?;
         let answer = {
             if let Some(rule) = self.audit.begin(permit.host()) {
-                self.broken(rule, &ask.url);
+                self.broken(rule, &request.url);
             }
             let _under_way = UnderWay { permit: &mut *permit, audit: &self.audit };
-            self.transport.exchange(Pass::granted(), ask).await?
+            self.transport.exchange(Pass::granted(), request).await?
         };
         if let Some(wait) = self.asked_to_wait(&answer) {
             permit.block_until(self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX));
@@ -315,7 +315,7 @@ impl Door {
         Ok(answer)
     }
 
-    fn fetched(&self, url: Url, moved_permanently: bool, answer: Answer) -> Fetched {
+    fn fetched(&self, url: Url, moved_permanently: bool, answer: Response) -> Fetched {
         let reservations = reservations(&answer, &self.policy.agent);
         let fresh_for = freshness(&answer, self.clock.now());
         let links = answer.headers.iter().filter(|(name, _)| name == "link").map(|(_, value)| value.as_str());
@@ -329,8 +329,12 @@ impl Door {
     }
 
     /// The permit for an exchange, once its host may be asked.
-    async fn ready<'a>(&self, ask: &Ask, permits: &'a mut dyn Permits) -> Result<&'a mut Permit, FetchError> {
-        let permit = permit(&ask.url, permits).await?;
+    async fn ready<'a>(
+        &self,
+        request: &Request,
+        permits: &'a mut dyn Permits,
+    ) -> Result<&'a mut Permit, FetchError> {
+        let permit = permit(&request.url, permits).await?;
         let now = self.clock.now();
         if let Some(until) = permit.blocked_until().filter(|until| *until > now) {
             return Err(FetchError::HostBusy { host: permit.host().to_string(), until });
@@ -339,7 +343,7 @@ impl Door {
         Ok(permit)
     }
 
-    fn asked_to_wait(&self, answer: &Answer) -> Option<Duration> {
+    fn asked_to_wait(&self, answer: &Response) -> Option<Duration> {
         if !matches!(answer.status, 429 | 503) {
             return None;
         }
@@ -373,7 +377,7 @@ async fn permit<'a>(url: &Url, permits: &'a mut dyn Permits) -> Result<&'a mut P
     permits.permit(url).await.map_err(|busy| FetchError::HostBusy { host, until: busy.until })
 }
 
-fn destination(from: &Url, answer: &Answer) -> Result<Url, FetchError> {
+fn destination(from: &Url, answer: &Response) -> Result<Url, FetchError> {
     let Some(location) = answer.header("location") else {
         return Err(FetchError::Redirect(format!("HTTP status {} without a destination", answer.status)));
     };
@@ -388,7 +392,7 @@ fn destination(from: &Url, answer: &Answer) -> Result<Url, FetchError> {
 }
 
 /// What header fields reserve: `X-Robots-Tag`, which may come several times, and `TDM-Reservation` (W3C).
-fn reservations(answer: &Answer, agent: &str) -> Vec<Reservation> {
+fn reservations(answer: &Response, agent: &str) -> Vec<Reservation> {
     let fields = |name: &'static str| {
         answer.headers.iter().filter(move |(known, _)| known == name).map(|(_, value)| value)
     };
@@ -398,7 +402,7 @@ fn reservations(answer: &Answer, agent: &str) -> Vec<Reservation> {
     found
 }
 
-fn fetched(url: Url, moved_permanently: bool, answer: Answer) -> Fetched {
+fn fetched(url: Url, moved_permanently: bool, answer: Response) -> Fetched {
     Fetched {
         validators: Validators {
             url: Some(url.clone()),

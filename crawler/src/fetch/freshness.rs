@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use model::Timestamp;
 
-use super::transport::Answer;
+use super::transport::Response;
 use crate::dates::http_date;
 
 /// For how long it is of no use to ask again; `None` where the server does not say, or says that it may change at once.
-pub(super) fn freshness(answer: &Answer, now: Timestamp) -> Option<Duration> {
+pub(super) fn freshness(answer: &Response, now: Timestamp) -> Option<Duration> {
     let age = answer
         .header("age")
         .and_then(|age| age.trim().parse().ok())
@@ -57,7 +57,7 @@ mod tests {
         for (fields, expected) in cases {
             let headers =
                 fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            let answer = Answer { headers, ..Answer::default() };
+            let answer = Response { headers, ..Response::default() };
             assert_eq!(freshness(&answer, now), expected.map(Duration::from_secs), "{fields:?}");
         }
     }

@@ -14,7 +14,7 @@ use super::body;
 use super::guard::{AddressGuard, Refused, Unresolved};
 use super::listen::{Bounds, listen};
 use super::token::Secret;
-use super::transport::{Answer, Ask, Pass, Transport, TransportError};
+use super::transport::{Pass, Request, Response, Transport, TransportError};
 
 /// A WebSocket on which nothing came for so long is caught up with.
 const SILENCE: Duration = Duration::from_secs(3);
@@ -64,29 +64,29 @@ impl Http {
         Bounds { first: first_byte_timeout, total: total_timeout, silence: SILENCE, bytes: max_decoded_bytes }
     }
 
-    async fn send(&self, ask: &Ask) -> Result<reqwest::Response, TransportError> {
+    async fn send(&self, request: &Request) -> Result<reqwest::Response, TransportError> {
         let field = |text: &str| HeaderValue::from_bytes(text.as_bytes()).ok();
-        let mut request = match &ask.form {
-            None => self.client.get(ask.url.clone()),
+        let mut builder = match &request.form {
+            None => self.client.get(request.url.clone()),
             Some(form) => self
                 .client
-                .post(ask.url.clone())
+                .post(request.url.clone())
                 .header(CONTENT_TYPE, "application/x-www-form-urlencoded")
                 .body(form.clone()),
         };
-        request = request
-            .header(ACCEPT, ask.accept)
+        builder = builder
+            .header(ACCEPT, request.accept)
             .header(ACCEPT_LANGUAGE, "kk, ru, en;q=0.8, *;q=0.5")
             .header(ACCEPT_ENCODING, body::ACCEPTED);
-        request = with_token(request, ask);
-        if let Some(etag) = ask.if_none_match.as_deref().and_then(field) {
-            request = request.header(IF_NONE_MATCH, etag);
+        builder = with_token(builder, request);
+        if let Some(etag) = request.if_none_match.as_deref().and_then(field) {
+            builder = builder.header(IF_NONE_MATCH, etag);
         }
-        if let Some(date) = ask.if_modified_since.as_deref().and_then(field) {
-            request = request.header(IF_MODIFIED_SINCE, date);
+        if let Some(date) = request.if_modified_since.as_deref().and_then(field) {
+            builder = builder.header(IF_MODIFIED_SINCE, date);
         }
-        match timeout(self.settings.first_byte_timeout, request.send()).await {
-            Ok(sent) => sent.map_err(|error| classify(&error, ask)),
+        match timeout(self.settings.first_byte_timeout, builder.send()).await {
+            Ok(sent) => sent.map_err(|error| classify(&error, request)),
             Err(_) => Err(TransportError::Timeout("answer")),
         }
     }
@@ -94,13 +94,13 @@ impl Http {
 
 #[async_trait]
 impl Transport for Http {
-    async fn exchange(&self, _pass: Pass, ask: &Ask) -> Result<Answer, TransportError> {
+    async fn exchange(&self, _pass: Pass, request: &Request) -> Result<Response, TransportError> {
         let started = Instant::now();
         let whole = async {
-            if ask.listens {
-                return listen(&self.listening, ask, self.bounds()).await;
+            if request.listens {
+                return listen(&self.listening, request, self.bounds()).await;
             }
-            let response = self.send(ask).await?;
+            let response = self.send(request).await?;
             let status = response.status().as_u16();
             let headers = response
                 .headers()
@@ -110,13 +110,13 @@ impl Transport for Http {
             let caps = body::Caps {
                 wire: self.settings.max_wire_bytes,
                 decoded: self.settings.max_decoded_bytes,
-                keep: ask.keep_at_most,
+                keep: request.keep_at_most,
             };
             let body = body::read(response, caps).await.map_err(|error| match error {
-                body::BodyError::Broken(error) => classify(&error, ask),
+                body::BodyError::Broken(error) => classify(&error, request),
                 body::BodyError::Refused(error) => error,
             })?;
-            Ok(Answer {
+            Ok(Response {
                 status,
                 headers,
                 body: body.bytes,
@@ -129,19 +129,19 @@ impl Transport for Http {
             Ok(answer) => answer?,
             Err(_) => return Err(TransportError::Timeout("end of the answer")),
         };
-        Ok(Answer { duration: started.elapsed(), ..answer })
+        Ok(Response { duration: started.elapsed(), ..answer })
     }
 }
 
 /// The request with the token that was asked to be shown.
-pub(super) fn with_token(request: reqwest::RequestBuilder, ask: &Ask) -> reqwest::RequestBuilder {
+pub(super) fn with_token(builder: reqwest::RequestBuilder, request: &Request) -> reqwest::RequestBuilder {
     let field = |token: &Secret| HeaderValue::from_str(&format!("Bearer {}", token.letters())).ok();
-    match ask.token.as_ref().and_then(field) {
+    match request.token.as_ref().and_then(field) {
         Some(mut token) => {
             token.set_sensitive(true);
-            request.header(AUTHORIZATION, token)
+            builder.header(AUTHORIZATION, token)
         }
-        None => request,
+        None => builder,
     }
 }
 
@@ -170,7 +170,7 @@ fn latin1(bytes: &[u8]) -> String {
     }
 }
 
-pub(super) fn classify(error: &reqwest::Error, ask: &Ask) -> TransportError {
+pub(super) fn classify(error: &reqwest::Error, request: &Request) -> TransportError {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(inner) = cause {
         if let Some(Refused(address)) = inner.downcast_ref() {
@@ -184,7 +184,7 @@ pub(super) fn classify(error: &reqwest::Error, ask: &Ask) -> TransportError {
     if error.is_timeout() {
         return TransportError::Timeout("connection");
     }
-    TransportError::Connect(format!("{} ({})", chain(error), ask.url.host_str().unwrap_or("")))
+    TransportError::Connect(format!("{} ({})", chain(error), request.url.host_str().unwrap_or("")))
 }
 
 /// The innermost cause says what happened; the outer ones say where we were.

@@ -8,7 +8,7 @@ use futures_util::StreamExt;
 use reqwest_websocket::{CloseCode, Message, Upgrade};
 use tokio::time::{Instant, timeout, timeout_at};
 
-use super::transport::{Answer, Ask, TransportError};
+use super::transport::{Request, Response, TransportError};
 
 /// An exchange lasts so long at most: what came is stored then, and others have their turn at the host.
 const LONGEST: Duration = Duration::from_secs(15);
@@ -31,20 +31,20 @@ pub(super) struct Bounds {
 /// Reads messages. A connection that breaks after some of them is no failure: the next goes on behind the last.
 pub(super) async fn listen(
     client: &reqwest::Client,
-    ask: &Ask,
+    request: &Request,
     bounds: Bounds,
-) -> Result<Answer, TransportError> {
+) -> Result<Response, TransportError> {
     let broken = |error: reqwest_websocket::Error| {
-        TransportError::Connect(format!("{error} ({})", ask.url.host_str().unwrap_or("")))
+        TransportError::Connect(format!("{error} ({})", request.url.host_str().unwrap_or("")))
     };
-    let request = super::http::with_token(client.get(ask.url.clone()), ask);
+    let builder = super::http::with_token(client.get(request.url.clone()), request);
     // A message is held twice for a moment: both times within what a body may hold.
     let most = usize::try_from(bounds.bytes / 4).ok();
     let config = WebSocketConfig::default().max_message_size(most).max_frame_size(most);
-    let sent = timeout(bounds.first, request.upgrade().web_socket_config(config).send()).await;
+    let sent = timeout(bounds.first, builder.upgrade().web_socket_config(config).send()).await;
     let response = sent.map_err(|_| TransportError::Timeout("answer"))?;
     let response = response.map_err(|error| match error {
-        reqwest_websocket::Error::Reqwest(error) => super::http::classify(&error, ask),
+        reqwest_websocket::Error::Reqwest(error) => super::http::classify(&error, request),
         error => broken(error),
     })?;
     let status = response.status().as_u16();
@@ -53,7 +53,7 @@ pub(super) async fn listen(
             (name.as_str().to_owned(), value.to_str().unwrap_or_default().to_owned())
         };
         let headers = response.headers().iter().map(field).collect();
-        return Ok(Answer { status, headers, ..Answer::default() });
+        return Ok(Response { status, headers, ..Response::default() });
     }
     let mut socket = response.into_websocket().await.map_err(broken)?;
     let end = Instant::now() + LONGEST.min(bounds.total / 2);
@@ -99,7 +99,7 @@ pub(super) async fn listen(
     // Whether the server hears it or not, the connection ends.
     drop(timeout(Duration::from_secs(1), socket.close(CloseCode::Normal, None)).await);
     let headers = vec![("content-type".to_owned(), "application/x-ndjson".to_owned())];
-    Ok(Answer { status: 200, headers, body: lines.into(), wire_bytes, ..Answer::default() })
+    Ok(Response { status: 200, headers, body: lines.into(), wire_bytes, ..Response::default() })
 }
 
 #[cfg(test)]
@@ -113,7 +113,7 @@ mod tests {
     use tokio::task::JoinSet;
 
     /// What `serve` does with one connection on loopback, as it is listened to.
-    async fn check<F, S>(serve: F) -> Result<Answer, TransportError>
+    async fn check<F, S>(serve: F) -> Result<Response, TransportError>
     where
         F: FnOnce(TcpStream) -> S + Send + 'static,
         S: Future<Output = ()> + Send,
@@ -123,7 +123,7 @@ mod tests {
         let mut server = JoinSet::new();
         server.spawn(async move { serve(listener.accept().await.unwrap().0).await });
         let client = reqwest::Client::builder().no_proxy().http1_only().build().unwrap();
-        let ask = Ask {
+        let request = Request {
             url,
             accept: "",
             listens: true,
@@ -135,7 +135,7 @@ mod tests {
         };
         let second = Duration::from_secs(10);
         let bounds = Bounds { first: second, total: second, silence: Duration::from_millis(300), bytes: 100 };
-        listen(&client, &ask, bounds).await
+        listen(&client, &request, bounds).await
     }
 
     async fn sends(
@@ -149,7 +149,7 @@ mod tests {
         socket
     }
 
-    fn body(answer: &Result<Answer, TransportError>) -> (u16, &str) {
+    fn body(answer: &Result<Response, TransportError>) -> (u16, &str) {
         let answer = answer.as_ref().unwrap();
         (answer.status, std::str::from_utf8(&answer.body).unwrap())
     }

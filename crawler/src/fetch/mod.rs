@@ -18,7 +18,7 @@ mod retry_after;
 mod token;
 mod transport;
 
-pub use audit::{RobotsOutcome, Rule, Witness};
+pub use audit::{FetchObserver, RobotsOutcome, Rule};
 pub(crate) use body::gunzip;
 pub use door::{Accept, Door, FetchPolicy, Fetched, TokenFor, Want};
 pub use error::FetchError;
@@ -27,4 +27,4 @@ pub use http::{Http, HttpSettings};
 pub use permit::{Busy, Deadline, OneVisit, Permit, Permits};
 pub use retry_after::retry_after;
 pub use token::{Secret, Tokens};
-pub use transport::{Answer, Ask, Pass, Transport, TransportError};
+pub use transport::{Pass, Request, Response, Transport, TransportError};

@@ -163,7 +163,7 @@ pub struct OneVisit {
 }
 
 impl OneVisit {
-    /// A visit that keeps `delay` between exchanges with any one host, for at most a day. Nobody remembers
+    /// A visit that keeps `delay` between exchanges with any one host, for at most a day. NoObserver remembers
     /// when a host was asked last, so the delay is kept before the first exchange, too.
     pub fn new(delay: Duration) -> Self {
         let lease = watch::Sender::new(Instant::now() + Duration::from_secs(24 * 3600));

@@ -20,7 +20,7 @@ pub fn retry_after(field: &str, now: Timestamp) -> Option<Duration> {
 /// How long until a server counts requests anew, as the field `RateLimit-Reset` or `X-RateLimit-Reset` of a refusal tells: in seconds
 /// (the IETF's draft; Reddit, with a fraction), as seconds since 1970 (Bluesky, GitHub) or as a date of RFC 3339 (Mastodon).
 pub(super) fn rate_limit_reset(field: &str, now: Timestamp) -> Option<Duration> {
-    /// Nobody makes one wait for thirty years: it is a moment.
+    /// NoObserver makes one wait for thirty years: it is a moment.
     const MOMENTS: f64 = 1e9;
     let field = field.trim();
     let left = |until: Timestamp| Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);

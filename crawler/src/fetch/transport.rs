@@ -10,7 +10,7 @@ use super::token::Secret;
 
 /// What to ask for.
 #[derive(Debug, Clone)]
-pub struct Ask {
+pub struct Request {
     /// Where.
     pub url: Url,
     /// The `Accept` field.
@@ -31,7 +31,7 @@ pub struct Ask {
 
 /// What came back.
 #[derive(Debug, Clone, Default)]
-pub struct Answer {
+pub struct Response {
     /// HTTP status.
     pub status: u16,
     /// Header fields in lower case, in order, decoded as Latin-1 where they are not UTF-8.
@@ -40,13 +40,13 @@ pub struct Answer {
     pub body: Bytes,
     /// Bytes of the body on the wire.
     pub wire_bytes: u64,
-    /// The body was longer than [`Ask::keep_at_most`].
+    /// The body was longer than [`Request::keep_at_most`].
     pub truncated: bool,
     /// From the start of the exchange to its end.
     pub duration: Duration,
 }
 
-impl Answer {
+impl Response {
     /// The first field of that name (lower case).
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -91,5 +91,5 @@ impl Pass {
 #[async_trait]
 pub trait Transport: Send + Sync {
     /// One exchange. Ends within its deadlines; a body beyond the caps is an error.
-    async fn exchange(&self, pass: Pass, ask: &Ask) -> Result<Answer, TransportError>;
+    async fn exchange(&self, pass: Pass, request: &Request) -> Result<Response, TransportError>;
 }

@@ -308,7 +308,7 @@ pub(super) fn assemble(page: &Page<'_>, raw: Raw<'_>) -> Entry {
         published: raw.published,
         updated_at: raw.updated,
         changed_on: None,
-        is_withdrawn: false,
+        is_deleted: false,
         image: raw
             .image
             .and_then(|image| page.url.join(image).ok())

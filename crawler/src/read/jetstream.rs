@@ -85,7 +85,7 @@ fn entry(page: &Page<'_>, event: &Value) -> Option<Entry> {
     let key = json::text(commit, "/rkey")?;
     let id = Some(format!("at://{author}/{collection}/{key}"));
     if json::text(commit, "/operation")? == "delete" {
-        return Some(Entry { id, is_withdrawn: true, ..Entry::default() });
+        return Some(Entry { id, is_deleted: true, ..Entry::default() });
     }
     let record = commit.get("record")?;
     // Whoever posts says when; it cannot have been written after it came by.
@@ -141,7 +141,7 @@ mod tests {
         let told: Vec<(&str, bool, Option<&str>)> = reading
             .entries
             .iter()
-            .map(|entry| (entry.id.as_deref().unwrap(), entry.is_withdrawn, entry.text.as_deref()))
+            .map(|entry| (entry.id.as_deref().unwrap(), entry.is_deleted, entry.text.as_deref()))
             .collect();
         assert_eq!(
             told,

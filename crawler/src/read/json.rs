@@ -180,7 +180,7 @@ pub(super) fn entry(page: &Page<'_>, item: &Value, layout: &Layout<'_>) -> Entry
             .and_then(|updated| published_at(page, item.pointer(updated)?))
             .map(|(at, _)| at),
         changed_on: None,
-        is_withdrawn: false,
+        is_deleted: false,
         image: address(layout.image),
         language: at(layout.language).map(|language| {
             language.chars().take_while(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase()

@@ -5,6 +5,7 @@
 //! empty success. One kind of source is one file here, a `Reader`.
 
 mod address;
+mod autodiscovery;
 mod bluesky;
 mod discourse;
 mod feed;
@@ -16,7 +17,6 @@ mod json;
 mod lenient;
 mod listing;
 mod mastodon;
-mod offered;
 mod opml;
 mod page;
 mod piecemeal;
@@ -35,9 +35,9 @@ use std::time::Duration;
 use model::{Entry, HubOffer, Source, SourceKind};
 use url::Url;
 
+pub use autodiscovery::{USUAL_PATHS, feeds_offered};
 pub use json::check_pointer;
 pub(crate) use listing::{selector, text_of};
-pub use offered::{USUAL_PATHS, feeds_offered};
 pub use opml::{Outline, read_opml, write_opml};
 pub use page::Page;
 pub use wall::wall_before;
@@ -57,7 +57,7 @@ pub struct Reading {
     /// Documents that belong to it: the sitemaps of an index, the newest first.
     pub children: Vec<Url>,
     /// Identifiers of what stands there as well, and is no entry.
-    pub besides: Vec<String>,
+    pub unordered: Vec<String>,
     /// Where it goes on, with what is older.
     pub next: Option<Url>,
     /// The hub that tells whoever asks for it what is new there.

@@ -63,7 +63,7 @@ impl Reader for Telegram {
         reading.entries = messages.iter().rev().filter_map(entry).collect();
         let told: HashSet<&str> = reading.entries.iter().filter_map(|entry| entry.id.as_deref()).collect();
         let all = messages.iter().filter_map(|message| message.value().attr("data-post")).map(str::trim);
-        reading.besides = all.filter(|id| !told.contains(id)).map(str::to_owned).collect();
+        reading.unordered = all.filter(|id| !told.contains(id)).map(str::to_owned).collect();
         reading.next = tree
             .select(&MORE)
             .find_map(|more| more.value().attr("data-before"))

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 
 use super::rules::Rules;
-use crate::fetch::{Answer, Door, FetchError, Permits, RobotsOutcome, retry_after};
+use crate::fetch::{Door, FetchError, Permits, Response, RobotsOutcome, retry_after};
 
 /// Only this much of a file counts when it is fetched (RFC 9309 §2.5 asks for at least that).
 const MAX_ROBOTS_BYTES: usize = 500 * 1024;
@@ -216,7 +216,7 @@ impl RobotsCache {
 
 /// What an answer to the question for robots.txt means. Pure.
 fn outcome(
-    answer: Result<&Answer, &FetchError>,
+    answer: Result<&Response, &FetchError>,
     before: Option<RobotsRecord>,
     now: Timestamp,
 ) -> RobotsRecord {
@@ -269,7 +269,7 @@ fn outcome(
 }
 
 /// A cut file ends in half a rule: that line does not count.
-fn whole_lines(answer: &Answer) -> &[u8] {
+fn whole_lines(answer: &Response) -> &[u8] {
     if !answer.truncated {
         return &answer.body;
     }
@@ -289,7 +289,7 @@ fn text(bytes: &[u8]) -> String {
     }
 }
 
-fn life(answer: &Answer) -> Duration {
+fn life(answer: &Response) -> Duration {
     let asked = answer
         .header("cache-control")
         .and_then(|field| {
@@ -307,8 +307,8 @@ mod tests {
         "2026-11-23T10:00:00Z".parse().unwrap()
     }
 
-    fn answer(status: u16, body: &str) -> Answer {
-        Answer { status, body: body.as_bytes().to_vec().into(), ..Answer::default() }
+    fn answer(status: u16, body: &str) -> Response {
+        Response { status, body: body.as_bytes().to_vec().into(), ..Response::default() }
     }
 
     #[test]

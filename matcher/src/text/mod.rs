@@ -4,12 +4,12 @@
 
 pub(crate) mod fold;
 pub(crate) mod forms;
-mod likeness;
 mod reading;
 mod sentences;
+mod sketch;
 pub(crate) mod words;
 
-pub use likeness::likeness;
+pub use sketch::sketch;
 
 use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};

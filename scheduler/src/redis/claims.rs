@@ -78,7 +78,7 @@ impl Look {
 
 /// A turn as it is handed out: host, eligible since, token, lease end, next allowed, delay, robots delay,
 /// jobs with due times, and their crashes where one has crashed.
-type Answer = (String, i64, u64, i64, i64, i64, i64, Vec<(String, i64)>, Vec<u32>);
+type ClaimReply = (String, i64, u64, i64, i64, i64, i64, Vec<(String, i64)>, Vec<u32>);
 
 impl Redis {
     pub(super) async fn claim_turns(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError> {
@@ -198,7 +198,7 @@ impl Redis {
             .arg(lost.map(|arrived| arrived.to_string()).unwrap_or_default())
             .arg(length(self.embargo))
             .arg(u8::from(self.link.may_change_unseen()));
-        let (now, head, answers): (i64, String, Vec<Answer>) =
+        let (now, head, answers): (i64, String, Vec<ClaimReply>) =
             self.link.run_at(epoch, &self.scripts.claim, &call).await?;
         let home = self.home(now, Some(claim.now));
         let turns = answers.into_iter().map(|answer| turn(answer, &home)).collect();
@@ -206,7 +206,7 @@ impl Redis {
     }
 }
 
-fn turn(answer: Answer, home: impl Fn(i64) -> Timestamp) -> (Timestamp, Turn) {
+fn turn(answer: ClaimReply, home: impl Fn(i64) -> Timestamp) -> (Timestamp, Turn) {
     let (host, since, token, over, next_allowed, delay, robots_delay, jobs, crashes) = answer;
     let host = Host::stored(host);
     let jobs = jobs

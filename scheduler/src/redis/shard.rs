@@ -37,7 +37,7 @@ pub(super) fn member(id: &JobId) -> String {
         JobKind::Poll => id.source.to_string(),
         JobKind::Backfill => format!("{}!backfill", id.source),
         JobKind::Pages => format!("{}!pages", id.source),
-        JobKind::Push => format!("{}!push", id.source),
+        JobKind::WebSub => format!("{}!push", id.source),
         JobKind::Search => format!("{}!search!{}", id.source, id.query.replace(char::is_whitespace, "!")),
     }
 }
@@ -49,7 +49,7 @@ pub(super) fn parse_member(member: &str, host: &Host) -> JobId {
         Some((_, query)) => JobId::search(source, host.clone(), query.replace('!', " ")),
         None if rest.is_empty() => JobId::poll(source, host.clone()),
         None if rest == "backfill" => JobId::backfill(source, host.clone()),
-        None if rest == "push" => JobId::push(source, host.clone()),
+        None if rest == "push" => JobId::websub(source, host.clone()),
         None => JobId::pages(source, host.clone()),
     }
 }
@@ -69,7 +69,7 @@ mod tests {
                 let searches =
                     searches.map(|text| JobId::search(name.clone(), host.clone(), text.to_owned()));
                 let of = |job: fn(Name, Host) -> JobId| job(name.clone(), host.clone());
-                [of(JobId::poll), of(JobId::backfill), of(JobId::pages), of(JobId::push)]
+                [of(JobId::poll), of(JobId::backfill), of(JobId::pages), of(JobId::websub)]
                     .into_iter()
                     .chain(searches)
             })

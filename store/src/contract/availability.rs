@@ -1,6 +1,6 @@
 //! How sources and hosts did.
 
-use model::{ArticlePages, SeenPage, Showing, Shown};
+use model::{ArticlePages, PageWindow, SeenPage, WindowDocument};
 
 use super::*;
 
@@ -8,7 +8,7 @@ use super::*;
 async fn news_moves_the_state_history_is_bounded_and_a_pause_wins() {
     for bench in each().await {
         println!("on {}", bench.name);
-        let news = |state, ok, failures| SourceNews {
+        let outcome = |state, ok, failures| PollOutcome {
             state,
             reason: if ok { String::new() } else { "HTTP status 500".into() },
             failures,
@@ -31,7 +31,7 @@ async fn news_moves_the_state_history_is_bounded_and_a_pause_wins() {
         };
         for token in 1..8 {
             let mut one = harvest(token, Vec::new());
-            one.news = Some(news(SourceState::Degraded, false, 0.5));
+            one.outcome = Some(outcome(SourceState::Degraded, false, 0.5));
             one.fetches = vec![record.clone()];
             bench.save(&[one]).await;
         }
@@ -43,13 +43,13 @@ async fn news_moves_the_state_history_is_bounded_and_a_pause_wins() {
         );
         assert_eq!(bench.store.history(&name("s"), 100).await.unwrap().len(), 3);
         let mut deferred = harvest(8, Vec::new());
-        deferred.news = Some(SourceNews { deferred: true, ..news(SourceState::Degraded, false, 0.5) });
+        deferred.outcome = Some(PollOutcome { deferred: true, ..outcome(SourceState::Degraded, false, 0.5) });
         bench.save(&[deferred]).await;
         let known = bench.store.source(&name("s")).await.unwrap().unwrap();
         assert_eq!(known.failed_polls, 7, "no verdict is no failure");
         assert!(bench.store.watch(&name("s"), Watch::Paused, at(9)).await.unwrap());
         let mut late = harvest(9, Vec::new());
-        late.news = Some(news(SourceState::Live, true, 0.0));
+        late.outcome = Some(outcome(SourceState::Live, true, 0.0));
         bench.save(&[late]).await;
         let known = bench.store.source(&name("s")).await.unwrap().unwrap();
         assert_eq!(
@@ -58,7 +58,8 @@ async fn news_moves_the_state_history_is_bounded_and_a_pause_wins() {
         );
         assert!(!bench.store.watch(&name("nobody"), Watch::Paused, at(9)).await.unwrap());
         let known = bench.store.availability(None, at(0), at(1000)).await.unwrap();
-        let states: Vec<_> = known.iter().map(|spell| (spell.state, spell.from, spell.to)).collect();
+        let states: Vec<_> =
+            known.iter().map(|interval| (interval.state, interval.from, interval.to)).collect();
         let expected = [
             (SourceState::Candidate, at(0), Some(at(1))),
             (SourceState::Degraded, at(1), Some(at(9))),
@@ -66,7 +67,7 @@ async fn news_moves_the_state_history_is_bounded_and_a_pause_wins() {
         ];
         assert_eq!(states, expected, "each change is noted once");
         let later = bench.store.availability(Some(&name("s")), at(5), at(8)).await.unwrap();
-        let reasons: Vec<&str> = later.iter().map(|spell| spell.reason.as_str()).collect();
+        let reasons: Vec<&str> = later.iter().map(|interval| interval.reason.as_str()).collect();
         assert_eq!(reasons, ["HTTP status 500"]);
     }
 }
@@ -118,7 +119,7 @@ async fn moves_are_noted() {
         println!("on {}", bench.name);
         let says = async |token: u64, moved_to: Option<&str>, ok| {
             let mut one = harvest(token, Vec::new());
-            one.news = Some(SourceNews {
+            one.outcome = Some(PollOutcome {
                 state: SourceState::Live,
                 reason: String::new(),
                 failures: 0.0,
@@ -154,21 +155,31 @@ async fn evidence_is_kept() {
         println!("on {}", bench.name);
         let rhythm = Rhythm::unknown(at(0)).with([at(3), at(7200)], at(7200));
         let mut one = harvest(1, Vec::new());
-        one.rhythm = Some(rhythm.clone());
+        one.updates.rhythm = Some(rhythm.clone());
         let pages = ArticlePages::default().with(SeenPage::Refused("HTTP 403".to_owned()), at(1));
-        one.article_pages = Some(pages.clone());
+        one.updates.article_pages = Some(pages.clone());
         bench.save(&[one]).await;
-        let shown = Shown::default()
-            .followed_by(Showing::new([(ItemKey::choose(Some("1"), None, "", ""), None)], Vec::new()), at(2))
+        let page_window = PageWindow::default()
+            .followed_by(
+                WindowDocument::new([(ItemKey::choose(Some("1"), None, "", ""), None)], Vec::new()),
+                at(2),
+            )
             .0;
-        bench.save(&[Harvest { shown: Some(shown.clone()), ..harvest(2, Vec::new()) }]).await;
+        bench
+            .save(&[{
+                let mut one = harvest(2, Vec::new());
+                one.updates.page_window = Some(page_window.clone());
+                one
+            }])
+            .await;
         bench.save(&[harvest(3, Vec::new())]).await;
         let known = async || {
             let known = bench.store.source(&name("s")).await.unwrap().unwrap();
-            (known.rhythm, known.article_pages, known.shown)
+            (known.rhythm, known.article_pages, known.page_window)
         };
         let is_kept = !bench.name.contains("before");
-        let kept = (Some(rhythm.clone()), Some(pages).filter(|_| is_kept), Some(shown).filter(|_| is_kept));
+        let kept =
+            (Some(rhythm.clone()), Some(pages).filter(|_| is_kept), Some(page_window).filter(|_| is_kept));
         assert_eq!(known().await, kept);
         let edited = Source { timezone: Some("Asia/Almaty".to_owned()), ..source("s") };
         bench.store.declare(&objects(vec![edited], vec![]), false, at(9)).await.unwrap();

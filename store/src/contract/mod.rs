@@ -9,10 +9,10 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use model::{
-    Alike, Category, Client, Entry, Every, FetchRecord, FetchStatus, Finding, Harvest, Host, HostHealth,
-    HostIncident, Incident, Item, ItemKey, Kinship, Likeness, Match, Name, PageWork, Pointers, Post,
-    Precision, Published, PublishedMethod, Rhythm, Rights, Selectors, Source, SourceKind, SourceNews,
-    SourceState, Span, Timestamp, Token, Topic, Watch, Zone,
+    Client, Entry, Every, FetchRecord, FetchStatus, Finding, Harvest, Host, HostHealth, HostIncident,
+    Incident, Item, ItemKey, Match, Name, PageWork, PollOutcome, Post, Precision, Published, PublishedMethod,
+    Rhythm, Similarity, SimilarityKind, Sketch, Source, SourceKind, SourceState, Span, Timestamp, Token,
+    Topic, Watch, Zone,
 };
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
@@ -21,8 +21,8 @@ use tokio::sync::Mutex;
 use url::Url;
 
 use crate::store::{
-    AuditRecord, EntryKnowledge, Linked, MaterialQuery, ObjectNames, Objects, Rematched, Saved, Sighting,
-    Store, Tombstone,
+    AuditRecord, EntryRef, EntryStatus, Linked, MaterialQuery, ObjectNames, Objects, Rematched, Saved, Store,
+    Suppression,
 };
 use crate::{MIGRATIONS, Postgres, Sqlite, StoreError};
 
@@ -37,26 +37,8 @@ pub(crate) fn name(text: &str) -> Name {
 
 pub(crate) fn source(text: &str) -> Source {
     Source {
-        name: name(text),
-        kind: SourceKind::Feed,
-        url: Url::parse("https://a.kz/rss").unwrap(),
-        category: Category::News,
-        country: None,
-        languages: Vec::new(),
-        timezone: None,
         every: Every { min: Duration::from_secs(60), max: Duration::from_secs(600) },
-        delay: None,
-        article: model::ArticleMode::Auto,
-        rights: Rights::Full,
-        selectors: Selectors::default(),
-        pointers: Pointers::default(),
-        fallbacks: Vec::new(),
-        token: None,
-        politeness_group: None,
-        client: None,
-        searches: None,
-        paused: false,
-        retired: false,
+        ..Source::new(name(text), SourceKind::Feed, Url::parse("https://a.kz/rss").unwrap())
     }
 }
 
@@ -102,28 +84,9 @@ pub(crate) fn finding(id: &str, text: &str, date: &str, topics: &[&str]) -> Find
 
 pub(crate) fn harvest(token: u64, findings: Vec<Finding>) -> Harvest {
     Harvest {
-        source: name("s"),
-        host: Host::stored("a.kz".into()),
-        token: Token(token),
-        at: at(token.try_into().unwrap()),
-        robots_delay: Duration::ZERO,
         objects_version: 1,
-        undecided: [].into(),
         findings,
-        withdrawn: Vec::new(),
-        vanished: Vec::new(),
-        pages: Vec::new(),
-        pages_done: Vec::new(),
-        news: None,
-        backfill: None,
-        push: None,
-        pushes_done: Vec::new(),
-        rhythm: None,
-        shown: None,
-        article_pages: None,
-        stand_in: None,
-        host_health: None,
-        fetches: Vec::new(),
+        ..Harvest::new(name("s"), Host::stored("a.kz".into()), Token(token), at(token.try_into().unwrap()))
     }
 }
 
@@ -418,7 +381,7 @@ async fn entries_are_known_once_stored_or_waiting() {
         ];
         bench.save(&[one]).await;
         let key = |id: &str| ItemKey::choose(Some(id), None, "", "");
-        let sighting = |id: &str, hash: &str, address: Option<&str>| Sighting {
+        let sighting = |id: &str, hash: &str, address: Option<&str>| EntryRef {
             key: key(id),
             hash: hash.to_owned(),
             address: address.map(|address| Url::parse(address).unwrap()),
@@ -434,9 +397,9 @@ async fn entries_are_known_once_stored_or_waiting() {
             sighting("new", "other", Some("https://a.kz/n/1")),
             sighting("new", "h", Some("https://a.kz/w")),
         ];
-        let knowledge = bench.store.knowledge(&name("s"), &asked).await.unwrap();
-        use EntryKnowledge::{Changed, New, Same};
-        assert_eq!(knowledge, [Same, Changed, Same, New, Same, New, Same]);
+        let classify_entries = bench.store.classify_entries(&name("s"), &asked).await.unwrap();
+        use EntryStatus::{Changed, New, Same};
+        assert_eq!(classify_entries, [Same, Changed, Same, New, Same, New, Same]);
         let host = Host::stored("a.kz".into());
         let waiting = bench.store.pages(&name("s"), &host, at(50), 10).await.unwrap();
         assert_eq!(waiting.iter().map(|page| page.key.as_str()).collect::<Vec<_>>(), ["id:2b", "id:2"]);
@@ -498,7 +461,7 @@ async fn matching_again_replaces_only_the_topics_it_is_about() {
         println!("on {}", bench.name);
         bench.save(&[harvest(1, vec![finding("1", "сөз", DAY1, &["t"])])]).await;
         let row = bench.store.items(0, 1).await.unwrap()[0].row;
-        let matched = |version, matches| [Rematched { row, version, matches, undecided: [].into() }];
+        let matched = |version, matches| [Rematched { row, version, matches, deferred_topics: [].into() }];
         let again = matched(1, vec![found("u")]);
         assert_eq!(bench.store.rematch(&bench.versions("u").await, &again, at(5)).await.unwrap(), 1);
         assert_eq!(bench.materials(MaterialQuery::default()).await.len(), 2);
@@ -516,8 +479,9 @@ async fn matching_again_replaces_only_the_topics_it_is_about() {
             2,
             "the topic has another version by now"
         );
-        let undecided = [Rematched { row, version: 1, matches: Vec::new(), undecided: [name("u")].into() }];
-        bench.store.rematch(&bench.versions("u").await, &undecided, at(6)).await.unwrap();
+        let deferred_topics =
+            [Rematched { row, version: 1, matches: Vec::new(), deferred_topics: [name("u")].into() }];
+        bench.store.rematch(&bench.versions("u").await, &deferred_topics, at(6)).await.unwrap();
         assert_eq!(bench.materials(MaterialQuery::default()).await.len(), 2, "whoever links it decides");
         bench.store.rematch(&bench.versions("u").await, &matched(1, Vec::new()), at(6)).await.unwrap();
         assert_eq!(bench.materials(MaterialQuery::default()).await, [("t".to_owned(), "сөз".to_owned())]);
@@ -536,7 +500,8 @@ async fn tags_are_kept_with_matches_and_asked_for() {
             .await;
         let row = bench.store.items(0, 1).await.unwrap()[0].row;
         let tagged = |tags: &[&str]| Match { tags: tags.iter().map(|tag| name(tag)).collect(), ..found("t") };
-        let again = |tags| [Rematched { row, version: 1, matches: vec![tagged(tags)], undecided: [].into() }];
+        let again =
+            |tags| [Rematched { row, version: 1, matches: vec![tagged(tags)], deferred_topics: [].into() }];
         bench.store.rematch(&bench.versions("t").await, &again(&["шағым", "b"]), at(5)).await.unwrap();
         let of = async |tag: &str| {
             let query = MaterialQuery { tag: Some(name(tag)), limit: 9, ..MaterialQuery::default() };
@@ -729,8 +694,8 @@ async fn play(store: &dyn Store, source: &str, batches: &[Vec<(u64, Vec<Told>)>]
     }
     let query = MaterialQuery { source: Some(name(source)), limit: 1000, ..MaterialQuery::default() };
     let found = store.materials(&query).await.unwrap();
-    let shown = |one: &crate::StoredMatch| (one.found.topic.clone(), one.item.item.key.clone());
-    let mut matches: Vec<_> = found.iter().map(shown).collect();
+    let page_window = |one: &crate::StoredMatch| (one.found.topic.clone(), one.item.item.key.clone());
+    let mut matches: Vec<_> = found.iter().map(page_window).collect();
     matches.sort();
     answers.push(format!("{matches:?}"));
     let items = store.items(0, 100_000).await.unwrap();
@@ -805,7 +770,7 @@ async fn nothing_of_the_buried_is_stored() {
     for bench in each().await {
         println!("on {}", bench.name);
         let store = &bench.store;
-        let bury = |source: Option<&str>, author: Option<&str>| Tombstone {
+        let suppress = |source: Option<&str>, author: Option<&str>| Suppression {
             source: source.map(name),
             author: author.map(str::to_owned),
             at: at(1),
@@ -818,47 +783,47 @@ async fn nothing_of_the_buried_is_stored() {
         };
         let stored =
             async |token, id, author| bench.save(&[harvest(token, vec![by(id, author)])]).await[0].new_items;
-        let author = bury(None, Some("А. Б."));
-        store.bury(&author).await.unwrap();
-        store.bury(&author).await.unwrap();
-        assert_eq!(store.tombstones().await.unwrap(), std::slice::from_ref(&author));
+        let author = suppress(None, Some("А. Б."));
+        store.suppress(&author).await.unwrap();
+        store.suppress(&author).await.unwrap();
+        assert_eq!(store.suppressions().await.unwrap(), std::slice::from_ref(&author));
         assert_eq!(stored(1, "1", Some("А. Б.")).await, 0);
         assert_eq!(stored(2, "2", Some("А. Б")).await, 1, "letter by letter");
         assert_eq!(stored(3, "3", None).await, 1);
-        let sighting = |id: &str| Sighting {
+        let sighting = |id: &str| EntryRef {
             key: ItemKey::choose(Some(id), None, "", ""),
             hash: "x".into(),
             address: None,
         };
-        let known = store.knowledge(&name("s"), &[sighting("1"), sighting("9")]).await.unwrap();
-        assert_eq!(known, [EntryKnowledge::Same, EntryKnowledge::New]);
-        store.bury(&bury(Some("other"), None)).await.unwrap();
+        let known = store.classify_entries(&name("s"), &[sighting("1"), sighting("9")]).await.unwrap();
+        assert_eq!(known, [EntryStatus::Same, EntryStatus::New]);
+        store.suppress(&suppress(Some("other"), None)).await.unwrap();
         assert_eq!(stored(4, "4", None).await, 1, "another source's");
-        store.bury(&bury(Some("s"), Some("В. Г."))).await.unwrap();
+        store.suppress(&suppress(Some("s"), Some("В. Г."))).await.unwrap();
         assert_eq!((stored(5, "5", Some("В. Г.")).await, stored(6, "6", Some("Д. Е.")).await), (0, 1));
-        store.bury(&bury(Some("s"), None)).await.unwrap();
+        store.suppress(&suppress(Some("s"), None)).await.unwrap();
         assert_eq!((stored(7, "7", None).await, stored(8, "8", Some("Д. Е.")).await), (0, 0));
-        assert!(store.unbury(&bury(Some("s"), None)).await.unwrap());
-        assert!(!store.unbury(&bury(Some("s"), None)).await.unwrap());
+        assert!(store.lift_suppression(&suppress(Some("s"), None)).await.unwrap());
+        assert!(!store.lift_suppression(&suppress(Some("s"), None)).await.unwrap());
         assert_eq!(stored(9, "9", None).await, 1);
         assert_eq!(stored(10, "7", None).await, 0, "what was met meanwhile stays known");
         // What its publisher takes back goes, and stays away.
         let item = store.items(0, 100).await.unwrap().remove(0);
-        let withdrawn = vec![item.item.key.clone(), ItemKey::choose(Some("never"), None, "", "")];
+        let deletions = vec![item.item.key.clone(), ItemKey::choose(Some("never"), None, "", "")];
         let before = store.totals().await.unwrap();
-        bench.save(&[Harvest { withdrawn, ..harvest(11, Vec::new()) }]).await;
+        bench.save(&[Harvest { deletions, ..harvest(11, Vec::new()) }]).await;
         let after = store.totals().await.unwrap();
         assert_eq!((before.items - after.items, before.matches - after.matches), (1, 1));
         assert!(store.item(&item.id).await.unwrap().is_none());
         // What is shown no more goes, and comes again where it is shown again.
         assert_eq!(stored(11, "v", None).await, 1);
-        let shown = ItemKey::choose(Some("v"), None, "", "");
+        let page_window = ItemKey::choose(Some("v"), None, "", "");
         let before = store.totals().await.unwrap();
-        let vanished = vec![shown, ItemKey::choose(Some("never"), None, "", "")];
-        bench.save(&[Harvest { vanished, ..harvest(11, Vec::new()) }]).await;
+        let missing = vec![page_window, ItemKey::choose(Some("never"), None, "", "")];
+        bench.save(&[Harvest { missing, ..harvest(11, Vec::new()) }]).await;
         let after = store.totals().await.unwrap();
         assert_eq!((before.items - after.items, before.matches - after.matches), (1, 1));
-        assert_eq!(store.knowledge(&name("s"), &[sighting("v")]).await.unwrap(), [EntryKnowledge::New]);
+        assert_eq!(store.classify_entries(&name("s"), &[sighting("v")]).await.unwrap(), [EntryStatus::New]);
         assert_eq!(stored(11, "v", None).await, 1);
         let again = store.totals().await.unwrap();
         assert_eq!((again.items, again.matches), (before.items, before.matches));
@@ -872,7 +837,7 @@ async fn nothing_of_the_buried_is_stored() {
         assert_eq!((before.items - after.items, before.matches - after.matches), (1, 1));
         assert_eq!(stored(13, "11", None).await, 0);
         assert!(
-            matches!(store.bury(&bury(None, None)).await, Err(StoreError::Refused(_))),
+            matches!(store.suppress(&suppress(None, None)).await, Err(StoreError::Refused(_))),
             "that would be all"
         );
     }

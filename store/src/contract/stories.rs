@@ -20,43 +20,46 @@ async fn reprints_are_linked_and_go_with_their_items() {
         let waiting = store.unlinked(10).await.unwrap();
         let rows: Vec<i64> = waiting.iter().map(|stored| stored.row).collect();
         assert_eq!(rows.len(), 3);
-        let known_by = |exact, keys: &[i64]| Likeness {
+        let known_by = |exact, keys: &[i64]| Sketch {
             exact: Some(exact),
             title: None,
             sketch: vec![1, 2],
             keys: keys.to_vec(),
         };
-        let near = Kinship { how: Alike::Near, share: 0.75 };
-        let link = |place: usize, story: usize, kinship, likeness| Linked {
+        let near = Similarity { how: SimilarityKind::Near, share: 0.75 };
+        let link = |place: usize, story: usize, similarity, sketch| Linked {
             row: rows[place],
             version: 1,
             source: name("s"),
             at: at(place as i64),
             story: rows[story],
-            kinship,
-            likeness,
+            similarity,
+            sketch,
         };
         let linked = [link(0, 0, None, known_by(7, &[1, -2])), link(1, 0, Some(near), known_by(8, &[-2]))];
         store.link(&linked, at(0), store.objects_version().await.unwrap()).await.unwrap();
         store.link(&linked, at(0), store.objects_version().await.unwrap()).await.unwrap();
         let left: Vec<i64> = store.unlinked(10).await.unwrap().iter().map(|stored| stored.row).collect();
         assert_eq!(left, rows[2..]);
-        let kin = async |keys: &[i64], since| {
-            let mut found = store.kin(keys, at(since)).await.unwrap();
-            found.sort_by_key(|kin| kin.row);
-            found.into_iter().map(|kin| (kin.row, kin.story, kin.likeness)).collect::<Vec<_>>()
+        let candidates = async |keys: &[i64], since| {
+            let mut found = store.candidates(keys, at(since)).await.unwrap();
+            found.sort_by_key(|candidates| candidates.row);
+            found
+                .into_iter()
+                .map(|candidates| (candidates.row, candidates.story, candidates.sketch))
+                .collect::<Vec<_>>()
         };
         let both = [(rows[0], rows[0], known_by(7, &[-2])), (rows[1], rows[0], known_by(8, &[-2]))];
-        assert_eq!(kin(&[-2, 5], -1).await, both);
-        assert_eq!(kin(&[-2], 0).await, both[1..], "what was seen before is not asked for");
+        assert_eq!(candidates(&[-2, 5], -1).await, both);
+        assert_eq!(candidates(&[-2], 0).await, both[1..], "what was seen before is not asked for");
         let story = async |row: i64| {
             let found = store.story(row, 10).await.unwrap();
-            found.into_iter().map(|one| (one.item.row, one.kinship)).collect::<Vec<_>>()
+            found.into_iter().map(|one| (one.item.row, one.similarity)).collect::<Vec<_>>()
         };
         assert_eq!(story(rows[1]).await, [(rows[0], None), (rows[1], Some(near))]);
         assert!(story(rows[2]).await.is_empty());
         store.link(&[], at(1), store.objects_version().await.unwrap()).await.unwrap();
-        assert_eq!(kin(&[1, -2], -1).await, both[1..], "old keys are forgotten");
+        assert_eq!(candidates(&[1, -2], -1).await, both[1..], "old keys are forgotten");
         store.take_down(&rows[..1], at(9)).await.unwrap();
         assert_eq!(story(rows[1]).await, [(rows[1], Some(near))]);
         store.take_down(&rows[2..], at(9)).await.unwrap();
@@ -65,7 +68,7 @@ async fn reprints_are_linked_and_go_with_their_items() {
             .link(&[link(2, 2, None, known_by(9, &[3]))], at(0), store.objects_version().await.unwrap())
             .await
             .unwrap();
-        assert!(kin(&[3], -1).await.is_empty(), "of what was removed meanwhile nothing is kept");
+        assert!(candidates(&[3], -1).await.is_empty(), "of what was removed meanwhile nothing is kept");
     }
 }
 
@@ -81,21 +84,21 @@ async fn an_edit_takes_nothing_from_topics_that_are_decided_later() {
             (one.item.url, one.item.canonical_url) = (None, None);
             one
         };
-        let undecided = |token: u64, one: Finding, topics: &[&str]| Harvest {
-            undecided: topics.iter().map(|topic| name(topic)).collect(),
+        let deferred_topics = |token: u64, one: Finding, topics: &[&str]| Harvest {
+            deferred_topics: topics.iter().map(|topic| name(topic)).collect(),
             ..harvest(token, vec![one])
         };
         let waiting = async || store.unlinked(10).await.unwrap();
         let link = async |stored: &StoredItem| {
-            let near = Kinship { how: Alike::Near, share: 0.75 };
+            let near = Similarity { how: SimilarityKind::Near, share: 0.75 };
             let linked = Linked {
                 row: stored.row,
                 version: stored.version,
                 source: name("s"),
                 at: at(0),
                 story: stored.row,
-                kinship: Some(near),
-                likeness: Likeness::default(),
+                similarity: Some(near),
+                sketch: Sketch::default(),
             };
             store.link(&[linked], at(0), store.objects_version().await.unwrap()).await.unwrap();
         };
@@ -105,7 +108,7 @@ async fn an_edit_takes_nothing_from_topics_that_are_decided_later() {
                 matches.iter().map(|one| (one.found.topic.to_string(), one.seq)).collect();
             (stored.originality, topics)
         };
-        bench.save(&[undecided(1, said("бір", DAY1, &["t", "u"]), &["t"])]).await;
+        bench.save(&[deferred_topics(1, said("бір", DAY1, &["t", "u"]), &["t"])]).await;
         let first = waiting().await.remove(0);
         assert_eq!(first.originality, None);
         link(&first).await;
@@ -114,7 +117,7 @@ async fn an_edit_takes_nothing_from_topics_that_are_decided_later() {
         let stale = store.link(&[], at(0), store.objects_version().await.unwrap() - 1).await;
         assert!(matches!(stale, Err(StoreError::StaleObjects)));
 
-        bench.save(&[undecided(2, said("екі", DAY1, &[]), &["t"])]).await;
+        bench.save(&[deferred_topics(2, said("екі", DAY1, &[]), &["t"])]).await;
         assert_eq!(matched(&first.id).await.1, before[..1], "it keeps its place in the order as well");
         let edited = waiting().await.remove(0);
         assert_eq!((edited.row, edited.originality), (first.row, Some(Originality::Reprint)));
@@ -151,8 +154,8 @@ async fn stories_are_listed_and_counted_once() {
             source: name(source),
             at: at(place as i64),
             story: rows[story],
-            kinship: None,
-            likeness: Likeness { exact: None, title: None, sketch: vec![1], keys: Vec::new() },
+            similarity: None,
+            sketch: Sketch { exact: None, title: None, sketch: vec![1], keys: Vec::new() },
         };
         let linked = [link(0, 0, "s"), link(1, 0, "s"), link(2, 2, "s"), link(3, 0, "s")];
         store.link(&linked, at(0), store.objects_version().await.unwrap()).await.unwrap();

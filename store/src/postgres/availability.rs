@@ -5,13 +5,13 @@ use model::{Name, SourceState, Timestamp};
 
 use super::read;
 use crate::StoreError;
-use crate::store::Spell;
+use crate::store::StateInterval;
 
-pub(super) async fn spells(
+pub(super) async fn intervals(
     client: &Object,
     only: Option<&Name>,
     (since, until): (Timestamp, Timestamp),
-) -> Result<Vec<Spell>, StoreError> {
+) -> Result<Vec<StateInterval>, StoreError> {
     let found = read(
         client,
         "SELECT source, at, ends, state, reason FROM (
@@ -21,12 +21,12 @@ pub(super) async fn spells(
         &[&only.map(Name::as_str), &since, &until],
     )
     .await?;
-    let spell = |row: &tokio_postgres::Row| Spell {
+    let interval = |row: &tokio_postgres::Row| StateInterval {
         source: Name::stored(row.get(0)),
         from: row.get(1),
         to: row.get(2),
         state: SourceState::parse(row.get(3)).unwrap_or(SourceState::Candidate),
         reason: row.get(4),
     };
-    Ok(found.iter().map(spell).collect())
+    Ok(found.iter().map(interval).collect())
 }

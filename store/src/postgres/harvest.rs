@@ -6,10 +6,10 @@ use deadpool_postgres::Transaction;
 use model::{Harvest, PageWork, Timestamp};
 
 use super::incidents;
+use super::item_batch::{ItemBatch, digest};
 use super::materials::{take_down, vanish};
 use super::objects::has_evidence;
-use super::shelf::{Shelf, digest};
-use super::{backfills, execute, limit, rows, stand_ins, storable, subscriptions, text};
+use super::{active_fallbacks, backfills, execute, limit, rows, storable, subscriptions, text};
 use crate::StoreError;
 use crate::edit::indexed;
 use crate::store::Saved;
@@ -34,23 +34,24 @@ pub(super) async fn save(
     for harvest in &of_declared {
         save_news(tx, harvest).await?;
         incidents::save(tx, harvest).await?;
-        stand_ins::save(tx, harvest).await?;
+        active_fallbacks::save(tx, harvest).await?;
         save_evidence(tx, harvest).await?;
-        if let Some(step) = &harvest.backfill {
+        if let Some(step) = &harvest.updates.backfill {
             backfills::go_on(tx, &harvest.source, step).await?;
         }
     }
     subscriptions::save(tx, &of_declared).await?;
     save_history(tx, &of_declared, history).await?;
     // Last: it locks the totals.
-    let mut shelf = Shelf::load(tx, current.iter().flat_map(|(_, harvest)| &harvest.findings)).await?;
+    let mut item_batch =
+        ItemBatch::load(tx, current.iter().flat_map(|(_, harvest)| &harvest.findings)).await?;
     for (at, harvest) in current {
         for finding in &harvest.findings {
-            shelf.put(harvest, finding, &mut saved[at]);
+            item_batch.put(harvest, finding, &mut saved[at]);
         }
     }
     let now = harvests.iter().map(|harvest| harvest.at).max().unwrap_or(Timestamp::MIN);
-    shelf.write(tx, now).await?;
+    item_batch.write(tx, now).await?;
     withdraw(tx, harvests, &is_fenced, now).await?;
     Ok(saved)
 }
@@ -63,20 +64,20 @@ async fn withdraw(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let current = harvests.iter().zip(is_fenced).filter(|(_, is_fenced)| !**is_fenced);
-    let (mut withdrawn, mut vanished) = (Vec::new(), Vec::new());
+    let (mut deletions, mut missing) = (Vec::new(), Vec::new());
     for (harvest, _) in current {
-        for key in &harvest.vanished {
+        for key in &harvest.missing {
             let sql = "DELETE FROM page WHERE source = $1 AND item_key = $2";
             execute(tx, sql, &[&harvest.source.as_str(), &text(key.as_str())]).await?;
         }
-        withdrawn.extend(harvest.withdrawn.iter().map(|key| digest(&harvest.source, key)));
-        vanished.extend(harvest.vanished.iter().map(|key| digest(&harvest.source, key)));
+        deletions.extend(harvest.deletions.iter().map(|key| digest(&harvest.source, key)));
+        missing.extend(harvest.missing.iter().map(|key| digest(&harvest.source, key)));
     }
-    if !withdrawn.is_empty() {
-        take_down(tx, &items_of(tx, &withdrawn).await?, now).await?;
+    if !deletions.is_empty() {
+        take_down(tx, &items_of(tx, &deletions).await?, now).await?;
     }
-    if !vanished.is_empty() {
-        vanish(tx, &items_of(tx, &vanished).await?, &vanished, now).await?;
+    if !missing.is_empty() {
+        vanish(tx, &items_of(tx, &missing).await?, &missing, now).await?;
     }
     Ok(())
 }
@@ -106,7 +107,7 @@ async fn fence(tx: &Transaction<'_>, harvests: &[Harvest]) -> Result<Vec<bool>, 
     .await?;
     let mut highest: BTreeMap<String, (i64, i64)> =
         known.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
-    let mut news: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+    let mut outcome: BTreeMap<String, (i64, i64)> = BTreeMap::new();
     let mut is_fenced = Vec::with_capacity(harvests.len());
     for harvest in harvests {
         let token = i64::try_from(harvest.token.0).unwrap_or(i64::MAX);
@@ -115,11 +116,11 @@ async fn fence(tx: &Transaction<'_>, harvests: &[Harvest]) -> Result<Vec<bool>, 
         is_fenced.push(token < seen.0);
         if token >= seen.0 && *seen != (token, delay) {
             *seen = (token, delay);
-            news.insert(harvest.host.to_string(), *seen);
+            outcome.insert(harvest.host.to_string(), *seen);
         }
     }
-    let (hosts, news): (Vec<String>, Vec<(i64, i64)>) = news.into_iter().unzip();
-    let (tokens, delays): (Vec<i64>, Vec<i64>) = news.into_iter().unzip();
+    let (hosts, outcome): (Vec<String>, Vec<(i64, i64)>) = outcome.into_iter().unzip();
+    let (tokens, delays): (Vec<i64>, Vec<i64>) = outcome.into_iter().unzip();
     if !hosts.is_empty() {
         execute(
             tx,
@@ -205,9 +206,9 @@ async fn insert_pages(tx: &Transaction<'_>, pages: &[(String, String, &PageWork)
 }
 
 async fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
-    let Some(news) = &harvest.news else { return Ok(()) };
-    let validators = news.validators.as_ref().map(serde_json::to_string).transpose()?;
-    let interval = i64::try_from(news.interval.as_millis()).unwrap_or(i64::MAX);
+    let Some(outcome) = &harvest.outcome else { return Ok(()) };
+    let validators = outcome.validators.as_ref().map(serde_json::to_string).transpose()?;
+    let interval = i64::try_from(outcome.interval.as_millis()).unwrap_or(i64::MAX);
     // An operator's pause, or a quarantine, wins over news from work that was under way.
     execute(
         tx,
@@ -224,16 +225,16 @@ async fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreE
          WHERE name = $1",
         &[
             &harvest.source.as_str(),
-            &news.state.as_str(),
+            &outcome.state.as_str(),
             &harvest.at,
-            &text(&news.reason),
-            &news.failures,
-            &news.ok,
-            &news.next_poll,
+            &text(&outcome.reason),
+            &outcome.failures,
+            &outcome.ok,
+            &outcome.next_poll,
             &interval,
             &validators,
-            &news.moved_to.as_ref().map(url::Url::as_str),
-            &news.deferred,
+            &outcome.moved_to.as_ref().map(url::Url::as_str),
+            &outcome.deferred,
         ],
     )
     .await?;
@@ -243,15 +244,15 @@ async fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreE
 /// What was learnt of how the source publishes, and of what it shows.
 async fn save_evidence(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
     let source = harvest.source.as_str();
-    if let Some(rhythm) = &harvest.rhythm {
+    if let Some(rhythm) = &harvest.updates.rhythm {
         let sql = "UPDATE source SET rhythm = $2 WHERE name = $1";
         execute(tx, sql, &[&source, &serde_json::to_string(rhythm)?]).await?;
     }
-    let pages = harvest.article_pages.as_ref().map(serde_json::to_string).transpose()?;
-    let shown = harvest.shown.as_ref().map(serde_json::to_string).transpose()?;
-    if (pages.is_some() || shown.is_some()) && has_evidence(tx).await? {
+    let pages = harvest.updates.article_pages.as_ref().map(serde_json::to_string).transpose()?;
+    let page_window = harvest.updates.page_window.as_ref().map(serde_json::to_string).transpose()?;
+    if (pages.is_some() || page_window.is_some()) && has_evidence(tx).await? {
         let sql = "UPDATE source SET article_pages = coalesce($2, article_pages), shown = coalesce($3, shown) WHERE name = $1";
-        execute(tx, sql, &[&source, &pages, &shown]).await?;
+        execute(tx, sql, &[&source, &pages, &page_window]).await?;
     }
     Ok(())
 }

@@ -10,7 +10,7 @@ use url::Url;
 
 use super::locks::{self, Lock};
 use super::matches::Change;
-use super::{execute, limit, objects, partitions, read, rows, stories, text, tombstones};
+use super::{execute, limit, objects, partitions, read, rows, stories, suppressions, text};
 use crate::StoreError;
 use crate::edit::indexed;
 use crate::store::{MaterialQuery, Rematched, StoredItem, StoredMatch, Totals, originality};
@@ -158,14 +158,15 @@ pub(super) async fn rematch(
     .await?;
     let known: BTreeMap<i64, &Row> = known.iter().map(|row| (row.get(0), row)).collect();
     let (mut change, mut fresh) = (Change::default(), 0);
-    for Rematched { row: number, version, matches, undecided } in items {
+    for Rematched { row: number, version, matches, deferred_topics } in items {
         // An edit that was stored meanwhile was matched against these topics already, or waits for it.
         let Some(row) = known.get(number).filter(|row| row.get::<_, i64>(2) == *version) else { continue };
         let before: Vec<String> = row.get(3);
         let matches = matches.iter().map(|found| (found.topic.to_string(), found));
         let matches = matches.filter(|(topic, _)| only.contains(topic)).collect();
         let may_go = |topic: &str| {
-            only.iter().any(|only| only == topic) && !undecided.iter().any(|name| name.as_str() == topic)
+            only.iter().any(|only| only == topic)
+                && !deferred_topics.iter().any(|name| name.as_str() == topic)
         };
         fresh += change.replace((*number, row.get(1)), &before, may_go, &matches, now)?;
     }
@@ -223,7 +224,7 @@ pub(super) async fn take_down(
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     let locked = lock(tx, numbers).await?;
-    tombstones::remember_addresses(tx, &locked).await?;
+    suppressions::remember_addresses(tx, &locked).await?;
     remove(tx, &locked, after_all(now)).await
 }
 

@@ -4,12 +4,14 @@
 //! that end with the transaction: a share in the declared objects while storing, the row of a host's
 //! highest token, and last the row of the totals, whose lock makes `match.seq` rise in the order of commits.
 
+mod active_fallbacks;
 mod audit;
 mod availability;
 mod backfills;
 mod connect;
 mod harvest;
 mod incidents;
+mod item_batch;
 mod locks;
 mod matches;
 mod materials;
@@ -18,13 +20,11 @@ mod moves;
 mod objects;
 mod pages;
 mod partitions;
-mod shelf;
-mod stand_ins;
 mod stories;
 mod subscriptions;
+mod suppressions;
 #[cfg(test)]
 mod tests;
-mod tombstones;
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -34,8 +34,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool, Transaction};
 use model::{
-    Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, List, Name, PageWork, Push,
-    SourceKind, SourceState, StandIn, Subscription, Timestamp, Watch,
+    ActiveFallback, Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, List, Name,
+    PageWork, SourceKind, SourceState, Subscription, Timestamp, Watch, WebSubDocument,
 };
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::ToSql;
@@ -45,9 +45,9 @@ use url::Url;
 
 use crate::StoreError;
 use crate::store::{
-    Applied, AuditRecord, EntryKnowledge, HubAnswer, Kin, Linked, MaterialQuery, Move, ObjectNames, Objects,
-    Rematched, Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, Tombstone,
-    TopicRecord, Totals,
+    Applied, AuditRecord, Candidate, EntryRef, EntryStatus, HubDecision, Linked, MaterialQuery, Move,
+    ObjectNames, Objects, Rematched, Reprint, Saved, SourceRecord, StateInterval, Store, StoredItem,
+    StoredMatch, Suppression, TopicRecord, Totals,
 };
 use locks::Lock;
 pub use migrate::{MIGRATIONS, Migration, MigrationStatus};
@@ -258,12 +258,12 @@ impl Store for Postgres {
         objects::topics(&*self.client().await?).await
     }
 
-    async fn knowledge(
+    async fn classify_entries(
         &self,
         source: &Name,
-        entries: &[Sighting],
-    ) -> Result<Vec<EntryKnowledge>, StoreError> {
-        pages::knowledge(&*self.client().await?, source, entries).await
+        entries: &[EntryRef],
+    ) -> Result<Vec<EntryStatus>, StoreError> {
+        pages::classify_entries(&*self.client().await?, source, entries).await
     }
 
     async fn save(&self, harvests: &Arc<[Harvest]>, objects_version: i64) -> Result<Vec<Saved>, StoreError> {
@@ -353,8 +353,8 @@ impl Store for Postgres {
         source: Option<&Name>,
         since: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<Spell>, StoreError> {
-        availability::spells(&*self.client().await?, source, (since, until)).await
+    ) -> Result<Vec<StateInterval>, StoreError> {
+        availability::intervals(&*self.client().await?, source, (since, until)).await
     }
 
     async fn host_health(&self, host: &Host) -> Result<HostHealth, StoreError> {
@@ -377,8 +377,8 @@ impl Store for Postgres {
         stories::unlinked(&*self.client().await?, limit).await
     }
 
-    async fn kin(&self, keys: &[i64], since: Timestamp) -> Result<Vec<Kin>, StoreError> {
-        stories::kin(&*self.client().await?, keys, since).await
+    async fn candidates(&self, keys: &[i64], since: Timestamp) -> Result<Vec<Candidate>, StoreError> {
+        stories::candidates(&*self.client().await?, keys, since).await
     }
 
     async fn link(
@@ -408,7 +408,7 @@ impl Store for Postgres {
         subscriptions::of_source(&*self.client().await?, source).await
     }
 
-    async fn subscription_called(&self, id: &str) -> Result<Option<Subscription>, StoreError> {
+    async fn subscription_by_id(&self, id: &str) -> Result<Option<Subscription>, StoreError> {
         subscriptions::called(&*self.client().await?, id).await
     }
 
@@ -416,19 +416,23 @@ impl Store for Postgres {
         transaction!(self, |tx| subscriptions::subscribe(&tx, asked).await)
     }
 
-    async fn hub_answered(&self, id: &str, answer: &HubAnswer) -> Result<(), StoreError> {
-        transaction!(self, |tx| subscriptions::hub_answered(&tx, id, answer).await)
+    async fn record_hub_decision(&self, id: &str, answer: &HubDecision) -> Result<(), StoreError> {
+        transaction!(self, |tx| subscriptions::record_hub_decision(&tx, id, answer).await)
     }
 
-    async fn take_push(&self, push: &Push, most: usize) -> Result<bool, StoreError> {
+    async fn enqueue_websub_document(&self, push: &WebSubDocument, most: usize) -> Result<bool, StoreError> {
         transaction!(self, |tx| subscriptions::take(&tx, push, most).await)
     }
 
-    async fn next_push(&self, source: &Name, before: Option<i64>) -> Result<Option<Push>, StoreError> {
+    async fn next_websub_document(
+        &self,
+        source: &Name,
+        before: Option<i64>,
+    ) -> Result<Option<WebSubDocument>, StoreError> {
         transaction!(self, |tx| subscriptions::next(&tx, source, before).await)
     }
 
-    async fn pushed_sources(&self) -> Result<Vec<Name>, StoreError> {
+    async fn sources_with_websub_documents(&self) -> Result<Vec<Name>, StoreError> {
         subscriptions::sources(&*self.client().await?).await
     }
 
@@ -444,8 +448,8 @@ impl Store for Postgres {
         transaction!(self, |tx| backfills::save(&tx, source, backfill).await)
     }
 
-    async fn stand_in(&self, source: &Name) -> Result<Option<StandIn>, StoreError> {
-        stand_ins::stand_in(&*self.client().await?, source).await
+    async fn active_fallback(&self, source: &Name) -> Result<Option<ActiveFallback>, StoreError> {
+        active_fallbacks::active_fallback(&*self.client().await?, source).await
     }
 
     async fn known_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError> {
@@ -456,16 +460,16 @@ impl Store for Postgres {
         transaction!(self, |tx| materials::take_down(&tx, rows, now).await)
     }
 
-    async fn bury(&self, tombstone: &Tombstone) -> Result<(), StoreError> {
-        transaction!(self, |tx| tombstones::bury(&tx, tombstone).await)
+    async fn suppress(&self, suppression: &Suppression) -> Result<(), StoreError> {
+        transaction!(self, |tx| suppressions::suppress(&tx, suppression).await)
     }
 
-    async fn unbury(&self, tombstone: &Tombstone) -> Result<bool, StoreError> {
-        transaction!(self, |tx| tombstones::unbury(&tx, tombstone).await)
+    async fn lift_suppression(&self, suppression: &Suppression) -> Result<bool, StoreError> {
+        transaction!(self, |tx| suppressions::lift_suppression(&tx, suppression).await)
     }
 
-    async fn tombstones(&self) -> Result<Vec<Tombstone>, StoreError> {
-        tombstones::all(&*self.client().await?).await
+    async fn suppressions(&self) -> Result<Vec<Suppression>, StoreError> {
+        suppressions::all(&*self.client().await?).await
     }
 
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {

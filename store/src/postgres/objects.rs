@@ -333,7 +333,7 @@ pub(super) async fn sources(client: &Object, only: Option<&Name>) -> Result<Vec<
     .await?;
     let record = |row: &tokio_postgres::Row| {
         let interval: Option<i64> = row.get(9);
-        let [validators, rhythm, article_pages, shown]: [Option<&str>; 4] =
+        let [validators, rhythm, article_pages, page_window]: [Option<&str>; 4] =
             [10, 13, 14, 15].map(|at| row.get(at));
         let failed_polls: i32 = row.get(4);
         Ok(SourceRecord {
@@ -353,7 +353,7 @@ pub(super) async fn sources(client: &Object, only: Option<&Name>) -> Result<Vec<
             rhythm: rhythm.map(serde_json::from_str).transpose()?,
             // What another build wrote otherwise is learnt anew.
             article_pages: article_pages.and_then(|text| serde_json::from_str(text).ok()),
-            shown: shown.and_then(|text| serde_json::from_str(text).ok()),
+            page_window: page_window.and_then(|text| serde_json::from_str(text).ok()),
         })
     };
     found.iter().map(record).collect()

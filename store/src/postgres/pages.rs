@@ -6,16 +6,16 @@ use std::time::Duration;
 use deadpool_postgres::Object;
 use model::{FetchRecord, Host, ItemKey, Name, PageWork, Timestamp};
 
-use super::shelf::digest;
+use super::item_batch::digest;
 use super::{limit, read, text};
 use crate::StoreError;
-use crate::store::{EntryKnowledge, Sighting};
+use crate::store::{EntryRef, EntryStatus};
 
-pub(super) async fn knowledge(
+pub(super) async fn classify_entries(
     client: &Object,
     source: &Name,
-    entries: &[Sighting],
-) -> Result<Vec<EntryKnowledge>, StoreError> {
+    entries: &[EntryRef],
+) -> Result<Vec<EntryStatus>, StoreError> {
     let keys: Vec<String> = entries.iter().map(|entry| text(entry.key.as_str())).collect();
     let digests: Vec<Vec<u8>> = entries.iter().map(|entry| digest(source, &entry.key)).collect();
     // A key whose item is gone was removed by age: it has no fingerprint, and is known for ever.
@@ -41,11 +41,11 @@ pub(super) async fn knowledge(
         |(((entry, key), digest), known_by_address)| {
             let fingerprint = by_key.get(&key).cloned().map(Some).or_else(|| by_digest.get(&digest).cloned());
             match fingerprint {
-                Some(None) => EntryKnowledge::Same,
-                Some(Some(known)) if known == entry.hash => EntryKnowledge::Same,
-                Some(Some(_)) => EntryKnowledge::Changed,
-                None if known_by_address => EntryKnowledge::Same,
-                None => EntryKnowledge::New,
+                Some(None) => EntryStatus::Same,
+                Some(Some(known)) if known == entry.hash => EntryStatus::Same,
+                Some(Some(_)) => EntryStatus::Changed,
+                None if known_by_address => EntryStatus::Same,
+                None => EntryStatus::New,
             }
         },
     );
@@ -53,7 +53,7 @@ pub(super) async fn knowledge(
 }
 
 /// Whether each entry is known by its address and fingerprint together.
-async fn by_address(client: &Object, source: &Name, entries: &[Sighting]) -> Result<Vec<bool>, StoreError> {
+async fn by_address(client: &Object, source: &Name, entries: &[EntryRef]) -> Result<Vec<bool>, StoreError> {
     let addresses: Vec<Option<String>> =
         entries.iter().map(|entry| entry.address.as_ref().map(ToString::to_string)).collect();
     let hashes: Vec<String> = entries.iter().map(|entry| text(&entry.hash)).collect();

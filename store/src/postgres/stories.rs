@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use deadpool_postgres::{Object, Transaction};
-use model::{Alike, Kinship, Likeness, Name, Timestamp};
+use model::{Name, Similarity, SimilarityKind, Sketch, Timestamp};
 
 use super::materials::{ITEM, item_of};
 use super::{execute, limit, read};
 use crate::StoreError;
-use crate::store::{KEPT_OF_A_KEY, Kin, Linked, Reprint, StoredItem};
+use crate::store::{Candidate, KEPT_OF_A_KEY, Linked, Reprint, StoredItem};
 
 pub(super) async fn unlinked(client: &Object, most: usize) -> Result<Vec<StoredItem>, StoreError> {
     let sql = format!("SELECT {ITEM} FROM unlinked JOIN item USING (item) ORDER BY unlinked.item LIMIT $1");
@@ -16,7 +16,11 @@ pub(super) async fn unlinked(client: &Object, most: usize) -> Result<Vec<StoredI
     found.iter().map(item_of).collect()
 }
 
-pub(super) async fn kin(client: &Object, keys: &[i64], since: Timestamp) -> Result<Vec<Kin>, StoreError> {
+pub(super) async fn candidates(
+    client: &Object,
+    keys: &[i64],
+    since: Timestamp,
+) -> Result<Vec<Candidate>, StoreError> {
     let found = read(
         client,
         "SELECT likeness.item, story, source, exact, title, sketch, asked.key
@@ -27,17 +31,17 @@ pub(super) async fn kin(client: &Object, keys: &[i64], since: Timestamp) -> Resu
         &[&keys, &since, &limit(KEPT_OF_A_KEY)],
     )
     .await?;
-    let mut kin: BTreeMap<i64, Kin> = BTreeMap::new();
+    let mut candidates: BTreeMap<i64, Candidate> = BTreeMap::new();
     for row in &found {
-        let new = || Kin {
+        let new = || Candidate {
             row: row.get(0),
             story: row.get(1),
             source: Name::stored(row.get(2)),
-            likeness: Likeness { exact: row.get(3), title: row.get(4), sketch: row.get(5), keys: Vec::new() },
+            sketch: Sketch { exact: row.get(3), title: row.get(4), sketch: row.get(5), keys: Vec::new() },
         };
-        kin.entry(row.get(0)).or_insert_with(new).likeness.keys.push(row.get(6));
+        candidates.entry(row.get(0)).or_insert_with(new).sketch.keys.push(row.get(6));
     }
-    Ok(kin.into_values().collect())
+    Ok(candidates.into_values().collect())
 }
 
 pub(super) async fn link(
@@ -60,11 +64,13 @@ pub(super) async fn link(
     let stories: Vec<i64> = linked.iter().map(|one| one.story).collect();
     let sources: Vec<&str> = linked.iter().map(|one| one.source.as_str()).collect();
     let times: Vec<Timestamp> = linked.iter().map(|one| one.at).collect();
-    let ways: Vec<Option<&str>> = linked.iter().map(|one| one.kinship.map(|kin| kin.how.as_str())).collect();
-    let shares: Vec<Option<f64>> = linked.iter().map(|one| one.kinship.map(|kin| kin.share)).collect();
-    let exact: Vec<Option<i64>> = linked.iter().map(|one| one.likeness.exact).collect();
-    let titles: Vec<Option<i64>> = linked.iter().map(|one| one.likeness.title).collect();
-    let sketches: Vec<&[u8]> = linked.iter().map(|one| one.likeness.sketch.as_slice()).collect();
+    let ways: Vec<Option<&str>> =
+        linked.iter().map(|one| one.similarity.map(|candidates| candidates.how.as_str())).collect();
+    let shares: Vec<Option<f64>> =
+        linked.iter().map(|one| one.similarity.map(|candidates| candidates.share)).collect();
+    let exact: Vec<Option<i64>> = linked.iter().map(|one| one.sketch.exact).collect();
+    let titles: Vec<Option<i64>> = linked.iter().map(|one| one.sketch.title).collect();
+    let sketches: Vec<&[u8]> = linked.iter().map(|one| one.sketch.sketch.as_slice()).collect();
     // They may have been removed meanwhile.
     execute(
         tx,
@@ -75,7 +81,7 @@ pub(super) async fn link(
         &[&rows, &stories, &sources, &times, &ways, &shares, &exact, &titles, &sketches],
     )
     .await?;
-    let keys = || linked.iter().flat_map(|one| one.likeness.keys.iter().map(move |key| (*key, one)));
+    let keys = || linked.iter().flat_map(|one| one.sketch.keys.iter().map(move |key| (*key, one)));
     let of_keys: Vec<i64> = keys().map(|(key, _)| key).collect();
     let of_rows: Vec<i64> = keys().map(|(_, one)| one.row).collect();
     let of_times: Vec<Timestamp> = keys().map(|(_, one)| one.at).collect();
@@ -98,10 +104,10 @@ pub(super) async fn story(client: &Object, row: i64, most: usize) -> Result<Vec<
     );
     let found = read(client, &sql, &[&row, &limit(most)]).await?;
     let reprint = |row: &tokio_postgres::Row| {
-        let how = row.get::<_, Option<&str>>("how").and_then(Alike::parse);
+        let how = row.get::<_, Option<&str>>("how").and_then(SimilarityKind::parse);
         let share: Option<f64> = row.get("share");
-        let kinship = how.map(|how| Kinship { how, share: share.unwrap_or(0.0) });
-        Ok(Reprint { item: item_of(row)?, kinship })
+        let similarity = how.map(|how| Similarity { how, share: share.unwrap_or(0.0) });
+        Ok(Reprint { item: item_of(row)?, similarity })
     };
     found.iter().map(reprint).collect()
 }

@@ -1,12 +1,12 @@
 //! Subscriptions at hubs, and what these pushed.
 
 use deadpool_postgres::{Object, Transaction};
-use model::{Harvest, HubOffer, HubSecret, Name, Push, Subscription};
+use model::{Harvest, HubOffer, HubSecret, Name, Subscription, WebSubDocument};
 use tokio_postgres::Row;
 
 use super::{execute, limit, read, rows, text};
 use crate::StoreError;
-use crate::store::HubAnswer;
+use crate::store::HubDecision;
 
 const COLUMNS: &str = "source, source_url, id, base, hub, topic_url, secret, asked_at, ask_again_at, lease_until, refused, credit,
     pushes, entries, missed, polls_saved, (SELECT count(*) FROM push WHERE push.source = subscription.source)";
@@ -80,10 +80,10 @@ pub(super) async fn subscribe(tx: &Transaction<'_>, asked: &Subscription) -> Res
     Ok(kept > 0)
 }
 
-pub(super) async fn hub_answered(
+pub(super) async fn record_hub_decision(
     tx: &Transaction<'_>,
     id: &str,
-    answer: &HubAnswer,
+    answer: &HubDecision,
 ) -> Result<(), StoreError> {
     let (lease_until, refused) = answer.parts();
     let sql = "UPDATE subscription SET lease_until = $2, refused = $3, ask_again_at = $4 WHERE id = $1";
@@ -97,7 +97,11 @@ pub(super) async fn unsubscribe(tx: &Transaction<'_>, sources: &[String]) -> Res
     Ok(())
 }
 
-pub(super) async fn take(tx: &Transaction<'_>, push: &Push, most: usize) -> Result<bool, StoreError> {
+pub(super) async fn take(
+    tx: &Transaction<'_>,
+    push: &WebSubDocument,
+    most: usize,
+) -> Result<bool, StoreError> {
     // Several at the same time may be a few more than that.
     let sql = "UPDATE subscription SET pushes = pushes + 1
         WHERE source = $1 AND (SELECT count(*) FROM push WHERE push.source = $1) < $2";
@@ -118,7 +122,7 @@ pub(super) async fn next(
     tx: &Transaction<'_>,
     source: &Name,
     before: Option<i64>,
-) -> Result<Option<Push>, StoreError> {
+) -> Result<Option<WebSubDocument>, StoreError> {
     let found = rows(
         tx,
         "UPDATE push SET tries = tries + 1
@@ -127,7 +131,7 @@ pub(super) async fn next(
         &[&source.as_str(), &before.unwrap_or(i64::MAX)],
     )
     .await?;
-    let push = |row: &Row| Push {
+    let push = |row: &Row| WebSubDocument {
         id: row.get(0),
         source: source.clone(),
         at: row.get(1),
@@ -145,12 +149,13 @@ pub(super) async fn sources(client: &Object) -> Result<Vec<Name>, StoreError> {
 
 /// What was read waits no longer, and what that told is added.
 pub(super) async fn save(tx: &Transaction<'_>, harvests: &[&Harvest]) -> Result<(), StoreError> {
-    let done: Vec<i64> = harvests.iter().flat_map(|harvest| &harvest.pushes_done).copied().collect();
+    let done: Vec<i64> =
+        harvests.iter().flat_map(|harvest| &harvest.websub_documents_done).copied().collect();
     if !done.is_empty() {
         rows(tx, "DELETE FROM push WHERE push = ANY($1)", &[&done]).await?;
     }
     for harvest in harvests {
-        let Some(news) = &harvest.push else { continue };
+        let Some(outcome) = &harvest.updates.websub else { continue };
         let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let sql = "SELECT credit FROM subscription WHERE source = $1 FOR UPDATE";
         let Some(credit) = rows(tx, sql, &[&harvest.source.as_str()]).await?.first().map(|row| row.get(0))
@@ -163,10 +168,10 @@ pub(super) async fn save(tx: &Transaction<'_>, harvests: &[&Harvest]) -> Result<
                 polls_saved = polls_saved + $5 WHERE source = $1",
             &[
                 &harvest.source.as_str(),
-                &Subscription::credit_after(credit, news.entries, news.missed),
-                &count(news.entries),
-                &count(news.missed),
-                &news.polls_saved,
+                &Subscription::credit_after(credit, outcome.entries, outcome.missed),
+                &count(outcome.entries),
+                &count(outcome.missed),
+                &outcome.polls_saved,
             ],
         )
         .await?;

@@ -7,16 +7,16 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
 use super::materials::{take_down, vanish};
 use super::rows::{host, length, limit, millis, time};
-use super::{backfills, incidents, stand_ins, subscriptions, tombstones};
+use super::{active_fallbacks, backfills, incidents, subscriptions, suppressions};
 use crate::StoreError;
 use crate::edit::{Edit, Known, address, edit, indexed, published_key};
-use crate::store::{EntryKnowledge, Saved, Sighting};
+use crate::store::{EntryRef, EntryStatus, Saved};
 
-pub(super) fn knowledge(
+pub(super) fn classify_entries(
     connection: &Connection,
     source: &Name,
-    entries: &[Sighting],
-) -> Result<Vec<EntryKnowledge>, StoreError> {
+    entries: &[EntryRef],
+) -> Result<Vec<EntryStatus>, StoreError> {
     let mut by_key = connection.prepare_cached(
         "SELECT entry_hash FROM page WHERE source = ?1 AND item_key = ?2
          UNION ALL SELECT entry_hash FROM item WHERE source = ?1 AND item_key = ?2
@@ -26,20 +26,20 @@ pub(super) fn knowledge(
         "SELECT 1 FROM item WHERE source = ?1 AND address = ?2 AND entry_hash = ?3
          UNION ALL SELECT 1 FROM page WHERE source = ?1 AND address = ?2 AND entry_hash = ?3",
     )?;
-    let mut knowledge = Vec::with_capacity(entries.len());
-    for Sighting { key, hash, address } in entries {
+    let mut classify_entries = Vec::with_capacity(entries.len());
+    for EntryRef { key, hash, address } in entries {
         let known: Option<String> =
             by_key.query_row([source.as_str(), key.as_str()], |row| row.get(0)).optional()?;
-        knowledge.push(match (known, address) {
-            (Some(known), _) if known.is_empty() || known == *hash => EntryKnowledge::Same,
-            (Some(_), _) => EntryKnowledge::Changed,
+        classify_entries.push(match (known, address) {
+            (Some(known), _) if known.is_empty() || known == *hash => EntryStatus::Same,
+            (Some(_), _) => EntryStatus::Changed,
             (None, Some(address)) if by_address.exists([source.as_str(), address.as_str(), hash])? => {
-                EntryKnowledge::Same
+                EntryStatus::Same
             }
-            (None, _) => EntryKnowledge::New,
+            (None, _) => EntryStatus::New,
         });
     }
-    Ok(knowledge)
+    Ok(classify_entries)
 }
 
 pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> Result<Saved, StoreError> {
@@ -64,10 +64,10 @@ pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> R
     }
     save_news(tx, harvest)?;
     incidents::save(tx, harvest)?;
-    stand_ins::save(tx, harvest)?;
+    active_fallbacks::save(tx, harvest)?;
     save_evidence(tx, harvest)?;
     subscriptions::save(tx, harvest)?;
-    if let Some(step) = &harvest.backfill {
+    if let Some(step) = &harvest.updates.backfill {
         backfills::go_on(tx, &harvest.source, step)?;
     }
     save_history(tx, harvest, history)?;
@@ -106,12 +106,12 @@ fn withdraw(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
             .query_row([harvest.source.as_str(), key.as_str()], |row| row.get::<_, i64>(0))
             .optional()
     };
-    for key in &harvest.withdrawn {
+    for key in &harvest.deletions {
         if let Some(row) = row_of(key)? {
             take_down(tx, &[row])?;
         }
     }
-    for key in &harvest.vanished {
+    for key in &harvest.missing {
         tx.prepare_cached("DELETE FROM page WHERE source = ?1 AND item_key = ?2")?
             .execute([harvest.source.as_str(), key.as_str()])?;
         if let Some(row) = row_of(key)? {
@@ -127,14 +127,14 @@ fn save_finding(
     finding: &Finding,
     saved: &mut Saved,
 ) -> Result<(), StoreError> {
-    let (now, undecided) = (harvest.at, &harvest.undecided);
+    let (now, deferred_topics) = (harvest.at, &harvest.deferred_topics);
     let row = match find(tx, finding)? {
-        None if is_forgotten(tx, finding)? || tombstones::covers(tx, finding)? => return Ok(()),
+        None if is_forgotten(tx, finding)? || suppressions::covers(tx, finding)? => return Ok(()),
         None => {
             saved.new_items += 1;
             insert(tx, finding, now)?
         }
-        Some((row, _)) if tombstones::buries(tx, finding)? => {
+        Some((row, _)) if suppressions::suppresses(tx, finding)? => {
             // It was stored before anybody knew whose it is.
             take_down(tx, &[row])?;
             return Ok(());
@@ -142,7 +142,7 @@ fn save_finding(
         Some((row, known)) => match update(tx, finding, row, &known, now)? {
             true => {
                 saved.edited_items += 1;
-                if !undecided.is_empty() {
+                if !deferred_topics.is_empty() {
                     // Once more: what it says now is matched against them then.
                     tx.prepare_cached("INSERT OR IGNORE INTO unlinked (item) VALUES (?1)")?.execute([row])?;
                 }
@@ -152,7 +152,7 @@ fn save_finding(
         },
     };
     let before: bool = tx.prepare_cached("SELECT 1 FROM match WHERE item = ?1")?.exists([row])?;
-    let may_go = |topic: &str| !undecided.iter().any(|name| name.as_str() == topic);
+    let may_go = |topic: &str| !deferred_topics.iter().any(|name| name.as_str() == topic);
     let fresh = replace_matches(tx, row, may_go, &finding.matches, now)?;
     saved.new_matches += fresh;
     saved.new_materials += u64::from(fresh > 0 && !before);
@@ -326,8 +326,8 @@ fn save_page(tx: &Transaction<'_>, source: &Name, page: &PageWork) -> Result<(),
 }
 
 fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
-    let Some(news) = &harvest.news else { return Ok(()) };
-    let validators = news.validators.as_ref().map(serde_json::to_string).transpose()?;
+    let Some(outcome) = &harvest.outcome else { return Ok(()) };
+    let validators = outcome.validators.as_ref().map(serde_json::to_string).transpose()?;
     // An operator's pause, or a quarantine, wins over news from work that was under way.
     tx.prepare_cached(
         "UPDATE source SET
@@ -344,24 +344,24 @@ fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> 
     )?
     .execute(params![
         harvest.source.as_str(),
-        news.state.as_str(),
+        outcome.state.as_str(),
         millis(harvest.at),
-        news.reason,
-        news.failures,
-        news.ok,
-        millis(news.next_poll),
-        length(news.interval),
+        outcome.reason,
+        outcome.failures,
+        outcome.ok,
+        millis(outcome.next_poll),
+        length(outcome.interval),
         validators,
-        news.moved_to.as_ref().map(url::Url::as_str),
-        news.deferred,
+        outcome.moved_to.as_ref().map(url::Url::as_str),
+        outcome.deferred,
     ])?;
     Ok(())
 }
 
 /// What was learnt of how the source publishes, and of what it shows.
 fn save_evidence(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
-    let Harvest { rhythm, article_pages, shown, .. } = harvest;
-    if rhythm.is_none() && article_pages.is_none() && shown.is_none() {
+    let model::SourceUpdates { rhythm, article_pages, page_window, .. } = &harvest.updates;
+    if rhythm.is_none() && article_pages.is_none() && page_window.is_none() {
         return Ok(());
     }
     tx.prepare_cached(
@@ -372,7 +372,7 @@ fn save_evidence(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreErr
         harvest.source.as_str(),
         rhythm.as_ref().map(serde_json::to_string).transpose()?,
         article_pages.as_ref().map(serde_json::to_string).transpose()?,
-        shown.as_ref().map(serde_json::to_string).transpose()?,
+        page_window.as_ref().map(serde_json::to_string).transpose()?,
     ])?;
     Ok(())
 }

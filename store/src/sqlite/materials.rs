@@ -104,7 +104,7 @@ pub(super) fn rematch(
 ) -> Result<u64, StoreError> {
     let only = super::objects::unchanged(tx, topics)?;
     let mut fresh = 0;
-    for Rematched { row, version, matches, undecided } in items {
+    for Rematched { row, version, matches, deferred_topics } in items {
         // An edit that was stored meanwhile was matched against these topics already, or waits for it.
         let same: bool = tx
             .prepare_cached("SELECT 1 FROM item WHERE row = ?1 AND version = ?2")?
@@ -113,7 +113,7 @@ pub(super) fn rematch(
             let matches: Vec<Match> =
                 matches.iter().filter(|found| only.contains(&found.topic)).cloned().collect();
             let is_among = |names: &[Name], topic: &str| names.iter().any(|name| name.as_str() == topic);
-            let may_go = |topic: &str| is_among(&only, topic) && !is_among(undecided, topic);
+            let may_go = |topic: &str| is_among(&only, topic) && !is_among(deferred_topics, topic);
             fresh += replace_matches(tx, *row, may_go, &matches, now)?;
         }
     }

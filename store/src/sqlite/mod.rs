@@ -3,6 +3,7 @@
 //! One connection writes, one reads; both work on blocking threads. WAL lets other processes read
 //! (and declare objects) while a node runs.
 
+mod active_fallbacks;
 mod audit;
 mod availability;
 mod backfills;
@@ -12,10 +13,9 @@ mod materials;
 mod moves;
 mod objects;
 mod rows;
-mod stand_ins;
 mod stories;
 mod subscriptions;
-mod tombstones;
+mod suppressions;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,8 +23,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use model::{
-    Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, List, Name, PageWork, Push,
-    SourceKind, SourceState, StandIn, Subscription, Timestamp, Watch,
+    ActiveFallback, Backfill, Client, FetchRecord, Harvest, Host, HostHealth, HostIncident, List, Name,
+    PageWork, SourceKind, SourceState, Subscription, Timestamp, Watch, WebSubDocument,
 };
 use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior};
 use tokio::sync::Mutex;
@@ -33,9 +33,9 @@ use url::Url;
 
 use crate::StoreError;
 use crate::store::{
-    Applied, AuditRecord, EntryKnowledge, HubAnswer, Kin, Linked, MaterialQuery, Move, ObjectNames, Objects,
-    Rematched, Reprint, Saved, Sighting, SourceRecord, Spell, Store, StoredItem, StoredMatch, Tombstone,
-    TopicRecord, Totals,
+    Applied, AuditRecord, Candidate, EntryRef, EntryStatus, HubDecision, Linked, MaterialQuery, Move,
+    ObjectNames, Objects, Rematched, Reprint, Saved, SourceRecord, StateInterval, Store, StoredItem,
+    StoredMatch, Suppression, TopicRecord, Totals,
 };
 
 /// Migrations in their order; the file's `user_version` counts those that were made.
@@ -225,13 +225,13 @@ impl Store for Sqlite {
         self.read(objects::topics).await
     }
 
-    async fn knowledge(
+    async fn classify_entries(
         &self,
         source: &Name,
-        entries: &[Sighting],
-    ) -> Result<Vec<EntryKnowledge>, StoreError> {
+        entries: &[EntryRef],
+    ) -> Result<Vec<EntryStatus>, StoreError> {
         let (source, entries) = (source.clone(), entries.to_vec());
-        self.read(move |connection| harvest::knowledge(connection, &source, &entries)).await
+        self.read(move |connection| harvest::classify_entries(connection, &source, &entries)).await
     }
 
     async fn save(&self, harvests: &Arc<[Harvest]>, objects_version: i64) -> Result<Vec<Saved>, StoreError> {
@@ -331,9 +331,10 @@ impl Store for Sqlite {
         source: Option<&Name>,
         since: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<Spell>, StoreError> {
+    ) -> Result<Vec<StateInterval>, StoreError> {
         let source = source.cloned();
-        self.read(move |connection| availability::spells(connection, source.as_ref(), (since, until))).await
+        self.read(move |connection| availability::intervals(connection, source.as_ref(), (since, until)))
+            .await
     }
 
     async fn host_health(&self, host: &Host) -> Result<HostHealth, StoreError> {
@@ -359,9 +360,9 @@ impl Store for Sqlite {
         self.read(move |connection| stories::unlinked(connection, limit)).await
     }
 
-    async fn kin(&self, keys: &[i64], since: Timestamp) -> Result<Vec<Kin>, StoreError> {
+    async fn candidates(&self, keys: &[i64], since: Timestamp) -> Result<Vec<Candidate>, StoreError> {
         let keys = keys.to_vec();
-        self.read(move |connection| stories::kin(connection, &keys, since)).await
+        self.read(move |connection| stories::candidates(connection, &keys, since)).await
     }
 
     async fn link(
@@ -394,7 +395,7 @@ impl Store for Sqlite {
         self.read(move |connection| subscriptions::of_source(connection, &source)).await
     }
 
-    async fn subscription_called(&self, id: &str) -> Result<Option<Subscription>, StoreError> {
+    async fn subscription_by_id(&self, id: &str) -> Result<Option<Subscription>, StoreError> {
         let id = id.to_owned();
         self.read(move |connection| subscriptions::called(connection, &id)).await
     }
@@ -404,22 +405,26 @@ impl Store for Sqlite {
         self.write(move |tx| subscriptions::subscribe(tx, &asked)).await
     }
 
-    async fn hub_answered(&self, id: &str, answer: &HubAnswer) -> Result<(), StoreError> {
+    async fn record_hub_decision(&self, id: &str, answer: &HubDecision) -> Result<(), StoreError> {
         let (id, answer) = (id.to_owned(), answer.clone());
-        self.write(move |tx| subscriptions::hub_answered(tx, &id, &answer)).await
+        self.write(move |tx| subscriptions::record_hub_decision(tx, &id, &answer)).await
     }
 
-    async fn take_push(&self, push: &Push, most: usize) -> Result<bool, StoreError> {
+    async fn enqueue_websub_document(&self, push: &WebSubDocument, most: usize) -> Result<bool, StoreError> {
         let push = push.clone();
         self.write(move |tx| subscriptions::take(tx, &push, most)).await
     }
 
-    async fn next_push(&self, source: &Name, before: Option<i64>) -> Result<Option<Push>, StoreError> {
+    async fn next_websub_document(
+        &self,
+        source: &Name,
+        before: Option<i64>,
+    ) -> Result<Option<WebSubDocument>, StoreError> {
         let source = source.clone();
         self.write(move |tx| subscriptions::next(tx, &source, before)).await
     }
 
-    async fn pushed_sources(&self) -> Result<Vec<Name>, StoreError> {
+    async fn sources_with_websub_documents(&self) -> Result<Vec<Name>, StoreError> {
         self.read(subscriptions::sources).await
     }
 
@@ -437,9 +442,9 @@ impl Store for Sqlite {
         self.write(move |tx| backfills::save(tx, &source, &backfill)).await
     }
 
-    async fn stand_in(&self, source: &Name) -> Result<Option<StandIn>, StoreError> {
+    async fn active_fallback(&self, source: &Name) -> Result<Option<ActiveFallback>, StoreError> {
         let source = source.clone();
-        self.read(move |connection| stand_ins::stand_in(connection, &source)).await
+        self.read(move |connection| active_fallbacks::active_fallback(connection, &source)).await
     }
 
     async fn known_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError> {
@@ -452,18 +457,18 @@ impl Store for Sqlite {
         self.write(move |tx| materials::take_down(tx, &rows)).await
     }
 
-    async fn bury(&self, tombstone: &Tombstone) -> Result<(), StoreError> {
-        let tombstone = tombstone.clone();
-        self.write(move |tx| tombstones::bury(tx, &tombstone)).await
+    async fn suppress(&self, suppression: &Suppression) -> Result<(), StoreError> {
+        let suppression = suppression.clone();
+        self.write(move |tx| suppressions::suppress(tx, &suppression)).await
     }
 
-    async fn unbury(&self, tombstone: &Tombstone) -> Result<bool, StoreError> {
-        let tombstone = tombstone.clone();
-        self.write(move |tx| tombstones::unbury(tx, &tombstone)).await
+    async fn lift_suppression(&self, suppression: &Suppression) -> Result<bool, StoreError> {
+        let suppression = suppression.clone();
+        self.write(move |tx| suppressions::lift_suppression(tx, &suppression)).await
     }
 
-    async fn tombstones(&self) -> Result<Vec<Tombstone>, StoreError> {
-        self.read(tombstones::all).await
+    async fn suppressions(&self) -> Result<Vec<Suppression>, StoreError> {
+        self.read(suppressions::all).await
     }
 
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {

@@ -278,7 +278,7 @@ pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Ve
         };
         let interval: Option<i64> = row.get(9)?;
         let text = |at: usize| row.get::<_, Option<String>>(at);
-        let (validators, rhythm, article_pages, shown) = (text(10)?, text(13)?, text(14)?, text(15)?);
+        let (validators, rhythm, article_pages, page_window) = (text(10)?, text(13)?, text(14)?, text(15)?);
         records.push(SourceRecord {
             source: serde_json::from_str(&spec)?,
             state: SourceState::parse(&state).unwrap_or(SourceState::Candidate),
@@ -296,7 +296,7 @@ pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Ve
             rhythm: rhythm.map(|text| serde_json::from_str(&text)).transpose()?,
             // What another build wrote otherwise is learnt anew.
             article_pages: article_pages.and_then(|text| serde_json::from_str(&text).ok()),
-            shown: shown.and_then(|text| serde_json::from_str(&text).ok()),
+            page_window: page_window.and_then(|text| serde_json::from_str(&text).ok()),
         });
     }
     Ok(records)

@@ -1,11 +1,11 @@
 //! Which items are reprints of which.
 
-use model::{Alike, Kinship, Likeness, Name, Timestamp};
+use model::{Name, Similarity, SimilarityKind, Sketch, Timestamp};
 use rusqlite::{Connection, Transaction, params};
 
 use super::rows::{ITEM, item as stored_item, limit, millis};
 use crate::StoreError;
-use crate::store::{KEPT_OF_A_KEY, Kin, Linked, Reprint, StoredItem};
+use crate::store::{Candidate, KEPT_OF_A_KEY, Linked, Reprint, StoredItem};
 
 pub(super) fn unlinked(connection: &Connection, most: usize) -> Result<Vec<StoredItem>, StoreError> {
     let mut query = connection.prepare_cached(&format!(
@@ -19,26 +19,30 @@ pub(super) fn unlinked(connection: &Connection, most: usize) -> Result<Vec<Store
     Ok(items)
 }
 
-pub(super) fn kin(connection: &Connection, keys: &[i64], since: Timestamp) -> Result<Vec<Kin>, StoreError> {
+pub(super) fn candidates(
+    connection: &Connection,
+    keys: &[i64],
+    since: Timestamp,
+) -> Result<Vec<Candidate>, StoreError> {
     let mut query = connection.prepare_cached(
         "SELECT likeness_key.item, story, source, exact, title, sketch FROM likeness_key
          JOIN likeness ON likeness.item = likeness_key.item
          WHERE key = ?1 AND likeness_key.at > ?2 ORDER BY likeness_key.item LIMIT ?3",
     )?;
-    let mut found: Vec<Kin> = Vec::new();
+    let mut found: Vec<Candidate> = Vec::new();
     for key in keys {
         let mut rows = query.query(params![key, millis(since), limit(KEPT_OF_A_KEY)])?;
         while let Some(row) = rows.next()? {
             let number: i64 = row.get(0)?;
-            if let Some(known) = found.iter_mut().find(|kin| kin.row == number) {
-                known.likeness.keys.push(*key);
+            if let Some(known) = found.iter_mut().find(|candidates| candidates.row == number) {
+                known.sketch.keys.push(*key);
                 continue;
             }
-            found.push(Kin {
+            found.push(Candidate {
                 row: number,
                 story: row.get(1)?,
                 source: Name::stored(row.get(2)?),
-                likeness: Likeness {
+                sketch: Sketch {
                     exact: row.get(3)?,
                     title: row.get(4)?,
                     sketch: row.get(5)?,
@@ -51,7 +55,7 @@ pub(super) fn kin(connection: &Connection, keys: &[i64], since: Timestamp) -> Re
 }
 
 pub(super) fn link(tx: &Transaction<'_>, linked: &[Linked], forget: Timestamp) -> Result<(), StoreError> {
-    for Linked { row, version, source, at, story, kinship, likeness } in linked {
+    for Linked { row, version, source, at, story, similarity, sketch } in linked {
         tx.prepare_cached(
             "DELETE FROM unlinked WHERE item = ?1
              AND NOT EXISTS (SELECT 1 FROM item WHERE row = ?1 AND version != ?2)",
@@ -68,16 +72,16 @@ pub(super) fn link(tx: &Transaction<'_>, linked: &[Linked], forget: Timestamp) -
                 story,
                 source.as_str(),
                 millis(*at),
-                kinship.map(|kinship| kinship.how.as_str()),
-                kinship.map(|kinship| kinship.share),
-                likeness.exact,
-                likeness.title,
-                likeness.sketch,
+                similarity.map(|similarity| similarity.how.as_str()),
+                similarity.map(|similarity| similarity.share),
+                sketch.exact,
+                sketch.title,
+                sketch.sketch,
             ])?;
         if stored == 0 {
             continue;
         }
-        for key in &likeness.keys {
+        for key in &sketch.keys {
             tx.prepare_cached("INSERT OR IGNORE INTO likeness_key (key, item, at) VALUES (?1, ?2, ?3)")?
                 .execute(params![key, row, millis(*at)])?;
         }
@@ -97,9 +101,9 @@ pub(super) fn story(connection: &Connection, row: i64, most: usize) -> Result<Ve
     while let Some(row) = rows.next()? {
         let how: Option<String> = row.get("how")?;
         let share: Option<f64> = row.get("share")?;
-        let how = how.and_then(|how| Alike::parse(&how));
-        let kinship = how.map(|how| Kinship { how, share: share.unwrap_or(0.0) });
-        all.push(Reprint { item: stored_item(row)?, kinship });
+        let how = how.and_then(|how| SimilarityKind::parse(&how));
+        let similarity = how.map(|how| Similarity { how, share: share.unwrap_or(0.0) });
+        all.push(Reprint { item: stored_item(row)?, similarity });
     }
     Ok(all)
 }

@@ -1,11 +1,11 @@
 //! Subscriptions at hubs, and what these pushed.
 
-use model::{Harvest, HubOffer, HubSecret, Name, Push, Subscription};
+use model::{Harvest, HubOffer, HubSecret, Name, Subscription, WebSubDocument};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
 use super::rows::{limit, millis, time};
 use crate::StoreError;
-use crate::store::HubAnswer;
+use crate::store::HubDecision;
 
 const COLUMNS: &str = "source, source_url, id, base, hub, topic_url, secret, asked_at, ask_again_at, lease_until, refused, credit,
     pushes, entries, missed, polls_saved, (SELECT count(*) FROM push WHERE push.source = subscription.source)";
@@ -77,7 +77,11 @@ pub(super) fn subscribe(tx: &Transaction<'_>, asked: &Subscription) -> Result<bo
     Ok(kept > 0)
 }
 
-pub(super) fn hub_answered(tx: &Transaction<'_>, id: &str, answer: &HubAnswer) -> Result<(), StoreError> {
+pub(super) fn record_hub_decision(
+    tx: &Transaction<'_>,
+    id: &str,
+    answer: &HubDecision,
+) -> Result<(), StoreError> {
     let (lease_until, refused) = answer.parts();
     tx.prepare_cached(
         "UPDATE subscription SET lease_until = ?2, refused = ?3, ask_again_at = ?4 WHERE id = ?1",
@@ -92,7 +96,7 @@ pub(super) fn unsubscribe(tx: &Transaction<'_>, source: &Name) -> Result<(), Sto
     Ok(())
 }
 
-pub(super) fn take(tx: &Transaction<'_>, push: &Push, most: usize) -> Result<bool, StoreError> {
+pub(super) fn take(tx: &Transaction<'_>, push: &WebSubDocument, most: usize) -> Result<bool, StoreError> {
     let is_taken = tx
         .prepare_cached(
             "UPDATE subscription SET pushes = pushes + 1
@@ -112,14 +116,14 @@ pub(super) fn next(
     tx: &Transaction<'_>,
     source: &Name,
     before: Option<i64>,
-) -> Result<Option<Push>, StoreError> {
+) -> Result<Option<WebSubDocument>, StoreError> {
     let mut query = tx.prepare_cached(
         "UPDATE push SET tries = tries + 1
          WHERE push = (SELECT max(push) FROM push WHERE source = ?1 AND push < ?2)
          RETURNING push, at, content_type, body, tries",
     )?;
     let push = query.query_row(params![source.as_str(), before.unwrap_or(i64::MAX)], |row| {
-        Ok(Push {
+        Ok(WebSubDocument {
             id: row.get(0)?,
             source: source.clone(),
             at: time(row.get(1)?),
@@ -139,10 +143,10 @@ pub(super) fn sources(connection: &Connection) -> Result<Vec<Name>, StoreError> 
 
 /// What was read waits no longer, and what that told is added.
 pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
-    for id in &harvest.pushes_done {
+    for id in &harvest.websub_documents_done {
         tx.prepare_cached("DELETE FROM push WHERE push = ?1")?.execute([id])?;
     }
-    if let Some(news) = &harvest.push {
+    if let Some(outcome) = &harvest.updates.websub {
         let count = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         let credit: Option<i64> = tx
             .prepare_cached("SELECT credit FROM subscription WHERE source = ?1")?
@@ -155,10 +159,10 @@ pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreE
         )?
         .execute(params![
             harvest.source.as_str(),
-            Subscription::credit_after(credit, news.entries, news.missed),
-            count(news.entries),
-            count(news.missed),
-            news.polls_saved
+            Subscription::credit_after(credit, outcome.entries, outcome.missed),
+            count(outcome.entries),
+            count(outcome.missed),
+            outcome.polls_saved
         ])?;
     }
     Ok(())

@@ -16,21 +16,21 @@ struct Web;
 
 #[async_trait]
 impl Transport for Web {
-    async fn exchange(&self, _pass: Pass, ask: &Ask) -> Result<Answer, TransportError> {
+    async fn exchange(&self, _pass: Pass, request: &Request) -> Result<Response, TransportError> {
         sleep(Duration::from_secs(1)).await;
         let says = |status, (name, value): (&str, &str)| {
             let headers = vec![(name.to_owned(), value.to_owned())];
-            Answer { status, headers, ..Answer::default() }
+            Response { status, headers, ..Response::default() }
         };
-        Ok(match ask.url.path() {
-            "/robots.txt" => Answer { status: 404, ..Answer::default() },
+        Ok(match request.url.path() {
+            "/robots.txt" => Response { status: 404, ..Response::default() },
             "/limited" => says(429, ("x-ratelimit-reset", "3")),
             "/busy" => says(503, ("x-ratelimit-reset", "3")),
             "/elsewhere" => says(307, ("location", "https://b.kz/hub")),
             "/plain" => says(308, ("location", "http://a.kz/hub")),
             "/see" => says(303, ("location", "/hub")),
             "/here" => says(307, ("location", "/hub")),
-            _ => Answer { status: 200, ..Answer::default() },
+            _ => Response { status: 200, ..Response::default() },
         })
     }
 }
@@ -56,7 +56,7 @@ impl Permits for Careless {
 #[derive(Default)]
 struct Told(Mutex<(Vec<Rule>, Vec<RobotsOutcome>)>);
 
-impl Witness for Told {
+impl FetchObserver for Told {
     fn violated(&self, rule: Rule) {
         self.0.lock().unwrap().0.push(rule);
     }
@@ -76,7 +76,7 @@ fn door() -> (Door, Arc<Told>) {
     };
     let told = Arc::new(Told::default());
     let door = Door::new(Arc::new(Web), Arc::new(NoMemory), policy, Arc::new(SystemClock));
-    (door.watched_by(told.clone()), told)
+    (door.observed_by(told.clone()), told)
 }
 
 #[tokio::test(start_paused = true)]

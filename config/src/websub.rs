@@ -8,15 +8,15 @@ use url::Url;
 /// Hubs that tell what is new (WebSub), where these can reach the cluster.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct PushSettings {
-    /// The address at which hubs reach some node of the cluster, as `https://push.example.kz/`; they are asked for nothing
+pub struct WebSubSettings {
+    /// The address at which hubs reach some node of the cluster, as `https://hubs.example.kz/`; they are asked for nothing
     /// where it is empty.
     pub url: String,
     /// Where this node hears them, as `0.0.0.0:8090`.
     pub listen: String,
 }
 
-impl PushSettings {
+impl WebSubSettings {
     /// What is put before the paths that hubs call; none where they are asked for nothing.
     pub fn base(&self) -> Option<Url> {
         let mut url: Url = self.url.parse().ok()?;
@@ -40,9 +40,9 @@ impl PushSettings {
             matches!(url.scheme(), "http" | "https") && is_bare && is_open
         };
         if !self.url.is_empty() && !self.base().is_some_and(is_address) {
-            Some("push.url must be an address as hubs see it, as https://push.example.kz/")
+            Some("websub.url must be an address as hubs see it, as https://hubs.example.kz/")
         } else if !self.listen.is_empty() && self.listen.parse::<SocketAddr>().is_err() {
-            Some("push.listen must be an address and a port, as 0.0.0.0:8090")
+            Some("websub.listen must be an address and a port, as 0.0.0.0:8090")
         } else {
             None
         }
@@ -57,17 +57,17 @@ mod tests {
     fn what_hubs_are_given_must_make_sense() {
         for (url, listen, base) in [
             ("", "", Some(None)),
-            ("https://push.kz", "0.0.0.0:8090", Some(Some("https://push.kz/"))),
-            ("http://push.kz/qyran", "127.0.0.1:1", Some(Some("http://push.kz/qyran/"))),
-            ("https://push.kz/", "", Some(Some("https://push.kz/"))),
+            ("https://hubs.kz", "0.0.0.0:8090", Some(Some("https://hubs.kz/"))),
+            ("http://hubs.kz/qyran", "127.0.0.1:1", Some(Some("http://hubs.kz/qyran/"))),
+            ("https://hubs.kz/", "", Some(Some("https://hubs.kz/"))),
             ("", "0.0.0.0:8090", Some(None)),
-            ("https://u:p@push.kz/", "0.0.0.0:8090", None),
-            ("push.kz", "0.0.0.0:8090", None),
-            ("ftp://push.kz/", "0.0.0.0:8090", None),
-            ("https://push.kz/?a=1", "0.0.0.0:8090", None),
-            ("https://push.kz/", "8090", None),
+            ("https://u:p@hubs.kz/", "0.0.0.0:8090", None),
+            ("hubs.kz", "0.0.0.0:8090", None),
+            ("ftp://hubs.kz/", "0.0.0.0:8090", None),
+            ("https://hubs.kz/?a=1", "0.0.0.0:8090", None),
+            ("https://hubs.kz/", "8090", None),
         ] {
-            let settings = PushSettings { url: url.to_owned(), listen: listen.to_owned() };
+            let settings = WebSubSettings { url: url.to_owned(), listen: listen.to_owned() };
             let told = settings.base().map(String::from);
             match base {
                 Some(base) => assert_eq!((settings.wrong(), told.as_deref()), (None, base), "{url} {listen}"),

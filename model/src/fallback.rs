@@ -7,7 +7,7 @@ use crate::{Pointers, Selectors, Source, SourceKind, Timestamp};
 
 /// A way to read a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Adapter {
+pub struct Fallback {
     /// How.
     pub kind: SourceKind,
     /// Where.
@@ -22,7 +22,7 @@ pub struct Adapter {
 
 /// A fallback that stands in for the way in which its source is declared to be read.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StandIn {
+pub struct ActiveFallback {
     /// The fallback's address.
     pub url: Url,
     /// The declared address that it stands in for: for another one it does not.
@@ -43,8 +43,8 @@ impl Source {
     pub const MOST_FALLBACKS: usize = 5;
 
     /// The same source, read in another way.
-    pub fn read_by(&self, adapter: &Adapter) -> Self {
-        let Adapter { kind, url, selectors, pointers } = adapter.clone();
+    pub fn read_with(&self, fallback: &Fallback) -> Self {
+        let Fallback { kind, url, selectors, pointers } = fallback.clone();
         // A token was meant for where the source is declared.
         let token = self.token.clone().filter(|_| url.origin() == self.url.origin());
         Self { kind, url, selectors, pointers, token, ..self.clone() }
@@ -54,33 +54,14 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ArticleMode, Category, Every, Name, Rights};
-    use std::time::Duration;
+    use crate::Name;
 
     /// A token goes to the origin that its source is declared at, and to no fallback elsewhere.
     #[test]
     fn tokens_stay_where_they_were_meant_for() {
         let source = Source {
-            name: Name::new("s").unwrap(),
-            kind: SourceKind::Json,
-            url: "https://api.kz/v1".parse().unwrap(),
-            category: Category::News,
-            country: None,
-            languages: Vec::new(),
-            timezone: None,
-            every: Every { min: Duration::from_secs(60), max: Duration::from_secs(60) },
-            delay: None,
-            article: ArticleMode::Auto,
-            rights: Rights::Full,
-            selectors: Selectors::default(),
-            pointers: Pointers::default(),
-            fallbacks: Vec::new(),
             token: Name::new("secret").ok(),
-            politeness_group: None,
-            client: None,
-            searches: None,
-            paused: false,
-            retired: false,
+            ..Source::new(Name::new("s").unwrap(), SourceKind::Json, "https://api.kz/v1".parse().unwrap())
         };
         for (url, keeps) in [
             ("https://api.kz/v2", true),
@@ -88,13 +69,13 @@ mod tests {
             ("http://api.kz/v2", false),
             ("https://other.kz/", false),
         ] {
-            let adapter = Adapter {
+            let fallback = Fallback {
                 kind: SourceKind::Feed,
                 url: url.parse().unwrap(),
                 selectors: Selectors::default(),
                 pointers: Pointers::default(),
             };
-            assert_eq!(source.read_by(&adapter).token.is_some(), keeps, "{url}");
+            assert_eq!(source.read_with(&fallback).token.is_some(), keeps, "{url}");
         }
     }
 }

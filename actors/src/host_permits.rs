@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(500);
 
 /// Permits for what a job needs: its own host, and hosts on the way.
-pub struct Errand {
+pub struct HostPermits {
     context: Arc<Context>,
     /// The permit of the turn; a visit by hand has none, and lends every host.
     home: Option<Permit>,
@@ -55,7 +55,7 @@ struct Lent {
     _keeper: JoinSet<()>,
 }
 
-impl Errand {
+impl HostPermits {
     pub(crate) fn new(context: Arc<Context>, home: Permit, progress: watch::Sender<Instant>) -> Self {
         let pace = context.config.delay;
         Self { context, home: Some(home), lent: Vec::new(), progress, credit: None, is_laden: false, pace }
@@ -240,9 +240,9 @@ fn lease_of(turn: &Turn) -> Lease {
 }
 
 #[async_trait]
-impl Permits for Errand {
+impl Permits for HostPermits {
     async fn permit(&mut self, url: &Url) -> Result<&mut Permit, Busy> {
-        let host = self.context.roster().host_of(url).ok_or(Busy { until: Timestamp::MAX })?;
+        let host = self.context.snapshot().host_of(url).ok_or(Busy { until: Timestamp::MAX })?;
         let is_home = self.home.as_ref().is_some_and(|home| *home.host() == host);
         match self.lent.iter().find(|lent| lent.turn.host == host) {
             _ if is_home => (),

@@ -14,7 +14,7 @@ use scheduler::{Schedule, due};
 use store::{SourceRecord, Store, StoreError};
 use url::Url;
 
-use crate::errand::after;
+use crate::host_permits::after;
 use crate::searches::{Allowances, within_budget};
 
 /// How much longer than its interval the wait for a search may be: its spread, and a little for rounding.
@@ -22,14 +22,14 @@ const LONGEST_SPREAD: f64 = 1.11;
 
 /// The declared objects at one moment.
 #[derive(Clone, Default)]
-pub(crate) struct Roster {
+pub(crate) struct Snapshot {
     /// The version of the objects in the store.
     pub(crate) version: i64,
     pub(crate) topics: Arc<TopicIndex>,
     /// Topics that are decided when an item was looked at beside others, with their versions.
     late: Arc<[(Name, i64)]>,
     /// The names of these.
-    undecided: Arc<[Name]>,
+    deferred_topics: Arc<[Name]>,
     sources: HashMap<Name, Arc<Source>>,
     groups: HashMap<Host, Host>,
     /// How many sources are read at each host.
@@ -40,7 +40,7 @@ pub(crate) struct Roster {
     bad_topics: Vec<BadTopic>,
 }
 
-impl Roster {
+impl Snapshot {
     /// The objects that the store holds now, and how each source is doing. What did not change since `before` is not
     /// compiled again.
     pub(crate) async fn load(
@@ -59,10 +59,10 @@ impl Roster {
         let compiled = tokio::task::spawn_blocking(move || before.changed(topics, Lists::new(lists))).await;
         let (index, bad_topics) = compiled.map_err(|error| StoreError::Other(error.to_string()))?;
         let named = |record: &SourceRecord| (record.source.name.clone(), Arc::new(record.source.clone()));
-        let mut roster = Self {
+        let mut snapshot = Self {
             version,
             late: index.late().filter_map(|name| Some((name.clone(), *versions.get(name)?))).collect(),
-            undecided: index.late().cloned().collect(),
+            deferred_topics: index.late().cloned().collect(),
             topics: Arc::new(index),
             groups: groups(&records),
             clients: by_name(clients),
@@ -71,13 +71,13 @@ impl Roster {
             searches: HashMap::new(),
             bad_topics,
         };
-        roster.plan_searches();
-        for source in roster.sources.values().filter(|source| source.watch() == Watch::On) {
-            if let Some(host) = roster.host_of(&read_at(source)) {
-                *roster.sources_at.entry(host).or_default() += 1;
+        snapshot.plan_searches();
+        for source in snapshot.sources.values().filter(|source| source.watch() == Watch::On) {
+            if let Some(host) = snapshot.host_of(&read_at(source)) {
+                *snapshot.sources_at.entry(host).or_default() += 1;
             }
         }
-        Ok((roster, records))
+        Ok((snapshot, records))
     }
 
     /// The same objects with another index of the same topics.
@@ -91,8 +91,8 @@ impl Roster {
     }
 
     /// The names of these.
-    pub(crate) fn undecided(&self) -> Arc<[Name]> {
-        self.undecided.clone()
+    pub(crate) fn deferred_topics(&self) -> Arc<[Name]> {
+        self.deferred_topics.clone()
     }
 
     /// A source that is declared and not paused.
@@ -157,7 +157,7 @@ impl Roster {
             return false;
         }
         match job.kind {
-            JobKind::Pages | JobKind::Backfill | JobKind::Push => true,
+            JobKind::Pages | JobKind::Backfill | JobKind::WebSub => true,
             JobKind::Poll => searches.is_none() && self.host_of(&read_at(source)).as_ref() == Some(&job.host),
             JobKind::Search => {
                 self.host_of(&read_at(source)).as_ref() == Some(&job.host)
@@ -239,33 +239,34 @@ pub async fn plan_sources(
     now: Timestamp,
     all_now: bool,
 ) -> Result<(), String> {
-    let (roster, records) = Roster::load(store, Arc::default()).await.map_err(|error| error.to_string())?;
-    plan_all(store, schedule, (&roster, &records), Terms { delay, now, all_now }).await
+    let (snapshot, records) =
+        Snapshot::load(store, Arc::default()).await.map_err(|error| error.to_string())?;
+    plan_all(store, schedule, (&snapshot, &records), Terms { delay, now, all_now }).await
 }
 
 /// Plans everything, and notes of which version of the objects.
 pub(crate) async fn plan_all(
     store: &dyn Store,
     schedule: &dyn Schedule,
-    (roster, records): (&Roster, &[SourceRecord]),
+    (snapshot, records): (&Snapshot, &[SourceRecord]),
     terms: Terms,
 ) -> Result<(), String> {
     let all: Vec<&SourceRecord> = records.iter().collect();
     let mut readings: Vec<Planned> =
-        records.iter().flat_map(|record| readings_of(roster, record, terms)).collect();
+        records.iter().flat_map(|record| readings_of(snapshot, record, terms)).collect();
     let is_blank = schedule.planned().await.map_err(|error| error.to_string())?.is_none();
     if is_blank && !terms.all_now {
         readings.iter_mut().for_each(|planned| bring_forward(planned, terms.now));
     }
-    plan(store, schedule, (roster, &all), readings, terms).await?;
-    schedule.set_planned(roster.version).await.map_err(|error| error.to_string())
+    plan(store, schedule, (snapshot, &all), readings, terms).await?;
+    schedule.set_planned(snapshot.version).await.map_err(|error| error.to_string())
 }
 
 /// Plans the readings of some sources, and their pages that wait.
 async fn plan(
     store: &dyn Store,
     schedule: &dyn Schedule,
-    (roster, records): (&Roster, &[&SourceRecord]),
+    (snapshot, records): (&Snapshot, &[&SourceRecord]),
     mut planned: Vec<Planned>,
     terms: Terms,
 ) -> Result<(), String> {
@@ -277,21 +278,21 @@ async fn plan(
         .map(|record| &record.source.name)
         .collect();
     for (source, host, not_before) in store.page_queues().await.map_err(|error| error.to_string())? {
-        if let Some(declared) = roster.source(&source).filter(|_| read.contains(&source)) {
+        if let Some(declared) = snapshot.source(&source).filter(|_| read.contains(&source)) {
             let id = JobId::pages(source, host);
             let delay = read::delay_of(&declared, terms.delay);
-            let tenant = roster.tenant_of(&declared);
+            let tenant = snapshot.tenant_of(&declared);
             planned.push(Planned { id, due: not_before, delay, robots_delay: Duration::ZERO, tenant });
         }
     }
     for (source, backfill) in store.backfills().await.map_err(|error| error.to_string())? {
-        if let Some(declared) = roster.source(&source).filter(|_| read.contains(&source)) {
-            planned.extend(backfill_of(roster, &declared, &backfill, terms));
+        if let Some(declared) = snapshot.source(&source).filter(|_| read.contains(&source)) {
+            planned.extend(backfill_of(snapshot, &declared, &backfill, terms));
         }
     }
-    for source in store.pushed_sources().await.map_err(|error| error.to_string())? {
-        if let Some(declared) = roster.source(&source).filter(|_| read.contains(&source)) {
-            planned.extend(push_of(roster, &declared, terms));
+    for source in store.sources_with_websub_documents().await.map_err(|error| error.to_string())? {
+        if let Some(declared) = snapshot.source(&source).filter(|_| read.contains(&source)) {
+            planned.extend(websub_of(snapshot, &declared, terms));
         }
     }
     for planned in &mut planned {
@@ -301,22 +302,22 @@ async fn plan(
 }
 
 /// The job that reads what hubs pushed of a source.
-pub(crate) fn push_of(roster: &Roster, source: &Source, terms: Terms) -> Option<Planned> {
-    let id = JobId::push(source.name.clone(), roster.host_of(&read_at(source))?);
-    let (delay, tenant) = (read::delay_of(source, terms.delay), roster.tenant_of(source));
+pub(crate) fn websub_of(snapshot: &Snapshot, source: &Source, terms: Terms) -> Option<Planned> {
+    let id = JobId::websub(source.name.clone(), snapshot.host_of(&read_at(source))?);
+    let (delay, tenant) = (read::delay_of(source, terms.delay), snapshot.tenant_of(source));
     Some(Planned { id, due: terms.now, delay, robots_delay: Duration::ZERO, tenant })
 }
 
 /// The job that reads a source's past, while there is something to read.
 pub(crate) fn backfill_of(
-    roster: &Roster,
+    snapshot: &Snapshot,
     source: &Source,
     backfill: &Backfill,
     terms: Terms,
 ) -> Option<Planned> {
-    let host = roster.host_of(backfill.ahead.first()?)?;
+    let host = snapshot.host_of(backfill.ahead.first()?)?;
     let delay = read::delay_of(source, terms.delay);
-    let (id, tenant) = (JobId::backfill(source.name.clone(), host), roster.tenant_of(source));
+    let (id, tenant) = (JobId::backfill(source.name.clone(), host), snapshot.tenant_of(source));
     let due = backfill.due.map_or(terms.now, |due| due.max(terms.now));
     Some(Planned { id, due, delay, robots_delay: Duration::ZERO, tenant })
 }
@@ -329,16 +330,16 @@ pub async fn plan_backfill(
     backfill: &Backfill,
     (delay, now): (Duration, Timestamp),
 ) -> Result<(), String> {
-    let (roster, _) = Roster::load(store, Arc::default()).await.map_err(|error| error.to_string())?;
+    let (snapshot, _) = Snapshot::load(store, Arc::default()).await.map_err(|error| error.to_string())?;
     let terms = Terms { delay, now, all_now: false };
-    let declared = roster.source(source);
-    let planned = declared.and_then(|declared| backfill_of(&roster, &declared, backfill, terms));
+    let declared = snapshot.source(source);
+    let planned = declared.and_then(|declared| backfill_of(&snapshot, &declared, backfill, terms));
     schedule.plan(&planned.into_iter().collect::<Vec<_>>()).await.map_err(|error| error.to_string())
 }
 
 /// The jobs by which a source is read, as they are due where the schedule may know them already. When a search was
 /// made last is not stored: it is planned for later than a known one can be due, which keeps its earlier time.
-fn readings_of(roster: &Roster, record: &SourceRecord, terms: Terms) -> Vec<Planned> {
+fn readings_of(snapshot: &Snapshot, record: &SourceRecord, terms: Terms) -> Vec<Planned> {
     let source = &record.source;
     if source.watch() != Watch::On || record.state == SourceState::Quarantined {
         return Vec::new();
@@ -357,7 +358,7 @@ fn readings_of(roster: &Roster, record: &SourceRecord, terms: Terms) -> Vec<Plan
         robots_delay: Duration::ZERO,
         tenant,
     };
-    roster.jobs_of(source).into_iter().map(planned).collect()
+    snapshot.jobs_of(source).into_iter().map(planned).collect()
 }
 
 /// Where a schedule knows nothing, all searches would be due at the same moment: each begins at another one.
@@ -370,7 +371,7 @@ fn bring_forward(planned: &mut Planned, now: Timestamp) {
 
 /// What a change of the objects adds to the readings of a source. A search that others needed already goes on as it
 /// was: each edit of a topic would ask sooner otherwise.
-fn news_of(before: &Roster, after: &Roster, record: &SourceRecord, terms: Terms) -> Vec<Planned> {
+fn outcome_of(before: &Snapshot, after: &Snapshot, record: &SourceRecord, terms: Terms) -> Vec<Planned> {
     let readings = readings_of(after, record, terms);
     let known = before.sources.get(&record.source.name).filter(|_| record.next_poll.is_some());
     let Some(known) = known.filter(|known| ***known == record.source) else { return readings };
@@ -388,10 +389,10 @@ fn news_of(before: &Roster, after: &Roster, record: &SourceRecord, terms: Terms)
 
 /// Whose share of a host a job is.
 pub async fn tenant_of(store: &dyn Store, job: &JobId) -> Result<Tenant, StoreError> {
-    let (roster, _) = Roster::load(store, Arc::default()).await?;
-    let Some(source) = roster.declared(&job.source) else { return Ok(Tenant::common()) };
-    let searched = roster.searches.get(&job.source).and_then(|searches| searches.get(&job.query));
-    Ok(searched.cloned().unwrap_or_else(|| roster.tenant_of(&source)))
+    let (snapshot, _) = Snapshot::load(store, Arc::default()).await?;
+    let Some(source) = snapshot.declared(&job.source) else { return Ok(Tenant::common()) };
+    let searched = snapshot.searches.get(&job.source).and_then(|searches| searches.get(&job.query));
+    Ok(searched.cloned().unwrap_or_else(|| snapshot.tenant_of(&source)))
 }
 
 /// Makes everything by which a source is read due now, as it is declared now.
@@ -402,29 +403,30 @@ pub async fn plan_now(
     delay: Duration,
     now: Timestamp,
 ) -> Result<(), String> {
-    let (roster, records) = Roster::load(store, Arc::default()).await.map_err(|error| error.to_string())?;
+    let (snapshot, records) =
+        Snapshot::load(store, Arc::default()).await.map_err(|error| error.to_string())?;
     let terms = Terms { delay, now, all_now: true };
     let named = records.iter().filter(|record| record.source.name == *source);
-    let planned: Vec<Planned> = named.flat_map(|record| readings_of(&roster, record, terms)).collect();
+    let planned: Vec<Planned> = named.flat_map(|record| readings_of(&snapshot, record, terms)).collect();
     schedule.plan(&planned).await.map_err(|error| error.to_string())
 }
 
 /// The jobs of sources: their polls or searches, and the pages that wait.
 pub async fn jobs_of(store: &dyn Store, sources: &[Name]) -> Result<Vec<JobId>, StoreError> {
-    let (roster, _) = Roster::load(store, Arc::default()).await?;
-    let declared = sources.iter().filter_map(|name| roster.declared(name));
-    let mut jobs: Vec<JobId> = declared.flat_map(|source| roster.jobs_of(&source).into_keys()).collect();
+    let (snapshot, _) = Snapshot::load(store, Arc::default()).await?;
+    let declared = sources.iter().filter_map(|name| snapshot.declared(name));
+    let mut jobs: Vec<JobId> = declared.flat_map(|source| snapshot.jobs_of(&source).into_keys()).collect();
     for (source, host, _) in store.page_queues().await? {
         if sources.contains(&source) {
             jobs.push(JobId::pages(source, host));
         }
     }
-    for source in store.pushed_sources().await? {
-        let host = roster.declared(&source).and_then(|declared| roster.host_of(&read_at(&declared)));
-        jobs.extend(host.filter(|_| sources.contains(&source)).map(|host| JobId::push(source, host)));
+    for source in store.sources_with_websub_documents().await? {
+        let host = snapshot.declared(&source).and_then(|declared| snapshot.host_of(&read_at(&declared)));
+        jobs.extend(host.filter(|_| sources.contains(&source)).map(|host| JobId::websub(source, host)));
     }
     for (source, backfill) in store.backfills().await? {
-        let host = backfill.ahead.first().and_then(|url| roster.host_of(url));
+        let host = backfill.ahead.first().and_then(|url| snapshot.host_of(url));
         jobs.extend(host.filter(|_| sources.contains(&source)).map(|host| JobId::backfill(source, host)));
     }
     Ok(jobs)
@@ -436,14 +438,14 @@ pub async fn jobs_of(store: &dyn Store, sources: &[Name]) -> Result<Vec<JobId>, 
 pub(crate) async fn plan_changes(
     store: &dyn Store,
     schedule: &dyn Schedule,
-    before: &Roster,
-    (after, records): (&Roster, &[SourceRecord]),
+    before: &Snapshot,
+    (after, records): (&Snapshot, &[SourceRecord]),
     terms: Terms,
 ) -> Result<(), String> {
-    let readings = |roster: &Roster, source: Option<Arc<Source>>| -> BTreeMap<JobId, Tenant> {
+    let readings = |snapshot: &Snapshot, source: Option<Arc<Source>>| -> BTreeMap<JobId, Tenant> {
         source
             .filter(|source| source.watch() == Watch::On)
-            .map(|source| roster.jobs_of(&source))
+            .map(|source| snapshot.jobs_of(&source))
             .unwrap_or_default()
     };
     let mut stopped: Vec<JobId> = Vec::new();
@@ -464,8 +466,8 @@ pub(crate) async fn plan_changes(
     };
     let changed: Vec<&SourceRecord> = records.iter().filter(is_changed).collect();
     if !changed.is_empty() {
-        let news = changed.iter().flat_map(|record| news_of(before, after, record, terms)).collect();
-        plan(store, schedule, (after, &changed), news, terms).await?;
+        let outcome = changed.iter().flat_map(|record| outcome_of(before, after, record, terms)).collect();
+        plan(store, schedule, (after, &changed), outcome, terms).await?;
     }
     schedule.set_planned(after.version).await.map_err(|error| error.to_string())
 }

@@ -41,8 +41,8 @@ impl Originality {
     }
 
     /// That of an item which is like an earlier one, or like none.
-    pub fn of(kinship: Option<Kinship>) -> Self {
-        kinship.map_or(Self::Original, |_| Self::Reprint)
+    pub fn of(similarity: Option<Similarity>) -> Self {
+        similarity.map_or(Self::Original, |_| Self::Reprint)
     }
 }
 
@@ -64,7 +64,7 @@ impl Sight {
 
 /// What a text is known by.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Likeness {
+pub struct Sketch {
     /// Hash of all its words.
     pub exact: Option<i64>,
     /// Hash of its title's words.
@@ -77,16 +77,16 @@ pub struct Likeness {
 
 /// How one text is another.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Kinship {
+pub struct Similarity {
     /// In which way.
-    pub how: Alike,
+    pub how: SimilarityKind,
     /// The share of shingles that they have in common, 0 to 1, as the sketches tell (standard deviation .06 at one half).
     pub share: f64,
 }
 
 /// In which way texts are alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Alike {
+pub enum SimilarityKind {
     /// The same words.
     Same,
     /// Most of the words, in the same order.
@@ -95,7 +95,7 @@ pub enum Alike {
     Title,
 }
 
-impl Alike {
+impl SimilarityKind {
     /// All ways.
     pub const ALL: [Self; 3] = [Self::Same, Self::Near, Self::Title];
 
@@ -114,7 +114,7 @@ impl Alike {
     }
 }
 
-impl Likeness {
+impl Sketch {
     /// So much of two texts in common makes them reprints of one.
     pub const ENOUGH: f64 = 0.5;
 
@@ -142,20 +142,20 @@ impl Likeness {
 
     /// How it is another text of the same publisher, or of another one. What a publisher prints each day in the same form (the
     /// weather, the rates) is news each day: of one publisher only the same words are one text.
-    pub fn kinship(&self, other: &Self, same_publisher: bool) -> Option<Kinship> {
+    pub fn similarity(&self, other: &Self, same_publisher: bool) -> Option<Similarity> {
         if self.exact.is_some() && self.exact == other.exact {
-            return Some(Kinship { how: Alike::Same, share: 1.0 });
+            return Some(Similarity { how: SimilarityKind::Same, share: 1.0 });
         }
         if same_publisher {
             return None;
         }
         let share = self.share(other);
         if share >= Self::ENOUGH {
-            return Some(Kinship { how: Alike::Near, share });
+            return Some(Similarity { how: SimilarityKind::Near, share });
         }
         let is_short = self.sketch.is_empty() || other.sketch.is_empty();
         let has_title = self.title.is_some() && self.title == other.title;
-        (is_short && has_title).then_some(Kinship { how: Alike::Title, share: 0.0 })
+        (is_short && has_title).then_some(Similarity { how: SimilarityKind::Title, share: 0.0 })
     }
 
     fn share(&self, other: &Self) -> f64 {
@@ -207,8 +207,8 @@ mod tests {
         (0..count).map(|n| format!("{name}{n}")).collect()
     }
 
-    fn of(text: &[String]) -> Likeness {
-        Likeness::of(&[], text)
+    fn of(text: &[String]) -> Sketch {
+        Sketch::of(&[], text)
     }
 
     #[test]
@@ -222,23 +222,23 @@ mod tests {
             edited[at] = "edited".to_owned();
         }
         for (what, other, expected) in [
-            ("itself", original.clone(), Some(Alike::Same)),
-            ("cut", cut, Some(Alike::Near)),
-            ("framed", framed, Some(Alike::Near)),
-            ("edited", edited, Some(Alike::Near)),
+            ("itself", original.clone(), Some(SimilarityKind::Same)),
+            ("cut", cut, Some(SimilarityKind::Near)),
+            ("framed", framed, Some(SimilarityKind::Near)),
+            ("edited", edited, Some(SimilarityKind::Near)),
             ("half of another", half, None),
             ("another", text("b", 300), None),
             ("its words in another order", original.iter().rev().cloned().collect(), None),
         ] {
             let (one, other) = (of(&original), of(&other));
-            let kinship = one.kinship(&other, false);
-            assert_eq!(kinship.map(|kinship| kinship.how), expected, "{what}: {kinship:?}");
+            let similarity = one.similarity(&other, false);
+            assert_eq!(similarity.map(|similarity| similarity.how), expected, "{what}: {similarity:?}");
             let shared = one.keys.iter().filter(|key| other.keys.contains(key)).count();
             assert!(shared > 0 || expected.is_none(), "{what}: it would not be looked up");
-            let of_one_publisher = one.kinship(&other, true).map(|kinship| kinship.how);
+            let of_one_publisher = one.similarity(&other, true).map(|similarity| similarity.how);
             assert_eq!(
                 of_one_publisher,
-                expected.filter(|how| *how == Alike::Same),
+                expected.filter(|how| *how == SimilarityKind::Same),
                 "{what}, by one publisher"
             );
         }
@@ -248,24 +248,24 @@ mod tests {
     fn short_texts_are_the_same_or_nothing() {
         let long = "Нацбанк сохранил базовую ставку на уровне восемнадцати процентов";
         for (one, other, expected) in [
-            (("", long), ("", long), Some(Alike::Same)),
+            (("", long), ("", long), Some(SimilarityKind::Same)),
             (("", "Подробности позже"), ("", "Подробности позже"), None),
             (
                 ("Нацбанк сохранил базовую ставку без изменений", "Коротко"),
                 ("Нацбанк сохранил базовую ставку без изменений", "Иначе"),
-                Some(Alike::Title),
+                Some(SimilarityKind::Title),
             ),
             (("Главное за день", "Коротко"), ("Главное за день", "Иначе"), None),
             (("", ""), ("", ""), None),
         ] {
-            let of = |(title, text): (&str, &str)| Likeness::of(&words(title), &words(text));
-            let how = of(one).kinship(&of(other), false).map(|kinship| kinship.how);
+            let of = |(title, text): (&str, &str)| Sketch::of(&words(title), &words(text));
+            let how = of(one).similarity(&of(other), false).map(|similarity| similarity.how);
             assert_eq!(how, expected, "{one:?} {other:?}");
         }
         // Two whole texts under one title are two texts.
         let title = words("Нацбанк сохранил базовую ставку без изменений");
-        let of = |name| Likeness::of(&title, &text(name, 100));
-        assert_eq!(of("a").kinship(&of("b"), false), None);
+        let of = |name| Sketch::of(&title, &text(name, 100));
+        assert_eq!(of("a").similarity(&of("b"), false), None);
     }
 
     proptest! {

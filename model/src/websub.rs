@@ -160,7 +160,7 @@ fn since(from: Timestamp, to: Timestamp) -> Duration {
 
 /// A document that a hub pushed, and nobody has read yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Push {
+pub struct WebSubDocument {
     /// In the order of arrival.
     pub id: i64,
     /// Of which source.
@@ -177,7 +177,7 @@ pub struct Push {
 
 /// What reading told of a subscription: added to what is known.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct PushNews {
+pub struct SubscriptionDelta {
     /// New entries that the hub told of.
     pub entries: u64,
     /// New entries that it did not tell of.
@@ -199,12 +199,8 @@ mod tests {
     fn subscription() -> Subscription {
         let offer =
             HubOffer { hub: "https://hub.kz/".parse().unwrap(), topic_url: "https://a.kz/".to_owned() };
-        let source: Source = serde_json::from_value(serde_json::json!({
-            "name": "s", "kind": "feed", "url": "https://a.kz/", "category": "news", "languages": [],
-            "every": {"min": {"secs": 60, "nanos": 0}, "max": {"secs": 60, "nanos": 0}}, "article": "auto", "rights": "full",
-            "selectors": {}, "paused": false, "country": null, "timezone": null, "delay": null, "politeness_group": null,
-        }))
-        .unwrap();
+        let source =
+            Source::new(Name::new("s").unwrap(), crate::SourceKind::Feed, "https://a.kz/".parse().unwrap());
         let base = "https://push.kz/".parse().unwrap();
         Subscription::new(&source, offer, base, ("i".into(), HubSecret("tölem".to_owned())), at(0))
     }

@@ -8,25 +8,28 @@ use model::Finding;
 use super::{execute, read, rows, text};
 use crate::StoreError;
 use crate::edit::address;
-use crate::store::Tombstone;
+use crate::store::Suppression;
 
-pub(super) async fn bury(tx: &Transaction<'_>, tombstone: &Tombstone) -> Result<(), StoreError> {
-    tombstone.check()?;
-    let (source, author) = tombstone.key();
+pub(super) async fn suppress(tx: &Transaction<'_>, suppression: &Suppression) -> Result<(), StoreError> {
+    suppression.check()?;
+    let (source, author) = suppression.key();
     let sql = "INSERT INTO tombstone (source, author, at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
-    execute(tx, sql, &[&source, &text(author), &tombstone.at]).await?;
+    execute(tx, sql, &[&source, &text(author), &suppression.at]).await?;
     Ok(())
 }
 
-pub(super) async fn unbury(tx: &Transaction<'_>, tombstone: &Tombstone) -> Result<bool, StoreError> {
-    let (source, author) = tombstone.key();
+pub(super) async fn lift_suppression(
+    tx: &Transaction<'_>,
+    suppression: &Suppression,
+) -> Result<bool, StoreError> {
+    let (source, author) = suppression.key();
     let sql = "DELETE FROM tombstone WHERE source = $1 AND author = $2";
     Ok(execute(tx, sql, &[&source, &text(author)]).await? > 0)
 }
 
-pub(super) async fn all(client: &Object) -> Result<Vec<Tombstone>, StoreError> {
+pub(super) async fn all(client: &Object) -> Result<Vec<Suppression>, StoreError> {
     let found = read(client, "SELECT source, author, at FROM tombstone ORDER BY source, author", &[]).await?;
-    Ok(found.iter().map(|row| Tombstone::kept(row.get(0), row.get(1), row.get(2))).collect())
+    Ok(found.iter().map(|row| Suppression::kept(row.get(0), row.get(1), row.get(2))).collect())
 }
 
 /// Where things stood that were removed by hand.
@@ -47,12 +50,12 @@ pub(super) async fn remember_addresses(tx: &Transaction<'_>, items: &[i64]) -> R
 
 /// What must not be stored of a batch.
 #[derive(Default)]
-pub(super) struct Graveyard {
-    tombstones: Vec<Tombstone>,
+pub(super) struct Suppressions {
+    suppressions: Vec<Suppression>,
     addresses: HashSet<(String, String)>,
 }
 
-impl Graveyard {
+impl Suppressions {
     /// Of a batch of findings.
     pub(super) async fn load<'a>(
         tx: &Transaction<'_>,
@@ -72,21 +75,24 @@ impl Graveyard {
         )
         .await?;
         Ok(Self {
-            tombstones: kept.iter().map(|row| Tombstone::kept(row.get(0), row.get(1), row.get(2))).collect(),
+            suppressions: kept
+                .iter()
+                .map(|row| Suppression::kept(row.get(0), row.get(1), row.get(2)))
+                .collect(),
             addresses: removed.iter().map(|row| (row.get(0), row.get(1))).collect(),
         })
     }
 
     /// Whether nothing of its source, or author, is to be stored.
-    pub(super) fn buries(&self, finding: &Finding) -> bool {
-        self.tombstones.iter().any(|tombstone| tombstone.covers(&finding.item))
+    pub(super) fn suppresses(&self, finding: &Finding) -> bool {
+        self.suppressions.iter().any(|suppression| suppression.covers(&finding.item))
     }
 
     /// Whether a new publication is not to be stored.
     pub(super) fn covers(&self, finding: &Finding) -> bool {
         let is_removed =
             |address: String| self.addresses.contains(&(finding.item.source.to_string(), address));
-        self.buries(finding) || address(finding).is_some_and(is_removed)
+        self.suppresses(finding) || address(finding).is_some_and(is_removed)
     }
 }
 

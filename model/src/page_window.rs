@@ -13,7 +13,7 @@ use crate::{ItemKey, Timestamp};
 /// document misses it that shows something newer than all before, or once it was missing for six hours.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub struct Shown {
+pub struct PageWindow {
     /// The fingerprint of the last document.
     document: String,
     /// When the newest of all that was ever shown came out.
@@ -31,7 +31,7 @@ struct Place {
 
 /// What one document shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Showing {
+pub struct WindowDocument {
     /// Its fingerprint.
     fingerprint: String,
     /// When the newest in it came out.
@@ -39,24 +39,24 @@ pub struct Showing {
     /// In their order, the newest first.
     keys: Vec<ItemKey>,
     /// What stands there as well, without a place in that order: what is pinned, or has no words any more.
-    besides: Vec<ItemKey>,
+    unordered: Vec<ItemKey>,
 }
 
-impl Showing {
+impl WindowDocument {
     /// Of entries in their order, each with when it came out, and of what stands there besides.
     pub fn new(
         entries: impl IntoIterator<Item = (ItemKey, Option<Timestamp>)>,
-        mut besides: Vec<ItemKey>,
+        mut unordered: Vec<ItemKey>,
     ) -> Self {
         let (mut keys, times): (Vec<ItemKey>, Vec<Option<Timestamp>>) =
-            entries.into_iter().take(Shown::MOST).unzip();
+            entries.into_iter().take(PageWindow::MOST).unzip();
         let newest = times.iter().flatten().max().copied();
         let time = |at: usize| times.get(at).copied().flatten();
         // What is pinned stands first, however old it is, and leaves that place without being taken back.
         if time(0).zip(time(1)).is_some_and(|(first, second)| first < second) {
-            besides.push(keys.remove(0));
+            unordered.push(keys.remove(0));
         }
-        Self { fingerprint: String::new(), newest, keys, besides }
+        Self { fingerprint: String::new(), newest, keys, unordered }
     }
 
     /// The same, of the document of a fingerprint.
@@ -65,11 +65,11 @@ impl Showing {
     }
 
     fn shows(&self, key: &ItemKey) -> bool {
-        self.keys.contains(key) || self.besides.contains(key)
+        self.keys.contains(key) || self.unordered.contains(key)
     }
 }
 
-impl Shown {
+impl PageWindow {
     /// So many are remembered: as many as the longest page of a platform shows.
     const MOST: usize = 100;
     /// Of fewer that stood there nothing is concluded.
@@ -78,7 +78,7 @@ impl Shown {
     const LONG: Duration = Duration::from_secs(6 * 3600);
 
     /// What is remembered when a further document was read at `now`, and what is gone.
-    pub fn followed_by(&self, next: Showing, now: Timestamp) -> (Self, Vec<ItemKey>) {
+    pub fn followed_by(&self, next: WindowDocument, now: Timestamp) -> (Self, Vec<ItemKey>) {
         let stands = |place: &Place| next.shows(&place.key);
         let has_place = |place: &Place| next.keys.contains(&place.key);
         let shows_news = next.newest > self.newest;
@@ -86,13 +86,13 @@ impl Shown {
         let end = self.places.iter().rposition(has_place).map_or(0, |last| last + 1);
         let known = self.places.get(..end).unwrap_or_default();
         let missing = known.iter().filter(|place| !stands(place)).count();
-        let mut shown = Self {
+        let mut page_window = Self {
             document: next.fingerprint.clone(),
             newest: self.newest.max(next.newest),
             places: next.keys.iter().map(|key| Place { key: key.clone(), missing_since: None }).collect(),
         };
         if known.len() < Self::LEAST || missing * 2 > known.len() {
-            return (shown, Vec::new()); // too few to tell; or another choice of what is shown, not so much taken back at once
+            return (page_window, Vec::new()); // too few to tell; or another choice of what is shown, not so much taken back at once
         }
         let mut gone = Vec::new();
         for (at, place) in known.iter().enumerate().filter(|(_, place)| !stands(place)) {
@@ -102,14 +102,17 @@ impl Shown {
             }
             // It keeps its place before what stood behind it.
             let behind = known.get(at..).unwrap_or_default().iter().find(|place| has_place(place));
-            let here =
-                shown.places.iter().position(|other| behind.is_some_and(|behind| behind.key == other.key));
-            let missing_since = place.missing_since.or(Some(now));
-            shown
+            let here = page_window
                 .places
-                .insert(here.unwrap_or(shown.places.len()), Place { key: place.key.clone(), missing_since });
+                .iter()
+                .position(|other| behind.is_some_and(|behind| behind.key == other.key));
+            let missing_since = place.missing_since.or(Some(now));
+            page_window.places.insert(
+                here.unwrap_or(page_window.places.len()),
+                Place { key: place.key.clone(), missing_since },
+            );
         }
-        (shown, gone)
+        (page_window, gone)
     }
 
     /// The same when the last document, by its fingerprint, still stands as it stood.
@@ -126,7 +129,7 @@ impl Shown {
 impl Place {
     fn is_long_missing(&self, now: Timestamp) -> bool {
         self.missing_since.is_some_and(|since| {
-            Duration::try_from(now.duration_since(since)).is_ok_and(|missing| missing >= Shown::LONG)
+            Duration::try_from(now.duration_since(since)).is_ok_and(|missing| missing >= PageWindow::LONG)
         })
     }
 }
@@ -149,11 +152,11 @@ mod tests {
     }
 
     /// Of letters, the newest first: those that are missing, since minute 0, in capitals.
-    fn shown(text: &str) -> Shown {
+    fn page_window(text: &str) -> PageWindow {
         let missing = |letter: char| letter.is_ascii_uppercase().then_some(at(0));
         let places = keys(text).into_iter().zip(text.chars().map(missing));
         let places = places.map(|(key, missing_since)| Place { key, missing_since }).collect();
-        Shown { document: String::new(), newest: newest(text), places }
+        PageWindow { document: String::new(), newest: newest(text), places }
     }
 
     /// A letter comes out in its minute.
@@ -161,21 +164,21 @@ mod tests {
         text.bytes().map(|letter| at(i64::from(letter.to_ascii_lowercase()))).max()
     }
 
-    fn document(text: &str) -> Showing {
-        Showing { keys: keys(text), newest: newest(text), ..Showing::default() }
+    fn document(text: &str) -> WindowDocument {
+        WindowDocument { keys: keys(text), newest: newest(text), ..WindowDocument::default() }
     }
 
     fn check(before: &str, next: &str, minute: i64, remembered: &str, gone: &str) {
-        let (found, vanished) = shown(before).followed_by(document(next), at(minute));
-        let letters = |shown: &Shown| -> String {
+        let (found, missing) = page_window(before).followed_by(document(next), at(minute));
+        let letters = |page_window: &PageWindow| -> String {
             let letter = |place: &Place| {
                 let text = place.key.as_str();
                 let letter = text.chars().next_back().unwrap();
                 if place.missing_since.is_some() { letter.to_ascii_uppercase() } else { letter }
             };
-            shown.places.iter().map(letter).collect()
+            page_window.places.iter().map(letter).collect()
         };
-        assert_eq!((letters(&found).as_str(), vanished), (remembered, keys(gone)), "{before} then {next}");
+        assert_eq!((letters(&found).as_str(), missing), (remembered, keys(gone)), "{before} then {next}");
     }
 
     #[test]
@@ -207,17 +210,17 @@ mod tests {
 
     #[test]
     fn a_document_that_stands_as_it_stood_confirms_after_hours() {
-        assert_eq!(shown("gfEdC").still("", at(359)), (shown("gfEdC"), vec![]));
-        assert_eq!(shown("gfEdC").still("", at(360)), (shown("gfd"), keys("ec")));
-        assert_eq!(shown("gfEdC").still("another", at(360)), (shown("gfEdC"), vec![]));
+        assert_eq!(page_window("gfEdC").still("", at(359)), (page_window("gfEdC"), vec![]));
+        assert_eq!(page_window("gfEdC").still("", at(360)), (page_window("gfd"), keys("ec")));
+        assert_eq!(page_window("gfEdC").still("another", at(360)), (page_window("gfEdC"), vec![]));
     }
 
     /// What is pinned, early or late, what is unpinned, and what has no words any more is not gone.
     #[test]
     fn what_stands_besides_is_there() {
-        let of = |entries: &[(&str, i64)], besides: &str| {
+        let of = |entries: &[(&str, i64)], unordered: &str| {
             let entries = entries.iter().map(|(id, minute)| (key(id), Some(at(*minute))));
-            Showing::new(entries, keys(besides))
+            WindowDocument::new(entries, keys(unordered))
         };
         let documents = [
             of(&[("e", 5), ("d", 4), ("c", 3), ("b", 2), ("a", 1)], ""),
@@ -227,7 +230,7 @@ mod tests {
             of(&[("h", 8), ("g", 7), ("f", 6), ("e", 5), ("b", 2)], "d"), // the pin is taken away, and was pushed out
             of(&[("i", 9), ("h", 8), ("g", 7), ("f", 6), ("e", 5)], ""),
         ];
-        let mut remembered = Shown::default();
+        let mut remembered = PageWindow::default();
         for (minute, document) in documents.into_iter().enumerate() {
             let gone;
             (remembered, gone) = remembered.followed_by(document, at(1000 * minute as i64));
@@ -243,12 +246,12 @@ mod tests {
             steps in proptest::collection::vec((0usize..8, 1usize..12, 0usize..4), 1..16)
         ) {
             let mut newest = 0;
-            let mut remembered = Shown::default();
+            let mut remembered = PageWindow::default();
             for (step, (fresh, size, stale)) in steps.into_iter().enumerate() {
                 newest += fresh;
                 let end = newest.saturating_sub(stale);
                 let entries = (end.saturating_sub(size)..end).rev().map(|id| (key(&id.to_string()), Some(at(id as i64))));
-                let document = Showing::new(entries, Vec::new());
+                let document = WindowDocument::new(entries, Vec::new());
                 let gone;
                 (remembered, gone) = remembered.followed_by(document, at(step as i64));
                 prop_assert_eq!(gone, vec![]);
@@ -257,12 +260,12 @@ mod tests {
 
         #[test]
         fn what_is_remembered_is_bounded(counts in proptest::collection::vec(0usize..400, 1..6)) {
-            let mut remembered = Shown::default();
+            let mut remembered = PageWindow::default();
             for (round, count) in counts.into_iter().enumerate() {
                 let entries = (0..count).filter(|id| (id + round) % 3 != 0).map(|id| (key(&id.to_string()), None));
-                let document = Showing::new(entries, Vec::new());
+                let document = WindowDocument::new(entries, Vec::new());
                 remembered = remembered.followed_by(document, at(round as i64)).0;
-                prop_assert!(remembered.places.len() <= 2 * Shown::MOST);
+                prop_assert!(remembered.places.len() <= 2 * PageWindow::MOST);
             }
         }
     }

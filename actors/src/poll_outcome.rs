@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use crawler::read::Alarm;
 use model::{
-    Entry, Failure, FailureWeight, Incident, Pace, Precision, Rhythm, SourceNews, SourceState, Standing,
+    Entry, Failure, FailureWeight, Incident, Pace, PollOutcome, Precision, Rhythm, SourceState, Standing,
     Timestamp,
 };
 use scheduler::due::{self, Backoff, Seen};
 use store::SourceRecord;
 
-use crate::visit::Visit;
+use crate::job_run::JobRun;
 
 /// What a poll that went well told.
 pub(crate) struct Told<'p> {
@@ -24,32 +24,32 @@ pub(crate) struct Told<'p> {
 }
 
 /// A poll that went well.
-pub(crate) fn good(visit: &Visit, record: &SourceRecord, told: Told<'_>) -> SourceNews {
+pub(crate) fn good(run: &JobRun, record: &SourceRecord, told: Told<'_>) -> PollOutcome {
     let Told { seen, a_day, fresh_for, rhythm } = told;
-    let every = visit.source.every;
+    let every = run.source.every;
     let interval = match record.interval.filter(|_| record.last_ok.is_some()) {
         // What one search brings says little about the next: each is made as often as the source allows.
-        _ if visit.is_search() => every.min,
+        _ if run.is_search() => every.min,
         Some(interval) => due::learn(interval, every, Seen { waited: waited(record), ..seen }),
         None => due::first(every, a_day),
     };
-    let round = visit.now().as_second().unsigned_abs();
+    let round = run.now().as_second().unsigned_abs();
     // Each search has an answer of its own, and each topic its own hours.
-    let rhythm = rhythm.filter(|_| !visit.is_search());
-    let paced = due::paced(interval, every, rhythm, visit.now());
-    let wait = due::wait(paced, every, fresh_for.filter(|_| !visit.is_search()));
-    let wait = match Pace::of(visit.source.kind, SourceState::Live) {
+    let rhythm = rhythm.filter(|_| !run.is_search());
+    let paced = due::paced(interval, every, rhythm, run.now());
+    let wait = due::wait(paced, every, fresh_for.filter(|_| !run.is_search()));
+    let wait = match Pace::of(run.source.kind, SourceState::Live) {
         Pace::After(wait) => wait,
         _ => wait,
     };
-    SourceNews {
+    PollOutcome {
         state: SourceState::Live,
         reason: String::new(),
         failures: 0.0,
         ok: true,
         deferred: false,
         interval,
-        next_poll: visit.after(due::drift(wait, visit.source.name.as_str(), round)),
+        next_poll: run.after(due::drift(wait, run.source.name.as_str(), round)),
         moved_to: None,
         validators: None,
     }
@@ -57,17 +57,17 @@ pub(crate) fn good(visit: &Visit, record: &SourceRecord, told: Told<'_>) -> Sour
 
 /// The same, where something makes one think that it is not read as it should be: its document, or its article pages.
 pub(crate) fn suspected(
-    visit: &Visit,
+    run: &JobRun,
     record: &SourceRecord,
     document: Option<String>,
-    news: SourceNews,
-) -> SourceNews {
-    let of_pages = || record.article_pages.as_ref()?.suspicion(visit.now());
+    outcome: PollOutcome,
+) -> PollOutcome {
+    let of_pages = || record.article_pages.as_ref()?.suspicion(run.now());
     let document = document.map(|reason| (SourceState::BrokenLayout, reason));
     // What its document tells is read all the same: it is not broken, but has gaps.
     match document.or_else(|| of_pages().map(|reason| (SourceState::Degraded, reason))) {
-        Some((state, reason)) => SourceNews { state, reason, ..news },
-        None => news,
+        Some((state, reason)) => PollOutcome { state, reason, ..outcome },
+        None => outcome,
     }
 }
 
@@ -85,64 +85,64 @@ fn waited(record: &SourceRecord) -> Option<Duration> {
 }
 
 /// A poll that failed.
-pub(crate) fn bad(visit: &Visit, record: &SourceRecord, failure: &Failure) -> SourceNews {
+pub(crate) fn bad(run: &JobRun, record: &SourceRecord, failure: &Failure) -> PollOutcome {
     let standing = Standing {
         state: record.state,
         failures: record.failures,
         silent_since: record.last_ok.unwrap_or(record.since),
         was_read: record.last_ok.is_some(),
     };
-    if let Some(incident) = frozen(visit) {
-        return counting_nothing(visit, record, failure, incident);
+    if let Some(incident) = frozen(run) {
+        return counting_nothing(run, record, failure, incident);
     }
-    let (state, failures) = standing.after(failure, visit.now());
+    let (state, failures) = standing.after(failure, run.now());
     let is_open = failure.weight == FailureWeight::Deferred;
-    let wait = wait_after(visit, record, state, failure);
-    let interval = record.interval.unwrap_or(visit.source.every.min);
-    SourceNews {
+    let wait = wait_after(run, record, state, failure);
+    let interval = record.interval.unwrap_or(run.source.every.min);
+    PollOutcome {
         state,
         reason: if is_open && is_suspected(record) { record.reason.clone() } else { failure.reason.clone() },
         failures,
         ok: false,
         deferred: is_open,
         interval,
-        next_poll: visit.after(due::spread(wait, visit.source.name.as_str(), u64::from(record.failed_polls))),
+        next_poll: run.after(due::spread(wait, run.source.name.as_str(), u64::from(record.failed_polls))),
         moved_to: None,
         validators: None,
     }
 }
 
 /// How long a source that failed, and is in a state now, is left alone.
-fn wait_after(visit: &Visit, record: &SourceRecord, state: SourceState, failure: &Failure) -> Duration {
-    let config = &visit.context.config;
+fn wait_after(run: &JobRun, record: &SourceRecord, state: SourceState, failure: &Failure) -> Duration {
+    let config = &run.context.config;
     // Of a source that is searched, other searches' failures say nothing of how long this one should wait.
-    let failed = if visit.is_search() { 0 } else { record.failed_polls };
-    let every = visit.source.every;
-    let usual = due::paced(record.interval.unwrap_or(every.min), every, None, visit.now());
+    let failed = if run.is_search() { 0 } else { record.failed_polls };
+    let every = run.source.every;
+    let usual = due::paced(record.interval.unwrap_or(every.min), every, None, run.now());
     let node = Backoff { step: config.backoff, longest: config.max_backoff };
     // There was no verdict: nothing is known of its state.
     let is_open = failure.weight == FailureWeight::Deferred;
     let state = if is_open { SourceState::Live } else { state };
-    due::after_failure(Pace::of(visit.source.kind, state), failed + 1, node, usual)
+    due::after_failure(Pace::of(run.source.kind, state), failed + 1, node, usual)
 }
 
 /// The incident of its host for which the source is not to blame.
-fn frozen(visit: &Visit) -> Option<&Incident> {
-    let health = visit.host_health.as_ref().filter(|health| health.is_frozen(visit.now()))?;
+fn frozen(run: &JobRun) -> Option<&Incident> {
+    let health = run.host_health.as_ref().filter(|health| health.is_frozen(run.now()))?;
     health.incident.as_ref()
 }
 
 /// The source stays as it was, and is asked again when its turn comes: its host is left alone meanwhile.
 fn counting_nothing(
-    visit: &Visit,
+    run: &JobRun,
     record: &SourceRecord,
     failure: &Failure,
     incident: &Incident,
-) -> SourceNews {
-    let interval = record.interval.unwrap_or(visit.source.every.min);
+) -> PollOutcome {
+    let interval = record.interval.unwrap_or(run.source.every.min);
     let since = model::rfc3339(incident.since);
-    let round = visit.now().as_second().unsigned_abs();
-    SourceNews {
+    let round = run.now().as_second().unsigned_abs();
+    PollOutcome {
         state: if record.state == SourceState::Candidate { SourceState::Probing } else { record.state },
         reason: match is_suspected(record) {
             true => record.reason.clone(),
@@ -153,9 +153,9 @@ fn counting_nothing(
         deferred: true,
         interval,
         // What was broken before keeps the pace of its state.
-        next_poll: visit.after(due::spread(
-            wait_after(visit, record, record.state, failure),
-            visit.source.name.as_str(),
+        next_poll: run.after(due::spread(
+            wait_after(run, record, record.state, failure),
+            run.source.name.as_str(),
             round,
         )),
         moved_to: None,

@@ -10,7 +10,7 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use super::matches::Change;
 use super::materials::take_down;
-use super::tombstones::{self, Graveyard};
+use super::suppressions::{self, Suppressions};
 use super::{execute, rows, storable, text};
 use crate::StoreError;
 use crate::edit::{Edit, Known, address, edit, published_key};
@@ -27,21 +27,21 @@ pub(super) fn digest(source: &Name, key: &ItemKey) -> Vec<u8> {
 
 /// The items that a batch is about.
 #[derive(Default)]
-pub(super) struct Shelf<'a> {
-    drafts: Vec<Draft<'a>>,
+pub(super) struct ItemBatch<'a> {
+    drafts: Vec<PendingItem<'a>>,
     by_digest: HashMap<Vec<u8>, usize>,
     by_address: HashMap<(String, String), Vec<usize>>,
     /// Identities whose items were removed by age, or by hand.
     forgotten: HashSet<Vec<u8>>,
     /// What must not be stored, and what of it was met.
-    graveyard: Graveyard,
+    suppressions: Suppressions,
     buried: Vec<Vec<u8>>,
     /// Items that were stored, and must not be.
     unearthed: Vec<i64>,
 }
 
 /// An item as it will be.
-struct Draft<'a> {
+struct PendingItem<'a> {
     /// Its number and month; a new one has its number when it is written.
     item: i64,
     first_seen: Timestamp,
@@ -58,7 +58,7 @@ struct Draft<'a> {
     before: Vec<String>,
     matches: Option<BTreeMap<String, &'a Match>>,
     /// Of these none is taken away by an edit.
-    undecided: &'a [Name],
+    deferred_topics: &'a [Name],
     matched_at: Timestamp,
 }
 
@@ -68,14 +68,14 @@ struct Content<'a> {
     at: Timestamp,
 }
 
-impl<'a> Shelf<'a> {
+impl<'a> ItemBatch<'a> {
     /// Reads what is stored of the items that findings are about.
     pub(super) async fn load(
         tx: &Transaction<'_>,
         findings: impl Iterator<Item = &'a Finding> + Clone,
     ) -> Result<Self, StoreError> {
-        let graveyard = Graveyard::load(tx, findings.clone()).await?;
-        let mut shelf = Self { graveyard, ..Self::default() };
+        let suppressions = Suppressions::load(tx, findings.clone()).await?;
+        let mut item_batch = Self { suppressions, ..Self::default() };
         let digests: Vec<Vec<u8>> =
             findings.clone().map(|finding| digest(&finding.item.source, &finding.item.key)).collect();
         let known = rows(
@@ -94,13 +94,19 @@ impl<'a> Shelf<'a> {
         places.dedup();
         for row in stored(tx, &places).await? {
             let item: i64 = row.get(0);
-            shelf.add(digest_of.remove(&item), draft(&row), row.get(2), row.get(3));
+            item_batch.add(digest_of.remove(&item), draft(&row), row.get(2), row.get(3));
         }
-        shelf.forgotten = digest_of.into_values().collect();
-        Ok(shelf)
+        item_batch.forgotten = digest_of.into_values().collect();
+        Ok(item_batch)
     }
 
-    fn add(&mut self, digest: Option<Vec<u8>>, draft: Draft<'a>, source: String, address: Option<String>) {
+    fn add(
+        &mut self,
+        digest: Option<Vec<u8>>,
+        draft: PendingItem<'a>,
+        source: String,
+        address: Option<String>,
+    ) {
         let at = self.drafts.len();
         self.drafts.push(draft);
         if let Some(digest) = digest {
@@ -123,7 +129,7 @@ impl<'a> Shelf<'a> {
         let digest = digest(&finding.item.source, &finding.item.key);
         let content_hash = finding.item.content_hash();
         let at = match self.find(&digest, finding, &content_hash) {
-            Some(at) if self.graveyard.buries(finding) => {
+            Some(at) if self.suppressions.suppresses(finding) => {
                 // It was stored before anybody knew whose it is.
                 self.unearthed.push(self.drafts[at].item);
                 return;
@@ -137,18 +143,18 @@ impl<'a> Shelf<'a> {
                 at
             }
             None if self.forgotten.contains(&digest) => return,
-            None if self.graveyard.covers(finding) => {
+            None if self.suppressions.covers(finding) => {
                 self.buried.push(digest);
                 return;
             }
             None => {
                 saved.new_items += 1;
-                let draft = Draft::new(digest.clone(), finding, content_hash, now);
+                let draft = PendingItem::new(digest.clone(), finding, content_hash, now);
                 self.add(Some(digest), draft, finding.item.source.to_string(), address(finding));
                 self.drafts.len() - 1
             }
         };
-        let fresh = self.drafts[at].replace_matches(&finding.matches, &harvest.undecided, now);
+        let fresh = self.drafts[at].replace_matches(&finding.matches, &harvest.deferred_topics, now);
         saved.new_matches += fresh.matches;
         saved.new_materials += u64::from(fresh.is_material);
     }
@@ -162,7 +168,7 @@ impl<'a> Shelf<'a> {
         let key = published_key(finding);
         // The oldest, where an edit made several alike.
         let is_same = |at: &usize| {
-            let Draft { known, title, address, .. } = &self.drafts[*at];
+            let PendingItem { known, title, address, .. } = &self.drafts[*at];
             *title == finding.item.title
                 && address.as_deref() == Some(place.1.as_str())
                 && known.published_key == key
@@ -177,7 +183,7 @@ impl<'a> Shelf<'a> {
         if !self.unearthed.is_empty() {
             take_down(tx, &self.unearthed, now).await?;
         }
-        tombstones::forget(tx, self.buried).await?;
+        suppressions::forget(tx, self.buried).await?;
         insert_new(tx, &mut drafts).await?;
         update_known(tx, &drafts).await?;
         write_matches(tx, &drafts).await
@@ -234,9 +240,9 @@ async fn stored(tx: &Transaction<'_>, places: &[(i64, Timestamp)]) -> Result<Vec
     .await
 }
 
-fn draft<'a>(row: &Row) -> Draft<'a> {
+fn draft<'a>(row: &Row) -> PendingItem<'a> {
     let first_seen = row.get(1);
-    Draft {
+    PendingItem {
         item: row.get(0),
         first_seen,
         digest: None,
@@ -253,7 +259,7 @@ fn draft<'a>(row: &Row) -> Draft<'a> {
         edits: 0,
         before: row.get(9),
         matches: None,
-        undecided: &[],
+        deferred_topics: &[],
         matched_at: first_seen,
     }
 }
@@ -264,7 +270,7 @@ struct Fresh {
     is_material: bool,
 }
 
-impl<'a> Draft<'a> {
+impl<'a> PendingItem<'a> {
     fn new(digest: Vec<u8>, finding: &'a Finding, content_hash: String, now: Timestamp) -> Self {
         Self {
             item: 0,
@@ -283,7 +289,7 @@ impl<'a> Draft<'a> {
             edits: 0,
             before: Vec::new(),
             matches: None,
-            undecided: &[],
+            deferred_topics: &[],
             matched_at: now,
         }
     }
@@ -310,7 +316,12 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn replace_matches(&mut self, matches: &'a [Match], undecided: &'a [Name], now: Timestamp) -> Fresh {
+    fn replace_matches(
+        &mut self,
+        matches: &'a [Match],
+        deferred_topics: &'a [Name],
+        now: Timestamp,
+    ) -> Fresh {
         let had: Vec<&str> = match &self.matches {
             Some(matches) => matches.keys().map(String::as_str).collect(),
             None => self.before.iter().map(String::as_str).collect(),
@@ -318,7 +329,7 @@ impl<'a> Draft<'a> {
         let fresh = matches.iter().filter(|found| !had.contains(&found.topic.as_str())).count();
         let is_material = fresh > 0 && had.is_empty();
         self.matches = Some(matches.iter().map(|found| (found.topic.to_string(), found)).collect());
-        (self.matched_at, self.undecided) = (now, undecided);
+        (self.matched_at, self.deferred_topics) = (now, deferred_topics);
         Fresh { matches: fresh as u64, is_material }
     }
 }
@@ -342,8 +353,9 @@ fn joined(tokens: &str) -> String {
     words(tokens).join(" ")
 }
 
-async fn insert_new(tx: &Transaction<'_>, drafts: &mut [Draft<'_>]) -> Result<(), StoreError> {
-    let mut new: Vec<&mut Draft<'_>> = drafts.iter_mut().filter(|draft| draft.digest.is_some()).collect();
+async fn insert_new(tx: &Transaction<'_>, drafts: &mut [PendingItem<'_>]) -> Result<(), StoreError> {
+    let mut new: Vec<&mut PendingItem<'_>> =
+        drafts.iter_mut().filter(|draft| draft.digest.is_some()).collect();
     if new.is_empty() {
         return Ok(());
     }
@@ -407,7 +419,7 @@ struct Columns {
 }
 
 impl Columns {
-    fn push(&mut self, draft: &Draft<'_>) -> Result<(), StoreError> {
+    fn push(&mut self, draft: &PendingItem<'_>) -> Result<(), StoreError> {
         let Some(content) = &draft.content else { return Ok(()) };
         let item = content.item;
         self.items.push(draft.item);
@@ -466,7 +478,7 @@ impl Columns {
 }
 
 /// Edits are few beside what is new: a statement each.
-async fn update_known(tx: &Transaction<'_>, drafts: &[Draft<'_>]) -> Result<(), StoreError> {
+async fn update_known(tx: &Transaction<'_>, drafts: &[PendingItem<'_>]) -> Result<(), StoreError> {
     for draft in drafts.iter().filter(|draft| draft.digest.is_none()) {
         match &draft.content {
             Some(content) => update_content(tx, draft, content).await?,
@@ -481,8 +493,9 @@ async fn update_known(tx: &Transaction<'_>, drafts: &[Draft<'_>]) -> Result<(), 
             None => (),
         }
     }
-    let again =
-        |draft: &&Draft<'_>| draft.digest.is_none() && draft.content.is_some() && !draft.undecided.is_empty();
+    let again = |draft: &&PendingItem<'_>| {
+        draft.digest.is_none() && draft.content.is_some() && !draft.deferred_topics.is_empty()
+    };
     let again: Vec<i64> = drafts.iter().filter(again).map(|draft| draft.item).collect();
     if !again.is_empty() {
         // Once more: what they say now is matched against these topics then.
@@ -494,7 +507,7 @@ async fn update_known(tx: &Transaction<'_>, drafts: &[Draft<'_>]) -> Result<(), 
 
 async fn update_content(
     tx: &Transaction<'_>,
-    draft: &Draft<'_>,
+    draft: &PendingItem<'_>,
     content: &Content<'_>,
 ) -> Result<(), StoreError> {
     let (item, known) = (content.item, &draft.known);
@@ -526,12 +539,12 @@ async fn update_content(
 
 /// Makes the matches of items be what they are now, and counts. The row of the totals is locked by this, so
 /// it comes last.
-async fn write_matches(tx: &Transaction<'_>, drafts: &[Draft<'_>]) -> Result<(), StoreError> {
+async fn write_matches(tx: &Transaction<'_>, drafts: &[PendingItem<'_>]) -> Result<(), StoreError> {
     let new_items = drafts.iter().filter(|draft| draft.digest.is_some()).count();
     let mut change = Change::of_items(i64::try_from(new_items).unwrap_or(0));
     for draft in drafts {
         if let Some(matches) = &draft.matches {
-            let may_go = |topic: &str| !draft.undecided.iter().any(|name| name.as_str() == topic);
+            let may_go = |topic: &str| !draft.deferred_topics.iter().any(|name| name.as_str() == topic);
             change.replace(
                 (draft.item, draft.first_seen),
                 &draft.before,

@@ -8,26 +8,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crawler::Permit;
-use model::{HostHealth, Job, JobId, Name, Settlement, SourceNews, SourceState, Timestamp, Turn};
+use model::{HostHealth, Job, JobId, Name, PollOutcome, Settlement, SourceState, Timestamp, Turn};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use scheduler::{Lease, ScheduleError, Settle};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use crate::context::Context;
-use crate::errand::{after, permit_of};
 use crate::fetcher::{Fetcher, FetcherArgs, FetcherMsg};
+use crate::host_permits::{after, permit_of};
+use crate::job_run::Interrupted;
 use crate::metrics::{Backend, JobEnd, LeaseEnd};
-use crate::roster::jobs_of;
+use crate::snapshot::jobs_of;
 use crate::storage::StorageMsg;
-use crate::visit::Interrupted;
 
 /// How a host is doing is not waited for longer than this: its sources are read all the same.
 const LOOK: Duration = Duration::from_secs(5);
 /// Crashes in a row after which a source is put aside until somebody looks.
 const MAX_CRASHES: u32 = 5;
 
-pub(crate) enum FleetMsg {
+pub(crate) enum HostWorkerMsg {
     /// Start the next job, or end the turn.
     Next,
     /// A fetcher is done; its permit comes back.
@@ -49,16 +49,16 @@ pub(crate) struct Done {
     pub(crate) outcome: Result<(), Interrupted>,
 }
 
-pub(crate) struct Fleet;
+pub(crate) struct HostWorker;
 
-pub(crate) struct FleetArgs {
+pub(crate) struct HostWorkerArgs {
     pub(crate) context: Arc<Context>,
     pub(crate) turn: Turn,
     /// When the turn was asked for.
     pub(crate) asked_at: Instant,
 }
 
-pub(crate) struct FleetState {
+pub(crate) struct HostWorkerState {
     context: Arc<Context>,
     turn: Turn,
     jobs: VecDeque<Job>,
@@ -78,25 +78,25 @@ struct Current {
     progress: watch::Receiver<Instant>,
 }
 
-impl Actor for Fleet {
-    type Msg = FleetMsg;
-    type State = FleetState;
-    type Arguments = FleetArgs;
+impl Actor for HostWorker {
+    type Msg = HostWorkerMsg;
+    type State = HostWorkerState;
+    type Arguments = HostWorkerArgs;
 
     async fn pre_start(
         &self,
-        myself: ActorRef<FleetMsg>,
-        args: FleetArgs,
-    ) -> Result<FleetState, ActorProcessingErr> {
-        let FleetArgs { context, turn, asked_at } = args;
+        myself: ActorRef<HostWorkerMsg>,
+        args: HostWorkerArgs,
+    ) -> Result<HostWorkerState, ActorProcessingErr> {
+        let HostWorkerArgs { context, turn, asked_at } = args;
         let lease = watch::Sender::new(context.config.deadline(asked_at, context.config.lease));
         let permit = permit_of(&turn, context.clock.now(), lease.subscribe());
         let tick =
             (context.config.lease / 3).min(context.config.stuck_after / 4).max(Duration::from_millis(50));
-        myself.send_interval(tick, || FleetMsg::Tick);
-        myself.cast(FleetMsg::Next)?;
+        myself.send_interval(tick, || HostWorkerMsg::Tick);
+        myself.cast(HostWorkerMsg::Next)?;
         let jobs = turn.jobs.iter().cloned().collect();
-        Ok(FleetState {
+        Ok(HostWorkerState {
             context,
             turn,
             jobs,
@@ -111,24 +111,24 @@ impl Actor for Fleet {
 
     async fn handle(
         &self,
-        myself: ActorRef<FleetMsg>,
-        message: FleetMsg,
-        state: &mut FleetState,
+        myself: ActorRef<HostWorkerMsg>,
+        message: HostWorkerMsg,
+        state: &mut HostWorkerState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            FleetMsg::Next => state.next(&myself).await?,
-            FleetMsg::Done(done) => state.done(&myself, *done).await?,
-            FleetMsg::Tick => state.tick(&myself).await,
-            FleetMsg::Drain => state.draining = true,
+            HostWorkerMsg::Next => state.next(&myself).await?,
+            HostWorkerMsg::Done(done) => state.done(&myself, *done).await?,
+            HostWorkerMsg::Tick => state.tick(&myself).await,
+            HostWorkerMsg::Drain => state.draining = true,
         }
         Ok(())
     }
 
     async fn handle_supervisor_evt(
         &self,
-        myself: ActorRef<FleetMsg>,
+        myself: ActorRef<HostWorkerMsg>,
         event: SupervisionEvent,
-        state: &mut FleetState,
+        state: &mut HostWorkerState,
     ) -> Result<(), ActorProcessingErr> {
         match event {
             SupervisionEvent::ActorFailed(cell, error) if state.is_current(cell.get_id()) => {
@@ -146,7 +146,7 @@ impl Actor for Fleet {
 
 /// How a host is doing that has sources enough to tell. A single pass does not wait for hosts that fail.
 async fn health_of(context: &Context, turn: &Turn) -> Option<HostHealth> {
-    let is_told = context.roster().sources_at(&turn.host) >= HostHealth::SOURCES;
+    let is_told = context.snapshot().sources_at(&turn.host) >= HostHealth::SOURCES;
     if !is_told || context.config.pass.is_some() {
         return None;
     }
@@ -160,12 +160,12 @@ async fn health_of(context: &Context, turn: &Turn) -> Option<HostHealth> {
     }
 }
 
-impl FleetState {
+impl HostWorkerState {
     fn is_current(&self, id: ractor::ActorId) -> bool {
         self.current.as_ref().is_some_and(|current| current.fetcher.get_id() == id)
     }
 
-    async fn next(&mut self, myself: &ActorRef<FleetMsg>) -> Result<(), ActorProcessingErr> {
+    async fn next(&mut self, myself: &ActorRef<HostWorkerMsg>) -> Result<(), ActorProcessingErr> {
         let Some(job) = self.jobs.pop_front().filter(|_| !self.draining) else {
             return self.end(myself).await;
         };
@@ -174,7 +174,7 @@ impl FleetState {
         if job.crashes >= MAX_CRASHES {
             self.quarantine(&job).await;
             self.permit = Some(permit);
-            return Ok(myself.cast(FleetMsg::Next)?);
+            return Ok(myself.cast(HostWorkerMsg::Next)?);
         }
         if !self.has_looked {
             self.has_looked = true;
@@ -189,7 +189,7 @@ impl FleetState {
             health: self.health.clone(),
             others_wait: !self.jobs.is_empty(),
             progress: progress.clone(),
-            fleet: myself.clone(),
+            host_worker: myself.clone(),
         };
         let (fetcher, _) = Actor::spawn_linked(None, Fetcher, args, myself.get_cell()).await?;
         let free = job.due.max(self.turn.next_allowed_at);
@@ -199,7 +199,7 @@ impl FleetState {
         Ok(())
     }
 
-    async fn done(&mut self, myself: &ActorRef<FleetMsg>, done: Done) -> Result<(), ActorProcessingErr> {
+    async fn done(&mut self, myself: &ActorRef<HostWorkerMsg>, done: Done) -> Result<(), ActorProcessingErr> {
         let Done { job, permit, health, ended, outcome } = done;
         if let Some(current) = self.current.take() {
             current.fetcher.stop(None);
@@ -226,10 +226,14 @@ impl FleetState {
             let again = Settlement::again(job, self.context.clock.now(), self.context.config.backoff);
             self.settle(vec![again], Vec::new()).await;
         }
-        Ok(myself.cast(FleetMsg::Next)?)
+        Ok(myself.cast(HostWorkerMsg::Next)?)
     }
 
-    async fn crashed(&mut self, myself: &ActorRef<FleetMsg>, reason: &str) -> Result<(), ActorProcessingErr> {
+    async fn crashed(
+        &mut self,
+        myself: &ActorRef<HostWorkerMsg>,
+        reason: &str,
+    ) -> Result<(), ActorProcessingErr> {
         let Some(Current { job, .. }) = self.current.take() else { return Ok(()) };
         self.context.tally.restarted();
         self.context.tally.interrupted();
@@ -250,7 +254,7 @@ impl FleetState {
             let wait = self.context.config.backoff.saturating_mul(job.crashes + 1);
             self.settle(Vec::new(), vec![Settlement::again(job.id, now, wait)]).await;
         }
-        Ok(myself.cast(FleetMsg::Next)?)
+        Ok(myself.cast(HostWorkerMsg::Next)?)
     }
 
     /// Puts a source aside that crashes again and again.
@@ -259,7 +263,7 @@ impl FleetState {
         let source = &job.id.source;
         tracing::error!(%source, "put in quarantine after {MAX_CRASHES} crashes in a row; `qyran source resume` tries it again");
         let record = self.context.store.source(source).await.ok().flatten();
-        let news = record.map(|record| SourceNews {
+        let outcome = record.map(|record| PollOutcome {
             state: SourceState::Quarantined,
             reason: format!("reading it crashed {MAX_CRASHES} times in a row; `qyran source resume {source}` tries it again"),
             failures: record.failures,
@@ -271,28 +275,10 @@ impl FleetState {
             validators: None,
         });
         let harvest = model::Harvest {
-            source: source.clone(),
-            host: self.turn.host.clone(),
-            token: self.turn.token,
-            at: now,
             robots_delay: self.turn.robots_delay,
-            objects_version: self.context.roster().version,
-            undecided: [].into(),
-            findings: Vec::new(),
-            withdrawn: Vec::new(),
-            vanished: Vec::new(),
-            pages: Vec::new(),
-            pages_done: Vec::new(),
-            news,
-            backfill: None,
-            push: None,
-            pushes_done: Vec::new(),
-            rhythm: None,
-            shown: None,
-            article_pages: None,
-            stand_in: None,
-            host_health: None,
-            fetches: Vec::new(),
+            objects_version: self.context.snapshot().version,
+            outcome,
+            ..model::Harvest::new(source.clone(), self.turn.host.clone(), self.turn.token, now)
         };
         let settle = self.settle_of(vec![Settlement::ended(job.id.clone())], Vec::new());
         let storage = self.context.storage.borrow().clone();
@@ -318,7 +304,7 @@ impl FleetState {
         self.context.schedule.remove(&jobs).await.map_err(|error| error.to_string())
     }
 
-    async fn tick(&mut self, myself: &ActorRef<FleetMsg>) {
+    async fn tick(&mut self, myself: &ActorRef<HostWorkerMsg>) {
         let (asked_at, config) = (Instant::now(), &self.context.config);
         let until = after(self.context.clock.now(), config.lease);
         let answer = self.context.schedule.renew(&self.lease(), until).await;
@@ -343,7 +329,7 @@ impl FleetState {
     }
 
     /// Gives the host back.
-    async fn end(&mut self, myself: &ActorRef<FleetMsg>) -> Result<(), ActorProcessingErr> {
+    async fn end(&mut self, myself: &ActorRef<HostWorkerMsg>) -> Result<(), ActorProcessingErr> {
         let wait = self.permit.as_ref().map_or(self.turn.delay, Permit::wait_left);
         let now = self.context.clock.now();
         self.write_down_rest(now).await;

@@ -7,8 +7,8 @@ use crawler::extract::{entry_hash, item_of};
 use crawler::{FetchError, Fetched, Permits, Want};
 use matcher::TopicIndex;
 use model::{
-    Adapter, Entry, FetchRecord, FetchStatus, Finding, Harvest, HostHealth, JobId, JobKind, Planned,
-    Settlement, Sight, Source, SourceNews, Subscription, Timestamp, Turn,
+    Entry, Fallback, FetchRecord, FetchStatus, Finding, Harvest, HostHealth, JobId, JobKind, Planned,
+    PollOutcome, Settlement, Sight, Source, Subscription, Timestamp, Turn,
 };
 use scheduler::{Lease, Settle, due};
 use store::Saved;
@@ -16,8 +16,8 @@ use tokio::time::sleep;
 use url::Url;
 
 use crate::context::Context;
-use crate::errand::{Errand, after};
-use crate::roster::Roster;
+use crate::host_permits::{HostPermits, after};
+use crate::snapshot::Snapshot;
 use crate::storage::StorageMsg;
 
 /// How often a single pass asks for a host that is busy: ten seconds each, some minutes in all.
@@ -32,16 +32,16 @@ pub(crate) enum Interrupted {
 }
 
 /// A job of a source, being done.
-pub(crate) struct Visit {
+pub(crate) struct JobRun {
     pub(crate) context: Arc<Context>,
     /// The declared objects that it works with: what it matches is matched against these.
-    pub(crate) roster: Arc<Roster>,
+    pub(crate) snapshot: Arc<Snapshot>,
     /// As it is declared.
     declared: Arc<Source>,
     /// As it is read in this visit: as it is declared, or by a fallback.
     pub(crate) source: Arc<Source>,
     pub(crate) job: JobId,
-    pub(crate) errand: Errand,
+    pub(crate) permits: HostPermits,
     /// How its host is doing, where that has sources enough to tell.
     pub(crate) host_health: Option<HostHealth>,
     /// Other jobs of its host wait in this turn.
@@ -55,23 +55,23 @@ pub(crate) struct Visit {
     exchanges: u32,
 }
 
-impl Visit {
+impl JobRun {
     pub(crate) fn new(
         context: Arc<Context>,
-        roster: Arc<Roster>,
+        snapshot: Arc<Snapshot>,
         source: Arc<Source>,
         job: JobId,
         turn: &Turn,
-        errand: Errand,
+        permits: HostPermits,
     ) -> Self {
         let lease = Lease { host: turn.host.clone(), token: turn.token };
         Self {
             context,
-            roster,
+            snapshot,
             declared: source.clone(),
             source,
             job,
-            errand,
+            permits,
             host_health: None,
             others_wait: false,
             subscription: None,
@@ -94,8 +94,8 @@ impl Visit {
     /// Notes in a harvest what this visit shows of its host, and leaves that alone while it fails for all.
     pub(crate) fn tell_of_host(&mut self, harvest: &mut Harvest, shows: impl FnOnce(&mut HostHealth)) {
         // A fallback may be on another host, of which this one's health says nothing.
-        let is_home = matches!(self.job.kind, JobKind::Pages | JobKind::Backfill | JobKind::Push)
-            || self.roster.host_of(&self.address()).as_ref() == Some(&self.lease.host);
+        let is_home = matches!(self.job.kind, JobKind::Pages | JobKind::Backfill | JobKind::WebSub)
+            || self.snapshot.host_of(&self.address()).as_ref() == Some(&self.lease.host);
         let Some(health) = self.host_health.as_mut().filter(|_| is_home) else { return };
         let before = health.clone();
         shows(health);
@@ -105,20 +105,20 @@ impl Visit {
         }
         if let Some(rest) = health.rest(harvest.at) {
             let round = harvest.at.as_second().unsigned_abs();
-            self.errand.rest(due::spread(rest, harvest.host.as_str(), round));
+            self.permits.rest(due::spread(rest, harvest.host.as_str(), round));
         }
     }
 
     /// Goes on with the objects as they are declared now. False: its source is not what it was.
     pub(crate) fn refresh(&mut self) -> bool {
-        self.roster = self.context.roster();
-        self.roster.source(&self.source.name).is_some_and(|declared| *declared == *self.declared)
+        self.snapshot = self.context.snapshot();
+        self.snapshot.source(&self.source.name).is_some_and(|declared| *declared == *self.declared)
     }
 
     /// Reads the source in another way from now on.
-    pub(crate) fn read_by(&mut self, adapter: &Adapter) {
-        self.source = Arc::new(self.declared.read_by(adapter));
-        self.errand.slow_to(crawler::read::delay_of(&self.source, self.context.config.delay));
+    pub(crate) fn read_with(&mut self, fallback: &Fallback) {
+        self.source = Arc::new(self.declared.read_with(fallback));
+        self.permits.slow_to(crawler::read::delay_of(&self.source, self.context.config.delay));
     }
 
     /// Whether it is read as it is declared, and not by a fallback.
@@ -154,19 +154,19 @@ impl Visit {
     pub(crate) async fn fetch(&mut self, url: &Url, want: &Want) -> Result<Fetched, FetchError> {
         let mut tries = 1;
         loop {
-            self.errand.touch();
+            self.permits.touch();
             self.exchanges += 1;
-            let result = self.context.door.fetch(url, want, &mut self.errand).await;
-            self.errand.settle().await;
-            self.errand.touch();
+            let result = self.context.door.fetch(url, want, &mut self.permits).await;
+            self.permits.settle().await;
+            self.permits.touch();
             let Some(wait) = result.as_ref().err().and_then(|error| self.patience(error, tries)) else {
                 if result.is_ok() {
-                    self.errand.load();
+                    self.permits.load();
                 }
                 return result;
             };
             tries += 1;
-            self.errand.resign();
+            self.permits.resign();
             sleep(wait).await;
         }
     }
@@ -229,28 +229,10 @@ impl Visit {
     /// An empty harvest of this visit.
     pub(crate) fn harvest(&self) -> Harvest {
         Harvest {
-            source: self.source.name.clone(),
-            host: self.lease.host.clone(),
-            token: self.lease.token,
-            at: self.now(),
-            robots_delay: self.errand.robots_delay(),
-            objects_version: self.roster.version,
-            undecided: self.roster.undecided(),
-            findings: Vec::new(),
-            withdrawn: Vec::new(),
-            vanished: Vec::new(),
-            pages: Vec::new(),
-            pages_done: Vec::new(),
-            news: None,
-            backfill: None,
-            push: None,
-            pushes_done: Vec::new(),
-            rhythm: None,
-            shown: None,
-            article_pages: None,
-            stand_in: None,
-            host_health: None,
-            fetches: Vec::new(),
+            robots_delay: self.permits.robots_delay(),
+            objects_version: self.snapshot.version,
+            deferred_topics: self.snapshot.deferred_topics(),
+            ..Harvest::new(self.source.name.clone(), self.lease.host.clone(), self.lease.token, self.now())
         }
     }
 
@@ -272,12 +254,12 @@ impl Visit {
         harvest: Harvest,
         settle: Option<Settle>,
     ) -> Result<Saved, Interrupted> {
-        let (fetches, news) = (harvest.fetches.clone(), harvest.news.clone());
+        let (fetches, outcome) = (harvest.fetches.clone(), harvest.outcome.clone());
         let storage = self.context.storage.borrow().clone();
         let Some(storage) = storage else {
             return Err(Interrupted::Storage("storage is not running".to_owned()));
         };
-        let (credit, source) = (self.errand.unload(), self.declared.clone());
+        let (credit, source) = (self.permits.unload(), self.declared.clone());
         let message = |reply| StorageMsg::Keep {
             harvest: Box::new(harvest),
             source: Some(source),
@@ -288,7 +270,7 @@ impl Visit {
         let asked = storage.call(message, None);
         tokio::pin!(asked);
         let answer = loop {
-            self.errand.touch(); // a slow store is no standstill of ours
+            self.permits.touch(); // a slow store is no standstill of ours
             tokio::select! {
                 answer = &mut asked => break answer,
                 () = sleep(Duration::from_secs(5)) => (),
@@ -296,7 +278,7 @@ impl Visit {
         };
         match answer {
             Ok(ractor::rpc::CallResult::Success(Ok(saved))) => {
-                self.tell(&fetches, news.as_ref());
+                self.tell(&fetches, outcome.as_ref());
                 Ok(saved)
             }
             Ok(ractor::rpc::CallResult::Success(Err(reason))) => Err(Interrupted::Storage(reason)),
@@ -305,20 +287,20 @@ impl Visit {
     }
 
     /// What was stored counts.
-    fn tell(&self, fetches: &[FetchRecord], news: Option<&SourceNews>) {
+    fn tell(&self, fetches: &[FetchRecord], outcome: Option<&PollOutcome>) {
         for record in fetches {
             self.context.tally.fetched(&self.source.name, record);
             self.context.metrics.fetched(self.source.kind, record);
         }
-        if let Some(news) = news {
-            self.context.tally.polled(&self.source.name, news.state, news.ok);
+        if let Some(outcome) = outcome {
+            self.context.tally.polled(&self.source.name, outcome.state, outcome.ok);
         }
     }
 
     /// A job of this source, to be done at a time.
     pub(crate) fn planned(&self, id: JobId, due: Timestamp) -> Planned {
         let delay = crawler::read::delay_of(&self.source, self.context.config.delay);
-        let tenant = self.roster.tenant_of(&self.source);
+        let tenant = self.snapshot.tenant_of(&self.source);
         Planned { id, due, delay, robots_delay: Duration::ZERO, tenant }
     }
 
