@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::{Source, SourceKind, SourceState, Timestamp};
-use store::{Objects, Store};
+use store::Objects;
 use tokio::time::sleep;
 
 use crate::testing::{Page, Stage, dated_links, feed, name, source, until};

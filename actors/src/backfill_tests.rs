@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use model::{Backfill, Fallback, Pointers, Selectors, SourceKind, Timestamp};
 use scheduler::Schedule;
-use store::Store;
 use tokio::time::sleep;
 
 use crate::availability_tests::{channel, publish};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::{ArticleMode, Every, Name, Selectors, Source, SourceKind, SourceState};
-use store::{Objects, Store};
+use store::Objects;
 use tokio::time::sleep;
 
 use crate::testing::{Page, Stage, dated_links, name, source, until};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use model::{Every, Subscription};
-use store::{Objects, Store};
+use store::Objects;
 use tokio::time::sleep;
 
 use crate::testing::{Page, Stage, name, source, until};

@@ -140,7 +140,7 @@ impl ByKey {
 #[cfg(test)]
 mod tests {
     use model::{Name, Tag, Topic};
-    use store::{MaterialQuery, Objects, Store, StoredMatch};
+    use store::{MaterialQuery, Objects, StoredMatch};
 
     use crate::testing::{Page, Stage, source, until};
 

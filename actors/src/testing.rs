@@ -156,7 +156,7 @@ pub(crate) fn dated_links(addresses: &[String], day: &str) -> Page {
 /// A node, and everything around it.
 pub(crate) struct Stage {
     pub(crate) web: Arc<FakeWeb>,
-    pub(crate) store: Arc<Sqlite>,
+    pub(crate) store: Arc<dyn Store>,
     pub(crate) schedule: Arc<InMemory>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) config: NodeConfig,

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use model::SourceState;
 use scheduler::{Claim, Leaving, Schedule};
-use store::Store;
 
 use crate::NodeError;
 use crate::testing::{Page, Stage, host, name, until};

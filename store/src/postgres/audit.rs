@@ -1,10 +1,21 @@
 //! What operators changed, and why.
 
+use async_trait::async_trait;
 use deadpool_postgres::Object;
 
-use super::{limit, read, text};
-use crate::StoreError;
-use crate::store::AuditRecord;
+use super::{Postgres, limit, read, text};
+use crate::{AuditLog, AuditRecord, StoreError};
+
+#[async_trait]
+impl AuditLog for Postgres {
+    async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
+        write(&*self.client().await?, record).await
+    }
+
+    async fn audit_trail(&self, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
+        trail(&*self.client().await?, limit).await
+    }
+}
 
 pub(super) async fn write(client: &Object, record: &AuditRecord) -> Result<(), StoreError> {
     let AuditRecord { at, who, action, target, reason } = record;

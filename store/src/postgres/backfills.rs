@@ -1,10 +1,26 @@
 //! How far the past of sources was read.
 
+use async_trait::async_trait;
 use deadpool_postgres::{Object, Transaction};
 use model::{Backfill, Name};
 
-use super::{execute, read, rows, text};
-use crate::StoreError;
+use super::{Postgres, execute, read, rows, text, transaction};
+use crate::{Backfills, StoreError};
+
+#[async_trait]
+impl Backfills for Postgres {
+    async fn backfill(&self, source: &Name) -> Result<Option<Backfill>, StoreError> {
+        one(&*self.client().await?, source).await
+    }
+
+    async fn backfills(&self) -> Result<Vec<(Name, Backfill)>, StoreError> {
+        under_way(&*self.client().await?).await
+    }
+
+    async fn set_backfill(&self, source: &Name, backfill: &Backfill) -> Result<(), StoreError> {
+        transaction!(self, |tx| save(&tx, source, backfill).await)
+    }
+}
 
 pub(super) async fn one(client: &Object, source: &Name) -> Result<Option<Backfill>, StoreError> {
     let found = read(client, "SELECT backfill FROM backfill WHERE source = $1", &[&source.as_str()]).await?;

@@ -9,12 +9,10 @@ use tokio_postgres::Row;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::matches::Change;
-use super::materials::take_down;
-use super::suppressions::{self, Suppressions};
-use super::{execute, rows, storable, text};
-use crate::StoreError;
+use super::removals::{Suppressions, take_down};
+use super::{execute, removals, rows, storable, text};
 use crate::edit::{Edit, Known, address, edit, published_key};
-use crate::store::Saved;
+use crate::{Saved, StoreError};
 
 /// Search tokens of an item, bytes at most: PostgreSQL's limit for all of them is 1 MiB, for one 2,046 bytes.
 const MAX_WORDS: usize = 900_000;
@@ -183,7 +181,7 @@ impl<'a> ItemBatch<'a> {
         if !self.unearthed.is_empty() {
             take_down(tx, &self.unearthed, now).await?;
         }
-        suppressions::forget(tx, self.buried).await?;
+        removals::forget(tx, self.buried).await?;
         insert_new(tx, &mut drafts).await?;
         update_known(tx, &drafts).await?;
         write_matches(tx, &drafts).await

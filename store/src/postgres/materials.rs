@@ -1,19 +1,32 @@
 //! Items and matches, read; matching again; retention.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
-
-use deadpool_postgres::{Object, Transaction};
-use model::{Item, Match, Name, Timestamp};
+use async_trait::async_trait;
+use deadpool_postgres::Object;
+use model::{Item, Match, Name};
 use tokio_postgres::Row;
-use url::Url;
 
-use super::locks::{self, Lock};
-use super::matches::Change;
-use super::{execute, limit, objects, partitions, read, rows, stories, suppressions, text};
-use crate::StoreError;
-use crate::edit::indexed;
-use crate::store::{MaterialQuery, Rematched, StoredItem, StoredMatch, Totals, originality};
+use super::{Postgres, limit, read, text};
+use crate::materials::originality;
+use crate::{MaterialQuery, Materials, StoreError, StoredItem, StoredMatch, Totals};
+
+#[async_trait]
+impl Materials for Postgres {
+    async fn materials(&self, query: &MaterialQuery) -> Result<Vec<StoredMatch>, StoreError> {
+        list(&*self.client().await?, query).await
+    }
+
+    async fn item(&self, id: &str) -> Result<Option<(StoredItem, Vec<StoredMatch>)>, StoreError> {
+        item(&*self.client().await?, id).await
+    }
+
+    async fn items(&self, after_row: i64, limit: usize) -> Result<Vec<StoredItem>, StoreError> {
+        items(&*self.client().await?, after_row, limit).await
+    }
+
+    async fn totals(&self) -> Result<Totals, StoreError> {
+        totals(&*self.client().await?).await
+    }
+}
 
 /// The columns of [`item_of`], from a table called `item`.
 pub(super) const ITEM: &str = "item.item, item.id, item.body, item.version, item.first_seen, item.changed_at,
@@ -119,61 +132,6 @@ pub(super) async fn items(
     page.iter().map(item_of).collect()
 }
 
-/// Whether something of a source stands at each of these addresses.
-pub(super) async fn known_addresses(
-    client: &Object,
-    source: &Name,
-    addresses: &[Url],
-) -> Result<Vec<bool>, StoreError> {
-    let asked: Vec<Option<String>> = addresses.iter().map(|url| indexed(Some(url))).collect();
-    let known = read(
-        client,
-        "SELECT EXISTS (SELECT 1 FROM item WHERE source = $1 AND item.address = asked.address)
-             OR EXISTS (SELECT 1 FROM page WHERE source = $1 AND page.address = asked.address)
-         FROM UNNEST($2::TEXT[]) WITH ORDINALITY AS asked (address, place) ORDER BY place",
-        &[&source.as_str(), &asked],
-    )
-    .await?;
-    Ok(known.iter().map(|row| row.get(0)).collect())
-}
-
-pub(super) async fn rematch(
-    tx: &Transaction<'_>,
-    topics: &[(Name, i64)],
-    items: &[Rematched],
-    now: Timestamp,
-) -> Result<u64, StoreError> {
-    locks::share(tx, Lock::Objects).await?;
-    let only = objects::unchanged(tx, topics).await?;
-    let numbers: Vec<i64> = items.iter().map(|item| item.row).collect();
-    // Locked first: what a statement reads beside a lock is from before it waited.
-    rows(tx, "SELECT item FROM item WHERE item = ANY($1) ORDER BY item FOR UPDATE", &[&numbers]).await?;
-    let known = rows(
-        tx,
-        "SELECT item, first_seen, version,
-                ARRAY(SELECT topic FROM match WHERE match.item = item.item AND match.first_seen = item.first_seen)
-         FROM item WHERE item = ANY($1) ORDER BY item",
-        &[&numbers],
-    )
-    .await?;
-    let known: BTreeMap<i64, &Row> = known.iter().map(|row| (row.get(0), row)).collect();
-    let (mut change, mut fresh) = (Change::default(), 0);
-    for Rematched { row: number, version, matches, deferred_topics } in items {
-        // An edit that was stored meanwhile was matched against these topics already, or waits for it.
-        let Some(row) = known.get(number).filter(|row| row.get::<_, i64>(2) == *version) else { continue };
-        let before: Vec<String> = row.get(3);
-        let matches = matches.iter().map(|found| (found.topic.to_string(), found));
-        let matches = matches.filter(|(topic, _)| only.contains(topic)).collect();
-        let may_go = |topic: &str| {
-            only.iter().any(|only| only == topic)
-                && !deferred_topics.iter().any(|name| name.as_str() == topic)
-        };
-        fresh += change.replace((*number, row.get(1)), &before, may_go, &matches, now)?;
-    }
-    change.write(tx).await?;
-    Ok(fresh)
-}
-
 pub(super) async fn totals(client: &Object) -> Result<Totals, StoreError> {
     let counts = read(
         client,
@@ -189,101 +147,4 @@ pub(super) async fn totals(client: &Object) -> Result<Totals, StoreError> {
         pages: count(3),
         last_seq: counts.first().map_or(0, |row| row.get(4)),
     })
-}
-
-/// Items removed in one call, where a month is not old as a whole.
-const RETAIN_BATCH: i64 = 5000;
-
-/// A whole month goes with its partition and counts as one; of the youngest month that is touched, items go in
-/// batches. Their identities stay.
-pub(super) async fn retain(tx: &Transaction<'_>, keep: Duration, now: Timestamp) -> Result<u64, StoreError> {
-    // One node with a wrong clock must not empty the archive of all.
-    let here: Timestamp = tx.query_one("SELECT now()", &[]).await?.get(0);
-    let Ok(since) = now.min(here).checked_sub(keep) else { return Ok(0) };
-    let forgotten = stories::forget_before(tx, since).await?;
-    if forgotten > 0 {
-        return Ok(forgotten);
-    }
-    if partitions::drop_oldest_before(tx, since).await? {
-        return Ok(1);
-    }
-    let locked = rows(
-        tx,
-        "SELECT item FROM item WHERE first_seen < $1 ORDER BY item LIMIT $2 FOR UPDATE",
-        &[&since, &RETAIN_BATCH],
-    )
-    .await?;
-    let locked: Vec<i64> = locked.iter().map(|row| row.get(0)).collect();
-    remove(tx, &locked, since).await
-}
-
-/// Removes items whatever their age; their identities stay.
-pub(super) async fn take_down(
-    tx: &Transaction<'_>,
-    numbers: &[i64],
-    now: Timestamp,
-) -> Result<u64, StoreError> {
-    let locked = lock(tx, numbers).await?;
-    suppressions::remember_addresses(tx, &locked).await?;
-    remove(tx, &locked, after_all(now)).await
-}
-
-/// Removes items with what identified them: they are stored again where they are shown again.
-pub(super) async fn vanish(
-    tx: &Transaction<'_>,
-    numbers: &[i64],
-    digests: &[Vec<u8>],
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let locked = lock(tx, numbers).await?;
-    remove(tx, &locked, after_all(now)).await?;
-    execute(tx, "DELETE FROM identity WHERE digest = ANY($1) AND item = ANY($2)", &[&digests, &locked])
-        .await?;
-    Ok(())
-}
-
-/// Nothing was first seen later than this, whatever the clocks say.
-fn after_all(now: Timestamp) -> Timestamp {
-    now.checked_add(Duration::from_secs(10 * 86_400)).unwrap_or(now)
-}
-
-/// Locks those items that are still there, and ends what waits for their pages.
-async fn lock(tx: &Transaction<'_>, numbers: &[i64]) -> Result<Vec<i64>, StoreError> {
-    // Pages first, as whoever stores does.
-    execute(
-        tx,
-        "DELETE FROM page USING item WHERE item.item = ANY($1) AND page.source = item.source AND page.item_key = item.item_key",
-        &[&numbers],
-    )
-    .await?;
-    let locked =
-        rows(tx, "SELECT item FROM item WHERE item = ANY($1) ORDER BY item FOR UPDATE", &[&numbers]).await?;
-    Ok(locked.iter().map(|row| row.get(0)).collect())
-}
-
-/// Removes items that were first seen before a time, with what they matched, and takes them from the totals.
-async fn remove(tx: &Transaction<'_>, locked: &[i64], since: Timestamp) -> Result<u64, StoreError> {
-    let old = rows(
-        tx,
-        "SELECT item, first_seen,
-                ARRAY(SELECT topic FROM match WHERE match.item = item.item AND match.first_seen = item.first_seen)
-         FROM item WHERE item = ANY($2) AND first_seen < $1 ORDER BY item",
-        &[&since, &locked],
-    )
-    .await?;
-    let mut change = Change::of_items(-i64::try_from(old.len()).unwrap_or(0));
-    for row in &old {
-        change.replace(
-            (row.get(0), row.get(1)),
-            &row.get::<_, Vec<String>>(2),
-            |_| true,
-            &BTreeMap::new(),
-            since,
-        )?;
-    }
-    let numbers: Vec<i64> = old.iter().map(|row| row.get(0)).collect();
-    stories::forget(tx, &numbers).await?;
-    execute(tx, "DELETE FROM item WHERE item = ANY($1) AND first_seen < $2", &[&numbers, &since]).await?;
-    change.write(tx).await?;
-    Ok(old.len() as u64)
 }

@@ -4,7 +4,8 @@
 use deadpool_postgres::Object;
 use model::Timestamp;
 
-use super::locks::{self, Lock};
+use super::locks;
+use super::locks::Lock;
 use crate::StoreError;
 
 /// A step from one shape of the database to the next.

@@ -1,15 +1,46 @@
 //! Declared objects: sources with their state, topics with their versions.
 
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
 
+use async_trait::async_trait;
 use deadpool_postgres::{GenericClient, Object, Transaction};
-use model::{Client, List, Name, Source, SourceKind, SourceState, Timestamp, Topic, Watch};
+use model::{Client, List, Name, Source, SourceState, Timestamp, Topic, Watch};
 
-use super::locks::{self, Lock};
-use super::{execute, read, rows, subscriptions, text};
-use crate::store::{Applied, ObjectNames, Objects, SourceRecord, TopicRecord};
-use crate::{StoreError, counts};
+use super::locks::Lock;
+use super::source_states::has_evidence;
+use super::{Postgres, execute, locks, read, rows, text, transaction, websub};
+use crate::{Applied, DeclaredObjects, ObjectNames, Objects, StoreError, TopicRecord};
+
+#[async_trait]
+impl DeclaredObjects for Postgres {
+    async fn declare(&self, objects: &Objects, prune: bool, now: Timestamp) -> Result<Applied, StoreError> {
+        transaction!(self, |tx| declare(&tx, objects, prune, now).await)
+    }
+
+    async fn undeclare(&self, names: &ObjectNames) -> Result<Applied, StoreError> {
+        transaction!(self, |tx| undeclare(&tx, names).await)
+    }
+
+    async fn watch(&self, source: &Name, watch: Watch, now: Timestamp) -> Result<bool, StoreError> {
+        transaction!(self, |tx| set_watch(&tx, source, watch, now).await)
+    }
+
+    async fn objects_version(&self) -> Result<i64, StoreError> {
+        version(&*self.client().await?).await
+    }
+
+    async fn topics(&self) -> Result<Vec<TopicRecord>, StoreError> {
+        topics(&*self.client().await?).await
+    }
+
+    async fn clients(&self) -> Result<Vec<Client>, StoreError> {
+        clients(&*self.client().await?).await
+    }
+
+    async fn lists(&self) -> Result<Vec<List>, StoreError> {
+        lists(&*self.client().await?).await
+    }
+}
 
 const VERSION: &str = "SELECT value FROM meta WHERE key = 'objects_version'";
 
@@ -21,7 +52,7 @@ pub(super) async fn version_in(tx: &Transaction<'_>) -> Result<i64, StoreError> 
     Ok(tx.query_one(&tx.prepare_cached(VERSION).await?, &[]).await?.get(0))
 }
 
-async fn changed(tx: &Transaction<'_>) -> Result<(), StoreError> {
+pub(super) async fn bump_version(tx: &Transaction<'_>) -> Result<(), StoreError> {
     execute(tx, "UPDATE meta SET value = value + 1 WHERE key = 'objects_version'", &[]).await?;
     Ok(())
 }
@@ -80,7 +111,7 @@ pub(super) async fn declare(
         let before = known.lists.get(name.as_str());
         declare_whole(tx, ("list", "List"), (name, &spec), before, &mut applied).await?;
     }
-    anew(tx, touched).await?;
+    restart_matching(tx, touched).await?;
     if prune {
         let gone = Gone {
             sources: beside(&known.sources, sources.iter().map(|source| &source.name)),
@@ -91,7 +122,7 @@ pub(super) async fn declare(
         remove(tx, &gone, &mut applied).await?;
     }
     if applied != Applied::default() {
-        changed(tx).await?;
+        bump_version(tx).await?;
     }
     Ok(applied)
 }
@@ -149,7 +180,7 @@ async fn declare_source(
             &[&name, &now],
         )
         .await?;
-        subscriptions::unsubscribe(tx, &[name.to_string()]).await?;
+        websub::unsubscribe(tx, &[name.to_string()]).await?;
     }
     if has_evidence(tx).await? {
         execute(tx, "UPDATE source SET article_pages = NULL, shown = NULL WHERE name = $1", &[&name]).await?;
@@ -222,7 +253,7 @@ pub(super) async fn undeclare(tx: &Transaction<'_>, names: &ObjectNames) -> Resu
     };
     remove(tx, &gone, &mut applied).await?;
     if applied != Applied::default() {
-        changed(tx).await?;
+        bump_version(tx).await?;
     }
     Ok(applied)
 }
@@ -234,7 +265,7 @@ async fn remove(
 ) -> Result<(), StoreError> {
     execute(tx, "DELETE FROM source WHERE name = ANY($1)", &[&sources]).await?;
     execute(tx, "DELETE FROM page WHERE source = ANY($1)", &[&sources]).await?;
-    subscriptions::unsubscribe(tx, sources).await?;
+    websub::unsubscribe(tx, sources).await?;
     execute(tx, "DELETE FROM fetch_record WHERE source = ANY($1)", &[&sources]).await?;
     applied.removed.extend(sources.iter().map(|name| format!("Source/{name}")));
     if !topics.is_empty() {
@@ -263,7 +294,7 @@ async fn remove(
     Ok(())
 }
 
-pub(super) async fn watch(
+pub(super) async fn set_watch(
     tx: &Transaction<'_>,
     source: &Name,
     watch: Watch,
@@ -276,7 +307,7 @@ pub(super) async fn watch(
     let spec = serde_json::to_string(&declared.watched(watch))?;
     execute(tx, "UPDATE source SET spec = $2 WHERE name = $1", &[&source.as_str(), &spec]).await?;
     set_standing(tx, source, watch, now).await?;
-    changed(tx).await?;
+    bump_version(tx).await?;
     Ok(true)
 }
 
@@ -304,67 +335,6 @@ async fn set_standing(
     )
     .await?;
     Ok(())
-}
-
-/// Whether the database has what came with this build.
-pub(super) async fn has_evidence(client: &impl GenericClient) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM pg_attribute
-               WHERE attrelid = 'source'::REGCLASS AND attname = 'article_pages' AND NOT attisdropped)";
-    Ok(client.query_one(sql, &[]).await?.get(0))
-}
-
-pub(super) async fn sources(client: &Object, only: Option<&Name>) -> Result<Vec<SourceRecord>, StoreError> {
-    // A database of the version before has none.
-    let evidence = match (has_evidence(client).await?, only) {
-        (false, _) => "NULL::TEXT, NULL::TEXT",
-        (true, Some(_)) => "article_pages, shown",
-        // What each showed is long, and of interest to whoever reads it only.
-        (true, None) => "article_pages, NULL::TEXT",
-    };
-    let found = read(
-        client,
-        &format!(
-            "SELECT spec, state, reason, failures, failed_polls, since, last_ok, last_poll, next_poll, interval_ms,
-                    validators, moved_to, (SELECT count(*) FROM page WHERE page.source = source.name), rhythm, {evidence}
-             FROM source WHERE $1::TEXT IS NULL OR name = $1 ORDER BY name"
-        ),
-        &[&only.map(Name::as_str)],
-    )
-    .await?;
-    let record = |row: &tokio_postgres::Row| {
-        let interval: Option<i64> = row.get(9);
-        let [validators, rhythm, article_pages, page_window]: [Option<&str>; 4] =
-            [10, 13, 14, 15].map(|at| row.get(at));
-        let failed_polls: i32 = row.get(4);
-        Ok(SourceRecord {
-            source: serde_json::from_str(row.get(0))?,
-            state: SourceState::parse(row.get(1)).unwrap_or(SourceState::Candidate),
-            reason: row.get(2),
-            failures: row.get(3),
-            failed_polls: failed_polls.unsigned_abs(),
-            since: row.get(5),
-            last_ok: row.get(6),
-            last_poll: row.get(7),
-            next_poll: row.get(8),
-            interval: interval.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis),
-            validators: validators.map(serde_json::from_str).transpose()?,
-            moved_to: row.get(11),
-            pages_waiting: row.get::<_, i64>(12).unsigned_abs(),
-            rhythm: rhythm.map(serde_json::from_str).transpose()?,
-            // What another build wrote otherwise is learnt anew.
-            article_pages: article_pages.and_then(|text| serde_json::from_str(text).ok()),
-            page_window: page_window.and_then(|text| serde_json::from_str(text).ok()),
-        })
-    };
-    found.iter().map(record).collect()
-}
-
-pub(super) async fn source_counts(
-    client: &Object,
-) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError> {
-    let sql = "SELECT spec::JSON ->> 'kind', state, count(*) FROM source GROUP BY 1, 2";
-    let counts = read(client, sql, &[]).await?;
-    counts::of_sources(counts.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
 }
 
 pub(super) async fn topics(client: &Object) -> Result<Vec<TopicRecord>, StoreError> {
@@ -399,59 +369,9 @@ pub(super) async fn lists(client: &Object) -> Result<Vec<List>, StoreError> {
     found.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
 }
 
-pub(super) async fn set_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Result<(), StoreError> {
-    let names: Vec<String> = topics.iter().map(|(name, _)| text(name.as_str())).collect();
-    let versions: Vec<i64> = topics.iter().map(|(_, version)| *version).collect();
-    execute(
-        tx,
-        "UPDATE topic SET matched_version = behind.version
-         FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS behind (name, version)
-         WHERE topic.name = behind.name AND topic.version = behind.version",
-        &[&names, &versions],
-    )
-    .await?;
-    Ok(())
-}
-
-pub(super) async fn set_rematched(
-    tx: &Transaction<'_>,
-    topics: &[(Name, i64)],
-    row: i64,
-) -> Result<(), StoreError> {
-    let names: Vec<String> = topics.iter().map(|(name, _)| text(name.as_str())).collect();
-    let versions: Vec<i64> = topics.iter().map(|(_, version)| *version).collect();
-    execute(
-        tx,
-        "UPDATE topic SET rematch_version = behind.version, rematch_row = $3
-         FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS behind (name, version)
-         WHERE topic.name = behind.name AND topic.version = behind.version",
-        &[&names, &versions, &row],
-    )
-    .await?;
-    Ok(())
-}
-
-pub(super) async fn set_unmatched(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
-    locks::take(tx, Lock::Objects).await?;
-    anew(tx, topics).await?;
-    changed(tx).await
-}
-
 /// As an edit: what a pass that is under way notes of the version before says nothing of this one.
-async fn anew(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
+pub(super) async fn restart_matching(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
     let names: Vec<String> = topics.iter().map(|name| text(name.as_str())).collect();
     execute(tx, "UPDATE topic SET version = version + 1 WHERE name = ANY($1)", &[&names]).await?;
     Ok(())
-}
-
-/// Those of these topics that still have this version.
-pub(super) async fn unchanged(
-    tx: &Transaction<'_>,
-    topics: &[(Name, i64)],
-) -> Result<Vec<String>, StoreError> {
-    let names: Vec<String> = topics.iter().map(|(name, _)| text(name.as_str())).collect();
-    let versions: Vec<i64> = topics.iter().map(|(_, version)| *version).collect();
-    let sql = "SELECT topic.name FROM topic JOIN UNNEST($1::TEXT[], $2::BIGINT[]) AS told (name, version)
-               ON topic.name = told.name AND topic.version = told.version";
-    Ok(rows(tx, sql, &[&names, &versions]).await?.iter().map(|row| row.get(0)).collect())
 }

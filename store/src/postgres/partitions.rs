@@ -5,7 +5,8 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use model::Timestamp;
 
-use super::locks::{self, Lock};
+use super::locks;
+use super::locks::Lock;
 use crate::StoreError;
 
 const TABLES: [&str; 2] = ["item", "match"];

@@ -2,13 +2,49 @@
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
 use deadpool_postgres::{Object, Transaction};
 use model::{Name, Similarity, SimilarityKind, Sketch, Timestamp};
 
+use super::locks::Lock;
 use super::materials::{ITEM, item_of};
-use super::{execute, limit, read};
-use crate::StoreError;
-use crate::store::{Candidate, KEPT_OF_A_KEY, Linked, Reprint, StoredItem};
+use super::{Postgres, execute, limit, locks, objects, read, transaction};
+use crate::stories::KEPT_OF_A_KEY;
+use crate::{Candidate, Linked, Reprint, StoreError, StoredItem, Stories};
+
+#[async_trait]
+impl Stories for Postgres {
+    async fn unlinked(&self, limit: usize) -> Result<Vec<StoredItem>, StoreError> {
+        unlinked(&*self.client().await?, limit).await
+    }
+
+    async fn candidates(&self, keys: &[i64], since: Timestamp) -> Result<Vec<Candidate>, StoreError> {
+        candidates(&*self.client().await?, keys, since).await
+    }
+
+    async fn link(
+        &self,
+        linked: &[Linked],
+        forget: Timestamp,
+        objects_version: i64,
+    ) -> Result<(), StoreError> {
+        transaction!(self, |tx| {
+            locks::share(&tx, Lock::Objects).await?;
+            if objects::version_in(&tx).await? != objects_version {
+                return Err(StoreError::StaleObjects);
+            }
+            link(&tx, linked, forget).await
+        })
+    }
+
+    async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError> {
+        story(&*self.client().await?, row, limit).await
+    }
+
+    async fn story_count(&self, topic: &Name) -> Result<u64, StoreError> {
+        count(&*self.client().await?, topic).await
+    }
+}
 
 pub(super) async fn unlinked(client: &Object, most: usize) -> Result<Vec<StoredItem>, StoreError> {
     let sql = format!("SELECT {ITEM} FROM unlinked JOIN item USING (item) ORDER BY unlinked.item LIMIT $1");

@@ -7,7 +7,7 @@ use model::{Harvest, Timestamp};
 
 use super::{MIGRATIONS, Postgres};
 use crate::contract::{DAY1, at, empty, finding, harvest, objects, save, shared_postgres, source, topic};
-use crate::store::{MaterialQuery, Store};
+use crate::*;
 use crate::{Saved, StoreError};
 
 /// Two stores on one database, as two nodes have them.

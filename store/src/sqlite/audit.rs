@@ -1,10 +1,23 @@
 //! What operators changed, and why.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, Transaction, params};
 
+use super::Sqlite;
 use super::rows::{limit, millis, time};
-use crate::StoreError;
-use crate::store::AuditRecord;
+use crate::{AuditLog, AuditRecord, StoreError};
+
+#[async_trait]
+impl AuditLog for Sqlite {
+    async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
+        let record = record.clone();
+        self.write(move |tx| write(tx, &record)).await
+    }
+
+    async fn audit_trail(&self, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
+        self.read(move |connection| trail(connection, limit)).await
+    }
+}
 
 pub(super) fn write(tx: &Transaction<'_>, record: &AuditRecord) -> Result<(), StoreError> {
     let AuditRecord { at, who, action, target, reason } = record;

@@ -1,9 +1,28 @@
 //! How far the past of sources was read.
 
+use async_trait::async_trait;
 use model::{Backfill, Name};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use crate::StoreError;
+use super::Sqlite;
+use crate::{Backfills, StoreError};
+
+#[async_trait]
+impl Backfills for Sqlite {
+    async fn backfill(&self, source: &Name) -> Result<Option<Backfill>, StoreError> {
+        let source = source.clone();
+        self.read(move |connection| one(connection, &source)).await
+    }
+
+    async fn backfills(&self) -> Result<Vec<(Name, Backfill)>, StoreError> {
+        self.read(under_way).await
+    }
+
+    async fn set_backfill(&self, source: &Name, backfill: &Backfill) -> Result<(), StoreError> {
+        let (source, backfill) = (source.clone(), backfill.clone());
+        self.write(move |tx| save(tx, &source, &backfill)).await
+    }
+}
 
 pub(super) fn one(connection: &Connection, source: &Name) -> Result<Option<Backfill>, StoreError> {
     let mut query = connection.prepare_cached("SELECT backfill FROM backfill WHERE source = ?1")?;

@@ -1,15 +1,48 @@
 //! Declared objects: sources with their state, topics with their versions.
 
 use std::collections::HashSet;
-use std::time::Duration;
 
-use model::{Client, List, Name, Source, SourceKind, SourceState, Timestamp, Topic, Watch};
+use async_trait::async_trait;
+use model::{Client, List, Name, Source, SourceState, Timestamp, Topic, Watch};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
-use super::rows::{millis, time};
-use super::subscriptions;
-use crate::store::{Applied, ObjectNames, Objects, SourceRecord, TopicRecord};
-use crate::{StoreError, counts};
+use super::rows::millis;
+use super::{Sqlite, websub};
+use crate::{Applied, DeclaredObjects, ObjectNames, Objects, StoreError, TopicRecord};
+
+#[async_trait]
+impl DeclaredObjects for Sqlite {
+    async fn declare(&self, objects: &Objects, prune: bool, now: Timestamp) -> Result<Applied, StoreError> {
+        let objects = objects.clone();
+        self.write(move |tx| declare(tx, &objects, prune, now)).await
+    }
+
+    async fn undeclare(&self, names: &ObjectNames) -> Result<Applied, StoreError> {
+        let names = names.clone();
+        self.write(move |tx| undeclare(tx, &names)).await
+    }
+
+    async fn watch(&self, source: &Name, watch: Watch, now: Timestamp) -> Result<bool, StoreError> {
+        let source = source.clone();
+        self.write(move |tx| set_watch(tx, &source, watch, now)).await
+    }
+
+    async fn objects_version(&self) -> Result<i64, StoreError> {
+        self.read(version).await
+    }
+
+    async fn topics(&self) -> Result<Vec<TopicRecord>, StoreError> {
+        self.read(topics).await
+    }
+
+    async fn clients(&self) -> Result<Vec<Client>, StoreError> {
+        self.read(clients).await
+    }
+
+    async fn lists(&self) -> Result<Vec<List>, StoreError> {
+        self.read(lists).await
+    }
+}
 
 pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
     let mut query = connection.prepare_cached("SELECT value FROM meta WHERE key = 'objects_version'")?;
@@ -17,14 +50,14 @@ pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
 }
 
 /// Running nodes look at the objects again.
-const TOLD: &str = "UPDATE meta SET value = value + 1 WHERE key = 'objects_version'";
+pub(super) const BUMP_VERSION: &str = "UPDATE meta SET value = value + 1 WHERE key = 'objects_version'";
 
 /// As an edit: what a pass that is under way notes of the version before says nothing of this one.
-const ANEW: &str = "UPDATE topic SET version = version + 1 WHERE name = ?1";
+pub(super) const RESTART_MATCHING: &str = "UPDATE topic SET version = version + 1 WHERE name = ?1";
 
 fn changed(tx: &Transaction<'_>, applied: &Applied) -> Result<(), StoreError> {
     if *applied != Applied::default() {
-        tx.execute(TOLD, [])?;
+        tx.execute(BUMP_VERSION, [])?;
     }
     Ok(())
 }
@@ -54,7 +87,7 @@ pub(super) fn declare(
         declare_whole(tx, ("list", "List"), &list.name, &serde_json::to_string(list)?, &mut applied)?;
     }
     for topic in touched {
-        tx.execute(ANEW, [topic.as_str()])?;
+        tx.execute(RESTART_MATCHING, [topic.as_str()])?;
     }
     if prune {
         let left = |table, kept: HashSet<&Name>| -> Result<Vec<Name>, StoreError> {
@@ -108,7 +141,7 @@ fn declare_source(
                     validators = NULL, interval = NULL, rhythm = NULL, moved_to = NULL, last_ok = NULL, since = ?2 WHERE name = ?1",
             params![source.name.as_str(), millis(now)],
         )?;
-        subscriptions::unsubscribe(tx, &source.name)?;
+        websub::unsubscribe(tx, &source.name)?;
     }
     // What is stopped stays so, wherever it would be read.
     if before.watch() != source.watch() || source.watch() != Watch::On {
@@ -192,7 +225,7 @@ fn remove(
     for source in sources {
         tx.execute("DELETE FROM source WHERE name = ?1", [source.as_str()])?;
         tx.execute("DELETE FROM page WHERE source = ?1", [source.as_str()])?;
-        subscriptions::unsubscribe(tx, source)?;
+        websub::unsubscribe(tx, source)?;
         tx.execute("DELETE FROM fetch WHERE source = ?1", [source.as_str()])?;
         applied.removed.push(format!("Source/{source}"));
     }
@@ -218,7 +251,7 @@ fn names(tx: &Transaction<'_>, table: &str) -> Result<Vec<Name>, StoreError> {
     Ok(texts.into_iter().map(Name::stored).collect())
 }
 
-pub(super) fn watch(
+pub(super) fn set_watch(
     tx: &Transaction<'_>,
     source: &Name,
     watch: Watch,
@@ -232,7 +265,7 @@ pub(super) fn watch(
     let spec = serde_json::to_string(&declared.watched(watch))?;
     tx.execute("UPDATE source SET spec = ?2 WHERE name = ?1", [source.as_str(), &spec])?;
     set_standing(tx, source, watch, now)?;
-    tx.execute(TOLD, [])?;
+    tx.execute(BUMP_VERSION, [])?;
     Ok(true)
 }
 
@@ -253,62 +286,6 @@ fn set_standing(tx: &Transaction<'_>, source: &Name, watch: Watch, now: Timestam
         params![source.as_str(), state.as_str(), reason, millis(now)],
     )?;
     Ok(())
-}
-
-pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Vec<SourceRecord>, StoreError> {
-    const COLUMNS: &str =
-        "SELECT spec, state, reason, failures, failed_polls, since, last_ok, last_poll, next_poll,
-        interval, validators, moved_to, (SELECT count(*) FROM page WHERE page.source = source.name), rhythm,
-        article_pages";
-    // Two queries: with an OR in it SQLite would read every source to find one.
-    let mut query = connection.prepare_cached(&match only {
-        Some(_) => format!("{COLUMNS}, shown FROM source WHERE name = ?1"),
-        // What each showed is long, and of interest to whoever reads it only.
-        None => format!("{COLUMNS}, NULL FROM source ORDER BY name"),
-    })?;
-    let mut rows = match only {
-        Some(name) => query.query([name.as_str()])?,
-        None => query.query([])?,
-    };
-    let mut records = Vec::new();
-    while let Some(row) = rows.next()? {
-        let (spec, state): (String, String) = (row.get(0)?, row.get(1)?);
-        let at = |index: usize| -> rusqlite::Result<Option<Timestamp>> {
-            Ok(row.get::<_, Option<i64>>(index)?.map(time))
-        };
-        let interval: Option<i64> = row.get(9)?;
-        let text = |at: usize| row.get::<_, Option<String>>(at);
-        let (validators, rhythm, article_pages, page_window) = (text(10)?, text(13)?, text(14)?, text(15)?);
-        records.push(SourceRecord {
-            source: serde_json::from_str(&spec)?,
-            state: SourceState::parse(&state).unwrap_or(SourceState::Candidate),
-            reason: row.get(2)?,
-            failures: row.get(3)?,
-            failed_polls: row.get(4)?,
-            since: time(row.get(5)?),
-            last_ok: at(6)?,
-            last_poll: at(7)?,
-            next_poll: at(8)?,
-            interval: interval.and_then(|millis| u64::try_from(millis).ok()).map(Duration::from_millis),
-            validators: validators.map(|text| serde_json::from_str(&text)).transpose()?,
-            moved_to: row.get(11)?,
-            pages_waiting: row.get::<_, i64>(12)?.unsigned_abs(),
-            rhythm: rhythm.map(|text| serde_json::from_str(&text)).transpose()?,
-            // What another build wrote otherwise is learnt anew.
-            article_pages: article_pages.and_then(|text| serde_json::from_str(&text).ok()),
-            page_window: page_window.and_then(|text| serde_json::from_str(&text).ok()),
-        });
-    }
-    Ok(records)
-}
-
-pub(super) fn source_counts(
-    connection: &Connection,
-) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError> {
-    let mut query =
-        connection.prepare_cached("SELECT spec ->> '$.kind', state, count(*) FROM source GROUP BY 1, 2")?;
-    let counts = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    counts::of_sources(counts.collect::<Result<_, _>>()?)
 }
 
 pub(super) fn topics(connection: &Connection) -> Result<Vec<TopicRecord>, StoreError> {
@@ -343,49 +320,4 @@ pub(super) fn lists(connection: &Connection) -> Result<Vec<List>, StoreError> {
     let mut query = connection.prepare_cached("SELECT spec FROM list ORDER BY name")?;
     let specs: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     specs.iter().map(|spec| Ok(serde_json::from_str(spec)?)).collect()
-}
-
-pub(super) fn set_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Result<(), StoreError> {
-    for (name, version) in topics {
-        tx.execute(
-            "UPDATE topic SET matched_version = ?2 WHERE name = ?1 AND version = ?2",
-            params![name.as_str(), version],
-        )?;
-    }
-    Ok(())
-}
-
-pub(super) fn set_rematched(
-    tx: &Transaction<'_>,
-    topics: &[(Name, i64)],
-    row: i64,
-) -> Result<(), StoreError> {
-    let mut update = tx.prepare_cached(
-        "UPDATE topic SET rematch_version = ?2, rematch_row = ?3 WHERE name = ?1 AND version = ?2",
-    )?;
-    for (name, version) in topics {
-        update.execute(params![name.as_str(), version, row])?;
-    }
-    Ok(())
-}
-
-pub(super) fn set_unmatched(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
-    let mut update = tx.prepare_cached(ANEW)?;
-    for name in topics {
-        update.execute([name.as_str()])?;
-    }
-    tx.execute(TOLD, [])?;
-    Ok(())
-}
-
-/// Those of these topics that still have this version.
-pub(super) fn unchanged(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Result<Vec<Name>, StoreError> {
-    let mut query = tx.prepare_cached("SELECT 1 FROM topic WHERE name = ?1 AND version = ?2")?;
-    let mut same = Vec::new();
-    for (name, version) in topics {
-        if query.exists(params![name.as_str(), version])? {
-            same.push(name.clone());
-        }
-    }
-    Ok(same)
 }

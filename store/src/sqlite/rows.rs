@@ -1,11 +1,12 @@
 //! Columns to values and back.
 
-use model::{Host, Item, Match, Name, Timestamp};
-use rusqlite::Row;
 use std::time::Duration;
 
-use crate::StoreError;
-use crate::store::{StoredItem, StoredMatch, originality};
+use model::{Host, Item, Match, Name, Timestamp};
+use rusqlite::Row;
+
+use crate::materials::originality;
+use crate::{StoreError, StoredItem, StoredMatch};
 
 pub(super) fn millis(at: Timestamp) -> i64 {
     at.as_millisecond()

@@ -1,11 +1,50 @@
 //! Which items are reprints of which.
 
+use async_trait::async_trait;
 use model::{Name, Similarity, SimilarityKind, Sketch, Timestamp};
 use rusqlite::{Connection, Transaction, params};
 
 use super::rows::{ITEM, item as stored_item, limit, millis};
-use crate::StoreError;
-use crate::store::{Candidate, KEPT_OF_A_KEY, Linked, Reprint, StoredItem};
+use super::{Sqlite, objects};
+use crate::stories::KEPT_OF_A_KEY;
+use crate::{Candidate, Linked, Reprint, StoreError, StoredItem, Stories};
+
+#[async_trait]
+impl Stories for Sqlite {
+    async fn unlinked(&self, limit: usize) -> Result<Vec<StoredItem>, StoreError> {
+        self.read(move |connection| unlinked(connection, limit)).await
+    }
+
+    async fn candidates(&self, keys: &[i64], since: Timestamp) -> Result<Vec<Candidate>, StoreError> {
+        let keys = keys.to_vec();
+        self.read(move |connection| candidates(connection, &keys, since)).await
+    }
+
+    async fn link(
+        &self,
+        linked: &[Linked],
+        forget: Timestamp,
+        objects_version: i64,
+    ) -> Result<(), StoreError> {
+        let linked = linked.to_vec();
+        self.write(move |tx| {
+            if objects::version(tx)? != objects_version {
+                return Err(StoreError::StaleObjects);
+            }
+            link(tx, &linked, forget)
+        })
+        .await
+    }
+
+    async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError> {
+        self.read(move |connection| story(connection, row, limit)).await
+    }
+
+    async fn story_count(&self, topic: &Name) -> Result<u64, StoreError> {
+        let topic = topic.clone();
+        self.read(move |connection| count(connection, &topic)).await
+    }
+}
 
 pub(super) fn unlinked(connection: &Connection, most: usize) -> Result<Vec<StoredItem>, StoreError> {
     let mut query = connection.prepare_cached(&format!(

@@ -1,10 +1,35 @@
 //! How hosts did, beyond what each source tells.
 
+use std::time::Duration;
+
+use async_trait::async_trait;
 use model::{Harvest, Host, HostHealth, HostIncident, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 
+use super::Sqlite;
 use super::rows::{host, millis, time};
-use crate::StoreError;
+use crate::{Hosts, StoreError};
+
+#[async_trait]
+impl Hosts for Sqlite {
+    async fn host_health(&self, host: &Host) -> Result<HostHealth, StoreError> {
+        let host = host.clone();
+        self.read(move |connection| health(connection, &host)).await
+    }
+
+    async fn incidents(&self, since: Timestamp, until: Timestamp) -> Result<Vec<HostIncident>, StoreError> {
+        self.read(move |connection| incidents(connection, (since, until))).await
+    }
+
+    async fn end_incident(&self, host: &Host, now: Timestamp) -> Result<(), StoreError> {
+        let host = host.clone();
+        self.write(move |tx| end(tx, &host, now)).await
+    }
+
+    async fn robots_delays(&self) -> Result<Vec<(Host, Duration)>, StoreError> {
+        self.read(robots_delays).await
+    }
+}
 
 pub(super) fn health(connection: &Connection, of: &Host) -> Result<HostHealth, StoreError> {
     let mut query = connection.prepare_cached("SELECT health FROM host_health WHERE host = ?1")?;
@@ -66,4 +91,14 @@ pub(super) fn incidents(
     };
     let found = query.query_map(params![millis(since), millis(until)], incident)?;
     Ok(found.collect::<Result<_, _>>()?)
+}
+
+pub(super) fn robots_delays(connection: &Connection) -> Result<Vec<(Host, Duration)>, StoreError> {
+    let mut query =
+        connection.prepare_cached("SELECT host, robots_delay FROM host_token WHERE robots_delay > 0")?;
+    let delay = |row: &rusqlite::Row<'_>| {
+        let millis: i64 = row.get(1)?;
+        Ok((host(row.get(0)?), Duration::from_millis(millis.unsigned_abs())))
+    };
+    Ok(query.query_map([], delay)?.collect::<Result<_, _>>()?)
 }

@@ -1,11 +1,53 @@
 //! Subscriptions at hubs, and what these pushed.
 
+use async_trait::async_trait;
 use model::{Harvest, HubOffer, HubSecret, Name, Subscription, WebSubDocument};
 use rusqlite::{Connection, OptionalExtension, Row, Transaction, params};
 
+use super::Sqlite;
 use super::rows::{limit, millis, time};
-use crate::StoreError;
-use crate::store::HubDecision;
+use crate::{HubDecision, StoreError, WebSub};
+
+#[async_trait]
+impl WebSub for Sqlite {
+    async fn subscription(&self, source: &Name) -> Result<Option<Subscription>, StoreError> {
+        let source = source.clone();
+        self.read(move |connection| of_source(connection, &source)).await
+    }
+
+    async fn subscription_by_id(&self, id: &str) -> Result<Option<Subscription>, StoreError> {
+        let id = id.to_owned();
+        self.read(move |connection| called(connection, &id)).await
+    }
+
+    async fn subscribe(&self, asked: &Subscription) -> Result<bool, StoreError> {
+        let asked = asked.clone();
+        self.write(move |tx| subscribe(tx, &asked)).await
+    }
+
+    async fn record_hub_decision(&self, id: &str, answer: &HubDecision) -> Result<(), StoreError> {
+        let (id, answer) = (id.to_owned(), answer.clone());
+        self.write(move |tx| record_hub_decision(tx, &id, &answer)).await
+    }
+
+    async fn enqueue_websub_document(&self, push: &WebSubDocument, most: usize) -> Result<bool, StoreError> {
+        let push = push.clone();
+        self.write(move |tx| take(tx, &push, most)).await
+    }
+
+    async fn next_websub_document(
+        &self,
+        source: &Name,
+        before: Option<i64>,
+    ) -> Result<Option<WebSubDocument>, StoreError> {
+        let source = source.clone();
+        self.write(move |tx| next(tx, &source, before)).await
+    }
+
+    async fn sources_with_websub_documents(&self) -> Result<Vec<Name>, StoreError> {
+        self.read(sources).await
+    }
+}
 
 const COLUMNS: &str = "source, source_url, id, base, hub, topic_url, secret, asked_at, ask_again_at, lease_until, refused, credit,
     pushes, entries, missed, polls_saved, (SELECT count(*) FROM push WHERE push.source = subscription.source)";

@@ -3,7 +3,7 @@
 use model::{HubOffer, HubSecret, Subscription, SubscriptionDelta, WebSubDocument};
 
 use super::*;
-use crate::store::HubDecision;
+use crate::HubDecision;
 
 fn url(text: &str) -> Url {
     text.parse().unwrap()

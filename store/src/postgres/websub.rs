@@ -1,12 +1,47 @@
 //! Subscriptions at hubs, and what these pushed.
 
+use async_trait::async_trait;
 use deadpool_postgres::{Object, Transaction};
 use model::{Harvest, HubOffer, HubSecret, Name, Subscription, WebSubDocument};
 use tokio_postgres::Row;
 
-use super::{execute, limit, read, rows, text};
-use crate::StoreError;
-use crate::store::HubDecision;
+use super::{Postgres, execute, limit, read, rows, text, transaction};
+use crate::{HubDecision, StoreError, WebSub};
+
+#[async_trait]
+impl WebSub for Postgres {
+    async fn subscription(&self, source: &Name) -> Result<Option<Subscription>, StoreError> {
+        of_source(&*self.client().await?, source).await
+    }
+
+    async fn subscription_by_id(&self, id: &str) -> Result<Option<Subscription>, StoreError> {
+        called(&*self.client().await?, id).await
+    }
+
+    async fn subscribe(&self, asked: &Subscription) -> Result<bool, StoreError> {
+        transaction!(self, |tx| subscribe(&tx, asked).await)
+    }
+
+    async fn record_hub_decision(&self, id: &str, answer: &HubDecision) -> Result<(), StoreError> {
+        transaction!(self, |tx| record_hub_decision(&tx, id, answer).await)
+    }
+
+    async fn enqueue_websub_document(&self, push: &WebSubDocument, most: usize) -> Result<bool, StoreError> {
+        transaction!(self, |tx| take(&tx, push, most).await)
+    }
+
+    async fn next_websub_document(
+        &self,
+        source: &Name,
+        before: Option<i64>,
+    ) -> Result<Option<WebSubDocument>, StoreError> {
+        transaction!(self, |tx| next(&tx, source, before).await)
+    }
+
+    async fn sources_with_websub_documents(&self) -> Result<Vec<Name>, StoreError> {
+        sources(&*self.client().await?).await
+    }
+}
 
 const COLUMNS: &str = "source, source_url, id, base, hub, topic_url, secret, asked_at, ask_again_at, lease_until, refused, credit,
     pushes, entries, missed, polls_saved, (SELECT count(*) FROM push WHERE push.source = subscription.source)";

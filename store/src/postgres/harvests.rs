@@ -1,18 +1,49 @@
 //! Harvests: tokens first, then findings, then what is known of their sources.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
-use deadpool_postgres::Transaction;
-use model::{Harvest, PageWork, Timestamp};
+use async_trait::async_trait;
+use deadpool_postgres::{Object, Transaction};
+use model::{Harvest, Name, Timestamp};
+use url::Url;
 
-use super::incidents;
 use super::item_batch::{ItemBatch, digest};
-use super::materials::{take_down, vanish};
-use super::objects::has_evidence;
-use super::{active_fallbacks, backfills, execute, limit, rows, storable, subscriptions, text};
-use crate::StoreError;
+use super::locks::Lock;
+use super::removals::{take_down, vanish};
+use super::source_states::has_evidence;
+use super::{
+    Postgres, backfills, execute, hosts, limit, locks, objects, pages, read, rows, source_states, text,
+    transaction, websub,
+};
 use crate::edit::indexed;
-use crate::store::Saved;
+use crate::{EntryRef, EntryStatus, Harvests, Saved, StoreError};
+
+#[async_trait]
+impl Harvests for Postgres {
+    async fn classify_entries(
+        &self,
+        source: &Name,
+        entries: &[EntryRef],
+    ) -> Result<Vec<EntryStatus>, StoreError> {
+        classify_entries(&*self.client().await?, source, entries).await
+    }
+
+    async fn known_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError> {
+        known_addresses(&*self.client().await?, source, addresses).await
+    }
+
+    async fn save(&self, harvests: &Arc<[Harvest]>, objects_version: i64) -> Result<Vec<Saved>, StoreError> {
+        self.make_room(harvests).await?;
+        transaction!(self, |tx| {
+            locks::share(&tx, Lock::Objects).await?;
+            if objects::version_in(&tx).await? != objects_version {
+                return Err(StoreError::StaleObjects);
+            }
+            save(&tx, harvests, self.history).await
+        })
+    }
+}
 
 pub(super) async fn save(
     tx: &Transaction<'_>,
@@ -30,17 +61,17 @@ pub(super) async fn save(
         .map(|(_, harvest)| *harvest)
         .filter(|harvest| declared.contains(harvest.source.as_str()))
         .collect();
-    save_pages(tx, &of_declared).await?;
+    pages::save_pages(tx, &of_declared).await?;
     for harvest in &of_declared {
         save_news(tx, harvest).await?;
-        incidents::save(tx, harvest).await?;
-        active_fallbacks::save(tx, harvest).await?;
+        hosts::save(tx, harvest).await?;
+        source_states::save_active_fallback(tx, harvest).await?;
         save_evidence(tx, harvest).await?;
         if let Some(step) = &harvest.updates.backfill {
             backfills::go_on(tx, &harvest.source, step).await?;
         }
     }
-    subscriptions::save(tx, &of_declared).await?;
+    websub::save(tx, &of_declared).await?;
     save_history(tx, &of_declared, history).await?;
     // Last: it locks the totals.
     let mut item_batch =
@@ -140,71 +171,6 @@ async fn declared(tx: &Transaction<'_>, harvests: &[Harvest]) -> Result<HashSet<
     Ok(known.iter().map(|row| row.get(0)).collect())
 }
 
-/// In the order of harvests: a page that one found and a later one fetched is done.
-async fn save_pages(tx: &Transaction<'_>, harvests: &[&Harvest]) -> Result<(), StoreError> {
-    let mut waiting: BTreeMap<(String, String), Option<&PageWork>> = BTreeMap::new();
-    for harvest in harvests {
-        let key = |key: &model::ItemKey| (harvest.source.to_string(), text(key.as_str()));
-        waiting.extend(harvest.pages.iter().map(|page| (key(&page.key), Some(page))));
-        waiting.extend(harvest.pages_done.iter().map(|done| (key(done), None)));
-    }
-    let mut done: (Vec<String>, Vec<String>) = Default::default();
-    let mut pages: Vec<(String, String, &PageWork)> = Vec::new();
-    for ((source, key), page) in waiting {
-        match page {
-            Some(page) => pages.push((source, key, page)),
-            None => {
-                done.0.push(source);
-                done.1.push(key);
-            }
-        }
-    }
-    if !done.0.is_empty() {
-        execute(
-            tx,
-            "DELETE FROM page USING UNNEST($1::TEXT[], $2::TEXT[]) AS done (source, item_key)
-             WHERE page.source = done.source AND page.item_key = done.item_key",
-            &[&done.0, &done.1],
-        )
-        .await?;
-    }
-    insert_pages(tx, &pages).await
-}
-
-async fn insert_pages(tx: &Transaction<'_>, pages: &[(String, String, &PageWork)]) -> Result<(), StoreError> {
-    if pages.is_empty() {
-        return Ok(());
-    }
-    let sources: Vec<&str> = pages.iter().map(|(source, ..)| source.as_str()).collect();
-    let keys: Vec<&str> = pages.iter().map(|(_, key, _)| key.as_str()).collect();
-    let column = |of: fn(&PageWork) -> String| pages.iter().map(|(.., page)| of(page)).collect::<Vec<_>>();
-    let urls = column(|page| page.url.to_string());
-    let hosts = column(|page| page.host.to_string());
-    let hashes = column(|page| text(&page.entry_hash));
-    let addresses: Vec<Option<String>> =
-        pages.iter().map(|(.., page)| indexed(page.entry.url.as_ref())).collect();
-    let entries: Vec<String> =
-        pages.iter().map(|(.., page)| serde_json::to_string(&page.entry)).collect::<Result<_, _>>()?;
-    let tries: Vec<i32> =
-        pages.iter().map(|(.., page)| i32::try_from(page.tries).unwrap_or(i32::MAX)).collect();
-    let not_before: Vec<Timestamp> = pages.iter().map(|(.., page)| page.not_before).collect();
-    // Undated pages count as new as what was just found.
-    let published: Vec<Timestamp> =
-        pages.iter().map(|(.., page)| storable(page.entry.dated().unwrap_or(page.not_before))).collect();
-    execute(
-        tx,
-        "INSERT INTO page (source, item_key, url, address, host, entry_hash, entry, tries, not_before, published_at)
-         SELECT * FROM UNNEST($1::TEXT[], $2::TEXT[], $3::TEXT[], $4::TEXT[], $5::TEXT[], $6::TEXT[], $7::TEXT[],
-                              $8::INTEGER[], $9::TIMESTAMPTZ[], $10::TIMESTAMPTZ[])
-         ON CONFLICT (source, item_key) DO UPDATE SET url = excluded.url, address = excluded.address,
-             host = excluded.host, entry_hash = excluded.entry_hash, entry = excluded.entry, tries = excluded.tries,
-             not_before = excluded.not_before, published_at = excluded.published_at",
-        &[&sources, &keys, &urls, &addresses, &hosts, &hashes, &entries, &tries, &not_before, &published],
-    )
-    .await?;
-    Ok(())
-}
-
 async fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
     let Some(outcome) = &harvest.outcome else { return Ok(()) };
     let validators = outcome.validators.as_ref().map(serde_json::to_string).transpose()?;
@@ -286,4 +252,87 @@ async fn save_history(tx: &Transaction<'_>, harvests: &[&Harvest], history: usiz
     )
     .await?;
     Ok(())
+}
+
+pub(super) async fn classify_entries(
+    client: &Object,
+    source: &Name,
+    entries: &[EntryRef],
+) -> Result<Vec<EntryStatus>, StoreError> {
+    let keys: Vec<String> = entries.iter().map(|entry| text(entry.key.as_str())).collect();
+    let digests: Vec<Vec<u8>> = entries.iter().map(|entry| digest(source, &entry.key)).collect();
+    // A key whose item is gone was removed by age: it has no fingerprint, and is known for ever.
+    let stored = read(
+        client,
+        "SELECT identity.digest, item.entry_hash FROM UNNEST($1::BYTEA[]) AS wanted (digest)
+         JOIN identity ON identity.digest = wanted.digest
+         LEFT JOIN item ON item.item = identity.item AND item.first_seen = identity.first_seen",
+        &[&digests],
+    )
+    .await?;
+    let by_digest: HashMap<Vec<u8>, Option<String>> =
+        stored.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let waiting = read(
+        client,
+        "SELECT item_key, entry_hash FROM page WHERE source = $1 AND item_key = ANY($2)",
+        &[&source.as_str(), &keys],
+    )
+    .await?;
+    let by_key: HashMap<String, String> = waiting.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let known_by_address = by_address(client, source, entries).await?;
+    let known = entries.iter().zip(keys).zip(digests).zip(known_by_address).map(
+        |(((entry, key), digest), known_by_address)| {
+            let fingerprint = by_key.get(&key).cloned().map(Some).or_else(|| by_digest.get(&digest).cloned());
+            match fingerprint {
+                Some(None) => EntryStatus::Same,
+                Some(Some(known)) if known == entry.hash => EntryStatus::Same,
+                Some(Some(_)) => EntryStatus::Changed,
+                None if known_by_address => EntryStatus::Same,
+                None => EntryStatus::New,
+            }
+        },
+    );
+    Ok(known.collect())
+}
+
+/// Whether each entry is known by its address and fingerprint together.
+async fn by_address(client: &Object, source: &Name, entries: &[EntryRef]) -> Result<Vec<bool>, StoreError> {
+    let addresses: Vec<Option<String>> =
+        entries.iter().map(|entry| entry.address.as_ref().map(ToString::to_string)).collect();
+    let hashes: Vec<String> = entries.iter().map(|entry| text(&entry.hash)).collect();
+    let found = read(
+        client,
+        "SELECT place FROM UNNEST($2::TEXT[], $3::TEXT[]) WITH ORDINALITY AS wanted (address, hash, place)
+         WHERE wanted.address IS NOT NULL AND (
+            EXISTS (SELECT 1 FROM item WHERE item.source = $1 AND item.address = wanted.address AND item.entry_hash = wanted.hash)
+            OR EXISTS (SELECT 1 FROM page WHERE page.source = $1 AND page.address = wanted.address AND page.entry_hash = wanted.hash))",
+        &[&source.as_str(), &addresses, &hashes],
+    )
+    .await?;
+    let mut known = vec![false; entries.len()];
+    for row in &found {
+        let place: i64 = row.get(0);
+        if let Some(entry) = usize::try_from(place - 1).ok().and_then(|place| known.get_mut(place)) {
+            *entry = true;
+        }
+    }
+    Ok(known)
+}
+
+/// Whether something of a source stands at each of these addresses.
+pub(super) async fn known_addresses(
+    client: &Object,
+    source: &Name,
+    addresses: &[Url],
+) -> Result<Vec<bool>, StoreError> {
+    let asked: Vec<Option<String>> = addresses.iter().map(|url| indexed(Some(url))).collect();
+    let known = read(
+        client,
+        "SELECT EXISTS (SELECT 1 FROM item WHERE source = $1 AND item.address = asked.address)
+             OR EXISTS (SELECT 1 FROM page WHERE source = $1 AND page.address = asked.address)
+         FROM UNNEST($2::TEXT[]) WITH ORDINALITY AS asked (address, place) ORDER BY place",
+        &[&source.as_str(), &asked],
+    )
+    .await?;
+    Ok(known.iter().map(|row| row.get(0)).collect())
 }

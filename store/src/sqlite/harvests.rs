@@ -1,16 +1,45 @@
 //! Harvests: items, matches, waiting pages, source news and history, in one transaction.
 
-use std::time::Duration;
+use std::sync::Arc;
 
-use model::{FetchRecord, Finding, Harvest, Host, ItemKey, Match, Name, PageWork, Timestamp};
+use async_trait::async_trait;
+use model::{Finding, Harvest, ItemKey, Match, Name, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use url::Url;
 
-use super::materials::{take_down, vanish};
-use super::rows::{host, length, limit, millis, time};
-use super::{active_fallbacks, backfills, incidents, subscriptions, suppressions};
-use crate::StoreError;
+use super::removals::{take_down, vanish};
+use super::rows::{length, limit, millis};
+use super::{Sqlite, backfills, hosts, objects, pages, removals, source_states, websub};
 use crate::edit::{Edit, Known, address, edit, indexed, published_key};
-use crate::store::{EntryRef, EntryStatus, Saved};
+use crate::{EntryRef, EntryStatus, Harvests, Saved, StoreError};
+
+#[async_trait]
+impl Harvests for Sqlite {
+    async fn classify_entries(
+        &self,
+        source: &Name,
+        entries: &[EntryRef],
+    ) -> Result<Vec<EntryStatus>, StoreError> {
+        let (source, entries) = (source.clone(), entries.to_vec());
+        self.read(move |connection| classify_entries(connection, &source, &entries)).await
+    }
+
+    async fn known_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError> {
+        let (source, addresses) = (source.clone(), addresses.to_vec());
+        self.read(move |connection| known_addresses(connection, &source, &addresses)).await
+    }
+
+    async fn save(&self, harvests: &Arc<[Harvest]>, objects_version: i64) -> Result<Vec<Saved>, StoreError> {
+        let (harvests, history) = (harvests.clone(), self.history);
+        self.write(move |tx| {
+            if objects::version(tx)? != objects_version {
+                return Err(StoreError::StaleObjects);
+            }
+            harvests.iter().map(|one| save(tx, one, history)).collect()
+        })
+        .await
+    }
+}
 
 pub(super) fn classify_entries(
     connection: &Connection,
@@ -56,17 +85,17 @@ pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> R
         return Ok(saved);
     }
     for page in &harvest.pages {
-        save_page(tx, &harvest.source, page)?;
+        pages::save_page(tx, &harvest.source, page)?;
     }
     for key in &harvest.pages_done {
         tx.prepare_cached("DELETE FROM page WHERE source = ?1 AND item_key = ?2")?
             .execute([harvest.source.as_str(), key.as_str()])?;
     }
     save_news(tx, harvest)?;
-    incidents::save(tx, harvest)?;
-    active_fallbacks::save(tx, harvest)?;
+    hosts::save(tx, harvest)?;
+    source_states::save_active_fallback(tx, harvest)?;
     save_evidence(tx, harvest)?;
-    subscriptions::save(tx, harvest)?;
+    websub::save(tx, harvest)?;
     if let Some(step) = &harvest.updates.backfill {
         backfills::go_on(tx, &harvest.source, step)?;
     }
@@ -129,12 +158,12 @@ fn save_finding(
 ) -> Result<(), StoreError> {
     let (now, deferred_topics) = (harvest.at, &harvest.deferred_topics);
     let row = match find(tx, finding)? {
-        None if is_forgotten(tx, finding)? || suppressions::covers(tx, finding)? => return Ok(()),
+        None if is_forgotten(tx, finding)? || removals::covers(tx, finding)? => return Ok(()),
         None => {
             saved.new_items += 1;
             insert(tx, finding, now)?
         }
-        Some((row, _)) if suppressions::suppresses(tx, finding)? => {
+        Some((row, _)) if removals::suppresses(tx, finding)? => {
             // It was stored before anybody knew whose it is.
             take_down(tx, &[row])?;
             return Ok(());
@@ -301,30 +330,6 @@ pub(super) fn replace_matches(
     Ok(fresh)
 }
 
-fn save_page(tx: &Transaction<'_>, source: &Name, page: &PageWork) -> Result<(), StoreError> {
-    let entry = &page.entry;
-    // Undated pages count as new as what was just found.
-    let published = entry.dated().unwrap_or(page.not_before);
-    tx.prepare_cached(
-        "INSERT OR REPLACE INTO page (source, url, host, item_key, entry_hash, entry, tries, not_before, published_at,
-                                      address)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-    )?
-    .execute(params![
-        source.as_str(),
-        page.url.as_str(),
-        page.host.as_str(),
-        page.key.as_str(),
-        page.entry_hash,
-        serde_json::to_string(entry)?,
-        page.tries,
-        millis(page.not_before),
-        millis(published),
-        indexed(entry.url.as_ref()),
-    ])?;
-    Ok(())
-}
-
 fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
     let Some(outcome) = &harvest.outcome else { return Ok(()) };
     let validators = outcome.validators.as_ref().map(serde_json::to_string).transpose()?;
@@ -406,73 +411,16 @@ fn prune_history(tx: &Transaction<'_>, source: &Name, history: usize) -> Result<
     Ok(())
 }
 
-pub(super) fn pages(
+/// Whether something of a source stands at each of these addresses.
+pub(super) fn known_addresses(
     connection: &Connection,
     source: &Name,
-    of: &Host,
-    now: Timestamp,
-    most: usize,
-) -> Result<Vec<PageWork>, StoreError> {
+    addresses: &[Url],
+) -> Result<Vec<bool>, StoreError> {
     let mut query = connection.prepare_cached(
-        "SELECT url, entry, tries, not_before, entry_hash, item_key FROM page WHERE source = ?1 AND host = ?2 AND not_before <= ?3
-         ORDER BY published_at DESC LIMIT ?4",
+        "SELECT 1 FROM item WHERE source = ?1 AND address = ?2
+         UNION ALL SELECT 1 FROM page WHERE source = ?1 AND address = ?2",
     )?;
-    let mut rows = query.query(params![source.as_str(), of.as_str(), millis(now), limit(most)])?;
-    let mut pages = Vec::new();
-    while let Some(row) = rows.next()? {
-        let (address, entry): (String, String) = (row.get(0)?, row.get(1)?);
-        let url = url::Url::parse(&address)
-            .map_err(|error| StoreError::Damaged(format!("a stored address {address:?}: {error}")))?;
-        let entry = serde_json::from_str(&entry)?;
-        let (tries, not_before, entry_hash) = (row.get(2)?, time(row.get(3)?), row.get(4)?);
-        let key = ItemKey::stored(row.get(5)?);
-        pages.push(PageWork { key, host: of.clone(), url, entry, tries, not_before, entry_hash });
-    }
-    Ok(pages)
-}
-
-pub(super) fn next_page(
-    connection: &Connection,
-    source: &Name,
-    host: &Host,
-) -> Result<Option<Timestamp>, StoreError> {
-    let mut query =
-        connection.prepare_cached("SELECT min(not_before) FROM page WHERE source = ?1 AND host = ?2")?;
-    let first: Option<i64> = query.query_row([source.as_str(), host.as_str()], |row| row.get(0))?;
-    Ok(first.map(time))
-}
-
-pub(super) fn page_queues(connection: &Connection) -> Result<Vec<(Name, Host, Timestamp)>, StoreError> {
-    let mut query =
-        connection.prepare_cached("SELECT source, host, min(not_before) FROM page GROUP BY source, host")?;
-    let mut rows = query.query([])?;
-    let mut queues = Vec::new();
-    while let Some(row) = rows.next()? {
-        let source: String = row.get(0)?;
-        queues.push((Name::stored(source), host(row.get(1)?), time(row.get(2)?)));
-    }
-    Ok(queues)
-}
-
-pub(super) fn robots_delays(connection: &Connection) -> Result<Vec<(Host, Duration)>, StoreError> {
-    let mut query =
-        connection.prepare_cached("SELECT host, robots_delay FROM host_token WHERE robots_delay > 0")?;
-    let delay = |row: &rusqlite::Row<'_>| {
-        let millis: i64 = row.get(1)?;
-        Ok((host(row.get(0)?), Duration::from_millis(millis.unsigned_abs())))
-    };
-    Ok(query.query_map([], delay)?.collect::<Result<_, _>>()?)
-}
-
-pub(super) fn history(
-    connection: &Connection,
-    source: &Name,
-    most: usize,
-) -> Result<Vec<FetchRecord>, StoreError> {
-    let mut query =
-        connection.prepare_cached("SELECT record FROM fetch WHERE source = ?1 ORDER BY id DESC LIMIT ?2")?;
-    let records: Vec<String> = query
-        .query_map(params![source.as_str(), limit(most)], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
-    records.iter().map(|record| Ok(serde_json::from_str(record)?)).collect()
+    let is_known = |url: &Url| Ok(query.exists(params![source.as_str(), indexed(Some(url))])?);
+    addresses.iter().map(is_known).collect()
 }

@@ -72,46 +72,6 @@ async fn news_moves_the_state_history_is_bounded_and_a_pause_wins() {
     }
 }
 
-/// An incident begins and ends with harvests of its host, under the host's lease; what was is noted.
-#[tokio::test]
-async fn incidents_of_hosts_are_kept_and_noted() {
-    for bench in each().await {
-        println!("on {}", bench.name);
-        let host = Host::stored("a.kz".into());
-        let health = async || bench.store.host_health(&host).await.unwrap();
-        let keep = async |token, health: HostHealth| {
-            bench.save(&[Harvest { host_health: Some(health), ..harvest(token, Vec::new()) }]).await
-        };
-        assert_eq!(health().await, HostHealth::default());
-        let incident =
-            Incident { since: at(1), reason: "HTTP status 503".into(), alike: "down".into(), passed: 0 };
-        let open = HostHealth::from(incident.clone());
-        let half = HostHealth::from(Incident { passed: 1, ..incident });
-        keep(3, open.clone()).await;
-        assert_eq!(health().await, open);
-        keep(4, half.clone()).await;
-        assert!(keep(2, HostHealth::default()).await[0].fenced);
-        assert_eq!(health().await, half, "a node that lost its lease ends nothing");
-        keep(7, HostHealth::default()).await;
-        assert_eq!(health().await, HostHealth::default());
-        let noted = HostIncident {
-            host: host.clone(),
-            from: at(1),
-            to: Some(at(7)),
-            reason: "HTTP status 503".into(),
-        };
-        keep(8, open.clone()).await;
-        bench.store.end_incident(&host, at(9)).await.unwrap();
-        assert_eq!(health().await, HostHealth::default());
-        let of = async |since, until| bench.store.incidents(at(since), at(until)).await.unwrap();
-        assert_eq!(of(0, 100).await, [noted]);
-        assert!(
-            of(7, 100).await.is_empty() && of(0, 1).await.is_empty(),
-            "what was before or after is not asked for"
-        );
-    }
-}
-
 /// Each change of what a server says of its address is noted once, whoever writes it.
 #[tokio::test]
 async fn moves_are_noted() {
@@ -187,5 +147,18 @@ async fn evidence_is_kept() {
         let moved = Source { url: Url::parse("https://moved.kz/").unwrap(), ..source("s") };
         bench.store.declare(&objects(vec![moved], vec![]), false, at(10)).await.unwrap();
         assert_eq!(known().await, (None, None, None));
+    }
+}
+
+#[tokio::test]
+async fn sources_are_counted_by_kind_and_state() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let more = ["a", "b"].map(|name| Source { paused: true, ..source(name) });
+        bench.store.declare(&objects(more.to_vec(), Vec::new()), false, at(1)).await.unwrap();
+        let mut counts = bench.store.source_counts().await.unwrap();
+        counts.sort_by_key(|(.., count)| *count);
+        let feeds = [SourceState::Candidate, SourceState::Paused].map(|state| (SourceKind::Feed, state));
+        assert_eq!(counts, [(feeds[0].0, feeds[0].1, 1), (feeds[1].0, feeds[1].1, 2)]);
     }
 }

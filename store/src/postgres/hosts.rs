@@ -1,10 +1,32 @@
 //! How hosts did, beyond what each source tells.
 
-use deadpool_postgres::Transaction;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use deadpool_postgres::{Object, Transaction};
 use model::{Harvest, Host, HostHealth, HostIncident, Timestamp};
 
-use super::{execute, read, rows, text};
-use crate::StoreError;
+use super::{Postgres, execute, read, rows, text, transaction};
+use crate::{Hosts, StoreError};
+
+#[async_trait]
+impl Hosts for Postgres {
+    async fn host_health(&self, host: &Host) -> Result<HostHealth, StoreError> {
+        health(&*self.client().await?, host).await
+    }
+
+    async fn incidents(&self, since: Timestamp, until: Timestamp) -> Result<Vec<HostIncident>, StoreError> {
+        incidents(&*self.client().await?, (since, until)).await
+    }
+
+    async fn end_incident(&self, host: &Host, now: Timestamp) -> Result<(), StoreError> {
+        transaction!(self, |tx| end(&tx, host, now).await)
+    }
+
+    async fn robots_delays(&self) -> Result<Vec<(Host, Duration)>, StoreError> {
+        robots_delays(&*self.client().await?).await
+    }
+}
 
 pub(super) async fn health(client: &deadpool_postgres::Object, of: &Host) -> Result<HostHealth, StoreError> {
     let found = read(client, "SELECT health FROM host_health WHERE host = $1", &[&of.as_str()]).await?;
@@ -74,4 +96,13 @@ pub(super) async fn incidents(
         reason: row.get(3),
     };
     Ok(found.iter().map(incident).collect())
+}
+
+pub(super) async fn robots_delays(client: &Object) -> Result<Vec<(Host, Duration)>, StoreError> {
+    let found = read(client, "SELECT host, robots_delay FROM host_token WHERE robots_delay > 0", &[]).await?;
+    let delay = |row: &tokio_postgres::Row| {
+        let millis: i64 = row.get(1);
+        (Host::stored(row.get(0)), Duration::from_millis(millis.unsigned_abs()))
+    };
+    Ok(found.iter().map(delay).collect())
 }

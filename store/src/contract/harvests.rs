@@ -1,0 +1,144 @@
+//! Contract of storing harvests.
+
+use super::*;
+
+#[tokio::test]
+async fn an_item_is_stored_once_however_often_it_comes() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let first = bench.save(&[harvest(1, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
+        assert_eq!(first, [Saved { new_items: 1, new_materials: 1, new_matches: 1, ..Saved::default() }]);
+        let again = bench.save(&[harvest(2, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
+        assert_eq!(again, [Saved::default()]);
+        // Re-dated and re-worded: an edit. Re-identified: the same address, title and time are one item.
+        let edited = bench.save(&[harvest(3, vec![finding("1", "екі сөз", DAY2, &["t", "u"])])]).await;
+        assert_eq!(edited, [Saved { edited_items: 1, new_matches: 1, ..Saved::default() }]);
+        let renamed = bench.save(&[harvest(4, vec![finding("2", "екі сөз", DAY1, &["t"])])]).await;
+        assert_eq!(renamed[0].new_items, 0, "the key's time is the one first given");
+        assert_eq!(bench.keys().await.len(), 1);
+        let another = bench.save(&[harvest(5, vec![finding("3", "үш", "2026-11-05T00:00:00Z", &[])])]).await;
+        assert_eq!(another[0].new_items, 1, "another post of the same thread is another item");
+    }
+}
+
+#[tokio::test]
+async fn dateless_entries_are_not_doubled() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        for token in 1..4 {
+            bench.save(&[harvest(token, vec![finding("1", "сөз", "", &["t"])])]).await;
+        }
+        assert_eq!(bench.keys().await, [("id:1".into(), "сөз".into(), 1)]);
+    }
+}
+
+#[tokio::test]
+async fn a_summary_never_replaces_a_whole_text_and_the_other_way_it_does() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let summary = Finding { whole: false, ..finding("1", "қысқа", DAY1, &[]) };
+        bench.save(&[harvest(1, vec![summary.clone()])]).await;
+        bench.save(&[harvest(2, vec![finding("1", "толық мәтін", DAY1, &["t"])])]).await;
+        bench.save(&[harvest(3, vec![summary])]).await;
+        assert_eq!(bench.keys().await, [("id:1".into(), "толық мәтін".into(), 2)]);
+    }
+}
+
+#[tokio::test]
+async fn an_old_token_can_store_nothing() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        bench.save(&[harvest(5, vec![finding("1", "жаңа", DAY1, &[])])]).await;
+        let late = bench
+            .save(&[
+                harvest(4, vec![finding("9", "ескі", DAY2, &["t"])]),
+                harvest(6, vec![finding("7", "тағы", DAY2, &[])]),
+            ])
+            .await;
+        assert_eq!((late[0].fenced, late[0].new_items, late[1].fenced), (true, 0, false));
+        assert!(bench.keys().await.iter().all(|(key, ..)| key != "id:9"));
+    }
+}
+
+#[tokio::test]
+async fn a_harvest_matched_against_old_topics_is_refused_whole() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let version = bench.store.objects_version().await.unwrap();
+        bench.store.declare(&objects(vec![], vec![topic("new", "сөз")]), false, at(1)).await.unwrap();
+        let refused =
+            bench.store.save(&vec![harvest(1, vec![finding("1", "сөз", DAY1, &[])])].into(), version).await;
+        assert!(matches!(refused, Err(StoreError::StaleObjects)));
+        assert_eq!(bench.keys().await, []);
+    }
+}
+
+#[tokio::test]
+async fn entries_are_known_once_stored_or_waiting() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let entry = |id: &str| Entry {
+            id: Some(id.to_owned()),
+            url: Url::parse("https://a.kz/w").ok(),
+            ..Entry::default()
+        };
+        let page = |id: &str, url: &str, tries, not_before| PageWork {
+            key: ItemKey::choose(Some(id), None, "", ""),
+            host: Host::stored("a.kz".into()),
+            url: Url::parse(url).unwrap(),
+            entry: entry(id),
+            entry_hash: "h".into(),
+            tries,
+            not_before,
+        };
+        let mut one = harvest(1, vec![finding("1", "сөз", DAY1, &[])]);
+        // Two that lead to one address are two.
+        one.pages = vec![
+            page("2", "https://a.kz/w", 0, at(0)),
+            page("2b", "https://a.kz/w", 0, at(5)),
+            page("3", "https://a.kz/later", 1, at(100)),
+        ];
+        bench.save(&[one]).await;
+        let key = |id: &str| ItemKey::choose(Some(id), None, "", "");
+        let sighting = |id: &str, hash: &str, address: Option<&str>| EntryRef {
+            key: key(id),
+            hash: hash.to_owned(),
+            address: address.map(|address| Url::parse(address).unwrap()),
+        };
+        let stored = format!("сөз{DAY1}");
+        let asked = [
+            sighting("1", &stored, None),
+            sighting("1", "other", None),
+            sighting("2", "h", None),
+            sighting("9", "", None),
+            // A publisher that invents identifiers: known by address and fingerprint together.
+            sighting("new", &stored, Some("https://a.kz/n/1")),
+            sighting("new", "other", Some("https://a.kz/n/1")),
+            sighting("new", "h", Some("https://a.kz/w")),
+        ];
+        let classify_entries = bench.store.classify_entries(&name("s"), &asked).await.unwrap();
+        use EntryStatus::{Changed, New, Same};
+        assert_eq!(classify_entries, [Same, Changed, Same, New, Same, New, Same]);
+        let host = Host::stored("a.kz".into());
+        let waiting = bench.store.pages(&name("s"), &host, at(50), 10).await.unwrap();
+        assert_eq!(waiting.iter().map(|page| page.key.as_str()).collect::<Vec<_>>(), ["id:2b", "id:2"]);
+        assert_eq!(bench.store.page_queues().await.unwrap(), [(name("s"), host.clone(), at(0))]);
+        let mut done = harvest(2, Vec::new());
+        done.pages_done = vec![key("2"), key("2b")];
+        bench.save(&[done]).await;
+        assert_eq!(bench.store.page_queues().await.unwrap(), [(name("s"), host.clone(), at(100))]);
+        assert_eq!(bench.store.next_page(&name("s"), &host).await.unwrap(), Some(at(100)));
+        assert_eq!(bench.store.next_page(&name("t"), &host).await.unwrap(), None);
+
+        // Of a source that is gone only publications are kept.
+        bench
+            .store
+            .undeclare(&ObjectNames { sources: vec![name("s")], ..ObjectNames::default() })
+            .await
+            .unwrap();
+        let mut late = harvest(3, vec![finding("late", "сөз", DAY2, &[])]);
+        late.pages = vec![page("4", "https://a.kz/x", 0, at(0))];
+        assert_eq!(bench.save(&[late]).await[0].new_items, 1);
+        assert_eq!(bench.store.page_queues().await.unwrap(), []);
+    }
+}

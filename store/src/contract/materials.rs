@@ -1,0 +1,34 @@
+//! Contract of reading items and matches.
+
+use super::*;
+
+#[tokio::test]
+async fn materials_are_listed_by_topic_source_words_and_order() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        bench
+            .save(&[harvest(
+                1,
+                vec![finding("1", "бір сөз", DAY1, &["t"]), finding("2", "екі ән", DAY2, &["t", "u"])],
+            )])
+            .await;
+        let one = |topic: &str, text: &str| (topic.to_owned(), text.to_owned());
+        assert_eq!(
+            bench.materials(MaterialQuery::default()).await,
+            [one("t", "бір сөз"), one("t", "екі ән"), one("u", "екі ән")]
+        );
+        let of = |topic: &str| MaterialQuery { topic: Some(name(topic)), ..MaterialQuery::default() };
+        assert_eq!(bench.materials(of("u")).await, [one("u", "екі ән")]);
+        let words = MaterialQuery {
+            terms: vec![vec!["~жоқ".into(), "~сөз".into()]],
+            ..MaterialQuery::default()
+        };
+        assert_eq!(bench.materials(words).await, [one("t", "бір сөз")]);
+        let hostile = MaterialQuery { terms: vec![vec!["\" OR ~ән".into()]], ..MaterialQuery::default() };
+        assert_eq!(bench.materials(hostile).await, []);
+        let after = MaterialQuery { after_seq: 2, ..MaterialQuery::default() };
+        assert_eq!(bench.materials(after).await, [one("u", "екі ән")]);
+        let totals = bench.store.totals().await.unwrap();
+        assert_eq!((totals.items, totals.materials, totals.matches), (2, 2, 3));
+    }
+}

@@ -1,0 +1,124 @@
+//! Matching of stored items against new and edited topics.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use deadpool_postgres::Transaction;
+use model::{Name, Timestamp};
+use tokio_postgres::Row;
+
+use super::locks::Lock;
+use super::matches::Change;
+use super::{Postgres, execute, locks, objects, rows, text, transaction};
+use crate::{Rematched, Rematching, StoreError};
+
+#[async_trait]
+impl Rematching for Postgres {
+    async fn rematch(
+        &self,
+        topics: &[(Name, i64)],
+        items: &[Rematched],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        transaction!(self, |tx| rematch(&tx, topics, items, now).await)
+    }
+
+    async fn set_matched(&self, topics: &[(Name, i64)]) -> Result<(), StoreError> {
+        transaction!(self, |tx| set_matched(&tx, topics).await)
+    }
+
+    async fn set_rematched(&self, topics: &[(Name, i64)], row: i64) -> Result<(), StoreError> {
+        transaction!(self, |tx| set_rematched(&tx, topics, row).await)
+    }
+
+    async fn set_unmatched(&self, topics: &[Name]) -> Result<(), StoreError> {
+        transaction!(self, |tx| set_unmatched(&tx, topics).await)
+    }
+}
+
+pub(super) async fn set_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Result<(), StoreError> {
+    let names: Vec<String> = topics.iter().map(|(name, _)| text(name.as_str())).collect();
+    let versions: Vec<i64> = topics.iter().map(|(_, version)| *version).collect();
+    execute(
+        tx,
+        "UPDATE topic SET matched_version = behind.version
+         FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS behind (name, version)
+         WHERE topic.name = behind.name AND topic.version = behind.version",
+        &[&names, &versions],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn set_rematched(
+    tx: &Transaction<'_>,
+    topics: &[(Name, i64)],
+    row: i64,
+) -> Result<(), StoreError> {
+    let names: Vec<String> = topics.iter().map(|(name, _)| text(name.as_str())).collect();
+    let versions: Vec<i64> = topics.iter().map(|(_, version)| *version).collect();
+    execute(
+        tx,
+        "UPDATE topic SET rematch_version = behind.version, rematch_row = $3
+         FROM UNNEST($1::TEXT[], $2::BIGINT[]) AS behind (name, version)
+         WHERE topic.name = behind.name AND topic.version = behind.version",
+        &[&names, &versions, &row],
+    )
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn set_unmatched(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
+    locks::take(tx, Lock::Objects).await?;
+    objects::restart_matching(tx, topics).await?;
+    objects::bump_version(tx).await
+}
+
+/// Those of these topics that still have this version.
+pub(super) async fn unchanged(
+    tx: &Transaction<'_>,
+    topics: &[(Name, i64)],
+) -> Result<Vec<String>, StoreError> {
+    let names: Vec<String> = topics.iter().map(|(name, _)| text(name.as_str())).collect();
+    let versions: Vec<i64> = topics.iter().map(|(_, version)| *version).collect();
+    let sql = "SELECT topic.name FROM topic JOIN UNNEST($1::TEXT[], $2::BIGINT[]) AS told (name, version)
+               ON topic.name = told.name AND topic.version = told.version";
+    Ok(rows(tx, sql, &[&names, &versions]).await?.iter().map(|row| row.get(0)).collect())
+}
+
+pub(super) async fn rematch(
+    tx: &Transaction<'_>,
+    topics: &[(Name, i64)],
+    items: &[Rematched],
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    locks::share(tx, Lock::Objects).await?;
+    let only = unchanged(tx, topics).await?;
+    let numbers: Vec<i64> = items.iter().map(|item| item.row).collect();
+    // Locked first: what a statement reads beside a lock is from before it waited.
+    rows(tx, "SELECT item FROM item WHERE item = ANY($1) ORDER BY item FOR UPDATE", &[&numbers]).await?;
+    let known = rows(
+        tx,
+        "SELECT item, first_seen, version,
+                ARRAY(SELECT topic FROM match WHERE match.item = item.item AND match.first_seen = item.first_seen)
+         FROM item WHERE item = ANY($1) ORDER BY item",
+        &[&numbers],
+    )
+    .await?;
+    let known: BTreeMap<i64, &Row> = known.iter().map(|row| (row.get(0), row)).collect();
+    let (mut change, mut fresh) = (Change::default(), 0);
+    for Rematched { row: number, version, matches, deferred_topics } in items {
+        // An edit that was stored meanwhile was matched against these topics already, or waits for it.
+        let Some(row) = known.get(number).filter(|row| row.get::<_, i64>(2) == *version) else { continue };
+        let before: Vec<String> = row.get(3);
+        let matches = matches.iter().map(|found| (found.topic.to_string(), found));
+        let matches = matches.filter(|(topic, _)| only.contains(topic)).collect();
+        let may_go = |topic: &str| {
+            only.iter().any(|only| only == topic)
+                && !deferred_topics.iter().any(|name| name.as_str() == topic)
+        };
+        fresh += change.replace((*number, row.get(1)), &before, may_go, &matches, now)?;
+    }
+    change.write(tx).await?;
+    Ok(fresh)
+}
