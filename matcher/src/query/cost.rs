@@ -3,7 +3,7 @@
 use super::error::QueryError;
 use super::tree::{Expr, Phrase, Term};
 
-/// Upper bound on the cost of a query (`E_COST`). A list of two thousand phrases costs less than half of it.
+/// Upper bound on the cost of a query (`E_COST`). A list of two thousand phrases costs half of it.
 const MAX_COST: u32 = 10_000;
 
 /// A plain word: compared with the few forms that it can match.
@@ -14,8 +14,8 @@ const PREFIX_COST: u32 = 5;
 const EVERY_FORM_COST: u32 = 50;
 /// A query without anchors: evaluated for every item.
 const EVERY_ITEM_COST: u32 = 100;
-/// The factor of proximity: the occurrences of one operand are compared with those of the other, and the result may be an
-/// operand again.
+/// The factor of a proximity operator: the occurrences of one operand are compared with those of the other, and the
+/// result may be an operand again.
 const PROXIMITY_FACTOR: u32 = 2;
 
 /// Returns the cost in units of a plain word.

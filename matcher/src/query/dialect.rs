@@ -1,6 +1,6 @@
 //! Import of queries in the languages of other systems, and of word lists.
 //!
-//! TQL is designed so that such queries can be pasted. Where the same text has another meaning elsewhere, it is imported
+//! TQL is designed so that such queries can be pasted. Text that has another meaning in the other system is imported
 //! with that meaning. The canonical form of the result is TQL.
 
 use super::error::{QueryError, Warning};
@@ -15,7 +15,7 @@ pub enum Dialect {
     Brandwatch,
     /// YouScan: words match all forms, and quotes fix them, as in TQL.
     Youscan,
-    /// Yandex: `~~` and `~` exclude from a page and from a sentence, `&&` and `&` require both in one, `+` requires a stop
+    /// Yandex: `~~` and `~` exclude from a page and from a sentence, `&&` and `&` require both in one, `+` keeps a stop
     /// word; fields are `host:`, `inurl:`, `domain:`, `date:`.
     Yandex,
 }
@@ -119,8 +119,8 @@ struct Rewritten {
 }
 
 impl Rewritten {
-    /// Rewrites each word outside of quotes. For a word, `rewrite` returns the replacement of its beginning and the length
-    /// of that beginning in characters, or `None` to keep it.
+    /// Rewrites each word outside of quotes. For a word, `rewrite` returns the replacement of its beginning and the
+    /// length of that beginning in characters, or `None` to keep the word.
     fn new(text: &str, rewrite: impl Fn(&str) -> Option<(String, usize)>) -> Self {
         let characters: Vec<char> = text.chars().collect();
         let mut rewritten = Self { text: String::new(), positions: Vec::new() };
@@ -233,8 +233,8 @@ fn hyphenate_dates(value: &str) -> String {
     result
 }
 
-/// Builds a query for any of the included words and phrases and none of the excluded ones. An error carries the index of
-/// the invalid entry, included entries first.
+/// Builds a query for any of the included words and phrases and none of the excluded ones. An error carries the index
+/// of the invalid entry, included entries first.
 pub(super) fn from_word_lists(
     included: &[String],
     excluded: &[String],
@@ -250,8 +250,8 @@ pub(super) fn from_word_lists(
     parse(&text).map_err(|error| (None, error))
 }
 
-/// Returns the query for an entry: a word in any form, or adjacent words in any form. A quoted entry is a phrase of exact
-/// words.
+/// Returns the query for an entry: a word in any form, or adjacent words in any form. A quoted entry is a phrase of
+/// exact words.
 fn entry_query(entry: &str) -> String {
     let entry = entry.trim().to_lowercase();
     if SCHEMES.iter().any(|scheme| entry.starts_with(scheme)) && !entry.contains(char::is_whitespace) {

@@ -9,9 +9,9 @@ const CONTEXT_CHARACTERS: usize = 100;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{message}; {remedy}")]
 pub struct QueryError {
-    /// The error code: `E_PAREN`, `E_PHRASE`, `E_SYNTAX`, `E_EMPTY`, `E_CHAR`, `E_WILD`, `E_FUZZY`, `E_FIELD`, `E_VALUE`,
-    /// `E_NEAR_RANGE`, `E_NEAR_OPERAND`, `E_UNBOUNDED`, `E_LIMIT` or `E_COST`; for references `E_LIST`, `E_TOPIC` or
-    /// `E_CYCLE`.
+    /// The error code: `E_PAREN`, `E_PHRASE`, `E_SYNTAX`, `E_EMPTY`, `E_CHAR`, `E_WILD`, `E_FUZZY`, `E_FIELD`,
+    /// `E_VALUE`, `E_NEAR_RANGE`, `E_NEAR_OPERAND`, `E_UNBOUNDED`, `E_LIMIT` or `E_COST`; for references `E_LIST`,
+    /// `E_TOPIC` or `E_CYCLE`.
     pub code: &'static str,
     /// The position of the error, in characters from the start.
     pub position: usize,

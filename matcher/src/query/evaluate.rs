@@ -24,9 +24,9 @@ pub(super) fn matches(expr: &Expr, document: &Document, facts: &Facts) -> Option
     if !view.holds(expr) {
         return None;
     }
-    let mut found = Found::default();
-    view.collect(expr, &mut found.words);
-    Some(found.spans(document))
+    let mut matched = Found::default();
+    view.collect(expr, &mut matched.words);
+    Some(matched.spans(document))
 }
 
 /// A lookup of the words of a document that a term matches.
@@ -364,8 +364,8 @@ impl Occurrence {
     }
 }
 
-/// Assigns a distinct position to each term, or returns `None` if there are too few positions. `window` has the candidate
-/// positions and word indices of each term.
+/// Assigns a distinct position to each term, or returns `None` if there are too few positions. `window` has the
+/// candidate positions of each term, with the indices of the words.
 ///
 /// Uses augmenting paths (Kuhn 1955), which take no longer than terms times positions.
 fn assign_positions(window: &[Vec<(u32, u32)>]) -> Option<Vec<(u32, u32)>> {

@@ -52,9 +52,9 @@ fn collect_leaves(view: ScanView<'_>, expr: &Expr, excluded: bool, leaves: &mut 
         Expr::In(scope, inner) => collect_leaves(view.within(*scope), inner, excluded, leaves),
         Expr::Preferred(_, inner) => collect_leaves(view, inner, excluded, leaves),
         leaf => {
-            let mut found = Found::default();
-            view.collect(leaf, &mut found.words);
-            let spans = found.spans(view.document());
+            let mut matched = Found::default();
+            view.collect(leaf, &mut matched.words);
+            let spans = matched.spans(view.document());
             leaves.push(LeafFound { leaf: view.print(leaf), holds: view.holds(leaf), excluded, spans });
         }
     }
@@ -108,8 +108,8 @@ fn near_failure(view: ScanView<'_>, near: &Near, text: &str) -> String {
     let reach = match near.reach {
         Reach::Words(words) => {
             let nearest = view.nearest(&near.left, &near.right);
-            let distance =
-                nearest.map_or(String::new(), |words| format!(" (the nearest are {words} words apart)"));
+            let distance = nearest
+                .map_or(String::new(), |words| format!(" (the nearest have {words} words between them)"));
             return format!("{text}: both occur, but not {order}within {words} words{distance}");
         }
         Reach::Sentence => "sentence",
@@ -149,7 +149,7 @@ mod tests {
         check(
             "банк NEAR/1 ставка",
             "банк сегодня снизил ставку",
-            "банк NEAR/1 ставка: both occur, but not within 1 words (the nearest are 2 words apart)",
+            "банк NEAR/1 ставка: both occur, but not within 1 words (the nearest have 2 words between them)",
         );
         check(
             "банк NEAR/S ставка",

@@ -119,7 +119,7 @@ static SPECS: &[FieldSpec] = &[
     spec("objects", &[], FieldType::Unsupported(NEEDS_IMAGE_RECOGNITION)),
 ];
 
-/// Fields whose values few items share. A query needs no words beside one of these.
+/// Fields whose values few items share. A query may consist of one of these alone.
 const SELECTIVE_FIELDS: &[&str] = &[
     "site",
     "author",

@@ -468,7 +468,8 @@ impl Lexer {
                 || ["NEAR", "ONEAR", "ATLEAST"].contains(&self.text(start, self.position).as_str());
             let is_number = previous.is_some_and(char::is_ascii_digit)
                 && self.peek_at(1).is_some_and(|c| c.is_ascii_digit());
-            // `24/7`, `AC/DC` and `info@bank.kz` are one word. A comma joins digits only: in a list, a space follows it.
+            // `24/7`, `AC/DC` and `info@bank.kz` are one word. A comma joins only digits; in lists, a space
+            // follows it.
             let is_joiner = (matches!(c, '-' | '–' | '—' | '‑' | '\'' | '’' | '.' | '&' | '+' | '@')
                 || (c == ',' && is_number)
                 || (c == '/' && !is_operator()))

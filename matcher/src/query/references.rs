@@ -1,7 +1,7 @@
 //! References of queries: lists of values (`site:@media`) and other topics (`topic:kaspi`).
 //!
-//! A query is stored as written. Before it is evaluated, its references are resolved: the values of lists and the queries
-//! of topics are inserted into its tree.
+//! A query is stored as written. Before it is evaluated, its references are resolved: the values of lists and the
+//! queries of topics are inserted into its tree.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -261,8 +261,10 @@ impl Resolver<'_> {
         expr
     }
 
-    /// Creates an error at the reference in the source text. The tree has no positions, so the name is searched for: that
-    /// of the outermost topic, which the user wrote.
+    /// Creates an error at the position of the reference in the source text.
+    ///
+    /// The tree has no positions, so the text is searched for the name as the user wrote it: that of the outermost
+    /// topic, if there is one.
     fn error(&self, code: &'static str, name: &str, message: String, remedy: String) -> QueryError {
         let reference = self.topics.first().map_or(name, String::as_str);
         let prefixes: &[&str] =

@@ -174,8 +174,8 @@ impl<T> Expr<T> {
         }
     }
 
-    /// Returns the heap size in bytes, without the size of the value itself. Fields, and heap memory owned by words, are
-    /// not counted.
+    /// Returns the heap size in bytes, without the size of the value itself. Fields, and heap memory owned by words,
+    /// are not counted.
     pub(crate) fn heap_bytes(&self) -> usize {
         let own = match self {
             Self::Phrase(phrase) => phrase.words.capacity() * size_of::<T>(),
