@@ -37,7 +37,7 @@ pub(super) fn import(text: &str, dialect: Dialect) -> Result<(Expr, Vec<Warning>
     }
 }
 
-/// Replaces list references by names: other systems have no lists, so `author:@nike` is a handle.
+/// Replaces list references by literal values: in other systems, `author:@nike` is a name.
 fn without_lists((expr, mut warnings): (Expr, Vec<Warning>)) -> (Expr, Vec<Warning>) {
     warnings.retain(|warning| warning.code != "W_LIST");
     (lists_to_names(expr), warnings)
