@@ -41,7 +41,7 @@ async fn the_archive_is_searched_and_explained_and_tried_on() {
     let id = found[0]["id"].as_str().unwrap();
     let why = object(&stage, &["topic", "explain", "two", id, "-o", "json"]).await;
     assert_eq!(why["matched"], false);
-    assert_eq!(why["because"], "none of these is there: title:!1, title:!2");
+    assert_eq!(why["because"], "none of these match: title:!1, title:!2");
     let matched = object(&stage, &["topic", "explain", "--query", origin::MARK, id, "-o", "json"]).await;
     assert_eq!(matched["matched"], true);
     assert!(!matched["leaves"][0]["spans"].as_array().unwrap().is_empty(), "{matched}");
@@ -141,7 +141,7 @@ async fn topics_name_lists_and_topics_and_see_what_is_stored_when_those_are_edit
 
     for (query, complaint) in [
         ("site:@place", "no list \"place\" is declared; did you mean @places?"),
-        ("topic:deep", "topic \"deep\" names itself"),
+        ("topic:deep", "topic \"deep\" references itself"),
     ] {
         let refused = declare(&hosts, query).await;
         assert_eq!(refused.status.code(), Some(2));

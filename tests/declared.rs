@@ -105,7 +105,7 @@ async fn all_problems_are_told_and_nothing_is_applied() {
     assert_eq!((code, out.as_str()), (Some(2), ""));
     assert!(told.starts_with("error: 2 problems; nothing was applied\n"), "{told}");
     assert!(told.contains("bad.yaml:7: unknown key spec.catgory; did you mean `category`?"), "{told}");
-    assert!(told.contains("bad.yaml:18: spec.query: the bracket that opens here"), "{told}");
+    assert!(told.contains("bad.yaml:18: spec.query: unclosed parenthesis"), "{told}");
     let caret = told.lines().find(|line| line.trim() == "^").unwrap();
     let query = told.lines().find(|line| line.contains("AND (банк")).unwrap();
     let column = query.chars().position(|c| c == '(').unwrap();

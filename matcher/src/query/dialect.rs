@@ -1,7 +1,7 @@
-//! Queries of other systems, read as they mean there, and lists of words.
+//! Import of queries in the languages of other systems, and of word lists.
 //!
-//! TQL is made so that such queries can be pasted; where the same text means another thing elsewhere, it is read that
-//! way here. The canonical print of what was read is TQL.
+//! TQL is designed so that such queries can be pasted. Text that has another meaning in the other system is imported
+//! with that meaning. The canonical form of the result is TQL.
 
 use super::error::{QueryError, Warning};
 use super::lexer::{MAX_CHARACTERS, SCHEMES};
@@ -11,90 +11,93 @@ use super::tree::{Expr, Near, Term};
 /// The query language of another system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
-    /// A word stands for itself and not for its forms; fields have Brandwatch's names.
+    /// Brandwatch: words match only themselves, not their forms; fields have Brandwatch's names.
     Brandwatch,
-    /// A word stands for its forms, quotes fix it: as in TQL.
+    /// YouScan: words match all forms, and quotes fix them, as in TQL.
     Youscan,
-    /// `~~` and `~` exclude from a page and from a sentence, `&&` and `&` ask for both in one, `+` keeps a stop word;
-    /// `host:`, `inurl:`, `domain:`, `date:`.
+    /// Yandex: `~~` and `~` exclude from a page and from a sentence, `&&` and `&` require both in one, `+` keeps a stop
+    /// word; fields are `host:`, `inurl:`, `domain:`, `date:`.
     Yandex,
 }
 
-pub(super) fn read(text: &str, dialect: Dialect) -> Result<(Expr, Vec<Warning>), QueryError> {
-    // What is refused for its length is not written anew.
+/// Parses a query of another system.
+pub(super) fn import(text: &str, dialect: Dialect) -> Result<(Expr, Vec<Warning>), QueryError> {
+    // A text that is too long is rejected without rewriting it.
     if text.chars().nth(MAX_CHARACTERS).is_some() {
         return parse(text);
     }
     match dialect {
         Dialect::Youscan => parse(text).map(without_lists),
         Dialect::Brandwatch => {
-            let (expr, mut warnings) = Rewritten::of(text, small).read()?;
+            let (expr, mut warnings) = Rewritten::new(text, rewrite_operator).parse()?;
             warnings.retain(|warning| warning.code != "W_QUOTES_FIX_FORM");
-            Ok(without_lists((as_written(expr), warnings)))
+            Ok(without_lists((with_exact_words(expr), warnings)))
         }
-        Dialect::Yandex => Rewritten::of(text, yandex).read().map(without_lists),
+        Dialect::Yandex => Rewritten::new(text, rewrite_yandex).parse().map(without_lists),
     }
 }
 
-/// The same with `author:@nike` as the name that it is elsewhere.
+/// Replaces list references by literal values: in other systems, `author:@nike` is a name.
 fn without_lists((expr, mut warnings): (Expr, Vec<Warning>)) -> (Expr, Vec<Warning>) {
     warnings.retain(|warning| warning.code != "W_LIST");
-    (names_only(expr), warnings)
+    (lists_to_names(expr), warnings)
 }
 
-fn names_only(expr: Expr) -> Expr {
-    let all = |parts: Vec<Expr>| parts.into_iter().map(names_only).collect();
+fn lists_to_names(expr: Expr) -> Expr {
+    let all = |parts: Vec<Expr>| parts.into_iter().map(lists_to_names).collect();
     match expr {
         Expr::Field(field) => Expr::Field(field.without_list()),
         Expr::And(parts) => Expr::And(all(parts)),
         Expr::Or(parts) => Expr::Or(all(parts)),
-        Expr::Not(of) => Expr::Not(Box::new(names_only(*of))),
-        Expr::In(scope, of) => Expr::In(scope, Box::new(names_only(*of))),
-        Expr::Preferred(weight, of) => Expr::Preferred(weight, Box::new(names_only(*of))),
-        places => places,
+        Expr::Not(inner) => Expr::Not(Box::new(lists_to_names(*inner))),
+        Expr::In(scope, inner) => Expr::In(scope, Box::new(lists_to_names(*inner))),
+        Expr::Preferred(weight, inner) => Expr::Preferred(weight, Box::new(lists_to_names(*inner))),
+        // Other expressions contain no fields.
+        other => other,
     }
 }
 
-/// The same with words that stand for themselves. Phrases say how they are meant.
-fn as_written(expr: Expr) -> Expr {
-    let boxed = |of: Box<Expr>| Box::new(as_written(*of));
-    let all = |parts: Vec<Expr>| parts.into_iter().map(as_written).collect();
-    let near = |near: Box<Near>| {
+/// Makes words exact. Phrases keep their style.
+fn with_exact_words(expr: Expr) -> Expr {
+    let boxed = |inner: Box<Expr>| Box::new(with_exact_words(*inner));
+    let all = |parts: Vec<Expr>| parts.into_iter().map(with_exact_words).collect();
+    let map_near = |near: Box<Near>| {
         let Near { left, right, reach, ordered } = *near;
-        Box::new(Near { left: as_written(left), right: as_written(right), reach, ordered })
+        Box::new(Near { left: with_exact_words(left), right: with_exact_words(right), reach, ordered })
     };
     match expr {
-        Expr::Word(term) => Expr::Word(exact(term)),
-        Expr::Near(of) => Expr::Near(near(of)),
-        Expr::NotNear(of) => Expr::NotNear(near(of)),
-        Expr::AtLeast(count, of) => Expr::AtLeast(count, boxed(of)),
-        Expr::Preferred(weight, of) => Expr::Preferred(weight, boxed(of)),
-        Expr::In(scope, of) => Expr::In(scope, boxed(of)),
+        Expr::Word(term) => Expr::Word(exact_term(term)),
+        Expr::Near(near) => Expr::Near(map_near(near)),
+        Expr::NotNear(near) => Expr::NotNear(map_near(near)),
+        Expr::AtLeast(count, inner) => Expr::AtLeast(count, boxed(inner)),
+        Expr::Preferred(weight, inner) => Expr::Preferred(weight, boxed(inner)),
+        Expr::In(scope, inner) => Expr::In(scope, boxed(inner)),
         Expr::And(parts) => Expr::And(all(parts)),
         Expr::Or(parts) => Expr::Or(all(parts)),
-        Expr::Not(of) => Expr::Not(boxed(of)),
+        Expr::Not(inner) => Expr::Not(boxed(inner)),
         Expr::Phrase(_) | Expr::Field(_) => expr,
     }
 }
 
-fn exact(term: Term) -> Term {
+fn exact_term(term: Term) -> Term {
     match term {
         Term::Forms { form, .. } => Term::Exact(form),
         Term::Compound { whole, parts } => {
-            Term::Compound { whole, parts: parts.into_iter().map(exact).collect() }
+            Term::Compound { whole, parts: parts.into_iter().map(exact_term).collect() }
         }
         other => other,
     }
 }
 
-/// Words that are operators here and words elsewhere.
-const OUR_OPERATORS: &[&str] = &["И", "ИЛИ", "НЕ", "ЖӘНЕ", "НЕМЕСЕ", "ЕМЕС"];
-/// Yandex has signs only.
+/// Operators of TQL that are ordinary words elsewhere.
+const TQL_OPERATORS: &[&str] = &["И", "ИЛИ", "НЕ", "ЖӘНЕ", "НЕМЕСЕ", "ЕМЕС"];
+/// English operators. In Yandex, which has symbols only, they are ordinary words.
 const ENGLISH_OPERATORS: &[&str] = &["AND", "OR", "NOT", "NEAR", "ONEAR"];
-/// Yandex's operators, before a space or a word.
-const SIGNS: &[(&str, &str)] =
+/// Operators of Yandex before a space or a word, and their equivalents. Longer ones come first.
+const YANDEX_OPERATORS: &[(&str, &str)] =
     &[("~~", "NOT "), ("~", "NOT NEAR/S "), ("&&", "AND "), ("&", "NEAR/S "), ("<<", "AND ")];
-const FIELDS: &[(&str, &str)] = &[
+/// Fields of Yandex, and their equivalents.
+const YANDEX_FIELDS: &[(&str, &str)] = &[
     ("rhost:", "site:"),
     ("host:", "site:"),
     ("domain:", "tld:"),
@@ -106,95 +109,99 @@ const FIELDS: &[(&str, &str)] = &[
 const ENCLOSURES: &[(char, char)] =
     &[('"', '"'), ('«', '»'), ('[', ']'), ('{', '}'), ('“', '”'), ('„', '“'), ('”', '”')];
 
-/// Characters of a word that are looked at: no operator, field or host is longer.
-const LONGEST: usize = 300;
+/// Upper bound on the characters of a word that are examined. No operator, field or host is longer.
+const MAX_EXAMINED_CHARACTERS: usize = 300;
 
-/// A text that is written anew, and the character of the original that each of its characters stands for.
+/// A rewritten text, and the position in the original of each of its characters.
 struct Rewritten {
     text: String,
-    places: Vec<usize>,
+    positions: Vec<usize>,
 }
 
 impl Rewritten {
-    /// Each word outside of quotes is given to `rewrite`, which says what stands for its beginning, and how long that
-    /// is.
-    fn of(text: &str, rewrite: impl Fn(&str) -> Option<(String, usize)>) -> Self {
+    /// Rewrites each word outside of quotes. For a word, `rewrite` returns the replacement of its beginning and the
+    /// length of that beginning in characters, or `None` to keep the word.
+    fn new(text: &str, rewrite: impl Fn(&str) -> Option<(String, usize)>) -> Self {
         let characters: Vec<char> = text.chars().collect();
-        let mut rewritten = Self { text: String::new(), places: Vec::new() };
-        let (mut at, mut closes) = (0, None);
-        while let Some(&c) = characters.get(at) {
-            if closes.is_none() && characters.get(at..at + 3) == Some(&['<'; 3]) {
-                let length = comment(&characters, at);
-                for at in at..at + length {
-                    rewritten.write(&characters.get(at).map(char::to_string).unwrap_or_default(), at);
+        let mut rewritten = Self { text: String::new(), positions: Vec::new() };
+        let (mut position, mut closing) = (0, None);
+        while let Some(&c) = characters.get(position) {
+            if closing.is_none() && characters.get(position..position + 3) == Some(&['<'; 3]) {
+                let length = comment_length(&characters, position);
+                for index in position..position + length {
+                    let piece = characters.get(index).map(char::to_string).unwrap_or_default();
+                    rewritten.push(&piece, index);
                 }
-                at += length;
+                position += length;
                 continue;
             }
-            let before = at.checked_sub(1).and_then(|before| characters.get(before));
-            let begins = before.is_none_or(|c| c.is_whitespace() || "(|-,~&".contains(*c));
-            if closes.is_none() && begins {
-                let ends = |c: &char| c.is_whitespace() || matches!(c, '(' | ')' | '"' | '[');
-                let word = characters.iter().skip(at).take(LONGEST).take_while(|c| !ends(c));
-                let word: String = word.collect();
-                if let Some((ours, length)) = rewrite(&word) {
-                    rewritten.write(&ours, at);
-                    at += length;
+            let previous = position.checked_sub(1).and_then(|index| characters.get(index));
+            let is_start = previous.is_none_or(|c| c.is_whitespace() || "(|-,~&".contains(*c));
+            if closing.is_none() && is_start {
+                let is_end = |c: &char| c.is_whitespace() || matches!(c, '(' | ')' | '"' | '[');
+                let rest = characters.iter().skip(position).take(MAX_EXAMINED_CHARACTERS);
+                let word: String = rest.take_while(|c| !is_end(c)).collect();
+                if let Some((replacement, length)) = rewrite(&word) {
+                    rewritten.push(&replacement, position);
+                    position += length;
                     continue;
                 }
             }
-            closes = match closes {
+            closing = match closing {
                 Some(end) => Some(end).filter(|end| *end != c),
-                None => ENCLOSURES.iter().find(|(begin, _)| *begin == c).map(|(_, end)| *end),
+                None => ENCLOSURES.iter().find(|(opening, _)| *opening == c).map(|(_, end)| *end),
             };
-            rewritten.write(&c.to_string(), at);
-            at += 1;
+            rewritten.push(&c.to_string(), position);
+            position += 1;
         }
-        rewritten.places.push(characters.len());
+        rewritten.positions.push(characters.len());
         rewritten
     }
 
-    fn write(&mut self, piece: &str, at: usize) {
+    fn push(&mut self, piece: &str, position: usize) {
         self.text.push_str(piece);
-        self.places.extend(piece.chars().map(|_| at));
+        self.positions.extend(piece.chars().map(|_| position));
     }
 
-    fn read(&self) -> Result<(Expr, Vec<Warning>), QueryError> {
-        let place = |at: usize| self.places.get(at).or(self.places.last()).copied().unwrap_or(0);
-        let (expr, mut warnings) = parse(&self.text).map_err(|error| QueryError {
-            position: place(error.position),
-            length: place(error.position + error.length).saturating_sub(place(error.position)).max(1),
-            ..error
+    /// Parses the rewritten text. Errors and warnings refer to the original.
+    fn parse(&self) -> Result<(Expr, Vec<Warning>), QueryError> {
+        let original =
+            |index: usize| self.positions.get(index).or(self.positions.last()).copied().unwrap_or(0);
+        let (expr, mut warnings) = parse(&self.text).map_err(|error| {
+            let (start, end) = (original(error.position), original(error.position + error.length));
+            QueryError { position: start, length: end.saturating_sub(start).max(1), ..error }
         })?;
-        warnings.iter_mut().for_each(|warning| warning.position = place(warning.position));
+        warnings.iter_mut().for_each(|warning| warning.position = original(warning.position));
         Ok((expr, warnings))
     }
 }
 
-/// How long a comment is that begins here.
-fn comment(characters: &[char], at: usize) -> usize {
-    let rest = characters.get(at..).unwrap_or(&[]);
-    rest.windows(3).position(|three| three == ['>'; 3]).map_or(rest.len(), |end| end + 3)
+/// Returns the length in characters of a comment that begins at a position.
+fn comment_length(characters: &[char], position: usize) -> usize {
+    let rest = characters.get(position..).unwrap_or(&[]);
+    rest.windows(3).position(|window| window == ['>'; 3]).map_or(rest.len(), |end| end + 3)
 }
 
-/// Russian and Kazakh words are no operators elsewhere.
-fn small(word: &str) -> Option<(String, usize)> {
-    OUR_OPERATORS.contains(&word).then(|| (word.to_lowercase(), word.chars().count()))
+/// Rewrites a Russian or Kazakh operator of TQL, which is an ordinary word elsewhere, to lower case.
+fn rewrite_operator(word: &str) -> Option<(String, usize)> {
+    TQL_OPERATORS.contains(&word).then(|| (word.to_lowercase(), word.chars().count()))
 }
 
-/// What stands for the beginning of a word of Yandex's.
-fn yandex(word: &str) -> Option<(String, usize)> {
-    if let Some((theirs, ours)) = SIGNS.iter().find(|(theirs, _)| word.starts_with(theirs)) {
-        return Some(((*ours).to_owned(), theirs.len()));
+/// Rewrites the beginning of a word of Yandex.
+fn rewrite_yandex(word: &str) -> Option<(String, usize)> {
+    if let Some((operator, replacement)) =
+        YANDEX_OPERATORS.iter().find(|(operator, _)| word.starts_with(operator))
+    {
+        return Some(((*replacement).to_owned(), operator.len()));
     }
-    if let Some((theirs, ours)) = FIELDS.iter().find(|(theirs, _)| word.starts_with(theirs)) {
-        let value = word.get(theirs.len()..).unwrap_or("");
-        let value = match *theirs {
-            "date:" => dashed(value),
-            "rhost:" => turned(value),
-            _ => return Some(((*ours).to_owned(), theirs.len())),
+    if let Some((field, replacement)) = YANDEX_FIELDS.iter().find(|(field, _)| word.starts_with(field)) {
+        let value = word.get(field.len()..).unwrap_or("");
+        let value = match *field {
+            "date:" => hyphenate_dates(value),
+            "rhost:" => reverse_host(value),
+            _ => return Some(((*replacement).to_owned(), field.len())),
         };
-        return Some((format!("{ours}{value}"), word.chars().count()));
+        return Some((format!("{replacement}{value}"), word.chars().count()));
     }
     if word.strip_prefix('+').is_some_and(|rest| rest.starts_with(char::is_alphanumeric)) {
         return Some((String::new(), 1));
@@ -202,48 +209,49 @@ fn yandex(word: &str) -> Option<(String, usize)> {
     if ENGLISH_OPERATORS.contains(&word) {
         return Some((word.to_lowercase(), word.len()));
     }
-    small(word)
+    rewrite_operator(word)
 }
 
-/// `kz.nur.*` is nur.kz and what is below it.
-fn turned(host: &str) -> String {
+/// Converts a reversed host to a host: `kz.nur.*` to `nur.kz`, which includes subdomains.
+fn reverse_host(host: &str) -> String {
     host.trim_end_matches(".*").split('.').rev().collect::<Vec<_>>().join(".")
 }
 
-/// `20260131` is 2026-01-31.
-fn dashed(value: &str) -> String {
-    let mut dashed = String::new();
-    let runs: Vec<char> = value.chars().collect();
-    for run in runs.chunk_by(|one, other| one.is_ascii_digit() == other.is_ascii_digit()) {
+/// Converts each date in a value from `20260131` to `2026-01-31`.
+fn hyphenate_dates(value: &str) -> String {
+    let mut result = String::new();
+    let characters: Vec<char> = value.chars().collect();
+    for run in characters.chunk_by(|one, other| one.is_ascii_digit() == other.is_ascii_digit()) {
         match run {
             [y @ .., m1, m2, d1, d2] if run.len() == 8 && m1.is_ascii_digit() => {
                 let year: String = y.iter().collect();
-                dashed.push_str(&format!("{year}-{m1}{m2}-{d1}{d2}"));
+                result.push_str(&format!("{year}-{m1}{m2}-{d1}{d2}"));
             }
-            other => dashed.extend(other),
+            other => result.extend(other),
         }
     }
-    dashed
+    result
 }
 
-/// A query for any of these words and phrases and none of those. Of an entry that cannot be looked for: which one, the
-/// wanted ones first.
-pub(super) fn of_lists(
-    wanted: &[String],
-    unwanted: &[String],
+/// Builds a query for any of the included words and phrases and none of the excluded ones. An error carries the index
+/// of the invalid entry, included entries first.
+pub(super) fn from_word_lists(
+    included: &[String],
+    excluded: &[String],
 ) -> Result<(Expr, Vec<Warning>), (Option<usize>, QueryError)> {
     let mut entries = Vec::new();
-    for (index, entry) in wanted.iter().chain(unwanted).enumerate() {
+    for (index, entry) in included.iter().chain(excluded).enumerate() {
         let (expr, _) = parse(&entry_query(entry)).map_err(|error| (Some(index), error))?;
         entries.push(expr.to_string());
     }
-    let (any, none) = entries.split_at(wanted.len());
+    let (any, none) = entries.split_at(included.len());
     let any = any.join(" OR ");
     let text = if none.is_empty() { any } else { format!("({any}) NOT ({})", none.join(" OR ")) };
     parse(&text).map_err(|error| (None, error))
 }
 
-/// A word in any form, or words side by side in any form; what is quoted is meant as it is written.
+/// Returns the query for an entry: a word in any form, or adjacent words in any form. A quoted entry is a phrase of
+/// exact words.
 fn entry_query(entry: &str) -> String {
     let entry = entry.trim().to_lowercase();
     if SCHEMES.iter().any(|scheme| entry.starts_with(scheme)) && !entry.contains(char::is_whitespace) {

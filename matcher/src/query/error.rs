@@ -1,40 +1,42 @@
-//! What is wrong with a query, where, and what to do about it.
+//! Errors and warnings of queries, with their positions and remedies.
 
 use serde::Serialize;
 
-/// Characters that are shown before a fault, and behind it.
-const AROUND: usize = 100;
+/// Characters of context that [`QueryError::pointed_at`] prints on each side of the error.
+const CONTEXT_CHARACTERS: usize = 100;
 
-/// A query that cannot be understood.
+/// A query that cannot be parsed or is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{message}; {remedy}")]
 pub struct QueryError {
-    /// `E_PAREN`, `E_PHRASE`, `E_SYNTAX`, `E_EMPTY`, `E_CHAR`, `E_WILD`, `E_UNBOUNDED`, `E_LIMIT`; of what is named elsewhere
-    /// `E_LIST`, `E_TOPIC`, `E_CYCLE`.
+    /// The error code: `E_PAREN`, `E_PHRASE`, `E_SYNTAX`, `E_EMPTY`, `E_CHAR`, `E_WILD`, `E_FUZZY`, `E_FIELD`,
+    /// `E_VALUE`, `E_NEAR_RANGE`, `E_NEAR_OPERAND`, `E_UNBOUNDED`, `E_LIMIT` or `E_COST`; for references `E_LIST`,
+    /// `E_TOPIC` or `E_CYCLE`.
     pub code: &'static str,
-    /// Where, in characters from the start.
+    /// The position of the error, in characters from the start.
     pub position: usize,
-    /// How many characters are meant; at least one.
+    /// The length of the erroneous part in characters, at least one.
     pub length: usize,
-    /// What is wrong.
+    /// The description of the error.
     pub message: String,
-    /// What to do about it.
+    /// The suggested correction.
     pub remedy: String,
 }
 
-/// A query that is legal but probably not meant.
+/// A construct that is legal but probably unintended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Warning {
-    /// `W_MIXED`, `W_HOMOGLYPH`, `W_CASE`.
+    /// The warning code: `W_MIXED`, `W_NOT_PAGE`, `W_LATIN_IN_CYRILLIC`, `W_CASE`, `W_STOPWORD`, `W_QUOTES_FIX_FORM`,
+    /// `W_SIGNS`, `W_UNSUPPORTED_BY_SOURCE`, `W_LIST` or `W_TOPIC`.
     pub code: &'static str,
-    /// Where, in characters from the start.
+    /// The position of the construct, in characters from the start.
     pub position: usize,
-    /// What is probably meant.
+    /// The description, with the probable intention.
     pub message: String,
 }
 
 impl Warning {
-    /// Whether it is about a list or topic that is named, and is kept elsewhere.
+    /// Returns true if the warning is about an unresolved list or topic, which is defined outside the query.
     pub fn is_of_names(&self) -> bool {
         matches!(self.code, "W_LIST" | "W_TOPIC")
     }
@@ -51,17 +53,18 @@ impl QueryError {
         Self { code, position, length: length.max(1), message: message.into(), remedy: remedy.into() }
     }
 
-    /// The query with a caret under what is wrong, for a terminal.
+    /// Formats the query for a terminal, with carets under the error.
     pub fn pointed_at(&self, query: &str) -> String {
-        // Of a long query, what stands around.
-        let from = self.position.saturating_sub(AROUND);
+        // A long query is cut to the context of the error.
+        let from = self.position.saturating_sub(CONTEXT_CHARACTERS);
         let count = query.chars().count();
-        let to = count.min(self.position.saturating_add(AROUND));
-        let shown = query.chars().skip(from).take(to.saturating_sub(from));
-        let line: String = shown.map(|c| if c.is_control() { ' ' } else { c }).collect();
-        let (before, after) = (if from > 0 { "…" } else { "" }, if to < count { "…" } else { "" });
-        let blank = " ".repeat(self.position - from + before.chars().count());
+        let to = count.min(self.position.saturating_add(CONTEXT_CHARACTERS));
+        let context = query.chars().skip(from).take(to.saturating_sub(from));
+        let line: String = context.map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let prefix = if from > 0 { "…" } else { "" };
+        let suffix = if to < count { "…" } else { "" };
+        let indent = " ".repeat(self.position - from + prefix.chars().count());
         let carets = self.length.min(to.saturating_sub(self.position)).max(1);
-        format!("  {before}{line}{after}\n  {blank}{}", "^".repeat(carets))
+        format!("  {prefix}{line}{suffix}\n  {indent}{}", "^".repeat(carets))
     }
 }

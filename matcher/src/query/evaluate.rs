@@ -1,4 +1,4 @@
-//! Whether a document matches, and where: the meaning of the language, word by word.
+//! Evaluation: decides if a document matches and finds the matched words. Defines the meaning of the language.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,10 +11,12 @@ use crate::morphology::latin::sound;
 use crate::text::fold::{stands_for, word_stands_for};
 use crate::text::{Document, Form, Word};
 
-/// Spans kept of one match: enough to highlight and explain.
+/// Upper bound on the spans of a match: enough to highlight and explain.
 const MAX_SPANS: usize = 100;
-/// Neighbours of a part of a query that are looked at: neighbourhoods of neighbourhoods would be without bound.
+/// Upper bound on the occurrences of an operand. Without it, nested NEAR would produce an unbounded number.
 const MAX_OCCURRENCES: usize = 50_000;
+/// Upper bound on the length of a phrase, in words.
+const MAX_PHRASE_LENGTH: u32 = 2_100;
 
 pub(super) fn matches(expr: &Expr, document: &Document, facts: &Facts) -> Option<Vec<Span>> {
     let scan = Scan { document };
@@ -22,30 +24,30 @@ pub(super) fn matches(expr: &Expr, document: &Document, facts: &Facts) -> Option
     if !view.holds(expr) {
         return None;
     }
-    let mut found = Found::default();
-    view.collect(expr, &mut found.words);
-    Some(found.spans(document))
+    let mut matched = Found::default();
+    view.collect(expr, &mut matched.words);
+    Some(matched.spans(document))
 }
 
-/// Tells which words of a document a term finds.
+/// A lookup of the words of a document that a term matches.
 pub(crate) trait Finder {
-    /// What stands for a word in a query.
+    /// The type of a word in a query.
     type Term;
 
     fn document(&self) -> &Document;
 
-    /// The numbers of the words that a term finds.
+    /// Returns the indices of the words that a term matches.
     fn words(&self, term: &Self::Term) -> impl Iterator<Item = u32>;
 
     fn finds(&self, term: &Self::Term, word: &Word) -> bool;
 
-    /// What a term is made of, where it may stand as several words.
+    /// Returns the parts of a compound, which may also occur as separate words.
     fn parts<'t>(&'t self, term: &'t Self::Term) -> &'t [Self::Term];
 
     fn is_any(&self, term: &Self::Term) -> bool;
 }
 
-/// Looks at every form of the document: slow, and plainly right.
+/// A finder that compares every form of the document. It is slow, and the reference for other finders.
 pub(crate) struct Scan<'a> {
     pub(crate) document: &'a Document,
 }
@@ -75,7 +77,7 @@ impl Finder for Scan<'_> {
     }
 }
 
-/// The document as a part of a query sees it.
+/// A document, restricted to the scope of an expression.
 pub(crate) struct View<'a, F> {
     finder: &'a F,
     facts: &'a Facts,
@@ -90,14 +92,14 @@ impl<F> Clone for View<'_, F> {
 
 impl<F> Copy for View<'_, F> {}
 
-/// Where something stands: its first and last place, and the words that make it up.
+/// An occurrence of an expression: its first and last position, and its words.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Occurrence {
     first: u32,
     last: u32,
     sentence: u32,
     paragraph: u32,
-    /// First and last word of each of its pieces, by their number in the document.
+    /// The first and last word of each piece, as indices in the document.
     pieces: Vec<(u32, u32)>,
 }
 
@@ -118,7 +120,7 @@ impl<'a, F: Finder> View<'a, F> {
         self.facts
     }
 
-    /// Words between the nearest occurrences of two things.
+    /// Returns the number of words between the nearest occurrences of two expressions.
     pub(crate) fn nearest(self, one: &Expr<F::Term>, other: &Expr<F::Term>) -> Option<u32> {
         let (left, right) = (self.occurrences(one), self.occurrences(other));
         let gaps = left.iter().flat_map(|one| right.iter().map(move |other| gap(one, other)));
@@ -129,34 +131,36 @@ impl<'a, F: Finder> View<'a, F> {
         self.finder.document()
     }
 
+    /// Returns true if the document satisfies the expression.
     pub(crate) fn holds(self, expr: &Expr<F::Term>) -> bool {
         match expr {
             Expr::And(parts) => parts.iter().all(|part| self.holds(part)),
             Expr::Or(parts) => parts.iter().any(|part| self.holds(part)),
             Expr::Not(part) => !self.holds(part),
             Expr::Field(field) => field.holds(self.facts),
-            Expr::In(scope, of) => self.within(*scope).holds(of),
-            Expr::Preferred(_, of) => self.holds(of),
-            Expr::AtLeast(count, of) => self.count(of) >= *count as usize,
+            Expr::In(scope, inner) => self.within(*scope).holds(inner),
+            Expr::Preferred(_, inner) => self.holds(inner),
+            Expr::AtLeast(count, inner) => self.count(inner) >= *count as usize,
             Expr::Word(term) => {
-                self.words_like(term).next().is_some() || self.has_run(self.finder.parts(term))
+                self.matching_words(term).next().is_some() || self.has_run(self.finder.parts(term))
             }
             Expr::Phrase(phrase) if phrase.slop.is_none() => self.has_run(&phrase.words),
             Expr::Near(near) => {
-                self.holds(&near.left) && self.holds(&near.right) && !self.near(near).is_empty()
+                self.holds(&near.left) && self.holds(&near.right) && !self.near_occurrences(near).is_empty()
             }
-            Expr::NotNear(near) => self.holds(&near.left) && !self.not_near(near).is_empty(),
+            Expr::NotNear(near) => self.holds(&near.left) && !self.not_near_occurrences(near).is_empty(),
             Expr::Phrase(_) => !self.occurrences(expr).is_empty(),
         }
     }
 
-    /// How often something occurs: what stands at the same places is one.
+    /// Returns the number of occurrences. Occurrences that begin at the same position count as one.
     pub(crate) fn count(self, expr: &Expr<F::Term>) -> usize {
-        let places: BTreeSet<u32> = self.occurrences(expr).iter().map(|one| one.first).collect();
-        places.len()
+        let positions: BTreeSet<u32> =
+            self.occurrences(expr).iter().map(|occurrence| occurrence.first).collect();
+        positions.len()
     }
 
-    /// The words of everything that made the query hold; what is excluded made nothing hold.
+    /// Appends the words that satisfy the expression. Excluded parts contribute none.
     pub(crate) fn collect(self, expr: &Expr<F::Term>, words: &mut Vec<(u32, u32)>) {
         match expr {
             Expr::And(parts) => parts.iter().for_each(|part| self.collect(part, words)),
@@ -164,35 +168,35 @@ impl<'a, F: Finder> View<'a, F> {
                 parts.iter().filter(|part| self.holds(part)).for_each(|part| self.collect(part, words));
             }
             Expr::Not(_) | Expr::Field(_) => (),
-            Expr::In(scope, of) => self.within(*scope).collect(of, words),
-            Expr::AtLeast(_, of) | Expr::Preferred(_, of) => self.collect(of, words),
+            Expr::In(scope, inner) => self.within(*scope).collect(inner, words),
+            Expr::AtLeast(_, inner) | Expr::Preferred(_, inner) => self.collect(inner, words),
             Expr::Word(_) | Expr::Phrase(_) | Expr::Near(_) | Expr::NotNear(_) => {
-                words.extend(self.occurrences(expr).into_iter().flat_map(|one| one.pieces));
+                words.extend(self.occurrences(expr).into_iter().flat_map(|occurrence| occurrence.pieces));
             }
         }
     }
 
-    /// Where something stands, in the order of places.
+    /// Returns the occurrences of an expression, sorted by position.
     fn occurrences(self, expr: &Expr<F::Term>) -> Vec<Occurrence> {
-        let mut found = match expr {
-            Expr::Word(term) => self.term(term),
+        let mut occurrences = match expr {
+            Expr::Word(term) => self.term_occurrences(term),
             Expr::Phrase(phrase) => match phrase.slop {
-                Some(slop) => self.loose(&phrase.words, slop),
-                None => self.run_of(&phrase.words).collect(),
+                Some(slop) => self.unordered_occurrences(&phrase.words, slop),
+                None => self.run_occurrences(&phrase.words).collect(),
             },
-            Expr::Near(near) => self.near(near),
-            Expr::NotNear(near) => self.not_near(near),
+            Expr::Near(near) => self.near_occurrences(near),
+            Expr::NotNear(near) => self.not_near_occurrences(near),
             Expr::Or(parts) => parts.iter().flat_map(|part| self.occurrences(part)).collect(),
-            Expr::Preferred(_, of) | Expr::AtLeast(_, of) => self.occurrences(of),
-            Expr::In(scope, of) => self.within(*scope).occurrences(of),
+            Expr::Preferred(_, inner) | Expr::AtLeast(_, inner) => self.occurrences(inner),
+            Expr::In(scope, inner) => self.within(*scope).occurrences(inner),
             Expr::Field(_) | Expr::And(_) | Expr::Not(_) => Vec::new(),
         };
-        found.sort_by_key(|one| (one.first, one.last));
-        found.dedup();
-        found
+        occurrences.sort_by_key(|occurrence| (occurrence.first, occurrence.last));
+        occurrences.dedup();
+        occurrences
     }
 
-    fn sees(self, word: &Word) -> bool {
+    fn is_in_scope(self, word: &Word) -> bool {
         match self.scope {
             None => true,
             Some(Scope::Title) => word.zone == Zone::Title,
@@ -202,134 +206,138 @@ impl<'a, F: Finder> View<'a, F> {
         }
     }
 
-    /// The words that a term finds, wherever they stand, by their numbers.
-    fn words_like<'t>(self, term: &'t F::Term) -> impl Iterator<Item = (u32, &'a Word)> + use<'a, 't, F> {
+    /// Returns the words in scope that a term matches, with their indices.
+    fn matching_words<'t>(self, term: &'t F::Term) -> impl Iterator<Item = (u32, &'a Word)> + use<'a, 't, F> {
         let words = self.finder.words(term);
-        let words =
-            words.filter_map(move |number| Some((number, self.document().words.get(number as usize)?)));
-        words.filter(move |(_, word)| self.sees(word))
+        let words = words.filter_map(move |index| Some((index, self.document().words.get(index as usize)?)));
+        words.filter(move |(_, word)| self.is_in_scope(word))
     }
 
-    /// Where a term stands: a word, or the parts of one side by side.
-    fn term(self, term: &F::Term) -> Vec<Occurrence> {
-        let whole = self.words_like(term).map(|(number, word)| occurrence(number, word));
-        whole.chain(self.run_of(self.finder.parts(term))).collect()
+    /// Returns the occurrences of a term: single words, or the parts of a compound side by side.
+    fn term_occurrences(self, term: &F::Term) -> Vec<Occurrence> {
+        let whole = self.matching_words(term).map(|(index, word)| Occurrence::of_word(index, word));
+        whole.chain(self.run_occurrences(self.finder.parts(term))).collect()
     }
 
-    /// Whether terms stand side by side, in order, anywhere.
+    /// Returns true if the terms occur side by side, in order.
     pub(crate) fn has_run(self, terms: &[F::Term]) -> bool {
-        self.runs_of(terms).next().is_some()
+        self.runs(terms).next().is_some()
     }
 
-    /// The words of terms wherever they stand side by side, in order.
+    /// Appends the words of all occurrences of the terms side by side, in order.
     pub(crate) fn collect_run(self, terms: &[F::Term], words: &mut Vec<(u32, u32)>) {
-        words.extend(self.runs_of(terms));
+        words.extend(self.runs(terms));
     }
 
-    /// Where terms stand side by side, in order.
-    fn run_of<'t>(self, terms: &'t [F::Term]) -> impl Iterator<Item = Occurrence> + use<'a, 't, F> {
-        self.runs_of(terms).filter_map(move |(first, last)| self.between(first, last))
+    /// Returns the occurrences of the terms side by side, in order.
+    fn run_occurrences<'t>(self, terms: &'t [F::Term]) -> impl Iterator<Item = Occurrence> + use<'a, 't, F> {
+        self.runs(terms).filter_map(move |(first, last)| self.occurrence_between(first, last))
     }
 
-    /// Their first and last words.
-    fn runs_of<'t>(self, terms: &'t [F::Term]) -> impl Iterator<Item = (u32, u32)> + use<'a, 't, F> {
-        let begins = terms.first().into_iter().flat_map(move |first| self.words_like(first));
-        begins.filter_map(move |(first, word)| Some((first, self.run(terms, word.at)?)))
+    /// Returns the first and last word of each run of the terms.
+    fn runs<'t>(self, terms: &'t [F::Term]) -> impl Iterator<Item = (u32, u32)> + use<'a, 't, F> {
+        let starts = terms.first().into_iter().flat_map(move |first| self.matching_words(first));
+        starts.filter_map(move |(first, word)| Some((first, self.run_end(terms, word.at)?)))
     }
 
-    /// The last word of a run of terms that begins at a place. Words and their parts stand at the same places, so there
-    /// may be several ways; a text has few, and the first will do.
-    fn run(self, terms: &[F::Term], at: u32) -> Option<u32> {
+    /// Returns the last word of a run of terms that begins at a position.
+    ///
+    /// Words and their parts share positions, so that several runs are possible. There are few of them in a text, and
+    /// the first is returned.
+    fn run_end(self, terms: &[F::Term], position: u32) -> Option<u32> {
         let (term, rest) = terms.split_first()?;
-        let first = self.document().words.partition_point(|word| word.at < at);
-        for (index, word) in (first..).zip(self.document().words_at(at)) {
-            if !self.sees(word) || !self.finder.finds(term, word) {
+        let first = self.document().words.partition_point(|word| word.at < position);
+        for (index, word) in (first..).zip(self.document().words_at(position)) {
+            if !self.is_in_scope(word) || !self.finder.finds(term, word) {
                 continue;
             }
             if rest.is_empty() {
                 return u32::try_from(index).ok();
             }
-            if let Some(last) = self.run(rest, at + word.width()) {
+            if let Some(last) = self.run_end(rest, position + word.width()) {
                 return Some(last);
             }
         }
         None
     }
 
-    fn between(self, first: u32, last: u32) -> Option<Occurrence> {
+    /// Returns the occurrence from one word to another.
+    fn occurrence_between(self, first: u32, last: u32) -> Option<Occurrence> {
         let words = &self.document().words;
         let (from, to) = (words.get(first as usize)?, words.get(last as usize)?);
         Some(Occurrence {
             last: to.at + to.width() - 1,
             pieces: vec![(first, last)],
-            ..occurrence(first, from)
+            ..Occurrence::of_word(first, from)
         })
     }
 
-    /// All of the words in any order, with at most so many others among them.
-    fn loose(self, terms: &[F::Term], slop: u32) -> Vec<Occurrence> {
-        let places: Vec<Vec<(u32, u32)>> = terms
+    /// Returns the occurrences of all terms in any order, with at most `slop` other words among them.
+    fn unordered_occurrences(self, terms: &[F::Term], slop: u32) -> Vec<Occurrence> {
+        let positions: Vec<Vec<(u32, u32)>> = terms
             .iter()
             .filter(|term| !self.finder.is_any(term))
             .map(|term| {
-                let mut places: Vec<(u32, u32)> =
-                    self.words_like(term).map(|(index, word)| (word.at, index)).collect();
-                places.sort_unstable();
-                places
+                let mut positions: Vec<(u32, u32)> =
+                    self.matching_words(term).map(|(index, word)| (word.at, index)).collect();
+                positions.sort_unstable();
+                positions
             })
             .collect();
-        if places.iter().any(Vec::is_empty) {
+        if positions.iter().any(Vec::is_empty) {
             return Vec::new();
         }
         let length = u32::try_from(terms.len()).unwrap_or(u32::MAX).saturating_add(slop);
-        let starts: BTreeSet<u32> = places.iter().flatten().map(|(at, _)| *at).collect();
-        let mut found = Vec::new();
+        let starts: BTreeSet<u32> = positions.iter().flatten().map(|(position, _)| *position).collect();
+        let mut occurrences = Vec::new();
         for start in starts.into_iter().take(MAX_OCCURRENCES) {
-            let window: Vec<Vec<(u32, u32)>> = places
+            let window: Vec<Vec<(u32, u32)>> = positions
                 .iter()
-                .map(|places| {
-                    let from = places.partition_point(|(at, _)| *at < start);
-                    let within = places.iter().skip(from).take_while(|(at, _)| *at - start < length);
-                    within.copied().collect()
+                .map(|positions| {
+                    let from = positions.partition_point(|(position, _)| *position < start);
+                    let rest = positions.iter().skip(from);
+                    rest.take_while(|(position, _)| *position - start < length).copied().collect()
                 })
                 .collect();
-            // Whatever begins here is found from here.
-            if let Some(taken) = assigned(&window).filter(|taken| taken.iter().any(|(at, _)| *at == start)) {
-                found.extend(self.scattered(&taken));
+            // An assignment that does not use the start is found in a later window.
+            let uses_start =
+                |assignment: &Vec<(u32, u32)>| assignment.iter().any(|(position, _)| *position == start);
+            if let Some(assignment) = assign_positions(&window).filter(uses_start) {
+                occurrences.extend(self.scattered_occurrence(&assignment));
             }
         }
-        found
+        occurrences
     }
 
-    /// One occurrence of words that stand apart.
-    fn scattered(self, taken: &[(u32, u32)]) -> Option<Occurrence> {
-        let (first, last) = (taken.iter().min()?, taken.iter().max()?);
-        let whole = self.between(first.1, last.1)?;
-        Some(Occurrence { pieces: taken.iter().map(|(_, index)| (*index, *index)).collect(), ..whole })
+    /// Returns the occurrence of words that are not adjacent, given as pairs of position and index.
+    fn scattered_occurrence(self, words: &[(u32, u32)]) -> Option<Occurrence> {
+        let (first, last) = (words.iter().min()?, words.iter().max()?);
+        let whole = self.occurrence_between(first.1, last.1)?;
+        Some(Occurrence { pieces: words.iter().map(|(_, index)| (*index, *index)).collect(), ..whole })
     }
 
-    fn near(self, near: &Near<F::Term>) -> Vec<Occurrence> {
+    fn near_occurrences(self, near: &Near<F::Term>) -> Vec<Occurrence> {
         let (left, right) = (self.occurrences(&near.left), self.occurrences(&near.right));
-        let mut found = Vec::new();
+        let mut occurrences = Vec::new();
         for one in &left {
-            for other in around(&right, one, near.reach) {
+            for other in neighbours(&right, one, near.reach) {
                 if are_near(one, other, near.reach, near.ordered) {
-                    found.push(Occurrence {
+                    occurrences.push(Occurrence {
                         first: one.first.min(other.first),
                         last: one.last.max(other.last),
                         pieces: one.pieces.iter().chain(&other.pieces).copied().collect(),
                         ..if one.first <= other.first { one.clone() } else { other.clone() }
                     });
                 }
-                if found.len() >= MAX_OCCURRENCES {
-                    return found;
+                if occurrences.len() >= MAX_OCCURRENCES {
+                    return occurrences;
                 }
             }
         }
-        found
+        occurrences
     }
 
-    fn not_near(self, near: &Near<F::Term>) -> Vec<Occurrence> {
+    fn not_near_occurrences(self, near: &Near<F::Term>) -> Vec<Occurrence> {
         let right = self.occurrences(&near.right);
         let overlaps = |one: &Occurrence, other: &Occurrence| {
             one.first <= other.last
@@ -337,72 +345,82 @@ impl<'a, F: Finder> View<'a, F> {
                 && (one.first, one.last) != (other.first, other.last)
         };
         let is_alone = |one: &Occurrence| {
-            !around(&right, one, near.reach)
+            !neighbours(&right, one, near.reach)
                 .any(|other| are_near(one, other, near.reach, near.ordered) || overlaps(one, other))
         };
         self.occurrences(&near.left).into_iter().filter(is_alone).collect()
     }
 }
 
-fn occurrence(index: u32, word: &Word) -> Occurrence {
-    Occurrence {
-        first: word.at,
-        last: word.at + word.width() - 1,
-        sentence: word.sentence,
-        paragraph: word.paragraph,
-        pieces: vec![(index, index)],
+impl Occurrence {
+    fn of_word(index: u32, word: &Word) -> Self {
+        Self {
+            first: word.at,
+            last: word.at + word.width() - 1,
+            sentence: word.sentence,
+            paragraph: word.paragraph,
+            pieces: vec![(index, index)],
+        }
     }
 }
 
-/// A place of its own for each term; `None` where there are not enough. By augmenting paths (Kuhn 1955), which take no
-/// longer than terms times places.
-fn assigned(window: &[Vec<(u32, u32)>]) -> Option<Vec<(u32, u32)>> {
+/// Assigns a distinct position to each term, or returns `None` if there are too few positions. `window` has the
+/// candidate positions of each term, with the indices of the words.
+///
+/// Uses augmenting paths (Kuhn 1955), which take no longer than terms times positions.
+fn assign_positions(window: &[Vec<(u32, u32)>]) -> Option<Vec<(u32, u32)>> {
     let mut owners: BTreeMap<u32, usize> = BTreeMap::new();
     for term in 0..window.len() {
-        if !settled(window, term, &mut BTreeSet::new(), &mut owners) {
+        if !assign_position(window, term, &mut BTreeSet::new(), &mut owners) {
             return None;
         }
     }
-    let place = |(at, term): (&u32, &usize)| window.get(*term)?.iter().find(|place| place.0 == *at).copied();
-    owners.iter().map(place).collect()
+    let candidate = |(position, term): (&u32, &usize)| {
+        window.get(*term)?.iter().find(|candidate| candidate.0 == *position).copied()
+    };
+    owners.iter().map(candidate).collect()
 }
 
-/// Finds a place for a term, moving others where that helps. As deep as there are terms.
-fn settled(
+/// Assigns a position to a term, and moves other terms if necessary. The recursion is at most as deep as the number of
+/// terms.
+fn assign_position(
     window: &[Vec<(u32, u32)>],
     term: usize,
-    tried: &mut BTreeSet<u32>,
+    visited: &mut BTreeSet<u32>,
     owners: &mut BTreeMap<u32, usize>,
 ) -> bool {
-    for (at, _) in window.get(term).into_iter().flatten() {
-        if !tried.insert(*at) {
+    for (position, _) in window.get(term).into_iter().flatten() {
+        if !visited.insert(*position) {
             continue;
         }
-        let owner = owners.get(at).copied();
-        if owner.is_none_or(|other| settled(window, other, tried, owners)) {
-            owners.insert(*at, term);
+        let owner = owners.get(position).copied();
+        if owner.is_none_or(|other| assign_position(window, other, visited, owners)) {
+            owners.insert(*position, term);
             return true;
         }
     }
     false
 }
 
-/// Those that may be within reach: all of them, or those around.
-fn around<'o>(
+/// Returns the occurrences that may be within reach of one, from a list sorted by position.
+fn neighbours<'o>(
     all: &'o [Occurrence],
     one: &Occurrence,
     reach: Reach,
 ) -> impl Iterator<Item = &'o Occurrence> + use<'o> {
     let (low, high) = match reach {
-        // What begins earlier may be long; phrases are not that long.
-        Reach::Words(words) => (one.first.saturating_sub(words + 2_100), one.last.saturating_add(words + 1)),
+        // An occurrence that begins earlier may extend into the range.
+        Reach::Words(words) => {
+            (one.first.saturating_sub(words + MAX_PHRASE_LENGTH), one.last.saturating_add(words + 1))
+        }
         Reach::Sentence | Reach::Paragraph => (0, u32::MAX),
     };
     let from = all.partition_point(|other| other.first < low);
     all.iter().skip(from).take_while(move |other| other.first <= high)
 }
 
-/// Words between two that do not overlap, and whether the second comes behind.
+/// Returns the number of words between two occurrences that do not overlap. The flag is set if the second comes after
+/// the first.
 fn gap(one: &Occurrence, other: &Occurrence) -> Option<(u32, bool)> {
     if other.first > one.last {
         Some((other.first - one.last - 1, true))
@@ -413,7 +431,7 @@ fn gap(one: &Occurrence, other: &Occurrence) -> Option<(u32, bool)> {
     }
 }
 
-/// Whether two that do not overlap are near each other.
+/// Returns true if two occurrences are within reach and do not overlap.
 fn are_near(one: &Occurrence, other: &Occurrence, reach: Reach, ordered: bool) -> bool {
     let Some((gap, is_forward)) = gap(one, other) else { return false };
     let is_within = match reach {
@@ -424,38 +442,40 @@ fn are_near(one: &Occurrence, other: &Occurrence, reach: Reach, ordered: bool) -
     is_within && (is_forward || !ordered)
 }
 
-/// Whether a term finds words of a form.
+/// Returns true if a term matches the words of a form.
 pub(crate) fn finds(term: &Term, form: &Form) -> bool {
     match term {
-        Term::Forms { form: asked, asked: lemmas, is_literal: true } => {
-            *asked == form.exact || lemmas.iter().any(|asked| form.lemmas.contains(asked))
+        Term::Forms { form: exact, asked: lemmas, is_literal: true } => {
+            *exact == form.exact || lemmas.iter().any(|lemma| form.lemmas.contains(lemma))
         }
-        Term::Forms { form: asked, asked: lemmas, .. } => {
-            word_stands_for(asked, &form.exact)
-                || lemmas.iter().any(|asked| form.lemmas.iter().any(|lemma| word_stands_for(asked, lemma)))
+        Term::Forms { form: exact, asked: lemmas, .. } => {
+            let matches_lemma = |lemma: &String| form.lemmas.iter().any(|one| word_stands_for(lemma, one));
+            word_stands_for(exact, &form.exact) || lemmas.iter().any(matches_lemma)
         }
-        Term::Exact(asked) => word_stands_for(asked, &form.exact),
-        Term::Case(asked) => *asked == form.surface,
-        Term::Wildcard(pattern) => fits(pattern, &form.exact),
-        Term::Fuzzy { form: asked, distance } => {
-            let is_near = |word: &str| {
-                word.chars().count().abs_diff(asked.chars().count()) <= *distance
-                    && strsim::osa_distance(asked, word) <= *distance
+        Term::Exact(exact) => word_stands_for(exact, &form.exact),
+        Term::Case(surface) => *surface == form.surface,
+        Term::Wildcard(pattern) => matches_wildcard(pattern, &form.exact),
+        Term::Fuzzy { form: exact, distance } => {
+            let is_similar = |word: &str| {
+                word.chars().count().abs_diff(exact.chars().count()) <= *distance
+                    && strsim::osa_distance(exact, word) <= *distance
             };
-            form.is_word() && (is_near(&form.exact) || form.lemmas.iter().any(|lemma| is_near(lemma)))
+            form.is_word() && (is_similar(&form.exact) || form.lemmas.iter().any(|lemma| is_similar(lemma)))
         }
-        Term::Sound { sound: asked, .. } => {
+        Term::Sound { sound: expected, .. } => {
             form.is_word()
-                && (sound(&form.exact) == *asked || form.lemmas.iter().any(|lemma| sound(lemma) == *asked))
+                && (sound(&form.exact) == *expected
+                    || form.lemmas.iter().any(|lemma| sound(lemma) == *expected))
         }
         Term::Compound { whole, .. } => word_stands_for(whole, &form.exact),
         Term::Any => true,
     }
 }
 
-/// Whether a word has the shape of a pattern: `*` is any number of letters, `?` one. Goes back to the last `*` only, so
-/// it takes no longer than the product of both lengths.
-pub(crate) fn fits(pattern: &str, word: &str) -> bool {
+/// Returns true if a word matches a pattern: `*` matches any number of letters, `?` matches one.
+///
+/// Backtracks only to the last `*`, so the time is at most the product of both lengths.
+pub(crate) fn matches_wildcard(pattern: &str, word: &str) -> bool {
     let (pattern, word): (Vec<char>, Vec<char>) = (pattern.chars().collect(), word.chars().collect());
     let (mut p, mut w) = (0, 0);
     let mut star: Option<(usize, usize)> = None;
@@ -465,7 +485,7 @@ pub(crate) fn fits(pattern: &str, word: &str) -> bool {
                 star = Some((p, w));
                 p += 1;
             }
-            Some(&asked) if asked == '?' || stands_for(asked, letter) => {
+            Some(&expected) if expected == '?' || stands_for(expected, letter) => {
                 p += 1;
                 w += 1;
             }
@@ -481,16 +501,16 @@ pub(crate) fn fits(pattern: &str, word: &str) -> bool {
     pattern.iter().skip(p).all(|c| *c == '*')
 }
 
-/// What spans are made of: words, kept from one match to the next so that no memory is asked for.
+/// The matched words of which spans are made. The buffers are reused between matches to avoid allocations.
 #[derive(Default)]
 pub(crate) struct Found {
-    /// First and last word of each piece, by their numbers in the document.
+    /// The first and last word of each piece, as indices in the document.
     pub(crate) words: Vec<(u32, u32)>,
     ranges: Vec<(Zone, usize, usize)>,
 }
 
 impl Found {
-    /// The byte ranges of the words, without those that lie within others. They are gone then.
+    /// Returns the byte ranges of the words, without ranges inside others, and clears the words.
     pub(crate) fn spans(&mut self, document: &Document) -> Vec<Span> {
         let range = |(first, last): (u32, u32)| {
             let (from, to) = (document.words.get(first as usize)?, document.words.get(last as usize)?);

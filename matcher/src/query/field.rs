@@ -1,4 +1,4 @@
-//! Fields of an item: what may be asked for, and whether an item has it.
+//! The fields of items: their declarations, the conditions of queries on them, and their evaluation.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -6,121 +6,121 @@ use std::sync::Arc;
 
 use model::Timestamp;
 
-use super::evaluate::fits;
-use super::named::Values;
+use super::evaluate::matches_wildcard;
+use super::references::ListValues;
 use super::tree::Scope;
 use crate::text::fold::{fold, word_stands_for};
 use crate::text::words::words;
 
-/// What a field holds, and so what it may be asked for.
+/// The type of a field's values, which determines the conditions it accepts.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Holds {
-    /// A part of the item's words.
+pub(super) enum FieldType {
+    /// Words in a part of the item.
     Words(Scope),
-    /// Exact characters anywhere: Brandwatch's `raw:`.
-    Characters,
-    /// A host; its subdomains as well.
+    /// Exact characters anywhere in the item: `raw:` of Brandwatch.
+    Raw,
+    /// A host. Matches its subdomains as well.
     Host,
     /// The last label of a host.
-    TopLevel,
-    /// Words of its own, of which the value's must be there side by side.
+    TopLevelDomain,
+    /// A name of several words. Matches if it contains the words of the value side by side.
     Name,
-    /// An address, of which the value is a part.
+    /// A web address. Matches if it contains the value.
     Address,
-    /// A name behind `#` or `@`.
+    /// A name with a `#` or `@`.
     Tag,
-    /// An identifier or code, the same but for case.
+    /// An identifier or code, compared without case.
     Code,
-    /// One of these.
+    /// One of a fixed set of values.
     OneOf(&'static [&'static str]),
     Number,
-    Moment,
-    /// Time since publication.
+    Timestamp,
+    /// The time since publication.
     Age,
-    /// What we do not have, and why.
-    Nothing(&'static str),
+    /// A field that items do not have, and the reason.
+    Unsupported(&'static str),
 }
 
-/// A field that a query may name.
+/// The declaration of a field.
 #[derive(Debug, PartialEq)]
-pub(super) struct Spec {
+pub(super) struct FieldSpec {
     pub(super) name: &'static str,
-    /// What other systems call it.
+    /// The names in other systems.
     aliases: &'static [&'static str],
-    pub(super) holds: Holds,
+    pub(super) field_type: FieldType,
 }
 
-const fn spec(name: &'static str, aliases: &'static [&'static str], holds: Holds) -> Spec {
-    Spec { name, aliases, holds }
+const fn spec(name: &'static str, aliases: &'static [&'static str], field_type: FieldType) -> FieldSpec {
+    FieldSpec { name, aliases, field_type }
 }
 
 const SOURCE_TYPES: &[&str] = &["news", "social", "messenger", "video", "blog", "forum", "review"];
-const TYPES: &[&str] = &["post", "comment", "repost", "story", "article", "review", "video"];
-const VISION: &str = "it needs a model that sees pictures";
+const POST_TYPES: &[&str] = &["post", "comment", "repost", "story", "article", "review", "video"];
+const NEEDS_IMAGE_RECOGNITION: &str = "it needs a model for image recognition";
 
-/// Whether an item is a reprint.
+/// The field that tells originals from reprints.
 pub(crate) const ORIGINALITY: &str = "dup";
 
-/// All fields, with Brandwatch's names for them.
-static SPECS: &[Spec] = &[
-    spec("title", &[], Holds::Words(Scope::Title)),
-    spec("text", &["body"], Holds::Words(Scope::Text)),
-    spec("lead", &["ingress"], Holds::Words(Scope::Lead)),
-    spec("ocr", &[], Holds::Words(Scope::Pictures)),
-    spec("transcript", &[], Holds::Words(Scope::Speech)),
-    spec("raw", &[], Holds::Characters),
-    spec("url", &[], Holds::Address),
-    spec("links", &[], Holds::Address),
-    spec("hashtags", &["tags"], Holds::Tag),
-    spec("mentions", &["engagingWith"], Holds::Tag),
-    spec("author", &["blogName", "weblogTitle"], Holds::Name),
-    spec("channel", &["subreddit"], Holds::Name),
-    spec("publication", &[], Holds::Name),
-    spec("item", &["itemReview"], Holds::Name),
-    spec("site", &[], Holds::Host),
-    spec("tld", &["topLevelDomain"], Holds::TopLevel),
-    spec("source", &[], Holds::Code),
-    spec("sourceType", &["pubType"], Holds::OneOf(SOURCE_TYPES)),
-    spec("type", &["engagementType"], Holds::OneOf(TYPES)),
-    spec("contentType", &[], Holds::Code),
-    spec("lang", &["language"], Holds::Code),
-    spec("country", &[], Holds::Code),
-    spec("region", &[], Holds::Name),
-    spec("city", &[], Holds::Name),
-    spec("sentiment", &[], Holds::OneOf(&["positive", "negative", "neutral"])),
-    spec("authorGender", &[], Holds::Code),
-    spec("has", &["imageType"], Holds::OneOf(&["image", "video", "link", "geo"])),
-    spec("is", &[], Holds::OneOf(&["verified", "reply", "repost", "edited"])),
-    spec(ORIGINALITY, &[], Holds::OneOf(&["original", "reprint"])),
-    spec("authorId", &[], Holds::Code),
-    spec("channelId", &[], Holds::Code),
-    spec("id", &["guid"], Holds::Code),
-    spec("parent", &["parentPostId"], Holds::Code),
-    spec("thread", &["rootPostId"], Holds::Code),
-    spec("tag", &[], Holds::Code),
-    spec("topic", &[], Holds::Code),
-    spec("list", &[], Holds::Code),
-    spec("likes", &[], Holds::Number),
-    spec("comments", &[], Holds::Number),
-    spec("shares", &[], Holds::Number),
-    spec("views", &[], Holds::Number),
-    spec("engagement", &[], Holds::Number),
-    spec("reach", &[], Holds::Number),
-    spec("followers", &["authorFollowers"], Holds::Number),
-    spec("rating", &[], Holds::Number),
-    spec("hour", &[], Holds::Number),
-    spec("minuteOfDay", &[], Holds::Number),
-    spec("latitude", &[], Holds::Number),
-    spec("longitude", &[], Holds::Number),
-    spec("words", &[], Holds::Number),
-    spec("published", &[], Holds::Moment),
-    spec("age", &[], Holds::Age),
-    spec("brandIds", &[], Holds::Nothing(VISION)),
-    spec("objects", &[], Holds::Nothing(VISION)),
+/// All fields, with Brandwatch's names as aliases.
+static SPECS: &[FieldSpec] = &[
+    spec("title", &[], FieldType::Words(Scope::Title)),
+    spec("text", &["body"], FieldType::Words(Scope::Text)),
+    spec("lead", &["ingress"], FieldType::Words(Scope::Lead)),
+    spec("ocr", &[], FieldType::Words(Scope::Pictures)),
+    spec("transcript", &[], FieldType::Words(Scope::Speech)),
+    spec("raw", &[], FieldType::Raw),
+    spec("url", &[], FieldType::Address),
+    spec("links", &[], FieldType::Address),
+    spec("hashtags", &["tags"], FieldType::Tag),
+    spec("mentions", &["engagingWith"], FieldType::Tag),
+    spec("author", &["blogName", "weblogTitle"], FieldType::Name),
+    spec("channel", &["subreddit"], FieldType::Name),
+    spec("publication", &[], FieldType::Name),
+    spec("item", &["itemReview"], FieldType::Name),
+    spec("site", &[], FieldType::Host),
+    spec("tld", &["topLevelDomain"], FieldType::TopLevelDomain),
+    spec("source", &[], FieldType::Code),
+    spec("sourceType", &["pubType"], FieldType::OneOf(SOURCE_TYPES)),
+    spec("type", &["engagementType"], FieldType::OneOf(POST_TYPES)),
+    spec("contentType", &[], FieldType::Code),
+    spec("lang", &["language"], FieldType::Code),
+    spec("country", &[], FieldType::Code),
+    spec("region", &[], FieldType::Name),
+    spec("city", &[], FieldType::Name),
+    spec("sentiment", &[], FieldType::OneOf(&["positive", "negative", "neutral"])),
+    spec("authorGender", &[], FieldType::Code),
+    spec("has", &["imageType"], FieldType::OneOf(&["image", "video", "link", "geo"])),
+    spec("is", &[], FieldType::OneOf(&["verified", "reply", "repost", "edited"])),
+    spec(ORIGINALITY, &[], FieldType::OneOf(&["original", "reprint"])),
+    spec("authorId", &[], FieldType::Code),
+    spec("channelId", &[], FieldType::Code),
+    spec("id", &["guid"], FieldType::Code),
+    spec("parent", &["parentPostId"], FieldType::Code),
+    spec("thread", &["rootPostId"], FieldType::Code),
+    spec("tag", &[], FieldType::Code),
+    spec("topic", &[], FieldType::Code),
+    spec("list", &[], FieldType::Code),
+    spec("likes", &[], FieldType::Number),
+    spec("comments", &[], FieldType::Number),
+    spec("shares", &[], FieldType::Number),
+    spec("views", &[], FieldType::Number),
+    spec("engagement", &[], FieldType::Number),
+    spec("reach", &[], FieldType::Number),
+    spec("followers", &["authorFollowers"], FieldType::Number),
+    spec("rating", &[], FieldType::Number),
+    spec("hour", &[], FieldType::Number),
+    spec("minuteOfDay", &[], FieldType::Number),
+    spec("latitude", &[], FieldType::Number),
+    spec("longitude", &[], FieldType::Number),
+    spec("words", &[], FieldType::Number),
+    spec("published", &[], FieldType::Timestamp),
+    spec("age", &[], FieldType::Age),
+    spec("brandIds", &[], FieldType::Unsupported(NEEDS_IMAGE_RECOGNITION)),
+    spec("objects", &[], FieldType::Unsupported(NEEDS_IMAGE_RECOGNITION)),
 ];
 
-/// Fields that few items share: a query may hang on one alone.
-const NARROW: &[&str] = &[
+/// Fields whose values few items share. A query may consist of one of these alone.
+const SELECTIVE_FIELDS: &[&str] = &[
     "site",
     "author",
     "channel",
@@ -137,44 +137,45 @@ const NARROW: &[&str] = &[
     "mentions",
 ];
 
-/// The field of a name, or the nearest name that there is.
-pub(super) fn named(name: &str) -> Result<&'static Spec, Option<&'static str>> {
-    let names = |spec: &'static Spec| std::iter::once(&spec.name).chain(spec.aliases).copied();
-    let found = SPECS.iter().find(|spec| names(spec).any(|known| known.eq_ignore_ascii_case(name)));
-    found.ok_or_else(|| {
-        let distance = |known: &str| strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase());
-        let nearest = SPECS.iter().flat_map(names).min_by_key(|known| distance(known));
-        nearest.filter(|near| distance(near) <= near.len().div_ceil(3))
+/// Returns the field with this name or alias, ignoring case. Fails with the most similar name, if one is close enough.
+pub(super) fn find_spec(name: &str) -> Result<&'static FieldSpec, Option<&'static str>> {
+    let names = |spec: &'static FieldSpec| std::iter::once(&spec.name).chain(spec.aliases).copied();
+    let spec = SPECS.iter().find(|spec| names(spec).any(|one| one.eq_ignore_ascii_case(name)));
+    spec.ok_or_else(|| {
+        let distance = |one: &str| strsim::damerau_levenshtein(&one.to_lowercase(), &name.to_lowercase());
+        let nearest = SPECS.iter().flat_map(names).min_by_key(|one| distance(one));
+        nearest.filter(|nearest| distance(nearest) <= nearest.len().div_ceil(3))
     })
 }
 
-/// What a field is asked for.
+/// A condition on a field.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Field {
-    pub(super) spec: &'static Spec,
-    pub(super) test: Test,
+    pub(super) spec: &'static FieldSpec,
+    pub(super) condition: Condition,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Test {
-    /// This value.
-    Is(String),
-    /// Between these, either of which may be open.
-    Between { from: Option<Edge>, to: Option<Edge> },
-    /// One of a list's values, which are put in before it is held against anything.
-    Listed { name: String, values: Arc<Values> },
+pub(super) enum Condition {
+    /// The field has this value.
+    Equals(String),
+    /// The value is in a range. A missing bound is open.
+    Range { from: Option<Bound>, to: Option<Bound> },
+    /// The value is in a list. `values` is empty until references are resolved.
+    InList { name: String, values: Arc<ListValues> },
 }
 
-/// An end of a range, as it is written.
+/// A bound of a range.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Edge {
+pub(super) struct Bound {
+    /// The value as written.
     pub(super) value: String,
-    pub(super) is_in: bool,
+    pub(super) is_inclusive: bool,
 }
 
-/// What is known of an item beside its words: each field's values, as they are written.
+/// The field values of an item, as written.
 ///
-/// Moments are dates or RFC 3339; numbers are decimal.
+/// Times are dates or RFC 3339 timestamps. Numbers are decimal.
 #[derive(Debug, Clone, Default)]
 pub struct Facts {
     values: BTreeMap<String, Vec<String>>,
@@ -182,230 +183,251 @@ pub struct Facts {
 }
 
 impl Facts {
-    /// Nothing but the moment that ages are counted from.
+    /// Creates an empty set. Ages are measured from `now`.
     pub fn at(now: Timestamp) -> Self {
         Self { values: BTreeMap::new(), now: Some(now) }
     }
 
-    /// Adds a value to a field, by any of its names. Of fields that no query can name nothing is kept.
+    /// Adds a value to a field, given by name or alias. Ignores fields that do not exist in the query language.
     pub fn add(&mut self, field: &str, value: impl Into<String>) {
-        if let Ok(spec) = named(field) {
+        if let Ok(spec) = find_spec(field) {
             self.values.entry(spec.name.to_owned()).or_default().push(value.into());
         }
     }
 
-    fn of(&self, name: &str) -> &[String] {
+    fn values_of(&self, name: &str) -> &[String] {
         self.values.get(name).map_or(&[], Vec::as_slice)
     }
 }
 
 impl Field {
-    pub(super) fn is_named(&self, name: &str) -> bool {
+    pub(super) fn has_name(&self, name: &str) -> bool {
         self.spec.name == name
     }
 
-    /// Its name.
     pub(super) fn name(&self) -> &'static str {
         self.spec.name
     }
 
-    /// The same, with what would be a list as a name with its sign.
+    /// Returns the field with a list reference replaced by the literal value `@name`.
     pub(super) fn without_list(self) -> Self {
-        match self.test {
-            Test::Listed { name, .. } => Self { test: Test::Is(format!("@{name}")), ..self },
+        match self.condition {
+            Condition::InList { name, .. } => {
+                Self { condition: Condition::Equals(format!("@{name}")), ..self }
+            }
             _ => self,
         }
     }
 
-    /// Values that are gone through for an item, beyond the first.
-    pub(super) fn values_tried(&self) -> usize {
-        match (&self.test, self.spec.holds) {
-            (Test::Listed { values, .. }, Holds::Host) => values.patterns.len(),
-            (Test::Listed { values, .. }, Holds::Name | Holds::Code) => values.most_tried(),
-            (Test::Listed { values, .. }, _) => values.all.len(),
+    /// Returns the upper bound on list values that are compared for an item, beyond the first.
+    pub(super) fn max_comparisons(&self) -> usize {
+        match (&self.condition, self.spec.field_type) {
+            (Condition::InList { values, .. }, FieldType::Host) => values.patterns.len(),
+            (Condition::InList { values, .. }, FieldType::Name | FieldType::Code) => values.max_comparisons(),
+            (Condition::InList { values, .. }, _) => values.all.len(),
             _ => 0,
         }
     }
 
-    /// What is known of an item.
-    pub(super) fn known<'f>(&self, facts: &'f Facts) -> &'f [String] {
-        facts.of(if self.spec.holds == Holds::Age { "published" } else { self.spec.name })
+    /// Returns the values of an item that the condition is tested on.
+    pub(super) fn values_in<'f>(&self, facts: &'f Facts) -> &'f [String] {
+        let is_age = self.spec.field_type == FieldType::Age;
+        facts.values_of(if is_age { "published" } else { self.spec.name })
     }
 
-    pub(super) fn is_narrow(&self) -> bool {
-        NARROW.contains(&self.spec.name)
+    /// Returns true if few items share a value of the field.
+    pub(super) fn is_selective(&self) -> bool {
+        SELECTIVE_FIELDS.contains(&self.spec.name)
     }
 
-    /// Whether an item has what is asked for. What is not known of it, it has not.
+    /// Returns true if an item satisfies the condition. Unknown values do not.
     pub(crate) fn holds(&self, facts: &Facts) -> bool {
-        if self.spec.holds == Holds::Age {
-            let age = || Some(facts.now?.as_second() - moment(facts.of("published").first()?)?.0);
-            return age().is_some_and(|age| self.is_within(age as f64, seconds));
+        if self.spec.field_type == FieldType::Age {
+            let published = facts.values_of("published").first();
+            let age = || Some(facts.now?.as_second() - parse_time(published?)?.0);
+            return age().is_some_and(|age| self.is_in_range(age as f64, parse_duration));
         }
-        facts.of(self.spec.name).iter().any(|value| self.fits(value))
+        facts.values_of(self.spec.name).iter().any(|value| self.is_satisfied_by(value))
     }
 
-    fn fits(&self, value: &str) -> bool {
-        match (&self.test, self.spec.holds) {
-            (Test::Listed { values, .. }, Holds::Host) => {
-                is_under(&host(value), &values.hosts)
-                    || values.patterns.iter().any(|asked| self.is(asked, value))
+    fn is_satisfied_by(&self, value: &str) -> bool {
+        match (&self.condition, self.spec.field_type) {
+            (Condition::InList { values, .. }, FieldType::Host) => {
+                is_host_under(&host(value), &values.hosts)
+                    || values.patterns.iter().any(|expected| self.equals(expected, value))
             }
-            (Test::Listed { values, .. }, Holds::Name | Holds::Code) => {
-                values.beginning_in(value).chain(&values.patterns).any(|asked| self.is(asked, value))
+            (Condition::InList { values, .. }, FieldType::Name | FieldType::Code) => {
+                values.candidates(value).chain(&values.patterns).any(|expected| self.equals(expected, value))
             }
-            (Test::Listed { values, .. }, _) => values.all.iter().any(|asked| self.is(asked, value)),
-            (Test::Is(asked), _) => self.is(asked, value),
-            (Test::Between { .. }, Holds::Number) => {
-                number(value).is_some_and(|value| self.is_within(value, number))
+            (Condition::InList { values, .. }, _) => {
+                values.all.iter().any(|expected| self.equals(expected, value))
             }
-            (Test::Between { from, to }, Holds::Moment) => {
-                let Some((at, _)) = moment(value) else { return false };
-                // A day is a length of time: `..2026-11-07` ends when the day does.
-                let begins = from.as_ref().is_none_or(|edge| {
-                    moment(&edge.value)
-                        .is_some_and(|(from, length)| at >= if edge.is_in { from } else { from + length })
+            (Condition::Equals(expected), _) => self.equals(expected, value),
+            (Condition::Range { .. }, FieldType::Number) => {
+                parse_number(value).is_some_and(|value| self.is_in_range(value, parse_number))
+            }
+            (Condition::Range { from, to }, FieldType::Timestamp) => {
+                let Some((time, _)) = parse_time(value) else { return false };
+                // A date is an interval: `..2026-11-07` ends with the day.
+                let is_after_start = from.as_ref().is_none_or(|bound| {
+                    parse_time(&bound.value).is_some_and(|(start, length)| {
+                        time >= if bound.is_inclusive { start } else { start + length }
+                    })
                 });
-                let ends = to.as_ref().is_none_or(|edge| {
-                    moment(&edge.value)
-                        .is_some_and(|(to, length)| at < if edge.is_in { to + length } else { to })
+                let is_before_end = to.as_ref().is_none_or(|bound| {
+                    parse_time(&bound.value).is_some_and(|(start, length)| {
+                        time < if bound.is_inclusive { start + length } else { start }
+                    })
                 });
-                begins && ends
+                is_after_start && is_before_end
             }
-            (Test::Between { .. }, _) => false,
+            (Condition::Range { .. }, _) => false,
         }
     }
 
-    /// Whether a value is one that is asked for.
-    fn is(&self, asked: &str, value: &str) -> bool {
-        match self.spec.holds {
-            Holds::Name if is_pattern(asked) => words(value).any(|cut| fits(&fold(asked), &fold(&cut.text))),
-            Holds::Host if is_pattern(asked) => fits(&fold(asked), &host(value)),
-            Holds::Tag | Holds::Code if is_pattern(asked) => {
+    /// Returns true if a value of the item equals an expected one, by the rules of the field type.
+    fn equals(&self, expected: &str, value: &str) -> bool {
+        match self.spec.field_type {
+            FieldType::Name if is_pattern(expected) => {
+                words(value).any(|cut| matches_wildcard(&fold(expected), &fold(&cut.text)))
+            }
+            FieldType::Host if is_pattern(expected) => matches_wildcard(&fold(expected), &host(value)),
+            FieldType::Tag | FieldType::Code if is_pattern(expected) => {
                 let bare = |tag: &str| fold(tag.trim_start_matches(['#', '@']));
-                fits(&bare(asked), &bare(value))
+                matches_wildcard(&bare(expected), &bare(value))
             }
-            Holds::Host => {
-                let (asked, host) = (host(asked), host(value));
-                host == asked || host.strip_suffix(asked.as_str()).is_some_and(|rest| rest.ends_with('.'))
+            FieldType::Host => {
+                let (expected, host) = (host(expected), host(value));
+                host == expected
+                    || host.strip_suffix(expected.as_str()).is_some_and(|rest| rest.ends_with('.'))
             }
-            Holds::TopLevel => host(value).rsplit('.').next() == Some(fold(asked).trim_start_matches('.')),
-            Holds::Name => has_words(value, asked),
-            Holds::Address => holds_in_order(&fold(value), &fold(asked)),
-            Holds::Tag => {
+            FieldType::TopLevelDomain => {
+                host(value).rsplit('.').next() == Some(fold(expected).trim_start_matches('.'))
+            }
+            FieldType::Name => contains_words(value, expected),
+            FieldType::Address => contains_in_order(&fold(value), &fold(expected)),
+            FieldType::Tag => {
                 let bare = |tag: &str| fold(tag.trim_start_matches(['#', '@']));
-                word_stands_for(&bare(asked), &bare(value))
+                word_stands_for(&bare(expected), &bare(value))
             }
-            Holds::Number => {
-                matches!((number(asked), number(value)), (Some(one), Some(other)) if one == other)
+            FieldType::Number => {
+                let numbers = (parse_number(expected), parse_number(value));
+                matches!(numbers, (Some(one), Some(other)) if one == other)
             }
-            Holds::Moment => {
-                let Some((at, _)) = moment(value) else { return false };
-                moment(asked).is_some_and(|(from, length)| (from..from + length).contains(&at))
+            FieldType::Timestamp => {
+                let Some((time, _)) = parse_time(value) else { return false };
+                parse_time(expected).is_some_and(|(start, length)| (start..start + length).contains(&time))
             }
-            _ => word_stands_for(&fold(asked), &fold(value)),
+            _ => word_stands_for(&fold(expected), &fold(value)),
         }
     }
 
-    fn is_within(&self, value: f64, read: fn(&str) -> Option<f64>) -> bool {
-        let Test::Between { from, to } = &self.test else { return false };
-        let begins = from.as_ref().is_none_or(|edge| {
-            read(&edge.value).is_some_and(|from| value > from || (edge.is_in && value >= from))
+    fn is_in_range(&self, value: f64, parse: fn(&str) -> Option<f64>) -> bool {
+        let Condition::Range { from, to } = &self.condition else { return false };
+        let is_after_start = from.as_ref().is_none_or(|bound| {
+            parse(&bound.value).is_some_and(|from| value > from || (bound.is_inclusive && value >= from))
         });
-        let ends = to
-            .as_ref()
-            .is_none_or(|edge| read(&edge.value).is_some_and(|to| value < to || (edge.is_in && value <= to)));
-        begins && ends
+        let is_before_end = to.as_ref().is_none_or(|bound| {
+            parse(&bound.value).is_some_and(|to| value < to || (bound.is_inclusive && value <= to))
+        });
+        is_after_start && is_before_end
     }
 
-    fn is_upside_down(&self) -> bool {
-        let Test::Between { from: Some(from), to: Some(to) } = &self.test else { return false };
-        matches!((number(&from.value), number(&to.value)), (Some(from), Some(to)) if from > to)
+    fn is_reversed_range(&self) -> bool {
+        let Condition::Range { from: Some(from), to: Some(to) } = &self.condition else { return false };
+        let numbers = (parse_number(&from.value), parse_number(&to.value));
+        matches!(numbers, (Some(from), Some(to)) if from > to)
     }
 
-    /// What is wrong with its value, in words.
-    pub(super) fn objection(&self) -> Option<String> {
-        let edges = match &self.test {
-            Test::Is(value) => vec![value],
-            Test::Between { from, to } => from.iter().chain(to).map(|edge| &edge.value).collect(),
-            Test::Listed { .. } => Vec::new(),
+    /// Returns the error message if the value is not valid for the field type.
+    pub(super) fn validation_error(&self) -> Option<String> {
+        let values = match &self.condition {
+            Condition::Equals(value) => vec![value],
+            Condition::Range { from, to } => from.iter().chain(to).map(|bound| &bound.value).collect(),
+            Condition::InList { .. } => Vec::new(),
         };
-        if matches!(self.test, Test::Listed { .. }) && self.spec.name == "topic" {
-            return Some("a list names no topics; write topic:(one OR other)".to_owned());
+        if matches!(self.condition, Condition::InList { .. }) && self.spec.name == "topic" {
+            return Some("topic: does not accept a list; write topic:(one OR other)".to_owned());
         }
-        let is_range = matches!(self.test, Test::Between { .. });
-        edges.into_iter().find_map(|value| match self.spec.holds {
-            Holds::Number if number(value).is_none() => Some(format!("{value:?} is no number")),
-            Holds::Moment if moment(value).is_none() => {
-                Some(format!("{value:?} is no date; write it as 2026-11-30 or 2026-11-30T12:00:00+05:00"))
+        let is_range = matches!(self.condition, Condition::Range { .. });
+        values.into_iter().find_map(|value| match self.spec.field_type {
+            FieldType::Number if parse_number(value).is_none() => Some(format!("{value:?} is not a number")),
+            FieldType::Timestamp if parse_time(value).is_none() => {
+                Some(format!("{value:?} is not a date; write it as 2026-11-30 or 2026-11-30T12:00:00+05:00"))
             }
-            Holds::Age if !is_range || seconds(value).is_none() => {
-                Some(format!("{value:?} is no length of time; write age:<P1D or age:<PT6H"))
+            FieldType::Age if !is_range || parse_duration(value).is_none() => {
+                Some(format!("{value:?} is not a range of durations; write age:<P1D or age:<PT6H"))
             }
-            Holds::OneOf(choices) if !choices.iter().any(|choice| choice.eq_ignore_ascii_case(value)) => {
+            FieldType::OneOf(choices) if !choices.iter().any(|choice| choice.eq_ignore_ascii_case(value)) => {
                 Some(format!("{value:?} is not one of {}", choices.join(", ")))
             }
-            Holds::Host if !is_range && !value.contains('.') => {
-                Some(format!("{value:?} is no host; write site:nur.kz, or tld:kz for a whole country"))
+            FieldType::Host if !is_range && !value.contains('.') => {
+                Some(format!("{value:?} is not a host; write site:nur.kz, or tld:kz for a whole country"))
             }
-            Holds::Number if self.is_upside_down() => Some("the range ends before it begins".to_owned()),
-            Holds::Number | Holds::Moment | Holds::Age => None,
-            _ if !value.chars().any(char::is_alphanumeric) => Some(format!("{value:?} holds no word")),
+            FieldType::Number if self.is_reversed_range() => {
+                Some("the start of the range is greater than its end".to_owned())
+            }
+            FieldType::Number | FieldType::Timestamp | FieldType::Age => None,
+            _ if !value.chars().any(char::is_alphanumeric) => {
+                Some(format!("{value:?} contains no letters or digits"))
+            }
             _ if value.contains('"') => {
-                Some(format!("{value:?} holds a quote; put the whole value in quotes"))
+                Some(format!("{value:?} contains a quote; put the whole value in quotes"))
             }
-            _ if is_range => Some(format!("{} has no order to be in a range of", self.spec.name)),
+            _ if is_range => Some(format!("{}: does not support ranges", self.spec.name)),
             _ => None,
         })
     }
 }
 
-/// Whether the pieces between asterisks stand in a text, in their order.
-fn holds_in_order(text: &str, pattern: &str) -> bool {
+/// Returns true if the text contains the pieces between the asterisks of a pattern, in order.
+fn contains_in_order(text: &str, pattern: &str) -> bool {
     let mut rest = text;
     pattern.split('*').all(|piece| match rest.split_once(piece) {
-        Some((_, after)) => {
-            rest = after;
+        Some((_, remainder)) => {
+            rest = remainder;
             true
         }
         None => false,
     })
 }
 
-/// Whether a host is one of these, or under one.
-fn is_under(host: &str, hosts: &HashSet<String>) -> bool {
+/// Returns true if a host or one of its parent domains is in the set.
+fn is_host_under(host: &str, hosts: &HashSet<String>) -> bool {
     let mut rest = Some(host);
     while let Some(host) = rest {
         if hosts.contains(host) {
             return true;
         }
-        rest = host.split_once('.').map(|(_, rest)| rest);
+        rest = host.split_once('.').map(|(_, parent)| parent);
     }
     false
 }
 
+/// Returns true if a value contains wildcards.
 pub(super) fn is_pattern(value: &str) -> bool {
     value.contains(['*', '?'])
 }
 
-fn number(text: &str) -> Option<f64> {
+fn parse_number(text: &str) -> Option<f64> {
     text.trim().parse().ok().filter(|number: &f64| number.is_finite())
 }
 
-/// The first second of a moment, and how many it lasts: a date is a day of UTC+5, as everything with days alone is.
-fn moment(text: &str) -> Option<(i64, i64)> {
+/// Parses a timestamp or date. Returns its first second and its length in seconds. A date is a day in UTC+5, as for all
+/// dates without a time.
+fn parse_time(text: &str) -> Option<(i64, i64)> {
     const DAY: i64 = 86_400;
-    if let Ok(at) = text.parse::<Timestamp>() {
-        return Some((at.as_second(), 1));
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Some((time.as_second(), 1));
     }
     let midnight: Timestamp = format!("{text}T00:00:00+05:00").parse().ok()?;
     Some((midnight.as_second(), DAY))
 }
 
-/// A length of time as ISO 8601 writes it, with months of 30 days and years of 365.
-fn seconds(text: &str) -> Option<f64> {
+/// Parses an ISO 8601 duration. Returns seconds; months have 30 days and years 365.
+fn parse_duration(text: &str) -> Option<f64> {
     let rest = text.strip_prefix(['P', 'p'])?;
-    let (mut total, mut digits, mut is_time, mut is_any) = (0.0, String::new(), false, false);
+    let (mut total, mut digits, mut is_time, mut has_component) = (0.0, String::new(), false, false);
     for c in rest.chars() {
         let unit = match (c.to_ascii_uppercase(), is_time) {
             ('0'..='9' | '.', _) => {
@@ -425,14 +447,14 @@ fn seconds(text: &str) -> Option<f64> {
             ('S', true) => 1.0,
             _ => return None,
         };
-        total += number(&digits)? * unit;
+        total += parse_number(&digits)? * unit;
         digits.clear();
-        is_any = true;
+        has_component = true;
     }
-    (is_any && digits.is_empty()).then_some(total)
+    (has_component && digits.is_empty()).then_some(total)
 }
 
-/// The host of an address, or of what is one already.
+/// Returns the folded host of a web address or bare host, without `www.`.
 pub(super) fn host(text: &str) -> String {
     let text = fold(text);
     let rest = text.split_once("://").map_or(text.as_str(), |(_, rest)| rest);
@@ -440,41 +462,42 @@ pub(super) fn host(text: &str) -> String {
     host.trim_start_matches("www.").trim_end_matches('.').to_owned()
 }
 
-/// Whether a name holds these words side by side.
-fn has_words(name: &str, asked: &str) -> bool {
+/// Returns true if a name contains the expected words side by side.
+fn contains_words(name: &str, expected: &str) -> bool {
     let folded = |text: &str| -> Vec<String> {
         words(text).map(|cut| fold(&cut.text).trim_start_matches('@').to_owned()).collect()
     };
-    let (name, asked) = (folded(name), folded(asked));
-    !asked.is_empty()
-        && name
-            .windows(asked.len())
-            .any(|window| window.iter().zip(&asked).all(|(word, asked)| word_stands_for(asked, word)))
+    let (name, expected) = (folded(name), folded(expected));
+    let matches_window = |window: &[String]| {
+        window.iter().zip(&expected).all(|(word, expected)| word_stands_for(expected, word))
+    };
+    !expected.is_empty() && name.windows(expected.len()).any(matches_window)
 }
 
 impl fmt::Display for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:", self.spec.name)?;
-        match &self.test {
-            Test::Is(value) => f.write_str(&quoted(value)),
-            Test::Listed { name, .. } => write!(f, "@{name}"),
-            Test::Between { from: Some(from), to: None } => {
-                write!(f, ">{}{}", if from.is_in { "=" } else { "" }, from.value)
+        match &self.condition {
+            Condition::Equals(value) => f.write_str(&quote_value(value)),
+            Condition::InList { name, .. } => write!(f, "@{name}"),
+            Condition::Range { from: Some(from), to: None } => {
+                write!(f, ">{}{}", if from.is_inclusive { "=" } else { "" }, from.value)
             }
-            Test::Between { from: None, to: Some(to) } => {
-                write!(f, "<{}{}", if to.is_in { "=" } else { "" }, to.value)
+            Condition::Range { from: None, to: Some(to) } => {
+                write!(f, "<{}{}", if to.is_inclusive { "=" } else { "" }, to.value)
             }
-            Test::Between { from, to } => {
-                let value =
-                    |edge: &Option<Edge>| edge.as_ref().map(|edge| edge.value.clone()).unwrap_or_default();
+            Condition::Range { from, to } => {
+                let value = |bound: &Option<Bound>| {
+                    bound.as_ref().map(|bound| bound.value.clone()).unwrap_or_default()
+                };
                 write!(f, "{}..{}", value(from), value(to))
             }
         }
     }
 }
 
-/// A value that would not be read as one is put in quotes.
-fn quoted(value: &str) -> String {
+/// Quotes a value unless it parses as a single value without quotes.
+fn quote_value(value: &str) -> String {
     let is_plain = value
         .chars()
         .all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | ':' | '%' | '+' | '*' | '?'))
@@ -489,7 +512,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lengths_of_time_are_read_as_iso_8601_writes_them() {
+    fn durations_are_parsed_as_iso_8601() {
         for (text, expected) in [
             ("P1D", Some(86_400.0)),
             ("PT6H", Some(21_600.0)),
@@ -499,15 +522,15 @@ mod tests {
             ("1D", None),
             ("PT5", None),
         ] {
-            assert_eq!(seconds(text), expected, "{text}");
+            assert_eq!(parse_duration(text), expected, "{text}");
         }
     }
 
     #[test]
-    fn a_name_that_is_not_there_has_a_nearest_one() {
-        assert_eq!(named("LANG").unwrap().name, "lang");
-        assert_eq!(named("authorFollowers").unwrap().name, "followers");
-        assert_eq!(named("titel").unwrap_err(), Some("title"));
-        assert_eq!(named("xyzzy").unwrap_err(), None);
+    fn unknown_field_names_have_a_nearest_name() {
+        assert_eq!(find_spec("LANG").unwrap().name, "lang");
+        assert_eq!(find_spec("authorFollowers").unwrap().name, "followers");
+        assert_eq!(find_spec("titel").unwrap_err(), Some("title"));
+        assert_eq!(find_spec("xyzzy").unwrap_err(), None);
     }
 }

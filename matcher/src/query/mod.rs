@@ -1,4 +1,4 @@
-//! Queries: from text to a tree that can be printed, explained and evaluated.
+//! The query language: parsing, canonical printing, explanation and evaluation.
 
 mod cost;
 mod dialect;
@@ -7,10 +7,10 @@ mod evaluate;
 mod explain;
 mod field;
 mod lexer;
-mod lower;
-mod named;
 mod parser;
 mod print;
+mod references;
+mod site_search;
 mod terms;
 mod tree;
 mod warn;
@@ -21,7 +21,7 @@ pub(crate) use evaluate::{Finder, Found, View, finds};
 pub use explain::{Explanation, LeafFound};
 pub use field::Facts;
 pub(crate) use field::{Field, ORIGINALITY};
-pub use named::{Definitions, Lists, Named};
+pub use references::{Definitions, Lists, Named};
 pub(crate) use tree::{Expr, Scope, Term};
 
 use std::collections::BTreeSet;
@@ -38,37 +38,41 @@ pub struct Query {
 }
 
 impl Query {
-    /// Parses a query. The error says where and what to do about it.
+    /// Parses a query. The error carries its position and a remedy.
     pub fn parse(text: &str) -> Result<Self, QueryError> {
         let (expr, warnings) = parser::parse(text)?;
         Ok(Self { expr, warnings })
     }
 
-    /// Parses a rule for a tag: it is held against what a topic matches, so it may hold for nearly everything.
+    /// Parses the rule of a tag. A rule is evaluated only on matches of its topic, so it may match nearly every item.
     pub fn parse_rule(text: &str) -> Result<Self, QueryError> {
         let (expr, warnings) = parser::parse_rule(text)?;
         Ok(Self { expr, warnings })
     }
 
-    /// Reads a query of another system as it means there; its print is TQL.
+    /// Parses a query in the language of another system, with its meaning there. The query prints as TQL.
     pub fn import(text: &str, dialect: Dialect) -> Result<Self, QueryError> {
-        let (expr, warnings) = dialect::read(text, dialect)?;
+        let (expr, warnings) = dialect::import(text, dialect)?;
         Ok(Self { expr, warnings })
     }
 
-    /// A query for any of these words and phrases, in any form, and none of those. The error says which entry it is
-    /// about, the wanted ones counted first, if it is about one.
-    pub fn of_lists(wanted: &[String], unwanted: &[String]) -> Result<Self, (Option<usize>, QueryError)> {
-        let (expr, warnings) = dialect::of_lists(wanted, unwanted)?;
+    /// Builds a query that matches any of the `included` words and phrases, in any form, and none of the `excluded`
+    /// ones.
+    ///
+    /// An error carries the index of the invalid entry if a single entry is invalid; included entries are counted
+    /// first.
+    pub fn of_lists(included: &[String], excluded: &[String]) -> Result<Self, (Option<usize>, QueryError)> {
+        let (expr, warnings) = dialect::from_word_lists(included, excluded)?;
         Ok(Self { expr, warnings })
     }
 
-    /// What it names beside words: lists and other topics.
+    /// Returns the lists and topics that the query references.
     pub fn names(&self) -> BTreeSet<Named> {
-        named::names(&self.expr)
+        references::references(&self.expr)
     }
 
-    /// The same with what it names put into it; `text` is what it was read from.
+    /// Returns the query with its references resolved: the values of lists and the queries of topics are inserted into
+    /// the tree. `text` is the source of the query, for the positions of errors.
     pub(crate) fn with_named(
         self,
         text: &str,
@@ -78,73 +82,75 @@ impl Query {
         if self.names().is_empty() {
             return Ok(self);
         }
-        let expr = named::put_in(self.expr, text, lists, query_of)?;
-        Ok(Self { expr, warnings: self.warnings.into_iter().filter(|one| !one.is_of_names()).collect() })
+        let expr = references::resolve(self.expr, text, lists, query_of)?;
+        let warnings = self.warnings.into_iter().filter(|warning| !warning.is_of_names()).collect();
+        Ok(Self { expr, warnings })
     }
 
-    /// What is legal but probably not meant.
+    /// Returns the warnings: constructs that are legal but probably unintended.
     pub fn warnings(&self) -> &[Warning] {
         &self.warnings
     }
 
-    /// Where the query's words stand, if an item matches.
+    /// Returns the spans of the matched words, or `None` if the item does not match.
     pub fn matches(&self, document: &Document, facts: &Facts) -> Option<Vec<Span>> {
         evaluate::matches(&self.expr, document, facts)
     }
 
-    /// Why an item matches, or what it fails by.
+    /// Explains why an item matches, or which condition fails first.
     pub fn explain(&self, document: &Document, facts: &Facts) -> Explanation {
         explain::explain(&self.expr, document, facts)
     }
 
-    /// The parts that stand for themselves and are looked for, as they are printed, each as a query of its own.
+    /// Returns the leaves that are not excluded: each in canonical form, and as a separate query.
     pub fn leaves(&self) -> Vec<(String, Self)> {
         let mut leaves = Vec::new();
-        self.expr.wanted_leaves(None, &mut leaves);
+        self.expr.collect_included_leaves(None, &mut leaves);
         let query = |expr: Expr| (expr.to_string(), Self { expr, warnings: Vec::new() });
         leaves.into_iter().map(query).collect()
     }
 
-    /// What is excluded from all of it, as it is printed, each with the query that does without.
+    /// Returns the top-level exclusions: each in canonical form, and the query without it.
     pub fn exclusions(&self) -> Vec<(String, Self)> {
         let Expr::And(parts) = &self.expr else { return Vec::new() };
-        let excluded = parts.iter().enumerate().filter(|(_, part)| matches!(part, Expr::Not(_)));
-        let without = |at: usize| {
-            let rest = parts.iter().enumerate().filter(|(other, _)| *other != at);
-            tree::joined(rest.map(|(_, part)| part.clone()).collect(), Expr::And)
+        let exclusions = parts.iter().enumerate().filter(|(_, part)| matches!(part, Expr::Not(_)));
+        let without = |index: usize| {
+            let rest = parts.iter().enumerate().filter(|(other, _)| *other != index);
+            tree::combine(rest.map(|(_, part)| part.clone()).collect(), Expr::And)
         };
-        excluded
-            .map(|(at, part)| (part.to_string(), Self { expr: without(at), warnings: Vec::new() }))
+        exclusions
+            .map(|(index, part)| (part.to_string(), Self { expr: without(index), warnings: Vec::new() }))
             .collect()
     }
 
-    /// Whether it asks for more than words.
+    /// Returns true if the query tests a field of the item.
     pub fn has_fields(&self) -> bool {
-        self.expr.has_field(&|_| true)
+        self.expr.any_field(&|_| true)
     }
 
-    /// Whether it asks if an item is a reprint (`dup:`), which is known a while after it was stored.
+    /// Returns true if the query tests whether an item is a reprint (`dup:`). This is unknown for some time after the
+    /// item is stored.
     pub fn asks_for_originality(&self) -> bool {
-        self.expr.has_field(&|field| field.is_named(field::ORIGINALITY))
+        self.expr.any_field(&|field| field.has_name(field::ORIGINALITY))
     }
 
-    /// What it costs a matcher, in units of a plain word that is looked for; more than 10,000 are refused (`E_COST`).
+    /// Returns the cost of matching, in units of one plain word. Queries above 10,000 are rejected (`E_COST`).
     pub fn cost(&self) -> u32 {
         cost::cost(&self.expr)
     }
 
-    /// What is left when only its meaning is wanted.
+    /// Returns the tree, without the warnings.
     pub(crate) fn into_expr(self) -> Expr {
         self.expr
     }
 
-    /// The plain strings to search a site for, in their order; `None` where none would find everything.
+    /// Returns the plain strings to search a site for, sorted; `None` if no strings cover every match.
     pub fn searches(&self) -> Option<Vec<String>> {
-        Some(lower::lower(&self.expr)?.into_iter().collect())
+        Some(site_search::search_strings(&self.expr)?.into_iter().collect())
     }
 }
 
-/// The canonical print: parsing it gives the same query.
+/// Prints the canonical form. Parsing it gives the same query.
 impl std::fmt::Display for Query {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.expr.fmt(f)

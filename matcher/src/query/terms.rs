@@ -1,51 +1,54 @@
-//! From the words of a query to what they are looked for as.
+//! Conversion of the words of a query to terms.
 
 use super::lexer::SCHEMES;
 use super::tree::{Style, Term};
 use crate::morphology;
 use crate::morphology::latin::sound;
 use crate::text::fold::{fold, unmixed};
-use crate::text::words::{Kind, is_emoji, is_mark, words as cut};
+use crate::text::words::{Kind, is_emoji, is_mark, words};
 
-/// Letters that a wildcard needs beside it, and where it stands first.
-const MIN_LITERALS: usize = 3;
-const MIN_LITERALS_BEHIND: usize = 4;
-/// A word shorter than this is near too many others.
-const MIN_FUZZY: usize = 5;
-const MAX_DISTANCE: u32 = 2;
+/// Minimum letters of a word with a wildcard.
+const MIN_LETTERS: usize = 3;
+/// Minimum letters of a word with a leading wildcard.
+const MIN_LETTERS_LEADING: usize = 4;
+/// Minimum letters of a fuzzy word. Shorter words are similar to too many others.
+const MIN_FUZZY_LETTERS: usize = 5;
+/// Upper bound on the edit distance of a fuzzy word.
+const MAX_EDIT_DISTANCE: u32 = 2;
 
-/// A word that cannot be looked for.
+/// A word that cannot be searched for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Word {
-    None,
-    Wide,
-    WildcardAlone,
+pub(super) enum TermError {
+    NoWord,
+    BroadWildcard,
+    SeparateWildcard,
 }
 
-impl Word {
-    pub(super) fn complaint(&self) -> (&'static str, String, String) {
+impl TermError {
+    /// Returns the error code, the message and the remedy.
+    pub(super) fn describe(&self) -> (&'static str, String, String) {
         match self {
-            Self::None => ("E_CHAR", "this is no word".to_owned(), "write letters or digits".to_owned()),
-            Self::Wide => (
+            Self::NoWord => ("E_CHAR", "expected a word".to_owned(), "write letters or digits".to_owned()),
+            Self::BroadWildcard => (
                 "E_WILD",
-                "the wildcard is too wide".to_owned(),
+                "the wildcard is too broad".to_owned(),
                 format!(
-                    "write at least {MIN_LITERALS} letters beside *, and {MIN_LITERALS_BEHIND} behind a leading one"
+                    "write at least {MIN_LETTERS} letters beside *, or {MIN_LETTERS_LEADING} after a leading *"
                 ),
             ),
-            Self::WildcardAlone => (
+            Self::SeparateWildcard => (
                 "E_WILD",
-                "a * stands for one word of a phrase only".to_owned(),
+                "a separate * is allowed only inside a phrase".to_owned(),
                 "write words on both sides of it".to_owned(),
             ),
         }
     }
 }
 
-/// The words of a phrase, or the parts of a word.
-pub(super) fn words(text: &str, style: Style) -> Result<Vec<Term>, Word> {
+/// Parses the words of a phrase, or the parts of a word.
+pub(super) fn parse_terms(text: &str, style: Style) -> Result<Vec<Term>, TermError> {
     let mut terms = Vec::new();
-    // Words between wildcards are cut together: `1 000` is one.
+    // Words between wildcards are split together, because `1 000` is one word.
     let mut plain = String::new();
     for chunk in text.split_whitespace() {
         let is_address = SCHEMES.iter().any(|scheme| chunk.starts_with(scheme));
@@ -60,17 +63,17 @@ pub(super) fn words(text: &str, style: Style) -> Result<Vec<Term>, Word> {
     }
     terms.extend(plain_words(&plain, style));
     match terms.as_slice() {
-        [] => Err(Word::None),
-        [Term::Any, ..] | [.., Term::Any] => Err(Word::WildcardAlone),
+        [] => Err(TermError::NoWord),
+        [Term::Any, ..] | [.., Term::Any] => Err(TermError::SeparateWildcard),
         _ => Ok(terms),
     }
 }
 
 fn plain_words(text: &str, style: Style) -> Vec<Term> {
     let mut terms = Vec::new();
-    let is_said = |text: &str| text.chars().any(|c| c.is_alphanumeric() || is_emoji(c));
-    for word in cut(text).filter(|word| is_said(&word.text)) {
-        // Of an address and of a tag all belongs together; of other words the parts stand side by side.
+    let is_word = |text: &str| text.chars().any(|c| c.is_alphanumeric() || is_emoji(c));
+    for word in words(text).filter(|word| is_word(&word.text)) {
+        // Web addresses and tags are whole words. Other words are split into adjacent parts.
         let is_whole =
             word.parts.len() < 2 || style == Style::Case || matches!(word.kind, Kind::Tag | Kind::Url);
         if is_whole {
@@ -83,23 +86,23 @@ fn plain_words(text: &str, style: Style) -> Vec<Term> {
     terms
 }
 
-/// A word folded, and each of its parts mended where letters that look alike are mixed in it.
-pub(super) fn mended(word: &str) -> String {
+/// Folds a word, and unifies the script of each part that mixes look-alike Latin and Cyrillic letters.
+pub(super) fn normalize(word: &str) -> String {
     let letters: Vec<char> = word.chars().collect();
     let parts = letters.chunk_by(|one, other| one.is_alphanumeric() == other.is_alphanumeric());
-    let mended = parts.map(|part| {
+    let unified = parts.map(|part| {
         let part: String = part.iter().collect();
         unmixed(&part).unwrap_or(part)
     });
-    fold(&mended.collect::<String>())
+    fold(&unified.collect::<String>())
 }
 
 fn term(text: &str, kind: Kind, style: Style) -> Term {
-    let form = mended(text);
+    let form = normalize(text);
     match style {
         Style::Case => Term::Case(text.to_owned()),
         _ if !matches!(kind, Kind::Word | Kind::Name) => Term::Exact(form),
-        // Numbers and signs have one form.
+        // Numbers and symbols have a single form.
         _ if !form.chars().any(char::is_alphabetic) => Term::Exact(form),
         Style::Exact => Term::Exact(form),
         Style::Sound => Term::Sound { sound: sound(&form), form },
@@ -110,34 +113,35 @@ fn term(text: &str, kind: Kind, style: Style) -> Term {
     }
 }
 
-fn wildcard(chunk: &str) -> Result<Term, Word> {
+/// Parses a word with wildcards. A separate `*` is any word of a phrase.
+fn wildcard(chunk: &str) -> Result<Term, TermError> {
     let folded: Vec<char> = fold(chunk).chars().collect();
-    let belongs = |c: &char| c.is_alphanumeric() || matches!(c, '*' | '?' | '_') || is_mark(*c);
-    let is_kept = |(at, c): &(usize, &char)| {
-        let joins = matches!(c, '-' | '\'' | '.' | '&')
-            && folded.get(at + 1).is_some_and(belongs)
-            && at.checked_sub(1).and_then(|before| folded.get(before)).is_some_and(|c| c.is_alphanumeric());
-        let is_sign = *at == 0 && matches!(c, '#' | '@' | '$');
-        belongs(c) || joins || is_sign
+    let is_part = |c: &char| c.is_alphanumeric() || matches!(c, '*' | '?' | '_') || is_mark(*c);
+    let belongs = |(index, c): &(usize, &char)| {
+        let is_joiner = matches!(c, '-' | '\'' | '.' | '&')
+            && folded.get(index + 1).is_some_and(is_part)
+            && index.checked_sub(1).and_then(|index| folded.get(index)).is_some_and(|c| c.is_alphanumeric());
+        let is_tag_sign = *index == 0 && matches!(c, '#' | '@' | '$');
+        is_part(c) || is_joiner || is_tag_sign
     };
-    let pattern: String = folded.iter().enumerate().filter(is_kept).map(|(_, c)| *c).collect();
+    let pattern: String = folded.iter().enumerate().filter(belongs).map(|(_, c)| *c).collect();
     if pattern == "*" {
         return Ok(Term::Any);
     }
-    let literals = pattern.chars().filter(|c| c.is_alphanumeric()).count();
-    let least = if pattern.starts_with(['*', '?']) { MIN_LITERALS_BEHIND } else { MIN_LITERALS };
-    if literals < least { Err(Word::Wide) } else { Ok(Term::Wildcard(pattern)) }
+    let letters = pattern.chars().filter(|c| c.is_alphanumeric()).count();
+    let min_letters = if pattern.starts_with(['*', '?']) { MIN_LETTERS_LEADING } else { MIN_LETTERS };
+    if letters < min_letters { Err(TermError::BroadWildcard) } else { Ok(Term::Wildcard(pattern)) }
 }
 
-/// `слово~1`; why not, and what to do, where it cannot be.
+/// Parses a fuzzy word: `слово~1`. Fails with a message and a remedy.
 pub(super) fn fuzzy(form: String, distance: u32) -> Result<Term, (String, String)> {
-    if !(1..=MAX_DISTANCE).contains(&distance) {
-        let remedy = format!("write ~1 or ~{MAX_DISTANCE}");
-        return Err((format!("a word may be 1 or {MAX_DISTANCE} letters off"), remedy));
+    if !(1..=MAX_EDIT_DISTANCE).contains(&distance) {
+        let message = format!("the edit distance of a word must be 1 or {MAX_EDIT_DISTANCE}");
+        return Err((message, format!("write ~1 or ~{MAX_EDIT_DISTANCE}")));
     }
-    if form.chars().count() < MIN_FUZZY || !form.chars().all(char::is_alphabetic) {
-        let message = format!("{form:?} is too short to be looked for with letters off");
-        return Err((message, format!("take a word of at least {MIN_FUZZY} letters")));
+    if form.chars().count() < MIN_FUZZY_LETTERS || !form.chars().all(char::is_alphabetic) {
+        let message = format!("{form:?} is not a word of at least {MIN_FUZZY_LETTERS} letters");
+        return Err((message, "remove ~, or use a longer word of letters only".to_owned()));
     }
     Ok(Term::Fuzzy { form, distance: distance as usize })
 }

@@ -1,22 +1,22 @@
-//! The tree of a query.
+//! The syntax tree of a query.
 
 use super::field::Field;
 
-/// A query's tree. `And` and `Or` hold at least two parts, none of them of the same kind. `T` is what stands for a word:
-/// as it was written, or its number in an index.
+/// A query as a tree. `And` and `Or` have at least two parts, none of the same variant as the node. `T` is a word: a
+/// [`Term`] of the query, or its number in an index.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Expr<T = Term> {
     Word(T),
     Phrase(Phrase<T>),
-    /// One near the other.
+    /// Two operands within a distance.
     Near(Box<Near<T>>),
-    /// An occurrence of the left without the right one near it.
+    /// Occurrences of the left operand without the right operand near them.
     NotNear(Box<Near<T>>),
-    /// So many occurrences.
+    /// A minimum number of occurrences.
     AtLeast(u32, Box<Self>),
-    /// Where excerpts are cut rather than elsewhere; matches as what it holds.
+    /// An expression where excerpts are preferably cut, with its weight. Matches as the inner expression does.
     Preferred(u32, Box<Self>),
-    /// Looked for in one part of the item only.
+    /// An expression restricted to one part of the item.
     In(Scope, Box<Self>),
     Field(Field),
     And(Vec<Self>),
@@ -24,44 +24,45 @@ pub(crate) enum Expr<T = Term> {
     Not(Box<Self>),
 }
 
-/// A word that is looked for.
+/// A word of a query.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Term {
-    /// In any form.
+    /// A word in any form.
     Forms {
+        /// The word as written, folded.
         form: String,
-        /// What it stands for.
+        /// The lemmas that the word searches for.
         asked: Vec<String>,
-        /// Its plain letters mean no special ones: `болу` is not бөлу.
+        /// Set if plain letters match no special ones: `болу` does not match бөлу.
         is_literal: bool,
     },
-    /// In exactly this form, folded.
+    /// A word in exactly this form, folded.
     Exact(String),
-    /// With exactly these characters.
+    /// A word with exactly these characters.
     Case(String),
-    /// `*` is any number of letters, `?` is one.
+    /// A pattern: `*` matches any number of letters, `?` matches one.
     Wildcard(String),
-    /// So many letters off.
+    /// A word and the maximum edit distance from it.
     Fuzzy { form: String, distance: usize },
-    /// Whatever it is written in.
+    /// A word that sounds like this one, in any script.
     Sound { form: String, sound: String },
-    /// Several words joined: `интернет-магазин`.
+    /// Several joined words: `интернет-магазин`.
     Compound { whole: String, parts: Vec<Self> },
-    /// Any one word of a phrase.
+    /// Any single word of a phrase.
     Any,
 }
 
-/// Words side by side, in order.
+/// Adjacent words, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Phrase<T = Term> {
     pub(crate) style: Style,
-    /// At least two.
+    /// The words, at least two.
     pub(crate) words: Vec<T>,
-    /// In any order, with so many other words among them.
+    /// Upper bound on other words within the phrase. If set, the order of the words is free.
     pub(crate) slop: Option<u32>,
 }
 
-/// How words are looked for.
+/// The way in which words are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Style {
     Forms,
@@ -70,19 +71,20 @@ pub(crate) enum Style {
     Sound,
 }
 
+/// The operands of a proximity operator.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Near<T = Term> {
     pub(crate) left: Expr<T>,
     pub(crate) right: Expr<T>,
     pub(crate) reach: Reach,
-    /// The left one comes first.
+    /// Set if the left operand must come first.
     pub(crate) ordered: bool,
 }
 
-/// How near is near.
+/// The maximum distance of a proximity operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// So many words between them at most.
+    /// Upper bound on the words between the operands.
     Words(u32),
     Sentence,
     Paragraph,
@@ -95,15 +97,16 @@ pub(crate) enum Scope {
     Text,
     /// The title and the first words of the text.
     Lead,
-    /// Words of pictures and of speech, which no source gives yet.
+    /// Words in pictures. No source provides them yet.
     Pictures,
+    /// Spoken words. No source provides them yet.
     Speech,
 }
 
 impl<T> Expr<T> {
-    /// The same with another thing for each word.
+    /// Returns the tree with `map` applied to each word.
     pub(crate) fn with_terms<U>(&self, map: &mut impl FnMut(&T) -> U) -> Expr<U> {
-        let near = |near: &Near<T>, map: &mut _| {
+        let map_near = |near: &Near<T>, map: &mut _| {
             let (left, right) = (near.left.with_terms(map), near.right.with_terms(map));
             Box::new(Near { left, right, reach: near.reach, ordered: near.ordered })
         };
@@ -114,62 +117,65 @@ impl<T> Expr<T> {
                 words: phrase.words.iter().map(map).collect(),
                 slop: phrase.slop,
             }),
-            Self::Near(one) => Expr::Near(near(one, map)),
-            Self::NotNear(one) => Expr::NotNear(near(one, map)),
-            Self::AtLeast(count, of) => Expr::AtLeast(*count, Box::new(of.with_terms(map))),
-            Self::Preferred(weight, of) => Expr::Preferred(*weight, Box::new(of.with_terms(map))),
-            Self::In(scope, of) => Expr::In(*scope, Box::new(of.with_terms(map))),
+            Self::Near(near) => Expr::Near(map_near(near, map)),
+            Self::NotNear(near) => Expr::NotNear(map_near(near, map)),
+            Self::AtLeast(count, inner) => Expr::AtLeast(*count, Box::new(inner.with_terms(map))),
+            Self::Preferred(weight, inner) => Expr::Preferred(*weight, Box::new(inner.with_terms(map))),
+            Self::In(scope, inner) => Expr::In(*scope, Box::new(inner.with_terms(map))),
             Self::Field(field) => Expr::Field(field.clone()),
             Self::And(parts) => Expr::And(parts.iter().map(|part| part.with_terms(map)).collect()),
             Self::Or(parts) => Expr::Or(parts.iter().map(|part| part.with_terms(map)).collect()),
-            Self::Not(of) => Expr::Not(Box::new(of.with_terms(map))),
+            Self::Not(inner) => Expr::Not(Box::new(inner.with_terms(map))),
         }
     }
 
-    /// Whether it stands at places, so that distances from it can be measured.
-    pub(crate) fn has_places(&self) -> bool {
+    /// Returns true if the matches of the expression have positions, so that distances from them can be measured.
+    pub(crate) fn has_positions(&self) -> bool {
         match self {
             Self::Word(_) | Self::Phrase(_) | Self::Near(_) | Self::NotNear(_) => true,
-            Self::Preferred(_, of) => of.has_places(),
-            Self::Or(parts) => parts.iter().all(Self::has_places),
+            Self::Preferred(_, inner) => inner.has_positions(),
+            Self::Or(parts) => parts.iter().all(Self::has_positions),
             Self::AtLeast(..) | Self::In(..) | Self::Field(_) | Self::And(_) | Self::Not(_) => false,
         }
     }
 
-    /// Whether every match holds something that is looked for.
+    /// Returns true if every match contains a word of the query or satisfies a selective field.
     pub(super) fn is_bounded(&self) -> bool {
         match self {
             Self::Word(_) | Self::Phrase(_) | Self::Near(_) | Self::NotNear(_) | Self::AtLeast(..) => true,
-            Self::Preferred(_, of) | Self::In(_, of) => of.is_bounded(),
-            Self::Field(field) => field.is_narrow(),
+            Self::Preferred(_, inner) | Self::In(_, inner) => inner.is_bounded(),
+            Self::Field(field) => field.is_selective(),
             Self::Not(_) => false,
             Self::And(parts) => parts.iter().any(Self::is_bounded),
             Self::Or(parts) => parts.iter().all(Self::is_bounded),
         }
     }
 
-    /// Whether every match holds a word that is looked for, so that words lead to it.
+    /// Returns true if every match contains a word of the query, so that an index of words can find it.
     pub(super) fn has_anchors(&self) -> bool {
         match self {
             Self::Word(_) | Self::Phrase(_) | Self::Near(_) | Self::NotNear(_) | Self::AtLeast(..) => true,
-            Self::Preferred(_, of) | Self::In(_, of) => of.has_anchors(),
+            Self::Preferred(_, inner) | Self::In(_, inner) => inner.has_anchors(),
             Self::Field(_) | Self::Not(_) => false,
             Self::And(parts) => parts.iter().any(Self::has_anchors),
             Self::Or(parts) => parts.iter().all(Self::has_anchors),
         }
     }
 
-    /// The parts of it.
-    pub(super) fn parts(&self) -> Vec<&Self> {
+    /// Returns the direct children.
+    pub(super) fn children(&self) -> Vec<&Self> {
         match self {
             Self::Word(_) | Self::Phrase(_) | Self::Field(_) => Vec::new(),
             Self::Near(near) | Self::NotNear(near) => vec![&near.left, &near.right],
-            Self::AtLeast(_, of) | Self::Preferred(_, of) | Self::In(_, of) | Self::Not(of) => vec![of],
+            Self::AtLeast(_, inner) | Self::Preferred(_, inner) | Self::In(_, inner) | Self::Not(inner) => {
+                vec![inner]
+            }
             Self::And(parts) | Self::Or(parts) => parts.iter().collect(),
         }
     }
 
-    /// What a tree of words alone takes beside its own size, where its words take nothing.
+    /// Returns the heap size in bytes, without the size of the value itself. Fields, and heap memory owned by words,
+    /// are not counted.
     pub(crate) fn heap_bytes(&self) -> usize {
         let own = match self {
             Self::Phrase(phrase) => phrase.words.capacity() * size_of::<T>(),
@@ -178,26 +184,26 @@ impl<T> Expr<T> {
             Self::And(parts) | Self::Or(parts) => parts.capacity() * size_of::<Self>(),
             Self::Word(_) | Self::Field(_) => 0,
         };
-        own + self.parts().into_iter().map(Self::heap_bytes).sum::<usize>()
+        own + self.children().into_iter().map(Self::heap_bytes).sum::<usize>()
     }
 
-    /// Whether such a field of the item is asked for.
-    pub(super) fn has_field(&self, is_such: &dyn Fn(&Field) -> bool) -> bool {
-        matches!(self, Self::Field(field) if is_such(field))
-            || self.parts().into_iter().any(|part| part.has_field(is_such))
+    /// Returns true if a field of the tree satisfies the predicate.
+    pub(super) fn any_field(&self, predicate: &dyn Fn(&Field) -> bool) -> bool {
+        matches!(self, Self::Field(field) if predicate(field))
+            || self.children().into_iter().any(|child| child.any_field(predicate))
     }
 }
 
 impl Expr {
-    /// The parts that stand for themselves, but for what is excluded.
-    pub(super) fn wanted_leaves(&self, scope: Option<Scope>, leaves: &mut Vec<Self>) {
+    /// Appends the leaves that are not excluded, each restricted to its scope.
+    pub(super) fn collect_included_leaves(&self, scope: Option<Scope>, leaves: &mut Vec<Self>) {
         match self {
             Self::And(parts) | Self::Or(parts) => {
-                parts.iter().for_each(|part| part.wanted_leaves(scope, leaves));
+                parts.iter().for_each(|part| part.collect_included_leaves(scope, leaves));
             }
             Self::Not(_) => (),
-            Self::In(scope, of) => of.wanted_leaves(Some(*scope), leaves),
-            Self::Preferred(_, of) => of.wanted_leaves(scope, leaves),
+            Self::In(scope, inner) => inner.collect_included_leaves(Some(*scope), leaves),
+            Self::Preferred(_, inner) => inner.collect_included_leaves(scope, leaves),
             leaf => leaves.push(match scope {
                 Some(scope) => Self::In(scope, Box::new(leaf.clone())),
                 None => leaf.clone(),
@@ -206,19 +212,19 @@ impl Expr {
     }
 }
 
-/// One part stands for itself; parts of the same kind are one level.
-pub(super) fn joined(mut parts: Vec<Expr>, join: fn(Vec<Expr>) -> Expr) -> Expr {
+/// Combines parts with AND or OR. A single part is returned as is; parts of the same variant are flattened.
+pub(super) fn combine(mut parts: Vec<Expr>, variant: fn(Vec<Expr>) -> Expr) -> Expr {
     if parts.len() == 1 {
         return parts.remove(0);
     }
-    let kind = std::mem::discriminant(&join(Vec::new()));
+    let discriminant = std::mem::discriminant(&variant(Vec::new()));
     let mut flat = Vec::with_capacity(parts.len());
     for part in parts {
-        let same = std::mem::discriminant(&part) == kind;
+        let is_same = std::mem::discriminant(&part) == discriminant;
         match part {
-            Expr::And(inner) | Expr::Or(inner) if same => flat.extend(inner),
+            Expr::And(inner) | Expr::Or(inner) if is_same => flat.extend(inner),
             other => flat.push(other),
         }
     }
-    join(flat)
+    variant(flat)
 }

@@ -1,25 +1,25 @@
-//! What queries of other systems become. By hand, from their documentation's descriptions of their operators.
+//! Tests of queries of other systems. Expected values are written by hand from the documentation of their operators.
 
 use crate::{Dialect, Query};
 
 fn check(dialect: Dialect, table: &str) {
-    let mut wrong = Vec::new();
+    let mut failures = Vec::new();
     for line in table.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        let (theirs, ours) = line.split_once("=>").unwrap();
-        let read = Query::import(theirs.trim(), dialect).map(|query| query.to_string());
-        if read.as_deref() != Ok(ours.trim()) {
-            wrong.push(format!("{line}: {read:?}"));
+        let (original, expected) = line.split_once("=>").unwrap();
+        let imported = Query::import(original.trim(), dialect).map(|query| query.to_string());
+        if imported.as_deref() != Ok(expected.trim()) {
+            failures.push(format!("{line}: {imported:?}"));
         }
-        // What is printed means the same.
-        if let Ok(ours) = read {
-            assert_eq!(Query::parse(&ours).unwrap().to_string(), ours);
+        // Parsing the printed query gives the same query.
+        if let Ok(print) = imported {
+            assert_eq!(Query::parse(&print).unwrap().to_string(), print);
         }
     }
-    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(failures.is_empty(), "{failures:#?}");
 }
 
 #[test]
-fn brandwatchs_words_stand_for_themselves() {
+fn brandwatch_words_are_exact() {
     check(
         Dialect::Brandwatch,
         r#"
@@ -41,7 +41,7 @@ fn brandwatchs_words_stand_for_themselves() {
 }
 
 #[test]
-fn youscans_words_are_found_in_any_form() {
+fn youscan_words_match_all_forms() {
     check(
         Dialect::Youscan,
         r#"
@@ -54,7 +54,7 @@ fn youscans_words_are_found_in_any_form() {
 }
 
 #[test]
-fn yandexs_signs_become_operators() {
+fn yandex_symbols_become_operators() {
     check(
         Dialect::Yandex,
         r#"
@@ -83,14 +83,14 @@ OR код <<<a ~~ "note>>> ~~ река => or AND код AND NOT река
 }
 
 #[test]
-fn what_is_too_long_is_refused_at_once() {
+fn long_texts_are_rejected_before_they_are_rewritten() {
     for dialect in [Dialect::Brandwatch, Dialect::Youscan, Dialect::Yandex] {
         assert_eq!(Query::import(&"-".repeat(3_000_000), dialect).unwrap_err().code, "E_LIMIT");
     }
 }
 
 #[test]
-fn errors_stand_where_they_were_written() {
+fn errors_refer_to_positions_in_the_original() {
     let error = Query::import("банк ~~ (река", Dialect::Yandex).unwrap_err();
     assert_eq!((error.code, error.position), ("E_PAREN", 8));
     let error = Query::import("банк && ставка mime:pdf", Dialect::Yandex).unwrap_err();
@@ -98,20 +98,20 @@ fn errors_stand_where_they_were_written() {
 }
 
 #[test]
-fn lists_are_any_of_these_and_none_of_those() {
+fn word_lists_include_some_words_and_exclude_others() {
     let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
-    let read = |wanted: &[&str], unwanted: &[&str]| {
-        Query::of_lists(&list(wanted), &list(unwanted)).map(|query| query.to_string())
+    let import = |included: &[&str], excluded: &[&str]| {
+        Query::of_lists(&list(included), &list(excluded)).map(|query| query.to_string())
     };
     assert_eq!(
-        read(&["Каспи", "народный банк", "\"Halyk Bank\"", "ипотек*"], &["море", "-Каспийское море"]),
+        import(&["Каспи", "народный банк", "\"Halyk Bank\"", "ипотек*"], &["море", "-Каспийское море"]),
         Ok("(каспи OR [народный банк] OR \"halyk bank\" OR ипотек*) AND NOT (море OR [каспийское море])"
             .into())
     );
-    // Words that are operators elsewhere are words here.
-    assert_eq!(read(&["И", "(NOT)"], &[]), Ok("и OR not".into()));
-    assert_eq!(read(&["банк", "б*"], &[]).unwrap_err().0, Some(1));
-    assert_eq!(read(&["банк"], &["..."]).unwrap_err().0, Some(1));
-    assert!(read(&[], &["реклама"]).is_err());
-    assert_eq!(read(&["где купить?"], &["море"]), Ok("[где купить] AND NOT море".into()));
+    // Operators are ordinary words in a list.
+    assert_eq!(import(&["И", "(NOT)"], &[]), Ok("и OR not".into()));
+    assert_eq!(import(&["банк", "б*"], &[]).unwrap_err().0, Some(1));
+    assert_eq!(import(&["банк"], &["..."]).unwrap_err().0, Some(1));
+    assert!(import(&[], &["реклама"]).is_err());
+    assert_eq!(import(&["где купить?"], &["море"]), Ok("[где купить] AND NOT море".into()));
 }

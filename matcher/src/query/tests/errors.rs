@@ -1,11 +1,11 @@
-//! What is refused, where, and what is warned of.
+//! Tests of errors, warnings and costs.
 
 use super::parsed;
 use crate::Query;
 
-/// By hand, from the prices that cost.rs names.
+/// Expected costs are calculated by hand from the constants in cost.rs.
 #[test]
-fn costs_are_known_and_the_ruinous_is_refused() {
+fn expensive_queries_are_rejected_by_their_cost() {
     for (query, cost) in [
         ("банк", 1),
         ("!банку OR {BT}", 2),
@@ -27,14 +27,14 @@ fn costs_are_known_and_the_ruinous_is_refused() {
     let deep = (0..13).fold("a".to_owned(), |inner, _| format!("({inner} NEAR/5 b)"));
     let error = Query::parse(&deep).unwrap_err();
     assert_eq!((error.code, error.position), ("E_COST", 0));
-    assert!(error.message.contains("24574 times"), "{error}");
+    assert!(error.message.contains("24574 units"), "{error}");
     let wild: Vec<String> = (0..200).map(|number| format!("*банк{number}")).collect();
     assert_eq!(parsed(&wild.join(" OR ")).cost(), 10_000);
     assert_eq!(Query::parse(&format!("{} OR x", wild.join(" OR "))).unwrap_err().code, "E_COST");
 }
 
 #[test]
-fn errors_say_where_and_what_to_do() {
+fn errors_have_a_code_a_position_and_a_remedy() {
     for (query, code, position) in [
         ("", "E_EMPTY", 0),
         ("  <<<nothing>>> ", "E_EMPTY", 0),
@@ -92,14 +92,14 @@ fn errors_say_where_and_what_to_do() {
 }
 
 #[test]
-fn what_was_meant_is_named() {
+fn unknown_fields_suggest_similar_names() {
     let remedy = |query: &str| Query::parse(query).unwrap_err().remedy;
     assert_eq!(remedy("titel:банк"), "did you mean title:?");
     assert_eq!(remedy("sourcetyp:news банк"), "did you mean sourceType:?");
 }
 
 #[test]
-fn queries_without_bound_are_refused() {
+fn queries_above_the_limits_are_rejected() {
     for (query, code) in [
         ("(".repeat(100_000) + "a", "E_LIMIT"),
         ("(".repeat(10_000) + "a" + &")".repeat(10_000), "E_LIMIT"),
@@ -121,25 +121,25 @@ fn queries_without_bound_are_refused() {
 }
 
 #[test]
-fn of_a_long_query_the_caret_shows_what_stands_around() {
+fn long_queries_are_cut_to_the_context_of_the_error() {
     let long = format!("{}(x {}", "слово ".repeat(60), "слово ".repeat(60));
     let error = Query::parse(&long).unwrap_err();
-    let shown = error.pointed_at(&long);
-    let (line, carets) = shown.split_once('\n').unwrap();
-    assert!(line.starts_with("  …") && line.ends_with('…') && line.chars().count() < 210, "{shown}");
-    let at = carets.chars().position(|c| c == '^').unwrap();
-    assert_eq!(line.chars().nth(at), Some('('), "{shown}");
+    let output = error.pointed_at(&long);
+    let (line, carets) = output.split_once('\n').unwrap();
+    assert!(line.starts_with("  …") && line.ends_with('…') && line.chars().count() < 210, "{output}");
+    let column = carets.chars().position(|c| c == '^').unwrap();
+    assert_eq!(line.chars().nth(column), Some('('), "{output}");
 }
 
 #[test]
-fn the_caret_stands_under_the_fault() {
+fn the_caret_points_at_the_error() {
     let query = "банк \"народ";
     let error = Query::parse(query).unwrap_err();
     assert_eq!(error.pointed_at(query), "  банк \"народ\n       ^");
 }
 
 #[test]
-fn warnings_tell_what_is_probably_not_meant() {
+fn unintended_constructs_are_warned_of() {
     for (query, expected) in [
         ("мир война OR труд", vec!["W_MIXED"]),
         ("(мир война) OR труд", vec![]),
@@ -163,7 +163,7 @@ fn warnings_tell_what_is_probably_not_meant() {
 }
 
 #[test]
-fn the_print_is_canonical() {
+fn queries_print_in_canonical_form() {
     for (query, print) in [
         ("Банк ставка", "банк AND ставка"),
         ("a, b, c", "a OR b OR c"),

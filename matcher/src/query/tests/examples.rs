@@ -1,11 +1,11 @@
-//! By hand, by the meanings that the language's page gives. `query => text => found; found`; without the last part
-//! nothing matches.
+//! Examples of every construct, written by hand from the documentation of the language. Lines of
+//! `query => text => word; word`; without the last part, the query does not match.
 
 use super::{check, check_table, parsed};
 use crate::{Analysis, Facts};
 
 #[test]
-fn russian_words_are_found_in_all_forms() {
+fn russian_words_match_all_forms() {
     check_table(
         Some("ru"),
         "
@@ -49,7 +49,7 @@ fn russian_words_are_found_in_all_forms() {
 }
 
 #[test]
-fn kazakh_words_are_found_in_all_forms() {
+fn kazakh_words_match_all_forms() {
     check_table(
         Some("kk"),
         "
@@ -101,7 +101,7 @@ fn kazakh_words_are_found_in_all_forms() {
 }
 
 #[test]
-fn kazakh_in_latin_letters_is_kazakh() {
+fn kazakh_words_match_in_latin_script() {
     check_table(
         Some("kk"),
         "
@@ -111,7 +111,7 @@ fn kazakh_in_latin_letters_is_kazakh() {
         қала => qalasynda => qalasynda
         ",
     );
-    // As of 2018 and of 2021, told by their letters.
+    // The alphabets of 2018 and 2021, detected by their letters.
     check("үй", "úıde otyr", &["úıde"]);
     check("жаңа", "jaña mektep", &["jaña"]);
     check("көл", "köldер", &[]);
@@ -119,7 +119,7 @@ fn kazakh_in_latin_letters_is_kazakh() {
 }
 
 #[test]
-fn english_words_are_found_in_all_forms() {
+fn english_words_match_all_forms() {
     check_table(
         Some("en"),
         "
@@ -143,7 +143,7 @@ fn english_words_are_found_in_all_forms() {
 }
 
 #[test]
-fn exact_words_have_one_form() {
+fn exact_words_match_one_form() {
     check_table(
         None,
         "
@@ -173,7 +173,7 @@ fn exact_words_have_one_form() {
 }
 
 #[test]
-fn phrases_stand_side_by_side() {
+fn phrases_match_adjacent_words() {
     check_table(
         None,
         "
@@ -210,7 +210,7 @@ fn phrases_stand_side_by_side() {
 }
 
 #[test]
-fn wildcards_and_letters_off() {
+fn wildcards_and_fuzzy_words_match_similar_words() {
     check_table(
         None,
         "
@@ -234,7 +234,7 @@ fn wildcards_and_letters_off() {
 }
 
 #[test]
-fn one_word_in_several_scripts() {
+fn translit_matches_a_word_in_several_scripts() {
     check_table(
         None,
         "
@@ -250,7 +250,7 @@ fn one_word_in_several_scripts() {
 }
 
 #[test]
-fn operators_in_three_languages() {
+fn operators_exist_in_three_languages() {
     check_table(
         None,
         "
@@ -282,7 +282,7 @@ fn operators_in_three_languages() {
 }
 
 #[test]
-fn words_near_each_other() {
+fn near_matches_words_within_a_distance() {
     check_table(
         None,
         "
@@ -322,7 +322,7 @@ fn words_near_each_other() {
 }
 
 #[test]
-fn words_without_others_near_them() {
+fn not_near_matches_words_without_others_near_them() {
     check_table(
         None,
         "
@@ -343,7 +343,7 @@ fn words_without_others_near_them() {
 }
 
 #[test]
-fn words_that_come_often() {
+fn atleast_counts_occurrences() {
     check_table(
         None,
         "
@@ -356,7 +356,7 @@ fn words_that_come_often() {
 }
 
 #[test]
-fn tags_addresses_emoji_and_numbers() {
+fn tags_addresses_emoji_and_numbers_are_words() {
     check_table(
         None,
         "
@@ -382,7 +382,7 @@ fn tags_addresses_emoji_and_numbers() {
 }
 
 #[test]
-fn letters_that_look_alike() {
+fn look_alike_letters_match_each_other() {
     check_table(
         None,
         "
@@ -397,7 +397,7 @@ fn letters_that_look_alike() {
     check("хлеб", "хл\u{ad}еб", &["хл\u{ad}еб"]);
 }
 
-/// Query, fields, whether it matches a text about a bank.
+/// Checks if a query matches an item about a bank with the given fields.
 fn check_fields(query: &str, fields: &[(&str, &str)], expected: bool) {
     let mut facts = Facts::at("2026-11-25T12:00:00Z".parse().unwrap());
     for (field, value) in fields {
@@ -408,7 +408,7 @@ fn check_fields(query: &str, fields: &[(&str, &str)], expected: bool) {
 }
 
 #[test]
-fn fields_of_an_item() {
+fn fields_match_values_of_an_item() {
     let item = &[
         ("site", "news.tengrinews.kz"),
         ("lang", "ru"),
@@ -470,7 +470,7 @@ fn fields_of_an_item() {
         ("банк author:@bots", false),
         ("ocr:банк", false),
     ] {
-        // A bare field below has its own site for a host.
+        // The `tld` of an item is its host.
         let fields: Vec<(&str, &str)> = item.iter().copied().chain([("tld", "news.tengrinews.kz")]).collect();
         check_fields(query, &fields, expected);
     }
@@ -485,9 +485,9 @@ fn a_phrase_never_crosses_from_title_to_text() {
     }
 }
 
-/// The examples of vendors' documentations and of the language's page: all are understood.
+/// The examples come from the documentation of vendors and of the language.
 #[test]
-fn queries_of_other_systems_are_understood() {
+fn queries_of_other_systems_are_parsed() {
     for query in [
         "Сбербанк, Сбер",
         "[народный банк] OR translit(halyk) OR \"Halyk Bank\"",
@@ -516,18 +516,18 @@ fn queries_of_other_systems_are_understood() {
         "subreddit:kazakhstan",
         "hour:9..18 банк",
     ] {
-        let understood = match query {
-            // Types are ours.
+        let query = match query {
+            // The values of types differ.
             "engagementType:REPLY OR author:bbc" => "is:reply author:bbc",
             other => other,
         };
-        let print = parsed(understood).to_string();
+        let print = parsed(query).to_string();
         assert_eq!(parsed(&print).to_string(), print, "{query}");
     }
 }
 
 #[test]
-fn names_that_look_like_forms_of_common_words_are_found() {
+fn names_that_look_like_common_words_match() {
     check_table(
         Some("ru"),
         "
@@ -544,7 +544,7 @@ fn names_that_look_like_forms_of_common_words_are_found() {
 }
 
 #[test]
-fn kazakh_words_in_russian_texts_are_found() {
+fn kazakh_words_match_in_russian_texts() {
     check_table(
         Some("ru"),
         "
@@ -556,7 +556,7 @@ fn kazakh_words_in_russian_texts_are_found() {
 }
 
 #[test]
-fn what_people_type() {
+fn common_spellings_match() {
     check_table(
         None,
         "
@@ -588,7 +588,7 @@ fn what_people_type() {
 }
 
 #[test]
-fn sentences_end_where_people_end_them() {
+fn sentences_end_at_punctuation_but_not_at_abbreviations() {
     check_table(
         Some("ru"),
         "
@@ -603,7 +603,7 @@ fn sentences_end_where_people_end_them() {
 }
 
 #[test]
-fn values_may_hold_wildcards_and_mentions_their_sign() {
+fn values_may_contain_wildcards_and_mentions_their_sign() {
     let item =
         &[("author", "Иван Петров"), ("site", "tengrinews.kz"), ("mentions", "@aki_m"), ("hashtags", "Хлеб")];
     for (query, expected) in [
@@ -618,9 +618,9 @@ fn values_may_hold_wildcards_and_mentions_their_sign() {
     }
 }
 
-/// What took minutes: words that are not there, words that share their places, and texts without a space.
+/// These cases once took minutes: missing words, words that share positions, and texts without spaces.
 #[test]
-fn nothing_takes_long() {
+fn matching_takes_bounded_time() {
     let common = "в на и по с о из банк ".repeat(200);
     check("\"в на и по с о из банк ставка\"~50", &common, &[]);
     check("\"a a a a a a a a b\"~100", &"a ".repeat(2_000), &[]);

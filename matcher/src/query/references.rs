@@ -1,7 +1,7 @@
-//! What queries name: lists of values (`site:@media`) and other topics (`topic:kaspi`).
+//! References of queries: lists of values (`site:@media`) and other topics (`topic:kaspi`).
 //!
-//! A query is kept as it is written. Before it is held against anything, the values of the lists that it names are put
-//! into it, and the queries of the topics.
+//! A query is stored as written. Before it is evaluated, its references are resolved: the values of lists and the
+//! queries of topics are inserted into its tree.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -10,20 +10,22 @@ use model::{List, Topic};
 
 use super::cost;
 use super::error::QueryError;
-use super::field::{Field, Test, host, is_pattern};
+use super::field::{Condition, Field, host, is_pattern};
 use super::parser;
-use super::tree::{Expr, joined};
+use super::tree::{Expr, combine};
 use crate::text::fold::{fold, plain};
 use crate::text::words::words;
 
-/// Topics that name topics that name topics, so deep.
-const DEEPEST: usize = 16;
-/// Topics within one query, however often one is named.
-const MOST: usize = 100;
-/// Levels of a tree with all that is put into it; a query alone has half as many at most.
-const MOST_LEVELS: usize = 256;
+/// Upper bound on the depth of topics that reference topics.
+const MAX_TOPIC_DEPTH: usize = 16;
+/// Upper bound on the topics inserted into a query. Each reference counts, also to the same topic.
+const MAX_TOPIC_REFERENCES: usize = 100;
+/// Upper bound on the levels of a resolved tree. A single query has at most half as many.
+const MAX_RESOLVED_DEPTH: usize = 256;
 
-/// What a query names.
+const INLINE_REMEDY: &str = "write the words instead of the reference";
+
+/// A reference of a query.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Named {
     /// A list.
@@ -32,70 +34,70 @@ pub enum Named {
     Topic(String),
 }
 
-/// The values of a list, as a field is held against them: of many thousands few are looked at.
+/// The values of a list, indexed so that only a few of many thousands are compared with a field.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Values {
+pub(crate) struct ListValues {
     pub(super) all: Vec<String>,
-    /// Those without wildcards as hosts.
+    /// The hosts of the values without wildcards.
     pub(super) hosts: HashSet<String>,
-    /// The same by their first words, in plain letters.
-    by_word: HashMap<String, Vec<u32>>,
+    /// Indices of the values without wildcards, by their first word in plain letters.
+    by_first_word: HashMap<String, Vec<u32>>,
     pub(super) patterns: Vec<String>,
 }
 
-impl Values {
+impl ListValues {
     fn new(all: Vec<String>) -> Self {
         let mut values = Self::default();
-        for (number, value) in (0..).zip(&all) {
+        for (index, value) in (0..).zip(&all) {
             if is_pattern(value) {
                 values.patterns.push(value.clone());
                 continue;
             }
             values.hosts.insert(host(value));
-            if let Some(word) = keys(value).next() {
-                values.by_word.entry(word).or_default().push(number);
+            if let Some(word) = plain_words(value).next() {
+                values.by_first_word.entry(word).or_default().push(index);
             }
         }
         Self { all, ..values }
     }
 
-    /// Values that may be held against one word, at most, beyond the first.
-    pub(super) fn most_tried(&self) -> usize {
-        let like = self.by_word.values().map(Vec::len).max().unwrap_or_default();
-        self.patterns.len() + like.saturating_sub(1)
+    /// Returns the upper bound on values that are compared with one word, beyond the first.
+    pub(super) fn max_comparisons(&self) -> usize {
+        let longest = self.by_first_word.values().map(Vec::len).max().unwrap_or_default();
+        self.patterns.len() + longest.saturating_sub(1)
     }
 
-    /// Those without wildcards that begin with a word of a text.
-    pub(super) fn beginning_in(&self, text: &str) -> impl Iterator<Item = &String> {
-        let numbers = keys(text).filter_map(|word| self.by_word.get(&word)).flatten();
-        numbers.filter_map(|number| self.all.get(*number as usize))
+    /// Returns the values without wildcards whose first word occurs in the text.
+    pub(super) fn candidates(&self, text: &str) -> impl Iterator<Item = &String> {
+        let indices = plain_words(text).filter_map(|word| self.by_first_word.get(&word)).flatten();
+        indices.filter_map(|index| self.all.get(*index as usize))
     }
 }
 
-/// The words of a name or code, in plain letters.
-fn keys(text: &str) -> impl Iterator<Item = String> {
+/// Returns the words of a name or code, in plain letters.
+fn plain_words(text: &str) -> impl Iterator<Item = String> {
     words(text).map(|cut| plain(fold(&cut.text).trim_start_matches('@')))
 }
 
 /// All lists, by name.
 #[derive(Debug, Clone, Default)]
-pub struct Lists(Arc<BTreeMap<String, Arc<Values>>>);
+pub struct Lists(Arc<BTreeMap<String, Arc<ListValues>>>);
 
 impl Lists {
-    /// These lists.
+    /// Creates a set of lists.
     pub fn new(lists: Vec<List>) -> Self {
-        let values = |list: List| (list.name.to_string(), Arc::new(Values::new(list.values)));
-        Self(Arc::new(lists.into_iter().map(values).collect()))
+        let entry = |list: List| (list.name.to_string(), Arc::new(ListValues::new(list.values)));
+        Self(Arc::new(lists.into_iter().map(entry).collect()))
     }
 
-    /// The names of those that are not the same in another set, or in one of both only.
+    /// Returns the names of lists that differ between two sets, or exist in only one.
     pub(crate) fn differing<'l>(&'l self, other: &'l Self) -> impl Iterator<Item = &'l str> {
         let names: BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
         names.into_iter().filter(|name| self.0.get(*name) != other.0.get(*name)).map(String::as_str)
     }
 }
 
-/// What queries may name.
+/// The lists and topics that queries may reference.
 #[derive(Debug, Clone, Default)]
 pub struct Definitions {
     pub(crate) lists: Lists,
@@ -103,100 +105,101 @@ pub struct Definitions {
 }
 
 impl Definitions {
-    /// These lists and topics.
+    /// Creates definitions of these lists and topics.
     pub fn new<'t>(lists: Vec<List>, topics: impl IntoIterator<Item = &'t Topic>) -> Self {
         let queries = topics.into_iter().map(|topic| (topic.name.to_string(), topic.query.clone())).collect();
         Self { lists: Lists::new(lists), queries }
     }
 
-    /// Parses a query, with all that it names put into it.
+    /// Parses a query and resolves its references.
     pub fn query(&self, text: &str) -> Result<super::Query, QueryError> {
         let query_of = |name: &str| self.queries.get(name).cloned();
         super::Query::parse(text)?.with_named(text, &self.lists, &query_of)
     }
 
-    /// The same of a rule for a tag.
+    /// Parses the rule of a tag and resolves its references.
     pub fn rule(&self, text: &str) -> Result<super::Query, QueryError> {
         let query_of = |name: &str| self.queries.get(name).cloned();
         super::Query::parse_rule(text)?.with_named(text, &self.lists, &query_of)
     }
 }
 
-/// What a query names, each once.
-pub(super) fn names(expr: &Expr) -> BTreeSet<Named> {
-    let mut names = BTreeSet::new();
-    collect(expr, &mut names);
-    names
+/// Returns the references of a query, without duplicates.
+pub(super) fn references(expr: &Expr) -> BTreeSet<Named> {
+    let mut references = BTreeSet::new();
+    collect(expr, &mut references);
+    references
 }
 
-fn collect(expr: &Expr, names: &mut BTreeSet<Named>) {
+fn collect(expr: &Expr, references: &mut BTreeSet<Named>) {
     if let Expr::Field(field) = expr {
-        names.extend(named(field));
+        references.extend(reference_of(field));
     }
-    expr.parts().into_iter().for_each(|part| collect(part, names));
+    expr.children().into_iter().for_each(|child| collect(child, references));
 }
 
-pub(super) fn named(field: &Field) -> Option<Named> {
-    match &field.test {
-        Test::Listed { name, .. } => Some(Named::List(name.clone())),
-        Test::Is(name) if field.name() == "topic" => Some(Named::Topic(name.clone())),
+/// Returns the list or topic that a field references, if any.
+pub(super) fn reference_of(field: &Field) -> Option<Named> {
+    match &field.condition {
+        Condition::InList { name, .. } => Some(Named::List(name.clone())),
+        Condition::Equals(name) if field.name() == "topic" => Some(Named::Topic(name.clone())),
         _ => None,
     }
 }
 
-/// A query's tree with all that it names put into it. `text` is what it was read from, for messages.
-pub(super) fn put_in(
+/// Resolves the references of a query. `text` is its source, for the positions of errors.
+pub(super) fn resolve(
     expr: Expr,
     text: &str,
     lists: &Lists,
     query_of: &dyn Fn(&str) -> Option<String>,
 ) -> Result<Expr, QueryError> {
-    let mut putting = Putting { text, lists, query_of, within: Vec::new(), count: 0, level: 0 };
-    let expr = putting.expr(expr)?;
+    let mut resolver = Resolver { text, lists, query_of, topics: Vec::new(), references: 0, depth: 0 };
+    let expr = resolver.expr(expr)?;
     cost::check(&expr, text.chars().count()).map_err(|error| {
-        let message = format!("with the lists and topics that it names, {}", error.message);
+        let message = format!("with its lists and topics inserted, {}", error.message);
         QueryError { message, ..error }
     })?;
     Ok(expr)
 }
 
-struct Putting<'a> {
+struct Resolver<'a> {
     text: &'a str,
     lists: &'a Lists,
     query_of: &'a dyn Fn(&str) -> Option<String>,
-    /// The topics that lead to the one at hand.
-    within: Vec<String>,
-    count: usize,
-    level: usize,
+    /// The chain of topics whose queries enclose the current expression.
+    topics: Vec<String>,
+    references: usize,
+    depth: usize,
 }
 
-impl Putting<'_> {
+impl Resolver<'_> {
     fn expr(&mut self, expr: Expr) -> Result<Expr, QueryError> {
-        if self.level >= MOST_LEVELS {
-            let name = self.within.first().cloned().unwrap_or_default();
-            let message = format!("the topics that are named nest brackets more than {MOST_LEVELS} deep");
-            return Err(self.error("E_LIMIT", &name, message, "write out what is meant".to_owned()));
+        if self.depth >= MAX_RESOLVED_DEPTH {
+            let name = self.topics.first().cloned().unwrap_or_default();
+            let message = format!("the referenced topics are nested deeper than {MAX_RESOLVED_DEPTH} levels");
+            return Err(self.error("E_LIMIT", &name, message, INLINE_REMEDY.to_owned()));
         }
-        self.level += 1;
-        let expr = self.put_into(expr);
-        self.level -= 1;
+        self.depth += 1;
+        let expr = self.resolve_node(expr);
+        self.depth -= 1;
         expr
     }
 
-    fn put_into(&mut self, expr: Expr) -> Result<Expr, QueryError> {
+    fn resolve_node(&mut self, expr: Expr) -> Result<Expr, QueryError> {
         Ok(match expr {
-            Expr::And(parts) => joined(self.all(parts)?, Expr::And),
-            Expr::Or(parts) => joined(self.all(parts)?, Expr::Or),
-            Expr::Not(of) => Expr::Not(Box::new(self.expr(*of)?)),
-            Expr::In(scope, of) => Expr::In(scope, Box::new(self.expr(*of)?)),
-            Expr::Preferred(weight, of) => Expr::Preferred(weight, Box::new(self.expr(*of)?)),
-            Expr::Field(field) => match named(&field) {
+            Expr::And(parts) => combine(self.all(parts)?, Expr::And),
+            Expr::Or(parts) => combine(self.all(parts)?, Expr::Or),
+            Expr::Not(inner) => Expr::Not(Box::new(self.expr(*inner)?)),
+            Expr::In(scope, inner) => Expr::In(scope, Box::new(self.expr(*inner)?)),
+            Expr::Preferred(weight, inner) => Expr::Preferred(weight, Box::new(self.expr(*inner)?)),
+            Expr::Field(field) => match reference_of(&field) {
                 Some(Named::List(name)) => Expr::Field(self.list(field, name)?),
                 Some(Named::Topic(name)) => self.topic(name)?,
                 None => Expr::Field(field),
             },
-            // What stands at places holds no fields.
-            places => places,
+            // Expressions with positions contain no fields.
+            other => other,
         })
     }
 
@@ -204,93 +207,97 @@ impl Putting<'_> {
         parts.into_iter().map(|part| self.expr(part)).collect()
     }
 
+    /// Inserts the values of a list into a field.
     fn list(&self, field: Field, name: String) -> Result<Field, QueryError> {
         let Some(values) = self.lists.0.get(&name) else {
-            let known = nearest(&name, self.lists.0.keys());
-            return Err(self.error("E_LIST", &name, format!("no list {name:?} is declared"), known));
+            let remedy = list_remedy(&name, self.lists.0.keys());
+            return Err(self.error("E_LIST", &name, format!("no list {name:?} is declared"), remedy));
         };
-        // What would be refused behind the colon finds nothing from a list either.
-        let one = |value: &String| Field { test: Test::Is(value.clone()), spec: field.spec }.objection();
-        if let Some(objection) = values.all.iter().find_map(one) {
-            let message = format!("list {name:?} cannot stand behind {}: – {objection}", field.name());
-            return Err(self.error(
-                "E_LIST",
-                &name,
-                message,
-                "edit the list, or take another field".to_owned(),
-            ));
+        // A value that is invalid after the colon is invalid in a list as well.
+        let error_of = |value: &String| {
+            Field { condition: Condition::Equals(value.clone()), spec: field.spec }.validation_error()
+        };
+        if let Some(error) = values.all.iter().find_map(error_of) {
+            let message = format!("list {name:?} has an invalid value for {}: {error}", field.name());
+            let remedy = "edit the list, or use another field".to_owned();
+            return Err(self.error("E_LIST", &name, message, remedy));
         }
-        Ok(Field { test: Test::Listed { name, values: values.clone() }, ..field })
+        Ok(Field { condition: Condition::InList { name, values: values.clone() }, ..field })
     }
 
+    /// Parses and resolves the query of a topic.
     fn topic(&mut self, name: String) -> Result<Expr, QueryError> {
-        if self.within.contains(&name) {
+        if self.topics.contains(&name) {
             let between: Vec<&str> =
-                self.within.iter().map(String::as_str).filter(|one| *one != name).collect();
-            let way = if between.is_empty() {
-                String::new()
-            } else {
-                format!(", by way of {}", between.join(", "))
-            };
-            let message = format!("topic {name:?} names itself{way}");
-            return Err(self.error("E_CYCLE", &name, message, "write out what is meant".to_owned()));
+                self.topics.iter().map(String::as_str).filter(|topic| *topic != name).collect();
+            let path =
+                if between.is_empty() { String::new() } else { format!(" through {}", between.join(", ")) };
+            let message = format!("topic {name:?} references itself{path}");
+            return Err(self.error("E_CYCLE", &name, message, INLINE_REMEDY.to_owned()));
         }
-        self.count += 1;
-        if self.within.len() >= DEEPEST || self.count > MOST {
-            let message = format!("topics are named more than {DEEPEST} deep, or more than {MOST} times");
-            return Err(self.error("E_LIMIT", &name, message, "write out what is meant".to_owned()));
+        self.references += 1;
+        if self.topics.len() >= MAX_TOPIC_DEPTH || self.references > MAX_TOPIC_REFERENCES {
+            let message = format!(
+                "topics are referenced more than {MAX_TOPIC_DEPTH} levels deep, or more than \
+                 {MAX_TOPIC_REFERENCES} times"
+            );
+            return Err(self.error("E_LIMIT", &name, message, INLINE_REMEDY.to_owned()));
         }
         let Some(query) = (self.query_of)(&name) else {
-            let small = name.to_lowercase();
-            let remedy = match (self.query_of)(&small) {
-                Some(_) => format!("did you mean {small:?}?"),
-                None => "qyran topic list shows what is declared".to_owned(),
+            let lowercase = name.to_lowercase();
+            let remedy = match (self.query_of)(&lowercase) {
+                Some(_) => format!("did you mean {lowercase:?}?"),
+                None => "qyran topic list shows the declared topics".to_owned(),
             };
             return Err(self.error("E_TOPIC", &name, format!("no topic {name:?} is declared"), remedy));
         };
         let (expr, _) = parser::parse(&query).map_err(|error| {
-            let message = format!("the query of topic {name:?} cannot be read: {}", error.message);
+            let message = format!("cannot parse the query of topic {name:?}: {}", error.message);
             self.error("E_TOPIC", &name, message, error.remedy)
         })?;
-        self.within.push(name);
+        self.topics.push(name);
         let expr = self.expr(expr);
-        self.within.pop();
+        self.topics.pop();
         expr
     }
 
-    /// The tree does not know where its parts stand; the name that the user wrote does.
+    /// Creates an error at the position of the reference in the source text.
+    ///
+    /// The tree has no positions, so the text is searched for the name as the user wrote it: that of the outermost
+    /// topic, if there is one.
     fn error(&self, code: &'static str, name: &str, message: String, remedy: String) -> QueryError {
-        let written = self.within.first().map_or(name, String::as_str);
-        let signs: &[&str] =
-            if code == "E_LIST" && self.within.is_empty() { &[":@", "@"] } else { &["topic:"] };
-        let at = signs.iter().find_map(|sign| behind(self.text, sign, written));
-        let (before, length) = match at {
-            Some(at) => (self.text.get(..at).unwrap_or(""), written.chars().count()),
+        let reference = self.topics.first().map_or(name, String::as_str);
+        let prefixes: &[&str] =
+            if code == "E_LIST" && self.topics.is_empty() { &[":@", "@"] } else { &["topic:"] };
+        let offset = prefixes.iter().find_map(|prefix| find_reference(self.text, prefix, reference));
+        let (preceding, length) = match offset {
+            Some(offset) => (self.text.get(..offset).unwrap_or(""), reference.chars().count()),
             None => ("", self.text.chars().count()),
         };
-        let message = match self.within.last() {
-            Some(within) if code != "E_CYCLE" => format!("in topic {within:?}: {message}"),
+        let message = match self.topics.last() {
+            Some(topic) if code != "E_CYCLE" => format!("in topic {topic:?}: {message}"),
             _ => message,
         };
-        QueryError::new(code, before.chars().count(), length, message, remedy)
+        QueryError::new(code, preceding.chars().count(), length, message, remedy)
     }
 }
 
-/// Where a name stands whole behind a sign.
-fn behind(text: &str, sign: &str, name: &str) -> Option<usize> {
-    let small = text.to_ascii_lowercase();
-    let mut places = small.match_indices(sign).map(|(at, sign)| at + sign.len());
-    places.find(|at| {
-        let rest = text.get(*at..).and_then(|rest| rest.strip_prefix(name));
+/// Returns the byte offset of the first whole occurrence of a name after a prefix. The case of the prefix is ignored.
+fn find_reference(text: &str, prefix: &str, name: &str) -> Option<usize> {
+    let lowercase = text.to_ascii_lowercase();
+    let mut offsets = lowercase.match_indices(prefix).map(|(offset, prefix)| offset + prefix.len());
+    offsets.find(|offset| {
+        let rest = text.get(*offset..).and_then(|rest| rest.strip_prefix(name));
         rest.is_some_and(|rest| !rest.starts_with(|c: char| c.is_alphanumeric() || "-_".contains(c)))
     })
 }
 
-fn nearest<'n>(name: &str, known: impl Iterator<Item = &'n String>) -> String {
-    let distance = |known: &&String| strsim::osa_distance(known, name);
-    match known.min_by_key(distance).filter(|near| distance(near) <= name.chars().count() / 3) {
-        Some(near) => format!("did you mean @{near}?"),
-        None => "declare one: kind: List, metadata: {name: …}, spec: {values: […]}".to_owned(),
+/// Suggests the most similar list, or a declaration.
+fn list_remedy<'n>(name: &str, lists: impl Iterator<Item = &'n String>) -> String {
+    let distance = |list: &&String| strsim::osa_distance(list, name);
+    match lists.min_by_key(distance).filter(|nearest| distance(nearest) <= name.chars().count() / 3) {
+        Some(nearest) => format!("did you mean @{nearest}?"),
+        None => "declare it: kind: List, metadata: {name: …}, spec: {values: […]}".to_owned(),
     }
 }
 
@@ -330,15 +337,15 @@ mod tests {
     }
 
     fn check(query: &str, text: &str, facts: &[(&str, &str)], expected: bool) {
-        let mut known = Facts::default();
-        facts.iter().for_each(|(field, value)| known.add(field, *value));
+        let mut item_facts = Facts::default();
+        facts.iter().for_each(|(field, value)| item_facts.add(field, *value));
         let document = Analysis::default().document("", text, Some("ru"));
-        let found = definitions().query(query).unwrap().matches(&document, &known).is_some();
-        assert_eq!(found, expected, "{query} in {text} {facts:?}");
+        let is_match = definitions().query(query).unwrap().matches(&document, &item_facts).is_some();
+        assert_eq!(is_match, expected, "{query} in {text} {facts:?}");
     }
 
     #[test]
-    fn a_list_stands_for_any_of_its_values() {
+    fn a_list_matches_any_of_its_values() {
         let site = |host: &'static str| [("site", host)];
         check("банк site:@media", "банк", &site("https://nur.kz/1"), true);
         check("банк site:@media", "банк", &site("https://news.nur.kz/1"), true);
@@ -357,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_stands_for_its_query() {
+    fn a_topic_reference_matches_as_the_query_of_the_topic() {
         check("topic:bank", "банки растут", &[], true);
         check("topic:bank", "реклама банка", &[], false);
         check("topic:rate", "ставка банка", &[], true);
@@ -368,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_there_and_what_goes_in_circles_is_refused_with_its_place() {
+    fn missing_and_cyclic_references_are_rejected_with_positions() {
         for (query, code, position) in [
             ("medio site:@medio", "E_LIST", 12),
             ("topic:bank Topic:ban", "E_TOPIC", 17),
@@ -387,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_are_not_gone_through_and_what_has_to_be_is_paid_for() {
+    fn cost_counts_only_list_values_that_are_compared() {
         let list = |name: &str, value: &dyn Fn(usize) -> String| List {
             name: Name::new(name).unwrap(),
             values: (0..List::MOST).map(value).collect(),
@@ -404,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn topics_that_double_each_other_end() {
+    fn nested_topics_are_limited_in_number_and_depth() {
         let topic = |number: usize| {
             let query = format!("(topic:t{0} OR topic:t{0}) AND слово{number}", number + 1);
             Topic::new(Name::new(&format!("t{number}")).unwrap(), query)
@@ -413,7 +420,7 @@ mod tests {
         topics.push(Topic::new(Name::new("t15").unwrap(), "слово"));
         let error = Definitions::new(Vec::new(), &topics).query("topic:t0").unwrap_err();
         assert_eq!(error.code, "E_LIMIT");
-        // Brackets that each topic may have, together.
+        // The parentheses of each topic are within bounds, but not all of them together.
         let nested = |number: usize| {
             let (open, close) = ("(а OR (б AND ".repeat(30), "))".repeat(30));
             Topic::new(

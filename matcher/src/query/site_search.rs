@@ -1,57 +1,59 @@
-//! From a query to the plain strings that a site's own search understands.
+//! Conversion of a query to plain strings for the search of a site.
 //!
-//! Whatever a query matches is found by one of its strings, as far as the site finds what has all of a string's
-//! words, in any form and letter for letter as we fold them (ё as е): how good its search is we cannot know. Strings
-//! find more than the query does: the match decides.
+//! One of the strings finds every match of the query, provided that the site finds texts with all words of a string, in
+//! any form, and folds letters as this crate does (ё as е). The quality of a site's search is unknown. The strings may
+//! find more than the query matches; the results are matched again.
 
 use std::collections::BTreeSet;
 
 use super::tree::{Expr, Term};
 use crate::text::fold::fold;
 
-/// In bytes. Longer strings are cut at a word, and longer words are not searched for: search boxes are short.
-const LONGEST: usize = 100;
+/// Upper bound on the length of a string in bytes, because search boxes are short. Longer strings are cut at a word;
+/// longer words are not searched for.
+const MAX_STRING_BYTES: usize = 100;
 
 type Words = BTreeSet<String>;
 
-/// The smallest set of strings that covers a query; `None` where there is none, as for `begin*` alone.
-pub(super) fn lower(expr: &Expr) -> Option<BTreeSet<String>> {
+/// Returns the smallest set of strings that covers a query; `None` if there is none, as for `begin*`.
+pub(super) fn search_strings(expr: &Expr) -> Option<BTreeSet<String>> {
     let all = alternatives(expr)?;
     let is_covered = |words: &Words| all.iter().any(|other| other != words && other.is_subset(words));
-    Some(all.iter().filter(|words| !is_covered(words)).map(string).collect())
+    Some(all.iter().filter(|words| !is_covered(words)).map(search_string).collect())
 }
 
-/// Sets of words, of which every match has one whole.
+/// Returns alternative sets of words. Every match contains all words of at least one set.
 fn alternatives(expr: &Expr) -> Option<BTreeSet<Words>> {
     match expr {
-        Expr::Word(term) => certain([words_of(term)?]),
-        Expr::Phrase(phrase) => certain(phrase.words.iter().filter_map(words_of)),
+        Expr::Word(term) => single_set([words_of(term)?]),
+        Expr::Phrase(phrase) => single_set(phrase.words.iter().filter_map(words_of)),
         Expr::Or(parts) => {
             let all: Option<Vec<BTreeSet<Words>>> = parts.iter().map(alternatives).collect();
             Some(all?.into_iter().flatten().collect())
         }
-        Expr::And(parts) => together(parts.iter()),
-        Expr::Near(near) => together([&near.left, &near.right].into_iter()),
+        Expr::And(parts) => conjunction(parts.iter()),
+        Expr::Near(near) => conjunction([&near.left, &near.right].into_iter()),
         Expr::NotNear(near) => alternatives(&near.left),
-        Expr::AtLeast(_, of) | Expr::Preferred(_, of) | Expr::In(_, of) => alternatives(of),
+        Expr::AtLeast(_, inner) | Expr::Preferred(_, inner) | Expr::In(_, inner) => alternatives(inner),
         Expr::Field(_) | Expr::Not(_) => None,
     }
 }
 
-/// What all of these parts are found by.
-fn together<'a>(parts: impl Iterator<Item = &'a Expr>) -> Option<BTreeSet<Words>> {
-    let known: Vec<BTreeSet<Words>> = parts.filter_map(alternatives).collect();
-    let single = known.iter().filter(|part| part.len() == 1).flatten().cloned();
-    certain(single).or_else(|| known.into_iter().min_by_key(BTreeSet::len))
+/// Returns the alternatives of a conjunction: the words of all parts with a single set, or the part with the fewest
+/// sets.
+fn conjunction<'a>(parts: impl Iterator<Item = &'a Expr>) -> Option<BTreeSet<Words>> {
+    let parts: Vec<BTreeSet<Words>> = parts.filter_map(alternatives).collect();
+    let required = parts.iter().filter(|part| part.len() == 1).flatten().cloned();
+    single_set(required).or_else(|| parts.into_iter().min_by_key(BTreeSet::len))
 }
 
-/// All of these words.
-fn certain(all: impl IntoIterator<Item = Words>) -> Option<BTreeSet<Words>> {
+/// Returns one set of all words, or `None` if there are no words.
+fn single_set(all: impl IntoIterator<Item = Words>) -> Option<BTreeSet<Words>> {
     let words: Words = all.into_iter().flatten().collect();
     (!words.is_empty()).then(|| [words].into())
 }
 
-/// The words that a site has to look for; `None` where letters are left open.
+/// Returns the words that a site must find for a term; `None` if some of its letters are open or a word is too long.
 fn words_of(term: &Term) -> Option<Words> {
     let words: Words = match term {
         Term::Forms { form, .. } | Term::Exact(form) => {
@@ -61,13 +63,14 @@ fn words_of(term: &Term) -> Option<Words> {
         Term::Compound { parts, .. } => parts.iter().filter_map(words_of).flatten().collect(),
         Term::Wildcard(_) | Term::Fuzzy { .. } | Term::Sound { .. } | Term::Any => return None,
     };
-    words.iter().all(|word| word.len() <= LONGEST).then_some(words)
+    words.iter().all(|word| word.len() <= MAX_STRING_BYTES).then_some(words)
 }
 
-fn string(words: &Words) -> String {
+/// Joins words with spaces, up to the maximum length.
+fn search_string(words: &Words) -> String {
     let mut text = String::new();
     for word in words {
-        if !text.is_empty() && text.len() + word.len() >= LONGEST {
+        if !text.is_empty() && text.len() + word.len() >= MAX_STRING_BYTES {
             break;
         }
         if !text.is_empty() {
@@ -89,9 +92,9 @@ mod tests {
         assert_eq!(searches, expected, "{query}");
     }
 
-    /// By hand: what would one have to type into a search box to find all of it?
+    /// Expected values are written by hand: the strings to type into a search box to find every match.
     #[test]
-    fn queries_become_the_fewest_strings_that_find_everything() {
+    fn search_strings_are_the_fewest_that_cover_the_query() {
         check("банк", Some(&["банк"]));
         check("Банк AND кредит", Some(&["банк кредит"]));
         check("кредит AND банк", Some(&["банк кредит"]));
