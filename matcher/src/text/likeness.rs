@@ -1,12 +1,13 @@
-//! What tells that an item is another's reprint: its words, without what differs between typesetters.
+//! The likeness of an item, by which near-duplicates are detected.
 
 use model::{Item, Likeness};
 
 use super::fold::fold;
 use super::words;
 
-/// What an item is known by beside others.
+/// Computes the likeness of an item from its folded words, so that differences of case, punctuation and typography do
+/// not count.
 pub fn likeness(item: &Item) -> Likeness {
-    let of = |text: &str| words::words(text).map(|cut| fold(&cut.text)).collect::<Vec<String>>();
+    let of = |text: &str| words::words(text).map(|word| fold(&word.text)).collect::<Vec<String>>();
     Likeness::of(&of(item.title.as_deref().unwrap_or("")), &of(&item.text))
 }
