@@ -137,8 +137,8 @@ impl SegmentBuilder {
         })
     }
 
-    /// Returns the cheapest terms of which every match of a program contains at least one. Returns `None` if the program
-    /// can match without any particular term.
+    /// Returns the cheapest terms of which every match of a program contains at least one. Returns `None` if the
+    /// program can match without any particular term.
     fn choose_anchors(&self, program: &[Step]) -> Option<AnchorSet> {
         let (first, rest) = program.split_first()?;
         let anchor = |term, guard| Anchor { term, leaf: *first, guard, settles: true };

@@ -1,7 +1,7 @@
 //! The set of topics that items are matched against.
 //!
-//! Topics are compiled into immutable *segments*: one large segment that holds most topics, and smaller ones that hold
-//! later changes. An edit adds a small segment and leaves the others unchanged; small segments are merged in the
+//! Topics are compiled into immutable *segments*: one large segment that holds most topics, and smaller ones that
+//! hold later changes. An edit adds a small segment and leaves the others unchanged; small segments are merged in the
 //! background. Matching skips the topics of a segment that were edited or removed since it was built.
 
 mod builder;
@@ -24,8 +24,8 @@ use segment::{Hit, ParsedTopic, Segment};
 
 /// Upper bound on the characters of an excerpt.
 const EXCERPT_CHARS: usize = 300;
-/// Size ratio for merging: a segment is merged with the later ones if it is at most this many times as large as they are
-/// together. So each topic is compiled only a few times, and segments stay few.
+/// Size ratio for merging: a segment is merged with the later ones if it is at most this many times as large as they
+/// are together. So each topic is compiled only a few times, and segments stay few.
 const MERGE_FACTOR: usize = 8;
 /// Number of segments above which an edit merges them itself.
 const MAX_SEGMENTS: usize = 32;

@@ -2,9 +2,9 @@
 //!
 //! A query is a tree of AND, OR and NOT over *leaves*: words, phrases, proximity expressions, fields. Equal leaves of
 //! different topics are stored once and evaluated once per document. Each topic is indexed under its *anchors*: the
-//! cheapest set of terms of which every match contains at least one. A topic is evaluated only if the document has one
-//! of its anchors and the leaf of that anchor matches. (The idea is that of Lucene Monitor's presearcher, except that
-//! the leaf is checked first. The measurements behind the design are in ARCHITECTURE.md.)
+//! cheapest set of terms of which every match contains at least one. A topic is evaluated only if the document has
+//! one of its anchors and the leaf of that anchor matches. (The idea is that of Lucene Monitor's presearcher, except
+//! that the leaf is checked first. The measurements behind the design are in ARCHITECTURE.md.)
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -163,8 +163,8 @@ impl Segment {
         self.steps.get(from..to).unwrap_or(&[])
     }
 
-    /// Loads the first steps of topics. They are scattered in memory: loading all of them before any is evaluated lets
-    /// the cache misses overlap.
+    /// Loads the first steps of topics. They are scattered in memory: loading all of them before any is evaluated
+    /// lets the cache misses overlap.
     fn load_candidates(&self, topics: &[u32]) -> Vec<Candidate<'_>> {
         let programs: Vec<(u32, &TopicEntry, &[Step])> = topics
             .iter()

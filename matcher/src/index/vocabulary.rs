@@ -78,8 +78,8 @@ impl FormCache {
         self.terms.get(from as usize..from as usize + count as usize)
     }
 
-    /// Caches the terms of forms. Forms of an earlier generation are ignored: few documents still use it, and these look
-    /// up their forms uncached.
+    /// Caches the terms of forms. Forms of an earlier generation are ignored: few documents still use it, and these
+    /// look up their forms uncached.
     fn add(&mut self, generation: u64, new: Vec<(FormId, Vec<TermId>)>) {
         if generation < self.generation {
             return;
@@ -241,7 +241,8 @@ impl Vocabulary {
         std::iter::once(&form.exact).chain(&form.lemmas).map(|word| sound(word)).collect()
     }
 
-    /// Estimates the relative frequency of a term: shorter words are more frequent. Of a pattern only the letters count.
+    /// Estimates the relative frequency of a term: shorter words are more frequent. Of a pattern only the letters
+    /// count.
     pub(super) fn cost(&self, number: TermId) -> f64 {
         const ALWAYS: f64 = 1e3;
         let letters = match self.terms.get(number as usize) {

@@ -18,8 +18,9 @@ pub(crate) fn fold(word: &str) -> String {
         .collect()
 }
 
-/// Returns true for characters that comparison ignores: soft hyphens, joiners, byte order marks and variation selectors,
-/// which are invisible; accents that do not compose to a letter (ба́нк) and skin tones, which queries leave out.
+/// Returns true for characters that comparison ignores: soft hyphens, joiners, byte order marks and variation
+/// selectors, which are invisible; accents that do not compose to a letter (ба́нк) and skin tones, which queries
+/// leave out.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -27,8 +28,8 @@ fn is_invisible(c: char) -> bool {
     )
 }
 
-/// Converts a folded word to plain letters: Kazakh letters become similar Russian letters, and accents are removed. `й` is a
-/// separate letter and stays.
+/// Converts a folded word to plain letters: Kazakh letters become similar Russian letters, and accents are removed.
+/// `й` is a separate letter and stays.
 pub(crate) fn plain(folded: &str) -> String {
     if folded.is_ascii() {
         return folded.to_owned();
@@ -115,8 +116,8 @@ const LOOK_ALIKES: [(char, char); 24] = [
     ('m', 'м'),
 ];
 
-/// Converts a word that mixes Latin and Cyrillic letters to one script: that of most of its letters, or the other if some
-/// letters have no look-alike. Returns `None` if the word is not mixed, or if neither script works.
+/// Converts a word that mixes Latin and Cyrillic letters to one script: that of most of its letters, or the other if
+/// some letters have no look-alike. Returns `None` if the word is not mixed, or if neither script works.
 pub(crate) fn unmixed(word: &str) -> Option<String> {
     let cyrillic = word.chars().filter(|c| is_cyrillic(*c)).count();
     let latin = word.chars().filter(char::is_ascii_alphabetic).count();

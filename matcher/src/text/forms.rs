@@ -1,8 +1,8 @@
 //! A cache of analysed forms, so that each form is analysed once.
 //!
 //! A lookup touches little memory: a single table entry, which holds the bytes of all but long words. The forms
-//! themselves are not read. Form ids are dense, so that other modules can index arrays by them. When the cache is full, a
-//! new *generation* begins; documents keep the generation that they were analysed with.
+//! themselves are not read. Form ids are dense, so that other modules can index arrays by them. When the cache is
+//! full, a new *generation* begins; documents keep the generation that they were analysed with.
 
 use std::collections::HashMap;
 use std::hash::Hasher;
@@ -67,8 +67,8 @@ struct Entry {
     form: FormId,
 }
 
-/// The lookup key of a short form. The bytes are packed into integers, so that a comparison needs no loop and no branch on
-/// the length.
+/// The lookup key of a short form. The bytes are packed into integers, so that a comparison needs no loop and no
+/// branch on the length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
     bytes: [u64; 3],

@@ -22,7 +22,8 @@ use fold::{fold, is_cyrillic, is_kazakh, plain, unmixed};
 use forms::{FormId, Generation, FormTable};
 use words::Kind;
 
-/// A text without a declared language is Kazakh if more than one in this many of its Cyrillic words has Kazakh letters.
+/// A text without a declared language is Kazakh if more than one in this many of its Cyrillic words has Kazakh
+/// letters.
 const KAZAKH_WORD_RATIO: usize = 8;
 
 /// The end of a chain of words.
@@ -118,8 +119,8 @@ impl Analysis {
         document
     }
 
-    /// Returns the alternative tokens of each word of a search. A document has the word if [`Document::search_tokens`]
-    /// contains any of them.
+    /// Returns the alternative tokens of each word of a search. A document has the word if
+    /// [`Document::search_tokens`] contains any of them.
     pub fn search_terms(&self, text: &str) -> Vec<Vec<String>> {
         let terms = |form: String| {
             let lemmas = morphology::asked_for(&form);
@@ -131,8 +132,8 @@ impl Analysis {
         words::words(text).map(|word| fold(&word.text)).filter(|form| is_searchable(form)).map(terms).collect()
     }
 
-    /// Returns the form and the lemma tokens of a word of a query, as they occur in [`Document::places`]. Benchmarks use
-    /// them to run the same query on another engine.
+    /// Returns the form and the lemma tokens of a word of a query, as they occur in [`Document::places`]. Benchmarks
+    /// use them to run the same query on another engine.
     pub fn place_terms(&self, word: &str) -> (String, Vec<String>) {
         let form = fold(&unmixed(word).unwrap_or_else(|| word.to_owned()));
         let lemmas = morphology::asked_for(&form);
@@ -141,7 +142,7 @@ impl Analysis {
 
     /// Returns true if the dictionary of any language has this word.
     pub fn knows(&self, word: &str) -> bool {
-        morphology::knows(&fold(word))
+        morphology::is_known(&fold(word))
     }
 
     /// Adds new forms to the cache. Starts a new generation if the cache is full.
@@ -239,7 +240,8 @@ impl Document {
         })
     }
 
-    /// Returns the tokens of the document for the archive search: the form of each word, and its lemmas prefixed with `~`.
+    /// Returns the tokens of the document for the archive search: the form of each word, and its lemmas prefixed with
+    /// `~`.
     pub fn search_tokens(&self) -> String {
         let mut tokens = String::new();
         let forms = self.words.iter().filter_map(|word| self.form(word));
@@ -254,8 +256,8 @@ impl Document {
         tokens
     }
 
-    /// Iterates over the positions of the text. Yields the forms at each position in plain letters, each followed by its
-    /// lemma tokens.
+    /// Iterates over the positions of the text. Yields the forms at each position in plain letters, each followed by
+    /// its lemma tokens.
     pub fn places(&self) -> impl Iterator<Item = Vec<String>> {
         self.words.chunk_by(|one, other| one.at == other.at).map(|words| {
             let forms = words.iter().filter_map(|word| self.form(word));
@@ -286,7 +288,8 @@ fn is_searchable(form: &str) -> bool {
     form.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '\''))
 }
 
-/// Returns the search token of a lemma. Drops the hyphen that marks Snowball stems, because search treats it as a space.
+/// Returns the search token of a lemma. Drops the hyphen that marks Snowball stems, because search treats it as a
+/// space.
 fn search_lemma_token(lemma: &str) -> String {
     format!("~{}", lemma.trim_end_matches('-'))
 }

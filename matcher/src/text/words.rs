@@ -1,7 +1,7 @@
 //! Splits a text into words: UAX #29 with additions for monitoring queries.
 //!
-//! A word keeps the characters that join its parts (`AT&T`, `интернет-магазин`, `kaspi.kz`, `Google+`), and its parts are
-//! words as well. Hashtags, mentions, cashtags, URLs, emoji and numbers with separators are single words.
+//! A word keeps the characters that join its parts (`AT&T`, `интернет-магазин`, `kaspi.kz`, `Google+`), and its parts
+//! are words as well. Hashtags, mentions, cashtags, URLs, emoji and numbers with separators are single words.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -20,7 +20,8 @@ const LOOKAHEAD_BYTES: usize = 8 * MAX_WORD_BYTES;
 pub(crate) enum Kind {
     /// Letters. Has inflected forms.
     Word,
-    /// Letters with an initial capital within a sentence: probably a name, which may look like a form of a common word.
+    /// Letters with an initial capital within a sentence: probably a name, which may look like a form of a common
+    /// word.
     Name,
     /// Digits; `1 000` and `1,000` are 1000.
     Number,
@@ -157,8 +158,9 @@ impl<'t> Scanner<'t> {
         self.word(Kind::Tag, sign.len_utf8() + name.len(), parts)
     }
 
-    /// Scans a word of Latin or Cyrillic letters that nothing is joined to. This is the fast path for most words: UAX #29
-    /// never splits such letters. A URL is not taken for such a word, because a separator and more text follow its scheme.
+    /// Scans a word of Latin or Cyrillic letters that nothing is joined to. This is the fast path for most words: UAX
+    /// #29 never splits such letters. A URL is not taken for such a word, because a separator and more text follow
+    /// its scheme.
     fn scan_letters(&self) -> Option<RawWord<'t>> {
         let bytes = self.bytes();
         // The bound prevents a very long run of letters from being scanned again for each of its parts.
@@ -253,7 +255,8 @@ fn first_segment(rest: &str) -> &str {
     }
 }
 
-/// Returns the bytes of a word together with everything that is joined to it. `first` is the length of its first segment.
+/// Returns the bytes of a word together with everything that is joined to it. `first` is the length of its first
+/// segment.
 fn joined_len(rest: &str, first: usize) -> usize {
     let mut length = first;
     while length < MAX_WORD_BYTES {
@@ -275,8 +278,8 @@ fn joined_len(rest: &str, first: usize) -> usize {
     length
 }
 
-/// Returns the bytes of the letters that a text begins with. Tests [`is_letter`] on UTF-8 bytes, the most frequent letters
-/// first: most of the time of splitting a text is spent here.
+/// Returns the bytes of the letters that a text begins with. Tests [`is_letter`] on UTF-8 bytes, the most frequent
+/// letters first: most of the time of splitting a text is spent here.
 fn letters_len(text: &[u8]) -> usize {
     let mut at = 0;
     loop {
@@ -294,8 +297,8 @@ fn letters_len(text: &[u8]) -> usize {
 /// The bytes of four Cyrillic letters.
 const FOUR_LETTERS_BYTES: usize = 8;
 
-/// Returns the bytes of the leading Cyrillic letters (U+0400 to U+047F: all of Russian), of at most four. Tests four letters
-/// at once: each has two bytes, of which the first is D0 or D1.
+/// Returns the bytes of the leading Cyrillic letters (U+0400 to U+047F: all of Russian), of at most four. Tests four
+/// letters at once: each has two bytes, of which the first is D0 or D1.
 fn cyrillic_letters_len(text: &[u8]) -> usize {
     const FIRST_BYTES: u64 = 0x00d0_00d0_00d0_00d0;
     const MASK: u64 = 0x00fe_00fe_00fe_00fe;
@@ -352,8 +355,8 @@ fn digit_group_len(rest: &str) -> Option<usize> {
     is_group.then_some(space.len_utf8() + 3)
 }
 
-/// Splits a word into parts at hyphens, dots and the like, and between a number and its unit (`100тг`). Returns no parts if
-/// it cannot be split.
+/// Splits a word into parts at hyphens, dots and the like, and between a number and its unit (`100тг`). Returns no
+/// parts if it cannot be split.
 fn split_parts(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
     let is_joint = |c: char| matches!(c, '-' | '‑' | '.' | ':' | '_');
     let word = text.get(range.clone()).unwrap_or("");
@@ -366,8 +369,8 @@ fn split_parts(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
     if parts == [range] { Vec::new() } else { parts }
 }
 
-/// Splits a number and its unit (`100тг`). Returns any other part whole, without leading signs and accents that follow no
-/// letter.
+/// Splits a number and its unit (`100тг`). Returns any other part whole, without leading signs and accents that
+/// follow no letter.
 fn number_and_unit(text: &str, part: Range<usize>) -> Vec<Range<usize>> {
     let written = text.get(part.clone()).unwrap_or("");
     let trimmed = written.trim_start_matches(|c| is_mark(c) || !c.is_alphanumeric());
