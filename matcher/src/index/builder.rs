@@ -105,17 +105,19 @@ impl SegmentBuilder {
     fn write(&mut self, expr: &Expr, scope: Option<Scope>, steps: &mut Vec<Step>) {
         match expr {
             // Each word of an OR is a separate leaf, because other topics share it.
-            Expr::And(of) | Expr::Or(of) => {
+            Expr::And(parts) | Expr::Or(parts) => {
                 let op = if matches!(expr, Expr::And(_)) { Op::And } else { Op::Or };
-                push_operator(steps, op, |steps| of.iter().for_each(|part| self.write(part, scope, steps)));
+                push_operator(steps, op, |steps| {
+                    parts.iter().for_each(|part| self.write(part, scope, steps))
+                });
             }
-            Expr::Not(of) => push_operator(steps, Op::Not, |steps| self.write(of, scope, steps)),
+            Expr::Not(part) => push_operator(steps, Op::Not, |steps| self.write(part, scope, steps)),
             Expr::Field(field) => {
                 steps.push(Step::new(Op::Field, to_u32(self.segment.fields.len())));
                 self.segment.fields.push(field.clone());
             }
-            Expr::In(scope, of) => self.write(of, Some(*scope), steps),
-            Expr::Preferred(_, of) => self.write(of, scope, steps),
+            Expr::In(scope, inner) => self.write(inner, Some(*scope), steps),
+            Expr::Preferred(_, inner) => self.write(inner, scope, steps),
             Expr::Word(_) | Expr::Phrase(_) | Expr::Near(_) | Expr::NotNear(_) | Expr::AtLeast(..) => {
                 steps.push(self.leaf_step(expr, scope));
             }
@@ -218,10 +220,12 @@ impl SegmentBuilder {
                 &mut [&near.left, &near.right].into_iter().filter_map(|part| self.anchor_terms_of_expr(part)),
             ),
             Expr::NotNear(near) => self.anchor_terms_of_expr(&near.left),
-            Expr::AtLeast(_, of) | Expr::Preferred(_, of) | Expr::In(_, of) => self.anchor_terms_of_expr(of),
-            Expr::Or(of) => {
+            Expr::AtLeast(_, inner) | Expr::Preferred(_, inner) | Expr::In(_, inner) => {
+                self.anchor_terms_of_expr(inner)
+            }
+            Expr::Or(parts) => {
                 let all: Vec<_> =
-                    of.iter().map(|part| self.anchor_terms_of_expr(part)).collect::<Option<_>>()?;
+                    parts.iter().map(|part| self.anchor_terms_of_expr(part)).collect::<Option<_>>()?;
                 let cost = all.iter().map(|(cost, _)| cost).sum();
                 Some((cost, all.into_iter().flat_map(|(_, terms)| terms).collect()))
             }
@@ -269,7 +273,9 @@ fn required_terms_of_expr(leaf: &Expr<IndexedTerm>) -> Vec<TermId> {
             [required_terms_of_expr(&near.left), required_terms_of_expr(&near.right)].concat()
         }
         Expr::NotNear(near) => required_terms_of_expr(&near.left),
-        Expr::AtLeast(_, of) | Expr::Preferred(_, of) | Expr::In(_, of) => required_terms_of_expr(of),
+        Expr::AtLeast(_, inner) | Expr::Preferred(_, inner) | Expr::In(_, inner) => {
+            required_terms_of_expr(inner)
+        }
         Expr::Or(_) | Expr::And(_) | Expr::Not(_) | Expr::Field(_) => Vec::new(),
     }
 }

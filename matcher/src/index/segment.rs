@@ -201,8 +201,12 @@ impl Segment {
             let all = || -> &Facts { all.get_or_init(facts) };
             let evaluator = Evaluator { segment: self, scratch, document };
             let (mut matching, mut candidates) = (Vec::new(), self.unanchored.clone());
-            let postings: Vec<&[Posting]> =
-                scratch.terms().iter().map(|term| self.postings(*term)).filter(|of| !of.is_empty()).collect();
+            let postings: Vec<&[Posting]> = scratch
+                .terms()
+                .iter()
+                .map(|term| self.postings(*term))
+                .filter(|list| !list.is_empty())
+                .collect();
             for posting in postings.into_iter().flatten() {
                 let may_match = scratch.has(posting.guard) && evaluator.leaf_matches(posting.leaf);
                 if may_match && !scratch.mark(posting.topic) {

@@ -176,7 +176,7 @@ type TopicMatch = (Name, Vec<(Zone, usize, usize)>, Vec<Name>);
 fn expected_matches(topics: &BTreeMap<Name, Topic>, index: &TopicIndex, item: &Item) -> Vec<TopicMatch> {
     let document = index.analysis().item(item);
     let facts = super::facts(item, Some(&source()), &document, Sight::first(Timestamp::UNIX_EPOCH));
-    let of = |topic: &Topic| {
+    let evaluate = |topic: &Topic| {
         let spans = Query::parse(&topic.query).ok()?.matches(&document, &facts)?;
         let ranges = spans.into_iter().map(|span| (span.zone, span.start, span.end)).collect();
         let matches =
@@ -184,7 +184,7 @@ fn expected_matches(topics: &BTreeMap<Name, Topic>, index: &TopicIndex, item: &I
         let tags = topic.tags.iter().filter(matches).map(|tag| tag.name.clone()).collect();
         topic.admits(item, &source()).then_some((topic.name.clone(), ranges, tags))
     };
-    topics.values().filter_map(of).collect()
+    topics.values().filter_map(evaluate).collect()
 }
 
 /// Matches an item against the index, and checks that [`TopicIndex::names`] returns the same topics.
@@ -192,11 +192,11 @@ fn index_matches(index: &TopicIndex, item: &Item) -> Vec<TopicMatch> {
     let (document, matches) = index.matches(item, &source(), Sight::first(Timestamp::UNIX_EPOCH));
     let mut names = index.names(&document, item, &source(), Sight::first(Timestamp::UNIX_EPOCH));
     names.sort();
-    let of = |match_: model::Match| {
+    let topic_match = |match_: model::Match| {
         let ranges = match_.spans.iter().map(|span| (span.zone, span.start, span.end)).collect();
         (match_.topic, ranges, match_.tags)
     };
-    let matches: Vec<TopicMatch> = matches.into_iter().map(of).collect();
+    let matches: Vec<TopicMatch> = matches.into_iter().map(topic_match).collect();
     assert_eq!(names, matches.iter().map(|(name, ..)| name).collect::<Vec<_>>());
     matches
 }

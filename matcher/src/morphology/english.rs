@@ -231,7 +231,7 @@ const COMPARABLE_ADJECTIVES: &[&str] = &[
 ];
 
 /// Returns the possible lemmas of a folded word, including the word itself. Strips only inflectional endings, not
-/// derivational ones: unlike with Porter-style stemmers, `worker` has no lemma work, and policy and police stay
+/// derivational ones: unlike in Porter-style stemmers, work is not a lemma of `worker`, and policy and police stay
 /// distinct. (The spelling rules of endings: Quirk et al., A Comprehensive Grammar of the English Language, 1985,
 /// chapters 3, 5 and 7.)
 pub(super) fn lemmas(word: &str) -> Vec<String> {
@@ -305,7 +305,8 @@ const MEN_PLURALS: &[&str] = &[
 ];
 
 /// Prefixes of irregular words. The prefixed word has the same irregular forms.
-const PREFIXES_OF_IRREGULARS: &[&str] = &["fore", "in", "mis", "out", "over", "re", "un", "under", "up", "with"];
+const PREFIXES_OF_IRREGULARS: &[&str] =
+    &["fore", "in", "mis", "out", "over", "re", "un", "under", "up", "with"];
 
 /// Returns the lemmas of an irregular form.
 fn irregular(form: &str) -> impl Iterator<Item = String> {
@@ -315,7 +316,7 @@ fn irregular(form: &str) -> impl Iterator<Item = String> {
     })
 }
 
-/// Minimum letters of a word or stem after an ending or prefix is stripped.
+/// Minimum letters that remain after an ending or a prefix is stripped.
 const MIN_STEM_LETTERS: usize = 3;
 
 /// Returns the possible bases of a form in `s`: `banks`, `boxes`, `cities`, `movies`.
@@ -339,8 +340,7 @@ fn plural_bases(word: &str) -> Vec<String> {
 }
 
 /// Returns the possible bases of a form with a verbal ending: `worked`, `stopped`, `loved`, `tried`, `agreed`,
-/// `making`,
-/// `dying`. The same rules apply to `bigger` and `happiest`.
+/// `making`, `dying`. The same rules apply to `bigger` and `happiest`.
 fn verb_bases(word: &str, ending: &str) -> Vec<String> {
     let Some(stem) = word.strip_suffix(ending).filter(|stem| has_vowel(stem)) else { return Vec::new() };
     if let Some(root) = stem.strip_suffix('i').filter(|_| ending != "ing") {

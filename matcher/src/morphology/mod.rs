@@ -97,7 +97,9 @@ fn readings(word: &str, hint: LanguageHint) -> Vec<String> {
         // Kazakh words without specific letters occur in Russian texts as well.
         Script::Cyrillic => [russian::lemmas(word), kazakh::known_lemmas(word)].concat(),
         Script::KazakhLatin => kazakh_latin_lemmas(word),
-        Script::Latin if hint == LanguageHint::Kazakh => [english::lemmas(word), kazakh_latin_lemmas(word)].concat(),
+        Script::Latin if hint == LanguageHint::Kazakh => {
+            [english::lemmas(word), kazakh_latin_lemmas(word)].concat()
+        }
         Script::Latin => english::lemmas(word),
     }
 }
@@ -218,7 +220,10 @@ mod tests {
             "and the spelling is corrected as well"
         );
         assert_eq!(collapse_letters("класс", 1), None);
-        assert!(!lemmas("ссср", LanguageHint::ByScript).contains(&"среда".to_owned()), "a known word is not collapsed");
+        assert!(
+            !lemmas("ссср", LanguageHint::ByScript).contains(&"среда".to_owned()),
+            "a known word is not collapsed"
+        );
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub(super) fn lemmas(word: &str) -> Vec<String> {
     lemmas
 }
 
-/// Returns the word that an abbreviation stands for.
+/// Returns the expansion of an abbreviation.
 pub(super) fn expand_abbreviation(word: &str) -> Option<String> {
     ABBREVIATIONS.iter().find(|(short, _)| *short == word).map(|(_, word)| (*word).to_owned())
 }

@@ -125,29 +125,29 @@ impl<'t> DocumentBuilder<'_, 't> {
     }
 
     /// Adds a word and its parts, and advances the position.
-    fn add_with_parts(&mut self, of: ZoneText<'t>, word: words::RawWord<'t>) {
+    fn add_with_parts(&mut self, zone: ZoneText<'t>, word: words::RawWord<'t>) {
         let words::RawWord { kind, range, text, parts } = word;
         let width = u16::try_from(parts.len()).unwrap_or(u16::MAX).max(1);
-        self.add_word(of, kind, text, range.clone(), 0, width);
+        self.add_word(zone, kind, text, range.clone(), 0, width);
         // The name of a tag is also a word as a whole if it has several parts.
         if kind == Kind::Tag && parts.len() > 1 {
-            self.add_part(of, range.start + 1..range.end, 0, width);
+            self.add_part(zone, range.start + 1..range.end, 0, width);
         }
         // The first part of a URL is its host, which is not split further.
         for (offset, part) in (0..).zip(parts) {
-            self.add_part(of, part, offset, 1);
+            self.add_part(zone, part, offset, 1);
         }
         self.position.at += u32::from(width);
     }
 
-    fn add_part(&mut self, of: ZoneText<'t>, range: Range<usize>, offset: u32, width: u16) {
-        let text = Cow::Borrowed(of.text.get(range.clone()).unwrap_or(""));
-        self.add_word(of, Kind::Word, text, range, offset, width);
+    fn add_part(&mut self, zone: ZoneText<'t>, range: Range<usize>, offset: u32, width: u16) {
+        let text = Cow::Borrowed(zone.text.get(range.clone()).unwrap_or(""));
+        self.add_word(zone, Kind::Word, text, range, offset, width);
     }
 
     fn add_word(
         &mut self,
-        of: ZoneText<'t>,
+        zone: ZoneText<'t>,
         kind: Kind,
         text: Cow<'t, str>,
         range: Range<usize>,
@@ -165,10 +165,10 @@ impl<'t> DocumentBuilder<'_, 't> {
             sentence: self.position.sentence,
             paragraph: self.position.paragraph,
             width,
-            zone: of.zone,
+            zone: zone.zone,
         });
         let key = match &text {
-            Cow::Borrowed(_) => Key::within(self.hint, kind, of.text, range),
+            Cow::Borrowed(_) => Key::within(self.hint, kind, zone.text, range),
             Cow::Owned(text) => Key::of(self.hint, kind, text),
         };
         self.pending.push(PendingWord { kind, text, key: key.map(|key| (key, key.hash())) });

@@ -76,7 +76,7 @@ pub(super) struct Key {
     rest: [u8; 4],
 }
 
-/// Number of bytes that are read to build a key, whatever the length of the form.
+/// Number of bytes that are read to build a key, regardless of the length of the form.
 const KEY_WINDOW_BYTES: usize = 32;
 
 impl Key {

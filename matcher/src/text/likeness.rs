@@ -8,6 +8,6 @@ use super::words;
 /// Computes the likeness of an item from its folded words, so that differences of case, punctuation and typography do
 /// not count.
 pub fn likeness(item: &Item) -> Likeness {
-    let of = |text: &str| words::words(text).map(|word| fold(&word.text)).collect::<Vec<String>>();
-    Likeness::of(&of(item.title.as_deref().unwrap_or("")), &of(&item.text))
+    let folded_words = |text: &str| words::words(text).map(|word| fold(&word.text)).collect::<Vec<String>>();
+    Likeness::of(&folded_words(item.title.as_deref().unwrap_or("")), &folded_words(&item.text))
 }

@@ -2,10 +2,10 @@
 //!
 //! Live matching, archive search and highlights share this analysis, so that they agree.
 
+mod builder;
 pub(crate) mod fold;
 pub(crate) mod forms;
 mod likeness;
-mod builder;
 mod sentences;
 pub(crate) mod words;
 
@@ -19,11 +19,10 @@ use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::morphology::{self, LanguageHint};
 use fold::{fold, is_cyrillic, is_kazakh, plain, unmixed};
-use forms::{FormId, Generation, FormTable};
+use forms::{FormId, FormTable, Generation};
 use words::Kind;
 
-/// A text without a declared language is Kazakh if more than one in this many of its Cyrillic words has Kazakh
-/// letters.
+/// Inverse threshold for the detection of Kazakh: more than one word in this many must have Kazakh letters.
 const KAZAKH_WORD_RATIO: usize = 8;
 
 /// The end of a chain of words.
@@ -129,7 +128,11 @@ impl Analysis {
             let stem = morphology::stem(&form).map(|stem| search_lemma_token(&stem));
             lemmas.chain(stem).chain([form]).collect()
         };
-        words::words(text).map(|word| fold(&word.text)).filter(|form| is_searchable(form)).map(terms).collect()
+        words::words(text)
+            .map(|word| fold(&word.text))
+            .filter(|form| is_searchable(form))
+            .map(terms)
+            .collect()
     }
 
     /// Returns the form and the lemma tokens of a word of a query, as they occur in [`Document::places`]. Benchmarks
@@ -171,7 +174,9 @@ impl Form {
             _ => fold(&surface),
         };
         let lemmas = match kind {
-            Kind::Word if !text.contains(char::is_uppercase) => morphology::lemmas_of_lowercase(&folded, hint),
+            Kind::Word if !text.contains(char::is_uppercase) => {
+                morphology::lemmas_of_lowercase(&folded, hint)
+            }
             Kind::Word => morphology::lemmas(&folded, hint),
             Kind::Name => morphology::lemmas_of_name(&folded, hint),
             Kind::Number | Kind::Tag | Kind::Url | Kind::Emoji => Vec::new(),
@@ -200,8 +205,8 @@ fn detect_language(title: &str, text: &str) -> LanguageHint {
     let cyrillic = words().filter(|word| word.chars().any(is_cyrillic)).count();
     let kazakh = words().filter(|word| word.chars().any(is_kazakh)).count();
     let latin = words().filter(|word| morphology::latin::looks_kazakh(&fold(word))).count();
-    let is_kazakh =
-        kazakh * KAZAKH_WORD_RATIO > cyrillic || (cyrillic == 0 && latin * KAZAKH_WORD_RATIO > words().count());
+    let is_kazakh = kazakh * KAZAKH_WORD_RATIO > cyrillic
+        || (cyrillic == 0 && latin * KAZAKH_WORD_RATIO > words().count());
     if is_kazakh { LanguageHint::Kazakh } else { LanguageHint::ByScript }
 }
 

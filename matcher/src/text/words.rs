@@ -9,7 +9,7 @@ use std::ops::Range;
 use unicode_normalization::char::is_combining_mark;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Upper bound on the bytes of a word. A longer run of letters is cut here.
+/// Upper bound on the bytes of a word. A longer run of letters is cut.
 const MAX_WORD_BYTES: usize = 512;
 
 /// Number of bytes that are examined from the start of a word: more than any word has.
@@ -159,7 +159,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// Scans a word of Latin or Cyrillic letters that nothing is joined to. This is the fast path for most words: UAX
-    /// #29 never splits such letters. A URL is not taken for such a word, because a separator and more text follow
+    /// #29 never splits such letters. A URL is never read as such a word, because a separator and more text follow
     /// its scheme.
     fn scan_letters(&self) -> Option<RawWord<'t>> {
         let bytes = self.bytes();
@@ -255,8 +255,8 @@ fn first_segment(rest: &str) -> &str {
     }
 }
 
-/// Returns the bytes of a word together with everything that is joined to it. `first` is the length of its first
-/// segment.
+/// Returns the length in bytes of a word together with everything that is joined to it. `first` is the length of its
+/// first segment.
 fn joined_len(rest: &str, first: usize) -> usize {
     let mut length = first;
     while length < MAX_WORD_BYTES {
@@ -278,8 +278,8 @@ fn joined_len(rest: &str, first: usize) -> usize {
     length
 }
 
-/// Returns the bytes of the letters that a text begins with. Tests [`is_letter`] on UTF-8 bytes, the most frequent
-/// letters first: most of the time of splitting a text is spent here.
+/// Returns the length in bytes of the letters that a text begins with. Tests [`is_letter`] on UTF-8 bytes, the most
+/// frequent letters first, because splitting a text spends most of its time here.
 fn letters_len(text: &[u8]) -> usize {
     let mut at = 0;
     loop {
@@ -294,10 +294,10 @@ fn letters_len(text: &[u8]) -> usize {
     }
 }
 
-/// The bytes of four Cyrillic letters.
+/// The length in bytes of four Cyrillic letters.
 const FOUR_LETTERS_BYTES: usize = 8;
 
-/// Returns the bytes of the leading Cyrillic letters (U+0400 to U+047F: all of Russian), of at most four. Tests four
+/// Returns the length in bytes of at most four leading Cyrillic letters (U+0400 to U+047F: all of Russian). Tests four
 /// letters at once: each has two bytes, of which the first is D0 or D1.
 fn cyrillic_letters_len(text: &[u8]) -> usize {
     const FIRST_BYTES: u64 = 0x00d0_00d0_00d0_00d0;
@@ -307,7 +307,7 @@ fn cyrillic_letters_len(text: &[u8]) -> usize {
     others.trailing_zeros() as usize / 16 * 2
 }
 
-/// Returns the bytes of the letter that a text begins with, or 0 if it does not begin with a letter.
+/// Returns the length in bytes of the letter that a text begins with, or 0 if it does not begin with a letter.
 fn letter_len(text: &[u8]) -> usize {
     let (first, second) = match text {
         [] => return 0,
@@ -324,7 +324,7 @@ fn letter_len(text: &[u8]) -> usize {
     }
 }
 
-/// Returns the bytes of the ASCII characters that a text begins with and that cannot begin a word.
+/// Returns the length in bytes of the leading ASCII characters that cannot begin a word.
 fn separators_len(text: &[u8]) -> usize {
     let begins = |byte: &u8| !byte.is_ascii() || byte.is_ascii_alphanumeric() || b"#@$".contains(byte);
     text.iter().position(begins).unwrap_or(text.len())
@@ -346,7 +346,7 @@ fn is_continued(rest: &str) -> bool {
     }
 }
 
-/// Returns the bytes of a space and a group of three digits, if the text begins with them.
+/// Returns the length in bytes of a space and a group of three digits, if the text begins with them.
 fn digit_group_len(rest: &str) -> Option<usize> {
     let space = rest.chars().next().filter(|c| matches!(c, ' ' | '\u{a0}' | '\u{202f}' | '\u{2009}'))?;
     let digits = rest.get(space.len_utf8()..)?;
