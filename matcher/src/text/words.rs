@@ -158,9 +158,9 @@ impl<'t> Scanner<'t> {
         self.word(Kind::Tag, sign.len_utf8() + name.len(), parts)
     }
 
-    /// Scans a word of Latin or Cyrillic letters that nothing is joined to. This is the fast path for most words: UAX
-    /// #29 never splits such letters. A URL is never read as such a word, because a separator and more text follow
-    /// its scheme.
+    /// Scans a word of Latin or Cyrillic letters that nothing is joined to. This is the fast path for most words: by
+    /// UAX #29 such letters are never split. A URL is never read as such a word, because a separator and more text
+    /// follow its scheme.
     fn scan_letters(&self) -> Option<RawWord<'t>> {
         let bytes = self.bytes();
         // The bound prevents a very long run of letters from being scanned again for each of its parts.
