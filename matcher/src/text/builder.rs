@@ -133,7 +133,7 @@ impl<'t> DocumentBuilder<'_, 't> {
         if kind == Kind::Tag && parts.len() > 1 {
             self.add_part(zone, range.start + 1..range.end, 0, width);
         }
-        // The first part of a URL is its host, which is not split further.
+        // The first part of a URL is its host. The labels of the host get no positions.
         for (offset, part) in (0..).zip(parts) {
             self.add_part(zone, part, offset, 1);
         }
