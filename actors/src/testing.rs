@@ -167,7 +167,7 @@ impl Stage {
     /// With a source of each of these hosts, read at `http://HOST/feed`, and a topic that all match.
     pub(crate) async fn with(hosts: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let store = Arc::new(Sqlite::open(&folder.path().join("store.db"), 100).unwrap());
+        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&folder.path().join("store.db"), 100).unwrap());
         let start: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
         let clock: Arc<dyn Clock> = Arc::new(FollowingClock { start, began: Instant::now() });
         let web = Arc::new(FakeWeb::default());

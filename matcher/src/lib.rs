@@ -1,12 +1,11 @@
-//! The topic query language (TQL) and the analysis of text it shares with search. Pure.
+//! The topic query language (TQL), and the text analysis that matching and search share. No I/O.
 //!
-//! [`Query`] is a parsed query; [`Analysis`] takes a text apart into the words of a [`Document`];
-//! [`TopicIndex`] holds the running set of topics and answers "which of them does this item match,
-//! and where?". The store never analyses: it is handed [`Document::search_tokens`], so that search
-//! and matching agree.
+//! [`Query`] is a parsed query. [`Analysis`] splits a text into the words of a [`Document`]. [`TopicIndex`] holds the
+//! compiled topics; it returns the topics that match an item, with the spans of each match. The store does not
+//! analyse text: it stores [`Document::search_tokens`], so that search and matching agree.
 //!
-//! What each construct means is in `query/evaluate.rs`, which goes through the words of one document; the index only
-//! chooses the topics that are worth it.
+//! `query/evaluate.rs` defines the meaning of each construct on the words of one document. The index only selects the
+//! topics that are worth evaluating.
 
 mod index;
 mod morphology;

@@ -1,34 +1,34 @@
-//! What topics look for, where it is more than a word: most are phrases, which lie side by side in memory.
+//! The leaves of topics that are more than one word. Most are phrases, which are stored contiguously in memory.
 
 use std::ops::Range;
 
-use super::keys::bytes_of;
-use super::vocabulary::Indexed;
+use super::term_map::vec_bytes;
+use super::vocabulary::IndexedTerm;
 use crate::query::{Expr, Finder, View};
 
-/// A leaf of topics' trees.
+/// A leaf of the topics' trees.
 #[derive(Debug)]
 enum Leaf {
-    /// Words side by side, in order.
+    /// Adjacent words in order: a range of [`Leaves::words`].
     Run(Range<u32>),
-    /// By its number among the others.
+    /// An index into [`Leaves::others`].
     Other(u32),
 }
 
-/// All leaves of a segment, by their numbers.
+/// All leaves of a segment, by number.
 #[derive(Debug, Default)]
 pub(super) struct Leaves {
     all: Vec<Leaf>,
-    /// The words of runs, one behind the other.
-    words: Vec<Indexed>,
-    others: Vec<Expr<Indexed>>,
+    /// The words of all runs, concatenated.
+    words: Vec<IndexedTerm>,
+    others: Vec<Expr<IndexedTerm>>,
 }
 
-/// A leaf as it is looked at.
+/// A borrowed leaf.
 #[derive(Clone, Copy)]
-pub(super) enum Look<'l> {
-    Run(&'l [Indexed]),
-    Other(&'l Expr<Indexed>),
+pub(super) enum LeafRef<'l> {
+    Run(&'l [IndexedTerm]),
+    Other(&'l Expr<IndexedTerm>),
 }
 
 impl Leaves {
@@ -36,12 +36,12 @@ impl Leaves {
         self.all.len()
     }
 
-    pub(super) fn push(&mut self, leaf: Expr<Indexed>) {
+    pub(super) fn push(&mut self, leaf: Expr<IndexedTerm>) {
         self.all.push(match leaf {
             Expr::Phrase(phrase) if phrase.slop.is_none() => {
-                let from = self.end();
+                let from = self.words_end();
                 self.words.extend(phrase.words);
-                Leaf::Run(from..self.end())
+                Leaf::Run(from..self.words_end())
             }
             other => {
                 self.others.push(other);
@@ -50,44 +50,48 @@ impl Leaves {
         });
     }
 
-    /// A segment has no more words than memory has room for.
-    fn end(&self) -> u32 {
+    /// Returns the number of words. A segment that fits into memory has fewer than 2^32.
+    fn words_end(&self) -> u32 {
         u32::try_from(self.words.len()).unwrap_or(u32::MAX)
     }
 
-    pub(super) fn get(&self, number: u32) -> Option<Look<'_>> {
+    pub(super) fn get(&self, number: u32) -> Option<LeafRef<'_>> {
         Some(match self.all.get(number as usize)? {
-            Leaf::Run(range) => Look::Run(self.words.get(range.start as usize..range.end as usize)?),
-            Leaf::Other(number) => Look::Other(self.others.get(*number as usize)?),
+            Leaf::Run(range) => LeafRef::Run(self.words.get(range.start as usize..range.end as usize)?),
+            Leaf::Other(number) => LeafRef::Other(self.others.get(*number as usize)?),
         })
     }
 
-    pub(super) fn close(&mut self) {
+    pub(super) fn shrink_to_fit(&mut self) {
         self.all.shrink_to_fit();
         self.words.shrink_to_fit();
         self.others.shrink_to_fit();
     }
 
-    /// What they take beside their own size.
+    /// Returns the bytes on the heap.
     pub(super) fn heap_bytes(&self) -> usize {
-        let others = bytes_of(&self.others) + self.others.iter().map(Expr::heap_bytes).sum::<usize>();
-        bytes_of(&self.all) + bytes_of(&self.words) + others
+        let others = vec_bytes(&self.others) + self.others.iter().map(Expr::heap_bytes).sum::<usize>();
+        vec_bytes(&self.all) + vec_bytes(&self.words) + others
     }
 }
 
-impl Look<'_> {
-    pub(super) fn holds<F: Finder<Term = Indexed>>(self, view: View<'_, F>) -> bool {
+impl LeafRef<'_> {
+    pub(super) fn matches<F: Finder<Term = IndexedTerm>>(self, view: View<'_, F>) -> bool {
         match self {
-            Look::Run(words) => view.has_run(words),
-            Look::Other(expr) => view.holds(expr),
+            LeafRef::Run(words) => view.has_run(words),
+            LeafRef::Other(expr) => view.holds(expr),
         }
     }
 
-    /// The words of everything that makes it hold.
-    pub(super) fn collect<F: Finder<Term = Indexed>>(self, view: View<'_, F>, words: &mut Vec<(u32, u32)>) {
+    /// Collects the first and last word of each occurrence.
+    pub(super) fn collect<F: Finder<Term = IndexedTerm>>(
+        self,
+        view: View<'_, F>,
+        words: &mut Vec<(u32, u32)>,
+    ) {
         match self {
-            Look::Run(run) => view.collect_run(run, words),
-            Look::Other(expr) => view.collect(expr, words),
+            LeafRef::Run(run) => view.collect_run(run, words),
+            LeafRef::Other(expr) => view.collect(expr, words),
         }
     }
 }

@@ -1,15 +1,15 @@
-//! The running set of topics: which of them an item matches.
+//! The set of topics that items are matched against.
 //!
-//! Topics are compiled in *segments* that do not change: one that holds nearly all, and smaller ones with what came since.
-//! An edit makes a small segment and leaves the others as they are; small ones are put together aside. What was edited or
-//! taken out is passed over in the segments that still have it.
+//! Topics are compiled into immutable *segments*: one large segment that holds most topics, and smaller ones that
+//! hold later changes. An edit adds a small segment and leaves the others unchanged; small segments are merged in the
+//! background. Matching skips the topics of a segment that were edited or removed since it was built.
 
-mod building;
-mod keys;
+mod builder;
 mod leaf;
 mod program;
 mod scratch;
 mod segment;
+mod term_map;
 mod vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -20,101 +20,103 @@ use rustc_hash::FxHashMap;
 
 use crate::query::{Definitions, Facts, Found, Lists, Named, ORIGINALITY, QueryError};
 use crate::text::{Analysis, Document};
-use segment::{Hit, Parsed, Segment};
+use segment::{Hit, ParsedTopic, Segment};
 
-/// Characters of an excerpt.
-const EXCERPT: usize = 300;
-/// A segment is put together with the one before when it is not smaller than this part of it. Each topic is so compiled
-/// a few times at most, and segments are few.
-const GROWTH: usize = 8;
-/// Segments at most.
-const MOST_PARTS: usize = 32;
+/// Upper bound on the characters of an excerpt.
+const EXCERPT_CHARS: usize = 300;
+/// Size ratio for merging: a segment is merged with the later ones if it is at most this many times as large as they
+/// are together. So each topic is compiled only a few times, and segments stay few.
+const MERGE_FACTOR: usize = 8;
+/// Number of segments above which an edit merges them itself.
+const MAX_SEGMENTS: usize = 32;
 
-/// A topic whose query cannot be understood.
+/// A topic whose query cannot be compiled.
 #[derive(Debug, Clone)]
 pub struct BadTopic {
-    /// Which topic.
+    /// The topic.
     pub topic: Topic,
-    /// What is wrong with its query, or with the rule of a tag.
+    /// The error in its query, or in the rule of one of its tags.
     pub error: QueryError,
 }
 
-/// The running set of topics. Immutable: a change of topics makes a new one, which shares what did not change.
+/// The set of topics that items are matched against. Immutable: a change of topics makes a new index, which shares
+/// the unchanged segments.
 #[derive(Debug, Clone, Default)]
 pub struct TopicIndex {
     analysis: Analysis,
-    /// The largest first.
-    parts: Vec<Part>,
+    /// Segments, the largest first.
+    segments: Vec<LiveSegment>,
     lists: Lists,
-    /// What topics name beside words, where they do.
-    names: Arc<BTreeMap<Name, BTreeSet<Named>>>,
-    /// Queries of topics that could not be taken in, which others may name all the same.
-    refused: Arc<BTreeMap<String, String>>,
+    /// The lists and topics that each topic names, for topics that name any.
+    references: Arc<BTreeMap<Name, BTreeSet<Named>>>,
+    /// Queries of topics that could not be compiled. Other topics may still name them.
+    rejected: Arc<BTreeMap<String, String>>,
 }
 
-/// A segment, and which of its topics are no more, or are elsewhere in another wording.
+/// A segment, and the numbers of its topics that were removed or are replaced in a later segment.
 #[derive(Debug, Clone)]
-struct Part {
+struct LiveSegment {
     segment: Arc<Segment>,
-    gone: Arc<HashSet<u32>>,
+    deleted: Arc<HashSet<u32>>,
 }
 
-impl Part {
-    fn live(&self) -> impl Iterator<Item = &Topic> {
+impl LiveSegment {
+    fn topics(&self) -> impl Iterator<Item = &Topic> {
         let numbered = (0..).zip(self.segment.topics());
-        numbered.filter(|(number, _)| !self.gone.contains(number)).map(|(_, topic)| topic)
+        numbered.filter(|(number, _)| !self.deleted.contains(number)).map(|(_, topic)| topic)
     }
 
-    /// Those that ask whether an item is a reprint.
-    fn late(&self) -> impl Iterator<Item = &Topic> {
-        let numbers = self.segment.late.iter().filter(|number| !self.gone.contains(number));
+    /// Iterates over the live topics that depend on the originality of an item.
+    fn deferred(&self) -> impl Iterator<Item = &Topic> {
+        let numbers = self.segment.deferred.iter().filter(|number| !self.deleted.contains(number));
         numbers.filter_map(|number| self.segment.topic(*number))
     }
 
-    /// The topic of a name, if it is live.
+    /// Returns the topic with this name, if it is live.
     fn find(&self, name: &Name) -> Option<(u32, &Topic)> {
-        let number = self.segment.number(name).filter(|number| !self.gone.contains(number))?;
+        let number = self.segment.number(name).filter(|number| !self.deleted.contains(number))?;
         Some((number, self.segment.topic(number)?))
     }
 }
 
 impl TopicIndex {
-    /// An index of topics that name no lists, and those that could not be taken in.
+    /// Compiles topics that name no lists. Also returns the topics that cannot be compiled.
     pub fn new(topics: Vec<Topic>) -> (Self, Vec<BadTopic>) {
         Self::default().with(topics, &[])
     }
 
-    /// An index of some topics out of many that they may name.
+    /// Compiles some topics, which may name any list or topic of `definitions`.
     pub fn among(topics: &[Topic], definitions: &Definitions) -> (Self, Vec<BadTopic>) {
         let mut index = Self { lists: definitions.lists.clone(), ..Self::default() };
-        let bad = index.take(topics, |topic| {
-            Parsed::of(topic, &definitions.lists, &|name| definitions.queries.get(name).cloned())
+        let bad = index.compile(topics, |topic| {
+            ParsedTopic::parse(topic, &definitions.lists, &|name| definitions.queries.get(name).cloned())
         });
         (index, bad)
     }
 
-    /// The index of another set of topics and lists, which keeps what is the same.
+    /// Returns the index of another set of topics and lists. Compiles only the topics that differ.
     pub fn changed(&self, topics: Vec<Topic>, lists: Lists) -> (Self, Vec<BadTopic>) {
-        let wanted: HashSet<&Name> = topics.iter().map(|topic| &topic.name).collect();
-        let live = self.parts.iter().flat_map(Part::live);
-        let refused: Vec<Name> = self.refused.keys().cloned().map(Name::stored).collect();
-        let gone: Vec<Name> = live
+        let names: HashSet<&Name> = topics.iter().map(|topic| &topic.name).collect();
+        let live = self.segments.iter().flat_map(LiveSegment::topics);
+        let rejected: Vec<Name> = self.rejected.keys().cloned().map(Name::stored).collect();
+        let removed: Vec<Name> = live
             .map(|topic| &topic.name)
-            .chain(&refused)
-            .filter(|name| !wanted.contains(name))
+            .chain(&rejected)
+            .filter(|name| !names.contains(name))
             .cloned()
             .collect();
         let is_new = |topic: &Topic| self.topic(&topic.name) != Some(topic);
-        self.edited(topics.into_iter().filter(is_new).collect(), &gone, lists)
+        self.apply(topics.into_iter().filter(is_new).collect(), &removed, lists)
     }
 
-    /// The index with these topics added, or edited, and those removed: with them only those are compiled that name them.
+    /// Returns the index with these topics added or replaced, and the `removed` ones removed. Compiles them and the
+    /// topics that name them.
     pub fn with(&self, topics: Vec<Topic>, removed: &[Name]) -> (Self, Vec<BadTopic>) {
-        self.edited(topics, removed, self.lists.clone())
+        self.apply(topics, removed, self.lists.clone())
     }
 
-    fn edited(&self, mut topics: Vec<Topic>, removed: &[Name], lists: Lists) -> (Self, Vec<BadTopic>) {
-        topics.extend(self.naming(&topics, removed, &lists));
+    fn apply(&self, mut topics: Vec<Topic>, removed: &[Name], lists: Lists) -> (Self, Vec<BadTopic>) {
+        topics.extend(self.dependents(&topics, removed, &lists));
         let mut index = self.clone();
         topics.iter().map(|topic| &topic.name).chain(removed).for_each(|name| index.remove(name));
         let new: HashMap<&str, &Topic> = topics.iter().map(|topic| (topic.name.as_str(), topic)).collect();
@@ -122,158 +124,167 @@ impl TopicIndex {
         let query_of = |name: &str| -> Option<String> {
             new.get(name).map(|topic| topic.query.clone()).or_else(|| rest.query_of(name))
         };
-        let read = |topic: &Topic| Parsed::of(topic, &lists, &query_of);
-        let bad = index.take(&topics, read);
+        let parse = |topic: &Topic| ParsedTopic::parse(topic, &lists, &query_of);
+        let bad = index.compile(&topics, parse);
         index.lists = lists;
         if !bad.is_empty() {
             let queries = bad.iter().map(|bad| (bad.topic.name.to_string(), bad.topic.query.clone()));
-            Arc::make_mut(&mut index.refused).extend(queries);
+            Arc::make_mut(&mut index.rejected).extend(queries);
         }
-        // Whoever edits without ever merging pays for it here.
-        if index.parts.len() > MOST_PARTS {
+        // Bounds the number of segments for callers that never merge.
+        if index.segments.len() > MAX_SEGMENTS {
             index = index.merged().unwrap_or(index);
         }
         (index, bad)
     }
 
-    /// Takes topics in; tells those that cannot be.
-    fn take(
+    /// Adds a segment of these topics. Returns the topics that cannot be parsed.
+    fn compile(
         &mut self,
         topics: &[Topic],
-        read: impl Fn(&Topic) -> Result<Parsed, QueryError>,
+        parse: impl Fn(&Topic) -> Result<ParsedTopic, QueryError>,
     ) -> Vec<BadTopic> {
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         for topic in topics {
-            match read(topic) {
+            match parse(topic) {
                 Ok(parsed) => good.push(parsed),
                 Err(error) => bad.push(BadTopic { topic: topic.clone(), error }),
             }
         }
         if !good.is_empty() {
-            self.add(good);
+            self.push_segment(good);
         }
         bad
     }
 
-    /// Topics that name what is changed, or topics that do: they mean something else now.
-    fn naming(&self, topics: &[Topic], removed: &[Name], lists: &Lists) -> Vec<Topic> {
-        if self.names.is_empty() {
+    /// Returns the unedited topics that name a changed topic or list, directly or through other topics. Their meaning
+    /// changes too, so they must be recompiled.
+    fn dependents(&self, topics: &[Topic], removed: &[Name], lists: &Lists) -> Vec<Topic> {
+        if self.references.is_empty() {
             return Vec::new();
         }
         let topic = |name: &Name| Named::Topic(name.to_string());
-        let mut known: HashSet<&Name> = topics.iter().map(|topic| &topic.name).chain(removed).collect();
-        let mut changed: HashSet<Named> = known.iter().map(|name| topic(name)).collect();
+        let mut visited: HashSet<&Name> = topics.iter().map(|topic| &topic.name).chain(removed).collect();
+        let mut changed: HashSet<Named> = visited.iter().map(|name| topic(name)).collect();
         changed.extend(self.lists.differing(lists).map(|name| Named::List(name.to_owned())));
-        let mut naming = Vec::new();
+        let mut dependents = Vec::new();
         loop {
-            let is_touched = |(name, names): &(&Name, &BTreeSet<Named>)| {
-                !known.contains(name) && names.iter().any(|named| changed.contains(named))
+            let is_affected = |(name, references): &(&Name, &BTreeSet<Named>)| {
+                !visited.contains(name) && references.iter().any(|named| changed.contains(named))
             };
-            let touched: Vec<&Name> = self.names.iter().filter(is_touched).map(|(name, _)| name).collect();
-            if touched.is_empty() {
-                return naming;
+            let affected: Vec<&Name> =
+                self.references.iter().filter(is_affected).map(|(name, _)| name).collect();
+            if affected.is_empty() {
+                return dependents;
             }
-            changed.extend(touched.iter().map(|name| topic(name)));
-            naming.extend(touched.iter().filter_map(|name| self.topic(name)).cloned());
-            known.extend(touched);
+            changed.extend(affected.iter().map(|name| topic(name)));
+            dependents.extend(affected.iter().filter_map(|name| self.topic(name)).cloned());
+            visited.extend(affected);
         }
     }
 
     fn topic(&self, name: &Name) -> Option<&Topic> {
-        self.parts.iter().find_map(|part| part.find(name)).map(|(_, topic)| topic)
+        self.segments.iter().find_map(|live| live.find(name)).map(|(_, topic)| topic)
     }
 
     fn remove(&mut self, name: &Name) {
-        if self.refused.contains_key(name.as_str()) {
-            Arc::make_mut(&mut self.refused).remove(name.as_str());
+        if self.rejected.contains_key(name.as_str()) {
+            Arc::make_mut(&mut self.rejected).remove(name.as_str());
         }
-        if self.names.contains_key(name) {
-            Arc::make_mut(&mut self.names).remove(name);
+        if self.references.contains_key(name) {
+            Arc::make_mut(&mut self.references).remove(name);
         }
-        for part in &mut self.parts {
-            if let Some((number, _)) = part.find(name) {
-                Arc::make_mut(&mut part.gone).insert(number);
+        for live in &mut self.segments {
+            if let Some((number, _)) = live.find(name) {
+                Arc::make_mut(&mut live.deleted).insert(number);
             }
         }
     }
 
-    /// Puts a segment behind the others.
-    fn add(&mut self, new: Vec<Parsed>) {
-        for Parsed { topic, names, .. } in &new {
-            if !names.is_empty() {
-                Arc::make_mut(&mut self.names).insert(topic.name.clone(), names.clone());
+    /// Compiles topics into a new last segment.
+    fn push_segment(&mut self, topics: Vec<ParsedTopic>) {
+        for ParsedTopic { topic, references, .. } in &topics {
+            if !references.is_empty() {
+                Arc::make_mut(&mut self.references).insert(topic.name.clone(), references.clone());
             }
         }
-        self.parts.push(Part { segment: Arc::new(Segment::new(new)), gone: Arc::default() });
+        self.segments.push(LiveSegment { segment: Arc::new(Segment::new(topics)), deleted: Arc::default() });
     }
 
-    /// The same index with small segments put together, and without what is gone where that is the most of one; `None`
-    /// where nothing is to be done. It takes as long as the topics in them are many, so it is done aside.
+    /// Returns the same index with small segments merged. Merging drops deleted topics; a segment of which more than
+    /// half is deleted is rebuilt too. Returns `None` if there is nothing to merge. The time grows with the number of
+    /// topics in the merged segments, so call it in the background.
     pub fn merged(&self) -> Option<Self> {
-        let mut rest = 0;
+        let mut later_topics = 0;
         let mut from = None;
-        for (at, part) in self.parts.iter().enumerate().rev() {
-            let length = part.segment.len();
-            if (rest > 0 && length <= rest * GROWTH) || part.gone.len() * 2 > length {
+        for (at, live) in self.segments.iter().enumerate().rev() {
+            let length = live.segment.len();
+            if (later_topics > 0 && length <= later_topics * MERGE_FACTOR) || live.deleted.len() * 2 > length
+            {
                 from = Some(at);
             }
-            rest += length - part.gone.len();
+            later_topics += length - live.deleted.len();
         }
-        let (kept, small) = self.parts.split_at_checked(from?)?;
+        let (unchanged, small) = self.segments.split_at_checked(from?)?;
         let query_of = |name: &str| self.query_of(name);
-        let read = |topic| Parsed::of(topic, &self.lists, &query_of).ok();
-        // What was read once is read again; all stays as it is should it not be.
-        let together: Vec<Parsed> = small.iter().flat_map(Part::live).map(read).collect::<Option<_>>()?;
-        let mut merged = Self { parts: kept.to_vec(), ..self.clone() };
-        if !together.is_empty() {
-            merged.parts.push(Part { segment: Arc::new(Segment::new(together)), gone: Arc::default() });
+        let parse = |topic| ParsedTopic::parse(topic, &self.lists, &query_of).ok();
+        // These queries were parsed before. If one cannot be parsed now, nothing is merged.
+        let topics: Vec<ParsedTopic> =
+            small.iter().flat_map(LiveSegment::topics).map(parse).collect::<Option<_>>()?;
+        let mut merged = Self { segments: unchanged.to_vec(), ..self.clone() };
+        if !topics.is_empty() {
+            merged
+                .segments
+                .push(LiveSegment { segment: Arc::new(Segment::new(topics)), deleted: Arc::default() });
         }
         Some(merged)
     }
 
     fn query_of(&self, name: &str) -> Option<String> {
-        let taken = self.topic(&Name::stored(name.to_owned())).map(|topic| &topic.query);
-        taken.or_else(|| self.refused.get(name)).cloned()
+        let compiled = self.topic(&Name::stored(name.to_owned())).map(|topic| &topic.query);
+        compiled.or_else(|| self.rejected.get(name)).cloned()
     }
 
-    /// Bytes that it takes, by its own account: without the topics and their queries' texts, and the dictionaries.
+    /// Returns the size of the index in bytes, by its own count, without the topics, the texts of their queries, and
+    /// the dictionaries.
     pub fn index_bytes(&self) -> usize {
-        self.parts.iter().map(|part| part.segment.index_bytes()).sum()
+        self.segments.iter().map(|live| live.segment.index_bytes()).sum()
     }
 
-    /// The analysis that matching uses.
+    /// Returns the analysis that matching uses.
     pub fn analysis(&self) -> &Analysis {
         &self.analysis
     }
 
-    /// The topics that match an item of a source, in the order of names. Ages are counted from first sight, so that matching
-    /// again comes to the same. Topics that ask for its originality are passed over while that is not known.
+    /// Returns the topics that match an item of a source, sorted by name, and the item's words. Ages are counted from
+    /// the first sight of the item, so matching it again gives the same result. Skips the topics that depend on
+    /// originality while the originality of the item is unknown.
     pub fn matches(&self, item: &Item, source: &Source, sight: Sight) -> (Document, Vec<Match>) {
         let document = self.analysis.item(item);
         let mut matches = Vec::new();
-        // Many topics match at the same words.
+        // Many topics match at the same words, so excerpts are cached by range.
         let mut excerpts: FxHashMap<(usize, usize), Arc<str>> = FxHashMap::default();
-        let mut found = Found::default();
+        let mut buffer = Found::default();
         self.each_match((&document, item, source, sight), |topic, hit| {
-            let spans = hit.spans(&mut found);
-            let around = best(&spans);
-            let excerpt = excerpts.entry(around).or_insert_with(|| excerpt(item, around)).clone();
-            let (topic, spans) = (topic.name.clone(), with_words(item, spans));
+            let spans = hit.spans(&mut buffer);
+            let range = excerpt_range(&spans);
+            let excerpt = excerpts.entry(range).or_insert_with(|| excerpt(item, range)).clone();
+            let (topic, spans) = (topic.name.clone(), with_text(item, spans));
             matches.push(Match { topic, spans, excerpt, tags: hit.tags() });
         });
-        // Each segment tells them in order already.
+        // The matches of each segment are sorted already.
         matches.sort_by(|one: &Match, other| one.topic.cmp(&other.topic));
         (document, matches)
     }
 
-    /// The names of the topics that match a document, without saying where; in no order.
+    /// Returns the names of the topics that match a document, in no particular order. Does not compute spans.
     pub fn names(&self, document: &Document, item: &Item, source: &Source, sight: Sight) -> Vec<&Name> {
         let mut names = Vec::new();
         self.each_match((document, item, source, sight), |topic, _| names.push(&topic.name));
         names
     }
 
-    /// The topics that match a document, and where, without the words themselves.
+    /// Returns the topics that match a document, each with its spans. The spans carry no text.
     pub fn located(
         &self,
         document: &Document,
@@ -281,9 +292,9 @@ impl TopicIndex {
         source: &Source,
         sight: Sight,
     ) -> Vec<(&Name, Vec<Span>)> {
-        let (mut located, mut found) = (Vec::new(), Found::default());
+        let (mut located, mut buffer) = (Vec::new(), Found::default());
         self.each_match((document, item, source, sight), |topic, hit| {
-            located.push((&topic.name, hit.spans(&mut found)));
+            located.push((&topic.name, hit.spans(&mut buffer)));
         });
         located
     }
@@ -291,35 +302,35 @@ impl TopicIndex {
     fn each_match<'i>(
         &'i self,
         (document, item, source, sight): (&Document, &Item, &Source, Sight),
-        mut tell: impl FnMut(&'i Topic, Hit<'_>),
+        mut visit: impl FnMut(&'i Topic, Hit<'_>),
     ) {
-        for part in &self.parts {
-            part.segment.each_match(
+        for live in &self.segments {
+            live.segment.each_match(
                 document,
-                &part.gone,
+                &live.deleted,
                 sight.originality.is_some(),
                 |topic| topic.admits(item, source),
                 &|| facts(item, Some(source), document, sight),
-                &mut tell,
+                &mut visit,
             );
         }
     }
 
-    /// Topics that ask whether an item is a reprint, themselves or a rule of theirs: whoever learns that matches it against
-    /// these again.
+    /// Iterates over the topics that depend on the originality of an item, in their query or in the rule of a tag. An
+    /// item must be matched against them again once its originality is known.
     pub fn late(&self) -> impl Iterator<Item = &Name> {
-        self.parts.iter().flat_map(Part::late).map(|topic| &topic.name)
+        self.segments.iter().flat_map(LiveSegment::deferred).map(|topic| &topic.name)
     }
 
-    /// What a source has to be searched for, with the topics that need it. Topics whose queries no search
-    /// covers are served by what others find.
+    /// Returns the strings to search a source for, each with the topics that need it. Topics whose queries no set of
+    /// strings covers only match items found for other topics.
     pub fn searches(&self, source: &Source) -> BTreeMap<String, Vec<&Topic>> {
         let mut searches: BTreeMap<String, Vec<&Topic>> = BTreeMap::new();
-        let live = self.parts.iter().flat_map(Part::live);
+        let live = self.segments.iter().flat_map(LiveSegment::topics);
         let query_of = |name: &str| self.query_of(name);
         for topic in live.filter(|topic| topic.admits_source(source)) {
-            // Few sources are searched: what topics are searched for is not kept.
-            let parsed = Parsed::of(topic, &self.lists, &query_of).ok();
+            // Few sources have a search, so the strings of topics are not cached.
+            let parsed = ParsedTopic::parse(topic, &self.lists, &query_of).ok();
             for text in parsed.and_then(|parsed| parsed.query.searches()).unwrap_or_default() {
                 searches.entry(text).or_default().push(topic);
             }
@@ -328,32 +339,34 @@ impl TopicIndex {
     }
 }
 
-/// A match, with the words of its spans and an excerpt around the best.
+/// Builds a match from spans: adds the text of each span, and an excerpt around the best one.
 pub fn found(topic: Name, item: &Item, spans: Vec<Span>) -> Match {
-    let excerpt = excerpt(item, best(&spans));
-    Match { topic, spans: with_words(item, spans), excerpt, tags: Vec::new() }
+    let excerpt = excerpt(item, excerpt_range(&spans));
+    Match { topic, spans: with_text(item, spans), excerpt, tags: Vec::new() }
 }
 
-/// The range of the text around which an excerpt says most: one of the title says little, which is shown anyway.
-fn best(spans: &[Span]) -> (usize, usize) {
+/// Returns the range of the text to cut an excerpt around: the first span in the text. Spans in the title do not
+/// count, because the title is shown anyway.
+fn excerpt_range(spans: &[Span]) -> (usize, usize) {
     let best = spans.iter().find(|span| span.zone == Zone::Text);
     best.map_or((0, 0), |span| (span.start, span.end))
 }
 
 fn excerpt(item: &Item, (start, end): (usize, usize)) -> Arc<str> {
-    excerpt_around(&item.text, start, end, EXCERPT).into()
+    excerpt_around(&item.text, start, end, EXCERPT_CHARS).into()
 }
 
-fn with_words(item: &Item, spans: Vec<Span>) -> Vec<Span> {
+fn with_text(item: &Item, spans: Vec<Span>) -> Vec<Span> {
     let zone = |zone| match zone {
         Zone::Title => item.title.as_deref().unwrap_or(""),
         Zone::Text => item.text.as_str(),
     };
-    let words = |span: &Span| zone(span.zone).get(span.start..span.end).unwrap_or("").to_owned();
-    spans.into_iter().map(|span| Span { text: words(&span), ..span }).collect()
+    let text = |span: &Span| zone(span.zone).get(span.start..span.end).unwrap_or("").to_owned();
+    spans.into_iter().map(|span| Span { text: text(&span), ..span }).collect()
 }
 
-/// What an item is known by beside its words; of a source that is no longer declared little is.
+/// Returns the field values of an item that queries test besides its words. Facts about the source are missing if
+/// the source is no longer declared.
 pub fn facts(item: &Item, source: Option<&Source>, document: &Document, sight: Sight) -> Facts {
     let mut facts = Facts::at(sight.at);
     let mut add =
@@ -370,7 +383,7 @@ pub fn facts(item: &Item, source: Option<&Source>, document: &Document, sight: S
     add("has", item.image.as_ref().map(|_| "image".to_owned()));
     add(ORIGINALITY, sight.originality.map(|originality| originality.as_str().to_owned()));
     add("words", Some(document.words.len().to_string()));
-    for (field, value) in facts_of_post(&item.post) {
+    for (field, value) in post_facts(&item.post) {
         add(field, value);
     }
     for tag in document.tags() {
@@ -379,8 +392,8 @@ pub fn facts(item: &Item, source: Option<&Source>, document: &Document, sight: S
     facts
 }
 
-/// What a platform told of a post, by the fields' names.
-fn facts_of_post(post: &Post) -> [(&'static str, Option<String>); 12] {
+/// Returns the metadata that a platform gives for a post, by field name.
+fn post_facts(post: &Post) -> [(&'static str, Option<String>); 12] {
     let number = |count: Option<u64>| count.map(|count| count.to_string());
     let is = match post.kind {
         Some(PostKind::Comment) => Some("reply"),

@@ -1,14 +1,14 @@
-//! A query's tree over leaves, flat: what is looked at for a candidate lies side by side in memory.
+//! The program of a query: its tree over leaves in a flat form, so that its steps are contiguous in memory.
 //!
-//! A program is a run of steps in prefix order. AND, OR and NOT say how many steps they are with all their parts, so that
-//! a part is passed over without being looked at.
+//! A program is a sequence of steps in prefix order. AND, OR and NOT steps hold the number of steps of their whole
+//! subtree, so that an operand can be skipped without reading its steps.
 
-/// What a step is.
+/// The kind of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Op {
-    /// A word, wherever it stands.
+    /// A single word, anywhere in the item.
     Term,
-    /// Anything else that stands at places.
+    /// Any other expression that has positions.
     Leaf,
     Field,
     And,
@@ -16,22 +16,22 @@ pub(super) enum Op {
     Not,
 }
 
-/// One step: what it is, and which of its kind, or how long.
+/// One step: its kind in the high bits; below it the number of the term, leaf or field, or the length of the subtree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Step(u32);
 
-/// Bits below those of the kind.
-const BITS: u32 = 29;
-const NUMBER: u32 = (1 << BITS) - 1;
+/// Bits of a step below its kind.
+const NUMBER_BITS: u32 = 29;
+const NUMBER_MASK: u32 = (1 << NUMBER_BITS) - 1;
 
 impl Step {
-    /// Numbers are below 2^29: so many things do not fit into memory.
+    /// Creates a step. Numbers are below 2^29: more terms or leaves do not fit into memory.
     pub(super) fn new(op: Op, number: u32) -> Self {
-        Self((op as u32) << BITS | (number & NUMBER))
+        Self((op as u32) << NUMBER_BITS | (number & NUMBER_MASK))
     }
 
     pub(super) fn op(self) -> Op {
-        match self.0 >> BITS {
+        match self.0 >> NUMBER_BITS {
             0 => Op::Term,
             1 => Op::Leaf,
             2 => Op::Field,
@@ -42,10 +42,10 @@ impl Step {
     }
 
     pub(super) fn number(self) -> u32 {
-        self.0 & NUMBER
+        self.0 & NUMBER_MASK
     }
 
-    /// Steps of it and its parts.
+    /// Returns the number of steps of this step and its operands.
     fn length(self) -> usize {
         match self.op() {
             Op::Term | Op::Leaf | Op::Field => 1,
@@ -54,21 +54,21 @@ impl Step {
     }
 }
 
-/// The parts that lie one behind the other in the steps after an AND, OR or NOT.
-pub(super) fn parts(mut steps: &[Step]) -> impl Iterator<Item = &[Step]> {
+/// Splits the steps after an AND, OR or NOT into its operands.
+pub(super) fn operands(mut steps: &[Step]) -> impl Iterator<Item = &[Step]> {
     std::iter::from_fn(move || {
-        let (part, rest) = steps.split_at_checked(steps.first()?.length())?;
+        let (operand, rest) = steps.split_at_checked(steps.first()?.length())?;
         steps = rest;
-        Some(part)
+        Some(operand)
     })
 }
 
-/// Writes a step with parts, which `write` writes behind it.
-pub(super) fn enclose(program: &mut Vec<Step>, op: Op, write: impl FnOnce(&mut Vec<Step>)) {
+/// Appends an AND, OR or NOT step, and the operands that `write_operands` appends.
+pub(super) fn push_operator(program: &mut Vec<Step>, op: Op, write_operands: impl FnOnce(&mut Vec<Step>)) {
     let at = program.len();
     program.push(Step::new(op, 0));
-    write(program);
-    let length = u32::try_from(program.len() - at).unwrap_or(NUMBER);
+    write_operands(program);
+    let length = u32::try_from(program.len() - at).unwrap_or(NUMBER_MASK);
     if let Some(step) = program.get_mut(at) {
         *step = Step::new(op, length);
     }
@@ -79,20 +79,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parts_are_what_was_written() {
+    fn operands_are_split_as_written() {
         let term = |number| Step::new(Op::Term, number);
         let mut program = Vec::new();
-        enclose(&mut program, Op::And, |program| {
+        push_operator(&mut program, Op::And, |program| {
             program.push(term(7));
-            enclose(program, Op::Not, |program| program.push(Step::new(Op::Leaf, 2)));
-            program.push(term(NUMBER));
+            push_operator(program, Op::Not, |program| program.push(Step::new(Op::Leaf, 2)));
+            program.push(term(NUMBER_MASK));
         });
         let (first, rest) = program.split_first().unwrap();
         assert_eq!((first.op(), first.length()), (Op::And, 5));
-        let parts: Vec<&[Step]> = parts(rest).collect();
-        assert_eq!(parts.len(), 3);
-        assert_eq!(parts[0], [term(7)]);
-        assert_eq!((parts[1][0].op(), parts[1][1].op(), parts[1][1].number()), (Op::Not, Op::Leaf, 2));
-        assert_eq!(parts[2][0].number(), NUMBER);
+        let operands: Vec<&[Step]> = operands(rest).collect();
+        assert_eq!(operands.len(), 3);
+        assert_eq!(operands[0], [term(7)]);
+        assert_eq!(
+            (operands[1][0].op(), operands[1][1].op(), operands[1][1].number()),
+            (Op::Not, Op::Leaf, 2)
+        );
+        assert_eq!(operands[2][0].number(), NUMBER_MASK);
     }
 }

@@ -1,34 +1,36 @@
-//! What is known of the document at hand.
+//! Per-document state of matching.
 //!
-//! Kept from one document to the next; what is not bits is told apart by an epoch, so that it need not be cleared.
+//! The buffers are reused from one document to the next. Bit sets are cleared; other entries carry an epoch, so that
+//! stale ones are recognised without clearing them.
 
 use std::cell::Cell;
 
 use super::vocabulary::{TermId, Vocabulary};
 use crate::text::Document;
 
-const NONE: u32 = u32::MAX;
+/// The end of a chain of forms.
+const NO_FORM: u32 = u32::MAX;
 
 #[derive(Default)]
 pub(super) struct Scratch {
     epoch: u32,
-    /// By term: the epoch in which it was found last, and the last of its forms.
+    /// By term: the last epoch in which the document had the term, and the index in `forms` of its last form.
     stamps: Vec<(u32, u32)>,
-    /// Forms of a term, each with the one before.
+    /// Forms of terms, each with the index of the previous form of the same term.
     forms: Vec<(u32, u32)>,
     terms: Vec<TermId>,
-    /// Forms and the terms that find them.
+    /// Pairs of a form and a term that finds it.
     pairs: Vec<(u32, TermId)>,
-    /// A bit for each term, so that most of what is asked for fits into the nearest cache.
-    found: Vec<u64>,
-    /// Two bits for each leaf: whether it was looked at, and whether it held.
-    leaves: Vec<Cell<u64>>,
-    /// A bit for each topic that was looked at.
-    topics: Vec<Cell<u64>>,
+    /// One bit per term: set if the document has it. A bit set, so that most lookups hit the first-level cache.
+    term_bits: Vec<u64>,
+    /// Two bits per leaf: set if it was evaluated, and if it matched.
+    leaf_bits: Vec<Cell<u64>>,
+    /// One bit per topic that is marked.
+    topic_bits: Vec<Cell<u64>>,
 }
 
 impl Scratch {
-    /// Begins a document, seen by a segment that has so many leaves and topics.
+    /// Begins a document for a segment with these numbers of leaves and topics.
     pub(super) fn begin(
         &mut self,
         document: &Document,
@@ -40,70 +42,70 @@ impl Scratch {
             *self = Self::default();
         }
         self.epoch += 1;
-        lengthen(&mut self.stamps, vocabulary.len(), (0, NONE));
-        lengthen(&mut self.found, vocabulary.len().div_ceil(64), 0);
-        clear(&mut self.leaves, leaves.div_ceil(32));
-        clear(&mut self.topics, topics.div_ceil(64));
+        grow(&mut self.stamps, vocabulary.len(), (0, NO_FORM));
+        grow(&mut self.term_bits, vocabulary.len().div_ceil(64), 0);
+        clear(&mut self.leaf_bits, leaves.div_ceil(32));
+        clear(&mut self.topic_bits, topics.div_ceil(64));
         for term in self.terms.drain(..) {
-            if let Some(bits) = self.found.get_mut(term as usize / 64) {
+            if let Some(bits) = self.term_bits.get_mut(term as usize / 64) {
                 *bits = 0;
             }
         }
         self.forms.clear();
-        // What waits for memory waits together: all terms are known before what is known of them is looked for.
+        // All pairs are collected before the stamps are read, so that the memory accesses overlap.
         self.pairs.clear();
         vocabulary.each_term(document, |number, term| self.pairs.push((number, term)));
         for (number, term) in self.pairs.iter().copied() {
             let Some(stamp) = self.stamps.get_mut(term as usize) else { continue };
-            let before = if stamp.0 == self.epoch { stamp.1 } else { NONE };
-            if before == NONE {
+            let previous = if stamp.0 == self.epoch { stamp.1 } else { NO_FORM };
+            if previous == NO_FORM {
                 self.terms.push(term);
-                if let Some(bits) = self.found.get_mut(term as usize / 64) {
+                if let Some(bits) = self.term_bits.get_mut(term as usize / 64) {
                     *bits |= 1 << (term % 64);
                 }
             }
-            *stamp = (self.epoch, u32::try_from(self.forms.len()).unwrap_or(NONE));
-            self.forms.push((number, before));
+            *stamp = (self.epoch, u32::try_from(self.forms.len()).unwrap_or(NO_FORM));
+            self.forms.push((number, previous));
         }
     }
 
-    /// The terms that were found.
+    /// Returns the terms that occur in the document.
     pub(super) fn terms(&self) -> &[TermId] {
         &self.terms
     }
 
-    /// Whether a term finds anything.
+    /// Returns true if the document has a form that this term finds.
     pub(super) fn has(&self, term: TermId) -> bool {
-        self.found.get(term as usize / 64).is_some_and(|bits| bits >> (term % 64) & 1 == 1)
+        self.term_bits.get(term as usize / 64).is_some_and(|bits| bits >> (term % 64) & 1 == 1)
     }
 
-    /// The document's forms that a term finds.
+    /// Iterates over the forms of the document that a term finds.
     pub(super) fn forms_of(&self, term: TermId) -> impl Iterator<Item = u32> {
         let last = self.stamps.get(term as usize).filter(|stamp| stamp.0 == self.epoch).map(|stamp| stamp.1);
-        let mut next = last.unwrap_or(NONE);
+        let mut next = last.unwrap_or(NO_FORM);
         std::iter::from_fn(move || {
-            let (form, before) = *self.forms.get(next as usize)?;
-            next = before;
+            let (form, previous) = *self.forms.get(next as usize)?;
+            next = previous;
             Some(form)
         })
     }
 
-    /// What a leaf is known to be; looked at once.
-    pub(super) fn leaf(&self, number: u32, look: impl FnOnce() -> bool) -> bool {
-        let Some(memory) = self.leaves.get(number as usize / 32) else { return false };
+    /// Returns the cached result of a leaf. Calls `evaluate` the first time.
+    pub(super) fn leaf(&self, number: u32, evaluate: impl FnOnce() -> bool) -> bool {
+        let Some(cell) = self.leaf_bits.get(number as usize / 32) else { return false };
         let at = number % 32 * 2;
-        if memory.get() >> at & 1 == 0 {
-            let bits = 1 | u64::from(look()) << 1;
-            memory.set(memory.get() | bits << at);
+        if cell.get() >> at & 1 == 0 {
+            let bits = 1 | u64::from(evaluate()) << 1;
+            cell.set(cell.get() | bits << at);
         }
-        memory.get() >> at & 2 != 0
+        cell.get() >> at & 2 != 0
     }
 
-    /// Whether a topic was looked at already.
+    /// Marks a topic. Returns true if it was marked before.
     pub(super) fn mark(&self, topic: u32) -> bool {
         let bit = 1 << (topic % 64);
-        let memory = self.topics.get(topic as usize / 64);
-        memory.is_none_or(|memory| memory.replace(memory.get() | bit) & bit != 0)
+        let cell = self.topic_bits.get(topic as usize / 64);
+        cell.is_none_or(|cell| cell.replace(cell.get() | bit) & bit != 0)
     }
 }
 
@@ -112,7 +114,7 @@ fn clear(bits: &mut Vec<Cell<u64>>, length: usize) {
     bits.resize(length, Cell::new(0));
 }
 
-fn lengthen<T: Clone>(all: &mut Vec<T>, length: usize, with: T) {
+fn grow<T: Clone>(all: &mut Vec<T>, length: usize, with: T) {
     if all.len() < length {
         all.resize(length, with);
     }

@@ -1,84 +1,85 @@
-//! The terms of a segment's queries, each once, and which of them a form is found by.
+//! The distinct terms of a segment's queries, and the lookup of the terms that find a form.
 //!
-//! A form that comes again is not looked at again: what it is found by is remembered.
+//! The terms of each form are cached, so a form that occurs again is not looked up again.
 
 use std::collections::HashMap;
 use std::sync::{PoisonError, RwLock};
 
-use super::keys::{Keys, bytes_of};
+use super::term_map::{TermMap, vec_bytes};
 use crate::morphology::latin::sound;
 use crate::query::{Term, finds};
 use crate::text::fold::{fold, plain, plain_letter};
 use crate::text::forms::FormId;
 use crate::text::{Document, Form};
 
-/// Patterns are told apart by so many of their first letters.
-const STEM: usize = 3;
+/// Number of leading letters by which wildcard patterns are indexed.
+const PREFIX_LETTERS: usize = 3;
 
-/// A term's number.
+/// The number of a term within its segment.
 pub(super) type TermId = u32;
 
-/// A word of a query, by number.
+/// A word of a query in a segment.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Indexed {
-    One(TermId),
-    /// By the number of the compound.
+pub(super) enum IndexedTerm {
+    Single(TermId),
+    /// The number of a [`Compound`].
     Compound(u32),
     Any,
 }
 
-/// A word that may stand as several.
+/// A word that may also be written as several words.
 #[derive(Debug)]
 pub(super) struct Compound {
     pub(super) whole: TermId,
-    pub(super) parts: Vec<Indexed>,
+    pub(super) parts: Vec<IndexedTerm>,
 }
 
-/// Terms, and how forms lead to them.
+/// Terms, and indexes from forms to terms.
 #[derive(Debug, Default)]
 pub(super) struct Vocabulary {
     terms: Vec<Term>,
     compounds: Vec<Compound>,
-    /// What is needed until it is closed.
-    open: Open,
-    /// By the keys of which every form that a term finds has one.
-    by_key: Keys,
-    /// Patterns by the letters that they begin with, in plain ones.
-    by_beginning: HashMap<[char; STEM], Vec<TermId>>,
-    /// Words in any script, by how they sound.
-    by_sound: Keys,
-    /// Those that every form must be held against.
-    others: Vec<TermId>,
-    known: RwLock<Known>,
+    /// State that is needed only until the vocabulary is frozen.
+    building: BuildState,
+    /// Terms by key. Every form that such a term finds has one of its keys.
+    by_key: TermMap,
+    /// Wildcard patterns by their first letters, folded to plain ones.
+    by_prefix: HashMap<[char; PREFIX_LETTERS], Vec<TermId>>,
+    /// Script-independent terms by sound.
+    by_sound: TermMap,
+    /// Terms without a key, which are tested against every form.
+    unindexed: Vec<TermId>,
+    cache: RwLock<FormCache>,
 }
 
 #[derive(Debug, Default)]
-struct Open {
-    /// Terms by their print.
-    numbers: HashMap<String, TermId>,
+struct BuildState {
+    /// Term ids by the canonical text of the term.
+    ids: HashMap<String, TermId>,
     by_key: HashMap<String, Vec<TermId>>,
     by_sound: HashMap<String, Vec<TermId>>,
 }
 
-/// Which terms find the forms of a generation.
+/// The terms that find each form of one generation.
 #[derive(Debug, Default)]
-struct Known {
+struct FormCache {
     generation: u64,
-    /// By form: where its terms begin, and how many they are.
-    places: Vec<(u32, u32)>,
+    /// By form: the offset of its terms, and their number.
+    ranges: Vec<(u32, u32)>,
     terms: Vec<TermId>,
 }
 
-/// How many terms find a form that was not looked at.
-const UNKNOWN: u32 = u32::MAX;
+/// The number of terms of a form that is not cached.
+const NOT_CACHED: u32 = u32::MAX;
 
-impl Known {
+impl FormCache {
     fn get(&self, form: FormId) -> Option<&[TermId]> {
-        let (from, count) = *self.places.get(form as usize).filter(|place| place.1 != UNKNOWN)?;
+        let (from, count) = *self.ranges.get(form as usize).filter(|range| range.1 != NOT_CACHED)?;
         self.terms.get(from as usize..from as usize + count as usize)
     }
 
-    /// Documents of an earlier generation are few, and look for themselves.
+    /// Caches the terms of forms. Forms of an earlier generation are ignored: few documents still use it, and these
+    /// look up their forms uncached.
     fn add(&mut self, generation: u64, new: Vec<(FormId, Vec<TermId>)>) {
         if generation < self.generation {
             return;
@@ -88,14 +89,14 @@ impl Known {
         }
         for (form, terms) in new {
             let form = form as usize;
-            if self.places.len() <= form {
-                self.places.resize(form + 1, (0, UNKNOWN));
+            if self.ranges.len() <= form {
+                self.ranges.resize(form + 1, (0, NOT_CACHED));
             }
             let (Ok(from), Ok(count)) = (u32::try_from(self.terms.len()), u32::try_from(terms.len())) else {
                 return;
             };
-            if let Some(place) = self.places.get_mut(form).filter(|place| place.1 == UNKNOWN) {
-                *place = (from, count);
+            if let Some(range) = self.ranges.get_mut(form).filter(|range| range.1 == NOT_CACHED) {
+                *range = (from, count);
                 self.terms.extend(terms);
             }
         }
@@ -107,17 +108,17 @@ impl Vocabulary {
         self.terms.len()
     }
 
-    /// The term as the index knows it; new ones are taken in.
-    pub(super) fn indexed(&mut self, term: &Term) -> Indexed {
+    /// Returns the indexed form of a term. Adds the term if it is new.
+    pub(super) fn intern(&mut self, term: &Term) -> IndexedTerm {
         match term {
-            Term::Any => Indexed::Any,
+            Term::Any => IndexedTerm::Any,
             Term::Compound { whole, parts } => {
-                let whole = self.number(&Term::Exact(whole.clone()));
-                let parts = parts.iter().map(|part| self.indexed(part)).collect();
+                let whole = self.intern_single(&Term::Exact(whole.clone()));
+                let parts = parts.iter().map(|part| self.intern(part)).collect();
                 self.compounds.push(Compound { whole, parts });
-                Indexed::Compound(u32::try_from(self.compounds.len() - 1).unwrap_or(u32::MAX))
+                IndexedTerm::Compound(u32::try_from(self.compounds.len() - 1).unwrap_or(u32::MAX))
             }
-            one => Indexed::One(self.number(one)),
+            single => IndexedTerm::Single(self.intern_single(single)),
         }
     }
 
@@ -125,18 +126,19 @@ impl Vocabulary {
         self.compounds.get(number as usize)
     }
 
-    /// The term that finds a word of a query as one word.
-    pub(super) fn whole(&self, word: &Indexed) -> Option<TermId> {
+    /// Returns the term that finds a word of a query written as one word.
+    pub(super) fn whole(&self, word: &IndexedTerm) -> Option<TermId> {
         match word {
-            Indexed::One(number) => Some(*number),
-            Indexed::Compound(number) => Some(self.compound(*number)?.whole),
-            Indexed::Any => None,
+            IndexedTerm::Single(number) => Some(*number),
+            IndexedTerm::Compound(number) => Some(self.compound(*number)?.whole),
+            IndexedTerm::Any => None,
         }
     }
 
-    /// What it takes beside its own size, with what is remembered of forms.
+    /// Returns the bytes on the heap, including the cache of forms.
     pub(super) fn heap_bytes(&self) -> usize {
-        let words = |words: &Vec<String>| bytes_of(words) + words.iter().map(String::capacity).sum::<usize>();
+        let words =
+            |words: &Vec<String>| vec_bytes(words) + words.iter().map(String::capacity).sum::<usize>();
         let term = |term: &Term| match term {
             Term::Forms { form, asked, .. } => form.capacity() + words(asked),
             Term::Sound { form, sound } => form.capacity() + sound.capacity(),
@@ -145,89 +147,93 @@ impl Vocabulary {
             }
             Term::Compound { .. } | Term::Any => 0,
         };
-        let beginnings: usize =
-            self.by_beginning.values().map(|terms| 2 * size_of::<[char; STEM]>() + bytes_of(terms)).sum();
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        bytes_of(&self.terms)
-            + bytes_of(&self.compounds)
-            + self.compounds.iter().map(|compound| bytes_of(&compound.parts)).sum::<usize>()
+        let prefixes: usize = self
+            .by_prefix
+            .values()
+            .map(|terms| 2 * size_of::<[char; PREFIX_LETTERS]>() + vec_bytes(terms))
+            .sum();
+        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
+        vec_bytes(&self.terms)
+            + vec_bytes(&self.compounds)
+            + self.compounds.iter().map(|compound| vec_bytes(&compound.parts)).sum::<usize>()
             + self.terms.iter().map(term).sum::<usize>()
             + self.by_key.heap_bytes()
             + self.by_sound.heap_bytes()
-            + beginnings
-            + bytes_of(&known.places)
-            + bytes_of(&known.terms)
+            + prefixes
+            + vec_bytes(&cache.ranges)
+            + vec_bytes(&cache.terms)
     }
 
-    /// Takes in no more terms: what is needed only for that is given back.
-    pub(super) fn close(&mut self) {
-        let Open { numbers: _, by_key, by_sound } = std::mem::take(&mut self.open);
-        (self.by_key, self.by_sound) = (Keys::of(by_key), Keys::of(by_sound));
+    /// Ends the building: compacts the indexes and frees the state that only building needs.
+    pub(super) fn freeze(&mut self) {
+        let BuildState { ids: _, by_key, by_sound } = std::mem::take(&mut self.building);
+        (self.by_key, self.by_sound) = (TermMap::new(by_key), TermMap::new(by_sound));
         self.terms.shrink_to_fit();
     }
 
-    fn number(&mut self, term: &Term) -> TermId {
-        // The print tells terms apart, but for a form's own reading.
-        let name = term.to_string();
-        if let Some(number) = self.open.numbers.get(&name) {
+    fn intern_single(&mut self, term: &Term) -> TermId {
+        // The text identifies a term. It leaves out the lemmas of a form, which follow from the form.
+        let text = term.to_string();
+        if let Some(number) = self.building.ids.get(&text) {
             return *number;
         }
         let number = u32::try_from(self.terms.len()).unwrap_or(u32::MAX);
-        match lead(term) {
-            Lead::Keys(keys) => {
+        match index_key(term) {
+            IndexKey::Keys(keys) => {
                 for key in keys {
-                    self.open.by_key.entry(key).or_default().push(number);
+                    self.building.by_key.entry(key).or_default().push(number);
                 }
             }
-            Lead::Beginning(letters) => self.by_beginning.entry(letters).or_default().push(number),
-            Lead::Sound(sound) => self.open.by_sound.entry(sound).or_default().push(number),
-            Lead::None => self.others.push(number),
+            IndexKey::Prefix(letters) => self.by_prefix.entry(letters).or_default().push(number),
+            IndexKey::Sound(sound) => self.building.by_sound.entry(sound).or_default().push(number),
+            IndexKey::None => self.unindexed.push(number),
         }
-        self.open.numbers.insert(name, number);
+        self.building.ids.insert(text, number);
         self.terms.push(term.clone());
         number
     }
 
-    /// Tells the terms that find each of a document's forms, with the form's place among them.
-    pub(super) fn each_term(&self, document: &Document, mut tell: impl FnMut(u32, TermId)) {
+    /// Calls `visit` with each form of a document, by its index in the document, and each term that finds it.
+    pub(super) fn each_term(&self, document: &Document, mut visit: impl FnMut(u32, TermId)) {
         let generation = document.generation();
         let mut new: Vec<(FormId, Vec<TermId>)> = Vec::new();
-        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let is_current = known.generation == generation.number;
-        let places: Vec<(FormId, Option<&[TermId]>)> =
-            document.form_ids().map(|id| (id, known.get(id).filter(|_| is_current))).collect();
-        for (place, (id, terms)) in (0..).zip(places) {
+        let cache = self.cache.read().unwrap_or_else(PoisonError::into_inner);
+        let is_current = cache.generation == generation.number;
+        let entries: Vec<(FormId, Option<&[TermId]>)> =
+            document.form_ids().map(|id| (id, cache.get(id).filter(|_| is_current))).collect();
+        for (index, (id, terms)) in (0..).zip(entries) {
             if let Some(terms) = terms {
-                terms.iter().for_each(|term| tell(place, *term));
+                terms.iter().for_each(|term| visit(index, *term));
                 continue;
             }
-            let terms = generation.get(id).map(|form| self.looked_up(form)).unwrap_or_default();
-            terms.iter().for_each(|term| tell(place, *term));
+            let terms = generation.get(id).map(|form| self.find_terms(form)).unwrap_or_default();
+            terms.iter().for_each(|term| visit(index, *term));
             new.push((id, terms));
         }
-        drop(known);
+        drop(cache);
         if !new.is_empty() {
-            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            known.add(generation.number, new);
+            let mut cache = self.cache.write().unwrap_or_else(PoisonError::into_inner);
+            cache.add(generation.number, new);
         }
     }
 
-    fn looked_up(&self, form: &Form) -> Vec<TermId> {
+    /// Returns the terms that find a form, without the cache.
+    fn find_terms(&self, form: &Form) -> Vec<TermId> {
         let by_key = form.keys().iter().flat_map(|key| self.by_key.get(key));
-        let beginning = beginning(&form.exact).and_then(|letters| self.by_beginning.get(&letters));
+        let by_prefix = literal_prefix(&form.exact).and_then(|letters| self.by_prefix.get(&letters));
         let sounds = self.sounds(form);
         let by_sound = sounds.iter().flat_map(|sound| self.by_sound.get(sound));
-        let candidates = by_key.chain(by_sound).chain(beginning.into_iter().flatten()).chain(&self.others);
-        let mut found: Vec<TermId> = candidates
+        let candidates = by_key.chain(by_sound).chain(by_prefix.into_iter().flatten()).chain(&self.unindexed);
+        let mut terms: Vec<TermId> = candidates
             .copied()
             .filter(|number| self.terms.get(*number as usize).is_some_and(|term| finds(term, form)))
             .collect();
-        found.sort_unstable();
-        found.dedup();
-        found
+        terms.sort_unstable();
+        terms.dedup();
+        terms
     }
 
-    /// How a form and what it may be a form of sound, where anybody asks.
+    /// Returns the sounds of a form and its lemmas, or nothing if no term needs them.
     fn sounds(&self, form: &Form) -> Vec<String> {
         if self.by_sound.is_empty() {
             return Vec::new();
@@ -235,7 +241,8 @@ impl Vocabulary {
         std::iter::once(&form.exact).chain(&form.lemmas).map(|word| sound(word)).collect()
     }
 
-    /// How often a term may be expected: the shorter, the oftener. Words of patterns have their letters alone.
+    /// Estimates the relative frequency of a term: shorter words are more frequent. Of a pattern only the letters
+    /// count.
     pub(super) fn cost(&self, number: TermId) -> f64 {
         const ALWAYS: f64 = 1e3;
         let letters = match self.terms.get(number as usize) {
@@ -252,24 +259,24 @@ impl Vocabulary {
     }
 }
 
-/// What leads to a term.
-enum Lead {
+/// The index entry under which a term is found.
+enum IndexKey {
     Keys(Vec<String>),
-    Beginning([char; STEM]),
+    Prefix([char; PREFIX_LETTERS]),
     Sound(String),
     None,
 }
 
-fn lead(term: &Term) -> Lead {
+fn index_key(term: &Term) -> IndexKey {
     match term {
         Term::Forms { form, asked, .. } => {
-            Lead::Keys(unique(asked.iter().chain([form]).map(|word| plain(word))))
+            IndexKey::Keys(unique(asked.iter().chain([form]).map(|word| plain(word))))
         }
-        Term::Exact(form) => Lead::Keys(vec![plain(form)]),
-        Term::Case(characters) => Lead::Keys(vec![plain(&fold(characters))]),
-        Term::Wildcard(pattern) => beginning(pattern).map_or(Lead::None, Lead::Beginning),
-        Term::Sound { sound, .. } => Lead::Sound(sound.clone()),
-        Term::Fuzzy { .. } | Term::Compound { .. } | Term::Any => Lead::None,
+        Term::Exact(form) => IndexKey::Keys(vec![plain(form)]),
+        Term::Case(characters) => IndexKey::Keys(vec![plain(&fold(characters))]),
+        Term::Wildcard(pattern) => literal_prefix(pattern).map_or(IndexKey::None, IndexKey::Prefix),
+        Term::Sound { sound, .. } => IndexKey::Sound(sound.clone()),
+        Term::Fuzzy { .. } | Term::Compound { .. } | Term::Any => IndexKey::None,
     }
 }
 
@@ -280,9 +287,10 @@ fn unique(keys: impl Iterator<Item = String>) -> Vec<String> {
     keys
 }
 
-/// The first letters of a form, or of a pattern that begins with as many, in plain ones.
-fn beginning(word: &str) -> Option<[char; STEM]> {
-    let mut letters = word.chars().take(STEM).map(plain_letter);
+/// Returns the first letters of a form or a pattern, folded to plain ones. Returns `None` if it is shorter, or if a
+/// wildcard is among them.
+fn literal_prefix(word: &str) -> Option<[char; PREFIX_LETTERS]> {
+    let mut letters = word.chars().take(PREFIX_LETTERS).map(plain_letter);
     let first = [letters.next()?, letters.next()?, letters.next()?];
     first.iter().all(|c| !matches!(c, '*' | '?')).then_some(first)
 }

@@ -1,4 +1,4 @@
-//! English word forms, by the rules of endings and a table of what has none.
+//! English lemmas, by rules for endings and a table of irregular forms.
 
 use std::sync::LazyLock;
 
@@ -6,8 +6,8 @@ use rust_stemmers::{Algorithm, Stemmer};
 
 static SNOWBALL: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::create(Algorithm::English));
 
-/// Irregular forms, each line a word and its forms.
-const IRREGULAR: &[&str] = &[
+/// Irregular forms. Each line has a lemma and its forms.
+const IRREGULAR_FORMS: &[&str] = &[
     "be am is are was were been being",
     "have has had having",
     "do does did done",
@@ -170,8 +170,8 @@ const IRREGULAR: &[&str] = &[
     "bad worse worst",
 ];
 
-/// Words that look like forms of others.
-const THEMSELVES: &[&str] = &[
+/// Words that look like forms of other words, but are not.
+const INVARIANT_WORDS: &[&str] = &[
     "always",
     "anything",
     "during",
@@ -215,8 +215,8 @@ const THEMSELVES: &[&str] = &[
     "darling",
 ];
 
-/// Adjectives that are compared: of other words `er` makes who does it, and `est` means nothing.
-const COMPARED: &[&str] = &[
+/// Adjectives that take comparative endings. On other words `er` makes agent nouns, and `est` is not an ending.
+const COMPARABLE_ADJECTIVES: &[&str] = &[
     "able", "angry", "big", "black", "bold", "brave", "brief", "bright", "broad", "busy", "calm", "cheap",
     "clean", "clear", "clever", "close", "cold", "cool", "costly", "crazy", "cruel", "dark", "deadly",
     "deep", "dirty", "dry", "early", "easy", "fair", "fast", "fat", "few", "fine", "firm", "flat", "fresh",
@@ -230,54 +230,58 @@ const COMPARED: &[&str] = &[
     "ugly", "warm", "weak", "wealthy", "wet", "wide", "wild", "wise", "worthy", "young",
 ];
 
-/// What a folded word may be a form of: itself, and what its ending may have been put to. Only endings that make forms
-/// are taken off, none that make words: `worker` is not of work, nor policy of police, which stems of Porter's kind would
-/// have. (How endings change the words that they are put to: Quirk et al., A Comprehensive Grammar of the English
-/// Language, 1985, chapters 3, 5 and 7.)
+/// Returns the possible lemmas of a folded word, including the word itself. Strips only inflectional endings, not
+/// derivational ones: unlike in Porter-style stemmers, work is not a lemma of `worker`, and policy and police stay
+/// distinct. (The spelling rules of endings: Quirk et al., A Comprehensive Grammar of the English Language, 1985,
+/// chapters 3, 5 and 7.)
 pub(super) fn lemmas(word: &str) -> Vec<String> {
     let word = word.trim_end_matches("'s").trim_end_matches('\'');
-    if THEMSELVES.contains(&word) {
+    if INVARIANT_WORDS.contains(&word) {
         return vec![word.to_owned()];
     }
     let mut lemmas = vec![word.to_owned()];
     lemmas.extend(irregular(word));
-    for prefix in PREFIXES {
-        if let Some(rest) = word.strip_prefix(prefix).filter(|rest| rest.len() >= SHORTEST) {
+    for prefix in PREFIXES_OF_IRREGULARS {
+        if let Some(rest) = word.strip_prefix(prefix).filter(|rest| rest.len() >= MIN_STEM_LETTERS) {
             lemmas.extend(irregular(rest).map(|base| format!("{prefix}{base}")));
         }
     }
-    if MEN.iter().any(|ending| word.ends_with(ending)) {
+    if MEN_PLURALS.iter().any(|ending| word.ends_with(ending)) {
         lemmas.extend(word.strip_suffix("men").map(|stem| format!("{stem}man")));
     }
-    lemmas.extend(of_plural(word));
+    lemmas.extend(plural_bases(word));
     for ending in ["ed", "ing"] {
-        lemmas.extend(of_verb(word, ending));
+        lemmas.extend(verb_bases(word, ending));
     }
     for ending in ["er", "est"] {
-        lemmas.extend(of_verb(word, ending).into_iter().filter(|base| COMPARED.contains(&base.as_str())));
+        lemmas.extend(
+            verb_bases(word, ending)
+                .into_iter()
+                .filter(|base| COMPARABLE_ADJECTIVES.contains(&base.as_str())),
+        );
     }
     lemmas
 }
 
-/// Forms that are words of their own: who looks for `media` means no medium, and for `Fed` nothing that is eaten.
-const WORDS_THEMSELVES: &[&str] = &[
+/// Forms that are words in their own right. A query for `media` does not mean medium, and `Fed` does not mean feed.
+const LEXICALISED_FORMS: &[&str] = &[
     "bases", "bit", "bore", "born", "bound", "broke", "data", "fed", "fell", "felt", "found", "further",
     "left", "less", "lit", "lives", "lost", "media", "meeting", "most", "more", "people", "rose", "rung",
     "saw", "shot", "spoke", "won", "wound",
 ];
 
-/// What a folded word of a query stands for.
-pub(super) fn asked_for(word: &str) -> Vec<String> {
-    if WORDS_THEMSELVES.contains(&word) { vec![word.to_owned()] } else { lemmas(word) }
+/// Returns the lemmas that a folded word of a query matches.
+pub(super) fn query_lemmas(word: &str) -> Vec<String> {
+    if LEXICALISED_FORMS.contains(&word) { vec![word.to_owned()] } else { lemmas(word) }
 }
 
-/// The stem by which words were stored before.
+/// Returns the Snowball stem, under which older items are stored.
 pub(super) fn stem(word: &str) -> String {
     SNOWBALL.stem(word).into_owned()
 }
 
-/// How plurals of men end: omens are none.
-const MEN: &[&str] = &[
+/// Endings of plurals in `men`. A plain `men` would also match omen.
+const MEN_PLURALS: &[&str] = &[
     "airmen",
     "clergymen",
     "countrymen",
@@ -300,66 +304,68 @@ const MEN: &[&str] = &[
     "workmen",
 ];
 
-/// What may stand before an irregular word, which then makes its forms likewise.
-const PREFIXES: &[&str] = &["fore", "in", "mis", "out", "over", "re", "un", "under", "up", "with"];
+/// Prefixes of irregular words. The prefixed word has the same irregular forms.
+const PREFIXES_OF_IRREGULARS: &[&str] =
+    &["fore", "in", "mis", "out", "over", "re", "un", "under", "up", "with"];
 
-/// The words that a form is one of by the table.
+/// Returns the lemmas of an irregular form.
 fn irregular(form: &str) -> impl Iterator<Item = String> {
-    IRREGULAR.iter().filter_map(move |line| {
+    IRREGULAR_FORMS.iter().filter_map(move |line| {
         let (base, forms) = line.split_once(' ')?;
-        forms.split(' ').any(|known| known == form).then(|| base.to_owned())
+        forms.split(' ').any(|entry| entry == form).then(|| base.to_owned())
     })
 }
 
-/// Letters of a word at least, behind which an ending may be taken off.
-const SHORTEST: usize = 3;
+/// Minimum letters that remain after an ending or a prefix is stripped.
+const MIN_STEM_LETTERS: usize = 3;
 
-/// `banks`, `boxes`, `cities`, `movies`.
-fn of_plural(word: &str) -> Vec<String> {
-    let Some(singular) = word.strip_suffix('s').filter(|rest| rest.len() >= SHORTEST) else {
+/// Returns the possible bases of a form in `s`: `banks`, `boxes`, `cities`, `movies`.
+fn plural_bases(word: &str) -> Vec<String> {
+    let Some(singular) = word.strip_suffix('s').filter(|rest| rest.len() >= MIN_STEM_LETTERS) else {
         return Vec::new();
     };
     if singular.ends_with('s') {
-        return Vec::new(); // princess is not of princes
+        return Vec::new(); // princess is not a form of princes
     }
-    let mut all = vec![singular.to_owned()];
+    let mut bases = vec![singular.to_owned()];
     if let Some(stem) = singular.strip_suffix("ie") {
-        all.push(format!("{stem}y"));
+        bases.push(format!("{stem}y"));
     } else if let Some(stem) = singular.strip_suffix('e')
         && (stem.ends_with(['s', 'x', 'z', 'o']) || stem.ends_with("ch") || stem.ends_with("sh"))
     {
-        all.push(stem.to_owned());
-        all.extend(stem.strip_suffix("zz").map(|stem| format!("{stem}z")));
+        bases.push(stem.to_owned());
+        bases.extend(stem.strip_suffix("zz").map(|stem| format!("{stem}z")));
     }
-    all
+    bases
 }
 
-/// `worked`, `stopped`, `loved`, `tried`, `agreed`; `making`, `dying`; and by the same rules `bigger`, `happiest`.
-fn of_verb(word: &str, ending: &str) -> Vec<String> {
+/// Returns the possible bases of a form with a verbal ending: `worked`, `stopped`, `loved`, `tried`, `agreed`,
+/// `making`, `dying`. The same rules apply to `bigger` and `happiest`.
+fn verb_bases(word: &str, ending: &str) -> Vec<String> {
     let Some(stem) = word.strip_suffix(ending).filter(|stem| has_vowel(stem)) else { return Vec::new() };
-    if let Some(before) = stem.strip_suffix('i').filter(|_| ending != "ing") {
-        return vec![format!("{before}y"), format!("{before}ie")];
+    if let Some(root) = stem.strip_suffix('i').filter(|_| ending != "ing") {
+        return vec![format!("{root}y"), format!("{root}ie")];
     }
     if stem.ends_with('e') && ending == "ed" {
-        // Agreed, freed; but need is of nothing.
-        return (stem.len() >= SHORTEST).then(|| format!("{stem}e")).into_iter().collect();
+        // agreed, freed; but need has no base.
+        return (stem.len() >= MIN_STEM_LETTERS).then(|| format!("{stem}e")).into_iter().collect();
     }
     let with_e = format!("{stem}e");
     let letters: Vec<char> = stem.chars().rev().take(2).collect();
     match letters.as_slice() {
-        [last, before] if last == before && !is_vowel(*last) => {
-            let single = stem.get(..stem.len() - 1).filter(|single| single.len() >= SHORTEST);
+        [last, previous] if last == previous && !is_vowel(*last) => {
+            let single = stem.get(..stem.len() - 1).filter(|single| single.len() >= MIN_STEM_LETTERS);
             std::iter::once(stem).chain(single).map(str::to_owned).collect()
         }
-        // No word ends in these.
+        // English words do not end in these letters.
         ['v' | 'u', ..] => vec![with_e],
-        // A consonant behind one short vowel would have been doubled.
-        [last, before]
-            if !is_vowel(*last) && is_vowel(*before) && !"wxy".contains(*last) && is_short(stem) =>
+        // A final consonant after a single short vowel would have been doubled.
+        [last, previous]
+            if !is_vowel(*last) && is_vowel(*previous) && !"wxy".contains(*last) && is_short(stem) =>
         {
             vec![with_e]
         }
-        _ if stem.len() < SHORTEST => vec![with_e],
+        _ if stem.len() < MIN_STEM_LETTERS => vec![with_e],
         _ => vec![stem.to_owned(), with_e],
     }
 }
@@ -372,7 +378,7 @@ fn has_vowel(stem: &str) -> bool {
     stem.len() > 1 && stem.chars().any(is_vowel)
 }
 
-/// Whether a stem has one vowel, a single letter.
+/// Returns true if a stem has exactly one vowel letter.
 fn is_short(stem: &str) -> bool {
     stem.chars().filter(|c| is_vowel(*c)).count() == 1
 }
@@ -384,15 +390,15 @@ mod tests {
     fn check(form: &str, words: &[&str], others: &[&str]) {
         let lemmas = lemmas(form);
         for word in words {
-            assert!(lemmas.iter().any(|lemma| lemma == word), "{form} is of {word}: {lemmas:?}");
+            assert!(lemmas.iter().any(|lemma| lemma == word), "{form} is a form of {word}: {lemmas:?}");
         }
         for other in others {
-            assert!(lemmas.iter().all(|lemma| lemma != other), "{form} is not of {other}: {lemmas:?}");
+            assert!(lemmas.iter().all(|lemma| lemma != other), "{form} is not a form of {other}: {lemmas:?}");
         }
     }
 
     #[test]
-    fn endings_that_make_forms_are_taken_off_and_no_others() {
+    fn inflectional_endings_are_stripped_and_derivational_ones_kept() {
         check("banks", &["bank"], &[]);
         check("boxes", &["box"], &[]);
         check("cities", &["city"], &[]);
@@ -437,9 +443,9 @@ mod tests {
     }
 
     #[test]
-    fn forms_that_are_words_of_their_own_are_asked_for_as_such() {
-        assert_eq!(asked_for("media"), ["media"]);
-        assert_eq!(asked_for("fed"), ["fed"]);
-        assert!(asked_for("went").contains(&"go".to_owned()));
+    fn lexicalised_forms_match_only_themselves_in_queries() {
+        assert_eq!(query_lemmas("media"), ["media"]);
+        assert_eq!(query_lemmas("fed"), ["fed"]);
+        assert!(query_lemmas("went").contains(&"go".to_owned()));
     }
 }

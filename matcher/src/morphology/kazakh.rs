@@ -1,24 +1,26 @@
-//! Kazakh word forms: from an inflected word to what a dictionary would list.
+//! Kazakh lemmas: from an inflected word to its dictionary form.
 //!
-//! Endings come in a fixed order, and the first sound of each follows the last of what it is put to (алма-ны, ауыл-ды,
-//! құс-ты): Krippes, *Kazakh Grammatical Sketch with Affix List*, 1993; Muhamedowa, *Kazakh: A Comprehensive Grammar*,
-//! 2016. So endings are taken off from the outside in, and one that could not have been put there is left on: Алматы is
-//! not алма-ты, Астана is not аста-на. Vowels of endings agree with each other, and with those of the stem except where
-//! loan words break that (банк-тің). A list of stems decides where several readings are left.
+//! Endings have a fixed order, and the first sound of an ending depends on the last sound before it (алма-ны,
+//! ауыл-ды, құс-ты): Krippes, *Kazakh Grammatical Sketch with Affix List*, 1993; Muhamedowa, *Kazakh: A Comprehensive
+//! Grammar*, 2016. So endings are stripped from the outside in, and only where they are possible: Алматы is not
+//! алма-ты, Астана is not аста-на. Vowels of endings agree with each other and with those of the stem, except in some
+//! loan words (банк-тің). If several readings remain, a lexicon of stems decides.
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use super::kazakh_verb;
 
-/// Shorter stems are believed only where the list knows them.
-const SHORTEST: usize = 3;
-/// Readings of a word that the list does not know.
-const GUESSES: usize = 3;
+/// Minimum letters of a stem that is not in the lexicon.
+const MIN_STEM_LETTERS: usize = 3;
+/// Upper bound on the readings of a word that has none in the lexicon.
+const MAX_GUESSES: usize = 3;
 
-/// The stems that we know.
+/// The known stems.
 pub(super) struct Lexicon {
+    /// Words with nominal endings, and names.
     words: HashSet<&'static str>,
+    /// Infinitives.
     verbs: HashSet<&'static str>,
 }
 
@@ -37,45 +39,45 @@ static LEXICON: LazyLock<Lexicon> = LazyLock::new(|| {
 });
 
 impl Lexicon {
-    pub(super) fn knows_verb(&self, infinitive: &str) -> bool {
+    pub(super) fn has_verb(&self, infinitive: &str) -> bool {
         self.verbs.contains(infinitive)
     }
 
-    fn knows(&self, stem: &str) -> bool {
+    fn has(&self, stem: &str) -> bool {
         self.words.contains(stem) || self.verbs.contains(stem)
     }
 }
 
-/// A way to read a word.
+/// A possible analysis of a word.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reading {
     /// A noun, or a verb's infinitive.
     pub(super) lemma: String,
-    /// Letters of endings that were taken off.
-    pub(super) taken: usize,
-    /// Whether the list has it, as what it is read as.
+    /// Number of letters of the stripped endings.
+    pub(super) ending_letters: usize,
+    /// True if the lexicon has the lemma as this part of speech.
     pub(super) is_known: bool,
-    /// By an ending that makes a word of its own, or is too short to tell.
-    pub(super) doubtful: bool,
+    /// True if the ending is derivational, or too short to be reliable.
+    pub(super) is_doubtful: bool,
 }
 
-/// Whether the list has the word, or the verb of which it is the bare stem.
-pub(super) fn knows(word: &str) -> bool {
-    LEXICON.knows(word) || kazakh_verb::known_infinitive(word, &LEXICON).is_some()
+/// Returns true if the lexicon has the word, or the verb of which it is the bare stem.
+pub(super) fn is_known(word: &str) -> bool {
+    LEXICON.has(word) || kazakh_verb::known_infinitive(word, &LEXICON).is_some()
 }
 
 impl Reading {
     fn is_certain(&self) -> bool {
-        self.is_known && !self.doubtful
+        self.is_known && !self.is_doubtful
     }
 }
 
-/// What a folded word of a text may be a form of, besides itself.
+/// Returns the possible lemmas of a folded word of a text. A word that is not in the lexicon is not its own lemma.
 pub(super) fn lemmas(word: &str) -> Vec<String> {
-    if LEXICON.knows_verb(word) {
-        // Passives and causatives are listed as well; who asks for opening means what is opened.
-        let plain = kazakh_verb::without_voice(word, &LEXICON);
-        return std::iter::once(word.to_owned()).chain(plain).collect();
+    if LEXICON.has_verb(word) {
+        // The lexicon lists passives and causatives too. A query for the base verb finds them as well.
+        let base_verbs = kazakh_verb::base_verbs(word, &LEXICON);
+        return std::iter::once(word.to_owned()).chain(base_verbs).collect();
     }
     if LEXICON.words.contains(word) {
         return vec![word.to_owned()];
@@ -86,64 +88,67 @@ pub(super) fn lemmas(word: &str) -> Vec<String> {
     if !certain.is_empty() {
         return certain;
     }
-    readings.sort_by_key(|one| std::cmp::Reverse(one.taken));
-    let likely =
-        readings.iter().filter(|one| !one.doubtful && one.lemma.chars().count() >= SHORTEST).take(GUESSES);
+    readings.sort_by_key(|one| std::cmp::Reverse(one.ending_letters));
+    let likely = readings
+        .iter()
+        .filter(|one| !one.is_doubtful && one.lemma.chars().count() >= MIN_STEM_LETTERS)
+        .take(MAX_GUESSES);
     let mut lemmas: Vec<String> = likely.map(|one| one.lemma.clone()).collect();
-    lemmas.extend(nouns(word, true).into_iter().filter(|one| one.is_known).map(|one| one.lemma));
+    lemmas.extend(noun_readings(word, true).into_iter().filter(|one| one.is_known).map(|one| one.lemma));
     lemmas
 }
 
-/// What a word may be a form of that the list knows.
+/// Returns the lemmas of a word that the lexicon has.
 pub(super) fn known_lemmas(word: &str) -> Vec<String> {
-    lemmas(word).into_iter().filter(|lemma| LEXICON.knows(lemma)).collect()
+    lemmas(word).into_iter().filter(|lemma| LEXICON.has(lemma)).collect()
 }
 
-/// What a folded word of a query stands for: itself where it is a dictionary's form, or a verb's bare stem.
-pub(super) fn asked_for(word: &str) -> Vec<String> {
+/// Returns the lemmas that a folded word of a query matches. A lemma or the bare stem of a verb matches only itself.
+pub(super) fn query_lemmas(word: &str) -> Vec<String> {
     let verb = kazakh_verb::known_infinitive(word, &LEXICON);
-    if LEXICON.knows(word) || verb.is_some() {
-        return std::iter::once(word.to_owned()).filter(|word| LEXICON.knows(word)).chain(verb).collect();
+    if LEXICON.has(word) || verb.is_some() {
+        return std::iter::once(word.to_owned()).filter(|word| LEXICON.has(word)).chain(verb).collect();
     }
     let certain = readings(word).into_iter().filter(Reading::is_certain);
-    let mut asked: Vec<String> = certain.map(|one| one.lemma).collect();
-    asked.extend([word.to_owned(), kazakh_verb::infinitive(word)]);
-    asked
+    let mut lemmas: Vec<String> = certain.map(|one| one.lemma).collect();
+    lemmas.extend([word.to_owned(), kazakh_verb::infinitive(word)]);
+    lemmas
 }
 
 fn readings(word: &str) -> Vec<Reading> {
-    let mut readings = nouns(word, false);
+    let mut readings = noun_readings(word, false);
     readings.extend(kazakh_verb::readings(word, &readings, &LEXICON));
     readings
 }
 
-/// What the last sound of a stem asks of an ending.
+/// The class of the last sound of a stem, which determines the first sound of an ending.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Last {
+pub(super) enum FinalSound {
     Vowel,
     /// р, й, у and и.
     Liquid,
-    /// л, which takes the plural of a nasal.
+    /// л, which takes the same plural as a nasal.
     Lateral,
     Nasal,
     Sibilant,
     Voiceless,
 }
 
-pub(super) fn last(stem: &str) -> Last {
+pub(super) fn final_sound(stem: &str) -> FinalSound {
     match stem.chars().next_back() {
         Some('а' | 'ә' | 'е' | 'ы' | 'і' | 'о' | 'ө' | 'ү' | 'ұ' | 'э' | 'я' | 'ё') => {
-            Last::Vowel
+            FinalSound::Vowel
         }
-        Some('р' | 'й' | 'у' | 'и' | 'ю') => Last::Liquid,
-        Some('л') => Last::Lateral,
-        Some('м' | 'н' | 'ң') => Last::Nasal,
-        Some('з' | 'ж') => Last::Sibilant,
-        _ => Last::Voiceless,
+        Some('р' | 'й' | 'у' | 'и' | 'ю') => FinalSound::Liquid,
+        Some('л') => FinalSound::Lateral,
+        Some('м' | 'н' | 'ң') => FinalSound::Nasal,
+        Some('з' | 'ж') => FinalSound::Sibilant,
+        _ => FinalSound::Voiceless,
     }
 }
 
-/// Whether the vowels of an ending, or the last of a stem, are front ones; `None` where they may be either.
+/// Returns true if the last decisive vowel of a stem or an ending is a front vowel. Returns `None` if it may be
+/// either.
 pub(super) fn is_front(text: &str) -> Option<bool> {
     let decides = |c: &char| {
         matches!(c, 'ә' | 'е' | 'і' | 'ө' | 'ү' | 'э' | 'ь' | 'а' | 'ы' | 'о' | 'ұ' | 'я' | 'у' | 'и' | 'ю')
@@ -155,198 +160,211 @@ pub(super) fn is_front(text: &str) -> Option<bool> {
     }
 }
 
-/// Whether a stem could have taken an ending with such vowels.
-pub(super) fn agrees(stem: &str, ending: Option<bool>) -> bool {
+/// Returns true if a stem can take an ending with front (`true`) or back vowels.
+pub(super) fn agrees(stem: &str, is_ending_front: Option<bool>) -> bool {
     let is_loan =
         !stem.chars().any(|c| matches!(c, 'ә' | 'ғ' | 'қ' | 'ң' | 'ө' | 'ұ' | 'ү' | 'һ' | 'і' | 'ы'));
-    // Surnames: Тоқаев-тың, Әлиев-тің.
+    // Surnames take either: Тоқаев-тың, Әлиев-тің.
     let is_either = ["ев", "ин"].iter().any(|end| stem.ends_with(end));
-    match (is_front(stem), ending) {
-        (Some(stem_is), Some(ending_is)) if stem_is != ending_is && !is_either => {
-            is_loan && (LEXICON.knows(stem) || stem.ends_with("нк") || stem.ends_with("рк"))
+    match (is_front(stem), is_ending_front) {
+        (Some(stem_front), Some(ending_front)) if stem_front != ending_front && !is_either => {
+            is_loan && (LEXICON.has(stem) || stem.ends_with("нк") || stem.ends_with("рк"))
         }
         _ => true,
     }
 }
 
-/// What an ending needs before it.
+/// The possessor that a case ending requires before it, or that a possessive ending expresses.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Needs {
-    Anything,
-    /// "His, its": балас-ын-да.
+enum Possessor {
+    Any,
+    /// Third person ("his, its"): балас-ын-да.
     Third,
-    /// "My, your": балам-а.
+    /// First or second person singular ("my, your"): балам-а.
     First,
 }
 
-use Last::{Lateral, Liquid, Nasal, Sibilant, Voiceless, Vowel};
+use FinalSound::{Lateral, Liquid, Nasal, Sibilant, Voiceless, Vowel};
 
-/// Endings of cases, what they may follow, and what they need.
-const CASES: &[(&[&str], &[Last], Needs)] = &[
-    (&["ның", "нің"], &[Vowel, Nasal], Needs::Anything),
-    (&["дың", "дің"], &[Liquid, Lateral, Sibilant], Needs::Anything),
-    (&["тың", "тің"], &[Voiceless], Needs::Anything),
-    (&["ны", "ні"], &[Vowel], Needs::Anything),
-    (&["ды", "ді"], &[Liquid, Lateral, Nasal, Sibilant], Needs::Anything),
-    (&["ты", "ті"], &[Voiceless], Needs::Anything),
-    (&["ға", "ге"], &[Vowel, Liquid, Lateral, Nasal, Sibilant], Needs::Anything),
-    (&["қа", "ке"], &[Voiceless], Needs::Anything),
-    (&["да", "де"], &[Vowel, Liquid, Lateral, Nasal, Sibilant], Needs::Anything),
-    (&["та", "те"], &[Voiceless], Needs::Anything),
-    (&["дан", "ден"], &[Vowel, Liquid, Lateral, Sibilant], Needs::Anything),
-    (&["нан", "нен"], &[Nasal], Needs::Anything),
-    (&["тан", "тен"], &[Voiceless], Needs::Anything),
-    (&["мен"], &[Vowel, Liquid, Lateral, Nasal], Needs::Anything),
-    (&["бен"], &[Sibilant], Needs::Anything),
-    (&["пен"], &[Voiceless], Needs::Anything),
-    (&["н"], &[Vowel], Needs::Third),
-    (&["на", "не"], &[Vowel], Needs::Third),
-    (&["нда", "нде"], &[Vowel], Needs::Third),
-    (&["нан", "нен"], &[Vowel], Needs::Third),
-    (&["а", "е"], &[Nasal], Needs::First),
+/// Case endings, the sounds that they may follow, and the possessor that they require.
+const CASES: &[(&[&str], &[FinalSound], Possessor)] = &[
+    (&["ның", "нің"], &[Vowel, Nasal], Possessor::Any),
+    (&["дың", "дің"], &[Liquid, Lateral, Sibilant], Possessor::Any),
+    (&["тың", "тің"], &[Voiceless], Possessor::Any),
+    (&["ны", "ні"], &[Vowel], Possessor::Any),
+    (&["ды", "ді"], &[Liquid, Lateral, Nasal, Sibilant], Possessor::Any),
+    (&["ты", "ті"], &[Voiceless], Possessor::Any),
+    (&["ға", "ге"], &[Vowel, Liquid, Lateral, Nasal, Sibilant], Possessor::Any),
+    (&["қа", "ке"], &[Voiceless], Possessor::Any),
+    (&["да", "де"], &[Vowel, Liquid, Lateral, Nasal, Sibilant], Possessor::Any),
+    (&["та", "те"], &[Voiceless], Possessor::Any),
+    (&["дан", "ден"], &[Vowel, Liquid, Lateral, Sibilant], Possessor::Any),
+    (&["нан", "нен"], &[Nasal], Possessor::Any),
+    (&["тан", "тен"], &[Voiceless], Possessor::Any),
+    (&["мен"], &[Vowel, Liquid, Lateral, Nasal], Possessor::Any),
+    (&["бен"], &[Sibilant], Possessor::Any),
+    (&["пен"], &[Voiceless], Possessor::Any),
+    (&["н"], &[Vowel], Possessor::Third),
+    (&["на", "не"], &[Vowel], Possessor::Third),
+    (&["нда", "нде"], &[Vowel], Possessor::Third),
+    (&["нан", "нен"], &[Vowel], Possessor::Third),
+    (&["а", "е"], &[Nasal], Possessor::First),
 ];
 
-const POSSESSIVES: &[(&[&str], &[Last], Needs)] = &[
-    (&["сы", "сі"], &[Vowel], Needs::Third),
-    (&["ы", "і"], &[Liquid, Lateral, Nasal, Sibilant, Voiceless], Needs::Third),
-    (&["м", "ң"], &[Vowel], Needs::First),
-    (&["ым", "ім", "ың", "ің"], &[Liquid, Lateral, Nasal, Sibilant, Voiceless], Needs::First),
-    (&["мыз", "міз", "ңыз", "ңіз"], &[Vowel], Needs::Anything),
-    (&["ымыз", "іміз", "ыңыз", "іңіз"], &[Liquid, Lateral, Nasal, Sibilant, Voiceless], Needs::Anything),
+/// Possessive endings, the sounds that they may follow, and the possessor that they express.
+const POSSESSIVES: &[(&[&str], &[FinalSound], Possessor)] = &[
+    (&["сы", "сі"], &[Vowel], Possessor::Third),
+    (&["ы", "і"], &[Liquid, Lateral, Nasal, Sibilant, Voiceless], Possessor::Third),
+    (&["м", "ң"], &[Vowel], Possessor::First),
+    (&["ым", "ім", "ың", "ің"], &[Liquid, Lateral, Nasal, Sibilant, Voiceless], Possessor::First),
+    (&["мыз", "міз", "ңыз", "ңіз"], &[Vowel], Possessor::Any),
+    (&["ымыз", "іміз", "ыңыз", "іңіз"], &[Liquid, Lateral, Nasal, Sibilant, Voiceless], Possessor::Any),
 ];
 
-const PLURALS: &[(&[&str], &[Last])] = &[
+/// Plural endings, and the sounds that they may follow.
+const PLURALS: &[(&[&str], &[FinalSound])] = &[
     (&["лар", "лер"], &[Vowel, Liquid]),
     (&["дар", "дер"], &[Lateral, Nasal, Sibilant]),
     (&["тар", "тер"], &[Voiceless]),
 ];
 
-/// "Who is in": ауыл-да-ғы.
+/// Attributive endings ("that is in"), which follow a locative: ауыл-да-ғы.
 const ATTRIBUTIVES: &[&str] = &["ғы", "гі", "қы", "кі"];
 
-/// "I am, you are", "like", "without", "more": believed where the stem is known.
+/// Personal endings ("I am, you are"), and endings for "like", "without", "more" and others. They count only if the
+/// stem is in the lexicon.
 const DOUBTFUL: &[&str] = &[
     "мын", "мін", "бын", "бін", "пын", "пін", "сың", "сің", "сыз", "сіз", "мыз", "міз", "быз", "біз", "пыз",
     "піз", "дай", "дей", "тай", "тей", "рақ", "рек", "ырақ", "ірек", "лау", "леу", "ша", "ше", "дікі",
     "нікі", "тікі", "лы", "лі", "дық", "дік", "лық", "лік", "тық", "тік",
 ];
 
-/// The ways to read a word as a noun: by endings that all take, or by doubtful ones.
-fn nouns(word: &str, doubtful: bool) -> Vec<Reading> {
-    let mut peeling = Peeling { length: word.chars().count(), doubtful, readings: Vec::new() };
-    if doubtful {
+/// Returns the readings of a word as a noun, by regular endings or by [`DOUBTFUL`] ones.
+fn noun_readings(word: &str, is_doubtful: bool) -> Vec<Reading> {
+    let mut stripper = SuffixStripper { letters: word.chars().count(), is_doubtful, readings: Vec::new() };
+    if is_doubtful {
         for ending in DOUBTFUL {
             if let Some(rest) = word.strip_suffix(ending).filter(|rest| agrees(rest, is_front(ending))) {
-                peeling.case(rest, false);
+                stripper.strip_case(rest, false);
             }
         }
     } else {
-        peeling.case(word, true);
+        stripper.strip_case(word, true);
     }
-    peeling.readings.retain(|one| one.lemma != word);
-    peeling.readings
+    stripper.readings.retain(|one| one.lemma != word);
+    stripper.readings
 }
 
-struct Peeling {
-    length: usize,
-    doubtful: bool,
+/// Collects the readings of a word by stripping its endings.
+struct SuffixStripper {
+    /// Letters of the word.
+    letters: usize,
+    is_doubtful: bool,
     readings: Vec<Reading>,
 }
 
-impl Peeling {
-    fn case(&mut self, word: &str, may_be_attributive: bool) {
-        self.possessive(word, None, Needs::Anything);
-        for (endings, after, needs) in CASES {
+impl SuffixStripper {
+    fn strip_case(&mut self, word: &str, may_be_attributive: bool) {
+        self.strip_possessive(word, None, Possessor::Any);
+        for (endings, preceding, possessor) in CASES {
             for ending in *endings {
-                let Some(rest) = word.strip_suffix(ending).filter(|rest| after.contains(&last(rest))) else {
+                let Some(rest) =
+                    word.strip_suffix(ending).filter(|rest| preceding.contains(&final_sound(rest)))
+                else {
                     continue;
                 };
-                // "With" has one form for both.
+                // The instrumental ("with") has one form for front and back vowels.
                 let front = is_front(ending).filter(|_| !["мен", "бен", "пен"].contains(ending));
-                self.possessive(rest, front, *needs);
+                self.strip_possessive(rest, front, *possessor);
             }
         }
         if may_be_attributive {
             for ending in ATTRIBUTIVES {
                 let rest = word.strip_suffix(ending).filter(|rest| rest.ends_with(['а', 'е']));
                 if let Some(rest) = rest.filter(|rest| is_front(ending) == is_front(rest)) {
-                    self.case(rest, false);
+                    self.strip_case(rest, false);
                 }
             }
         }
     }
 
-    fn possessive(&mut self, word: &str, front: Option<bool>, needs: Needs) {
-        if needs == Needs::Anything {
-            self.plural(word, front, false);
+    fn strip_possessive(&mut self, word: &str, front: Option<bool>, possessor: Possessor) {
+        if possessor == Possessor::Any {
+            self.strip_plural(word, front, false);
         }
-        for (endings, after, gives) in POSSESSIVES {
-            if needs != Needs::Anything && needs != *gives {
+        for (endings, preceding, expressed) in POSSESSIVES {
+            if possessor != Possessor::Any && possessor != *expressed {
                 continue;
             }
             for ending in *endings {
-                let Some(rest) = word.strip_suffix(ending).filter(|rest| after.contains(&last(rest))) else {
+                let Some(rest) =
+                    word.strip_suffix(ending).filter(|rest| preceding.contains(&final_sound(rest)))
+                else {
                     continue;
                 };
-                let own = is_front(ending);
-                if front.is_none() || own.is_none() || front == own {
-                    self.plural(rest, own.or(front), ending.starts_with(['ы', 'і']));
+                let own_front = is_front(ending);
+                if front.is_none() || own_front.is_none() || front == own_front {
+                    self.strip_plural(rest, own_front.or(front), ending.starts_with(['ы', 'і']));
                 }
             }
         }
     }
 
-    fn plural(&mut self, word: &str, front: Option<bool>, before_vowel: bool) {
-        self.stem(word, front, before_vowel);
-        for (endings, after) in PLURALS {
+    fn strip_plural(&mut self, word: &str, front: Option<bool>, before_vowel: bool) {
+        self.add_stem(word, front, before_vowel);
+        for (endings, preceding) in PLURALS {
             for ending in *endings {
-                let Some(rest) = word.strip_suffix(ending).filter(|rest| after.contains(&last(rest))) else {
+                let Some(rest) =
+                    word.strip_suffix(ending).filter(|rest| preceding.contains(&final_sound(rest)))
+                else {
                     continue;
                 };
                 if front.is_none() || front == is_front(ending) {
-                    self.stem(rest, is_front(ending), false);
+                    self.add_stem(rest, is_front(ending), false);
                 }
             }
         }
     }
 
-    fn stem(&mut self, word: &str, front: Option<bool>, before_vowel: bool) {
+    fn add_stem(&mut self, word: &str, front: Option<bool>, before_vowel: bool) {
         if word.chars().count() < 2 || has_no_vowel(word) {
             return;
         }
         if agrees(word, front) {
-            let restored = before_vowel.then(|| hardened(word)).flatten();
-            // No stem of our own ends in ғ or г; a loan may end in г, and any in б.
+            let restored = before_vowel.then(|| with_hard_consonant(word)).flatten();
+            // No stem ends in ғ. Native stems do not end in г either, but loans may; any stem may end in б.
             if restored.is_none() || !word.ends_with('ғ') {
-                self.reading(word);
+                self.add_reading(word);
             }
             if let Some(restored) = restored {
-                self.reading(&restored);
+                self.add_reading(&restored);
             }
         }
         if before_vowel
             && let Some(full) = with_lost_vowel(word, front)
-            && LEXICON.knows(&full)
+            && LEXICON.has(&full)
         {
-            self.reading(&full);
+            self.add_reading(&full);
         }
-        // Loans lose their soft sign before a vowel (модель, модел-і), and take і where they end in кт (факті-лер).
+        // Loans lose their soft sign before a vowel: модель, модел-і.
         if before_vowel && front == Some(true) && word.ends_with(['л', 'н']) {
-            self.reading(&format!("{word}ь"));
+            self.add_reading(&format!("{word}ь"));
         }
-        // Of two т one is written: журналист, журналис-тер.
+        // Of two adjacent т only one is written: журналист, журналис-тер.
         if word.ends_with("ис") {
-            self.reading(&format!("{word}т"));
+            self.add_reading(&format!("{word}т"));
         }
+        // Loans in кт take і before endings: факт, факті-лер.
         if let Some(loan) = word.strip_suffix('і').filter(|loan| loan.ends_with("кт")) {
-            self.reading(loan);
+            self.add_reading(loan);
         }
     }
 
-    fn reading(&mut self, lemma: &str) {
-        let taken = self.length.saturating_sub(lemma.chars().count());
-        let is_known = LEXICON.knows(lemma);
-        let reading = Reading { lemma: lemma.to_owned(), taken, is_known, doubtful: self.doubtful };
+    fn add_reading(&mut self, lemma: &str) {
+        let ending_letters = self.letters.saturating_sub(lemma.chars().count());
+        let is_known = LEXICON.has(lemma);
+        let reading =
+            Reading { lemma: lemma.to_owned(), ending_letters, is_known, is_doubtful: self.is_doubtful };
         if !self.readings.iter().any(|one| one.lemma == reading.lemma) {
             self.readings.push(reading);
         }
@@ -359,19 +377,20 @@ fn has_no_vowel(stem: &str) -> bool {
     })
 }
 
-/// Between vowels к, қ and п are voiced: кітап, кітаб-ы.
-pub(super) fn hardened(stem: &str) -> Option<String> {
-    let (at, soft) = stem.char_indices().next_back()?;
-    let hard = match soft {
+/// Restores a final consonant that is voiced between vowels: қ, к or п (кітап, кітаб-ы). Returns `None` if there is
+/// none.
+pub(super) fn with_hard_consonant(stem: &str) -> Option<String> {
+    let (at, voiced) = stem.char_indices().next_back()?;
+    let voiceless = match voiced {
         'ғ' => 'қ',
         'г' => 'к',
         'б' => 'п',
         _ => return None,
     };
-    Some(format!("{}{hard}", stem.get(..at)?))
+    Some(format!("{}{voiceless}", stem.get(..at)?))
 }
 
-/// Before an ending with a vowel some stems lose theirs: халық, халқ-ы; орын, орн-ы.
+/// Restores the last vowel of a stem. Some stems lose it before an ending with a vowel: халық, халқ-ы; орын, орн-ы.
 fn with_lost_vowel(stem: &str, front: Option<bool>) -> Option<String> {
     let (at, _) = stem.char_indices().next_back()?;
     let vowel = if front? { 'і' } else { 'ы' };

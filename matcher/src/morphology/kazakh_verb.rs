@@ -1,18 +1,18 @@
-//! Kazakh verbs: from a finite form, a participle or a gerund to the infinitive.
+//! Kazakh verbs: from finite forms, participles and gerunds to infinitives.
 
 use std::sync::LazyLock;
 
-use super::kazakh::{Last, Lexicon, Reading, agrees, is_front, last};
+use super::kazakh::{FinalSound, Lexicon, Reading, agrees, final_sound, is_front};
 
-/// An ending of a verb.
+/// A verbal ending.
 struct Ending {
     text: String,
-    after: After,
+    preceding: Preceding,
 }
 
-/// What an ending may follow.
+/// The sounds that an ending may follow.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum After {
+enum Preceding {
     Voiced,
     Voiceless,
     Vowel,
@@ -21,46 +21,46 @@ enum After {
     Anything,
 }
 
-impl After {
+impl Preceding {
     fn admits(self, stem: &str) -> bool {
-        let last = last(stem);
+        let last = final_sound(stem);
         match self {
-            Self::Voiced => last != Last::Voiceless,
-            Self::Voiceless => last == Last::Voiceless,
-            Self::Vowel => last == Last::Vowel,
-            Self::Consonant => last != Last::Vowel,
-            Self::Liquid => matches!(last, Last::Liquid | Last::Lateral),
+            Self::Voiced => last != FinalSound::Voiceless,
+            Self::Voiceless => last == FinalSound::Voiceless,
+            Self::Vowel => last == FinalSound::Vowel,
+            Self::Consonant => last != FinalSound::Vowel,
+            Self::Liquid => matches!(last, FinalSound::Liquid | FinalSound::Lateral),
             Self::Anything => true,
         }
     }
 }
 
-/// Endings of tenses and moods, with what they follow, and the endings of persons that they take.
-const TENSES: &[(&[&str], After, &[&str])] = &[
-    (&["ды", "ді"], After::Voiced, PAST),
-    (&["ты", "ті"], After::Voiceless, PAST),
-    (&["а", "е"], After::Consonant, PRESENT),
-    (&["й"], After::Vowel, PRESENT),
-    (&["ған", "ген"], After::Voiced, PERFECT),
-    (&["қан", "кен"], After::Voiceless, PERFECT),
-    (&["ып", "іп"], After::Consonant, GERUND),
-    (&["п"], After::Vowel, GERUND),
-    (&["са", "се"], After::Anything, PAST),
-    (&["ар", "ер"], After::Consonant, PERFECT),
-    (&["р"], After::Vowel, PERFECT),
-    (&["мас", "мес", "бас", "бес", "пас", "пес"], After::Anything, PERFECT),
-    (&["атын", "етін"], After::Consonant, PERFECT),
-    (&["йтын", "йтін"], After::Vowel, PERFECT),
-    (&["ғы", "гі"], After::Voiced, WISH),
-    (&["қы", "кі"], After::Voiceless, WISH),
-    (&["мақ", "мек", "бақ", "бек", "пақ", "пек"], After::Anything, &["", "шы", "ші"]),
+/// Endings of tenses and moods, the sounds that they may follow, and the personal endings that they take.
+const TENSES: &[(&[&str], Preceding, &[&str])] = &[
+    (&["ды", "ді"], Preceding::Voiced, PAST),
+    (&["ты", "ті"], Preceding::Voiceless, PAST),
+    (&["а", "е"], Preceding::Consonant, PRESENT),
+    (&["й"], Preceding::Vowel, PRESENT),
+    (&["ған", "ген"], Preceding::Voiced, PERFECT),
+    (&["қан", "кен"], Preceding::Voiceless, PERFECT),
+    (&["ып", "іп"], Preceding::Consonant, GERUND),
+    (&["п"], Preceding::Vowel, GERUND),
+    (&["са", "се"], Preceding::Anything, PAST),
+    (&["ар", "ер"], Preceding::Consonant, PERFECT),
+    (&["р"], Preceding::Vowel, PERFECT),
+    (&["мас", "мес", "бас", "бес", "пас", "пес"], Preceding::Anything, PERFECT),
+    (&["атын", "етін"], Preceding::Consonant, PERFECT),
+    (&["йтын", "йтін"], Preceding::Vowel, PERFECT),
+    (&["ғы", "гі"], Preceding::Voiced, WISH),
+    (&["қы", "кі"], Preceding::Voiceless, WISH),
+    (&["мақ", "мек", "бақ", "бек", "пақ", "пек"], Preceding::Anything, &["", "шы", "ші"]),
     (
         &["сын", "сін", "ғалы", "гелі", "қалы", "келі", "ғанша", "генше", "қанша", "кенше"],
-        After::Anything,
+        Preceding::Anything,
         &[""],
     ),
-    (&["ыңыз", "іңіз", "айық", "ейік", "айын", "ейін", "ыңдар", "іңдер"], After::Consonant, &[""]),
-    (&["ңыз", "ңіз", "йық", "йік", "йын", "йін", "майынша", "мейінше"], After::Vowel, &[""]),
+    (&["ыңыз", "іңіз", "айық", "ейік", "айын", "ейін", "ыңдар", "іңдер"], Preceding::Consonant, &[""]),
+    (&["ңыз", "ңіз", "йық", "йік", "йын", "йін", "майынша", "мейінше"], Preceding::Vowel, &[""]),
 ];
 
 const PAST: &[&str] = &["", "м", "ң", "ңыз", "ңіз", "қ", "к", "ңдар", "ңдер"];
@@ -96,12 +96,12 @@ const GERUND: &[&str] = &["", "ты", "ті", "пын", "пін", "сың", "с�
 
 static ENDINGS: LazyLock<Vec<Ending>> = LazyLock::new(|| {
     let mut endings = Vec::new();
-    for (tenses, after, persons) in TENSES {
+    for (tenses, preceding, persons) in TENSES {
         for tense in *tenses {
             for person in *persons {
                 let (one, other) = (is_front(tense), is_front(person));
                 if one.is_none() || other.is_none() || one == other {
-                    endings.push(Ending { text: format!("{tense}{person}"), after: *after });
+                    endings.push(Ending { text: format!("{tense}{person}"), preceding: *preceding });
                 }
             }
         }
@@ -109,26 +109,26 @@ static ENDINGS: LazyLock<Vec<Ending>> = LazyLock::new(|| {
     endings
 });
 
-/// Passive, reflexive, causative, reciprocal: айт, айт-ыл; believed where what is left is known.
-const VOICES: &[(&[&str], After)] = &[
-    (&["ыл", "іл", "ын", "ін", "ыс", "іс", "ыр", "ір"], After::Consonant),
-    (&["л", "н", "с", "т"], After::Vowel),
-    (&["т"], After::Liquid),
-    (&["дыр", "дір", "ғыз", "гіз"], After::Voiced),
-    (&["тыр", "тір", "қыз", "кіз"], After::Voiceless),
+/// Passive, reflexive, causative and reciprocal suffixes: айт, айт-ыл. They count only if the rest is a known verb.
+const VOICES: &[(&[&str], Preceding)] = &[
+    (&["ыл", "іл", "ын", "ін", "ыс", "іс", "ыр", "ір"], Preceding::Consonant),
+    (&["л", "н", "с", "т"], Preceding::Vowel),
+    (&["т"], Preceding::Liquid),
+    (&["дыр", "дір", "ғыз", "гіз"], Preceding::Voiced),
+    (&["тыр", "тір", "қыз", "кіз"], Preceding::Voiceless),
 ];
 const NEGATIONS: &[&str] = &["ма", "ме", "ба", "бе", "па", "пе"];
 
-/// An unknown verb is believed where its ending is as long as this.
-const TELLING: usize = 3;
+/// Minimum letters of an ending that makes an unknown verb credible.
+const MIN_DISTINCTIVE_LETTERS: usize = 3;
 
-/// The ways to read a word as a verb. Participles take the endings of nouns, so the word's readings as a noun are
-/// looked at as well.
+/// Returns the readings of a word as a verb. Participles take nominal endings, so the readings of the word as a noun
+/// are analysed as well.
 pub(super) fn readings(word: &str, nouns: &[Reading], lexicon: &Lexicon) -> Vec<Reading> {
     let mut readings = Vec::new();
-    finite(word, 0, lexicon, &mut readings);
-    // A known noun is no participle: жер-ге is of жер, and not of же-р.
-    for noun in nouns.iter().filter(|noun| !noun.doubtful && !noun.is_known) {
+    add_finite(word, 0, lexicon, &mut readings);
+    // A known noun is not a participle: жер-ге is a form of жер, not of же-р.
+    for noun in nouns.iter().filter(|noun| !noun.is_doubtful && !noun.is_known) {
         let is_participle = [
             "ған", "ген", "қан", "кен", "атын", "етін", "йтын", "йтін", "ар", "ер", "мақ", "мек", "мас",
             "мес",
@@ -136,79 +136,112 @@ pub(super) fn readings(word: &str, nouns: &[Reading], lexicon: &Lexicon) -> Vec<
         .iter()
         .any(|ending| noun.lemma.ends_with(ending));
         if is_participle {
-            finite(&noun.lemma, noun.taken, lexicon, &mut readings);
+            add_finite(&noun.lemma, noun.ending_letters, lexicon, &mut readings);
         }
-        // A nominalised verb: бар-у-ға; and of a passive or causative, айт-ыл-у-ға.
+        // A nominalised verb: бар-у-ға. It may be a passive or causative: айт-ыл-у-ға.
         if let Some(stem) = noun.lemma.strip_suffix('у') {
-            stems(stem, noun.taken, true, lexicon, &mut readings);
+            add_stems(stem, noun.ending_letters, true, lexicon, &mut readings);
         }
     }
     readings
 }
 
-fn finite(word: &str, taken: usize, lexicon: &Lexicon, readings: &mut Vec<Reading>) {
+/// Adds the readings of a word as a finite form, a participle or a gerund.
+fn add_finite(word: &str, ending_letters: usize, lexicon: &Lexicon, readings: &mut Vec<Reading>) {
     for ending in ENDINGS.iter() {
         let Some(rest) = word.strip_suffix(ending.text.as_str()) else { continue };
-        if ending.after.admits(rest) && agrees(rest, is_front(&ending.text)) {
+        if ending.preceding.admits(rest) && agrees(rest, is_front(&ending.text)) {
             let letters = ending.text.chars().count();
-            stems(rest, taken + letters, letters < TELLING, lexicon, readings);
+            add_stems(rest, ending_letters + letters, letters < MIN_DISTINCTIVE_LETTERS, lexicon, readings);
         }
     }
-    // й and а are written я: қой, қояды.
+    // й and а together are written я: қой, қояды.
     for (at, _) in word.match_indices('я') {
         let (Some(rest), Some(ending)) = (word.get(..at), word.get(at + 'я'.len_utf8()..)) else { continue };
         if PRESENT.contains(&ending) || ["тын", "тін"].contains(&ending) {
-            stems(&format!("{rest}й"), taken + ending.chars().count() + 1, true, lexicon, readings);
+            add_stems(
+                &format!("{rest}й"),
+                ending_letters + ending.chars().count() + 1,
+                true,
+                lexicon,
+                readings,
+            );
         }
     }
     // ы and і before й are written и: оқы, оқиды.
     for (at, _) in word.match_indices('и') {
         let (Some(rest), Some(ending)) = (word.get(..at), word.get(at + 'и'.len_utf8()..)) else { continue };
         if PRESENT.contains(&ending) || ["тын", "тін"].contains(&ending) {
-            stems(&format!("{rest}ы"), taken + ending.chars().count() + 1, true, lexicon, readings);
+            add_stems(
+                &format!("{rest}ы"),
+                ending_letters + ending.chars().count() + 1,
+                true,
+                lexicon,
+                readings,
+            );
         }
     }
     // Between vowels п becomes у: тап, тауып.
     for (ending, sound) in [("ауып", "аб"), ("еуіп", "еб")] {
         if let Some(rest) = word.strip_suffix(ending) {
-            stems(&format!("{rest}{sound}"), taken + 2, true, lexicon, readings);
+            add_stems(&format!("{rest}{sound}"), ending_letters + 2, true, lexicon, readings);
         }
     }
 }
 
-/// A stem, the same without its negation, and without its voice where the list knows what is left.
-fn stems(stem: &str, taken: usize, doubtful: bool, lexicon: &Lexicon, readings: &mut Vec<Reading>) {
+/// Adds the readings of a stem: with and without its negation, and without a voice suffix if the rest is a known
+/// verb.
+fn add_stems(
+    stem: &str,
+    ending_letters: usize,
+    is_doubtful: bool,
+    lexicon: &Lexicon,
+    readings: &mut Vec<Reading>,
+) {
     let affirmative = NEGATIONS.iter().find_map(|negation| stem.strip_suffix(negation));
     for stem in [Some(stem), affirmative].into_iter().flatten() {
         match known_infinitive(stem, lexicon) {
-            Some(lemma) => readings.push(Reading { lemma, taken, is_known: true, doubtful: false }),
+            Some(lemma) => {
+                readings.push(Reading { lemma, ending_letters, is_known: true, is_doubtful: false })
+            }
             None if stem.chars().count() > 1 => {
-                readings.push(Reading { lemma: infinitive(stem), taken, is_known: false, doubtful });
+                readings.push(Reading {
+                    lemma: infinitive(stem),
+                    ending_letters,
+                    is_known: false,
+                    is_doubtful,
+                });
             }
             None => (),
         }
-        let plain = voiceless(stem, lexicon);
-        readings.extend(plain.map(|lemma| Reading { lemma, taken, is_known: true, doubtful: false }));
+        let base_verbs = base_verbs_of_stem(stem, lexicon);
+        readings.extend(base_verbs.map(|lemma| Reading {
+            lemma,
+            ending_letters,
+            is_known: true,
+            is_doubtful: false,
+        }));
     }
 }
 
-/// The known verbs of which a stem is a passive, a causative and so on.
-fn voiceless<'a>(stem: &'a str, lexicon: &'a Lexicon) -> impl Iterator<Item = String> + 'a {
-    let rests = VOICES.iter().flat_map(move |(voices, after)| {
-        voices.iter().filter_map(move |voice| stem.strip_suffix(voice)).filter(|rest| after.admits(rest))
+/// Returns the known verbs of which a stem is a passive, a causative or another voice.
+fn base_verbs_of_stem<'a>(stem: &'a str, lexicon: &'a Lexicon) -> impl Iterator<Item = String> + 'a {
+    let rests = VOICES.iter().flat_map(move |(voices, preceding)| {
+        voices.iter().filter_map(move |voice| stem.strip_suffix(voice)).filter(|rest| preceding.admits(rest))
     });
     rests.filter_map(|rest| known_infinitive(rest, lexicon))
 }
 
-/// The known verbs of which an infinitive is a passive, a causative and so on.
-pub(super) fn without_voice(verb: &str, lexicon: &Lexicon) -> Vec<String> {
-    verb.strip_suffix('у').map(|stem| voiceless(stem, lexicon).collect()).unwrap_or_default()
+/// Returns the known verbs of which an infinitive is a passive, a causative or another voice.
+pub(super) fn base_verbs(verb: &str, lexicon: &Lexicon) -> Vec<String> {
+    verb.strip_suffix('у').map(|stem| base_verbs_of_stem(stem, lexicon).collect()).unwrap_or_default()
 }
 
-/// The infinitive of a stem, where the list has it: of қорық it is қорқу.
+/// Returns the infinitive of a stem if the lexicon has it, possibly without the last vowel of the stem: қорқу for
+/// қорық.
 pub(super) fn known_infinitive(stem: &str, lexicon: &Lexicon) -> Option<String> {
     let regular = infinitive(stem);
-    if lexicon.knows_verb(&regular) {
+    if lexicon.has_verb(&regular) {
         return Some(regular);
     }
     let mut letters: Vec<char> = stem.chars().collect();
@@ -216,10 +249,10 @@ pub(super) fn known_infinitive(stem: &str, lexicon: &Lexicon) -> Option<String> 
         letters.len().checked_sub(2).filter(|at| matches!(letters.get(*at), Some('ы' | 'і')))?;
     letters.remove(before_last);
     let short: String = letters.into_iter().chain(['у']).collect();
-    lexicon.knows_verb(&short).then_some(short)
+    lexicon.has_verb(&short).then_some(short)
 }
 
-/// The infinitive of a stem: бар, бару; оқы, оқу; тап, табу; қой, қою.
+/// Returns the regular infinitive of a stem: бар, бару; оқы, оқу; тап, табу; қой, қою.
 pub(super) fn infinitive(stem: &str) -> String {
     let mut letters: Vec<char> = stem.chars().collect();
     match letters.pop() {

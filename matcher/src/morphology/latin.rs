@@ -1,9 +1,9 @@
-//! Kazakh in Latin letters, and words that are the same in several scripts.
+//! Kazakh in Latin letters, and script-independent comparison of words.
 
-/// A Kazakh word in Latin letters, in Cyrillic ones: as of 2021 (ä ö ü ū ğ ş ñ ı q), or, where the word has their
-/// letters, as of 2018 (á ó ú ý ǵ ń sh ch). Folded.
+/// Transliterates a folded Kazakh word from Latin to Cyrillic letters. Assumes the alphabet of 2021 (ä ö ü ū ğ ş ñ ı
+/// q), or that of 2018 (á ó ú ý ǵ ń sh ch) if the word has letters of the latter.
 pub(super) fn cyrillic(word: &str) -> String {
-    let is_of_2018 = word.chars().any(|c| matches!(c, 'á' | 'ó' | 'ú' | 'ý' | 'ǵ' | 'ń'));
+    let is_2018_alphabet = word.chars().any(|c| matches!(c, 'á' | 'ó' | 'ú' | 'ý' | 'ǵ' | 'ń'));
     let mut letters = word.chars().peekable();
     let mut out = String::new();
     while let Some(c) = letters.next() {
@@ -29,9 +29,9 @@ pub(super) fn cyrillic(word: &str) -> String {
             ('e', _) => ("е", false),
             ('j', _) => ("ж", false),
             ('z', _) => ("з", false),
-            ('i', _) if is_of_2018 => ("і", false),
-            ('ı', _) if is_of_2018 && follows_vowel => ("й", false),
-            ('ı', _) if is_of_2018 => ("и", false),
+            ('i', _) if is_2018_alphabet => ("і", false),
+            ('ı', _) if is_2018_alphabet && follows_vowel => ("й", false),
+            ('ı', _) if is_2018_alphabet => ("и", false),
             ('i', _) if follows_vowel => ("й", false),
             ('i', _) => ("и", false),
             ('ı', _) => ("і", false),
@@ -48,7 +48,7 @@ pub(super) fn cyrillic(word: &str) -> String {
             ('s', _) => ("с", false),
             ('ş', _) => ("ш", false),
             ('t', _) => ("т", false),
-            ('u', _) if is_of_2018 => ("ұ", false),
+            ('u', _) if is_2018_alphabet => ("ұ", false),
             ('u', _) => ("у", false),
             ('ū', _) => ("ұ", false),
             ('ü' | 'ú', _) => ("ү", false),
@@ -72,7 +72,7 @@ pub(super) fn cyrillic(word: &str) -> String {
     out
 }
 
-/// What a word sounds like whatever it is written in: Kaspi, Каспи and Қаспи are one.
+/// Returns the approximate sound of a word, independent of its script: Kaspi, Каспи and Қаспи have the same sound.
 pub(crate) fn sound(word: &str) -> String {
     let mut out = String::new();
     let mut letters = word.chars().peekable();
@@ -123,7 +123,7 @@ pub(crate) fn sound(word: &str) -> String {
                 continue;
             }
         };
-        // Doubled consonants are written once in some scripts; Каспий is not Каспи.
+        // Doubled consonants are written once in some scripts. `i` stays doubled, so that Каспий differs from Каспи.
         if !out.ends_with(sound) || sound == "i" {
             out.push_str(sound);
         }
@@ -134,7 +134,7 @@ pub(crate) fn sound(word: &str) -> String {
     out
 }
 
-/// Whether a Latin word is written in letters that Kazakh uses and English does not.
+/// Returns true if a Latin word has letters that Kazakh uses and English does not.
 pub(crate) fn looks_kazakh(word: &str) -> bool {
     word.chars().any(|c| {
         matches!(c, 'ä' | 'ö' | 'ü' | 'ū' | 'ğ' | 'ş' | 'ñ' | 'ı' | 'á' | 'ó' | 'ú' | 'ý' | 'ǵ' | 'ń')

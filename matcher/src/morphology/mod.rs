@@ -1,8 +1,7 @@
-//! Word forms: what a word of a text may be a form of, and what a word of a query stands for.
+//! Lemmas of words in texts and in queries.
 //!
-//! A word of a query finds a word of a text where one of the things that the one stands for is one of those that the
-//! other may be a form of. The text keeps every reading; the query prefers the word itself where it is a dictionary's
-//! form, so that `банка` does not find банк.
+//! A word of a query finds a word of a text if they have a lemma in common. A word of a text has the lemmas of all
+//! its readings. A word of a query that is a lemma itself has only that lemma, so that `банка` does not find банк.
 
 mod english;
 mod kazakh;
@@ -13,66 +12,68 @@ mod russian;
 
 use crate::text::fold::{is_cyrillic, is_kazakh};
 
-/// Longer words have no forms: they are no words.
-const LONGEST: usize = 64;
+/// Upper bound on the bytes of a word that has lemmas. Longer strings are not words.
+const MAX_WORD_BYTES: usize = 64;
 
-/// What the words of a text without letters of their own are taken for.
+/// The language of words whose letters do not determine it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
-pub(crate) enum Tongue {
-    /// Russian, or English by its letters.
+pub(crate) enum LanguageHint {
+    /// Russian or English, by script.
     #[default]
-    Usual,
-    /// Kazakh, with Russian and English words among its own.
+    ByScript,
+    /// Kazakh, mixed with Russian and English words.
     Kazakh,
 }
 
-/// What a folded word of a text may be a form of. Without repetitions, in order.
-pub(crate) fn lemmas(word: &str, tongue: Tongue) -> Vec<String> {
-    in_order(as_written(word, tongue))
+/// Returns the possible lemmas of a folded word of a text, sorted and without duplicates.
+pub(crate) fn lemmas(word: &str, hint: LanguageHint) -> Vec<String> {
+    sorted_unique(literal_lemmas(word, hint))
 }
 
-/// The same of what is written in small letters, which is no name: it may be misspelt, or written for short.
-pub(crate) fn lemmas_of_small(word: &str, tongue: Tongue) -> Vec<String> {
-    let mut lemmas = as_written(word, tongue);
-    // Of what may be Kazakh nobody knows how it is spelt in Russian.
-    if tongue == Tongue::Usual && matches!(Script::of(word), Script::Cyrillic) {
-        lemmas.extend(russian::whole(word));
-        if drawn_out(word).all(|word| !knows(&word)) {
-            lemmas.extend(drawn_out(word).flat_map(|word| russian::meant(&word)));
+/// Returns the possible lemmas of a lower-case word of a text. It is not a name, so it may be misspelt or
+/// abbreviated.
+pub(crate) fn lemmas_of_lowercase(word: &str, hint: LanguageHint) -> Vec<String> {
+    let mut lemmas = literal_lemmas(word, hint);
+    // Kazakh words must not be corrected to Russian ones.
+    if hint == LanguageHint::ByScript && matches!(Script::of(word), Script::Cyrillic) {
+        lemmas.extend(russian::expand_abbreviation(word));
+        if with_collapsed_letters(word).all(|word| !is_known(&word)) {
+            lemmas.extend(with_collapsed_letters(word).flat_map(|word| russian::corrected_lemmas(&word)));
         }
     }
-    in_order(lemmas)
+    sorted_unique(lemmas)
 }
 
-/// The same of what is probably a name: Лавровым is not of лавр, nor Маска of маска, but both may be.
-pub(crate) fn lemmas_of_name(word: &str, tongue: Tongue) -> Vec<String> {
-    let mut lemmas = as_written(word, tongue);
+/// Returns the possible lemmas of a word of a text that is probably a name. Лавровым is a form of Лавров rather than
+/// лавр, and Маска of Маск rather than маска, but either is possible, so both are returned.
+pub(crate) fn lemmas_of_name(word: &str, hint: LanguageHint) -> Vec<String> {
+    let mut lemmas = literal_lemmas(word, hint);
     if matches!(Script::of(word), Script::Cyrillic) {
-        lemmas.extend(russian::of_name(word));
+        lemmas.extend(russian::name_lemmas(word));
     }
-    in_order(lemmas)
+    sorted_unique(lemmas)
 }
 
-fn in_order(mut lemmas: Vec<String>) -> Vec<String> {
+fn sorted_unique(mut lemmas: Vec<String>) -> Vec<String> {
     lemmas.sort();
     lemmas.dedup();
     lemmas
 }
 
-fn as_written(word: &str, tongue: Tongue) -> Vec<String> {
-    drawn_out(word).flat_map(|word| readings(&word, tongue)).collect()
+fn literal_lemmas(word: &str, hint: LanguageHint) -> Vec<String> {
+    with_collapsed_letters(word).flat_map(|word| readings(&word, hint)).collect()
 }
 
-/// A word, and what it is if a letter was drawn out. Поздравляяяем: nobody knows how often a letter was meant. СССР is as
-/// it should be.
-fn drawn_out(word: &str) -> impl Iterator<Item = String> {
-    let most = if knows(word) { 0 } else { 2 };
-    let shortened = (1..=most).filter_map(|times| shortened(word, times));
-    std::iter::once(word.to_owned()).chain(shortened)
+/// Returns a word, and its spellings with repeated letters collapsed to one or two: поздравляяяем. A word that a
+/// dictionary has is not collapsed: СССР.
+fn with_collapsed_letters(word: &str) -> impl Iterator<Item = String> {
+    let max_times = if is_known(word) { 0 } else { 2 };
+    let collapsed = (1..=max_times).filter_map(|times| collapse_letters(word, times));
+    std::iter::once(word.to_owned()).chain(collapsed)
 }
 
-/// A word in which a letter stands three times or more in a row, with that letter so many times.
-fn shortened(word: &str, times: usize) -> Option<String> {
+/// Replaces each run of three or more equal letters by `times` letters. Returns `None` if there is no such run.
+fn collapse_letters(word: &str, times: usize) -> Option<String> {
     let letters: Vec<char> = word.chars().collect();
     let runs = || letters.chunk_by(|one, other| one == other && one.is_alphabetic());
     let is_long = runs().any(|run| run.len() > 2);
@@ -81,60 +82,64 @@ fn shortened(word: &str, times: usize) -> Option<String> {
     })
 }
 
-fn readings(word: &str, tongue: Tongue) -> Vec<String> {
+fn readings(word: &str, hint: LanguageHint) -> Vec<String> {
     match Script::of(word) {
         Script::Other => Vec::new(),
         Script::Kazakh => kazakh::lemmas(word),
-        Script::Cyrillic if tongue == Tongue::Kazakh => {
+        Script::Cyrillic if hint == LanguageHint::Kazakh => {
             let mut lemmas = kazakh::lemmas(word);
-            if !kazakh::knows(word) && (lemmas.is_empty() || russian::is_known(word)) {
+            if !kazakh::is_known(word) && (lemmas.is_empty() || russian::is_known(word)) {
                 lemmas.extend(russian::lemmas(word));
             }
             lemmas
         }
         Script::Cyrillic if russian::is_known(word) => russian::lemmas(word),
-        // Kazakh words without letters of their own come in Russian texts as well.
+        // Kazakh words without specific letters occur in Russian texts as well.
         Script::Cyrillic => [russian::lemmas(word), kazakh::known_lemmas(word)].concat(),
-        Script::KazakhLatin => kazakh_latin(word),
-        Script::Latin if tongue == Tongue::Kazakh => [english::lemmas(word), kazakh_latin(word)].concat(),
+        Script::KazakhLatin => kazakh_latin_lemmas(word),
+        Script::Latin if hint == LanguageHint::Kazakh => {
+            [english::lemmas(word), kazakh_latin_lemmas(word)].concat()
+        }
         Script::Latin => english::lemmas(word),
     }
 }
 
-/// What a folded word of a query stands for, in whatever language it may be.
+/// Returns the lemmas that a folded word of a query matches, in any language.
 pub(crate) fn asked_for(word: &str) -> Vec<String> {
-    let asked = match Script::of(word) {
+    let lemmas = match Script::of(word) {
         Script::Other => Vec::new(),
-        Script::Kazakh => kazakh::asked_for(word),
-        Script::Cyrillic if russian::is_known(word) && !kazakh::knows(word) => russian::asked_for(word),
-        // Names are Kazakh in one text and Russian in the next.
-        Script::Cyrillic if kazakh::knows(word) && !russian::is_known(word) => {
-            [kazakh::asked_for(word), russian::of_name(word)].concat()
+        Script::Kazakh => kazakh::query_lemmas(word),
+        Script::Cyrillic if russian::is_known(word) && !kazakh::is_known(word) => russian::query_lemmas(word),
+        // The same name has Kazakh endings in some texts and Russian ones in others.
+        Script::Cyrillic if kazakh::is_known(word) && !russian::is_known(word) => {
+            [kazakh::query_lemmas(word), russian::name_lemmas(word)].concat()
         }
-        Script::Cyrillic => [russian::asked_for(word), kazakh::asked_for(word)].concat(),
-        Script::KazakhLatin => kazakh::asked_for(&latin::cyrillic(word)),
-        Script::Latin => english::asked_for(word),
+        Script::Cyrillic => [russian::query_lemmas(word), kazakh::query_lemmas(word)].concat(),
+        Script::KazakhLatin => kazakh::query_lemmas(&latin::cyrillic(word)),
+        Script::Latin => english::query_lemmas(word),
     };
-    in_order(asked)
+    sorted_unique(lemmas)
 }
 
-/// Whether a dictionary has the word; of Kazakh, whether the list of stems has it or one that it is a form of.
-pub(crate) fn knows(word: &str) -> bool {
+/// Returns true if a dictionary has the word. For Kazakh, returns true if the lexicon has the word or one of its
+/// lemmas.
+pub(crate) fn is_known(word: &str) -> bool {
     match Script::of(word) {
-        Script::Kazakh => kazakh::lemmas(word).iter().any(|lemma| kazakh::knows(lemma)),
+        Script::Kazakh => kazakh::lemmas(word).iter().any(|lemma| kazakh::is_known(lemma)),
         Script::Cyrillic => {
-            russian::is_known(word) || kazakh::lemmas(word).iter().any(|lemma| kazakh::knows(lemma))
+            russian::is_known(word) || kazakh::lemmas(word).iter().any(|lemma| kazakh::is_known(lemma))
         }
         Script::KazakhLatin | Script::Latin | Script::Other => false,
     }
 }
 
-/// Whether a folded word of a query is Kazakh as it stands, so that its letters mean no others.
+/// Returns true if a folded word of a query is in the Kazakh lexicon. Its plain letters then match no special
+/// letters.
 pub(crate) fn is_kazakh_word(word: &str) -> bool {
-    kazakh::knows(word)
+    kazakh::is_known(word)
 }
 
-/// Snowball's stem of a Russian or English word.
+/// Returns the Snowball stem of a Russian or English word.
 pub(crate) fn stem(word: &str) -> Option<String> {
     match Script::of(word) {
         Script::Cyrillic => Some(russian::stem(word)),
@@ -143,7 +148,7 @@ pub(crate) fn stem(word: &str) -> Option<String> {
     }
 }
 
-fn kazakh_latin(word: &str) -> Vec<String> {
+fn kazakh_latin_lemmas(word: &str) -> Vec<String> {
     let word = latin::cyrillic(word);
     let mut lemmas = kazakh::lemmas(&word);
     lemmas.push(word);
@@ -151,10 +156,10 @@ fn kazakh_latin(word: &str) -> Vec<String> {
 }
 
 enum Script {
-    /// With letters that Russian has not.
+    /// Cyrillic with letters that Russian does not have.
     Kazakh,
     Cyrillic,
-    /// With letters that English has not.
+    /// Latin with letters that English does not have.
     KazakhLatin,
     Latin,
     Other,
@@ -162,7 +167,7 @@ enum Script {
 
 impl Script {
     fn of(word: &str) -> Self {
-        if word.len() > LONGEST {
+        if word.len() > MAX_WORD_BYTES {
             Self::Other
         } else if word.chars().all(|c| c.is_ascii_lowercase() || c == '\'') {
             Self::Latin
@@ -181,56 +186,59 @@ mod tests {
     use super::*;
 
     fn finds(query: &str, text: &str) -> bool {
-        let lemmas = lemmas(text, Tongue::Kazakh);
-        query == text || asked_for(query).iter().any(|asked| lemmas.contains(asked))
+        let lemmas = lemmas(text, LanguageHint::Kazakh);
+        query == text || asked_for(query).iter().any(|lemma| lemmas.contains(lemma))
     }
 
     #[test]
-    fn kazakh_pairs_that_were_checked_by_hand() {
-        let (mut pairs, mut wrong) = (0, Vec::new());
+    fn kazakh_pairs_match_as_checked_by_hand() {
+        let (mut pairs, mut failures) = (0, Vec::new());
         for line in include_str!("kazakh_pairs.txt").lines().filter(|line| !line.starts_with('#')) {
             let (query, forms) = line.split_once(": ").unwrap();
-            let (its, others) = forms.split_once(" — ").unwrap_or((forms, ""));
-            let expected = its.split_whitespace().map(|form| (form, true));
-            for (form, expected) in expected.chain(others.split_whitespace().map(|form| (form, false))) {
+            let (matching, other_forms) = forms.split_once(" — ").unwrap_or((forms, ""));
+            let expected = matching.split_whitespace().map(|form| (form, true));
+            for (form, expected) in expected.chain(other_forms.split_whitespace().map(|form| (form, false))) {
                 pairs += 1;
                 if finds(query, form) != expected {
-                    wrong.push(format!(
-                        "{query}: {form} is {expected}, of {:?}",
-                        lemmas(form, Tongue::Kazakh)
+                    failures.push(format!(
+                        "{query}: {form} should match: {expected}, but its lemmas are {:?}",
+                        lemmas(form, LanguageHint::Kazakh)
                     ));
                 }
             }
         }
         assert!(pairs >= 300, "{pairs} pairs");
-        assert!(wrong.is_empty(), "{} of {pairs}: {wrong:#?}", wrong.len());
+        assert!(failures.is_empty(), "{} of {pairs}: {failures:#?}", failures.len());
     }
 
     #[test]
-    fn letters_that_are_drawn_out_are_shortened() {
-        assert!(lemmas("поздравляяяем", Tongue::Usual).contains(&"поздравлять".to_owned()));
-        assert!(lemmas("клааасс", Tongue::Usual).contains(&"класс".to_owned()));
+    fn repeated_letters_are_collapsed() {
+        assert!(lemmas("поздравляяяем", LanguageHint::ByScript).contains(&"поздравлять".to_owned()));
+        assert!(lemmas("клааасс", LanguageHint::ByScript).contains(&"класс".to_owned()));
         assert!(
-            lemmas_of_small("програааама", Tongue::Usual).contains(&"программа".to_owned()),
-            "with a slip beside"
+            lemmas_of_lowercase("програааама", LanguageHint::ByScript).contains(&"программа".to_owned()),
+            "and the spelling is corrected as well"
         );
-        assert_eq!(shortened("класс", 1), None);
-        assert!(!lemmas("ссср", Tongue::Usual).contains(&"среда".to_owned()), "it is a word");
+        assert_eq!(collapse_letters("класс", 1), None);
+        assert!(
+            !lemmas("ссср", LanguageHint::ByScript).contains(&"среда".to_owned()),
+            "a known word is not collapsed"
+        );
     }
 
     #[test]
-    fn misspelt_words_are_found_where_they_are_neither_names_nor_kazakh() {
+    fn misspelt_words_are_corrected_except_names_and_kazakh() {
         let has = |lemmas: Vec<String>, lemma: &str| lemmas.contains(&lemma.to_owned());
-        assert!(has(lemmas_of_small("програмы", Tongue::Usual), "программа"));
-        assert!(!has(lemmas("програмы", Tongue::Usual), "программа"));
-        assert!(!has(lemmas_of_small("програмы", Tongue::Kazakh), "программа"));
-        assert!(!has(asked_for("програмы"), "программа"), "a query is taken at its word");
-        assert!(has(lemmas_of_small("зп", Tongue::Usual), "зарплата"));
+        assert!(has(lemmas_of_lowercase("програмы", LanguageHint::ByScript), "программа"));
+        assert!(!has(lemmas("програмы", LanguageHint::ByScript), "программа"));
+        assert!(!has(lemmas_of_lowercase("програмы", LanguageHint::Kazakh), "программа"));
+        assert!(!has(asked_for("програмы"), "программа"), "words of queries are not corrected");
+        assert!(has(lemmas_of_lowercase("зп", LanguageHint::ByScript), "зарплата"));
         assert!(!has(asked_for("обл"), "область"));
         for (word, other) in
             [("каспи", "каспий"), ("кавер", "ковер"), ("зумер", "зуммер"), ("кооошка", "кашка")]
         {
-            assert!(!has(lemmas_of_small(word, Tongue::Usual), other), "{word}");
+            assert!(!has(lemmas_of_lowercase(word, LanguageHint::ByScript), other), "{word}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! Russian word forms: by dictionary, and by guess for what no dictionary knows.
+//! Russian lemmas, by dictionary, and by guesses for unknown words.
 //!
-//! The dictionary is ruMorph's (OpenCorpora and Wiktionary, CC BY-SA 4.0: see NOTICE). A word that it does not know is
-//! guessed by its ending, and by Snowball's stem beside it.
+//! The dictionary is that of ruMorph (OpenCorpora and Wiktionary, CC BY-SA 4.0: see NOTICE). An unknown word gets the
+//! lemmas that its ending suggests, and its Snowball stem.
 
 use std::sync::LazyLock;
 
@@ -11,14 +11,14 @@ use rust_stemmers::{Algorithm, Stemmer};
 use super::misspelt;
 use crate::text::fold::fold;
 
-/// A reading that is rarer than this among a form's is not kept: `уже` is no form of уж, and `стали` is one of сталь.
-const RAREST: f64 = 0.005;
-/// Shorter words of a query are abbreviations, and stand for themselves.
-const SHORTEST: usize = 3;
+/// Minimum probability of a reading of a form. It excludes уж as a lemma of `уже`, but keeps сталь for `стали`.
+const MIN_READING_SHARE: f64 = 0.005;
+/// Minimum letters of a word of a query that is analysed. Shorter words are abbreviations and match only themselves.
+const MIN_QUERY_LETTERS: usize = 3;
 
-/// What is written for short, where the dictionary does not say it (it has млн and руб), and where it is hardly ever another
-/// word. In capitals they mean something else: ВС is a court, and ГА an assembly.
-const ABBREVIATED: &[(&str, &str)] = &[
+/// Abbreviations and their words. Lists those that the dictionary does not have (it has млн and руб) and that are
+/// rarely another word. They apply to lower-case words only: in capitals, ВС is a court and ГА an assembly.
+const ABBREVIATIONS: &[(&str, &str)] = &[
     ("пн", "понедельник"),
     ("вт", "вторник"),
     ("чт", "четверг"),
@@ -49,39 +49,39 @@ const ABBREVIATED: &[(&str, &str)] = &[
 static DICTIONARY: LazyLock<Option<Dictionary>> = LazyLock::new(|| Dictionary::bundled().ok());
 static SNOWBALL: LazyLock<Stemmer> = LazyLock::new(|| Stemmer::create(Algorithm::Russian));
 
-/// Whether the dictionary has the word.
+/// Returns true if the dictionary has the word.
 pub(super) fn is_known(word: &str) -> bool {
     DICTIONARY.as_ref().is_some_and(|dictionary| dictionary.is_known(word))
 }
 
-/// What a folded word of a text may be a form of.
+/// Returns the possible lemmas of a folded word of a text.
 pub(super) fn lemmas(word: &str) -> Vec<String> {
     let mut lemmas: Vec<String> = readings(word);
     if !is_known(word) {
-        lemmas.extend(of_name(word));
+        lemmas.extend(name_lemmas(word));
     }
     lemmas
 }
 
-/// What a word is written short for.
-pub(super) fn whole(word: &str) -> Option<String> {
-    ABBREVIATED.iter().find(|(short, _)| *short == word).map(|(_, whole)| (*whole).to_owned())
+/// Returns the expansion of an abbreviation.
+pub(super) fn expand_abbreviation(word: &str) -> Option<String> {
+    ABBREVIATIONS.iter().find(|(short, _)| *short == word).map(|(_, word)| (*word).to_owned())
 }
 
-/// What a word that the dictionary does not have may be a form of, if it was misspelt.
-pub(super) fn meant(word: &str) -> Vec<String> {
-    misspelt::meant(word).filter(|meant| is_known(meant)).flat_map(|meant| readings(&meant)).collect()
+/// Returns the lemmas of the dictionary words that a misspelt word may have been meant as.
+pub(super) fn corrected_lemmas(word: &str) -> Vec<String> {
+    misspelt::corrections(word).filter(|word| is_known(word)).flat_map(|word| readings(&word)).collect()
 }
 
-/// What a folded word of a query stands for. One that is a lemma itself stands for that lemma alone: `банка` finds cans
-/// and not banks. By their stems it finds words that no dictionary knows.
-pub(super) fn asked_for(word: &str) -> Vec<String> {
-    if word.chars().count() < SHORTEST {
+/// Returns the lemmas that a folded word of a query matches. A word that is a lemma itself matches only that lemma:
+/// `банка` finds cans and not banks. The stem is included to find words that the dictionary does not have.
+pub(super) fn query_lemmas(word: &str) -> Vec<String> {
+    if word.chars().count() < MIN_QUERY_LETTERS {
         return vec![word.to_owned()];
     }
     let mut lemmas = lemmas(word);
     if is_known(word) && lemmas.iter().any(|lemma| lemma == word) {
-        // Words of texts have a stem only where no dictionary knows them.
+        // Words of texts have a stem only if the dictionary does not have them.
         return [word.to_owned(), stem(word)].into_iter().chain(surname(word)).collect();
     }
     lemmas.push(stem(word));
@@ -89,45 +89,45 @@ pub(super) fn asked_for(word: &str) -> Vec<String> {
     lemmas
 }
 
-/// What a name may be a form of, though the dictionary has it as a common word's.
-pub(super) fn of_name(word: &str) -> Vec<String> {
-    surname(word).into_iter().chain(in_short_i(word)).chain([stem(word)]).collect()
+/// Returns the possible lemmas of a word as a name, even if the dictionary has it as a form of a common word.
+pub(super) fn name_lemmas(word: &str) -> Vec<String> {
+    surname(word).into_iter().chain(name_in_short_i(word)).chain([stem(word)]).collect()
 }
 
-/// The name of a form: Костаная, Костанаю, Костанаем and Костанае are of Костанай.
-fn in_short_i(word: &str) -> Option<String> {
-    const SHORTEST_NAME: usize = 3;
+/// Returns the name in `й` of an inflected form: Костанай for Костаная, Костанаю, Костанаем and Костанае.
+fn name_in_short_i(word: &str) -> Option<String> {
+    const MIN_NAME_LETTERS: usize = 3;
     let stem = ["я", "ю", "ем", "е"].iter().find_map(|ending| word.strip_suffix(ending))?;
-    (stem.ends_with(['а', 'е']) && stem.chars().count() >= SHORTEST_NAME).then(|| format!("{stem}й"))
+    (stem.ends_with(['а', 'е']) && stem.chars().count() >= MIN_NAME_LETTERS).then(|| format!("{stem}й"))
 }
 
-/// The lemmas that the dictionary has for a form, or guesses, but for the rarest.
+/// Returns the lemmas that the dictionary has or guesses for a form, without the rarest.
 fn readings(word: &str) -> Vec<String> {
     let Some(dictionary) = DICTIONARY.as_ref() else { return Vec::new() };
     let mut shares: Vec<(String, f64)> = Vec::new();
     for reading in dictionary.analyze(word) {
         let lemma = fold(&reading.lemma);
-        match shares.iter_mut().find(|(known, _)| *known == lemma) {
+        match shares.iter_mut().find(|(other, _)| *other == lemma) {
             Some((_, share)) => *share += reading.prob,
             None => shares.push((lemma, reading.prob)),
         }
     }
-    shares.into_iter().filter(|(_, share)| *share >= RAREST).map(|(lemma, _)| lemma).collect()
+    shares.into_iter().filter(|(_, share)| *share >= MIN_READING_SHARE).map(|(lemma, _)| lemma).collect()
 }
 
-/// The man's name of a surname's form: Рыбникова, Рыбниковым and Рыбниковы are of Рыбников.
+/// Returns the masculine base form of a surname: Рыбников for Рыбникова, Рыбниковым and Рыбниковы.
 fn surname(word: &str) -> Option<String> {
     const ENDINGS: &[&str] = &["", "а", "у", "ым", "е", "ой", "ою", "ы", "ых", "ыми"];
     const SUFFIXES: &[&str] = &["ов", "ев", "ин", "ын"];
-    const SHORTEST_SURNAME: usize = 5;
+    const MIN_SURNAME_LETTERS: usize = 5;
     let names = ENDINGS.iter().filter_map(|ending| word.strip_suffix(ending));
     names
         .filter(|name| SUFFIXES.iter().any(|suffix| name.ends_with(suffix)))
-        .find(|name| name.chars().count() >= SHORTEST_SURNAME)
+        .find(|name| name.chars().count() >= MIN_SURNAME_LETTERS)
         .map(str::to_owned)
 }
 
-/// Snowball's stem, marked so that it is no word.
+/// Returns the Snowball stem, with a hyphen that distinguishes it from a word.
 pub(super) fn stem(word: &str) -> String {
     format!("{}-", SNOWBALL.stem(word))
 }

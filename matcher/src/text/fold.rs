@@ -1,9 +1,9 @@
-//! Letters as they are compared.
+//! Folding: the normal form in which letters are compared.
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-/// A word as it is compared: NFC, lower case, ё as е, straight apostrophes, invisible characters removed.
+/// Folds a word: NFC, lower case, ё as е, straight apostrophes, invisible characters removed.
 pub(crate) fn fold(word: &str) -> String {
     if word.is_ascii() {
         return word.to_ascii_lowercase();
@@ -18,8 +18,9 @@ pub(crate) fn fold(word: &str) -> String {
         .collect()
 }
 
-/// Soft hyphens, joiners, byte order marks, variation selectors: nobody sees them. Accents that make no letter of their
-/// own (ба́нк), and colours of skin: nobody asks for them.
+/// Returns true for characters that comparison ignores: soft hyphens, joiners, byte order marks and variation
+/// selectors, which are invisible; accents that do not compose to a letter (ба́нк) and skin tones, which queries
+/// leave out.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
@@ -27,7 +28,8 @@ fn is_invisible(c: char) -> bool {
     )
 }
 
-/// A folded word in plain letters: Kazakh letters as their Russian neighbours, accents off. `й` is a letter of its own.
+/// Converts a folded word to plain letters: Kazakh letters become similar Russian letters, and accents are removed.
+/// `й` is a separate letter and stays.
 pub(crate) fn plain(folded: &str) -> String {
     if folded.is_ascii() {
         return folded.to_owned();
@@ -35,7 +37,8 @@ pub(crate) fn plain(folded: &str) -> String {
     folded.chars().map(plain_letter).collect()
 }
 
-/// The plain letter that stands for this one. A plain letter of a query stands for both, a special one for itself.
+/// Returns the plain letter of a letter. In a query a plain letter matches itself and its special letters; a special
+/// letter matches only itself.
 pub(crate) fn plain_letter(c: char) -> char {
     match c {
         'қ' => 'к',
@@ -62,12 +65,12 @@ pub(crate) fn plain_letter(c: char) -> char {
     }
 }
 
-/// Whether a letter of a query stands for a letter of a text.
+/// Returns true if a letter of a query matches a letter of a text.
 pub(crate) fn stands_for(query: char, text: char) -> bool {
     query == text || query == plain_letter(text)
 }
 
-/// Whether a folded word of a query stands for a folded word of a text, letter by letter.
+/// Returns true if a folded word of a query matches a folded word of a text, letter by letter.
 pub(crate) fn word_stands_for(query: &str, text: &str) -> bool {
     if query == text {
         return true;
@@ -75,18 +78,18 @@ pub(crate) fn word_stands_for(query: &str, text: &str) -> bool {
     if query.is_ascii() && text.is_ascii() {
         return false;
     }
-    let (mut left, mut right) = (query.chars(), text.chars());
+    let (mut query, mut text) = (query.chars(), text.chars());
     loop {
-        match (left.next(), right.next()) {
+        match (query.next(), text.next()) {
             (None, None) => return true,
-            (Some(one), Some(other)) if stands_for(one, other) => (),
+            (Some(query), Some(text)) if stands_for(query, text) => (),
             _ => return false,
         }
     }
 }
 
-/// Latin letters that look like a Cyrillic one, and the Cyrillic one.
-const LOOK_ALIKE: [(char, char); 24] = [
+/// Pairs of a Latin letter and the Cyrillic letter that looks like it.
+const LOOK_ALIKES: [(char, char); 24] = [
     ('A', 'А'),
     ('B', 'В'),
     ('C', 'С'),
@@ -113,8 +116,8 @@ const LOOK_ALIKE: [(char, char); 24] = [
     ('m', 'м'),
 ];
 
-/// A word in which Latin and Cyrillic letters are mixed, in the letters of its majority, or of the others where some have
-/// no double; `None` where they are not mixed, or cannot be told apart.
+/// Converts a word that mixes Latin and Cyrillic letters to one script: that of most of its letters, or the other if
+/// some letters have no look-alike. Returns `None` if the word is not mixed, or if neither script works.
 pub(crate) fn unmixed(word: &str) -> Option<String> {
     let cyrillic = word.chars().filter(|c| is_cyrillic(*c)).count();
     let latin = word.chars().filter(char::is_ascii_alphabetic).count();
@@ -122,11 +125,11 @@ pub(crate) fn unmixed(word: &str) -> Option<String> {
         return None;
     }
     let in_cyrillic = |c: char| match c.is_ascii_alphabetic() {
-        true => LOOK_ALIKE.iter().find(|(latin, _)| *latin == c).map(|(_, cyrillic)| *cyrillic),
+        true => LOOK_ALIKES.iter().find(|(latin, _)| *latin == c).map(|(_, cyrillic)| *cyrillic),
         false => Some(c),
     };
     let in_latin = |c: char| match is_cyrillic(c) {
-        true => LOOK_ALIKE.iter().find(|(_, cyrillic)| *cyrillic == c).map(|(latin, _)| *latin),
+        true => LOOK_ALIKES.iter().find(|(_, cyrillic)| *cyrillic == c).map(|(latin, _)| *latin),
         false => Some(c),
     };
     let as_cyrillic = || word.chars().map(in_cyrillic).collect::<Option<String>>();
@@ -138,7 +141,7 @@ pub(crate) fn is_cyrillic(c: char) -> bool {
     ('\u{400}'..='\u{52f}').contains(&c)
 }
 
-/// Letters that Kazakh has and Russian has not.
+/// Returns true for letters that Kazakh has and Russian does not.
 pub(crate) fn is_kazakh(c: char) -> bool {
     matches!(
         c,
@@ -167,8 +170,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_letters_of_a_query_stand_for_special_ones_of_a_text() {
-        for (query, text, stands) in [
+    fn plain_letters_of_a_query_match_special_letters_of_a_text() {
+        for (query, text, expected) in [
             ("казакстан", "қазақстан", true),
             ("қазақстан", "казакстан", false),
             ("қазакстан", "қазақстан", true),
@@ -179,12 +182,12 @@ mod tests {
             ("иод", "йод", false),
             ("банк", "банка", false),
         ] {
-            assert_eq!(word_stands_for(query, text), stands, "{query} {text}");
+            assert_eq!(word_stands_for(query, text), expected, "{query} {text}");
         }
     }
 
     #[test]
-    fn folding_takes_away_what_nobody_sees() {
+    fn folding_removes_invisible_characters() {
         assert_eq!(fold("Ёл\u{ad}КА"), "елка");
         assert_eq!(fold("и\u{306}од"), "йод");
         assert_eq!(fold("Trump’s"), "trump's");
@@ -194,7 +197,7 @@ mod tests {
     fn only_mixed_words_are_unmixed() {
         assert_eq!(unmixed("Kаспи").as_deref(), Some("Каспи"));
         assert_eq!(unmixed("Каspi").as_deref(), Some("Kaspi"));
-        assert_eq!(unmixed("ФасsФ"), None, "neither s nor Ф has a double");
+        assert_eq!(unmixed("ФасsФ"), None, "neither s nor Ф has a look-alike");
         assert_eq!(unmixed("TEHГE").as_deref(), Some("ТЕНГЕ"));
         assert_eq!(unmixed("Kaspi"), None);
         assert_eq!(unmixed("KASРI").as_deref(), Some("KASPI"));

@@ -1,8 +1,8 @@
-//! The forms that were seen, each analysed once.
+//! A cache of analysed forms, so that each form is analysed once.
 //!
-//! A look-up touches as little memory as can be: one entry, which holds the letters of all but long words; the forms
-//! themselves are looked at only when they are new. Forms are numbered densely, so that what is known of them elsewhere is
-//! an array. When there are too many, a new *generation* begins; documents keep theirs.
+//! A lookup touches little memory: a single table entry, which holds the bytes of all but long words. The forms
+//! themselves are not read. Form ids are dense, so that other modules can index arrays by them. When the cache is
+//! full, a new *generation* begins; documents keep the generation that they were analysed with.
 
 use std::collections::HashMap;
 use std::hash::Hasher;
@@ -15,31 +15,31 @@ use rustc_hash::FxHasher;
 
 use super::Form;
 use super::words::Kind;
-use crate::morphology::Tongue;
+use crate::morphology::LanguageHint;
 
-/// Forms of a generation. The vocabulary of a language's news in a month is of this order.
+/// Upper bound on the forms of a generation. A month of news in one language has a vocabulary of this order.
 const MAX_FORMS: usize = 300_000;
-/// Bytes of a form that is found again; longer ones do not come again.
-const LONGEST: usize = 64;
-/// Bytes of a form whose letters stand in its entry: thirteen letters of Cyrillic. An entry has 32 bytes.
-const SHORT: usize = 26;
+/// Upper bound on the bytes of a cached form. Longer forms rarely recur.
+const MAX_CACHED_BYTES: usize = 64;
+/// Upper bound on the bytes of a form that is stored in its table entry: 13 Cyrillic letters. An entry has 32 bytes.
+const MAX_SHORT_BYTES: usize = 26;
 
-/// A form's number within its generation.
+/// The number of a form within its generation.
 pub(crate) type FormId = u32;
 
-static GENERATIONS: AtomicU64 = AtomicU64::new(0);
+static NEXT_GENERATION: AtomicU64 = AtomicU64::new(0);
 
-/// Forms by their numbers. It only grows, and is read without a lock.
+/// Forms by id. Append-only, and read without a lock.
 #[derive(Debug)]
 pub(crate) struct Generation {
-    /// No two have the same; later ones have higher ones.
+    /// A unique number that increases with each generation.
     pub(crate) number: u64,
     forms: boxcar::Vec<Form>,
 }
 
 impl Default for Generation {
     fn default() -> Self {
-        Self { number: GENERATIONS.fetch_add(1, Ordering::Relaxed), forms: boxcar::Vec::new() }
+        Self { number: NEXT_GENERATION.fetch_add(1, Ordering::Relaxed), forms: boxcar::Vec::new() }
     }
 }
 
@@ -53,12 +53,12 @@ impl Generation {
     }
 }
 
-/// How forms are found.
+/// Lookup tables from written words to forms.
 #[derive(Debug, Default)]
-pub(super) struct Table {
+pub(super) struct FormTable {
     pub(super) generation: Arc<Generation>,
     short: HashTable<Entry>,
-    long: HashMap<(Tongue, Kind, Box<str>), FormId>,
+    long: HashMap<(LanguageHint, Kind, Box<str>), FormId>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,41 +67,48 @@ struct Entry {
     form: FormId,
 }
 
-/// A short form as it is compared: its bytes in numbers, so that no loop is needed, and none of its length decides a branch.
+/// The lookup key of a short form. The bytes are packed into integers, so that a comparison needs no loop and no
+/// branch on the length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Key {
     bytes: [u64; 3],
-    /// Two bytes more, the length, tongue and kind.
+    /// The last two bytes, the length, and the language hint and kind.
     rest: [u8; 4],
 }
 
-/// Bytes that are read for a key, however many are of the form.
-const READ: usize = 32;
+/// Number of bytes that are read to build a key, regardless of the length of the form.
+const KEY_WINDOW_BYTES: usize = 32;
 
 impl Key {
-    pub(super) fn of(tongue: Tongue, kind: Kind, text: &str) -> Option<Self> {
-        let mut read = [0; READ];
-        read.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
-        Self::read(tongue, kind, &read, text.len())
+    /// Builds the key of a form. Returns `None` if the form is longer than [`MAX_SHORT_BYTES`].
+    pub(super) fn of(hint: LanguageHint, kind: Kind, text: &str) -> Option<Self> {
+        let mut window = [0; KEY_WINDOW_BYTES];
+        window.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Self::from_window(hint, kind, &window, text.len())
     }
 
-    /// The key of a form that stands within a text: what stands behind it is read as well, and put aside.
-    pub(super) fn within(tongue: Tongue, kind: Kind, text: &str, range: Range<usize>) -> Option<Self> {
+    /// Builds the key of a form within a text. Reads past the end of the form and masks those bytes.
+    pub(super) fn within(hint: LanguageHint, kind: Kind, text: &str, range: Range<usize>) -> Option<Self> {
         match text.as_bytes().get(range.start..).and_then(<[u8]>::first_chunk) {
-            Some(read) => Self::read(tongue, kind, read, range.len()),
-            None => Self::of(tongue, kind, text.get(range)?),
+            Some(window) => Self::from_window(hint, kind, window, range.len()),
+            None => Self::of(hint, kind, text.get(range)?),
         }
     }
 
-    fn read(tongue: Tongue, kind: Kind, read: &[u8; READ], length: usize) -> Option<Self> {
+    fn from_window(
+        hint: LanguageHint,
+        kind: Kind,
+        window: &[u8; KEY_WINDOW_BYTES],
+        length: usize,
+    ) -> Option<Self> {
         let masks = MASKS.get(length)?;
-        let number = |at: usize| {
-            let bytes = read.get(at * 8..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
+        let packed = |at: usize| {
+            let bytes = window.get(at * 8..).and_then(<[u8]>::first_chunk).copied().unwrap_or_default();
             masks.get(at).map_or(0, |mask| u64::from_le_bytes(bytes) & mask)
         };
-        let [one, other, ..] = number(3).to_le_bytes();
-        let rest = [one, other, u8::try_from(length).ok()?, tongue as u8 * 16 + kind as u8];
-        Some(Self { bytes: [number(0), number(1), number(2)], rest })
+        let [one, other, ..] = packed(3).to_le_bytes();
+        let rest = [one, other, u8::try_from(length).ok()?, hint as u8 * 16 + kind as u8];
+        Some(Self { bytes: [packed(0), packed(1), packed(2)], rest })
     }
 
     pub(super) fn hash(&self) -> u64 {
@@ -112,11 +119,11 @@ impl Key {
     }
 }
 
-/// By length: which bits of what was read are the form's.
-const MASKS: [[u64; 4]; SHORT + 1] = {
-    let mut masks = [[0; 4]; SHORT + 1];
+/// By length: the mask of the bytes that belong to the form.
+const MASKS: [[u64; 4]; MAX_SHORT_BYTES + 1] = {
+    let mut masks = [[0; 4]; MAX_SHORT_BYTES + 1];
     let mut length = 0;
-    while length <= SHORT {
+    while length <= MAX_SHORT_BYTES {
         let mut byte = 0;
         while byte < length {
             masks[length][byte / 8] |= 0xff << (byte % 8 * 8);
@@ -127,31 +134,31 @@ const MASKS: [[u64; 4]; SHORT + 1] = {
     masks
 };
 
-impl Table {
-    pub(super) fn find(&self, tongue: Tongue, kind: Kind, text: &str) -> Option<FormId> {
-        match Key::of(tongue, kind, text) {
+impl FormTable {
+    pub(super) fn find(&self, hint: LanguageHint, kind: Kind, text: &str) -> Option<FormId> {
+        match Key::of(hint, kind, text) {
             Some(key) => self.find_short(&key, key.hash()),
-            None if text.len() > LONGEST => None,
-            None => self.long.get(&(tongue, kind, Box::from(text))).copied(),
+            None if text.len() > MAX_CACHED_BYTES => None,
+            None => self.long.get(&(hint, kind, Box::from(text))).copied(),
         }
     }
 
-    /// The form of a key, whose hash is known.
+    /// Returns the form of a key with this hash.
     pub(super) fn find_short(&self, key: &Key, hash: u64) -> Option<FormId> {
         self.short.find(hash, |entry| entry.key == *key).map(|entry| entry.form)
     }
 
-    /// Lets a form of this generation be found; very long ones are not.
-    pub(super) fn add(&mut self, tongue: Tongue, kind: Kind, text: &str, form: FormId) {
-        if text.len() > LONGEST || self.find(tongue, kind, text).is_some() {
+    /// Adds a form of this generation. Ignores forms longer than [`MAX_CACHED_BYTES`].
+    pub(super) fn add(&mut self, hint: LanguageHint, kind: Kind, text: &str, form: FormId) {
+        if text.len() > MAX_CACHED_BYTES || self.find(hint, kind, text).is_some() {
             return;
         }
-        match Key::of(tongue, kind, text) {
+        match Key::of(hint, kind, text) {
             Some(key) => {
                 self.short.insert_unique(key.hash(), Entry { key, form }, |entry| entry.key.hash());
             }
             None => {
-                self.long.insert((tongue, kind, Box::from(text)), form);
+                self.long.insert((hint, kind, Box::from(text)), form);
             }
         }
     }
@@ -167,28 +174,35 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_key_says_the_same_whatever_stands_around(before in ".{0,9}", form in ".{0,14}", behind in ".{0,40}") {
-            let text = format!("{before}{form}{behind}");
-            let range = before.len()..before.len() + form.len();
-            let alone = Key::of(Tongue::Usual, Kind::Word, &form);
-            proptest::prop_assert_eq!(Key::within(Tongue::Usual, Kind::Word, &text, range), alone);
-            proptest::prop_assert_eq!(alone.is_some(), form.len() <= SHORT);
+        fn a_key_does_not_depend_on_the_surrounding_text(prefix in ".{0,9}", form in ".{0,14}", suffix in ".{0,40}") {
+            let text = format!("{prefix}{form}{suffix}");
+            let range = prefix.len()..prefix.len() + form.len();
+            let alone = Key::of(LanguageHint::ByScript, Kind::Word, &form);
+            proptest::prop_assert_eq!(Key::within(LanguageHint::ByScript, Kind::Word, &text, range), alone);
+            proptest::prop_assert_eq!(alone.is_some(), form.len() <= MAX_SHORT_BYTES);
         }
     }
 
     #[test]
-    fn what_was_added_is_found_and_nothing_else() {
-        let mut table = Table::default();
+    fn find_returns_added_forms_only() {
+        let mut table = FormTable::default();
         for number in 0..2_000_u32 {
-            table.add(Tongue::Usual, Kind::Word, &format!("слово{number}"), number);
+            table.add(LanguageHint::ByScript, Kind::Word, &format!("слово{number}"), number);
         }
         for number in 0..2_000_u32 {
-            assert_eq!(table.find(Tongue::Usual, Kind::Word, &format!("слово{number}")), Some(number));
+            assert_eq!(
+                table.find(LanguageHint::ByScript, Kind::Word, &format!("слово{number}")),
+                Some(number)
+            );
         }
-        assert_eq!(table.find(Tongue::Kazakh, Kind::Word, "слово1"), None);
-        assert_eq!(table.find(Tongue::Usual, Kind::Tag, "слово1"), None);
-        assert_eq!(table.find(Tongue::Usual, Kind::Word, "слово"), None);
-        table.add(Tongue::Usual, Kind::Word, &"о".repeat(40), 9);
-        assert_eq!(table.find(Tongue::Usual, Kind::Word, &"о".repeat(40)), None, "it is too long");
+        assert_eq!(table.find(LanguageHint::Kazakh, Kind::Word, "слово1"), None);
+        assert_eq!(table.find(LanguageHint::ByScript, Kind::Tag, "слово1"), None);
+        assert_eq!(table.find(LanguageHint::ByScript, Kind::Word, "слово"), None);
+        table.add(LanguageHint::ByScript, Kind::Word, &"о".repeat(40), 9);
+        assert_eq!(
+            table.find(LanguageHint::ByScript, Kind::Word, &"о".repeat(40)),
+            None,
+            "longer than MAX_CACHED_BYTES"
+        );
     }
 }

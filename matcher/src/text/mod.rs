@@ -1,10 +1,15 @@
-//! A text taken apart into words, with the byte range of each.
+//! Text analysis: splits a text into words with their byte ranges.
 //!
-//! Live matching, search in the archive and highlights share this analysis, so that they agree.
+//! Live matching, archive search and highlights share this analysis, so that they agree.
 
+mod builder;
 pub(crate) mod fold;
 pub(crate) mod forms;
+<<<<<<< HEAD
 mod reading;
+=======
+mod likeness;
+>>>>>>> prose-matcherr
 mod sentences;
 mod sketch;
 pub(crate) mod words;
@@ -17,42 +22,42 @@ use std::sync::{Arc, PoisonError, RwLock};
 use model::{Item, Zone};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
-use crate::morphology::{self, Tongue};
+use crate::morphology::{self, LanguageHint};
 use fold::{fold, is_cyrillic, is_kazakh, plain, unmixed};
-use forms::{FormId, Generation, Table};
+use forms::{FormId, FormTable, Generation};
 use words::Kind;
 
-/// One in so many Cyrillic words with Kazakh letters makes a text without a language Kazakh.
-const KAZAKH_SHARE: usize = 8;
+/// Inverse threshold for the detection of Kazakh: more than one word in this many must have Kazakh letters.
+const KAZAKH_WORD_RATIO: usize = 8;
 
-/// No word.
-const NONE: u32 = u32::MAX;
+/// The end of a chain of words.
+const NO_WORD: u32 = u32::MAX;
 
-/// A word as it is written, and all that it may be found by. Shared by all places where it stands.
+/// A distinct spelling of a word, and the strings that it is found by. Shared by all its occurrences.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Form {
     pub(crate) kind: Kind,
-    /// As it stands there, in NFC.
+    /// The word as written, in NFC.
     pub(crate) surface: String,
-    /// Folded.
+    /// The folded word.
     pub(crate) exact: String,
-    /// What it may be a form of.
+    /// The words that it may be a form of.
     pub(crate) lemmas: Vec<String>,
-    /// The same in plain letters, and the form itself: what leads to the topics that may be meant.
+    /// The lemmas and the form itself in plain letters. Topics are looked up by these.
     keys: Vec<String>,
 }
 
-/// A word and where it stands.
+/// One occurrence of a form.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Word {
-    /// Which of the document's forms it has.
+    /// The index of its form in the document.
     pub(crate) form: u32,
-    /// In bytes of its zone.
+    /// The start of its byte range within its zone.
     start: u32,
     end: u32,
-    /// Which word it is, counted through all zones.
+    /// Its position, counted through all zones.
     pub(crate) at: u32,
-    /// The next word of the same form.
+    /// The number of the next word of the same form.
     next: u32,
     pub(crate) sentence: u32,
     pub(crate) paragraph: u32,
@@ -61,21 +66,21 @@ pub(crate) struct Word {
 }
 
 impl Word {
-    /// In bytes of its zone.
+    /// Returns its byte range within its zone.
     pub(crate) fn range(&self) -> Range<usize> {
         self.start as usize..self.end as usize
     }
 
-    /// How many places it takes: a word and the parts that it is made of stand at the same ones.
+    /// Returns the number of positions that it covers. A word and its parts cover the same positions.
     pub(crate) fn width(&self) -> u32 {
         u32::from(self.width)
     }
 }
 
-/// Takes texts apart, and remembers the words that it has seen. Make one and keep it; copies share the memory.
+/// The text analysis. It caches the forms of words, so create it once and reuse it; clones share the cache.
 #[derive(Clone, Default)]
 pub struct Analysis {
-    forms: Arc<RwLock<Table>>,
+    forms: Arc<RwLock<FormTable>>,
 }
 
 impl std::fmt::Debug for Analysis {
@@ -84,94 +89,101 @@ impl std::fmt::Debug for Analysis {
     }
 }
 
-/// A text taken apart, with an index of its words.
+/// An analysed text, with an index of its words.
 #[derive(Debug, Clone, Default)]
 pub struct Document {
-    /// In the order of their places.
+    /// Words, sorted by position.
     pub(crate) words: Vec<Word>,
     generation: Arc<Generation>,
-    /// Each form once, and its first and last word.
+    /// The distinct forms, each with the numbers of its first and last word.
     forms: Vec<(FormId, u32, u32)>,
-    /// Forms of hashtags, mentions and cashtags.
+    /// The forms of hashtags, mentions and cashtags.
     tags: Vec<FormId>,
-    /// The first place after the lead.
+    /// The first position after the lead.
     pub(crate) lead_end: u32,
 }
 
 impl Analysis {
-    /// The words of an item, title and text kept apart.
+    /// Analyses an item. Title and text are separate zones.
     pub fn item(&self, item: &Item) -> Document {
         self.document(item.title.as_deref().unwrap_or(""), &item.text, item.language.as_deref())
     }
 
-    /// The words of a title and a text in a language (ISO 639-1), where it is known.
+    /// Analyses a title and a text in a language (ISO 639-1). If `language` is `None`, it is detected.
     pub fn document(&self, title: &str, text: &str, language: Option<&str>) -> Document {
-        let tongue = match language {
-            Some("kk") => Tongue::Kazakh,
-            Some(_) => Tongue::Usual,
-            None => tongue(title, text),
+        let hint = match language {
+            Some("kk") => LanguageHint::Kazakh,
+            Some(_) => LanguageHint::ByScript,
+            None => detect_language(title, text),
         };
-        let known = self.forms.read().unwrap_or_else(PoisonError::into_inner);
-        let (document, new) = reading::read(&known, tongue, title, text);
-        drop(known);
-        self.remember(&document.generation, tongue, &new);
+        let table = self.forms.read().unwrap_or_else(PoisonError::into_inner);
+        let (document, new) = builder::build_document(&table, hint, title, text);
+        drop(table);
+        self.cache_forms(&document.generation, hint, &new);
         document
     }
 
-    /// What each word of a search is looked up as in [`Document::search_tokens`]: any of these will do.
+    /// Returns the alternative tokens of each word of a search. A document has the word if
+    /// [`Document::search_tokens`] contains any of them.
     pub fn search_terms(&self, text: &str) -> Vec<Vec<String>> {
         let terms = |form: String| {
-            let asked = morphology::asked_for(&form);
-            let lemmas = asked.iter().map(|lemma| search_lemma(lemma));
-            // What was stored before there was a dictionary is found by its stem.
-            let stem = morphology::stem(&form).map(|stem| search_lemma(&stem));
+            let lemmas = morphology::asked_for(&form);
+            let lemmas = lemmas.iter().map(|lemma| search_lemma_token(lemma));
+            // Items stored before dictionaries were introduced have only stems.
+            let stem = morphology::stem(&form).map(|stem| search_lemma_token(&stem));
             lemmas.chain(stem).chain([form]).collect()
         };
-        words::words(text).map(|cut| fold(&cut.text)).filter(|form| is_searchable(form)).map(terms).collect()
+        words::words(text)
+            .map(|word| fold(&word.text))
+            .filter(|form| is_searchable(form))
+            .map(terms)
+            .collect()
     }
 
-    /// What a word of a query stands for in [`Document::places`], for an engine that is measured beside this one: the form
-    /// and what may be meant by it.
+    /// Returns the form and the lemma tokens of a word of a query, as they occur in [`Document::places`]. Benchmarks
+    /// use them to run the same query on another engine.
     pub fn place_terms(&self, word: &str) -> (String, Vec<String>) {
         let form = fold(&unmixed(word).unwrap_or_else(|| word.to_owned()));
         let lemmas = morphology::asked_for(&form);
-        (plain(&form), lemmas.iter().map(|lemma| marked(lemma)).collect())
+        (plain(&form), lemmas.iter().map(|lemma| lemma_token(lemma)).collect())
     }
 
-    /// Whether a dictionary has this word of any language.
+    /// Returns true if the dictionary of any language has this word.
     pub fn knows(&self, word: &str) -> bool {
-        morphology::knows(&fold(word))
+        morphology::is_known(&fold(word))
     }
 
-    /// Lets forms that were met for the first time be found.
-    fn remember(&self, generation: &Arc<Generation>, tongue: Tongue, new: &reading::New) {
+    /// Adds new forms to the cache. Starts a new generation if the cache is full.
+    fn cache_forms(&self, generation: &Arc<Generation>, hint: LanguageHint, new: &builder::NewForms) {
         if new.is_empty() {
             return;
         }
-        let mut known = self.forms.write().unwrap_or_else(PoisonError::into_inner);
-        if !Arc::ptr_eq(&known.generation, generation) {
-            return; // another document began a new one
+        let mut table = self.forms.write().unwrap_or_else(PoisonError::into_inner);
+        if !Arc::ptr_eq(&table.generation, generation) {
+            return; // Another document has started a new generation.
         }
         for ((kind, surface), form) in new {
-            known.add(tongue, *kind, surface, *form);
+            table.add(hint, *kind, surface, *form);
         }
-        if known.is_full() {
-            *known = Table::default();
+        if table.is_full() {
+            *table = FormTable::default();
         }
     }
 }
 
 impl Form {
-    fn new(kind: Kind, text: &str, tongue: Tongue) -> Self {
+    fn new(kind: Kind, text: &str, hint: LanguageHint) -> Self {
         let surface: String = if is_nfc(text) { text.to_owned() } else { text.nfc().collect() };
         let folded = match unmixed(&surface) {
-            Some(mended) if kind != Kind::Url => fold(&mended),
+            Some(unmixed) if kind != Kind::Url => fold(&unmixed),
             _ => fold(&surface),
         };
         let lemmas = match kind {
-            Kind::Word if !text.contains(char::is_uppercase) => morphology::lemmas_of_small(&folded, tongue),
-            Kind::Word => morphology::lemmas(&folded, tongue),
-            Kind::Name => morphology::lemmas_of_name(&folded, tongue),
+            Kind::Word if !text.contains(char::is_uppercase) => {
+                morphology::lemmas_of_lowercase(&folded, hint)
+            }
+            Kind::Word => morphology::lemmas(&folded, hint),
+            Kind::Name => morphology::lemmas_of_name(&folded, hint),
             Kind::Number | Kind::Tag | Kind::Url | Kind::Emoji => Vec::new(),
         };
         let mut keys: Vec<String> =
@@ -181,7 +193,7 @@ impl Form {
         Self { kind, exact: folded, surface, lemmas, keys }
     }
 
-    /// Whether it is made of letters.
+    /// Returns true for words and names.
     pub(crate) fn is_word(&self) -> bool {
         matches!(self.kind, Kind::Word | Kind::Name)
     }
@@ -191,34 +203,35 @@ impl Form {
     }
 }
 
-/// A text without a language: Kazakh where enough of its words can be nothing else.
-fn tongue(title: &str, text: &str) -> Tongue {
+/// Detects the language of a text: Kazakh if enough of its words have letters that only Kazakh uses.
+/// Reads at most 400 words.
+fn detect_language(title: &str, text: &str) -> LanguageHint {
     let words = || title.split_whitespace().chain(text.split_whitespace()).take(400);
     let cyrillic = words().filter(|word| word.chars().any(is_cyrillic)).count();
     let kazakh = words().filter(|word| word.chars().any(is_kazakh)).count();
     let latin = words().filter(|word| morphology::latin::looks_kazakh(&fold(word))).count();
-    let is_kazakh =
-        kazakh * KAZAKH_SHARE > cyrillic || (cyrillic == 0 && latin * KAZAKH_SHARE > words().count());
-    if is_kazakh { Tongue::Kazakh } else { Tongue::Usual }
+    let is_kazakh = kazakh * KAZAKH_WORD_RATIO > cyrillic
+        || (cyrillic == 0 && latin * KAZAKH_WORD_RATIO > words().count());
+    if is_kazakh { LanguageHint::Kazakh } else { LanguageHint::ByScript }
 }
 
 impl Document {
-    /// Whether it holds no word.
+    /// Returns true if it has no words.
     pub fn is_empty(&self) -> bool {
         self.words.is_empty()
     }
 
-    /// The form of a word.
+    /// Returns the form of a word.
     pub(crate) fn form(&self, word: &Word) -> Option<&Form> {
         self.generation.get(self.forms.get(word.form as usize)?.0)
     }
 
-    /// Each form once.
+    /// Iterates over the distinct forms.
     pub(crate) fn forms(&self) -> impl Iterator<Item = &Form> {
         self.forms.iter().filter_map(|(form, ..)| self.generation.get(*form))
     }
 
-    /// Each form once, by its number in the generation.
+    /// Iterates over the ids of the distinct forms within the generation.
     pub(crate) fn form_ids(&self) -> impl Iterator<Item = FormId> + use<'_> {
         self.forms.iter().map(|(form, ..)| *form)
     }
@@ -227,9 +240,9 @@ impl Document {
         &self.generation
     }
 
-    /// The numbers of the words of a form.
+    /// Iterates over the numbers of the words of a form.
     pub(crate) fn words_of(&self, form: u32) -> impl Iterator<Item = u32> + use<'_> {
-        let mut next = self.forms.get(form as usize).map_or(NONE, |(_, first, _)| *first);
+        let mut next = self.forms.get(form as usize).map_or(NO_WORD, |(_, first, _)| *first);
         std::iter::from_fn(move || {
             let number = next;
             next = self.words.get(number as usize)?.next;
@@ -237,7 +250,8 @@ impl Document {
         })
     }
 
-    /// The document as search sees it: each word's form, and what it may be a form of marked with `~`.
+    /// Returns the tokens of the document for the archive search: the form of each word, and its lemmas prefixed with
+    /// `~`.
     pub fn search_tokens(&self) -> String {
         let mut tokens = String::new();
         let forms = self.words.iter().filter_map(|word| self.form(word));
@@ -245,36 +259,37 @@ impl Document {
             tokens.push_str(&form.exact);
             tokens.push(' ');
             for lemma in &form.lemmas {
-                tokens.push_str(&search_lemma(lemma));
+                tokens.push_str(&search_lemma_token(lemma));
                 tokens.push(' ');
             }
         }
         tokens
     }
 
-    /// What stands at each place of the text: the forms, in plain letters, and behind each what it may be a form of.
+    /// Iterates over the positions of the text. Yields the forms at each position in plain letters, each followed by
+    /// its lemma tokens.
     pub fn places(&self) -> impl Iterator<Item = Vec<String>> {
         self.words.chunk_by(|one, other| one.at == other.at).map(|words| {
             let forms = words.iter().filter_map(|word| self.form(word));
             let terms = |form: &Form| {
                 std::iter::once(plain(&form.exact))
-                    .chain(form.lemmas.iter().map(|lemma| marked(lemma)))
+                    .chain(form.lemmas.iter().map(|lemma| lemma_token(lemma)))
                     .collect::<Vec<_>>()
             };
             forms.flat_map(terms).collect()
         })
     }
 
-    /// Hashtags and mentions, folded, with their signs.
+    /// Iterates over the hashtags and mentions, folded, with their signs.
     pub fn tags(&self) -> impl Iterator<Item = &str> {
         let tags = self.tags.iter().filter_map(|form| self.generation.get(*form));
         tags.map(|form| form.exact.as_str()).filter(|tag| tag.starts_with(['#', '@']))
     }
 
-    /// The words from a place on.
+    /// Iterates over the words at a position.
     pub(crate) fn words_at(&self, at: u32) -> impl Iterator<Item = &Word> {
         let first = self.words.partition_point(|word| word.at < at);
-        // A part follows the whole that it belongs to, whose place is smaller or the same.
+        // A part follows the whole word that contains it, whose position is lower or equal, so words are sorted.
         self.words.get(first..).unwrap_or(&[]).iter().take_while(move |word| word.at == at)
     }
 }
@@ -283,13 +298,14 @@ fn is_searchable(form: &str) -> bool {
     form.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '_' | '\''))
 }
 
-/// Snowball's stems are marked by a hyphen, which search would take for a space.
-fn search_lemma(lemma: &str) -> String {
+/// Returns the search token of a lemma. Drops the hyphen that marks Snowball stems, because search treats it as a
+/// space.
+fn search_lemma_token(lemma: &str) -> String {
     format!("~{}", lemma.trim_end_matches('-'))
 }
 
-/// A lemma in plain letters, told from a form.
-fn marked(lemma: &str) -> String {
+/// Returns a lemma in plain letters, with a prefix that distinguishes it from a form.
+fn lemma_token(lemma: &str) -> String {
     format!("~{}", plain(lemma))
 }
 
@@ -297,7 +313,7 @@ fn marked(lemma: &str) -> String {
 mod tests {
     use super::*;
 
-    fn places(title: &str, text: &str) -> Vec<(String, u32, u32)> {
+    fn positions(title: &str, text: &str) -> Vec<(String, u32, u32)> {
         let document = Analysis::default().document(title, text, None);
         document
             .words
@@ -307,12 +323,12 @@ mod tests {
     }
 
     #[test]
-    fn a_word_stands_where_its_parts_do() {
+    fn a_word_shares_the_positions_of_its_parts() {
         let expected =
             [("интернет-магазин", 1000, 2), ("интернет", 1000, 1), ("магазин", 1001, 1), ("рядом", 1002, 1)];
         let expected: Vec<_> =
             expected.iter().map(|(word, at, width)| ((*word).to_owned(), *at, *width)).collect();
-        assert_eq!(places("", "Интернет-магазин рядом"), expected);
+        assert_eq!(positions("", "Интернет-магазин рядом"), expected);
     }
 
     #[test]
@@ -326,11 +342,11 @@ mod tests {
     }
 
     #[test]
-    fn every_place_leads_to_its_words() {
+    fn words_at_returns_the_words_of_each_position() {
         let document = Analysis::default().document("Каспи", "Kaspi.kz вырос", None);
-        let at = |place| {
+        let at = |position| {
             document
-                .words_at(place)
+                .words_at(position)
                 .map(|word| document.form(word).unwrap().exact.as_str())
                 .collect::<Vec<_>>()
         };
@@ -342,13 +358,13 @@ mod tests {
     }
 
     #[test]
-    fn languages_are_told_by_their_letters() {
-        let tongue = |text| super::tongue("", text);
-        assert_eq!(tongue("Алматы қаласында жаңа мектеп ашылды"), Tongue::Kazakh);
+    fn kazakh_is_detected_by_its_letters() {
+        let detect = |text| detect_language("", text);
+        assert_eq!(detect("Алматы қаласында жаңа мектеп ашылды"), LanguageHint::Kazakh);
         assert_eq!(
-            tongue("В Алматы открыли школу имени Қожамқұлова, сообщает акимат города сегодня"),
-            Tongue::Usual
+            detect("В Алматы открыли школу имени Қожамқұлова, сообщает акимат города сегодня"),
+            LanguageHint::ByScript
         );
-        assert_eq!(tongue("Schools were opened"), Tongue::Usual);
+        assert_eq!(detect("Schools were opened"), LanguageHint::ByScript);
     }
 }

@@ -1,6 +1,6 @@
-//! Where sentences end.
+//! Sentence boundaries.
 
-/// What is written with a full stop within a sentence, folded.
+/// Abbreviations that are written with a full stop within a sentence, folded.
 const ABBREVIATIONS: &[&str] = &[
     "г",
     "гг",
@@ -58,22 +58,23 @@ const ABBREVIATIONS: &[&str] = &[
     "i.e",
 ];
 
-/// Whether a sentence ends in what stands between two words; `next` begins the word after.
-pub(super) fn ends(before: &str, between: &str, next: Option<char>) -> bool {
+/// Returns true if a sentence ends in the text between two words. `before` is the first word, and `next` the first
+/// character of the second.
+pub(super) fn ends_sentence(before: &str, between: &str, next: Option<char>) -> bool {
     let Some(at) = between.find(['.', '!', '?', '…']) else { return false };
     let mark = between.get(at..).unwrap_or("");
-    // A mark that the next word follows at once ends nothing.
+    // A mark without white space before the next word does not end a sentence.
     if !mark.contains(char::is_whitespace) && next.is_some() {
         return false;
     }
     if !mark.starts_with('.') || mark.starts_with("..") {
         return !mark.starts_with(['.', '…']) || next.is_none_or(|next| !next.is_lowercase());
     }
-    // The word before has a full stop of its own, unless something stands between.
+    // The full stop belongs to an abbreviation only if it follows the word directly.
     at > 0 || !is_abbreviated(&before.to_lowercase())
 }
 
-/// Initials, and what is written with a full stop within a sentence: г., т.е., К.К.
+/// Returns true for initials and abbreviations: г., т.е., К.К.
 fn is_abbreviated(word: &str) -> bool {
     let is_short = |part: &str| part.chars().count() <= 2 && part.chars().all(char::is_alphabetic);
     let is_initial = word.chars().count() == 1 && word.chars().all(char::is_alphabetic);
@@ -85,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn full_stops_of_abbreviations_and_initials_end_nothing() {
+    fn abbreviations_and_initials_do_not_end_sentences() {
         for (before, between, next, expected) in [
             ("вырос", ". ", 'Б', true),
             ("вырос", ".» ", 'Б', true),
@@ -102,7 +103,7 @@ mod tests {
             ("вырос", ", ", 'А', false),
             ("вырос", "… ", 'А', true),
         ] {
-            assert_eq!(ends(before, between, Some(next)), expected, "{before}{between}{next}");
+            assert_eq!(ends_sentence(before, between, Some(next)), expected, "{before}{between}{next}");
         }
     }
 }

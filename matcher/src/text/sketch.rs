@@ -1,12 +1,13 @@
-//! What tells that an item is another's reprint: its words, without what differs between typesetters.
+//! The sketch of an item, by which near-duplicates are detected.
 
 use model::{Item, Sketch};
 
 use super::fold::fold;
 use super::words;
 
-/// What an item is known by beside others.
+/// Computes the sketch of an item from its folded words, so that differences of case, punctuation and typography do
+/// not count.
 pub fn sketch(item: &Item) -> Sketch {
-    let of = |text: &str| words::words(text).map(|cut| fold(&cut.text)).collect::<Vec<String>>();
-    Sketch::of(&of(item.title.as_deref().unwrap_or("")), &of(&item.text))
+    let folded_words = |text: &str| words::words(text).map(|word| fold(&word.text)).collect::<Vec<String>>();
+    Sketch::of(&folded_words(item.title.as_deref().unwrap_or("")), &folded_words(&item.text))
 }

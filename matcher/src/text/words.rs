@@ -1,7 +1,7 @@
-//! A text cut into words: UAX #29, and what a monitoring query needs beside it.
+//! Splits a text into words: UAX #29 with additions for monitoring queries.
 //!
-//! A word keeps what joins its parts (`AT&T`, `интернет-магазин`, `kaspi.kz`, `Google+`), and its parts are words as well.
-//! Hashtags, mentions, cashtags, addresses, emoji and numbers with separators are words of their own.
+//! A word keeps the characters that join its parts (`AT&T`, `интернет-магазин`, `kaspi.kz`, `Google+`), and its parts
+//! are words as well. Hashtags, mentions, cashtags, URLs, emoji and numbers with separators are single words.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -9,42 +9,43 @@ use std::ops::Range;
 use unicode_normalization::char::is_combining_mark;
 use unicode_segmentation::UnicodeSegmentation;
 
-/// Bytes of a word at most; of a longer run of letters the rest is not looked at.
-const LONGEST: usize = 512;
+/// Upper bound on the bytes of a word. A longer run of letters is cut.
+const MAX_WORD_BYTES: usize = 512;
 
-/// Bytes that are looked at from where a word begins: more than any word has.
-const AHEAD: usize = 8 * LONGEST;
+/// Number of bytes that are examined from the start of a word: more than any word has.
+const LOOKAHEAD_BYTES: usize = 8 * MAX_WORD_BYTES;
 
-/// What kind of a word it is.
+/// The kind of a word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) enum Kind {
-    /// Letters, with forms.
+    /// Letters. Has inflected forms.
     Word,
-    /// The same with a capital letter within a sentence: probably a name, which may look like a form of a common word.
+    /// Letters with an initial capital within a sentence: probably a name, which may look like a form of a common
+    /// word.
     Name,
     /// Digits; `1 000` and `1,000` are 1000.
     Number,
-    /// `#хлеб`, `@user`, `$KZT`, as they are written.
+    /// A hashtag, mention or cashtag, as written: `#хлеб`, `@user`, `$KZT`.
     Tag,
-    /// An address, whole.
+    /// A whole URL.
     Url,
     Emoji,
 }
 
-/// A word as it was cut out.
+/// A word in a text, before its form is looked up.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Cut<'t> {
+pub(crate) struct RawWord<'t> {
     pub(crate) kind: Kind,
-    /// In bytes.
+    /// Its byte range.
     pub(crate) range: Range<usize>,
-    /// As it is read: a number without its separators.
+    /// Its text; of a number without separators.
     pub(crate) text: Cow<'t, str>,
-    /// Words within it, in order; empty where there is but one.
+    /// The byte ranges of its parts, in order; empty if it has only one.
     pub(crate) parts: Vec<Range<usize>>,
 }
 
-/// The words of a text, in order.
-pub(crate) fn words(text: &str) -> impl Iterator<Item = Cut<'_>> {
+/// Iterates over the words of a text, in order.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = RawWord<'_>> {
     let mut scanner = Scanner { text, at: 0 };
     std::iter::from_fn(move || scanner.next_word())
 }
@@ -55,30 +56,30 @@ struct Scanner<'t> {
 }
 
 impl<'t> Scanner<'t> {
-    fn next_word(&mut self) -> Option<Cut<'t>> {
+    fn next_word(&mut self) -> Option<RawWord<'t>> {
         loop {
-            self.at += signs(self.bytes());
-            if let Some(cut) = self.letters() {
-                self.at = cut.range.end;
-                return Some(cut);
+            self.at += separators_len(self.bytes());
+            if let Some(word) = self.scan_letters() {
+                self.at = word.range.end;
+                return Some(word);
             }
-            // What is further away decides nothing, and would be gone through again for each word.
-            let rest = beginning(self.rest(self.at), AHEAD);
+            // Text further ahead does not matter, and would be scanned again for each word.
+            let rest = truncate(self.rest(self.at), LOOKAHEAD_BYTES);
             let first = rest.chars().next()?;
-            let is_sign = !is_letter(first) && !first.is_alphanumeric() && !is_emoji(first);
-            let cut = match first {
-                '#' | '@' | '$' => self.tag(first),
-                'h' | 'H' | 'w' | 'W' => self.address(rest).or_else(|| self.plain(rest)),
-                _ if is_sign => None,
-                _ => self.plain(rest),
+            let is_separator = !is_letter(first) && !first.is_alphanumeric() && !is_emoji(first);
+            let word = match first {
+                '#' | '@' | '$' => self.scan_tag(first),
+                'h' | 'H' | 'w' | 'W' => self.scan_url(rest).or_else(|| self.scan_word(rest)),
+                _ if is_separator => None,
+                _ => self.scan_word(rest),
             };
-            match cut {
-                Some(cut) => {
-                    self.at = cut.range.end;
-                    return Some(cut);
+            match word {
+                Some(word) => {
+                    self.at = word.range.end;
+                    return Some(word);
                 }
-                None if is_sign => self.at += first.len_utf8(),
-                None => self.at += segment(rest).len().max(first.len_utf8()),
+                None if is_separator => self.at += first.len_utf8(),
+                None => self.at += first_segment(rest).len().max(first.len_utf8()),
             }
         }
     }
@@ -87,106 +88,112 @@ impl<'t> Scanner<'t> {
         self.text.get(at..).unwrap_or("")
     }
 
-    /// What is still to come.
+    /// Returns the bytes that are not scanned yet.
     fn bytes(&self) -> &'t [u8] {
         self.text.as_bytes().get(self.at..).unwrap_or(&[])
     }
 
-    fn follows_letter(&self) -> bool {
+    fn follows_alphanumeric(&self) -> bool {
         self.text
             .get(..self.at)
-            .and_then(|before| before.chars().next_back())
+            .and_then(|scanned| scanned.chars().next_back())
             .is_some_and(char::is_alphanumeric)
     }
 
-    fn cut(&self, kind: Kind, length: usize, parts: Vec<Range<usize>>) -> Option<Cut<'t>> {
+    /// Returns a word of `length` bytes at the current position.
+    fn word(&self, kind: Kind, length: usize, parts: Vec<Range<usize>>) -> Option<RawWord<'t>> {
         let range = self.at..self.at + length;
-        Some(Cut { kind, text: Cow::Borrowed(self.text.get(range.clone())?), range, parts })
+        Some(RawWord { kind, text: Cow::Borrowed(self.text.get(range.clone())?), range, parts })
     }
 
-    fn address(&self, rest: &'t str) -> Option<Cut<'t>> {
+    fn scan_url(&self, rest: &'t str) -> Option<RawWord<'t>> {
         let scheme = ["https://", "http://", "www."].into_iter().find(|scheme| {
-            rest.get(..scheme.len()).is_some_and(|beginning| beginning.eq_ignore_ascii_case(scheme))
+            rest.get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme))
         })?;
-        if self.follows_letter() {
+        if self.follows_alphanumeric() {
             return None;
         }
         let end = rest.find(|c: char| c.is_whitespace() || "<>\"«»“”{}|".contains(c)).unwrap_or(rest.len());
-        let address = rest.get(..end)?.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '\'', '…']);
-        if address.len() <= scheme.len() || address.len() > 4 * LONGEST {
+        let url = rest.get(..end)?.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', ']', '\'', '…']);
+        if url.len() <= scheme.len() || url.len() > 4 * MAX_WORD_BYTES {
             return None;
         }
-        let skipped = if scheme.starts_with("http") { scheme.len() } else { 0 };
-        let skipped = if address.get(skipped..)?.starts_with("www.") { skipped + 4 } else { skipped };
-        let host =
-            address.get(skipped..)?.find(['/', '?', '#', ':']).map_or(address.len(), |at| skipped + at);
-        let path = runs(self.text, self.at + host..self.at + address.len(), char::is_alphanumeric);
-        let parts = std::iter::once(self.at + skipped..self.at + host).chain(path).collect();
-        self.cut(Kind::Url, address.len(), parts)
+        let start = if scheme.starts_with("http") { scheme.len() } else { 0 };
+        let start = if url.get(start..)?.starts_with("www.") { start + 4 } else { start };
+        let host_end = url.get(start..)?.find(['/', '?', '#', ':']).map_or(url.len(), |at| start + at);
+        let path = runs(self.text, self.at + host_end..self.at + url.len(), char::is_alphanumeric);
+        let parts = std::iter::once(self.at + start..self.at + host_end).chain(path).collect();
+        self.word(Kind::Url, url.len(), parts)
     }
 
-    fn tag(&self, sign: char) -> Option<Cut<'t>> {
-        let after = self.at + sign.len_utf8();
+    fn scan_tag(&self, sign: char) -> Option<RawWord<'t>> {
+        let start = self.at + sign.len_utf8();
         let belongs: fn(char) -> bool = match sign {
             '#' => |c| c.is_alphanumeric() || c == '_' || is_mark(c),
             '@' => |c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-'),
             '$' => char::is_alphabetic,
             _ => return None,
         };
-        // Tags may follow each other at once: #a#b.
-        if (sign != '#' && self.follows_letter())
-            || !self.rest(after).chars().next().is_some_and(|c| c.is_alphanumeric() || c == '_')
+        // Hashtags may follow each other without a space: #a#b.
+        if (sign != '#' && self.follows_alphanumeric())
+            || !self.rest(start).chars().next().is_some_and(|c| c.is_alphanumeric() || c == '_')
         {
             return None;
         }
-        let rest = beginning(self.rest(after), AHEAD);
+        let rest = truncate(self.rest(start), LOOKAHEAD_BYTES);
         let length = rest.find(|c| !belongs(c)).unwrap_or(rest.len());
         let name = rest.get(..length)?.trim_end_matches(['.', '-']);
-        let goes_on =
+        let is_continued =
             rest.get(name.len()..).and_then(|rest| rest.chars().next()).is_some_and(char::is_alphanumeric);
-        if name.is_empty() || goes_on || name.len() > LONGEST || (sign == '$' && name.chars().count() > 10) {
+        if name.is_empty()
+            || is_continued
+            || name.len() > MAX_WORD_BYTES
+            || (sign == '$' && name.chars().count() > 10)
+        {
             return None;
         }
-        let whole = after..after + name.len();
-        let parts = if sign == '#' { camel_parts(name, after) } else { std::iter::once(whole).collect() };
-        self.cut(Kind::Tag, sign.len_utf8() + name.len(), parts)
+        let whole = start..start + name.len();
+        let parts =
+            if sign == '#' { camel_case_parts(name, start) } else { std::iter::once(whole).collect() };
+        self.word(Kind::Tag, sign.len_utf8() + name.len(), parts)
     }
 
-    /// Most words: letters of alphabets whose letters all belong together by UAX #29, with nothing joined to them. No
-    /// address is alone: its scheme has signs behind it.
-    fn letters(&self) -> Option<Cut<'t>> {
+    /// Scans a word of Latin or Cyrillic letters that nothing is joined to. This is the fast path for most words: by
+    /// UAX #29 such letters are never split. A URL is never read as such a word, because a separator and more text
+    /// follow its scheme.
+    fn scan_letters(&self) -> Option<RawWord<'t>> {
         let bytes = self.bytes();
-        // Letters without end are not gone through again for each part of them.
-        let end = letters(bytes.get(..LONGEST + 2).unwrap_or(bytes));
+        // The bound prevents a very long run of letters from being scanned again for each of its parts.
+        let end = letters_len(bytes.get(..MAX_WORD_BYTES + 2).unwrap_or(bytes));
         let is_alone = match bytes.get(end..)? {
             [] | [b' ' | b',' | b'\n' | b'!' | b'?' | b';' | b')' | b'"', ..] => true,
             [b'.' | b':', next, ..] => matches!(next, b' ' | b'\n'),
-            after => after.starts_with("»".as_bytes()),
+            following => following.starts_with("»".as_bytes()),
         };
-        (is_alone && end > 0 && end <= LONGEST).then(|| self.cut(Kind::Word, end, Vec::new()))?
+        (is_alone && end > 0 && end <= MAX_WORD_BYTES).then(|| self.word(Kind::Word, end, Vec::new()))?
     }
 
-    fn plain(&self, rest: &'t str) -> Option<Cut<'t>> {
-        let first = segment(rest);
+    fn scan_word(&self, rest: &'t str) -> Option<RawWord<'t>> {
+        let first = first_segment(rest);
         if !first.chars().any(char::is_alphanumeric) {
             return if first.chars().next().is_some_and(is_emoji) {
-                self.cut(Kind::Emoji, first.len(), Vec::new())
+                self.word(Kind::Emoji, first.len(), Vec::new())
             } else {
                 None
             };
         }
-        if let Some(number) = self.number(first, rest) {
+        if let Some(number) = self.scan_number(first, rest) {
             return Some(number);
         }
-        let length = joined(rest, first.len());
+        let length = joined_len(rest, first.len());
         let range = self.at..self.at + length;
-        let mut parts = pieces(self.text, range);
-        // `_банк_`: signs around a word are none of it.
+        let mut parts = split_parts(self.text, range);
+        // Signs around a word do not belong to it: `_банк_`.
         if let [part] = parts.as_slice()
             && part.len() < length
         {
             let range = part.clone();
-            return Some(Cut {
+            return Some(RawWord {
                 kind: Kind::Word,
                 text: Cow::Borrowed(self.text.get(range.clone())?),
                 range,
@@ -196,21 +203,21 @@ impl<'t> Scanner<'t> {
         if parts.len() == 1 {
             parts.clear();
         }
-        self.cut(Kind::Word, length, parts)
+        self.word(Kind::Word, length, parts)
     }
 
-    /// `1000`, `1 000`, `1,000`, `1,5`.
-    fn number(&self, first: &str, rest: &'t str) -> Option<Cut<'t>> {
+    /// Scans a number: `1000`, `1 000`, `1,000`, `1,5`.
+    fn scan_number(&self, first: &str, rest: &'t str) -> Option<RawWord<'t>> {
         if !first.chars().all(|c| c.is_ascii_digit() || matches!(c, ',' | '.')) {
             return None;
         }
         let mut length = first.len();
         if first.len() <= 3 && first.chars().all(|c| c.is_ascii_digit()) {
-            while let Some(more) = group(rest.get(length..)?) {
-                length += more;
+            while let Some(group_len) = digit_group_len(rest.get(length..)?) {
+                length += group_len;
             }
         }
-        // `01.12.2025` is made of numbers, and `100тг` of a number and its unit.
+        // `01.12.2025` consists of several numbers, and `100тг` of a number and its unit.
         let dots = rest.get(..length)?.matches('.').count();
         if dots > 1 || is_continued(rest.get(length..)?) {
             return None;
@@ -220,38 +227,39 @@ impl<'t> Scanner<'t> {
         let is_grouped = groups.next().is_some_and(|first| (1..=3).contains(&first.len()))
             && written.contains(',')
             && groups.all(|group| group.len() == 3);
-        let read: String = written
+        let normalised: String = written
             .chars()
             .filter(|c| !(c.is_whitespace() || (is_grouped && *c == ',')))
             .map(|c| if c == ',' { '.' } else { c })
             .collect();
-        let text = if read == written { Cow::Borrowed(written) } else { Cow::Owned(read) };
-        Some(Cut { kind: Kind::Number, range: self.at..self.at + length, text, parts: Vec::new() })
+        let text = if normalised == written { Cow::Borrowed(written) } else { Cow::Owned(normalised) };
+        Some(RawWord { kind: Kind::Number, range: self.at..self.at + length, text, parts: Vec::new() })
     }
 }
 
-/// The beginning of a text, of so many bytes at most.
-fn beginning(text: &str, bytes: usize) -> &str {
-    if text.len() <= bytes {
+/// Returns the longest prefix of a text of at most `max_bytes` bytes.
+fn truncate(text: &str, max_bytes: usize) -> &str {
+    if text.len() <= max_bytes {
         return text;
     }
-    let end = (0..=bytes).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    let end = (0..=max_bytes).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     text.get(..end).unwrap_or(text)
 }
 
-/// The first segment of a text by UAX #29, of bounded length.
-fn segment(rest: &str) -> &str {
+/// Returns the first segment of a text by UAX #29, cut at about [`MAX_WORD_BYTES`].
+fn first_segment(rest: &str) -> &str {
     let segment = rest.split_word_bounds().next().unwrap_or("");
-    match segment.char_indices().find(|(at, _)| *at >= LONGEST) {
+    match segment.char_indices().find(|(at, _)| *at >= MAX_WORD_BYTES) {
         Some((at, _)) => segment.get(..at).unwrap_or(segment),
         None => segment,
     }
 }
 
-/// How long a word is together with what is joined to it.
-fn joined(rest: &str, first: usize) -> usize {
+/// Returns the length in bytes of a word together with everything that is joined to it. `first` is the length of its
+/// first segment.
+fn joined_len(rest: &str, first: usize) -> usize {
     let mut length = first;
-    while length < LONGEST {
+    while length < MAX_WORD_BYTES {
         let mut ahead = rest.get(length..).unwrap_or("").chars();
         let (Some(joint), next) = (ahead.next(), ahead.next()) else { break };
         let joins = matches!(
@@ -260,7 +268,7 @@ fn joined(rest: &str, first: usize) -> usize {
         );
         if joins && next.is_some_and(char::is_alphanumeric) {
             length += joint.len_utf8();
-            length += segment(rest.get(length..).unwrap_or("")).len();
+            length += first_segment(rest.get(length..).unwrap_or("")).len();
         } else if joint == '+' && !next.is_some_and(char::is_alphanumeric) {
             length += joint.len_utf8();
         } else {
@@ -270,15 +278,15 @@ fn joined(rest: &str, first: usize) -> usize {
     length
 }
 
-/// Bytes of the letters that a text begins with: [`is_letter`] by their UTF-8, the most frequent first. Cutting a text
-/// is mostly this.
-fn letters(text: &[u8]) -> usize {
+/// Returns the length in bytes of the letters that a text begins with. Tests [`is_letter`] on UTF-8 bytes, the most
+/// frequent letters first, because splitting a text spends most of its time here.
+fn letters_len(text: &[u8]) -> usize {
     let mut at = 0;
     loop {
-        let russian = russian_letters(text.get(at..).unwrap_or(&[]));
-        at += russian;
-        if russian < FOUR_LETTERS {
-            match letter(text.get(at..).unwrap_or(&[])) {
+        let cyrillic = cyrillic_letters_len(text.get(at..).unwrap_or(&[]));
+        at += cyrillic;
+        if cyrillic < FOUR_LETTERS_BYTES {
+            match letter_len(text.get(at..).unwrap_or(&[])) {
                 0 => return at,
                 length => at += length,
             }
@@ -286,21 +294,21 @@ fn letters(text: &[u8]) -> usize {
     }
 }
 
-/// Four Cyrillic letters have so many bytes.
-const FOUR_LETTERS: usize = 8;
+/// The length in bytes of four Cyrillic letters.
+const FOUR_LETTERS_BYTES: usize = 8;
 
-/// Bytes of the Cyrillic letters (U+0400 to U+047F: all of Russian) among the first four, told at once: each has two bytes, of
-/// which the first is D0 or D1.
-fn russian_letters(text: &[u8]) -> usize {
-    const FIRST: u64 = 0x00d0_00d0_00d0_00d0;
+/// Returns the length in bytes of at most four leading Cyrillic letters (U+0400 to U+047F: all of Russian). Tests four
+/// letters at once: each has two bytes, of which the first is D0 or D1.
+fn cyrillic_letters_len(text: &[u8]) -> usize {
+    const FIRST_BYTES: u64 = 0x00d0_00d0_00d0_00d0;
     const MASK: u64 = 0x00fe_00fe_00fe_00fe;
-    let Some(bytes) = text.first_chunk::<FOUR_LETTERS>() else { return 0 };
-    let others = (u64::from_le_bytes(*bytes) & MASK) ^ FIRST;
+    let Some(bytes) = text.first_chunk::<FOUR_LETTERS_BYTES>() else { return 0 };
+    let others = (u64::from_le_bytes(*bytes) & MASK) ^ FIRST_BYTES;
     others.trailing_zeros() as usize / 16 * 2
 }
 
-/// Bytes of the letter that a text begins with; none where it begins with none.
-fn letter(text: &[u8]) -> usize {
+/// Returns the length in bytes of the letter that a text begins with, or 0 if it does not begin with a letter.
+fn letter_len(text: &[u8]) -> usize {
     let (first, second) = match text {
         [] => return 0,
         [first] => (*first, 0),
@@ -316,19 +324,19 @@ fn letter(text: &[u8]) -> usize {
     }
 }
 
-/// Bytes of the signs of ASCII that a text begins with and that begin no word.
-fn signs(text: &[u8]) -> usize {
+/// Returns the length in bytes of the leading ASCII characters that cannot begin a word.
+fn separators_len(text: &[u8]) -> usize {
     let begins = |byte: &u8| !byte.is_ascii() || byte.is_ascii_alphanumeric() || b"#@$".contains(byte);
     text.iter().position(begins).unwrap_or(text.len())
 }
 
-/// Letters of the Latin and Cyrillic alphabets.
+/// Returns true for letters of the Latin and Cyrillic alphabets.
 fn is_letter(c: char) -> bool {
     c.is_ascii_alphabetic()
         || matches!(c, '\u{c0}'..='\u{d6}' | '\u{d8}'..='\u{f6}' | '\u{f8}'..='\u{17f}' | '\u{400}'..='\u{481}' | '\u{48a}'..='\u{52f}')
 }
 
-/// Whether letters or a hyphen follow a number at once: `5-й`, `4G`.
+/// Returns true if letters, or a sign and letters, follow a number directly: `5-й`, `4G`.
 fn is_continued(rest: &str) -> bool {
     let mut ahead = rest.chars();
     match ahead.next() {
@@ -338,8 +346,8 @@ fn is_continued(rest: &str) -> bool {
     }
 }
 
-/// A further group of three digits behind a space; its length.
-fn group(rest: &str) -> Option<usize> {
+/// Returns the length in bytes of a space and a group of three digits, if the text begins with them.
+fn digit_group_len(rest: &str) -> Option<usize> {
     let space = rest.chars().next().filter(|c| matches!(c, ' ' | '\u{a0}' | '\u{202f}' | '\u{2009}'))?;
     let digits = rest.get(space.len_utf8()..)?;
     let is_group = digits.chars().take_while(char::is_ascii_digit).count() == 3
@@ -347,21 +355,26 @@ fn group(rest: &str) -> Option<usize> {
     is_group.then_some(space.len_utf8() + 3)
 }
 
-/// The parts of a word: between hyphens, dots and the like, and between a number and its unit (`100тг`).
-fn pieces(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
-    let joints = |c: char| matches!(c, '-' | '‑' | '.' | ':' | '_');
+/// Splits a word into parts at hyphens, dots and the like, and between a number and its unit (`100тг`). Returns no
+/// parts if it cannot be split.
+fn split_parts(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
+    let is_joint = |c: char| matches!(c, '-' | '‑' | '.' | ':' | '_');
     let word = text.get(range.clone()).unwrap_or("");
-    let parts =
-        if word.contains(joints) { runs(text, range.clone(), |c| !joints(c)) } else { vec![range.clone()] };
+    let parts = if word.contains(is_joint) {
+        runs(text, range.clone(), |c| !is_joint(c))
+    } else {
+        vec![range.clone()]
+    };
     let parts: Vec<Range<usize>> = parts.into_iter().flat_map(|part| number_and_unit(text, part)).collect();
     if parts == [range] { Vec::new() } else { parts }
 }
 
-/// `100тг` in two; anything else whole, without accents that have lost their letter and signs before it.
+/// Splits a number and its unit (`100тг`). Returns any other part whole, without leading signs and accents that
+/// follow no letter.
 fn number_and_unit(text: &str, part: Range<usize>) -> Vec<Range<usize>> {
     let written = text.get(part.clone()).unwrap_or("");
-    let begun = written.trim_start_matches(|c| is_mark(c) || !c.is_alphanumeric());
-    let start = part.start + written.len() - begun.len();
+    let trimmed = written.trim_start_matches(|c| is_mark(c) || !c.is_alphanumeric());
+    let start = part.start + written.len() - trimmed.len();
     let word = text.get(start..part.end).unwrap_or("");
     let unit = word.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 1);
     match unit {
@@ -373,7 +386,7 @@ fn number_and_unit(text: &str, part: Range<usize>) -> Vec<Range<usize>> {
     }
 }
 
-/// Runs of characters of a kind.
+/// Returns the ranges of consecutive characters that satisfy `belongs`.
 fn runs(text: &str, range: Range<usize>, belongs: impl Fn(char) -> bool) -> Vec<Range<usize>> {
     let mut runs: Vec<Range<usize>> = Vec::new();
     for (at, c) in text.get(range.clone()).unwrap_or("").char_indices() {
@@ -387,29 +400,29 @@ fn runs(text: &str, range: Range<usize>, belongs: impl Fn(char) -> bool) -> Vec<
     runs
 }
 
-/// `СтопКоррупция` is two words; a name without inner capitals is one.
-fn camel_parts(name: &str, offset: usize) -> Vec<Range<usize>> {
+/// Splits the name of a hashtag at inner capitals and underscores: `СтопКоррупция` has two parts.
+fn camel_case_parts(name: &str, offset: usize) -> Vec<Range<usize>> {
     let mut parts: Vec<Range<usize>> = Vec::new();
-    let mut before = ' ';
+    let mut previous = ' ';
     for (at, c) in name.char_indices() {
         let (start, end) = (offset + at, offset + at + c.len_utf8());
-        let begins = c.is_uppercase() && before.is_lowercase() || (before == '_' && c != '_');
+        let begins = c.is_uppercase() && previous.is_lowercase() || (previous == '_' && c != '_');
         match parts.last_mut() {
             _ if c == '_' => (),
             Some(part) if part.end == start && !begins => part.end = end,
             _ => parts.push(start..end),
         }
-        before = c;
+        previous = c;
     }
     parts
 }
 
-/// Combining accents belong to the letter before them.
+/// Returns true for combining marks, which belong to the letter before them.
 pub(crate) fn is_mark(c: char) -> bool {
     c >= '\u{300}' && is_combining_mark(c)
 }
 
-/// Pictures: the blocks of Unicode that hold them, and flags.
+/// Returns true for emoji: the Unicode blocks that contain pictures, and regional indicators (flags).
 pub(crate) fn is_emoji(c: char) -> bool {
     matches!(c, '\u{1f1e6}'..='\u{1f1ff}' | '\u{1f300}'..='\u{1faff}' | '\u{2600}'..='\u{27bf}' | '\u{2b00}'..='\u{2bff}')
 }
@@ -419,19 +432,19 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expected: &[(Kind, &str, &[&str])]) {
-        let seen: Vec<(Kind, String, Vec<&str>)> = words(text)
-            .map(|cut| {
-                let parts = cut.parts.iter().map(|part| text.get(part.clone()).unwrap()).collect();
-                (cut.kind, cut.text.into_owned(), parts)
+        let actual: Vec<(Kind, String, Vec<&str>)> = words(text)
+            .map(|word| {
+                let parts = word.parts.iter().map(|part| text.get(part.clone()).unwrap()).collect();
+                (word.kind, word.text.into_owned(), parts)
             })
             .collect();
         let expected: Vec<(Kind, String, Vec<&str>)> =
             expected.iter().map(|(kind, word, parts)| (*kind, (*word).to_owned(), parts.to_vec())).collect();
-        assert_eq!(seen, expected, "{text}");
+        assert_eq!(actual, expected, "{text}");
     }
 
     #[test]
-    fn words_keep_what_joins_them_and_show_their_parts() {
+    fn words_keep_their_joints_and_list_their_parts() {
         use Kind::{Emoji, Number, Tag, Url, Word};
         check("Ёлки — «Халық банкі»", &[(Word, "Ёлки", &[]), (Word, "Халық", &[]), (Word, "банкі", &[])]);
         check(
@@ -484,34 +497,34 @@ mod tests {
     }
 
     #[test]
-    fn letters_are_told_by_their_bytes_as_by_themselves() {
+    fn letters_are_recognised_by_their_bytes() {
         for c in (0..=0x3000).filter_map(char::from_u32) {
             let text = c.to_string();
             let expected = if is_letter(c) { text.len() } else { 0 };
-            assert_eq!(letters(text.as_bytes()), expected, "{c:?}");
+            assert_eq!(letters_len(text.as_bytes()), expected, "{c:?}");
         }
-        assert_eq!(letters("Ёлка, да".as_bytes()), "Ёлка".len());
-        assert_eq!(letters("ok".as_bytes()), 2);
+        assert_eq!(letters_len("Ёлка, да".as_bytes()), "Ёлка".len());
+        assert_eq!(letters_len("ok".as_bytes()), 2);
     }
 
     proptest::proptest! {
         #[test]
-        fn letters_are_told_many_at_a_time_as_one_by_one(text in "[а-яёӘқҒЈA-cü×÷ҁ҂ ,]{0,24}") {
+        fn letters_len_agrees_with_is_letter(text in "[а-яёӘқҒЈA-cü×÷ҁ҂ ,]{0,24}") {
             let end = text.find(|c| !is_letter(c)).unwrap_or(text.len());
-            proptest::prop_assert_eq!(letters(text.as_bytes()), end);
+            proptest::prop_assert_eq!(letters_len(text.as_bytes()), end);
         }
 
         #[test]
-        fn any_text_is_cut_in_order_and_within_bounds(text in ".{0,80}") {
-            let mut before = 0;
-            for cut in words(&text) {
-                proptest::prop_assert!(cut.range.start >= before && cut.range.end > cut.range.start);
-                proptest::prop_assert!(text.get(cut.range.clone()).is_some());
-                for part in &cut.parts {
-                    proptest::prop_assert!(part.start >= cut.range.start && part.end <= cut.range.end);
+        fn words_are_in_order_and_within_bounds(text in ".{0,80}") {
+            let mut previous_end = 0;
+            for word in words(&text) {
+                proptest::prop_assert!(word.range.start >= previous_end && word.range.end > word.range.start);
+                proptest::prop_assert!(text.get(word.range.clone()).is_some());
+                for part in &word.parts {
+                    proptest::prop_assert!(part.start >= word.range.start && part.end <= word.range.end);
                     proptest::prop_assert!(text.get(part.clone()).is_some());
                 }
-                before = cut.range.end;
+                previous_end = word.range.end;
             }
         }
     }
