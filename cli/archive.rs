@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use matcher::{Analysis, Query, facts};
+use matcher::{Analysis, Query, field_values};
 use model::{Name, Source, Span};
 use store::{Store, StoredItem};
 
@@ -50,12 +50,12 @@ pub(crate) async fn look_through(
             let look = |stored: StoredItem| {
                 let document = analysis.item(&stored.item);
                 // Ages are counted from first sight, as they were then.
-                let facts = facts(&stored.item, sources.get(&stored.item.source), &document, stored.sight());
+                let facts = field_values(&stored.item, sources.get(&stored.item.source), &document, stored.sight());
                 let is_known = stored.originality.is_some();
                 let found = queries.iter().map(|query| {
                     // As live matching, which waits until it is known.
                     let found = query.matches(&document, &facts);
-                    found.filter(|_| is_known || !query.asks_for_originality())
+                    found.filter(|_| is_known || !query.needs_originality())
                 });
                 let found = found.collect();
                 Looked { stored, found }

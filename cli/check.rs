@@ -200,7 +200,7 @@ fn warn_of_queries(all: &[Declared]) {
         let Object::Topic(topic) = &one.object else { continue };
         let Ok(query) = Query::parse(&topic.query) else { continue };
         // What it names is there.
-        for warning in query.warnings().iter().filter(|warning| !warning.is_of_names()) {
+        for warning in query.warnings().iter().filter(|warning| !warning.is_unresolved_reference()) {
             say(&format!(
                 "warning: {}:{}: the query of topic {:?}, character {}: {}",
                 one.file.display(),

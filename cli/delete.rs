@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use actors::jobs_of;
 use config::Object;
-use matcher::Named;
+use matcher::QueryReference;
 use model::Name;
 use serde_json::json;
 use store::{ObjectNames, Store};
@@ -110,9 +110,9 @@ async fn check_known(store: &dyn Store, names: &ObjectNames) -> anyhow::Result<(
 async fn check_unused(store: &dyn Store, gone: &ObjectNames) -> anyhow::Result<()> {
     let records = store.topics().await?;
     let ObjectNames { sources, topics, lists, .. } = gone;
-    let is_gone = |named: &Named| match named {
-        Named::List(name) => lists.iter().any(|list| list.as_str() == name),
-        Named::Topic(name) => topics.iter().any(|topic| topic.as_str() == name),
+    let is_gone = |named: &QueryReference| match named {
+        QueryReference::List(name) => lists.iter().any(|list| list.as_str() == name),
+        QueryReference::Topic(name) => topics.iter().any(|topic| topic.as_str() == name),
     };
     let names = |topic: &model::Topic| {
         topic.sources.iter().chain(&topic.exclude_sources).any(|name| sources.contains(name))

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use matcher::Named;
+use matcher::QueryReference;
 use serde_json::json;
 
 use crate::backend::Backend;
@@ -48,7 +48,7 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     let (lists, topics) = (data.store.lists().await?, data.store.topics().await?);
     let named: Vec<_> = topics.iter().map(|record| (&record.topic.name, names(&record.topic))).collect();
     let naming = |list: &model::List| -> Vec<&model::Name> {
-        let wanted = Named::List(list.name.to_string());
+        let wanted = QueryReference::List(list.name.to_string());
         named.iter().filter(|(_, names)| names.contains(&wanted)).map(|(topic, _)| *topic).collect()
     };
     match &args.command {

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::process::ExitCode;
 
 use clap::Subcommand;
-use matcher::{Analysis, found};
+use matcher::{Analysis, match_from_spans};
 use model::Name;
 use serde_json::Value;
 use store::{MaterialQuery, Store, StoredItem, StoredMatch};
@@ -296,7 +296,7 @@ async fn search(data: &Backend, text: &str, limit: usize, global: &Global) -> an
         if newest.len() == limit {
             newest.pop_front();
         }
-        let found = found(name.clone(), &looked.stored.item, spans);
+        let found = match_from_spans(name.clone(), &looked.stored.item, spans);
         newest.push_back(view::hit(&looked.stored, &found, &rights));
     })
     .await?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use config::Object;
-use matcher::{Definitions, Named, Query};
+use matcher::{Definitions, Query, QueryReference};
 use model::{List, Name, Topic};
 use store::Store;
 
@@ -58,20 +58,19 @@ impl Known {
     pub(crate) fn naming_what_changes<'o>(&self, objects: impl IntoIterator<Item = &'o Object>) -> Vec<Name> {
         let topics: HashMap<&Name, &Topic> = self.topics.iter().map(|topic| (&topic.name, topic)).collect();
         let lists: HashMap<&Name, &List> = self.lists.iter().map(|list| (&list.name, list)).collect();
-        let mut changed: BTreeSet<Named> = objects
+        let mut changed: BTreeSet<QueryReference> = objects
             .into_iter()
             .filter_map(|object| match object {
                 Object::Topic(topic) => topics
                     .get(&topic.name)
                     .is_none_or(|known| known.query != topic.query)
-                    .then(|| Named::Topic(topic.name.to_string())),
-                Object::List(list) => {
-                    (lists.get(&list.name).copied() != Some(list)).then(|| Named::List(list.name.to_string()))
-                }
+                    .then(|| QueryReference::Topic(topic.name.to_string())),
+                Object::List(list) => (lists.get(&list.name).copied() != Some(list))
+                    .then(|| QueryReference::List(list.name.to_string())),
                 Object::Source(_) | Object::Client(_) => None,
             })
             .collect();
-        let mut rest: Vec<(&Name, BTreeSet<Named>)> = self
+        let mut rest: Vec<(&Name, BTreeSet<QueryReference>)> = self
             .topics
             .iter()
             .map(|topic| (&topic.name, names(topic)))
@@ -84,7 +83,7 @@ impl Known {
             if touched.is_empty() {
                 return naming;
             }
-            changed.extend(touched.iter().map(|(name, _)| Named::Topic(name.to_string())));
+            changed.extend(touched.iter().map(|(name, _)| QueryReference::Topic(name.to_string())));
             naming.extend(touched.into_iter().map(|(name, _)| name.clone()));
             rest = others;
         }
@@ -92,12 +91,12 @@ impl Known {
 }
 
 /// What a topic names in its query and rules.
-pub(crate) fn names(topic: &Topic) -> BTreeSet<Named> {
+pub(crate) fn names(topic: &Topic) -> BTreeSet<QueryReference> {
     // Most name nothing, and need not be read for that.
     let may_name = |text: &str| text.contains('@') || text.to_ascii_lowercase().contains("topic");
     let queries = std::iter::once(&topic.query).chain(topic.tags.iter().map(|tag| &tag.query));
     let read = queries.filter(|text| may_name(text)).filter_map(|text| Query::parse_rule(text).ok());
-    read.flat_map(|query| query.names()).collect()
+    read.flat_map(|query| query.references()).collect()
 }
 
 /// What queries may name in this store.

@@ -256,7 +256,7 @@ impl Context {
         let (snapshot, records) = Snapshot::load(&*self.store, self.snapshot().topics.clone())
             .await
             .map_err(|error| error.to_string())?;
-        for bad in snapshot.bad_topics() {
+        for bad in snapshot.rejected_topics() {
             tracing::warn!(topic = %bad.topic.name, "the topic is not matched: {}", bad.error);
         }
         let snapshot = Arc::new(snapshot);

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use matcher::{BadTopic, Definitions, TopicIndex};
+use matcher::{Definitions, RejectedTopic, TopicIndex};
 use model::{Name, Source, Timestamp, Topic};
 use store::{Rematched, Store, StoreError, StoredItem, TopicRecord};
 use tokio::time::Instant;
@@ -64,7 +64,7 @@ pub struct Archive {
     index: Arc<TopicIndex>,
     sources: Arc<HashMap<Name, Source>>,
     /// Topics that this build cannot understand: nothing is matched against them.
-    pub bad: Vec<BadTopic>,
+    pub bad: Vec<RejectedTopic>,
 }
 
 impl Archive {
@@ -74,7 +74,7 @@ impl Archive {
         let sources = sources.map(|source| (source.name.clone(), source)).collect();
         let all = store.topics().await?;
         let definitions = Definitions::new(store.lists().await?, all.iter().map(|record| &record.topic));
-        let (index, bad) = TopicIndex::among(&topics, &definitions);
+        let (index, bad) = TopicIndex::with_definitions(&topics, &definitions);
         Ok(Self { index: Arc::new(index), sources: Arc::new(sources), bad })
     }
 
@@ -102,7 +102,7 @@ fn matched(index: &TopicIndex, sources: &HashMap<Name, Source>, stored: &StoredI
     let source = sources.get(&stored.item.source)?;
     let matches = index.matches(&stored.item, source, stored.sight()).1;
     // Whoever links it decides these, and may have done so by now.
-    let waiting = || index.late().cloned().collect();
+    let waiting = || index.deferred().cloned().collect();
     let deferred_topics = stored.originality.map_or_else(waiting, |_| [].into());
     Some(Rematched { row: stored.row, version: stored.version, matches, deferred_topics })
 }

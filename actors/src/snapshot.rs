@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crawler::read;
-use matcher::{BadTopic, Lists, TopicIndex};
+use matcher::{Lists, RejectedTopic, TopicIndex};
 use model::{
     Backfill, Client, Host, JobId, JobKind, Name, Planned, Source, SourceKind, SourceState, Tenant,
     Timestamp, Watch,
@@ -37,7 +37,7 @@ pub(crate) struct Snapshot {
     clients: HashMap<String, Client>,
     /// What searched sources are asked, and whose the asking is.
     searches: HashMap<Name, BTreeMap<String, Tenant>>,
-    bad_topics: Vec<BadTopic>,
+    rejected_topics: Vec<RejectedTopic>,
 }
 
 impl Snapshot {
@@ -57,19 +57,19 @@ impl Snapshot {
         let clients = store.clients().await?;
         let lists = store.lists().await?;
         let compiled = tokio::task::spawn_blocking(move || before.changed(topics, Lists::new(lists))).await;
-        let (index, bad_topics) = compiled.map_err(|error| StoreError::Other(error.to_string()))?;
+        let (index, rejected_topics) = compiled.map_err(|error| StoreError::Other(error.to_string()))?;
         let named = |record: &SourceRecord| (record.source.name.clone(), Arc::new(record.source.clone()));
         let mut snapshot = Self {
             version,
-            late: index.late().filter_map(|name| Some((name.clone(), *versions.get(name)?))).collect(),
-            deferred_topics: index.late().cloned().collect(),
+            late: index.deferred().filter_map(|name| Some((name.clone(), *versions.get(name)?))).collect(),
+            deferred_topics: index.deferred().cloned().collect(),
             topics: Arc::new(index),
             groups: groups(&records),
             clients: by_name(clients),
             sources: records.iter().map(named).collect(),
             sources_at: HashMap::new(),
             searches: HashMap::new(),
-            bad_topics,
+            rejected_topics,
         };
         snapshot.plan_searches();
         for source in snapshot.sources.values().filter(|source| source.watch() == Watch::On) {
@@ -86,7 +86,7 @@ impl Snapshot {
     }
 
     /// Topics that are decided when an item was looked at beside others, with their versions.
-    pub(crate) fn late(&self) -> &[(Name, i64)] {
+    pub(crate) fn deferred(&self) -> &[(Name, i64)] {
         &self.late
     }
 
@@ -122,8 +122,8 @@ impl Snapshot {
     }
 
     /// Topics whose queries cannot be understood.
-    pub(crate) fn bad_topics(&self) -> &[BadTopic] {
-        &self.bad_topics
+    pub(crate) fn rejected_topics(&self) -> &[RejectedTopic] {
+        &self.rejected_topics
     }
 
     /// Whose share of a host the jobs of a source are.

@@ -82,7 +82,7 @@ async fn decide(
     items: Vec<StoredItem>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if snapshot.late().is_empty() {
+    if snapshot.deferred().is_empty() {
         return Ok(());
     }
     let of = snapshot.clone();
@@ -96,7 +96,7 @@ async fn decide(
         items.iter().filter_map(matched).collect::<Vec<_>>()
     };
     let matched = context.pool.run(matched).await;
-    context.store.rematch(snapshot.late(), &matched, now).await?;
+    context.store.rematch(snapshot.deferred(), &matched, now).await?;
     Ok(())
 }
 

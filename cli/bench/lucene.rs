@@ -112,14 +112,14 @@ fn places(analysis: &Analysis, item: &Item) -> String {
 
 fn query(asked: &Asked, analysis: &Analysis) -> String {
     let terms = |word: &str| {
-        let (form, lemmas) = analysis.place_terms(word);
+        let (form, lemmas) = analysis.position_terms(word);
         std::iter::once(form).chain(lemmas).collect::<Vec<_>>().join(" ")
     };
     match asked {
         Asked::Word(word) => format!("( word {} )", terms(word)),
         Asked::Phrase([one, other]) => format!("( phrase ( {} ) ( {} ) )", terms(one), terms(other)),
         Asked::Beginning(letters) => {
-            format!("( prefix {} )", analysis.place_terms(letters).0)
+            format!("( prefix {} )", analysis.position_terms(letters).0)
         }
         Asked::Any(all) => {
             let all: Vec<String> = all.iter().map(|one| query(one, analysis)).collect();

@@ -89,7 +89,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
             index.names(&index.analysis().item(item), item, &source, NOW).len()
         })));
         spanned.push(per_second(all(&|item| {
-            index.located(&index.analysis().item(item), item, &source, NOW).len()
+            index.matching_spans(&index.analysis().item(item), item, &source, NOW).len()
         })));
         kept.push(per_second(all(&|item| index.matches(item, &source, NOW).1.len())));
     }

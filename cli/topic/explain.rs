@@ -1,6 +1,6 @@
 //! `qyran topic explain`: why a stored item matches a topic, or what it fails by.
 
-use matcher::{Analysis, Explanation, facts};
+use matcher::{Analysis, Explanation, field_values};
 use model::{Item, Source, Topic};
 use serde_json::{Value, json};
 
@@ -48,8 +48,8 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         sources.into_iter().map(|record| record.source).find(|source| source.name == stored.item.source);
     let document = Analysis::default().item(&stored.item);
     let mut explained =
-        query.explain(&document, &facts(&stored.item, source.as_ref(), &document, stored.sight()));
-    if stored.originality.is_none() && query.asks_for_originality() {
+        query.explain(&document, &field_values(&stored.item, source.as_ref(), &document, stored.sight()));
+    if stored.originality.is_none() && query.needs_originality() {
         explained.matched = false;
         explained.because =
             Some("whether it is a reprint is not known yet: it is looked at in a moment".to_owned());
@@ -81,7 +81,7 @@ fn shown(explained: &Explanation, filter: Option<String>, global: &Global) -> Va
     if !matches!(global.output, Format::Table | Format::Wide) {
         return json!({"matched": matched, "because": because, "leaves": explained.leaves});
     }
-    let leaf = |leaf: &matcher::LeafFound| {
+    let leaf = |leaf: &matcher::LeafResult| {
         let places = leaf.spans.len();
         let found = match (leaf.holds, places) {
             (true, 0) => "holds".to_owned(),

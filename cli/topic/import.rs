@@ -58,7 +58,7 @@ impl Dialect {
             Self::Brandwatch => matcher::Dialect::Brandwatch,
             Self::Youscan => matcher::Dialect::Youscan,
             Self::Yandex => matcher::Dialect::Yandex,
-            Self::Lists => return of_lists(split(text, &['\n', '\r']), Vec::new()),
+            Self::Lists => return from_word_lists(split(text, &['\n', '\r']), Vec::new()),
         };
         Query::import(text, dialect).map_err(|error| bad_query(text, &error))
     }
@@ -72,14 +72,14 @@ fn split(text: &str, between: &[char]) -> Vec<String> {
 const DASHES: [char; 3] = ['-', '–', '—'];
 
 /// Words that begin with a dash are minus words wherever they stand.
-fn of_lists(words: Vec<String>, mut minus: Vec<String>) -> Result<Query, Failure> {
+fn from_word_lists(words: Vec<String>, mut minus: Vec<String>) -> Result<Query, Failure> {
     let (more, words): (Vec<_>, Vec<_>) = words.into_iter().partition(|word| word.starts_with(DASHES));
     minus.extend(more);
     let minus: Vec<String> = minus.iter().map(|word| word.trim_start_matches(DASHES).to_owned()).collect();
     if words.is_empty() {
         return Err(Failure::usage("there is no word to look for").hint("minus words alone match nothing"));
     }
-    Query::of_lists(&words, &minus).map_err(|(index, error)| {
+    Query::from_word_lists(&words, &minus).map_err(|(index, error)| {
         let entry = index.and_then(|index| words.iter().chain(&minus).nth(index));
         let entry = entry.map_or_else(|| "the list".to_owned(), |entry| format!("{entry:?}"));
         Failure::usage(format!("{entry}: {}: {}", error.code, error.message)).hint(error.remedy)
@@ -220,7 +220,7 @@ fn table(text: &str, args: &Args) -> anyhow::Result<Vec<Imported>> {
         let cell = |name: &str| column(name).and_then(|at| row.get(at)).unwrap_or("").trim();
         let cells = |name| split(cell(name), &[',', ';', '\n', '\r']);
         let query = match args.dialect {
-            Dialect::Lists => of_lists(cells("words"), cells("minus_words")),
+            Dialect::Lists => from_word_lists(cells("words"), cells("minus_words")),
             dialect => dialect.read(cell("query")),
         };
         let line = row.position().map_or(1, csv::Position::line);

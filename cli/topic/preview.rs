@@ -94,7 +94,7 @@ impl Counts {
         let is_new = self.before.as_mut().is_some_and(|before| !before.remove(&stored.id));
         self.comes += u64::from(is_new);
         let Ok(name) = Name::new("preview") else { return };
-        let hit = view::hit(&stored, &matcher::found(name, &stored.item, spans), rights);
+        let hit = view::hit(&stored, &matcher::match_from_spans(name, &stored.item, spans), rights);
         if is_new && self.coming.len() < SAMPLES {
             self.coming.push(hit.clone());
         }

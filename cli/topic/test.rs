@@ -57,7 +57,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     }
     let query = args.query.as_deref().unwrap_or_default();
     let mut parsed = Query::parse(query).map_err(|error| bad_query(query, &error))?;
-    if !parsed.names().is_empty() && Backend::is_there(global) {
+    if !parsed.references().is_empty() && Backend::is_there(global) {
         let data = Backend::to_read(global).await?;
         let definitions = definitions(&*data.store).await?;
         parsed = definitions.query(query).map_err(|error| bad_query(query, &error))?;

@@ -12,8 +12,8 @@ mod morphology;
 mod query;
 mod text;
 
-pub use index::{BadTopic, TopicIndex, facts, found};
+pub use index::{RejectedTopic, TopicIndex, field_values, match_from_spans};
 pub use query::{
-    Definitions, Dialect, Explanation, Facts, LeafFound, Lists, Named, Query, QueryError, Warning,
+    Definitions, Dialect, Explanation, Facts, LeafResult, Lists, Query, QueryError, QueryReference, Warning,
 };
 pub use text::{Analysis, Document, sketch};

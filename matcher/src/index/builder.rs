@@ -38,7 +38,7 @@ impl SegmentBuilder {
         let number = to_u32(self.segment.topics.len());
         let from = self.segment.steps.len();
         let has_fields = query.has_fields();
-        let needs_originality = query.asks_for_originality() || rules.iter().any(Query::asks_for_originality);
+        let needs_originality = query.needs_originality() || rules.iter().any(Query::needs_originality);
         if needs_originality {
             self.segment.deferred.push(number);
         }

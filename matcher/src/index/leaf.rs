@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::term_map::vec_bytes;
 use super::vocabulary::IndexedTerm;
-use crate::query::{Expr, Finder, View};
+use crate::query::{Expr, TermMatcher, View};
 
 /// A leaf of the topics' trees.
 #[derive(Debug)]
@@ -76,7 +76,7 @@ impl Leaves {
 }
 
 impl LeafRef<'_> {
-    pub(super) fn matches<F: Finder<Term = IndexedTerm>>(self, view: View<'_, F>) -> bool {
+    pub(super) fn matches<F: TermMatcher<Term = IndexedTerm>>(self, view: View<'_, F>) -> bool {
         match self {
             LeafRef::Run(words) => view.has_run(words),
             LeafRef::Other(expr) => view.holds(expr),
@@ -84,7 +84,7 @@ impl LeafRef<'_> {
     }
 
     /// Collects the first and last word of each occurrence.
-    pub(super) fn collect<F: Finder<Term = IndexedTerm>>(
+    pub(super) fn collect<F: TermMatcher<Term = IndexedTerm>>(
         self,
         view: View<'_, F>,
         words: &mut Vec<(u32, u32)>,

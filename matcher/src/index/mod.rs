@@ -18,7 +18,7 @@ use std::sync::Arc;
 use model::{Item, Match, Name, Post, PostKind, Sight, Source, Span, Topic, Zone, excerpt_around};
 use rustc_hash::FxHashMap;
 
-use crate::query::{Definitions, Facts, Found, Lists, Named, ORIGINALITY, QueryError};
+use crate::query::{Definitions, Facts, Lists, ORIGINALITY, QueryError, QueryReference, SpanBuffer};
 use crate::text::{Analysis, Document};
 use segment::{Hit, ParsedTopic, Segment};
 
@@ -32,7 +32,7 @@ const MAX_SEGMENTS: usize = 32;
 
 /// A topic whose query cannot be compiled.
 #[derive(Debug, Clone)]
-pub struct BadTopic {
+pub struct RejectedTopic {
     /// The topic.
     pub topic: Topic,
     /// The error in its query, or in the rule of one of its tags.
@@ -48,7 +48,7 @@ pub struct TopicIndex {
     segments: Vec<LiveSegment>,
     lists: Lists,
     /// The lists and topics that each topic names, for topics that name any.
-    references: Arc<BTreeMap<Name, BTreeSet<Named>>>,
+    references: Arc<BTreeMap<Name, BTreeSet<QueryReference>>>,
     /// Queries of topics that could not be compiled. Other topics may still name them.
     rejected: Arc<BTreeMap<String, String>>,
 }
@@ -81,12 +81,12 @@ impl LiveSegment {
 
 impl TopicIndex {
     /// Compiles topics that name no lists. Also returns the topics that cannot be compiled.
-    pub fn new(topics: Vec<Topic>) -> (Self, Vec<BadTopic>) {
+    pub fn new(topics: Vec<Topic>) -> (Self, Vec<RejectedTopic>) {
         Self::default().with(topics, &[])
     }
 
     /// Compiles some topics, which may name any list or topic of `definitions`.
-    pub fn among(topics: &[Topic], definitions: &Definitions) -> (Self, Vec<BadTopic>) {
+    pub fn with_definitions(topics: &[Topic], definitions: &Definitions) -> (Self, Vec<RejectedTopic>) {
         let mut index = Self { lists: definitions.lists.clone(), ..Self::default() };
         let bad = index.compile(topics, |topic| {
             ParsedTopic::parse(topic, &definitions.lists, &|name| definitions.queries.get(name).cloned())
@@ -95,7 +95,7 @@ impl TopicIndex {
     }
 
     /// Returns the index of another set of topics and lists. Compiles only the topics that differ.
-    pub fn changed(&self, topics: Vec<Topic>, lists: Lists) -> (Self, Vec<BadTopic>) {
+    pub fn changed(&self, topics: Vec<Topic>, lists: Lists) -> (Self, Vec<RejectedTopic>) {
         let names: HashSet<&Name> = topics.iter().map(|topic| &topic.name).collect();
         let live = self.segments.iter().flat_map(LiveSegment::topics);
         let rejected: Vec<Name> = self.rejected.keys().cloned().map(Name::stored).collect();
@@ -111,11 +111,11 @@ impl TopicIndex {
 
     /// Returns the index with these topics added or replaced, and the `removed` ones removed. Compiles them and the
     /// topics that name them.
-    pub fn with(&self, topics: Vec<Topic>, removed: &[Name]) -> (Self, Vec<BadTopic>) {
+    pub fn with(&self, topics: Vec<Topic>, removed: &[Name]) -> (Self, Vec<RejectedTopic>) {
         self.apply(topics, removed, self.lists.clone())
     }
 
-    fn apply(&self, mut topics: Vec<Topic>, removed: &[Name], lists: Lists) -> (Self, Vec<BadTopic>) {
+    fn apply(&self, mut topics: Vec<Topic>, removed: &[Name], lists: Lists) -> (Self, Vec<RejectedTopic>) {
         topics.extend(self.dependents(&topics, removed, &lists));
         let mut index = self.clone();
         topics.iter().map(|topic| &topic.name).chain(removed).for_each(|name| index.remove(name));
@@ -143,12 +143,12 @@ impl TopicIndex {
         &mut self,
         topics: &[Topic],
         parse: impl Fn(&Topic) -> Result<ParsedTopic, QueryError>,
-    ) -> Vec<BadTopic> {
+    ) -> Vec<RejectedTopic> {
         let (mut good, mut bad) = (Vec::new(), Vec::new());
         for topic in topics {
             match parse(topic) {
                 Ok(parsed) => good.push(parsed),
-                Err(error) => bad.push(BadTopic { topic: topic.clone(), error }),
+                Err(error) => bad.push(RejectedTopic { topic: topic.clone(), error }),
             }
         }
         if !good.is_empty() {
@@ -163,13 +163,13 @@ impl TopicIndex {
         if self.references.is_empty() {
             return Vec::new();
         }
-        let topic = |name: &Name| Named::Topic(name.to_string());
+        let topic = |name: &Name| QueryReference::Topic(name.to_string());
         let mut visited: HashSet<&Name> = topics.iter().map(|topic| &topic.name).chain(removed).collect();
-        let mut changed: HashSet<Named> = visited.iter().map(|name| topic(name)).collect();
-        changed.extend(self.lists.differing(lists).map(|name| Named::List(name.to_owned())));
+        let mut changed: HashSet<QueryReference> = visited.iter().map(|name| topic(name)).collect();
+        changed.extend(self.lists.changed_names(lists).map(|name| QueryReference::List(name.to_owned())));
         let mut dependents = Vec::new();
         loop {
-            let is_affected = |(name, references): &(&Name, &BTreeSet<Named>)| {
+            let is_affected = |(name, references): &(&Name, &BTreeSet<QueryReference>)| {
                 !visited.contains(name) && references.iter().any(|named| changed.contains(named))
             };
             let affected: Vec<&Name> =
@@ -264,7 +264,7 @@ impl TopicIndex {
         let mut matches = Vec::new();
         // Many topics match at the same words, so excerpts are cached by range.
         let mut excerpts: FxHashMap<(usize, usize), Arc<str>> = FxHashMap::default();
-        let mut buffer = Found::default();
+        let mut buffer = SpanBuffer::default();
         self.each_match((&document, item, source, sight), |topic, hit| {
             let spans = hit.spans(&mut buffer);
             let range = excerpt_range(&spans);
@@ -285,14 +285,14 @@ impl TopicIndex {
     }
 
     /// Returns the topics that match a document, each with its spans. The spans carry no text.
-    pub fn located(
+    pub fn matching_spans(
         &self,
         document: &Document,
         item: &Item,
         source: &Source,
         sight: Sight,
     ) -> Vec<(&Name, Vec<Span>)> {
-        let (mut located, mut buffer) = (Vec::new(), Found::default());
+        let (mut located, mut buffer) = (Vec::new(), SpanBuffer::default());
         self.each_match((document, item, source, sight), |topic, hit| {
             located.push((&topic.name, hit.spans(&mut buffer)));
         });
@@ -310,7 +310,7 @@ impl TopicIndex {
                 &live.deleted,
                 sight.originality.is_some(),
                 |topic| topic.admits(item, source),
-                &|| facts(item, Some(source), document, sight),
+                &|| field_values(item, Some(source), document, sight),
                 &mut visit,
             );
         }
@@ -318,7 +318,7 @@ impl TopicIndex {
 
     /// Iterates over the topics that depend on the originality of an item, in their query or in the rule of a tag. An
     /// item must be matched against them again once its originality is known.
-    pub fn late(&self) -> impl Iterator<Item = &Name> {
+    pub fn deferred(&self) -> impl Iterator<Item = &Name> {
         self.segments.iter().flat_map(LiveSegment::deferred).map(|topic| &topic.name)
     }
 
@@ -331,7 +331,7 @@ impl TopicIndex {
         for topic in live.filter(|topic| topic.admits_source(source)) {
             // Few sources have a search, so the strings of topics are not cached.
             let parsed = ParsedTopic::parse(topic, &self.lists, &query_of).ok();
-            for text in parsed.and_then(|parsed| parsed.query.searches()).unwrap_or_default() {
+            for text in parsed.and_then(|parsed| parsed.query.search_strings()).unwrap_or_default() {
                 searches.entry(text).or_default().push(topic);
             }
         }
@@ -340,7 +340,7 @@ impl TopicIndex {
 }
 
 /// Builds a match from spans: adds the text of each span, and an excerpt around the best one.
-pub fn found(topic: Name, item: &Item, spans: Vec<Span>) -> Match {
+pub fn match_from_spans(topic: Name, item: &Item, spans: Vec<Span>) -> Match {
     let excerpt = excerpt(item, excerpt_range(&spans));
     Match { topic, spans: with_text(item, spans), excerpt, tags: Vec::new() }
 }
@@ -367,7 +367,7 @@ fn with_text(item: &Item, spans: Vec<Span>) -> Vec<Span> {
 
 /// Returns the field values of an item that queries test besides its words. Facts about the source are missing if
 /// the source is no longer declared.
-pub fn facts(item: &Item, source: Option<&Source>, document: &Document, sight: Sight) -> Facts {
+pub fn field_values(item: &Item, source: Option<&Source>, document: &Document, sight: Sight) -> Facts {
     let mut facts = Facts::at(sight.at);
     let mut add =
         |field: &str, value: Option<String>| value.into_iter().for_each(|value| facts.add(field, value));

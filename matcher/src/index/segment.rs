@@ -17,7 +17,7 @@ use super::program::{Op, Step, operands};
 use super::scratch::Scratch;
 use super::term_map::vec_bytes;
 use super::vocabulary::{IndexedTerm, TermId, Vocabulary};
-use crate::query::{Facts, Field, Finder, Found, Lists, Named, Query, QueryError, View};
+use crate::query::{Facts, Field, Lists, Query, QueryError, QueryReference, SpanBuffer, TermMatcher, View};
 use crate::text::{Document, Word};
 
 /// A topic with its parsed queries.
@@ -27,7 +27,7 @@ pub(super) struct ParsedTopic {
     /// The rules of its tags, in the order of the tags.
     pub(super) rules: Vec<Query>,
     /// The lists and other topics that it names.
-    pub(super) references: BTreeSet<Named>,
+    pub(super) references: BTreeSet<QueryReference>,
 }
 
 impl ParsedTopic {
@@ -38,13 +38,13 @@ impl ParsedTopic {
         query_of: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, QueryError> {
         let query = Query::parse(&topic.query)?;
-        let mut references = query.names();
-        let query = query.with_named(&topic.query, lists, query_of)?;
+        let mut references = query.references();
+        let query = query.resolve_references(&topic.query, lists, query_of)?;
         let mut rules = Vec::new();
         for tag in &topic.tags {
             let rule = Query::parse_rule(&tag.query)?;
-            references.extend(rule.names());
-            rules.push(rule.with_named(&tag.query, lists, query_of)?);
+            references.extend(rule.references());
+            rules.push(rule.resolve_references(&tag.query, lists, query_of)?);
         }
         Ok(Self { topic: topic.clone(), query, rules, references })
     }
@@ -243,7 +243,7 @@ pub(super) struct Hit<'h> {
 
 impl Hit<'_> {
     /// Returns the spans of the match. Reuses the memory of `buffer`.
-    pub(super) fn spans(&self, buffer: &mut Found) -> Vec<Span> {
+    pub(super) fn spans(&self, buffer: &mut SpanBuffer) -> Vec<Span> {
         let none = Facts::default();
         let segment = self.evaluator.segment;
         let has_fields = segment.entries.get(self.number as usize).is_some_and(|entry| entry.has_fields);
@@ -322,7 +322,7 @@ impl Evaluator<'_> {
     }
 }
 
-impl Finder for Evaluator<'_> {
+impl TermMatcher for Evaluator<'_> {
     type Term = IndexedTerm;
 
     fn document(&self) -> &Document {

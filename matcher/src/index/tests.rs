@@ -80,7 +80,7 @@ fn topics_with_dup_match_once_originality_is_known() {
     let original = Some(Originality::Original);
     assert_eq!(matching(&index, original), ["first", "naming", "not-again", "plain", "tagged+"]);
     assert_eq!(matching(&index, Some(Originality::Reprint)), ["again", "plain", "tagged"]);
-    let late = |index: &TopicIndex| index.late().map(ToString::to_string).collect::<Vec<_>>();
+    let late = |index: &TopicIndex| index.deferred().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(late(&index), ["again", "first", "naming", "not-again", "tagged"]);
     let (edited, _) = index.with(vec![topic("first", "банк")], &[Name::new("again").unwrap()]);
     assert_eq!(late(&edited), ["not-again", "tagged"], "a topic that names one without dup: is not deferred");
@@ -175,7 +175,7 @@ type TopicMatch = (Name, Vec<(Zone, usize, usize)>, Vec<Name>);
 /// Evaluates each topic alone.
 fn expected_matches(topics: &BTreeMap<Name, Topic>, index: &TopicIndex, item: &Item) -> Vec<TopicMatch> {
     let document = index.analysis().item(item);
-    let facts = super::facts(item, Some(&source()), &document, Sight::first(Timestamp::UNIX_EPOCH));
+    let facts = super::field_values(item, Some(&source()), &document, Sight::first(Timestamp::UNIX_EPOCH));
     let evaluate = |topic: &Topic| {
         let spans = Query::parse(&topic.query).ok()?.matches(&document, &facts)?;
         let ranges = spans.into_iter().map(|span| (span.zone, span.start, span.end)).collect();

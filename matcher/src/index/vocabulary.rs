@@ -8,7 +8,7 @@ use std::sync::{PoisonError, RwLock};
 use super::term_map::{TermMap, vec_bytes};
 use crate::morphology::latin::sound;
 use crate::query::{Term, finds};
-use crate::text::fold::{fold, plain, plain_letter};
+use crate::text::fold::{fold, plain, to_plain_letter};
 use crate::text::forms::FormId;
 use crate::text::{Document, Form};
 
@@ -290,7 +290,7 @@ fn unique(keys: impl Iterator<Item = String>) -> Vec<String> {
 /// Returns the first letters of a form or a pattern, folded to plain ones. Returns `None` if it is shorter, or if a
 /// wildcard is among them.
 fn literal_prefix(word: &str) -> Option<[char; PREFIX_LETTERS]> {
-    let mut letters = word.chars().take(PREFIX_LETTERS).map(plain_letter);
+    let mut letters = word.chars().take(PREFIX_LETTERS).map(to_plain_letter);
     let first = [letters.next()?, letters.next()?, letters.next()?];
     first.iter().all(|c| !matches!(c, '*' | '?')).then_some(first)
 }

@@ -105,7 +105,7 @@ fn readings(word: &str, hint: LanguageHint) -> Vec<String> {
 }
 
 /// Returns the lemmas that a folded word of a query matches, in any language.
-pub(crate) fn asked_for(word: &str) -> Vec<String> {
+pub(crate) fn query_lemmas(word: &str) -> Vec<String> {
     let lemmas = match Script::of(word) {
         Script::Other => Vec::new(),
         Script::Kazakh => kazakh::query_lemmas(word),
@@ -135,7 +135,7 @@ pub(crate) fn is_known(word: &str) -> bool {
 
 /// Returns true if a folded word of a query is in the Kazakh lexicon. Its plain letters then match no special
 /// letters.
-pub(crate) fn is_kazakh_word(word: &str) -> bool {
+pub(crate) fn is_in_kazakh_lexicon(word: &str) -> bool {
     kazakh::is_known(word)
 }
 
@@ -187,7 +187,7 @@ mod tests {
 
     fn finds(query: &str, text: &str) -> bool {
         let lemmas = lemmas(text, LanguageHint::Kazakh);
-        query == text || asked_for(query).iter().any(|lemma| lemmas.contains(lemma))
+        query == text || query_lemmas(query).iter().any(|lemma| lemmas.contains(lemma))
     }
 
     #[test]
@@ -232,9 +232,9 @@ mod tests {
         assert!(has(lemmas_of_lowercase("програмы", LanguageHint::ByScript), "программа"));
         assert!(!has(lemmas("програмы", LanguageHint::ByScript), "программа"));
         assert!(!has(lemmas_of_lowercase("програмы", LanguageHint::Kazakh), "программа"));
-        assert!(!has(asked_for("програмы"), "программа"), "words of queries are not corrected");
+        assert!(!has(query_lemmas("програмы"), "программа"), "words of queries are not corrected");
         assert!(has(lemmas_of_lowercase("зп", LanguageHint::ByScript), "зарплата"));
-        assert!(!has(asked_for("обл"), "область"));
+        assert!(!has(query_lemmas("обл"), "область"));
         for (word, other) in
             [("каспи", "каспий"), ("кавер", "ковер"), ("зумер", "зуммер"), ("кооошка", "кашка")]
         {

@@ -37,7 +37,7 @@ pub struct Warning {
 
 impl Warning {
     /// Returns true if the warning is about an unresolved list or topic, which is defined outside the query.
-    pub fn is_of_names(&self) -> bool {
+    pub fn is_unresolved_reference(&self) -> bool {
         matches!(self.code, "W_LIST" | "W_TOPIC")
     }
 }

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use model::{Span, Zone};
 
 use super::field::Facts;
-use super::tree::{Expr, Near, Reach, Scope, Term};
+use super::tree::{Expr, MaxDistance, Near, Scope, Term};
 use crate::morphology::latin::sound;
-use crate::text::fold::{stands_for, word_stands_for};
+use crate::text::fold::{letter_matches, word_matches};
 use crate::text::{Document, Form, Word};
 
 /// Upper bound on the spans of a match: enough to highlight and explain.
@@ -24,13 +24,13 @@ pub(super) fn matches(expr: &Expr, document: &Document, facts: &Facts) -> Option
     if !view.holds(expr) {
         return None;
     }
-    let mut matched = Found::default();
+    let mut matched = SpanBuffer::default();
     view.collect(expr, &mut matched.words);
     Some(matched.spans(document))
 }
 
 /// A lookup of the words of a document that a term matches.
-pub(crate) trait Finder {
+pub(crate) trait TermMatcher {
     /// The type of a word in a query.
     type Term;
 
@@ -52,7 +52,7 @@ pub(crate) struct Scan<'a> {
     pub(crate) document: &'a Document,
 }
 
-impl Finder for Scan<'_> {
+impl TermMatcher for Scan<'_> {
     type Term = Term;
 
     fn document(&self) -> &Document {
@@ -103,7 +103,7 @@ struct Occurrence {
     pieces: Vec<(u32, u32)>,
 }
 
-impl<'a, F: Finder> View<'a, F> {
+impl<'a, F: TermMatcher> View<'a, F> {
     pub(crate) fn of(finder: &'a F, facts: &'a Facts) -> Self {
         Self { finder, facts, scope: None }
     }
@@ -247,7 +247,7 @@ impl<'a, F: Finder> View<'a, F> {
     fn run_end(self, terms: &[F::Term], position: u32) -> Option<u32> {
         let (term, rest) = terms.split_first()?;
         let first = self.document().words.partition_point(|word| word.at < position);
-        for (index, word) in (first..).zip(self.document().words_at(position)) {
+        for (index, word) in (first..).zip(self.document().words_at_position(position)) {
             if !self.is_in_scope(word) || !self.finder.finds(term, word) {
                 continue;
             }
@@ -406,14 +406,14 @@ fn assign_position(
 fn neighbours<'o>(
     all: &'o [Occurrence],
     one: &Occurrence,
-    reach: Reach,
+    reach: MaxDistance,
 ) -> impl Iterator<Item = &'o Occurrence> + use<'o> {
     let (low, high) = match reach {
         // An occurrence that begins earlier may extend into the range.
-        Reach::Words(words) => {
+        MaxDistance::Words(words) => {
             (one.first.saturating_sub(words + MAX_PHRASE_LENGTH), one.last.saturating_add(words + 1))
         }
-        Reach::Sentence | Reach::Paragraph => (0, u32::MAX),
+        MaxDistance::Sentence | MaxDistance::Paragraph => (0, u32::MAX),
     };
     let from = all.partition_point(|other| other.first < low);
     all.iter().skip(from).take_while(move |other| other.first <= high)
@@ -432,12 +432,12 @@ fn gap(one: &Occurrence, other: &Occurrence) -> Option<(u32, bool)> {
 }
 
 /// Returns true if two occurrences are within reach and do not overlap.
-fn are_near(one: &Occurrence, other: &Occurrence, reach: Reach, ordered: bool) -> bool {
+fn are_near(one: &Occurrence, other: &Occurrence, reach: MaxDistance, ordered: bool) -> bool {
     let Some((gap, is_forward)) = gap(one, other) else { return false };
     let is_within = match reach {
-        Reach::Words(words) => gap <= words,
-        Reach::Sentence => one.sentence == other.sentence,
-        Reach::Paragraph => one.paragraph == other.paragraph,
+        MaxDistance::Words(words) => gap <= words,
+        MaxDistance::Sentence => one.sentence == other.sentence,
+        MaxDistance::Paragraph => one.paragraph == other.paragraph,
     };
     is_within && (is_forward || !ordered)
 }
@@ -449,10 +449,10 @@ pub(crate) fn finds(term: &Term, form: &Form) -> bool {
             *exact == form.exact || lemmas.iter().any(|lemma| form.lemmas.contains(lemma))
         }
         Term::Forms { form: exact, asked: lemmas, .. } => {
-            let matches_lemma = |lemma: &String| form.lemmas.iter().any(|one| word_stands_for(lemma, one));
-            word_stands_for(exact, &form.exact) || lemmas.iter().any(matches_lemma)
+            let matches_lemma = |lemma: &String| form.lemmas.iter().any(|one| word_matches(lemma, one));
+            word_matches(exact, &form.exact) || lemmas.iter().any(matches_lemma)
         }
-        Term::Exact(exact) => word_stands_for(exact, &form.exact),
+        Term::Exact(exact) => word_matches(exact, &form.exact),
         Term::Case(surface) => *surface == form.surface,
         Term::Wildcard(pattern) => matches_wildcard(pattern, &form.exact),
         Term::Fuzzy { form: exact, distance } => {
@@ -467,7 +467,7 @@ pub(crate) fn finds(term: &Term, form: &Form) -> bool {
                 && (sound(&form.exact) == *expected
                     || form.lemmas.iter().any(|lemma| sound(lemma) == *expected))
         }
-        Term::Compound { whole, .. } => word_stands_for(whole, &form.exact),
+        Term::Compound { whole, .. } => word_matches(whole, &form.exact),
         Term::Any => true,
     }
 }
@@ -485,7 +485,7 @@ pub(crate) fn matches_wildcard(pattern: &str, word: &str) -> bool {
                 star = Some((p, w));
                 p += 1;
             }
-            Some(&expected) if expected == '?' || stands_for(expected, letter) => {
+            Some(&expected) if expected == '?' || letter_matches(expected, letter) => {
                 p += 1;
                 w += 1;
             }
@@ -503,13 +503,13 @@ pub(crate) fn matches_wildcard(pattern: &str, word: &str) -> bool {
 
 /// The matched words of which spans are made. The buffers are reused between matches to avoid allocations.
 #[derive(Default)]
-pub(crate) struct Found {
+pub(crate) struct SpanBuffer {
     /// The first and last word of each piece, as indices in the document.
     pub(crate) words: Vec<(u32, u32)>,
     ranges: Vec<(Zone, usize, usize)>,
 }
 
-impl Found {
+impl SpanBuffer {
     /// Returns the byte ranges of the words, without ranges inside others, and clears the words.
     pub(crate) fn spans(&mut self, document: &Document) -> Vec<Span> {
         let range = |(first, last): (u32, u32)| {

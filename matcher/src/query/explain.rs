@@ -3,9 +3,9 @@
 use model::Span;
 use serde::Serialize;
 
-use super::evaluate::{Finder, Found, Scan, View};
+use super::evaluate::{Scan, SpanBuffer, TermMatcher, View};
 use super::field::Facts;
-use super::tree::{Expr, Near, Reach};
+use super::tree::{Expr, MaxDistance, Near};
 use crate::text::Document;
 
 /// The result of a query on an item.
@@ -16,12 +16,12 @@ pub struct Explanation {
     /// The first condition that fails; `None` if the item matches.
     pub because: Option<String>,
     /// The result of each leaf of the query.
-    pub leaves: Vec<LeafFound>,
+    pub leaves: Vec<LeafResult>,
 }
 
 /// The result of a leaf of a query.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LeafFound {
+pub struct LeafResult {
     /// The leaf in canonical form.
     pub leaf: String,
     /// True if the leaf matches by itself.
@@ -43,7 +43,7 @@ pub(super) fn explain(expr: &Expr, document: &Document, facts: &Facts) -> Explan
 
 type ScanView<'a> = View<'a, Scan<'a>>;
 
-fn collect_leaves(view: ScanView<'_>, expr: &Expr, excluded: bool, leaves: &mut Vec<LeafFound>) {
+fn collect_leaves(view: ScanView<'_>, expr: &Expr, excluded: bool, leaves: &mut Vec<LeafResult>) {
     match expr {
         Expr::And(parts) | Expr::Or(parts) => {
             parts.iter().for_each(|part| collect_leaves(view, part, excluded, leaves))
@@ -52,10 +52,10 @@ fn collect_leaves(view: ScanView<'_>, expr: &Expr, excluded: bool, leaves: &mut 
         Expr::In(scope, inner) => collect_leaves(view.within(*scope), inner, excluded, leaves),
         Expr::Preferred(_, inner) => collect_leaves(view, inner, excluded, leaves),
         leaf => {
-            let mut matched = Found::default();
+            let mut matched = SpanBuffer::default();
             view.collect(leaf, &mut matched.words);
             let spans = matched.spans(view.document());
-            leaves.push(LeafFound { leaf: view.print(leaf), holds: view.holds(leaf), excluded, spans });
+            leaves.push(LeafResult { leaf: view.print(leaf), holds: view.holds(leaf), excluded, spans });
         }
     }
 }
@@ -106,19 +106,19 @@ fn near_failure(view: ScanView<'_>, near: &Near, text: &str) -> String {
     }
     let order = if near.ordered { "in this order and " } else { "" };
     let reach = match near.reach {
-        Reach::Words(words) => {
+        MaxDistance::Words(words) => {
             let nearest = view.nearest(&near.left, &near.right);
             let distance = nearest
                 .map_or(String::new(), |words| format!(" (the nearest have {words} words between them)"));
             return format!("{text}: both occur, but not {order}within {words} words{distance}");
         }
-        Reach::Sentence => "sentence",
-        Reach::Paragraph => "paragraph",
+        MaxDistance::Sentence => "sentence",
+        MaxDistance::Paragraph => "paragraph",
     };
     format!("{text}: both occur, but not {order}in the same {reach}")
 }
 
-impl<F: Finder> View<'_, F> {
+impl<F: TermMatcher> View<'_, F> {
     /// Prints an expression in canonical form, with the scope of the view.
     fn print(self, expr: &Expr) -> String {
         match self.scope() {

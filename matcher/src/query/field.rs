@@ -9,7 +9,7 @@ use model::Timestamp;
 use super::evaluate::matches_wildcard;
 use super::references::ListValues;
 use super::tree::Scope;
-use crate::text::fold::{fold, word_stands_for};
+use crate::text::fold::{fold, word_matches};
 use crate::text::words::words;
 
 /// The type of a field's values, which determines the conditions it accepts.
@@ -308,7 +308,7 @@ impl Field {
             FieldType::Address => contains_in_order(&fold(value), &fold(expected)),
             FieldType::Tag => {
                 let bare = |tag: &str| fold(tag.trim_start_matches(['#', '@']));
-                word_stands_for(&bare(expected), &bare(value))
+                word_matches(&bare(expected), &bare(value))
             }
             FieldType::Number => {
                 let numbers = (parse_number(expected), parse_number(value));
@@ -318,7 +318,7 @@ impl Field {
                 let Some((time, _)) = parse_time(value) else { return false };
                 parse_time(expected).is_some_and(|(start, length)| (start..start + length).contains(&time))
             }
-            _ => word_stands_for(&fold(expected), &fold(value)),
+            _ => word_matches(&fold(expected), &fold(value)),
         }
     }
 
@@ -468,9 +468,8 @@ fn contains_words(name: &str, expected: &str) -> bool {
         words(text).map(|cut| fold(&cut.text).trim_start_matches('@').to_owned()).collect()
     };
     let (name, expected) = (folded(name), folded(expected));
-    let matches_window = |window: &[String]| {
-        window.iter().zip(&expected).all(|(word, expected)| word_stands_for(expected, word))
-    };
+    let matches_window =
+        |window: &[String]| window.iter().zip(&expected).all(|(word, expected)| word_matches(expected, word));
     !expected.is_empty() && name.windows(expected.len()).any(matches_window)
 }
 

@@ -1,7 +1,7 @@
 //! The tokens of a query, with their positions.
 
 use super::error::QueryError;
-use super::tree::Reach;
+use super::tree::MaxDistance;
 use crate::text::words::{is_emoji, is_mark};
 
 /// Upper bound on the length of a query (product limit).
@@ -20,11 +20,11 @@ pub(super) enum TokenKind {
     Comma,
     Not,
     Near {
-        reach: Reach,
+        reach: MaxDistance,
         ordered: bool,
     },
     NotNear {
-        reach: Reach,
+        reach: MaxDistance,
         ordered: bool,
     },
     /// `ATLEAST/3`, before parentheses.
@@ -327,8 +327,12 @@ impl Lexer {
         }
     }
 
-    fn reach(&self, start: usize, words: u32) -> Result<Reach, QueryError> {
-        if words > MAX_NEAR_DISTANCE { Err(self.distance_error(start)) } else { Ok(Reach::Words(words)) }
+    fn reach(&self, start: usize, words: u32) -> Result<MaxDistance, QueryError> {
+        if words > MAX_NEAR_DISTANCE {
+            Err(self.distance_error(start))
+        } else {
+            Ok(MaxDistance::Words(words))
+        }
     }
 
     fn distance_error(&self, start: usize) -> QueryError {
@@ -389,19 +393,19 @@ impl Lexer {
     }
 
     /// Scans the distance after NEAR: `/5`, `/5f`, `/S`, `/P`, or nothing.
-    fn near(&mut self, start: usize, ordered: bool) -> Result<(Reach, bool), QueryError> {
+    fn near(&mut self, start: usize, ordered: bool) -> Result<(MaxDistance, bool), QueryError> {
         if self.peek() != Some('/') {
-            return Ok((Reach::Words(DEFAULT_NEAR_DISTANCE), ordered));
+            return Ok((MaxDistance::Words(DEFAULT_NEAR_DISTANCE), ordered));
         }
         self.position += 1;
         match self.peek() {
             Some('S' | 's') => {
                 self.position += 1;
-                Ok((Reach::Sentence, ordered))
+                Ok((MaxDistance::Sentence, ordered))
             }
             Some('P' | 'p') => {
                 self.position += 1;
-                Ok((Reach::Paragraph, ordered))
+                Ok((MaxDistance::Paragraph, ordered))
             }
             _ => match self.digits() {
                 Some(words) => {

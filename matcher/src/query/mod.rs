@@ -17,11 +17,11 @@ mod warn;
 
 pub use dialect::Dialect;
 pub use error::{QueryError, Warning};
-pub(crate) use evaluate::{Finder, Found, View, finds};
-pub use explain::{Explanation, LeafFound};
+pub(crate) use evaluate::{SpanBuffer, TermMatcher, View, finds};
+pub use explain::{Explanation, LeafResult};
 pub use field::Facts;
 pub(crate) use field::{Field, ORIGINALITY};
-pub use references::{Definitions, Lists, Named};
+pub use references::{Definitions, Lists, QueryReference};
 pub(crate) use tree::{Expr, Scope, Term};
 
 use std::collections::BTreeSet;
@@ -61,29 +61,33 @@ impl Query {
     ///
     /// An error carries the index of the invalid entry if a single entry is invalid; included entries are counted
     /// first.
-    pub fn of_lists(included: &[String], excluded: &[String]) -> Result<Self, (Option<usize>, QueryError)> {
+    pub fn from_word_lists(
+        included: &[String],
+        excluded: &[String],
+    ) -> Result<Self, (Option<usize>, QueryError)> {
         let (expr, warnings) = dialect::from_word_lists(included, excluded)?;
         Ok(Self { expr, warnings })
     }
 
     /// Returns the lists and topics that the query references.
-    pub fn names(&self) -> BTreeSet<Named> {
+    pub fn references(&self) -> BTreeSet<QueryReference> {
         references::references(&self.expr)
     }
 
     /// Returns the query with its references resolved: the values of lists and the queries of topics are inserted into
     /// the tree. `text` is the source of the query, for the positions of errors.
-    pub(crate) fn with_named(
+    pub(crate) fn resolve_references(
         self,
         text: &str,
         lists: &Lists,
         query_of: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self, QueryError> {
-        if self.names().is_empty() {
+        if self.references().is_empty() {
             return Ok(self);
         }
         let expr = references::resolve(self.expr, text, lists, query_of)?;
-        let warnings = self.warnings.into_iter().filter(|warning| !warning.is_of_names()).collect();
+        let warnings =
+            self.warnings.into_iter().filter(|warning| !warning.is_unresolved_reference()).collect();
         Ok(Self { expr, warnings })
     }
 
@@ -130,7 +134,7 @@ impl Query {
 
     /// Returns true if the query tests whether an item is a reprint (`dup:`). This is unknown for some time after the
     /// item is stored.
-    pub fn asks_for_originality(&self) -> bool {
+    pub fn needs_originality(&self) -> bool {
         self.expr.any_field(&|field| field.has_name(field::ORIGINALITY))
     }
 
@@ -145,7 +149,7 @@ impl Query {
     }
 
     /// Returns the plain strings to search a site for, sorted; `None` if no strings cover every match.
-    pub fn searches(&self) -> Option<Vec<String>> {
+    pub fn search_strings(&self) -> Option<Vec<String>> {
         Some(site_search::search_strings(&self.expr)?.into_iter().collect())
     }
 }

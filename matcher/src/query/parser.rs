@@ -18,7 +18,7 @@ use super::error::{QueryError, Warning};
 use super::field::{self, Bound, Condition, Field, FieldSpec, FieldType};
 use super::lexer::{Lexer, MAX_NEAR_DISTANCE, Token, TokenKind};
 use super::terms::{self, TermError};
-use super::tree::{Expr, Near, Phrase, Reach, Style, Term, combine};
+use super::tree::{Expr, MatchStyle, MaxDistance, Near, Phrase, Term, combine};
 use super::warn;
 
 /// Bounds of a query (product limits).
@@ -77,7 +77,7 @@ struct Parser {
     leaves: usize,
     wildcards: usize,
     /// The style set by the enclosing function, if any.
-    style: Option<Style>,
+    style: Option<MatchStyle>,
     /// The field whose value is being parsed, if any.
     field: Option<&'static FieldSpec>,
     warnings: Vec<Warning>,
@@ -235,7 +235,7 @@ impl Parser {
             // A hyphenated word is a phrase of its parts.
             Expr::Word(Term::Compound { parts, .. }) => {
                 let is_exact = parts.iter().any(|part| matches!(part, Term::Exact(_)));
-                let style = if is_exact { Style::Exact } else { Style::Forms };
+                let style = if is_exact { MatchStyle::Exact } else { MatchStyle::Forms };
                 Ok(Expr::Phrase(Phrase { style, words: parts, slop: Some(number) }))
             }
             Expr::And(parts) => {
@@ -243,7 +243,7 @@ impl Parser {
                 let first = parts.next().filter(Expr::has_positions);
                 let chain = parts.try_fold(first, |left, right| {
                     let (left, true) = (left?, right.has_positions()) else { return None };
-                    let reach = Reach::Words(number);
+                    let reach = MaxDistance::Words(number);
                     Some(Some(Expr::Near(Box::new(Near { left, right, reach, ordered: false }))))
                 });
                 chain.flatten().ok_or_else(|| {
@@ -272,11 +272,11 @@ impl Parser {
                 Err(self.unexpected(&token, "E_PAREN", "expected a word, found a closing parenthesis"))
             }
             _ if self.expects_values() => self.value(&token),
-            TokenKind::Quoted(text) => self.phrase(&token, text, self.style.unwrap_or(Style::Exact)),
-            TokenKind::Bracketed(text) => self.phrase(&token, text, self.style.unwrap_or(Style::Forms)),
-            TokenKind::Braced(text) => self.phrase(&token, text, Style::Case),
-            TokenKind::Exact(word) => self.word(&token, word, Style::Exact),
-            TokenKind::Word(word) => self.word(&token, word, self.style.unwrap_or(Style::Forms)),
+            TokenKind::Quoted(text) => self.phrase(&token, text, self.style.unwrap_or(MatchStyle::Exact)),
+            TokenKind::Bracketed(text) => self.phrase(&token, text, self.style.unwrap_or(MatchStyle::Forms)),
+            TokenKind::Braced(text) => self.phrase(&token, text, MatchStyle::Case),
+            TokenKind::Exact(word) => self.word(&token, word, MatchStyle::Exact),
+            TokenKind::Word(word) => self.word(&token, word, self.style.unwrap_or(MatchStyle::Forms)),
             TokenKind::Function(name) => self.function(name),
             TokenKind::AtLeast(count) => self.at_least(&token, *count),
             TokenKind::Field(name) => self.field(&token, name),
@@ -328,10 +328,10 @@ impl Parser {
 
     fn function(&mut self, name: &str) -> Result<Expr, QueryError> {
         let style = match name {
-            "exact" => Style::Exact,
-            "case" => Style::Case,
-            "forms" => Style::Forms,
-            _ => Style::Sound,
+            "exact" => MatchStyle::Exact,
+            "case" => MatchStyle::Case,
+            "forms" => MatchStyle::Forms,
+            _ => MatchStyle::Sound,
         };
         let outer = self.style.replace(style);
         let inner = self.arguments(name);
@@ -389,7 +389,7 @@ impl Parser {
             }
             FieldType::Raw => {
                 self.field = None;
-                self.style = Some(Style::Case);
+                self.style = Some(MatchStyle::Case);
                 self.prim()
             }
             _ => {
@@ -432,7 +432,7 @@ impl Parser {
         }
     }
 
-    fn phrase(&mut self, token: &Token, text: &str, style: Style) -> Result<Expr, QueryError> {
+    fn phrase(&mut self, token: &Token, text: &str, style: MatchStyle) -> Result<Expr, QueryError> {
         let words = self.terms(token, text, style)?;
         self.warnings.extend(warn::quotes_fix_forms(token, text, style, self.style.is_some()));
         let phrase = Phrase { style, words, slop: None };
@@ -442,23 +442,23 @@ impl Parser {
         })
     }
 
-    fn word(&mut self, token: &Token, word: &str, style: Style) -> Result<Expr, QueryError> {
+    fn word(&mut self, token: &Token, word: &str, style: MatchStyle) -> Result<Expr, QueryError> {
         self.warnings.extend(warn::word_warnings(token.position, word));
         let mut words = self.terms(token, word, style)?;
         Ok(match words.len() {
             1 => Expr::Word(words.remove(0)),
             // A compound is compared in folded form, which would ignore case.
-            _ if style == Style::Case => Expr::Phrase(Phrase { style, words, slop: None }),
+            _ if style == MatchStyle::Case => Expr::Phrase(Phrase { style, words, slop: None }),
             _ => Expr::Word(Term::Compound { whole: terms::normalize(word), parts: words }),
         })
     }
 
-    fn terms(&mut self, token: &Token, text: &str, style: Style) -> Result<Vec<Term>, QueryError> {
+    fn terms(&mut self, token: &Token, text: &str, style: MatchStyle) -> Result<Vec<Term>, QueryError> {
         let words = terms::parse_terms(text, style).map_err(|error: TermError| {
             let (code, message, remedy) = error.describe();
             QueryError::new(code, token.position, token.length, message, remedy)
         })?;
-        if style == Style::Case {
+        if style == MatchStyle::Case {
             self.warnings.extend(warn::ignored_characters(token, text, &words));
         }
         let wildcards = words.iter().filter(|word| matches!(word, Term::Wildcard(_))).count();

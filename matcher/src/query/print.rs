@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::tree::{Expr, Near, Phrase, Reach, Scope, Style, Term};
+use super::tree::{Expr, MatchStyle, MaxDistance, Near, Phrase, Scope, Term};
 
 impl Expr {
     /// How tightly it binds; a looser part inside of a tighter one needs brackets.
@@ -72,7 +72,7 @@ impl Near {
     }
 }
 
-impl fmt::Display for Reach {
+impl fmt::Display for MaxDistance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Words(words) => write!(f, "{words}"),
@@ -136,10 +136,10 @@ impl fmt::Display for Phrase {
         let words: Vec<String> = self.words.iter().map(Term::bare).collect();
         let words = words.join(" ");
         match self.style {
-            Style::Forms => write!(f, "[{words}]")?,
-            Style::Exact => write!(f, "\"{words}\"")?,
-            Style::Case => write!(f, "{{{words}}}")?,
-            Style::Sound => write!(f, "translit(\"{words}\")")?,
+            MatchStyle::Forms => write!(f, "[{words}]")?,
+            MatchStyle::Exact => write!(f, "\"{words}\"")?,
+            MatchStyle::Case => write!(f, "{{{words}}}")?,
+            MatchStyle::Sound => write!(f, "translit(\"{words}\")")?,
         }
         self.slop.map_or(Ok(()), |slop| write!(f, "~{slop}"))
     }

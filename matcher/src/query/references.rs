@@ -27,7 +27,7 @@ const INLINE_REMEDY: &str = "write the words instead of the reference";
 
 /// A reference of a query.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Named {
+pub enum QueryReference {
     /// A list.
     List(String),
     /// Another topic.
@@ -91,7 +91,7 @@ impl Lists {
     }
 
     /// Returns the names of lists that differ between two sets, or exist in only one.
-    pub(crate) fn differing<'l>(&'l self, other: &'l Self) -> impl Iterator<Item = &'l str> {
+    pub(crate) fn changed_names<'l>(&'l self, other: &'l Self) -> impl Iterator<Item = &'l str> {
         let names: BTreeSet<&String> = self.0.keys().chain(other.0.keys()).collect();
         names.into_iter().filter(|name| self.0.get(*name) != other.0.get(*name)).map(String::as_str)
     }
@@ -114,24 +114,24 @@ impl Definitions {
     /// Parses a query and resolves its references.
     pub fn query(&self, text: &str) -> Result<super::Query, QueryError> {
         let query_of = |name: &str| self.queries.get(name).cloned();
-        super::Query::parse(text)?.with_named(text, &self.lists, &query_of)
+        super::Query::parse(text)?.resolve_references(text, &self.lists, &query_of)
     }
 
     /// Parses the rule of a tag and resolves its references.
     pub fn rule(&self, text: &str) -> Result<super::Query, QueryError> {
         let query_of = |name: &str| self.queries.get(name).cloned();
-        super::Query::parse_rule(text)?.with_named(text, &self.lists, &query_of)
+        super::Query::parse_rule(text)?.resolve_references(text, &self.lists, &query_of)
     }
 }
 
 /// Returns the references of a query, without duplicates.
-pub(super) fn references(expr: &Expr) -> BTreeSet<Named> {
+pub(super) fn references(expr: &Expr) -> BTreeSet<QueryReference> {
     let mut references = BTreeSet::new();
     collect(expr, &mut references);
     references
 }
 
-fn collect(expr: &Expr, references: &mut BTreeSet<Named>) {
+fn collect(expr: &Expr, references: &mut BTreeSet<QueryReference>) {
     if let Expr::Field(field) = expr {
         references.extend(reference_of(field));
     }
@@ -139,10 +139,10 @@ fn collect(expr: &Expr, references: &mut BTreeSet<Named>) {
 }
 
 /// Returns the list or topic that a field references, if any.
-pub(super) fn reference_of(field: &Field) -> Option<Named> {
+pub(super) fn reference_of(field: &Field) -> Option<QueryReference> {
     match &field.condition {
-        Condition::InList { name, .. } => Some(Named::List(name.clone())),
-        Condition::Equals(name) if field.name() == "topic" => Some(Named::Topic(name.clone())),
+        Condition::InList { name, .. } => Some(QueryReference::List(name.clone())),
+        Condition::Equals(name) if field.name() == "topic" => Some(QueryReference::Topic(name.clone())),
         _ => None,
     }
 }
@@ -194,8 +194,8 @@ impl Resolver<'_> {
             Expr::In(scope, inner) => Expr::In(scope, Box::new(self.expr(*inner)?)),
             Expr::Preferred(weight, inner) => Expr::Preferred(weight, Box::new(self.expr(*inner)?)),
             Expr::Field(field) => match reference_of(&field) {
-                Some(Named::List(name)) => Expr::Field(self.list(field, name)?),
-                Some(Named::Topic(name)) => self.topic(name)?,
+                Some(QueryReference::List(name)) => Expr::Field(self.list(field, name)?),
+                Some(QueryReference::Topic(name)) => self.topic(name)?,
                 None => Expr::Field(field),
             },
             // Expressions with positions contain no fields.

@@ -86,7 +86,7 @@ mod tests {
     use crate::Query;
 
     fn check(query: &str, expected: Option<&[&str]>) {
-        let searches = Query::parse(query).unwrap().searches();
+        let searches = Query::parse(query).unwrap().search_strings();
         let expected: Option<Vec<String>> =
             expected.map(|texts| texts.iter().map(|&text| text.to_owned()).collect());
         assert_eq!(searches, expected, "{query}");

@@ -1,10 +1,10 @@
 //! Conversion of the words of a query to terms.
 
 use super::lexer::SCHEMES;
-use super::tree::{Style, Term};
+use super::tree::{MatchStyle, Term};
 use crate::morphology;
 use crate::morphology::latin::sound;
-use crate::text::fold::{fold, unmixed};
+use crate::text::fold::{fold, unify_script};
 use crate::text::words::{Kind, is_emoji, is_mark, words};
 
 /// Minimum letters of a word with a wildcard.
@@ -46,13 +46,13 @@ impl TermError {
 }
 
 /// Parses the words of a phrase, or the parts of a word.
-pub(super) fn parse_terms(text: &str, style: Style) -> Result<Vec<Term>, TermError> {
+pub(super) fn parse_terms(text: &str, style: MatchStyle) -> Result<Vec<Term>, TermError> {
     let mut terms = Vec::new();
     // Words between wildcards are split together, because `1 000` is one word.
     let mut plain = String::new();
     for chunk in text.split_whitespace() {
         let is_address = SCHEMES.iter().any(|scheme| chunk.starts_with(scheme));
-        if !chunk.contains(['*', '?']) || is_address || style == Style::Case {
+        if !chunk.contains(['*', '?']) || is_address || style == MatchStyle::Case {
             plain.push_str(chunk);
             plain.push(' ');
             continue;
@@ -69,13 +69,13 @@ pub(super) fn parse_terms(text: &str, style: Style) -> Result<Vec<Term>, TermErr
     }
 }
 
-fn plain_words(text: &str, style: Style) -> Vec<Term> {
+fn plain_words(text: &str, style: MatchStyle) -> Vec<Term> {
     let mut terms = Vec::new();
     let is_word = |text: &str| text.chars().any(|c| c.is_alphanumeric() || is_emoji(c));
     for word in words(text).filter(|word| is_word(&word.text)) {
         // Web addresses and tags are whole words. Other words are split into adjacent parts.
         let is_whole =
-            word.parts.len() < 2 || style == Style::Case || matches!(word.kind, Kind::Tag | Kind::Url);
+            word.parts.len() < 2 || style == MatchStyle::Case || matches!(word.kind, Kind::Tag | Kind::Url);
         if is_whole {
             terms.push(term(&word.text, word.kind, style));
         } else {
@@ -92,23 +92,23 @@ pub(super) fn normalize(word: &str) -> String {
     let parts = letters.chunk_by(|one, other| one.is_alphanumeric() == other.is_alphanumeric());
     let unified = parts.map(|part| {
         let part: String = part.iter().collect();
-        unmixed(&part).unwrap_or(part)
+        unify_script(&part).unwrap_or(part)
     });
     fold(&unified.collect::<String>())
 }
 
-fn term(text: &str, kind: Kind, style: Style) -> Term {
+fn term(text: &str, kind: Kind, style: MatchStyle) -> Term {
     let form = normalize(text);
     match style {
-        Style::Case => Term::Case(text.to_owned()),
+        MatchStyle::Case => Term::Case(text.to_owned()),
         _ if !matches!(kind, Kind::Word | Kind::Name) => Term::Exact(form),
         // Numbers and symbols have a single form.
         _ if !form.chars().any(char::is_alphabetic) => Term::Exact(form),
-        Style::Exact => Term::Exact(form),
-        Style::Sound => Term::Sound { sound: sound(&form), form },
-        Style::Forms => {
-            let is_literal = morphology::is_kazakh_word(&form);
-            Term::Forms { asked: morphology::asked_for(&form), is_literal, form }
+        MatchStyle::Exact => Term::Exact(form),
+        MatchStyle::Sound => Term::Sound { sound: sound(&form), form },
+        MatchStyle::Forms => {
+            let is_literal = morphology::is_in_kazakh_lexicon(&form);
+            Term::Forms { asked: morphology::query_lemmas(&form), is_literal, form }
         }
     }
 }

@@ -55,7 +55,7 @@ pub(crate) enum Term {
 /// Adjacent words, in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Phrase<T = Term> {
-    pub(crate) style: Style,
+    pub(crate) style: MatchStyle,
     /// The words, at least two.
     pub(crate) words: Vec<T>,
     /// Upper bound on other words within the phrase. If set, the order of the words is free.
@@ -64,7 +64,7 @@ pub(crate) struct Phrase<T = Term> {
 
 /// The way in which words are compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Style {
+pub(crate) enum MatchStyle {
     Forms,
     Exact,
     Case,
@@ -76,14 +76,14 @@ pub(crate) enum Style {
 pub(crate) struct Near<T = Term> {
     pub(crate) left: Expr<T>,
     pub(crate) right: Expr<T>,
-    pub(crate) reach: Reach,
+    pub(crate) reach: MaxDistance,
     /// Set if the left operand must come first.
     pub(crate) ordered: bool,
 }
 
 /// The maximum distance of a proximity operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Reach {
+pub(crate) enum MaxDistance {
     /// Upper bound on the words between the operands.
     Words(u32),
     Sentence,

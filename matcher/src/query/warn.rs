@@ -3,8 +3,8 @@
 use super::error::Warning;
 use super::field::Field;
 use super::lexer::Token;
-use super::references::{Named, reference_of};
-use super::tree::{Expr, Style, Term};
+use super::references::{QueryReference, reference_of};
+use super::tree::{Expr, MatchStyle, Term};
 use crate::text::fold::is_cyrillic;
 
 /// Words too common to select items.
@@ -41,11 +41,11 @@ pub(super) fn excluded_word(position: usize, excluded: &Expr) -> Option<Warning>
 /// Warns that a list or topic is not resolved: it is declared outside the query.
 pub(super) fn unresolved_reference(position: usize, field: &Field) -> Option<Warning> {
     match reference_of(field)? {
-        Named::List(name) => {
+        QueryReference::List(name) => {
             let message = format!("list {name:?} is not available here and matches nothing");
             Some(warning("W_LIST", position, message))
         }
-        Named::Topic(name) => {
+        QueryReference::Topic(name) => {
             let message = format!("topic {name:?} is not available here and matches nothing");
             Some(warning("W_TOPIC", position, message))
         }
@@ -64,11 +64,11 @@ pub(super) fn unsupported_by_sources(position: usize, field: &str) -> Option<War
 pub(super) fn quotes_fix_forms(
     token: &Token,
     text: &str,
-    style: Style,
+    style: MatchStyle,
     in_function: bool,
 ) -> Option<Warning> {
     let is_inflected = text.chars().any(is_cyrillic) && text.split_whitespace().count() > 1;
-    (style == Style::Exact && !in_function && is_inflected).then(|| {
+    (style == MatchStyle::Exact && !in_function && is_inflected).then(|| {
         let message = format!("quotes match only these word forms; write [{text}] to match all forms");
         warning("W_QUOTES_FIX_FORM", token.position, message)
     })

@@ -34,12 +34,12 @@ pub(crate) fn plain(folded: &str) -> String {
     if folded.is_ascii() {
         return folded.to_owned();
     }
-    folded.chars().map(plain_letter).collect()
+    folded.chars().map(to_plain_letter).collect()
 }
 
 /// Returns the plain letter of a letter. In a query a plain letter matches itself and its special letters; a special
 /// letter matches only itself.
-pub(crate) fn plain_letter(c: char) -> char {
+pub(crate) fn to_plain_letter(c: char) -> char {
     match c {
         'қ' => 'к',
         'ғ' => 'г',
@@ -66,12 +66,12 @@ pub(crate) fn plain_letter(c: char) -> char {
 }
 
 /// Returns true if a letter of a query matches a letter of a text.
-pub(crate) fn stands_for(query: char, text: char) -> bool {
-    query == text || query == plain_letter(text)
+pub(crate) fn letter_matches(query: char, text: char) -> bool {
+    query == text || query == to_plain_letter(text)
 }
 
 /// Returns true if a folded word of a query matches a folded word of a text, letter by letter.
-pub(crate) fn word_stands_for(query: &str, text: &str) -> bool {
+pub(crate) fn word_matches(query: &str, text: &str) -> bool {
     if query == text {
         return true;
     }
@@ -82,7 +82,7 @@ pub(crate) fn word_stands_for(query: &str, text: &str) -> bool {
     loop {
         match (query.next(), text.next()) {
             (None, None) => return true,
-            (Some(query), Some(text)) if stands_for(query, text) => (),
+            (Some(query), Some(text)) if letter_matches(query, text) => (),
             _ => return false,
         }
     }
@@ -118,7 +118,7 @@ const LOOK_ALIKES: [(char, char); 24] = [
 
 /// Converts a word that mixes Latin and Cyrillic letters to one script: that of most of its letters, or the other if
 /// some letters have no look-alike. Returns `None` if the word is not mixed, or if neither script works.
-pub(crate) fn unmixed(word: &str) -> Option<String> {
+pub(crate) fn unify_script(word: &str) -> Option<String> {
     let cyrillic = word.chars().filter(|c| is_cyrillic(*c)).count();
     let latin = word.chars().filter(char::is_ascii_alphabetic).count();
     if cyrillic == 0 || latin == 0 {
@@ -182,7 +182,7 @@ mod tests {
             ("иод", "йод", false),
             ("банк", "банка", false),
         ] {
-            assert_eq!(word_stands_for(query, text), expected, "{query} {text}");
+            assert_eq!(word_matches(query, text), expected, "{query} {text}");
         }
     }
 
@@ -195,11 +195,11 @@ mod tests {
 
     #[test]
     fn only_mixed_words_are_unmixed() {
-        assert_eq!(unmixed("Kаспи").as_deref(), Some("Каспи"));
-        assert_eq!(unmixed("Каspi").as_deref(), Some("Kaspi"));
-        assert_eq!(unmixed("ФасsФ"), None, "neither s nor Ф has a look-alike");
-        assert_eq!(unmixed("TEHГE").as_deref(), Some("ТЕНГЕ"));
-        assert_eq!(unmixed("Kaspi"), None);
-        assert_eq!(unmixed("KASРI").as_deref(), Some("KASPI"));
+        assert_eq!(unify_script("Kаспи").as_deref(), Some("Каспи"));
+        assert_eq!(unify_script("Каspi").as_deref(), Some("Kaspi"));
+        assert_eq!(unify_script("ФасsФ"), None, "neither s nor Ф has a look-alike");
+        assert_eq!(unify_script("TEHГE").as_deref(), Some("ТЕНГЕ"));
+        assert_eq!(unify_script("Kaspi"), None);
+        assert_eq!(unify_script("KASРI").as_deref(), Some("KASPI"));
     }
 }

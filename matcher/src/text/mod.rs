@@ -5,11 +5,6 @@
 mod builder;
 pub(crate) mod fold;
 pub(crate) mod forms;
-<<<<<<< HEAD
-mod reading;
-=======
-mod likeness;
->>>>>>> prose-matcherr
 mod sentences;
 mod sketch;
 pub(crate) mod words;
@@ -23,7 +18,7 @@ use model::{Item, Zone};
 use unicode_normalization::{UnicodeNormalization, is_nfc};
 
 use crate::morphology::{self, LanguageHint};
-use fold::{fold, is_cyrillic, is_kazakh, plain, unmixed};
+use fold::{fold, is_cyrillic, is_kazakh, plain, unify_script};
 use forms::{FormId, FormTable, Generation};
 use words::Kind;
 
@@ -127,7 +122,7 @@ impl Analysis {
     /// [`Document::search_tokens`] contains any of them.
     pub fn search_terms(&self, text: &str) -> Vec<Vec<String>> {
         let terms = |form: String| {
-            let lemmas = morphology::asked_for(&form);
+            let lemmas = morphology::query_lemmas(&form);
             let lemmas = lemmas.iter().map(|lemma| search_lemma_token(lemma));
             // Items stored before dictionaries were introduced have only stems.
             let stem = morphology::stem(&form).map(|stem| search_lemma_token(&stem));
@@ -142,9 +137,9 @@ impl Analysis {
 
     /// Returns the form and the lemma tokens of a word of a query, as they occur in [`Document::places`]. Benchmarks
     /// use them to run the same query on another engine.
-    pub fn place_terms(&self, word: &str) -> (String, Vec<String>) {
-        let form = fold(&unmixed(word).unwrap_or_else(|| word.to_owned()));
-        let lemmas = morphology::asked_for(&form);
+    pub fn position_terms(&self, word: &str) -> (String, Vec<String>) {
+        let form = fold(&unify_script(word).unwrap_or_else(|| word.to_owned()));
+        let lemmas = morphology::query_lemmas(&form);
         (plain(&form), lemmas.iter().map(|lemma| lemma_token(lemma)).collect())
     }
 
@@ -174,8 +169,8 @@ impl Analysis {
 impl Form {
     fn new(kind: Kind, text: &str, hint: LanguageHint) -> Self {
         let surface: String = if is_nfc(text) { text.to_owned() } else { text.nfc().collect() };
-        let folded = match unmixed(&surface) {
-            Some(unmixed) if kind != Kind::Url => fold(&unmixed),
+        let folded = match unify_script(&surface) {
+            Some(unify_script) if kind != Kind::Url => fold(&unify_script),
             _ => fold(&surface),
         };
         let lemmas = match kind {
@@ -287,7 +282,7 @@ impl Document {
     }
 
     /// Iterates over the words at a position.
-    pub(crate) fn words_at(&self, at: u32) -> impl Iterator<Item = &Word> {
+    pub(crate) fn words_at_position(&self, at: u32) -> impl Iterator<Item = &Word> {
         let first = self.words.partition_point(|word| word.at < at);
         // A part follows the whole word that contains it, whose position is lower or equal, so words are sorted.
         self.words.get(first..).unwrap_or(&[]).iter().take_while(move |word| word.at == at)
@@ -346,7 +341,7 @@ mod tests {
         let document = Analysis::default().document("Каспи", "Kaspi.kz вырос", None);
         let at = |position| {
             document
-                .words_at(position)
+                .words_at_position(position)
                 .map(|word| document.form(word).unwrap().exact.as_str())
                 .collect::<Vec<_>>()
         };

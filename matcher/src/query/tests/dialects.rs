@@ -101,7 +101,7 @@ fn errors_refer_to_positions_in_the_original() {
 fn word_lists_include_some_words_and_exclude_others() {
     let list = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
     let import = |included: &[&str], excluded: &[&str]| {
-        Query::of_lists(&list(included), &list(excluded)).map(|query| query.to_string())
+        Query::from_word_lists(&list(included), &list(excluded)).map(|query| query.to_string())
     };
     assert_eq!(
         import(&["Каспи", "народный банк", "\"Halyk Bank\"", "ипотек*"], &["море", "-Каспийское море"]),
