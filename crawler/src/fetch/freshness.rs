@@ -5,7 +5,7 @@ use std::time::Duration;
 use model::Timestamp;
 
 use super::transport::Response;
-use crate::dates::http_date;
+use crate::dates::parse_http_date;
 
 /// For how long it is of no use to ask again; `None` where the server does not say, or says that it may change at once.
 pub(super) fn freshness(answer: &Response, now: Timestamp) -> Option<Duration> {
@@ -22,8 +22,8 @@ pub(super) fn freshness(answer: &Response, now: Timestamp) -> Option<Duration> {
     let fresh = match most.and_then(|most| most.trim_matches('"').parse().ok()) {
         Some(seconds) => Duration::from_secs(seconds),
         None => {
-            let begins = answer.header("date").and_then(http_date).unwrap_or(now);
-            Duration::try_from(http_date(answer.header("expires")?)?.duration_since(begins)).ok()?
+            let begins = answer.header("date").and_then(parse_http_date).unwrap_or(now);
+            Duration::try_from(parse_http_date(answer.header("expires")?)?.duration_since(begins)).ok()?
         }
     };
     Some(fresh.saturating_sub(age)).filter(|fresh| !fresh.is_zero())

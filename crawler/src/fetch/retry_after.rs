@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use model::Timestamp;
 
-use crate::dates::http_date;
+use crate::dates::parse_http_date;
 
 /// How long the server asks to be left alone; `None` where the field says nothing readable.
 pub fn retry_after(field: &str, now: Timestamp) -> Option<Duration> {
@@ -13,7 +13,7 @@ pub fn retry_after(field: &str, now: Timestamp) -> Option<Duration> {
     if !field.is_empty() && field.chars().all(|c| c.is_ascii_digit()) {
         return Some(Duration::from_secs(field.parse().unwrap_or(u64::from(u32::MAX))));
     }
-    let until = http_date(field)?;
+    let until = parse_http_date(field)?;
     Some(Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO))
 }
 
