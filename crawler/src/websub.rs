@@ -7,15 +7,22 @@ use aws_lc_rs::hmac;
 use model::{HubOffer, HubSecret, Subscription, Timestamp, same_site};
 use url::{Url, form_urlencoded};
 
-/// Returns the hub that the `Link` fields (RFC 8288) of a response offer. `at` is the URL of the document.
-pub(crate) fn offer_in_fields<'f>(fields: impl Iterator<Item = &'f str>, at: &Url) -> Option<HubOffer> {
+/// Returns the hub that the `Link` fields (RFC 8288) of a response offer. `document_url` is the URL of the
+/// response.
+pub(crate) fn offer_in_fields<'f>(
+    fields: impl Iterator<Item = &'f str>,
+    document_url: &Url,
+) -> Option<HubOffer> {
     let links: Vec<(String, String)> = fields.flat_map(parse_link_field).collect();
-    offer(links.iter().map(|(relation, target)| (relation.as_str(), target.as_str())), at)
+    offer(links.iter().map(|(relation, target)| (relation.as_str(), target.as_str())), document_url)
 }
 
-/// Returns the hub that the links of a document offer. Each link is a pair of its relations and its target; `at` is
-/// the URL of the document.
-pub(crate) fn offer<'l>(links: impl Iterator<Item = (&'l str, &'l str)>, at: &Url) -> Option<HubOffer> {
+/// Returns the hub that the links of a document offer. Each link is a pair of its relations and its target;
+/// `document_url` is the URL of the document.
+pub(crate) fn offer<'l>(
+    links: impl Iterator<Item = (&'l str, &'l str)>,
+    document_url: &Url,
+) -> Option<HubOffer> {
     let (mut hub, mut self_link) = (None, None);
     for (relations, target) in links {
         for relation in relations.split_ascii_whitespace() {
@@ -29,13 +36,13 @@ pub(crate) fn offer<'l>(links: impl Iterator<Item = (&'l str, &'l str)>, at: &Ur
         }
     }
     let is_http = |url: &Url| matches!(url.scheme(), "http" | "https");
-    let hub = hub.and_then(|hub| at.join(hub).ok()).filter(is_http)?;
-    let self_link = self_link.unwrap_or(at.as_str());
-    let resolved = at.join(self_link).ok().filter(is_http)?;
+    let hub = hub.and_then(|hub| document_url.join(hub).ok()).filter(is_http)?;
+    let self_link = self_link.unwrap_or(document_url.as_str());
+    let resolved = document_url.join(self_link).ok().filter(is_http)?;
     // Hubs compare topic URLs byte by byte, so an absolute URL is not normalized.
     let topic_url = if Url::parse(self_link).is_ok() { self_link.to_owned() } else { resolved.to_string() };
     // A document must not subscribe us to another site's content by naming that site in its `self` link.
-    same_site(&resolved, at).then_some(HubOffer { hub, topic_url })
+    same_site(&resolved, document_url).then_some(HubOffer { hub, topic_url })
 }
 
 /// Parses a `Link` field into pairs of relations and target.
@@ -139,8 +146,8 @@ pub fn sign(secret: &HubSecret, body: &[u8]) -> String {
     format!("sha256={}", to_hex(tag.as_ref()))
 }
 
-/// Returns true if `signature` is a valid signature of `body` with the secret: `X-Hub-Signature: sha256=…` (RFC 2104).
-/// The comparison runs in constant time.
+/// Returns true if `signature` is a valid signature of `body` with the secret: `X-Hub-Signature: sha256=…` (RFC
+/// 2104). The comparison runs in constant time.
 pub fn is_signed(secret: &HubSecret, signature: &str, body: &[u8]) -> bool {
     let Some((method, digits)) = signature.trim().split_once('=') else { return false };
     let algorithm = match method.to_ascii_lowercase().as_str() {
@@ -184,8 +191,8 @@ pub fn is_a_name(id: &str) -> bool {
     id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Returns the hub's URL with the scheme `https`, since the request contains a secret. Many publishers still write `http`
-/// for hubs that support both. A URL with an explicit port is unchanged.
+/// Returns the hub's URL with the scheme `https`, since the request contains a secret. Many publishers still write
+/// `http` for hubs that support both. A URL with an explicit port is unchanged.
 pub fn over_tls(hub: &Url) -> Url {
     let mut url = hub.clone();
     if url.scheme() == "http" && url.port().is_none() {

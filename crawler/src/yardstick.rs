@@ -9,10 +9,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use url::Url;
 
-/// Fetches every URL, at most `at_once` concurrently, and passes each body to `read` on a blocking thread. Returns the
-/// number of bodies that were read.
+/// Fetches every URL, at most `at_once` concurrently, and passes each body to `read` on a blocking thread. Returns
+/// the number of bodies that were read.
 ///
-/// `hosts` pins host names to addresses. Fails if one of these addresses is not loopback, or if a URL is on another host.
+/// `hosts` pins host names to addresses. Fails if one of these addresses is not loopback, or if a URL is on
+/// another host.
 pub async fn fetch_all(
     addresses: Vec<Url>,
     hosts: &[(String, IpAddr)],

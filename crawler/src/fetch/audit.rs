@@ -1,7 +1,7 @@
 //! An independent check of the politeness rules: the delay between exchanges with a host, and one exchange at a time.
 //!
-//! Permits enforce the rules. The audit keeps its own records and reports violations to a [`FetchObserver`]. It covers
-//! one process; the tests check several processes by the request log of the simulated hosts (`origin`).
+//! Permits enforce the rules. The audit keeps its own records and reports violations to a [`FetchObserver`]. It
+//! covers one process; the tests check several processes by the request log of the simulated hosts (`origin`).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,8 +10,8 @@ use std::time::Duration;
 use model::Host;
 use tokio::time::Instant;
 
-/// The number of tracked hosts at which the first sweep removes hosts whose delay has passed. Each later sweep runs when
-/// the number of hosts has doubled since the previous one, and never below this number.
+/// The number of tracked hosts at which the first sweep removes hosts whose delay has passed. Each later sweep
+/// runs when the number of hosts has doubled since the previous one, and never below this number.
 const SWEEP_THRESHOLD: usize = 10_000;
 /// Tolerance for a short delay. The schedule stores times in whole milliseconds, so a delay may be a few milliseconds
 /// too short.
@@ -79,7 +79,7 @@ pub trait FetchObserver: Send + Sync {
     fn violated(&self, _rule: Rule) {}
 }
 
-/// The observer of a door that was given none.
+/// The default observer, which does nothing.
 pub(super) struct NoObserver;
 
 impl FetchObserver for NoObserver {}

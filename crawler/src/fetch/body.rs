@@ -76,8 +76,8 @@ pub(super) async fn read(mut response: reqwest::Response, limits: Limits) -> Res
     Ok(Body { bytes, wire_bytes, truncated })
 }
 
-/// Decodes the content codings, in the reverse order of their application (RFC 9110 §8.4). Returns true with the bytes
-/// if the data is truncated.
+/// Decodes the content codings, in the reverse order of their application (RFC 9110 §8.4). Returns true with the
+/// bytes if the data is truncated.
 fn decode(wire: &[u8], codings: &[String], limits: Limits) -> Result<(Bytes, bool), TransportError> {
     if codings.len() > 3 {
         return Err(TransportError::Decode(format!(
@@ -104,8 +104,8 @@ fn decompress(coding: &str, bytes: &[u8], limits: Limits) -> Result<(Vec<u8>, bo
     }
 }
 
-/// Reads up to the limit. If the stream breaks off, the bytes up to that point are returned as truncated: half a page is
-/// still useful.
+/// Reads up to the limit. If the stream breaks off, the bytes up to that point are returned as truncated: half a
+/// page is still useful.
 fn read_limited(decoder: impl Read, limits: Limits) -> Result<(Vec<u8>, bool), TransportError> {
     let Limits { max_decoded_bytes, truncate_at, .. } = limits;
     let limit = truncate_at.map_or(max_decoded_bytes, |length| max_decoded_bytes.min(length as u64));
@@ -119,8 +119,8 @@ fn read_limited(decoder: impl Read, limits: Limits) -> Result<(Vec<u8>, bool), T
     }
 }
 
-/// Decompresses a gzip file that was sent without a content coding (`sitemap.xml.gz`). Fails if the result is larger than
-/// `max_bytes`.
+/// Decompresses a gzip file that was sent without a content coding (`sitemap.xml.gz`). Fails if the result is
+/// larger than `max_bytes`.
 pub(crate) fn gunzip(bytes: &[u8], max_bytes: u64) -> Result<Vec<u8>, TransportError> {
     let limits = Limits { max_wire_bytes: u64::MAX, max_decoded_bytes: max_bytes, truncate_at: None };
     read_limited(flate2::read::MultiGzDecoder::new(bytes), limits).map(|(bytes, _)| bytes)

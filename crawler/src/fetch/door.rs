@@ -44,7 +44,8 @@ pub struct FetchPolicy {
 pub struct Want {
     /// The expected type of the document.
     pub accept: Accept,
-    /// The validators of the stored copy, for a conditional request. They are sent only to the URL that returned them.
+    /// The validators of the stored copy, for a conditional request. They are sent only to the URL that returned
+    /// them.
     pub validators: Option<Validators>,
     /// The token that the source's host requires.
     pub token: Option<TokenFor>,
@@ -54,8 +55,8 @@ pub struct Want {
 
 /// A token and the origin that may receive it.
 ///
-/// The token is sent to the origin of the source's declared URL, but not to the targets of redirects. It is sent over HTTPS
-/// only, except to host names that the operator pins to addresses.
+/// The token is sent to the origin of the source's declared URL, but not to the targets of redirects. It is sent
+/// over HTTPS only, except to host names that the operator pins to addresses.
 #[derive(Debug, Clone)]
 pub struct TokenFor {
     /// The name of the token.
@@ -170,32 +171,32 @@ impl Door {
         want: &Want,
         permits: &mut dyn Permits,
     ) -> Result<Fetched, FetchError> {
-        let mut at = url.clone();
+        let mut current_url = url.clone();
         let mut moved_permanently = true;
         for hop in 0..=MAX_REDIRECTS {
-            self.check_address(&at)?;
-            self.check_robots(&at, permits).await?;
+            self.check_address(&current_url)?;
+            self.check_robots(&current_url, permits).await?;
             let validators =
-                want.validators.as_ref().filter(|validators| validators.url.as_ref() == Some(&at));
+                want.validators.as_ref().filter(|validators| validators.url.as_ref() == Some(&current_url));
             let request = Request {
-                url: at.clone(),
+                url: current_url.clone(),
                 accept: want.accept.field(),
                 is_websocket: want.accept == Accept::Stream,
-                token: self.token_for(want, &at).await?,
+                token: self.token_for(want, &current_url).await?,
                 if_none_match: validators.and_then(|v| v.etag.clone()),
                 if_modified_since: validators.and_then(|v| v.last_modified.clone()),
                 form: want.form.clone(),
                 truncate_at: None,
             };
             let response = self.exchange(&request, permits).await?;
-            if self.robots.is_disallowed(&at) {
-                self.report_violation(Rule::Robots, &at);
+            if self.robots.is_disallowed(&current_url) {
+                self.report_violation(Rule::Robots, &current_url);
             }
             match response.status {
                 304 if validators.is_some() => {
-                    return Ok(self.fetched(at, hop > 0 && moved_permanently, response));
+                    return Ok(self.fetched(current_url, hop > 0 && moved_permanently, response));
                 }
-                200..=299 => return Ok(self.fetched(at, hop > 0 && moved_permanently, response)),
+                200..=299 => return Ok(self.fetched(current_url, hop > 0 && moved_permanently, response)),
                 // Only 307 and 308 redirects preserve the method and the form (RFC 9110 §15.4).
                 301..=303 if want.form.is_some() => {
                     let status = response.status;
@@ -204,13 +205,13 @@ impl Door {
                 }
                 301 | 302 | 303 | 307 | 308 => {
                     moved_permanently &= matches!(response.status, 301 | 308);
-                    let target = redirect_target(&at, &response)?;
+                    let target = redirect_target(&current_url, &response)?;
                     // A form may contain a secret: never send it to another host or without TLS.
-                    if want.form.is_some() && target.origin() != at.origin() {
+                    if want.form.is_some() && target.origin() != current_url.origin() {
                         let reason = format!("redirect of a POST request to another origin: {target}");
                         return Err(FetchError::Redirect(reason));
                     }
-                    at = target;
+                    current_url = target;
                 }
                 status => {
                     return Err(FetchError::Http { status, retry_after: self.requested_pause(&response) });
@@ -239,11 +240,11 @@ impl Door {
         permits: &mut dyn Permits,
         max_bytes: usize,
     ) -> Result<Response, FetchError> {
-        let mut at = url.clone();
+        let mut current_url = url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            self.check_address(&at)?;
+            self.check_address(&current_url)?;
             let request = Request {
-                url: at.clone(),
+                url: current_url.clone(),
                 accept: "text/plain, */*;q=0.5",
                 is_websocket: false,
                 token: None,
@@ -254,15 +255,15 @@ impl Door {
             };
             let response = self.exchange(&request, permits).await?;
             match response.status {
-                301 | 302 | 303 | 307 | 308 => at = redirect_target(&at, &response)?,
+                301 | 302 | 303 | 307 | 308 => current_url = redirect_target(&current_url, &response)?,
                 _ => return Ok(response),
             }
         }
         Err(FetchError::Redirect(format!("more than {MAX_REDIRECTS} redirects")))
     }
 
-    /// Fails if the URL is never fetched: its scheme is not http or https, or its host is an IP literal that the address
-    /// guard rejects.
+    /// Fails if the URL is never fetched: its scheme is not http or https, or its host is an IP literal that the
+    /// address guard rejects.
     pub fn check_address(&self, url: &Url) -> Result<(), FetchError> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(FetchError::Scheme(url.scheme().to_owned()));
@@ -273,17 +274,18 @@ impl Door {
             .map_err(|address| TransportError::Blocked(address.to_string()).into())
     }
 
-    /// Returns true if the operator has pinned the host name of the URL to an address, which may be in a private network.
+    /// Returns true if the operator has pinned the host name of the URL to an address, which may be in a private
+    /// network.
     pub fn is_pinned(&self, url: &Url) -> bool {
         url.host_str().is_some_and(|host| self.policy.guard.is_pinned(host))
     }
 
     /// Returns the token to send to a URL, if any.
-    async fn token_for(&self, want: &Want, at: &Url) -> Result<Option<Secret>, FetchError> {
-        let token = want.token.as_ref().filter(|token| token.at.origin() == at.origin());
+    async fn token_for(&self, want: &Want, url: &Url) -> Result<Option<Secret>, FetchError> {
+        let token = want.token.as_ref().filter(|token| token.at.origin() == url.origin());
         let Some(TokenFor { name, .. }) = token else { return Ok(None) };
         // The operator controls the addresses of pinned names.
-        let is_private = at.scheme() == "https" || self.is_pinned(at);
+        let is_private = url.scheme() == "https" || self.is_pinned(url);
         if !is_private {
             return Err(FetchError::Token(format!(
                 "token {name} must not be sent over plain HTTP; use an https URL"
@@ -411,8 +413,8 @@ fn redirect_target(from: &Url, response: &Response) -> Result<Url, FetchError> {
     Ok(target)
 }
 
-/// Returns the reservations in the header fields: `X-Robots-Tag`, which may occur several times, and `TDM-Reservation`
-/// (W3C).
+/// Returns the reservations in the header fields: `X-Robots-Tag`, which may occur several times, and
+/// `TDM-Reservation` (W3C).
 fn reservations(response: &Response, agent: &str) -> Vec<Reservation> {
     let fields = |name: &'static str| {
         response.headers.iter().filter(move |(field, _)| field == name).map(|(_, value)| value)

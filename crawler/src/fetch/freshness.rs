@@ -7,8 +7,8 @@ use model::Timestamp;
 use super::transport::Response;
 use crate::dates::parse_http_date;
 
-/// Returns the remaining freshness lifetime of a response, during which a new request is useless. Returns `None` if the
-/// server declares none, or a lifetime of zero.
+/// Returns the remaining freshness lifetime of a response, during which a new request is useless. Returns `None`
+/// if the server declares none, or a lifetime of zero.
 pub(super) fn freshness(response: &Response, now: Timestamp) -> Option<Duration> {
     let age = response
         .header("age")

@@ -35,8 +35,8 @@ pub(super) struct Rejected(pub(super) IpAddr);
 pub(super) struct Unresolved(pub(super) String);
 
 impl AddressGuard {
-    /// Creates a guard that also accepts the addresses for which `allowed` returns true. The names in `pins` resolve to the
-    /// given addresses.
+    /// Creates a guard that also accepts the addresses for which `allowed` returns true. The names in `pins`
+    /// resolve to the given addresses.
     pub fn new(
         allowed: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
         pins: BTreeMap<String, IpAddr>,
@@ -54,8 +54,8 @@ impl AddressGuard {
         is_public(address) || self.allowed.as_ref().is_some_and(|allowed| allowed(address))
     }
 
-    /// Fails with the address if the host of `url` is an IP literal that the guard rejects. Host names are checked after
-    /// their resolution.
+    /// Fails with the address if the host of `url` is an IP literal that the guard rejects. Host names are checked
+    /// after their resolution.
     pub fn check_literal(&self, url: &Url) -> Result<(), IpAddr> {
         let literal = match url.host() {
             Some(Host::Ipv4(v4)) => IpAddr::V4(v4),

@@ -105,8 +105,8 @@ impl Permit {
         self.blocked_until = self.blocked_until.max(Some(until));
     }
 
-    /// Waits for the host's delay. Fails with [`FetchError::LeaseEnds`] if an exchange of `max_exchange` could end after
-    /// the lease.
+    /// Waits for the host's delay. Fails with [`FetchError::LeaseEnds`] if an exchange of `max_exchange` could end
+    /// after the lease.
     pub(super) async fn ready(&mut self, max_exchange: Duration) -> Result<(), FetchError> {
         loop {
             let now = Instant::now();
@@ -151,19 +151,21 @@ pub trait Permits: Send {
     /// Returns the permit for the host of `url`. Fails with [`Busy`] if the permit is not available now.
     async fn permit(&mut self, url: &Url) -> Result<&mut Permit, Busy>;
 
-    /// Called when the delay that robots.txt declares has changed, so that the provider can store it beyond this visit.
+    /// Called when the delay that robots.txt declares has changed, so that the provider can store it beyond this
+    /// visit.
     async fn delay_changed(&mut self, _url: &Url) {}
 
-    /// Called before the wait for a host's delay. Releases the credit for a body in memory, which would be idle during
-    /// the wait.
+    /// Called before the wait for a host's delay. Releases the credit for a body in memory, which would be idle
+    /// during the wait.
     fn resign(&mut self) {}
 
-    /// Called when an exchange is otherwise ready to start. Acquires the credit for a body in memory, and waits until one
-    /// is available.
+    /// Called when an exchange is otherwise ready to start. Acquires the credit for a body in memory, and waits
+    /// until one is available.
     async fn admit(&mut self) {}
 }
 
-/// Permits for a single manual visit: available for every host, with a delay per host, not shared with other processes.
+/// Permits for a single manual visit: available for every host, with a delay per host, not shared with other
+/// processes.
 #[derive(Debug)]
 pub struct OneVisit {
     delay: Duration,

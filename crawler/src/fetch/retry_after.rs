@@ -1,5 +1,5 @@
-//! The pause that a server requests: `Retry-After` (RFC 9110 §10.2.3), in seconds or as a date, or the reset time of its
-//! rate limit.
+//! The pause that a server requests: `Retry-After` (RFC 9110 §10.2.3), in seconds or as a date, or the reset time
+//! of its rate limit.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ pub fn retry_after(field: &str, now: Timestamp) -> Option<Duration> {
     Some(Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO))
 }
 
-/// Parses the value of a `RateLimit-Reset` or `X-RateLimit-Reset` field into the time until the server's rate limit is
-/// reset.
+/// Parses the value of a `RateLimit-Reset` or `X-RateLimit-Reset` field into the time until the server's rate
+/// limit is reset.
 ///
 /// The formats are seconds (the IETF draft; Reddit, with a fraction), seconds since 1970 (Bluesky, GitHub) and an
 /// RFC 3339 date (Mastodon).

@@ -90,7 +90,7 @@ impl Pass {
 /// A transport for single exchanges.
 #[async_trait]
 pub trait Transport: Send + Sync {
-    /// Performs one exchange. It ends within its deadlines. Fails with [`TransportError::TooLarge`] if the body exceeds a
-    /// size limit.
+    /// Performs one exchange. It ends within its deadlines. Fails with [`TransportError::TooLarge`] if the body
+    /// exceeds a size limit.
     async fn exchange(&self, pass: Pass, request: &Request) -> Result<Response, TransportError>;
 }

@@ -1,5 +1,5 @@
-//! An exchange over WebSocket (RFC 6455): messages are received for a limited time and become the lines of a body. The
-//! next exchange resumes from the cursor in the last message.
+//! An exchange over WebSocket (RFC 6455): messages are received for a limited time and become the lines of a body.
+//! The next exchange resumes from the cursor in the last message.
 
 use std::time::Duration;
 
@@ -28,8 +28,8 @@ pub(super) struct Limits {
     pub(super) max_bytes: u64,
 }
 
-/// Receives messages. A connection that breaks after the first message is not an error: the next exchange resumes after
-/// the last message.
+/// Receives messages. A connection that breaks after the first message is not an error: the next exchange resumes
+/// after the last message.
 pub(super) async fn receive(
     client: &reqwest::Client,
     request: &Request,
@@ -39,7 +39,8 @@ pub(super) async fn receive(
         TransportError::Connect(format!("{error} ({})", request.url.host_str().unwrap_or("")))
     };
     let builder = super::http::with_token(client.get(request.url.clone()), request);
-    // A message is briefly in memory twice, in the socket's buffer and in the body. Both copies must fit into the limit.
+    // A message is briefly in memory twice, in the socket's buffer and in the body. Both copies must fit into the
+    // limit.
     let max_size = usize::try_from(limits.max_bytes / 4).ok();
     let config = WebSocketConfig::default().max_message_size(max_size).max_frame_size(max_size);
     let handshake = builder.upgrade().web_socket_config(config).send();
