@@ -95,7 +95,7 @@ async fn a_site_that_never_answers_ends_no_pass() {
     assert_eq!((output.status.code(), &report["items"]), (Some(6), &0.into()), "{report}");
     // Its robots.txt never came: that is deferred, and never counts against the source.
     let source = &stage.lines(&["source", "list", "-o", "jsonl"]).await[0];
-    assert!(source["reason"].as_str().unwrap().contains("robots.txt is not to be had"), "{source}");
+    assert!(source["reason"].as_str().unwrap().contains("cannot fetch robots.txt"), "{source}");
     assert_eq!(source["failures"], 0.0, "{source}");
 }
 
@@ -199,7 +199,7 @@ async fn what_an_entry_lures_to_is_kept_as_text_and_never_asked() {
     let told: Vec<String> = lures.iter().map(|lure| lure["problems"].to_string()).collect();
     assert_eq!(lures.len(), 2, "{lures:?}");
     assert!(told.iter().any(|told| told.contains("169.254.169.254 is not public")), "{told:?}");
-    assert!(told.iter().any(|told| told.contains("the scheme \\\"file\\\"")), "{told:?}");
+    assert!(told.iter().any(|told| told.contains("unsupported scheme \\\"file\\\"")), "{told:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,4 +1,4 @@
-//! Times as publishers write them: ISO 8601, RFC 2822, `14:05, 3 қараша 2026`, `Nov 3, 2026`.
+//! Parsing of publication dates: ISO 8601, RFC 2822, `14:05, 3 қараша 2026`, `Nov 3, 2026`.
 
 use std::sync::LazyLock;
 
@@ -8,19 +8,20 @@ use model::{Precision, Timestamp};
 use regex::{Captures, Regex};
 use url::Url;
 
-/// A time that was understood.
+/// A parsed date or time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment {
     pub(crate) at: Timestamp,
     pub(crate) precision: Precision,
 }
 
-/// An HTTP date (RFC 9110 §5.6.7).
-pub(crate) fn http_date(text: &str) -> Option<Timestamp> {
+/// Parses an HTTP date (RFC 9110 §5.6.7).
+pub(crate) fn parse_http_date(text: &str) -> Option<Timestamp> {
     jiff::fmt::rfc2822::parse(text.trim()).ok().map(|zoned| zoned.timestamp())
 }
 
-/// The time zone of dates that come without one: the declared one, else the country of the host.
+/// Returns the time zone for dates that name none: the declared zone, or else the zone of the country of the
+/// URL's host, or else UTC.
 pub(crate) fn zone_of(declared: Option<&str>, url: Option<&Url>) -> TimeZone {
     let country = || {
         let host = url?.host_str()?.trim_end_matches('.');
@@ -40,120 +41,128 @@ pub(crate) fn zone_of(declared: Option<&str>, url: Option<&Url>) -> TimeZone {
     declared.or_else(country).and_then(|name| TimeZone::get(name).ok()).unwrap_or(TimeZone::UTC)
 }
 
-/// Reads a text that is a time, whatever its form.
+/// Parses a text that consists of a date or time in any supported format.
 pub(crate) fn parse(text: &str, zone: &TimeZone) -> Option<Moment> {
     let text = text.trim();
     if text.len() > 200 || !text.contains(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    let exact = text.parse::<Timestamp>().ok().or_else(|| http_date(text));
+    let exact = text.parse::<Timestamp>().ok().or_else(|| parse_http_date(text));
     if let Some(at) = exact {
         return Some(Moment { at, precision: Precision::Second });
     }
-    find(text, zone).or_else(|| compact(text, zone))
+    find(text, zone).or_else(|| parse_compact(text, zone))
 }
 
-/// The first date in a text, with the time of day beside it.
+/// Returns the first date in a text, combined with the time of day next to it.
 pub(crate) fn find(text: &str, zone: &TimeZone) -> Option<Moment> {
-    let (_, date, range) = FORMS
+    let (_, date, range) = DATE_FORMATS
         .iter()
-        .filter_map(|form| {
-            form.pattern.captures_iter(text).find_map(|found| {
-                let date = (form.date)(&found)?;
-                let whole = found.get(0)?;
-                Some((whole.start(), date, whole.range()))
+        .filter_map(|format| {
+            format.pattern.captures_iter(text).find_map(|captures| {
+                let date = (format.parse_date)(&captures)?;
+                let match_ = captures.get(0)?;
+                Some((match_.start(), date, match_.range()))
             })
         })
         .min_by_key(|(start, ..)| *start)?;
-    let after = text.get(range.end..).unwrap_or("");
-    let before = text.get(..range.start).unwrap_or("");
-    let time =
-        TIME_AFTER.captures(after).or_else(|| TIME_BEFORE.captures(before)).and_then(|found| time_of(&found));
+    let suffix = text.get(range.end..).unwrap_or("");
+    let prefix = text.get(..range.start).unwrap_or("");
+    let time = TIME_AFTER_DATE
+        .captures(suffix)
+        .or_else(|| TIME_BEFORE_DATE.captures(prefix))
+        .and_then(|captures| parse_time(&captures));
     moment(date, time, zone)
 }
 
-/// A date in an address: `/2026/11/03/`, `/2026-11-03-…`, `/20261103/`.
+/// Returns the date in a URL path: `/2026/11/03/`, `/2026-11-03-…`, `/20261103/`.
 pub(crate) fn in_url(url: &Url) -> Option<Date> {
     static PATH: LazyLock<Regex> = LazyLock::new(|| {
         pattern(
             r"(?:^|[/_-])(19[89]\d|20[0-4]\d)([/_-]?)(1[0-2]|0?[1-9])([/_-]?)(3[01]|[12]\d|0?[1-9])(?:[/_.-]|$|\D)",
         )
     });
-    let found = PATH.captures(url.path())?;
-    let (first, second) = (found.get(2)?.as_str(), found.get(4)?.as_str());
-    if first.is_empty() != second.is_empty() || first.is_empty() && (found[3].len() < 2 || found[5].len() < 2)
-    {
+    let captures = PATH.captures(url.path())?;
+    let (first, second) = (captures.get(2)?.as_str(), captures.get(4)?.as_str());
+    let is_padded = captures[3].len() == 2 && captures[5].len() == 2;
+    if first.is_empty() != second.is_empty() || first.is_empty() && !is_padded {
         return None;
     }
-    date(number(&found, 1)?, number(&found, 3)?, number(&found, 5)?)
+    new_date(number(&captures, 1)?, number(&captures, 3)?, number(&captures, 5)?)
 }
 
-struct Form {
+/// A date format: its pattern, and the function that reads the date from a match.
+struct DateFormat {
     pattern: Regex,
-    date: fn(&Captures<'_>) -> Option<Date>,
+    parse_date: fn(&Captures<'_>) -> Option<Date>,
 }
 
-/// The ways of writing a date. Where two match at one place, the first form wins.
-static FORMS: LazyLock<Vec<Form>> = LazyLock::new(|| {
-    let form = |text: &str, date| Form { pattern: pattern(text), date };
+/// The supported date formats. If two formats match at the same position, the first one in the list wins.
+static DATE_FORMATS: LazyLock<Vec<DateFormat>> = LazyLock::new(|| {
+    let format = |text: &str, parse_date| DateFormat { pattern: pattern(text), parse_date };
     vec![
-        form(r"\b(19\d\d|20\d\d)[-/.](\d{1,2})[-/.](\d{1,2})(?:\b|T|_)", |f| {
-            date(number(f, 1)?, number(f, 2)?, number(f, 3)?)
+        format(r"\b(19\d\d|20\d\d)[-/.](\d{1,2})[-/.](\d{1,2})(?:\b|T|_)", |f| {
+            new_date(number(f, 1)?, number(f, 2)?, number(f, 3)?)
         }),
-        form(r"\b(\d{1,2})([./-])(\d{1,2})[./-](19\d\d|20\d\d)\b", |f| {
+        format(r"\b(\d{1,2})([./-])(\d{1,2})[./-](19\d\d|20\d\d)\b", |f| {
             let (one, two, year) = (number(f, 1)?, number(f, 3)?, number(f, 4)?);
-            // Day first, but for what can only be month first.
-            if two > 12 { date(year, one, two) } else { date(year, two, one) }
+            // The day comes first unless the second number can only be a day.
+            if two > 12 { new_date(year, one, two) } else { new_date(year, two, one) }
         }),
-        form(
+        format(
             r"\b(\d{1,2})(?:st|nd|rd|th|er|\.|-)?[\s\u{a0}-]+(?:de\s+|of\s+)?(\p{L}{3,})\.?,?[\s\u{a0}-]+(?:de\s+)?(19\d\d|20\d\d)\b",
-            |f| date(number(f, 3)?, month(&f[2])?, number(f, 1)?),
+            |f| new_date(number(f, 3)?, month(&f[2])?, number(f, 1)?),
         ),
-        form(r"\b(\p{L}{3,})\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(19\d\d|20\d\d)\b", |f| {
-            date(number(f, 3)?, month(&f[1])?, number(f, 2)?)
+        format(r"\b(\p{L}{3,})\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(19\d\d|20\d\d)\b", |f| {
+            new_date(number(f, 3)?, month(&f[1])?, number(f, 2)?)
         }),
-        form(
+        format(
             r"\b(19\d\d|20\d\d)\s*(?:жылғы|жылы|жылдың|жыл|ж\.|jylğy|г\.)?,?\s+(\d{1,2})[\s-]+(\p{L}{3,})",
-            |f| date(number(f, 1)?, month(&f[3])?, number(f, 2)?),
+            |f| new_date(number(f, 1)?, month(&f[3])?, number(f, 2)?),
         ),
     ]
 });
 
-const CLOCK: &str = r"(\d{1,2})[:.](\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*([aApP]\.?[mM]\.?)?\s*(Z\b|UTC\b|GMT\b|[+-]\d{2}:?\d{2}\b|[A-Z]{3,4}\b)?";
+/// The pattern of a time of day: hour, minute, second, AM or PM, time zone.
+const TIME_PATTERN: &str = r"(\d{1,2})[:.](\d{2})(?::(\d{2})(?:[.,]\d+)?)?\s*([aApP]\.?[mM]\.?)?\s*(Z\b|UTC\b|GMT\b|[+-]\d{2}:?\d{2}\b|[A-Z]{3,4}\b)?";
 
-static TIME_AFTER: LazyLock<Regex> = LazyLock::new(|| {
-    pattern(&format!(r"^(?:\s*(?:г\.|года|ж\.|жылы)?\s*[T_,|/·•—–-]?\s*(?:в|at|um|сағат|Uhr)?\s*){CLOCK}"))
+static TIME_AFTER_DATE: LazyLock<Regex> = LazyLock::new(|| {
+    pattern(&format!(
+        r"^(?:\s*(?:г\.|года|ж\.|жылы)?\s*[T_,|/·•—–-]?\s*(?:в|at|um|сағат|Uhr)?\s*){TIME_PATTERN}"
+    ))
 });
-static TIME_BEFORE: LazyLock<Regex> =
-    LazyLock::new(|| pattern(&format!(r"{CLOCK}\s*[,|/·•—–-]?\s*(?:on\s+)?(?:\p{{L}}+,\s*)?$")));
+static TIME_BEFORE_DATE: LazyLock<Regex> =
+    LazyLock::new(|| pattern(&format!(r"{TIME_PATTERN}\s*[,|/·•—–-]?\s*(?:on\s+)?(?:\p{{L}}+,\s*)?$")));
 
-#[expect(clippy::expect_used, reason = "the patterns are constants; a test compiles each")]
+#[expect(clippy::expect_used, reason = "the patterns are constants, and a test compiles each of them")]
 fn pattern(text: &str) -> Regex {
     Regex::new(text).expect("a constant pattern compiles")
 }
 
-fn number(found: &Captures<'_>, group: usize) -> Option<i16> {
-    found.get(group)?.as_str().parse().ok()
+fn number(captures: &Captures<'_>, group: usize) -> Option<i16> {
+    captures.get(group)?.as_str().parse().ok()
 }
 
-fn date(year: i16, month: i16, day: i16) -> Option<Date> {
+fn new_date(year: i16, month: i16, day: i16) -> Option<Date> {
     Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()
 }
 
-fn time_of(found: &Captures<'_>) -> Option<(Time, Option<Offset>)> {
-    let (mut hour, minute, second) = (number(found, 1)?, number(found, 2)?, number(found, 3).unwrap_or(0));
-    if let Some(half) = found.get(4) {
-        let afternoon = half.as_str().starts_with(['p', 'P']);
-        hour = hour % 12 + if afternoon { 12 } else { 0 };
+/// Reads a match of [`TIME_PATTERN`].
+fn parse_time(captures: &Captures<'_>) -> Option<(Time, Option<Offset>)> {
+    let (mut hour, minute) = (number(captures, 1)?, number(captures, 2)?);
+    let second = number(captures, 3).unwrap_or(0);
+    if let Some(half_of_day) = captures.get(4) {
+        let is_pm = half_of_day.as_str().starts_with(['p', 'P']);
+        hour = hour % 12 + if is_pm { 12 } else { 0 };
     }
     let small = |n: i16| i8::try_from(n).ok();
     let time = Time::new(small(hour)?, small(minute)?, small(second.min(59))?, 0).ok()?;
-    Some((time, found.get(5).and_then(|zone| offset(zone.as_str()))))
+    Some((time, captures.get(5).and_then(|zone| parse_offset(zone.as_str()))))
 }
 
-/// Zones that feeds still name by letters. India's and Ireland's IST and the like are left out:
-/// what is ambiguous is not believed.
-fn offset(text: &str) -> Option<Offset> {
+/// Parses a numeric offset or one of the time zone abbreviations that feeds use. Ambiguous abbreviations, such as
+/// IST (India or Ireland), are not supported.
+fn parse_offset(text: &str) -> Option<Offset> {
     let hours = match text {
         "Z" | "UTC" | "GMT" | "UT" | "WET" => 0,
         "EST" | "CDT" => -5,
@@ -181,11 +190,11 @@ fn offset(text: &str) -> Option<Offset> {
 }
 
 fn moment(date: Date, time: Option<(Time, Option<Offset>)>, zone: &TimeZone) -> Option<Moment> {
-    let Some((clock, offset)) = time else {
-        // A day without a time is a date in a calendar: it keeps its name in every zone.
+    let Some((time, offset)) = time else {
+        // A date without a time is a calendar day, which is the same in every time zone.
         return Some(Moment { at: TimeZone::UTC.to_timestamp(date.into()).ok()?, precision: Precision::Day });
     };
-    let local = date.to_datetime(clock);
+    let local = date.to_datetime(time);
     let at = match offset {
         Some(offset) => offset.to_timestamp(local).ok()?,
         None => zone.to_zoned(local).ok()?.timestamp(),
@@ -193,19 +202,19 @@ fn moment(date: Date, time: Option<(Time, Option<Offset>)>, zone: &TimeZone) -> 
     Some(Moment { at, precision: Precision::Second })
 }
 
-/// `20261103T140500`, `20261103`, or seconds since 1970.
-fn compact(text: &str, zone: &TimeZone) -> Option<Moment> {
+/// Parses `20261103T140500`, `20261103`, or seconds or milliseconds since 1970.
+fn parse_compact(text: &str, zone: &TimeZone) -> Option<Moment> {
     static COMPACT: LazyLock<Regex> =
         LazyLock::new(|| pattern(r"^(19\d\d|20\d\d)(\d\d)(\d\d)(?:T?(\d\d)(\d\d)(\d\d)?(Z|[+-]\d{4})?)?$"));
-    if let Some(found) = COMPACT.captures(text)
-        && let Some(date) = date(number(&found, 1)?, number(&found, 2)?, number(&found, 3)?)
+    if let Some(captures) = COMPACT.captures(text)
+        && let Some(date) = new_date(number(&captures, 1)?, number(&captures, 2)?, number(&captures, 3)?)
     {
-        let clock = found.get(4).and_then(|_| {
-            let part = |group| number(&found, group).and_then(|n| i8::try_from(n).ok());
+        let time = captures.get(4).and_then(|_| {
+            let part = |group| number(&captures, group).and_then(|n| i8::try_from(n).ok());
             let time = Time::new(part(4)?, part(5)?, part(6).unwrap_or(0), 0).ok()?;
-            Some((time, found.get(7).and_then(|zone| offset(zone.as_str()))))
+            Some((time, captures.get(7).and_then(|zone| parse_offset(zone.as_str()))))
         });
-        return moment(date, clock, zone);
+        return moment(date, time, zone);
     }
     let seconds: i64 = text.parse().ok()?;
     let seconds = if seconds > 100_000_000_000 { seconds / 1000 } else { seconds };
@@ -213,7 +222,7 @@ fn compact(text: &str, zone: &TimeZone) -> Option<Moment> {
     Some(Moment { at: Timestamp::from_second(seconds).ok()?, precision: Precision::Second })
 }
 
-/// Month names by their beginnings, the longer before the shorter where one begins the other.
+/// Prefixes of month names. If one prefix starts with another, the longer one comes first.
 const MONTHS: &[(&str, i16)] = &[
     // Kazakh in Cyrillic and in both Latin scripts.
     ("қаңтар", 1),
@@ -328,7 +337,7 @@ const MONTHS: &[(&str, i16)] = &[
 
 fn month(word: &str) -> Option<i16> {
     let word = word.to_lowercase();
-    MONTHS.iter().find(|(beginning, _)| word.starts_with(beginning)).map(|(_, month)| *month)
+    MONTHS.iter().find(|(prefix, _)| word.starts_with(prefix)).map(|(_, month)| *month)
 }
 
 #[cfg(test)]
@@ -340,7 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn as_publishers_write_them() {
+    fn all_formats_of_a_time_are_parsed() {
         for (text, expected) in [
             ("2026-11-03T14:05:00+05:00", "2026-11-03T09:05:00Z"),
             ("2026-11-03T14:05:00Z", "2026-11-03T14:05:00Z"),
@@ -362,18 +371,18 @@ mod tests {
             ("3. November 2026 um 14:05 Uhr", "2026-11-03T09:05:00Z"),
             ("1793714700", "2026-11-03T14:05:00Z"),
         ] {
-            let moment = parse(text, &almaty()).unwrap_or_else(|| panic!("{text} was not understood"));
+            let moment = parse(text, &almaty()).unwrap_or_else(|| panic!("{text} was not parsed"));
             assert_eq!(model::rfc3339(moment.at), expected, "{text}");
             assert_eq!(moment.precision, Precision::Second, "{text}");
         }
     }
 
     #[test]
-    fn days_without_a_time() {
+    fn dates_without_a_time_have_day_precision() {
         for text in
             ["2026-11-03", "3 ноября 2026 года", "3 қараша 2026", "Nov 3rd, 2026", "03/11/2026", "20261103"]
         {
-            let moment = parse(text, &almaty()).unwrap_or_else(|| panic!("{text} was not understood"));
+            let moment = parse(text, &almaty()).unwrap_or_else(|| panic!("{text} was not parsed"));
             assert_eq!(
                 (model::rfc3339(moment.at).as_str(), moment.precision),
                 ("2026-11-03T00:00:00Z", Precision::Day),
@@ -383,7 +392,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_time() {
+    fn other_texts_are_not_dates() {
         for text in ["", "вчера", "31.02.2026", "+7 727 250 12 34", "99", "3 слона 2026", "2026-13-45"]
         {
             assert_eq!(parse(text, &almaty()), None, "{text}");
@@ -391,7 +400,7 @@ mod tests {
     }
 
     #[test]
-    fn addresses() {
+    fn url_paths_contain_dates() {
         for (url, expected) in [
             ("https://x.kz/news/2026/11/03/bank", Some("2026-11-03")),
             ("https://x.kz/2026-11-03-bank.html", Some("2026-11-03")),

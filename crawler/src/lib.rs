@@ -1,12 +1,12 @@
-//! From a source's address to what it publishes: fetching, robots, reading, extraction.
+//! Fetches the documents of a source and extracts its entries: fetching, robots.txt, parsing, extraction.
 //!
-//! There is one door to the network, [`Door`]. Whoever wants an answer from a host holds a
-//! [`Permit`] for it, and every hop of every exchange passes the address guard, robots.txt and
-//! the host's delay: there is no other way in. What comes back is read by [`read`] and
-//! [`extract`], which never fail: they return what they understood and a list of problems.
+//! [`Door`] is the only access to the network. A caller needs a [`Permit`] for each host it sends
+//! requests to. Every hop of every exchange passes the address guard, the robots.txt check and the
+//! host's delay; no code path avoids them. The modules [`read`] and [`extract`] parse the responses.
+//! They never fail: they return the parsed data and a list of problems.
 //!
-//! What is not here: when something is fetched (scheduler), what is kept (store), who waits for
-//! whom (actors).
+//! Other crates do the rest: `scheduler` decides the fetch times, `store` decides the retention, and
+//! `actors` coordinates the work.
 
 pub mod extract;
 pub mod fetch;

@@ -1,44 +1,45 @@
-//! Markup to plain text, without building a tree: linear in time and safe at any depth.
+//! Conversion of markup to plain text without a tree: linear time, safe at any nesting depth.
 
-/// A title: one level of HTML decoded, tags and control characters stripped, white space folded.
+/// Converts a title to plain text: decodes one level of HTML, strips tags and control characters, and
+/// collapses white space.
 pub fn plain_title(markup: &str) -> String {
-    fold(&strip(markup, " "))
+    fold(&strip_tags(markup, " "))
 }
 
-/// A text: block elements and line breaks end paragraphs, which are separated by line feeds.
+/// Converts markup to plain text. Block elements and line breaks end a paragraph; line feeds separate paragraphs.
 pub fn plain_text(markup: &str) -> String {
-    let stripped = strip(markup, "\n");
-    let lines = stripped.lines().map(fold).filter(|line| !line.is_empty());
+    let text = strip_tags(markup, "\n");
+    let lines = text.lines().map(fold).filter(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// White space folded, control and invisible format characters removed.
+/// Collapses white space and removes control and invisible format characters.
 pub(crate) fn fold(text: &str) -> String {
-    let clean = text.chars().filter(|c| !is_invisible(*c) || c.is_whitespace());
-    let mut folded = String::with_capacity(text.len());
+    let visible = text.chars().filter(|c| !is_invisible(*c) || c.is_whitespace());
+    let mut output = String::with_capacity(text.len());
     let mut gap = false;
-    for c in clean {
+    for c in visible {
         if c.is_whitespace() {
             gap = true;
             continue;
         }
-        if gap && !folded.is_empty() {
-            folded.push(' ');
+        if gap && !output.is_empty() {
+            output.push(' ');
         }
         gap = false;
-        folded.push(c);
+        output.push(c);
     }
-    folded
+    output
 }
 
-/// Control characters, the soft hyphen, zero-width spaces and marks, direction overrides.
+/// Returns true for control characters, the soft hyphen, zero-width spaces and marks, and direction overrides.
 fn is_invisible(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{ad}' | '\u{200b}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
 }
 
 /// Elements that end a line.
-const BLOCKS: &[&str] = &[
+const BLOCK_ELEMENTS: &[&str] = &[
     "p",
     "br",
     "div",
@@ -68,33 +69,33 @@ const BLOCKS: &[&str] = &[
     "footer",
 ];
 /// Elements whose content is not text.
-const SILENT: &[&str] = &["script", "style", "noscript", "template", "iframe", "svg"];
+const SKIPPED_ELEMENTS: &[&str] = &["script", "style", "noscript", "template", "iframe", "svg"];
 
-/// Text between tags, entities decoded once; blocks leave `line_end`.
-fn strip(markup: &str, line_end: &str) -> String {
+/// Returns the text between tags with entities decoded once. Each block element becomes `line_end`.
+fn strip_tags(markup: &str, line_end: &str) -> String {
     if !markup.contains(['<', '&']) {
         return markup.to_owned();
     }
     let mut text = String::with_capacity(markup.len());
-    // Behind the last `>` there is no tag: looking for its end again and again would be quadratic.
+    // The text after the last `>` contains no tag. Searching it for a tag end at every `<` would be quadratic.
     let (mut rest, tail) =
         markup.rfind('>').and_then(|last| markup.split_at_checked(last + 1)).unwrap_or(("", markup));
     while let Some(open) = rest.find('<') {
-        let (before, tag) = rest.split_at_checked(open).unwrap_or((rest, ""));
-        text.push_str(before);
-        let Some((name, closing, after)) = read_tag(tag) else {
+        let (content, tag) = rest.split_at_checked(open).unwrap_or((rest, ""));
+        text.push_str(content);
+        let Some((name, is_closing, remainder)) = parse_tag(tag) else {
             text.push_str("&lt;");
             rest = tag.get(1..).unwrap_or_default();
             continue;
         };
-        rest = after;
-        if BLOCKS.contains(&name.as_str()) {
+        rest = remainder;
+        if BLOCK_ELEMENTS.contains(&name.as_str()) {
             text.push_str(line_end);
-        } else if closing && name == "a" && (rest.starts_with("<a>") || rest.starts_with("<a ")) {
-            // Links side by side are seen apart, whatever stands between them in the markup.
+        } else if is_closing && name == "a" && (rest.starts_with("<a>") || rest.starts_with("<a ")) {
+            // Browsers show adjacent links apart even if no white space separates them in the markup.
             text.push(' ');
-        } else if !closing && SILENT.contains(&name.as_str()) {
-            rest = after_element(after, &name);
+        } else if !is_closing && SKIPPED_ELEMENTS.contains(&name.as_str()) {
+            rest = skip_element(remainder, &name);
         }
     }
     text.push_str(rest);
@@ -102,33 +103,37 @@ fn strip(markup: &str, line_end: &str) -> String {
     html_escape::decode_html_entities(&text).into_owned()
 }
 
-/// The name of the tag that `text` starts with, whether it closes, and what follows it. `None` for a
-/// lone `<`, as in "a < b".
-fn read_tag(text: &str) -> Option<(String, bool, &str)> {
+/// Parses the tag at the start of `text`. Returns the tag name, true for an end tag, and the text after the tag.
+/// Returns `None` for a `<` that starts no tag, as in "a < b".
+fn parse_tag(text: &str) -> Option<(String, bool, &str)> {
     let inner = text.strip_prefix('<')?;
     if let Some(comment) = inner.strip_prefix("!--") {
-        return Some((String::new(), false, comment.split_once("-->").map_or("", |(_, after)| after)));
+        return Some((
+            String::new(),
+            false,
+            comment.split_once("-->").map_or("", |(_, remainder)| remainder),
+        ));
     }
     if let Some(cdata) = inner.strip_prefix("![CDATA[") {
         return Some((String::new(), false, cdata));
     }
-    let (inner, closing) = inner.strip_prefix('/').map_or((inner, false), |inner| (inner, true));
+    let (inner, is_closing) = inner.strip_prefix('/').map_or((inner, false), |inner| (inner, true));
     if !inner.starts_with(|c: char| c.is_ascii_alphabetic() || matches!(c, '!' | '?')) {
         return None;
     }
     let end = inner.find('>')?;
-    let (tag, after) = inner.split_at_checked(end)?;
+    let (tag, remainder) = inner.split_at_checked(end)?;
     let name = tag.split(|c: char| c.is_whitespace() || c == '/').next().unwrap_or("").to_ascii_lowercase();
-    Some((name, closing, after.get(1..).unwrap_or_default()))
+    Some((name, is_closing, remainder.get(1..).unwrap_or_default()))
 }
 
-/// What follows the end tag of an element whose content is skipped.
-fn after_element<'a>(text: &'a str, name: &str) -> &'a str {
+/// Returns the text after the end tag of an element whose content is skipped.
+fn skip_element<'a>(text: &'a str, name: &str) -> &'a str {
     let mut rest = text;
     while let Some(at) = rest.find("</") {
         let tail = rest.get(at + 2..).unwrap_or_default();
-        if tail.get(..name.len()).is_some_and(|found| found.eq_ignore_ascii_case(name)) {
-            return tail.split_once('>').map_or("", |(_, after)| after);
+        if tail.get(..name.len()).is_some_and(|word| word.eq_ignore_ascii_case(name)) {
+            return tail.split_once('>').map_or("", |(_, remainder)| remainder);
         }
         rest = tail;
     }
@@ -141,7 +146,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn titles() {
+    fn titles_become_plain_text() {
         for (markup, expected) in [
             ("Цены &amp; тарифы", "Цены & тарифы"),
             ("<b>Срочно</b>: банк\n  закрыт", "Срочно: банк закрыт"),
@@ -156,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn paragraphs_stay_apart() {
+    fn paragraphs_and_links_stay_separated() {
         assert_eq!(
             plain_text("<p>Бір</p><p>Екі<br>үш</p><div><span>төрт</span> бес</div>"),
             "Бір\nЕкі\nүш\nтөрт бес"

@@ -1,4 +1,5 @@
-//! WebSub (W3C Recommendation 2018) as words: what a document offers, what a hub is asked, how it asks back, what it signs.
+//! The messages of WebSub (W3C Recommendation 2018): hub discovery, subscription requests, verification of intent and
+//! signatures. This module sends no requests.
 
 use std::time::Duration;
 
@@ -6,42 +7,50 @@ use aws_lc_rs::hmac;
 use model::{HubOffer, HubSecret, Subscription, Timestamp, same_site};
 use url::{Url, form_urlencoded};
 
-/// The hub that these `Link` fields offer (RFC 8288), for a document of this address.
-pub(crate) fn offer_in_fields<'f>(fields: impl Iterator<Item = &'f str>, at: &Url) -> Option<HubOffer> {
-    let links: Vec<(String, String)> = fields.flat_map(links_of).collect();
-    offer(links.iter().map(|(relation, target)| (relation.as_str(), target.as_str())), at)
+/// Returns the hub that the `Link` fields (RFC 8288) of a response offer. `document_url` is the URL of the
+/// response.
+pub(crate) fn offer_in_fields<'f>(
+    fields: impl Iterator<Item = &'f str>,
+    document_url: &Url,
+) -> Option<HubOffer> {
+    let links: Vec<(String, String)> = fields.flat_map(parse_link_field).collect();
+    offer(links.iter().map(|(relation, target)| (relation.as_str(), target.as_str())), document_url)
 }
 
-/// The hub that links offer, each with its relation, for a document of this address.
-pub(crate) fn offer<'l>(links: impl Iterator<Item = (&'l str, &'l str)>, at: &Url) -> Option<HubOffer> {
-    let (mut hub, mut named) = (None, None);
+/// Returns the hub that the links of a document offer. Each link is a pair of its relations and its target;
+/// `document_url` is the URL of the document.
+pub(crate) fn offer<'l>(
+    links: impl Iterator<Item = (&'l str, &'l str)>,
+    document_url: &Url,
+) -> Option<HubOffer> {
+    let (mut hub, mut self_link) = (None, None);
     for (relations, target) in links {
         for relation in relations.split_ascii_whitespace() {
-            let wanted = match relation.to_ascii_lowercase().as_str() {
+            let link = match relation.to_ascii_lowercase().as_str() {
                 "hub" => &mut hub,
-                "self" => &mut named,
+                "self" => &mut self_link,
                 _ => continue,
             };
-            // The first one is meant.
-            *wanted = wanted.take().or(Some(target));
+            // The first link of each relation wins.
+            *link = link.take().or(Some(target));
         }
     }
-    let is_asked = |url: &Url| matches!(url.scheme(), "http" | "https");
-    let hub = hub.and_then(|hub| at.join(hub).ok()).filter(is_asked)?;
-    let named = named.unwrap_or(at.as_str());
-    let resolved = at.join(named).ok().filter(is_asked)?;
-    // Hubs compare letters: an address that is whole is left as it is written.
-    let topic_url = if Url::parse(named).is_ok() { named.to_owned() } else { resolved.to_string() };
-    // A document that calls itself by another site's name would have us told what others publish.
-    same_site(&resolved, at).then_some(HubOffer { hub, topic_url })
+    let is_http = |url: &Url| matches!(url.scheme(), "http" | "https");
+    let hub = hub.and_then(|hub| document_url.join(hub).ok()).filter(is_http)?;
+    let self_link = self_link.unwrap_or(document_url.as_str());
+    let resolved = document_url.join(self_link).ok().filter(is_http)?;
+    // Hubs compare topic URLs byte by byte, so an absolute URL is not normalized.
+    let topic_url = if Url::parse(self_link).is_ok() { self_link.to_owned() } else { resolved.to_string() };
+    // A document must not subscribe us to another site's content by naming that site in its `self` link.
+    same_site(&resolved, document_url).then_some(HubOffer { hub, topic_url })
 }
 
-/// Relations and targets of a `Link` field.
-fn links_of(field: &str) -> Vec<(String, String)> {
+/// Parses a `Link` field into pairs of relations and target.
+fn parse_link_field(field: &str) -> Vec<(String, String)> {
     let mut links = Vec::new();
     let mut rest = field;
-    while let Some((target, after)) = rest.split_once('<').and_then(|(_, rest)| rest.split_once('>')) {
-        let (parameters, next) = parameters_of(after);
+    while let Some((target, remainder)) = rest.split_once('<').and_then(|(_, rest)| rest.split_once('>')) {
+        let (parameters, next) = parse_link_parameters(remainder);
         let relation = parameters.into_iter().find(|(name, _)| name == "rel").map(|(_, value)| value);
         links.extend(relation.map(|relation| (relation, target.to_owned())));
         rest = next;
@@ -49,36 +58,36 @@ fn links_of(field: &str) -> Vec<(String, String)> {
     links
 }
 
-/// The parameters of a link, and what stands behind the comma that ends it.
-fn parameters_of(text: &str) -> (Vec<(String, String)>, &str) {
+/// Parses the parameters of a link. Returns them and the rest of the text, from the comma that ends the link.
+fn parse_link_parameters(text: &str) -> (Vec<(String, String)>, &str) {
     let mut parameters = Vec::new();
-    let (mut from, mut quoted) = (0, false);
+    let (mut start, mut is_quoted) = (0, false);
     let mut end = text.len();
-    let mut keep = |piece: &str| {
-        if let Some((name, value)) = piece.split_once('=') {
+    let mut add_parameter = |text: &str| {
+        if let Some((name, value)) = text.split_once('=') {
             let value = value.trim().trim_matches('"').to_owned();
             parameters.push((name.trim().to_ascii_lowercase(), value));
         }
     };
-    for (place, letter) in text.char_indices() {
-        match letter {
-            '"' => quoted = !quoted,
-            ';' if !quoted => {
-                keep(text.get(from..place).unwrap_or(""));
-                from = place + 1;
+    for (index, c) in text.char_indices() {
+        match c {
+            '"' => is_quoted = !is_quoted,
+            ';' if !is_quoted => {
+                add_parameter(text.get(start..index).unwrap_or(""));
+                start = index + 1;
             }
-            ',' if !quoted => {
-                end = place;
+            ',' if !is_quoted => {
+                end = index;
                 break;
             }
             _ => (),
         }
     }
-    keep(text.get(from..end).unwrap_or(""));
+    add_parameter(text.get(start..end).unwrap_or(""));
     (parameters, text.get(end..).unwrap_or(""))
 }
 
-/// What a hub is asked with, to tell a callback what is new: a form.
+/// Returns the form of a subscription request: the hub is to send updates to `callback`.
 pub fn request(offer: &HubOffer, callback: &Url, secret: &HubSecret, lease_seconds: u64) -> String {
     form_urlencoded::Serializer::new(String::new())
         .append_pair("hub.callback", callback.as_str())
@@ -89,59 +98,60 @@ pub fn request(offer: &HubOffer, callback: &Url, secret: &HubSecret, lease_secon
         .finish()
 }
 
-/// How a hub asks back.
+/// A request of a hub to the callback of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Question {
-    /// Whether it was really we who asked; it says for how long it will tell.
+    /// The verification of a subscription request.
     Subscribe {
-        /// What for.
+        /// The topic URL of the subscription.
         topic_url: String,
-        /// To be repeated.
+        /// The challenge that the response must repeat.
         challenge: String,
-        /// Seconds.
+        /// The duration of the subscription, in seconds.
         lease: u64,
     },
-    /// It says that it does not tell.
+    /// The denial of a subscription.
     Denied {
-        /// What.
+        /// The topic URL of the subscription.
         topic_url: String,
-        /// Why.
+        /// The reason that the hub gives; empty if it gives none.
         reason: String,
     },
 }
 
 impl Question {
-    /// The question in an address. `None`: none of those that a subscriber of ours is asked.
+    /// Parses the query of the callback URL. Returns `None` for an incomplete request and for other modes.
     pub fn read(query: &str) -> Option<Self> {
-        let said = |name: &str| {
+        let parameter = |name: &str| {
             let mut pairs = form_urlencoded::parse(query.as_bytes());
-            pairs.find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+            pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
         };
-        let topic_url = said("hub.topic")?;
-        match said("hub.mode")?.as_str() {
+        let topic_url = parameter("hub.topic")?;
+        match parameter("hub.mode")?.as_str() {
             "subscribe" => {
-                let lease = said("hub.lease_seconds")?.parse().ok()?;
-                let challenge = said("hub.challenge").filter(|challenge| !challenge.is_empty())?;
+                let lease = parameter("hub.lease_seconds")?.parse().ok()?;
+                let challenge = parameter("hub.challenge").filter(|challenge| !challenge.is_empty())?;
                 Some(Self::Subscribe { topic_url, challenge, lease })
             }
-            "denied" => Some(Self::Denied { topic_url, reason: said("hub.reason").unwrap_or_default() }),
-            // Nobody here asks a hub to stop: it stops by itself.
+            "denied" => Some(Self::Denied { topic_url, reason: parameter("hub.reason").unwrap_or_default() }),
+            // We never unsubscribe: a subscription ends with its lease. So `unsubscribe` is never verified.
             _ => None,
         }
     }
 }
 
-/// The signature of a body, as a hub would write it.
+/// Returns the signature that a hub sends with a body.
 pub fn sign(secret: &HubSecret, body: &[u8]) -> String {
     let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.0.as_bytes()), body);
-    format!("sha256={}", digits_of(tag.as_ref()))
+    format!("sha256={}", to_hex(tag.as_ref()))
 }
 
-/// Whether a body was signed by who knows the secret: `X-Hub-Signature: sha256=…` (RFC 2104), compared in constant time.
+/// Returns true if `signature` is a valid signature of `body` with the secret: `X-Hub-Signature: sha256=…` (RFC
+/// 2104). The comparison runs in constant time.
 pub fn is_signed(secret: &HubSecret, signature: &str, body: &[u8]) -> bool {
     let Some((method, digits)) = signature.trim().split_once('=') else { return false };
     let algorithm = match method.to_ascii_lowercase().as_str() {
-        // The first hub knows no other (RFC 6194: as a keyed hash it stands).
+        // The oldest hub supports only SHA-1, which is still secure in HMAC (RFC 6194).
         "sha1" => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
         "sha256" => hmac::HMAC_SHA256,
         "sha384" => hmac::HMAC_SHA384,
@@ -149,41 +159,44 @@ pub fn is_signed(secret: &HubSecret, signature: &str, body: &[u8]) -> bool {
         _ => return false,
     };
     let key = hmac::Key::new(algorithm, secret.0.as_bytes());
-    bytes_of(digits).is_some_and(|told| hmac::verify(&key, body, &told).is_ok())
+    from_hex(digits).is_some_and(|tag| hmac::verify(&key, body, &tag).is_ok())
 }
 
-fn bytes_of(digits: &str) -> Option<Vec<u8>> {
+fn from_hex(digits: &str) -> Option<Vec<u8>> {
     let pairs = digits.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
     pairs.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect()
 }
 
-/// A name, or a secret, that nobody can guess: 256 random bits in hexadecimal digits. Fails where the machine has none.
+/// Returns a random subscription identifier or secret: 256 bits as hexadecimal digits. Fails if the operating system
+/// provides no random numbers.
 pub fn unguessable() -> Result<String, String> {
     let mut bytes = [0; 32];
-    aws_lc_rs::rand::fill(&mut bytes).map_err(|_| "the machine has no random numbers".to_owned())?;
-    Ok(digits_of(&bytes))
+    aws_lc_rs::rand::fill(&mut bytes)
+        .map_err(|_| "the operating system provides no random numbers".to_owned())?;
+    Ok(to_hex(&bytes))
 }
 
-fn digits_of(bytes: &[u8]) -> String {
+fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Until when a hub tells that says so many seconds.
+/// Returns the end of a lease of `seconds`, limited to [`Subscription::LONGEST_LEASE`] from `now`.
 pub fn lease_end(seconds: u64, now: Timestamp) -> Timestamp {
-    let length = Duration::from_secs(seconds).min(Subscription::LONGEST_LEASE);
-    now.saturating_add(length).unwrap_or(Timestamp::MAX)
+    let duration = Duration::from_secs(seconds).min(Subscription::LONGEST_LEASE);
+    now.saturating_add(duration).unwrap_or(Timestamp::MAX)
 }
 
-/// Whether this may be what a subscription is called: nobody needs to look for anything else.
+/// Returns true if `id` has the format of a subscription identifier. Other identifiers need no lookup in the store.
 pub fn is_a_name(id: &str) -> bool {
     id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
-/// Where a hub is asked: over TLS, since it is told a secret. Publishers write `http` of hubs that have long had both.
+/// Returns the hub's URL with the scheme `https`, since the request contains a secret. Many publishers still write
+/// `http` for hubs that support both. A URL with an explicit port is unchanged.
 pub fn over_tls(hub: &Url) -> Url {
     let mut url = hub.clone();
     if url.scheme() == "http" && url.port().is_none() {
-        // It is an address of the web: the scheme can be set.
+        // Changing `http` to `https` never fails.
         let _ = url.set_scheme("https");
     }
     url
@@ -194,7 +207,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn offered(fields: &[&str]) -> Option<(String, String)> {
+    fn parse_offer(fields: &[&str]) -> Option<(String, String)> {
         let at = "https://a.kz/feed?x=1".parse().unwrap();
         let offer = offer_in_fields(fields.iter().copied(), &at)?;
         Some((offer.hub.to_string(), offer.topic_url))
@@ -203,7 +216,7 @@ mod tests {
     #[test]
     fn link_fields_offer_hubs() {
         let expected = |hub: &str, topic: &str| Some((hub.to_owned(), topic.to_owned()));
-        for (fields, told) in [
+        for (fields, expected_offer) in [
             (&[][..], None),
             (&["<https://hub.kz/>; rel=hub"], expected("https://hub.kz/", "https://a.kz/feed?x=1")),
             (
@@ -224,12 +237,12 @@ mod tests {
             (&["<ftp://hub.kz/>; rel=hub"], None),
             (&["<https://hub.kz/>; rel=next", "garbage", "<", "<>;", "<x>; rel"], None),
         ] {
-            assert_eq!(offered(fields), told, "{fields:?}");
+            assert_eq!(parse_offer(fields), expected_offer, "{fields:?}");
         }
     }
 
     #[test]
-    fn a_hub_is_asked_with_a_form() {
+    fn a_subscription_request_is_a_form() {
         let offer = HubOffer {
             hub: "https://hub.kz/".parse().unwrap(),
             topic_url: "https://a.kz/feed?a=1&b=2".to_owned(),
@@ -242,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn hubs_ask_back() {
+    fn requests_of_hubs_are_parsed() {
         let subscribe =
             |lease| Question::Subscribe { topic_url: "https://a.kz/".into(), challenge: "c d".into(), lease };
         for (query, expected) in [
@@ -264,7 +277,7 @@ mod tests {
         }
     }
 
-    /// By RFC 4231 (test case 2) and RFC 2202 (test case 2).
+    /// The test vectors are RFC 4231 (test case 2) and RFC 2202 (test case 2).
     #[test]
     fn signatures_are_checked() {
         let (secret, body) = (HubSecret("Jefe".to_owned()), b"what do ya want for nothing?");
@@ -285,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_unguessable_differs() {
+    fn random_identifiers_are_unique() {
         let (one, other) = (unguessable().unwrap(), unguessable().unwrap());
         assert_ne!(one, other);
         assert_eq!(one.len(), 64);
@@ -293,7 +306,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_field_or_question_is_too_strange(text in any::<String>()) {
+        fn parsing_never_panics(text in any::<String>()) {
             let at: Url = "https://a.kz/".parse().unwrap();
             drop(offer_in_fields(std::iter::once(text.as_str()), &at));
             drop(Question::read(&text));

@@ -1,6 +1,6 @@
-//! The yardstick that benchmarks are held against: a bare loop of requests, with nothing around it.
+//! The baseline of the benchmarks: a bare loop of HTTP requests.
 //!
-//! No robots, no delay, no redirects: therefore it talks to loopback only, by construction.
+//! It skips robots.txt, delays and redirects, so it connects to loopback addresses only.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -9,8 +9,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use url::Url;
 
-/// Fetches every address, `at_once` at a time, and hands each body to `read` on a blocking thread.
-/// `hosts` pins the names; an address that is not loopback is refused. How many were read.
+/// Fetches every URL, at most `at_once` concurrently, and passes each body to `read` on a blocking thread. Returns
+/// the number of bodies that were read.
+///
+/// `hosts` pins host names to addresses. Fails if one of these addresses is not loopback, or if a URL is on
+/// another host.
 pub async fn fetch_all(
     addresses: Vec<Url>,
     hosts: &[(String, IpAddr)],
@@ -18,24 +21,24 @@ pub async fn fetch_all(
     read: impl Fn(&Url, &[u8]) + Send + Sync + 'static,
 ) -> Result<usize, String> {
     if let Some((name, _)) = hosts.iter().find(|(_, address)| !address.is_loopback()) {
-        return Err(format!("{name} is not on loopback: the yardstick goes nowhere else"));
+        return Err(format!("{name} is not on loopback; the benchmark connects to loopback addresses only"));
     }
-    if let Some(stranger) =
+    if let Some(url) =
         addresses.iter().find(|url| !hosts.iter().any(|(name, _)| url.host_str() == Some(name)))
     {
-        return Err(format!("{stranger} is not on one of the pinned hosts"));
+        return Err(format!("{url} is not on one of the pinned hosts"));
     }
     let mut builder = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     for (name, address) in hosts {
         builder = builder.resolve(name, SocketAddr::new(*address, 0));
     }
     let client = builder.build().map_err(|error| error.to_string())?;
-    let (gate, read) = (Arc::new(Semaphore::new(at_once)), Arc::new(read));
-    let mut running = JoinSet::new();
+    let (slots, read) = (Arc::new(Semaphore::new(at_once)), Arc::new(read));
+    let mut tasks = JoinSet::new();
     for url in addresses {
-        let Ok(permit) = gate.clone().acquire_owned().await else { break };
+        let Ok(permit) = slots.clone().acquire_owned().await else { break };
         let (client, read) = (client.clone(), read.clone());
-        running.spawn(async move {
+        tasks.spawn(async move {
             let _permit = permit;
             let mut response = client.get(url.clone()).send().await.ok()?;
             let mut body = Vec::new();
@@ -45,9 +48,9 @@ pub async fn fetch_all(
             tokio::task::spawn_blocking(move || read(&url, &body)).await.ok()
         });
     }
-    let mut done = 0;
-    while let Some(ended) = running.join_next().await {
-        done += usize::from(matches!(ended, Ok(Some(()))));
+    let mut count = 0;
+    while let Some(result) = tasks.join_next().await {
+        count += usize::from(matches!(result, Ok(Some(()))));
     }
-    Ok(done)
+    Ok(count)
 }

@@ -1,7 +1,7 @@
-//! A second look at what goes out: is each host given the rest that it was owed, and asked by one at a time?
+//! An independent check of the politeness rules: the delay between exchanges with a host, and one exchange at a time.
 //!
-//! Permits keep the rules; this only watches, from its own notes, and tells a [`FetchObserver`]. It sees one process:
-//! what several do to a host is for the host's own log to judge (`origin`).
+//! Permits enforce the rules. The audit keeps its own records and reports violations to a [`FetchObserver`]. It
+//! covers one process; the tests check several processes by the request log of the simulated hosts (`origin`).
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,28 +10,29 @@ use std::time::Duration;
 use model::Host;
 use tokio::time::Instant;
 
-/// When so many hosts are remembered, those that owe nothing any more are forgotten; the next time when there are
-/// twice as many as were left.
-const SWEEP: usize = 10_000;
-/// The schedule tells times in whole milliseconds, so a rest may come out shorter by a few.
+/// The number of tracked hosts at which the first sweep removes hosts whose delay has passed. Each later sweep
+/// runs when the number of hosts has doubled since the previous one, and never below this number.
+const SWEEP_THRESHOLD: usize = 10_000;
+/// Tolerance for a short delay. The schedule stores times in whole milliseconds, so a delay may be a few milliseconds
+/// too short.
 const TOLERANCE: Duration = Duration::from_millis(5);
 
-/// A rule that must never be broken.
+/// A politeness rule that must never be violated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rule {
-    /// A host rests between two exchanges.
+    /// The delay between two exchanges with a host.
     Delay,
-    /// One exchange at a time.
+    /// At most one concurrent exchange with a host.
     Concurrency,
-    /// Nothing is asked for that robots.txt forbids.
+    /// No request that robots.txt disallows.
     Robots,
 }
 
 impl Rule {
-    /// Every rule.
+    /// All rules.
     pub const ALL: [Self; 3] = [Self::Delay, Self::Concurrency, Self::Robots];
 
-    /// The rule as it is written.
+    /// Returns the name of the rule in logs and metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Delay => "delay",
@@ -41,22 +42,22 @@ impl Rule {
     }
 }
 
-/// How asking for a robots.txt ended.
+/// The outcome of a robots.txt fetch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RobotsOutcome {
-    /// There are rules.
+    /// The server returned rules.
     Rules,
-    /// The server has none: everything is allowed.
+    /// The server has no robots.txt: everything is allowed.
     None,
-    /// It cannot be had: nothing is allowed for now.
+    /// The fetch failed: nothing is fetched from the host for now, unless a recent copy exists.
     Failed,
 }
 
 impl RobotsOutcome {
-    /// Every outcome.
+    /// All outcomes.
     pub const ALL: [Self; 3] = [Self::Rules, Self::None, Self::Failed];
 
-    /// The outcome as it is written.
+    /// Returns the name of the outcome in metrics.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Rules => "rules",
@@ -66,76 +67,81 @@ impl RobotsOutcome {
     }
 }
 
-/// Who is told of what happens at the door.
+/// An observer of the door's events. All methods do nothing by default.
 pub trait FetchObserver: Send + Sync {
-    /// A host's rest was waited for.
+    /// Called after the wait for a host's delay, with its duration.
     fn waited(&self, _wait: Duration) {}
-    /// Robots rules were needed: were they at hand?
-    fn robots_needed(&self, _are_known: bool) {}
-    /// They were asked for.
+    /// Called when robots.txt rules are looked up. `is_cached` is true if unexpired rules are cached.
+    fn robots_needed(&self, _is_cached: bool) {}
+    /// Called after a robots.txt fetch.
     fn robots_asked(&self, _outcome: RobotsOutcome) {}
-    /// A rule was broken. It never should be.
+    /// Called when a rule is violated, which is always a bug.
     fn violated(&self, _rule: Rule) {}
 }
 
-/// NoObserver watches.
+/// The default observer, which does nothing.
 pub(super) struct NoObserver;
 
 impl FetchObserver for NoObserver {}
 
-/// Notes on every host that was asked.
+/// The records of all hosts that this process sends requests to.
 #[derive(Debug, Default)]
 pub(super) struct Audit {
-    notes: Mutex<Notes>,
+    records: Mutex<HostRecords>,
 }
 
 #[derive(Debug)]
-struct Notes {
-    hosts: HashMap<Host, Note>,
+struct HostRecords {
+    hosts: HashMap<Host, HostRecord>,
+    /// The number of hosts at which the next sweep runs.
     sweep_at: usize,
 }
 
-impl Default for Notes {
+impl Default for HostRecords {
     fn default() -> Self {
-        Self { hosts: HashMap::new(), sweep_at: SWEEP }
+        Self { hosts: HashMap::new(), sweep_at: SWEEP_THRESHOLD }
     }
 }
 
 #[derive(Debug, Default)]
-struct Note {
-    under_way: u32,
-    rests_until: Option<Instant>,
+struct HostRecord {
+    /// The number of exchanges in progress.
+    in_progress: u32,
+    /// The end of the host's current delay.
+    delay_ends: Option<Instant>,
 }
 
 impl Audit {
-    /// An exchange begins. The rule that it breaks, if it does.
+    /// Records the start of an exchange. Returns the rule that the exchange violates, if any.
     pub(super) fn begin(&self, host: &Host) -> Option<Rule> {
         let now = Instant::now();
-        let mut notes = self.lock();
-        if notes.hosts.len() >= notes.sweep_at {
-            let is_owed =
-                |note: &Note| note.under_way > 0 || note.rests_until.is_some_and(|until| until > now);
-            notes.hosts.retain(|_, note| is_owed(note));
-            notes.sweep_at = SWEEP.max(2 * notes.hosts.len());
+        let mut records = self.lock();
+        if records.hosts.len() >= records.sweep_at {
+            let is_active = |record: &HostRecord| {
+                record.in_progress > 0 || record.delay_ends.is_some_and(|end| end > now)
+            };
+            records.hosts.retain(|_, record| is_active(record));
+            records.sweep_at = SWEEP_THRESHOLD.max(2 * records.hosts.len());
         }
-        let note = notes.hosts.entry(host.clone()).or_default();
-        note.under_way += 1;
-        if note.under_way > 1 {
+        let record = records.hosts.entry(host.clone()).or_default();
+        record.in_progress += 1;
+        if record.in_progress > 1 {
             return Some(Rule::Concurrency);
         }
-        note.rests_until.is_some_and(|until| now + TOLERANCE < until).then_some(Rule::Delay)
+        record.delay_ends.is_some_and(|end| now + TOLERANCE < end).then_some(Rule::Delay)
     }
 
-    /// It has ended, or was given up: the host is owed this rest.
-    pub(super) fn end(&self, host: &Host, rest: Duration) {
-        if let Some(note) = self.lock().hosts.get_mut(host) {
-            note.under_way = note.under_way.saturating_sub(1);
-            note.rests_until = Some(Instant::now() + rest);
+    /// Records the end or the cancellation of an exchange. The next exchange with the host must start no earlier than
+    /// `delay` from now.
+    pub(super) fn end(&self, host: &Host, delay: Duration) {
+        if let Some(record) = self.lock().hosts.get_mut(host) {
+            record.in_progress = record.in_progress.saturating_sub(1);
+            record.delay_ends = Some(Instant::now() + delay);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Notes> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HostRecords> {
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -143,35 +149,35 @@ impl Audit {
 mod tests {
     use super::*;
 
-    const REST: Duration = Duration::from_secs(5);
+    const DELAY: Duration = Duration::from_secs(5);
 
     #[tokio::test(start_paused = true)]
-    async fn who_comes_too_soon_or_twice_is_seen() {
+    async fn early_and_concurrent_exchanges_are_violations() {
         let audit = Audit::default();
         let [one, other] = ["a.kz", "b.kz"].map(|name| Host::stored(name.to_owned()));
         assert_eq!(audit.begin(&one), None);
         assert_eq!(audit.begin(&other), None);
         assert_eq!(audit.begin(&one), Some(Rule::Concurrency));
-        audit.end(&one, REST);
-        audit.end(&one, REST);
-        tokio::time::advance(REST - Duration::from_millis(6)).await;
+        audit.end(&one, DELAY);
+        audit.end(&one, DELAY);
+        tokio::time::advance(DELAY - Duration::from_millis(6)).await;
         assert_eq!(audit.begin(&one), Some(Rule::Delay));
-        audit.end(&one, REST);
-        tokio::time::advance(REST).await;
+        audit.end(&one, DELAY);
+        tokio::time::advance(DELAY).await;
         assert_eq!(audit.begin(&one), None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn notes_do_not_grow_without_end() {
+    async fn records_of_idle_hosts_are_removed() {
         let audit = Audit::default();
-        for number in 0..3 * SWEEP {
+        for number in 0..3 * SWEEP_THRESHOLD {
             let host = Host::stored(format!("h{number}"));
             audit.begin(&host);
             audit.end(&host, Duration::from_millis(1));
             if number % 100 == 0 {
-                tokio::time::advance(REST).await;
+                tokio::time::advance(DELAY).await;
             }
         }
-        assert!(audit.lock().hosts.len() <= SWEEP);
+        assert!(audit.lock().hosts.len() <= SWEEP_THRESHOLD);
     }
 }

@@ -1,7 +1,7 @@
-//! Bodies: read with a cap on the wire, decoded with a cap on what they unfold to.
+//! Response bodies: read and decoded with a limit on the wire size and on the decoded size.
 //!
-//! We undo content codings ourselves, since libraries that do it for us set no limit: ten
-//! kilobytes of zeros unfold to ten megabytes.
+//! This module decodes content codings itself, because HTTP libraries do so without a limit: ten
+//! kilobytes may decompress to ten megabytes.
 
 use std::io::Read;
 
@@ -9,29 +9,35 @@ use bytes::{Bytes, BytesMut};
 
 use super::transport::TransportError;
 
-/// The `Accept-Encoding` field: what [`read`] can undo.
-pub(super) const ACCEPTED: &str = "gzip, br, deflate";
+/// The `Accept-Encoding` field: the content codings that [`read`] can decode.
+pub(super) const ACCEPT_ENCODING: &str = "gzip, br, deflate";
 
+/// The size limits of a body, in bytes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Caps {
-    pub(super) wire: u64,
-    pub(super) decoded: u64,
-    /// Stop reading, without an error, after this many bytes.
-    pub(super) keep: Option<usize>,
+pub(super) struct Limits {
+    pub(super) max_wire_bytes: u64,
+    pub(super) max_decoded_bytes: u64,
+    /// The length to which a longer body is truncated, without an error.
+    pub(super) truncate_at: Option<usize>,
 }
 
+/// A decoded body.
 pub(super) struct Body {
     pub(super) bytes: Bytes,
     pub(super) wire_bytes: u64,
     pub(super) truncated: bool,
 }
 
+/// An error of [`read`].
 pub(super) enum BodyError {
-    Broken(reqwest::Error),
-    Refused(TransportError),
+    /// The connection broke.
+    Connection(reqwest::Error),
+    /// The body exceeds a limit or cannot be decoded.
+    Rejected(TransportError),
 }
 
-pub(super) async fn read(mut response: reqwest::Response, caps: Caps) -> Result<Body, BodyError> {
+/// Reads and decodes the body of a response. Decoding runs on a blocking thread.
+pub(super) async fn read(mut response: reqwest::Response, limits: Limits) -> Result<Body, BodyError> {
     let codings: Vec<String> = response
         .headers()
         .get_all(reqwest::header::CONTENT_ENCODING)
@@ -40,77 +46,84 @@ pub(super) async fn read(mut response: reqwest::Response, caps: Caps) -> Result<
         .map(|coding| coding.trim().to_ascii_lowercase())
         .filter(|coding| !coding.is_empty() && coding != "identity")
         .collect();
-    let refused = |error| BodyError::Refused(error);
+    let rejected = |error| BodyError::Rejected(error);
     let mut wire = BytesMut::new();
-    let mut cut = false;
-    while let Some(chunk) = response.chunk().await.map_err(BodyError::Broken)? {
+    let mut is_cut = false;
+    while let Some(chunk) = response.chunk().await.map_err(BodyError::Connection)? {
         wire.extend_from_slice(&chunk);
-        if wire.len() as u64 > caps.wire {
-            return Err(refused(TransportError::TooLarge(caps.wire)));
+        if wire.len() as u64 > limits.max_wire_bytes {
+            return Err(rejected(TransportError::TooLarge(limits.max_wire_bytes)));
         }
-        if caps.keep.is_some_and(|keep| codings.is_empty() && wire.len() > keep) {
-            cut = true;
+        if limits.truncate_at.is_some_and(|length| codings.is_empty() && wire.len() > length) {
+            is_cut = true;
             break;
         }
     }
     let wire_bytes = wire.len() as u64;
     let (mut bytes, mut truncated) = if codings.is_empty() {
-        (wire.freeze(), cut)
+        (wire.freeze(), is_cut)
     } else {
-        // Unfolding is CPU work.
-        let unfolded = tokio::task::spawn_blocking(move || undo(&wire, &codings, caps)).await;
-        unfolded
-            .unwrap_or_else(|_| Err(TransportError::Decode("the decoder broke".to_owned())))
-            .map_err(refused)?
+        // Decompression is CPU work.
+        let result = tokio::task::spawn_blocking(move || decode(&wire, &codings, limits)).await;
+        result
+            .unwrap_or_else(|_| Err(TransportError::Decode("the decoder panicked".to_owned())))
+            .map_err(rejected)?
     };
-    if let Some(keep) = caps.keep.filter(|keep| bytes.len() > *keep) {
-        bytes.truncate(keep);
+    if let Some(length) = limits.truncate_at.filter(|length| bytes.len() > *length) {
+        bytes.truncate(length);
         truncated = true;
     }
     Ok(Body { bytes, wire_bytes, truncated })
 }
 
-/// Undoes codings, the last applied first (RFC 9110 §8.4).
-fn undo(wire: &[u8], codings: &[String], caps: Caps) -> Result<(Bytes, bool), TransportError> {
+/// Decodes the content codings, in the reverse order of their application (RFC 9110 §8.4). Returns true with the
+/// bytes if the data is truncated.
+fn decode(wire: &[u8], codings: &[String], limits: Limits) -> Result<(Bytes, bool), TransportError> {
     if codings.len() > 3 {
-        return Err(TransportError::Decode(format!("{} content codings", codings.len())));
+        return Err(TransportError::Decode(format!(
+            "{} content codings; at most 3 are supported",
+            codings.len()
+        )));
     }
     let mut bytes = wire.to_vec();
     let mut truncated = false;
     for coding in codings.iter().rev() {
-        (bytes, truncated) = unfold(coding, &bytes, caps)?;
+        (bytes, truncated) = decompress(coding, &bytes, limits)?;
     }
     Ok((bytes.into(), truncated))
 }
 
-fn unfold(coding: &str, bytes: &[u8], caps: Caps) -> Result<(Vec<u8>, bool), TransportError> {
+fn decompress(coding: &str, bytes: &[u8], limits: Limits) -> Result<(Vec<u8>, bool), TransportError> {
     match coding {
-        "gzip" | "x-gzip" => take(flate2::read::MultiGzDecoder::new(bytes), caps),
-        "br" => take(brotli::Decompressor::new(bytes, 16 * 1024), caps),
-        // RFC 9110 says zlib; some servers send bare deflate.
-        "deflate" => take(flate2::read::ZlibDecoder::new(bytes), caps)
-            .or_else(|_| take(flate2::read::DeflateDecoder::new(bytes), caps)),
+        "gzip" | "x-gzip" => read_limited(flate2::read::MultiGzDecoder::new(bytes), limits),
+        "br" => read_limited(brotli::Decompressor::new(bytes, 16 * 1024), limits),
+        // RFC 9110 requires the zlib format; some servers send raw deflate data.
+        "deflate" => read_limited(flate2::read::ZlibDecoder::new(bytes), limits)
+            .or_else(|_| read_limited(flate2::read::DeflateDecoder::new(bytes), limits)),
         other => Err(TransportError::Decode(format!("unknown content coding {other:?}"))),
     }
 }
 
-/// Reads up to the cap. A stream that breaks off keeps what it gave: half a page is still news.
-fn take(decoder: impl Read, caps: Caps) -> Result<(Vec<u8>, bool), TransportError> {
-    let limit = caps.keep.map_or(caps.decoded, |keep| caps.decoded.min(keep as u64));
+/// Reads up to the limit. If the stream breaks off, the bytes up to that point are returned as truncated: half a
+/// page is still useful.
+fn read_limited(decoder: impl Read, limits: Limits) -> Result<(Vec<u8>, bool), TransportError> {
+    let Limits { max_decoded_bytes, truncate_at, .. } = limits;
+    let limit = truncate_at.map_or(max_decoded_bytes, |length| max_decoded_bytes.min(length as u64));
     let mut bytes = Vec::new();
     match decoder.take(limit + 1).read_to_end(&mut bytes) {
         Err(error) if bytes.is_empty() => Err(TransportError::Decode(error.to_string())),
         Err(_) => Ok((bytes, true)),
         Ok(_) if bytes.len() as u64 <= limit => Ok((bytes, false)),
-        Ok(_) if caps.keep.is_some() => Ok((bytes, true)),
-        Ok(_) => Err(TransportError::TooLarge(caps.decoded)),
+        Ok(_) if truncate_at.is_some() => Ok((bytes, true)),
+        Ok(_) => Err(TransportError::TooLarge(max_decoded_bytes)),
     }
 }
 
-/// Unfolds a gzip file that came without saying so (`sitemap.xml.gz`), with a cap.
-pub(crate) fn gunzip(bytes: &[u8], cap: u64) -> Result<Vec<u8>, TransportError> {
-    let caps = Caps { wire: u64::MAX, decoded: cap, keep: None };
-    take(flate2::read::MultiGzDecoder::new(bytes), caps).map(|(bytes, _)| bytes)
+/// Decompresses a gzip file that was sent without a content coding (`sitemap.xml.gz`). Fails if the result is
+/// larger than `max_bytes`.
+pub(crate) fn gunzip(bytes: &[u8], max_bytes: u64) -> Result<Vec<u8>, TransportError> {
+    let limits = Limits { max_wire_bytes: u64::MAX, max_decoded_bytes: max_bytes, truncate_at: None };
+    read_limited(flate2::read::MultiGzDecoder::new(bytes), limits).map(|(bytes, _)| bytes)
 }
 
 #[cfg(test)]
@@ -124,29 +137,30 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    const CAPS: Caps = Caps { wire: 1 << 20, decoded: 1000, keep: None };
+    const LIMITS: Limits = Limits { max_wire_bytes: 1 << 20, max_decoded_bytes: 1000, truncate_at: None };
 
     #[test]
-    fn codings_are_undone_in_order() {
+    fn content_codings_are_decoded_in_order() {
         let twice = gzip(&gzip(b"hello"));
-        let (bytes, _) = undo(&twice, &["gzip".into(), "gzip".into()], CAPS).unwrap();
+        let (bytes, _) = decode(&twice, &["gzip".into(), "gzip".into()], LIMITS).unwrap();
         assert_eq!(&bytes[..], b"hello");
-        assert!(undo(b"x", &["zstd9".into()], CAPS).is_err());
+        assert!(decode(b"x", &["zstd9".into()], LIMITS).is_err());
     }
 
     #[test]
-    fn a_bomb_is_refused_before_it_unfolds() {
+    fn a_decompression_bomb_is_rejected() {
         let bomb = gzip(&vec![0; 50 << 20]);
         assert!(bomb.len() < 100_000);
-        assert_eq!(undo(&bomb, &["gzip".into()], CAPS), Err(TransportError::TooLarge(1000)));
+        assert_eq!(decode(&bomb, &["gzip".into()], LIMITS), Err(TransportError::TooLarge(1000)));
     }
 
     #[test]
-    fn a_stream_that_breaks_off_keeps_what_it_gave() {
+    fn a_broken_stream_yields_a_truncated_body() {
         let noise: Vec<u8> =
             (0..900u32).flat_map(|n| (n.wrapping_mul(2_654_435_761)).to_le_bytes()).take(900).collect();
-        let whole = gzip(&noise);
-        let (bytes, truncated) = undo(&whole[..whole.len() / 2], &["gzip".into()], CAPS).unwrap();
+        let compressed = gzip(&noise);
+        let (bytes, truncated) =
+            decode(&compressed[..compressed.len() / 2], &["gzip".into()], LIMITS).unwrap();
         assert!(truncated && !bytes.is_empty() && noise.starts_with(&bytes));
     }
 }

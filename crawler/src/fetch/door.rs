@@ -1,4 +1,4 @@
-//! The door itself.
+//! The door: fetches documents within the politeness rules.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,64 +19,68 @@ use super::transport::{Pass, Request, Response, Transport, TransportError};
 use crate::robots::{RobotsCache, RobotsMemory, Verdict};
 use crate::websub;
 
-/// Hops after the first address (RFC 9309 asks for at least five for robots.txt).
+/// Upper bound on redirects. RFC 9309 requires at least five for robots.txt.
 const MAX_REDIRECTS: usize = 5;
 
-/// What the door insists on.
+/// The policy of a door.
 #[derive(Debug, Clone)]
 pub struct FetchPolicy {
-    /// Product token looked for in robots.txt.
+    /// The product token whose rules in robots.txt apply.
     pub agent: String,
-    /// A longer `Crawl-delay` counts as this.
+    /// Upper bound on `Crawl-delay`; a longer one is reduced to it.
     pub max_crawl_delay: Duration,
-    /// A longer `Retry-After` counts as this.
+    /// Upper bound on `Retry-After`; a longer one is reduced to it.
     pub max_retry_after: Duration,
-    /// The longest an exchange can take: none begins later than this before its lease ends.
+    /// Upper bound on the duration of an exchange. No exchange starts with less time left on the host's lease.
     pub longest_exchange: Duration,
-    /// Which addresses may be asked.
+    /// The filter of the addresses that requests may go to.
     pub guard: AddressGuard,
-    /// What hosts ask for that show themselves to some only.
+    /// The tokens of sources with restricted access.
     pub tokens: Tokens,
 }
 
-/// What is wanted, for the `Accept` field and the conditions.
+/// The parameters of a fetch besides its URL.
 #[derive(Debug, Clone, Default)]
 pub struct Want {
-    /// What it is made of.
+    /// The expected type of the document.
     pub accept: Accept,
-    /// Validators of the copy that is at hand; put only to the address that gave them.
+    /// The validators of the stored copy, for a conditional request. They are sent only to the URL that returned
+    /// them.
     pub validators: Option<Validators>,
-    /// The token that the source's host asks for.
+    /// The token that the source's host requires.
     pub token: Option<TokenFor>,
-    /// A form to send, for what is asked of hubs; robots rules, delays and the address guard apply to that as to anything.
+    /// The form of a POST request to a hub. The robots.txt check, delays and the address guard also apply to it.
     pub form: Option<String>,
 }
 
-/// A token, and whom it is shown to: the host that the source is declared at, and nobody that it leads to. Over HTTPS only, but
-/// for names that the operator pins to addresses.
+/// A token and the origin that may receive it.
+///
+/// The token is sent to the origin of the source's declared URL, but not to the targets of redirects. It is sent
+/// over HTTPS only, except to host names that the operator pins to addresses.
 #[derive(Debug, Clone)]
 pub struct TokenFor {
-    /// What it is called.
+    /// The name of the token.
     pub name: Name,
-    /// An address of the host.
+    /// A URL of the origin.
     pub at: Url,
 }
 
-/// What a body is made of, for the `Accept` field.
+/// The expected type of a document, for the `Accept` field.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Accept {
-    /// A page.
+    /// A web page.
     #[default]
     Page,
     /// A feed or sitemap.
     Xml,
-    /// JSON.
+    /// A JSON document.
     Json,
-    /// Messages of a WebSocket, read for a while.
+    /// A WebSocket stream, received for a limited time.
     Stream,
 }
 
 impl Accept {
+    /// Returns the value of the `Accept` field.
     fn field(self) -> &'static str {
         match self {
             Self::Page => "text/html, application/xhtml+xml, application/xml;q=0.9, */*;q=0.5",
@@ -88,59 +92,59 @@ impl Accept {
     }
 }
 
-/// What came home.
+/// A fetched document.
 #[derive(Debug, Clone)]
 pub struct Fetched {
-    /// Where it came from, redirects followed.
+    /// The URL after all redirects.
     pub url: Url,
-    /// Whether every redirect on the way was permanent (301, 308).
+    /// True if there was a redirect and all redirects were permanent (301, 308).
     pub moved_permanently: bool,
-    /// HTTP status: 2xx or 304.
+    /// The HTTP status: 2xx or 304.
     pub status: u16,
     /// The `Content-Type` field.
     pub content_type: Option<String>,
     /// The decoded body; empty for 304.
     pub body: Bytes,
-    /// What its header fields reserve.
+    /// The reservations in the header fields (`X-Robots-Tag`, `TDM-Reservation`).
     pub reservations: Vec<Reservation>,
-    /// What makes the next request conditional.
+    /// The validators for the next conditional request.
     pub validators: Validators,
-    /// The hub that tells whoever asks for it what is new there.
+    /// The WebSub hub that the header fields offer.
     pub hub: Option<HubOffer>,
-    /// For how long it stays as it is, as its server says.
+    /// The freshness lifetime that the server declares.
     pub fresh_for: Option<Duration>,
-    /// Bytes on the wire, of the last hop.
+    /// The number of bytes on the wire for the last hop.
     pub wire_bytes: u64,
-    /// The last hop's time.
+    /// The duration of the last hop.
     pub duration: Duration,
 }
 
 impl Fetched {
-    /// What nobody asked for: a hub pushed it.
+    /// Creates a document from a body that a hub delivered.
     pub fn pushed(url: Url, content_type: Option<String>, body: Bytes) -> Self {
         let wire_bytes = body.len() as u64;
-        let answer = Response { status: 200, body, wire_bytes, ..Response::default() };
-        Self { content_type, ..fetched(url, false, answer) }
+        let response = Response { status: 200, body, wire_bytes, ..Response::default() };
+        Self { content_type, ..fetched_from(url, false, response) }
     }
 
-    /// The server says that nothing changed.
+    /// Returns true if the document has not changed since the stored copy (304).
     pub fn is_not_modified(&self) -> bool {
         self.status == 304
     }
 }
 
-/// The one door to the network.
+/// The only access to the network: fetches documents within the politeness rules.
 pub struct Door {
     transport: Arc<dyn Transport>,
     robots: RobotsCache,
     policy: FetchPolicy,
     clock: Arc<dyn Clock>,
     audit: Audit,
-    witness: Arc<dyn FetchObserver>,
+    observer: Arc<dyn FetchObserver>,
 }
 
 impl Door {
-    /// A door over a transport, remembering robots rules in `memory`.
+    /// Creates a door. Robots.txt rules are stored in `memory` beyond the life of the process.
     pub fn new(
         transport: Arc<dyn Transport>,
         memory: Arc<dyn RobotsMemory>,
@@ -148,112 +152,118 @@ impl Door {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let robots = RobotsCache::new(memory, policy.agent.clone(), policy.max_crawl_delay);
-        Self { transport, robots, policy, clock, audit: Audit::default(), witness: Arc::new(NoObserver) }
+        Self { transport, robots, policy, clock, audit: Audit::default(), observer: Arc::new(NoObserver) }
     }
 
-    /// The same, and somebody is told what happens at it.
-    pub fn observed_by(self, witness: Arc<dyn FetchObserver>) -> Self {
-        Self { witness, ..self }
+    /// Sets the observer of the door's events.
+    pub fn observed_by(self, observer: Arc<dyn FetchObserver>) -> Self {
+        Self { observer, ..self }
     }
 
-    pub(crate) fn witness(&self) -> &dyn FetchObserver {
-        &*self.witness
+    pub(crate) fn observer(&self) -> &dyn FetchObserver {
+        &*self.observer
     }
 
-    /// Fetches an address, following redirects; every hop keeps all the rules.
+    /// Fetches a URL and follows its redirects. All rules apply to every hop.
     pub async fn fetch(
         &self,
         url: &Url,
         want: &Want,
         permits: &mut dyn Permits,
     ) -> Result<Fetched, FetchError> {
-        let mut at = url.clone();
+        let mut current_url = url.clone();
         let mut moved_permanently = true;
         for hop in 0..=MAX_REDIRECTS {
-            self.check_address(&at)?;
-            self.check_robots(&at, permits).await?;
+            self.check_address(&current_url)?;
+            self.check_robots(&current_url, permits).await?;
             let validators =
-                want.validators.as_ref().filter(|validators| validators.url.as_ref() == Some(&at));
+                want.validators.as_ref().filter(|validators| validators.url.as_ref() == Some(&current_url));
             let request = Request {
-                url: at.clone(),
+                url: current_url.clone(),
                 accept: want.accept.field(),
-                listens: want.accept == Accept::Stream,
-                token: self.token_for(want, &at).await?,
+                is_websocket: want.accept == Accept::Stream,
+                token: self.token_for(want, &current_url).await?,
                 if_none_match: validators.and_then(|v| v.etag.clone()),
                 if_modified_since: validators.and_then(|v| v.last_modified.clone()),
                 form: want.form.clone(),
-                keep_at_most: None,
+                truncate_at: None,
             };
-            let answer = self.exchange(&request, permits).await?;
-            if self.robots.forbids(&at) {
-                self.broken(Rule::Robots, &at);
+            let response = self.exchange(&request, permits).await?;
+            if self.robots.is_disallowed(&current_url) {
+                self.report_violation(Rule::Robots, &current_url);
             }
-            match answer.status {
+            match response.status {
                 304 if validators.is_some() => {
-                    return Ok(self.fetched(at, hop > 0 && moved_permanently, answer));
+                    return Ok(self.fetched(current_url, hop > 0 && moved_permanently, response));
                 }
-                200..=299 => return Ok(self.fetched(at, hop > 0 && moved_permanently, answer)),
-                // A form is carried on by redirects that say so, and by no others (RFC 9110 §15.4).
+                200..=299 => return Ok(self.fetched(current_url, hop > 0 && moved_permanently, response)),
+                // Only 307 and 308 redirects preserve the method and the form (RFC 9110 §15.4).
                 301..=303 if want.form.is_some() => {
-                    let status = answer.status;
-                    return Err(FetchError::Redirect(format!("HTTP status {status} in answer to a form")));
+                    let status = response.status;
+                    let reason = format!("HTTP status {status} in response to a POST request");
+                    return Err(FetchError::Redirect(reason));
                 }
                 301 | 302 | 303 | 307 | 308 => {
-                    moved_permanently &= matches!(answer.status, 301 | 308);
-                    let to = destination(&at, &answer)?;
-                    // What is told to one host is not carried to another, nor out of TLS.
-                    if want.form.is_some() && to.origin() != at.origin() {
-                        return Err(FetchError::Redirect(format!("a form is not carried on to {to}")));
+                    moved_permanently &= matches!(response.status, 301 | 308);
+                    let target = redirect_target(&current_url, &response)?;
+                    // A form may contain a secret: never send it to another host or without TLS.
+                    if want.form.is_some() && target.origin() != current_url.origin() {
+                        let reason = format!("redirect of a POST request to another origin: {target}");
+                        return Err(FetchError::Redirect(reason));
                     }
-                    at = to;
+                    current_url = target;
                 }
-                status => return Err(FetchError::Http { status, retry_after: self.asked_to_wait(&answer) }),
+                status => {
+                    return Err(FetchError::Http { status, retry_after: self.requested_pause(&response) });
+                }
             }
         }
         Err(FetchError::Redirect(format!("more than {MAX_REDIRECTS} redirects")))
     }
 
-    /// Robots' word on an address, for display.
+    /// Returns the robots.txt verdict on a URL, for display.
     pub async fn robots_verdict(&self, url: &Url, permits: &mut dyn Permits) -> Result<Verdict, FetchError> {
         self.check_address(url)?;
         self.robots.verdict(url, self, permits, self.clock.now()).await
     }
 
-    /// The sitemaps that the host's robots.txt offers.
+    /// Returns the sitemaps in the host's robots.txt.
     pub async fn sitemaps(&self, url: &Url, permits: &mut dyn Permits) -> Result<Vec<Url>, FetchError> {
         self.robots.sitemaps(url, self, permits, self.clock.now()).await
     }
 
-    /// Fetches robots.txt: no robots rules apply to it, everything else does.
+    /// Fetches a robots.txt. All rules apply to it except those of robots.txt. A body longer than `max_bytes` is
+    /// truncated.
     pub(crate) async fn fetch_robots(
         &self,
         url: &Url,
         permits: &mut dyn Permits,
-        keep: usize,
+        max_bytes: usize,
     ) -> Result<Response, FetchError> {
-        let mut at = url.clone();
+        let mut current_url = url.clone();
         for _ in 0..=MAX_REDIRECTS {
-            self.check_address(&at)?;
+            self.check_address(&current_url)?;
             let request = Request {
-                url: at.clone(),
+                url: current_url.clone(),
                 accept: "text/plain, */*;q=0.5",
-                listens: false,
+                is_websocket: false,
                 token: None,
                 if_none_match: None,
                 if_modified_since: None,
                 form: None,
-                keep_at_most: Some(keep),
+                truncate_at: Some(max_bytes),
             };
-            let answer = self.exchange(&request, permits).await?;
-            match answer.status {
-                301 | 302 | 303 | 307 | 308 => at = destination(&at, &answer)?,
-                _ => return Ok(answer),
+            let response = self.exchange(&request, permits).await?;
+            match response.status {
+                301 | 302 | 303 | 307 | 308 => current_url = redirect_target(&current_url, &response)?,
+                _ => return Ok(response),
             }
         }
         Err(FetchError::Redirect(format!("more than {MAX_REDIRECTS} redirects")))
     }
 
-    /// Refuses an address that is never asked: a foreign scheme, or a literal that the guard refuses.
+    /// Fails if the URL is never fetched: its scheme is not http or https, or its host is an IP literal that the
+    /// address guard rejects.
     pub fn check_address(&self, url: &Url) -> Result<(), FetchError> {
         if !matches!(url.scheme(), "http" | "https") {
             return Err(FetchError::Scheme(url.scheme().to_owned()));
@@ -264,27 +274,31 @@ impl Door {
             .map_err(|address| TransportError::Blocked(address.to_string()).into())
     }
 
-    /// Whether the operator says where the name of this address leads: it may lead within the operator's own network.
+    /// Returns true if the operator has pinned the host name of the URL to an address, which may be in a private
+    /// network.
     pub fn is_pinned(&self, url: &Url) -> bool {
         url.host_str().is_some_and(|host| self.policy.guard.is_pinned(host))
     }
 
-    /// The token to show at an address.
-    async fn token_for(&self, want: &Want, at: &Url) -> Result<Option<Secret>, FetchError> {
-        let token = want.token.as_ref().filter(|token| token.at.origin() == at.origin());
+    /// Returns the token to send to a URL, if any.
+    async fn token_for(&self, want: &Want, url: &Url) -> Result<Option<Secret>, FetchError> {
+        let token = want.token.as_ref().filter(|token| token.at.origin() == url.origin());
         let Some(TokenFor { name, .. }) = token else { return Ok(None) };
-        // A name that the operator pins leads to where the operator says.
-        let is_private = at.scheme() == "https" || self.is_pinned(at);
+        // The operator controls the addresses of pinned names.
+        let is_private = url.scheme() == "https" || self.is_pinned(url);
         if !is_private {
-            return Err(FetchError::Token(format!("the token {name} is not sent over plain HTTP")));
+            return Err(FetchError::Token(format!(
+                "token {name} must not be sent over plain HTTP; use an https URL"
+            )));
         }
         self.policy.tokens.read(name).await.map(Some).map_err(FetchError::Token)
     }
 
+    /// Fails unless robots.txt allows the URL. Applies the `Crawl-delay` of robots.txt to the permit.
     async fn check_robots(&self, url: &Url, permits: &mut dyn Permits) -> Result<(), FetchError> {
         match self.robots.verdict(url, self, permits, self.clock.now()).await? {
             Verdict::Allowed { crawl_delay, .. } => {
-                if permit(url, permits).await?.follow_robots(crawl_delay.unwrap_or_default()) {
+                if permit(url, permits).await?.set_robots_delay(crawl_delay.unwrap_or_default()) {
                     permits.delay_changed(url).await;
                 }
                 Ok(())
@@ -294,41 +308,43 @@ impl Door {
         }
     }
 
+    /// Waits for the host's delay and performs one exchange.
     async fn exchange(&self, request: &Request, permits: &mut dyn Permits) -> Result<Response, FetchError> {
         permits.resign();
-        let began = Instant::now();
+        let started = Instant::now();
         self.ready(request, permits).await?;
-        self.witness.waited(began.elapsed());
+        self.observer.waited(started.elapsed());
         permits.admit().await;
-        // That may have taken long: the lease must still outlast the exchange.
+        // The admission may have taken long: check again that the lease outlasts the exchange.
         let permit = self.ready(request, permits).await?;
-        let answer = {
+        let response = {
             if let Some(rule) = self.audit.begin(permit.host()) {
-                self.broken(rule, &request.url);
+                self.report_violation(rule, &request.url);
             }
-            let _under_way = UnderWay { permit: &mut *permit, audit: &self.audit };
+            let _guard = ExchangeGuard { permit: &mut *permit, audit: &self.audit };
             self.transport.exchange(Pass::granted(), request).await?
         };
-        if let Some(wait) = self.asked_to_wait(&answer) {
-            permit.block_until(self.clock.now().saturating_add(wait).unwrap_or(Timestamp::MAX));
+        if let Some(pause) = self.requested_pause(&response) {
+            permit.block_until(self.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX));
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    fn fetched(&self, url: Url, moved_permanently: bool, answer: Response) -> Fetched {
-        let reservations = reservations(&answer, &self.policy.agent);
-        let fresh_for = freshness(&answer, self.clock.now());
-        let links = answer.headers.iter().filter(|(name, _)| name == "link").map(|(_, value)| value.as_str());
+    fn fetched(&self, url: Url, moved_permanently: bool, response: Response) -> Fetched {
+        let reservations = reservations(&response, &self.policy.agent);
+        let fresh_for = freshness(&response, self.clock.now());
+        let links =
+            response.headers.iter().filter(|(name, _)| name == "link").map(|(_, value)| value.as_str());
         let hub = websub::offer_in_fields(links, &url);
-        Fetched { reservations, hub, fresh_for, ..fetched(url, moved_permanently, answer) }
+        Fetched { reservations, hub, fresh_for, ..fetched_from(url, moved_permanently, response) }
     }
 
-    fn broken(&self, rule: Rule, url: &Url) {
-        tracing::error!(rule = rule.as_str(), %url, "a rule of politeness was broken; this is a bug");
-        self.witness.violated(rule);
+    fn report_violation(&self, rule: Rule, url: &Url) {
+        tracing::error!(rule = rule.as_str(), %url, "a politeness rule was violated; this is a bug");
+        self.observer.violated(rule);
     }
 
-    /// The permit for an exchange, once its host may be asked.
+    /// Waits for the host's delay, and returns the permit for an exchange. Fails if the host is busy or blocked.
     async fn ready<'a>(
         &self,
         request: &Request,
@@ -343,27 +359,29 @@ impl Door {
         Ok(permit)
     }
 
-    fn asked_to_wait(&self, answer: &Response) -> Option<Duration> {
-        if !matches!(answer.status, 429 | 503) {
+    /// Returns the pause that the server requests with status 429 or 503, up to the policy's upper bound.
+    fn requested_pause(&self, response: &Response) -> Option<Duration> {
+        if !matches!(response.status, 429 | 503) {
             return None;
         }
         let now = self.clock.now();
-        let asked = answer.header("retry-after").and_then(|field| retry_after(field, now));
-        let counted = || {
-            let field = ["ratelimit-reset", "x-ratelimit-reset"].iter().find_map(|name| answer.header(name));
-            field.filter(|_| answer.status == 429).and_then(|field| rate_limit_reset(field, now))
+        let pause = response.header("retry-after").and_then(|field| retry_after(field, now));
+        let until_reset = || {
+            let field =
+                ["ratelimit-reset", "x-ratelimit-reset"].iter().find_map(|name| response.header(name));
+            field.filter(|_| response.status == 429).and_then(|field| rate_limit_reset(field, now))
         };
-        Some(asked.or_else(counted)?.min(self.policy.max_retry_after))
+        Some(pause.or_else(until_reset)?.min(self.policy.max_retry_after))
     }
 }
 
-/// An exchange under way. Its end counts for the host's delay also when the caller gives up half-way.
-struct UnderWay<'a> {
+/// A guard that records the end of an exchange, so that the host's delay also applies after a cancelled exchange.
+struct ExchangeGuard<'a> {
     permit: &'a mut Permit,
     audit: &'a Audit,
 }
 
-impl Drop for UnderWay<'_> {
+impl Drop for ExchangeGuard<'_> {
     fn drop(&mut self) {
         self.permit.exchange_ended();
         self.audit.end(self.permit.host(), self.permit.delay());
@@ -372,54 +390,60 @@ impl Drop for UnderWay<'_> {
 
 async fn permit<'a>(url: &Url, permits: &'a mut dyn Permits) -> Result<&'a mut Permit, FetchError> {
     let Some(host) = Host::of(url).map(|host| host.to_string()) else {
-        return Err(FetchError::Redirect(format!("the address {url} names no host")));
+        return Err(FetchError::Redirect(format!("the URL {url} has no host")));
     };
     permits.permit(url).await.map_err(|busy| FetchError::HostBusy { host, until: busy.until })
 }
 
-fn destination(from: &Url, answer: &Response) -> Result<Url, FetchError> {
-    let Some(location) = answer.header("location") else {
-        return Err(FetchError::Redirect(format!("HTTP status {} without a destination", answer.status)));
+/// Returns the target of a redirect. Fails if `Location` is missing, malformed or the URL itself.
+fn redirect_target(from: &Url, response: &Response) -> Result<Url, FetchError> {
+    let Some(location) = response.header("location") else {
+        return Err(FetchError::Redirect(format!(
+            "redirect without a Location field (HTTP status {})",
+            response.status
+        )));
     };
-    let mut to = from
+    let mut target = from
         .join(location.trim())
-        .map_err(|error| FetchError::Redirect(format!("redirect to an unreadable address ({error})")))?;
-    to.set_fragment(None);
-    if to == *from {
+        .map_err(|error| FetchError::Redirect(format!("redirect to a malformed URL ({error})")))?;
+    target.set_fragment(None);
+    if target == *from {
         return Err(FetchError::Redirect("redirect to itself".to_owned()));
     }
-    Ok(to)
+    Ok(target)
 }
 
-/// What header fields reserve: `X-Robots-Tag`, which may come several times, and `TDM-Reservation` (W3C).
-fn reservations(answer: &Response, agent: &str) -> Vec<Reservation> {
+/// Returns the reservations in the header fields: `X-Robots-Tag`, which may occur several times, and
+/// `TDM-Reservation` (W3C).
+fn reservations(response: &Response, agent: &str) -> Vec<Reservation> {
     let fields = |name: &'static str| {
-        answer.headers.iter().filter(move |(known, _)| known == name).map(|(_, value)| value)
+        response.headers.iter().filter(move |(field, _)| field == name).map(|(_, value)| value)
     };
-    let mut found: Vec<Reservation> =
+    let mut reservations: Vec<Reservation> =
         fields("x-robots-tag").flat_map(|value| Reservation::in_directives(value, agent)).collect();
-    found.extend(fields("tdm-reservation").filter(|value| value.trim() == "1").map(|_| Reservation::Tdm));
-    found
+    reservations
+        .extend(fields("tdm-reservation").filter(|value| value.trim() == "1").map(|_| Reservation::Tdm));
+    reservations
 }
 
-fn fetched(url: Url, moved_permanently: bool, answer: Response) -> Fetched {
+fn fetched_from(url: Url, moved_permanently: bool, response: Response) -> Fetched {
     Fetched {
         validators: Validators {
             url: Some(url.clone()),
-            etag: answer.header("etag").map(str::to_owned),
-            last_modified: answer.header("last-modified").map(str::to_owned),
+            etag: response.header("etag").map(str::to_owned),
+            last_modified: response.header("last-modified").map(str::to_owned),
             ..Validators::default()
         },
-        content_type: answer.header("content-type").map(str::to_owned),
+        content_type: response.header("content-type").map(str::to_owned),
         url,
         moved_permanently,
-        status: answer.status,
-        wire_bytes: answer.wire_bytes,
-        duration: answer.duration,
+        status: response.status,
+        wire_bytes: response.wire_bytes,
+        duration: response.duration,
         reservations: Vec::new(),
         hub: None,
         fresh_for: None,
-        body: answer.body,
+        body: response.body,
     }
 }
 

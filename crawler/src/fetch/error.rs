@@ -1,4 +1,4 @@
-//! Why nothing came home, sorted by what the caller will do about it.
+//! Errors of a fetch, grouped by how the caller handles them.
 
 use std::time::Duration;
 
@@ -6,60 +6,60 @@ use model::{Failure, FailureWeight, FetchStatus, SourceState, Timestamp};
 
 use super::transport::TransportError;
 
-/// Why a fetch brought nothing home.
+/// An error of a fetch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FetchError {
-    /// Robots rules forbid it.
-    #[error("robots.txt forbids it (line {line}: {rule})")]
+    /// The URL is disallowed by robots.txt.
+    #[error("disallowed by robots.txt (line {line}: {rule})")]
     RobotsDenied {
-        /// The line that decided.
+        /// The line number of the matching rule.
         line: usize,
-        /// The rule as it stands there.
+        /// The matching rule.
         rule: String,
     },
-    /// No robots rules to be had: no verdict yet.
-    #[error("robots.txt is not to be had ({reason}); asked again later")]
+    /// The robots.txt could not be fetched, so nothing is fetched from the host for now.
+    #[error("cannot fetch robots.txt: {reason}; will retry")]
     RobotsDeferred {
-        /// When to ask again.
+        /// The time of the next attempt.
         until: Timestamp,
-        /// Why there is none.
+        /// The reason of the last failure.
         reason: String,
     },
-    /// A host that is needed is held by another turn, or blocked.
-    #[error("the host {host} is being visited, or asked to be left alone, until {}", model::rfc3339(*until))]
+    /// A host of the redirect chain is in use by another turn, or blocked.
+    #[error("host {host} is in use by another turn or has requested a pause until {}", model::rfc3339(*until))]
     HostBusy {
-        /// Which.
+        /// The host.
         host: String,
-        /// When to ask again.
+        /// The time of the next attempt.
         until: Timestamp,
     },
-    /// The lease of the host ends before the exchange could.
-    #[error("the turn ended before it was reached")]
+    /// The host's lease would end before the exchange.
+    #[error("the lease of the host ended before the request")]
     LeaseEnds,
-    /// Only http and https are spoken.
-    #[error("the scheme {0:?} is not spoken")]
+    /// The scheme of the URL is not http or https.
+    #[error("unsupported scheme {0:?}: expected http or https")]
     Scheme(String),
-    /// An HTTP status that is no success.
+    /// An HTTP status other than success.
     #[error("HTTP status {status}")]
     Http {
-        /// Which.
+        /// The HTTP status.
         status: u16,
-        /// How long the server asks to be left alone.
+        /// The pause that the server requests.
         retry_after: Option<Duration>,
     },
-    /// A token that the host asks for is not to be had, or not to be shown.
+    /// The source's token is missing, or must not be sent.
     #[error("{0}")]
     Token(String),
-    /// Redirects without end, or without a readable destination.
+    /// Too many redirects, or an invalid redirect.
     #[error("{0}")]
     Redirect(String),
-    /// No answer.
+    /// The exchange failed without a response.
     #[error(transparent)]
     Transport(#[from] TransportError),
 }
 
 impl FetchError {
-    /// How the exchange is written in the history.
+    /// Returns the status of the fetch in the source's history.
     pub fn status(&self) -> FetchStatus {
         match self {
             Self::RobotsDenied { .. } => FetchStatus::RobotsDenied,
@@ -79,7 +79,7 @@ impl FetchError {
         }
     }
 
-    /// What it counts against its source.
+    /// Returns the effect of the error on the source's health.
     pub fn failure(&self) -> Failure {
         let weight = match self.status() {
             FetchStatus::RobotsDenied => FailureWeight::Disallowed,
@@ -94,7 +94,7 @@ impl FetchError {
         Failure { weight, shows: self.shows(), reason: self.to_string() }
     }
 
-    /// The state that it shows at once.
+    /// Returns the source state that the error proves without further failures, if any.
     fn shows(&self) -> Option<SourceState> {
         match self {
             Self::RobotsDenied { .. } => Some(SourceState::Disallowed),
@@ -106,12 +106,12 @@ impl FetchError {
         }
     }
 
-    /// The server says that it is gone for good.
+    /// Returns true if the server reports the document as permanently removed (410).
     pub fn is_gone(&self) -> bool {
         matches!(self, Self::Http { status: 410, .. })
     }
 
-    /// When there may be a verdict, for those that have none yet.
+    /// Returns the time of the next attempt if the fetch was deferred, without any effect on the source's health.
     pub fn deferred_until(&self) -> Option<Timestamp> {
         match self {
             Self::RobotsDeferred { until, .. } | Self::HostBusy { until, .. } => Some(*until),
@@ -119,12 +119,12 @@ impl FetchError {
         }
     }
 
-    /// Whether trying again within seconds can help: not for redirect loops and time-outs.
+    /// Returns true if a retry within seconds can succeed. Redirect loops and timeouts are not retried.
     pub fn is_worth_a_quick_retry(&self) -> bool {
         matches!(self, Self::Http { status: 429 | 500.., .. } | Self::Transport(TransportError::Connect(_)))
     }
 
-    /// How long the server asks to be left alone.
+    /// Returns the pause that the server requests.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
             Self::Http { retry_after, .. } => *retry_after,

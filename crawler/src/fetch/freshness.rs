@@ -1,32 +1,33 @@
-//! How long an answer stays as it is, as its server says (RFC 9111 §4.2.1): `Cache-Control: max-age`, or `Expires`, less `Age`.
+//! The freshness lifetime of a response (RFC 9111 §4.2.1): `Cache-Control: max-age` or `Expires`, minus `Age`.
 
 use std::time::Duration;
 
 use model::Timestamp;
 
 use super::transport::Response;
-use crate::dates::http_date;
+use crate::dates::parse_http_date;
 
-/// For how long it is of no use to ask again; `None` where the server does not say, or says that it may change at once.
-pub(super) fn freshness(answer: &Response, now: Timestamp) -> Option<Duration> {
-    let age = answer
+/// Returns the remaining freshness lifetime of a response, during which a new request is useless. Returns `None`
+/// if the server declares none, or a lifetime of zero.
+pub(super) fn freshness(response: &Response, now: Timestamp) -> Option<Duration> {
+    let age = response
         .header("age")
         .and_then(|age| age.trim().parse().ok())
         .map_or(Duration::ZERO, Duration::from_secs);
-    let control = answer.header("cache-control").map(str::to_ascii_lowercase).unwrap_or_default();
-    let directives = || control.split(',').map(str::trim);
+    let cache_control = response.header("cache-control").map(str::to_ascii_lowercase).unwrap_or_default();
+    let directives = || cache_control.split(',').map(str::trim);
     if directives().any(|directive| matches!(directive, "no-cache" | "no-store")) {
         return None;
     }
-    let most = directives().find_map(|directive| directive.strip_prefix("max-age="));
-    let fresh = match most.and_then(|most| most.trim_matches('"').parse().ok()) {
+    let max_age = directives().find_map(|directive| directive.strip_prefix("max-age="));
+    let lifetime = match max_age.and_then(|seconds| seconds.trim_matches('"').parse().ok()) {
         Some(seconds) => Duration::from_secs(seconds),
         None => {
-            let begins = answer.header("date").and_then(http_date).unwrap_or(now);
-            Duration::try_from(http_date(answer.header("expires")?)?.duration_since(begins)).ok()?
+            let start = response.header("date").and_then(parse_http_date).unwrap_or(now);
+            Duration::try_from(parse_http_date(response.header("expires")?)?.duration_since(start)).ok()?
         }
     };
-    Some(fresh.saturating_sub(age)).filter(|fresh| !fresh.is_zero())
+    Some(lifetime.saturating_sub(age)).filter(|lifetime| !lifetime.is_zero())
 }
 
 #[cfg(test)]
@@ -34,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn servers_say_how_long_an_answer_stays() {
+    fn freshness_follows_cache_control_expires_and_age() {
         let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
         let (later, date) = ("Mon, 23 Nov 2026 10:10:00 GMT", "Mon, 23 Nov 2026 10:05:00 GMT");
         type Fields<'f> = &'f [(&'f str, &'f str)];
@@ -57,8 +58,8 @@ mod tests {
         for (fields, expected) in cases {
             let headers =
                 fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-            let answer = Response { headers, ..Response::default() };
-            assert_eq!(freshness(&answer, now), expected.map(Duration::from_secs), "{fields:?}");
+            let response = Response { headers, ..Response::default() };
+            assert_eq!(freshness(&response, now), expected.map(Duration::from_secs), "{fields:?}");
         }
     }
 }

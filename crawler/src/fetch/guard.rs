@@ -1,4 +1,4 @@
-//! The address guard: what a crawler must never be talked into asking.
+//! The address guard: prevents requests to addresses that are not public (server-side request forgery).
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -7,11 +7,14 @@ use std::sync::Arc;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use url::{Host, Url};
 
-/// Says which addresses may be asked. On by default: everything that is not public is refused, as
-/// IP literal and after resolution, on each hop.
+/// A filter of the addresses that requests may go to.
+///
+/// By default all addresses that are not public are rejected, as IP literals and after name resolution, at every hop.
 #[derive(Clone, Default)]
 pub struct AddressGuard {
+    /// The additional addresses that the operator allows.
     allowed: Option<Arc<dyn Fn(IpAddr) -> bool + Send + Sync>>,
+    /// The addresses of host names that are not looked up in DNS.
     pins: Arc<BTreeMap<String, IpAddr>>,
 }
 
@@ -21,18 +24,19 @@ impl std::fmt::Debug for AddressGuard {
     }
 }
 
-/// An address that the guard refused, on its way through other people's error types.
+/// The error of an address that the guard rejected. It passes through the error types of other crates.
 #[derive(Debug, thiserror::Error)]
 #[error("address {0} is not public")]
-pub(super) struct Refused(pub(super) IpAddr);
+pub(super) struct Rejected(pub(super) IpAddr);
 
-/// A name without an address.
+/// The error of a host name that does not resolve.
 #[derive(Debug, thiserror::Error)]
 #[error("{0} does not resolve")]
 pub(super) struct Unresolved(pub(super) String);
 
 impl AddressGuard {
-    /// A guard that also lets `allowed` through, with some names pinned to addresses.
+    /// Creates a guard that also accepts the addresses for which `allowed` returns true. The names in `pins`
+    /// resolve to the given addresses.
     pub fn new(
         allowed: impl Fn(IpAddr) -> bool + Send + Sync + 'static,
         pins: BTreeMap<String, IpAddr>,
@@ -40,18 +44,18 @@ impl AddressGuard {
         Self { allowed: Some(Arc::new(allowed)), pins: Arc::new(pins) }
     }
 
-    /// Whether the operator says where a name leads.
+    /// Returns true if the operator has pinned the name to an address.
     pub(super) fn is_pinned(&self, name: &str) -> bool {
         self.pins.contains_key(name.trim_end_matches('.'))
     }
 
-    /// Whether an address may be asked.
+    /// Returns true if requests may go to the address.
     pub fn admits(&self, address: IpAddr) -> bool {
         is_public(address) || self.allowed.as_ref().is_some_and(|allowed| allowed(address))
     }
 
-    /// Refuses an address whose host is an IP literal that may not be asked. Names are judged when
-    /// they are resolved.
+    /// Fails with the address if the host of `url` is an IP literal that the guard rejects. Host names are checked
+    /// after their resolution.
     pub fn check_literal(&self, url: &Url) -> Result<(), IpAddr> {
         let literal = match url.host() {
             Some(Host::Ipv4(v4)) => IpAddr::V4(v4),
@@ -62,19 +66,20 @@ impl AddressGuard {
     }
 
     async fn lookup(&self, name: &str) -> Result<Vec<SocketAddr>, Box<dyn std::error::Error + Send + Sync>> {
-        let found: Vec<SocketAddr> = match self.pins.get(name.trim_end_matches('.')) {
-            Some(pinned) => vec![SocketAddr::new(*pinned, 0)],
+        let resolved: Vec<SocketAddr> = match self.pins.get(name.trim_end_matches('.')) {
+            Some(address) => vec![SocketAddr::new(*address, 0)],
             None => match tokio::net::lookup_host((name, 0)).await {
                 Ok(addresses) => addresses.collect(),
                 Err(_) => Vec::new(),
             },
         };
-        let Some(first) = found.first().map(SocketAddr::ip) else {
+        let Some(first) = resolved.first().map(SocketAddr::ip) else {
             return Err(Box::new(Unresolved(name.to_owned())));
         };
-        // One bad address among several is a rebinding trick as easily as a mistake: take only good ones.
-        let good: Vec<SocketAddr> = found.into_iter().filter(|address| self.admits(address.ip())).collect();
-        if good.is_empty() { Err(Box::new(Refused(first))) } else { Ok(good) }
+        // One rejected address among several may be a DNS rebinding attack or a mistake: use only the accepted ones.
+        let accepted: Vec<SocketAddr> =
+            resolved.into_iter().filter(|address| self.admits(address.ip())).collect();
+        if accepted.is_empty() { Err(Box::new(Rejected(first))) } else { Ok(accepted) }
     }
 }
 
@@ -88,7 +93,7 @@ impl Resolve for AddressGuard {
     }
 }
 
-/// Whether an address is meant for the public internet, by IANA's special-purpose registries.
+/// Returns true if an address is globally reachable according to IANA's special-purpose address registries.
 fn is_public(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(v4) => is_public_v4(v4),
@@ -100,7 +105,7 @@ fn is_public_v4(v4: Ipv4Addr) -> bool {
     let [a, b, c, _] = v4.octets();
     !(v4.is_private()
         || v4.is_loopback()
-        || v4.is_link_local() // holds the metadata address 169.254.169.254
+        || v4.is_link_local() // includes the cloud metadata address 169.254.169.254
         || v4.is_multicast()
         || v4.is_broadcast()
         || v4.is_documentation()
@@ -110,7 +115,7 @@ fn is_public_v4(v4: Ipv4Addr) -> bool {
         || (a == 192 && b == 0 && c == 0)
         || (a == 192 && b == 88 && c == 99)
         || (a == 198 && (b == 18 || b == 19)) // benchmarking, RFC 2544
-        || v4 == Ipv4Addr::new(168, 63, 129, 16)) // a cloud's metadata service on a public number
+        || v4 == Ipv4Addr::new(168, 63, 129, 16)) // a cloud metadata service at a public address
 }
 
 fn is_public_v6(v6: Ipv6Addr) -> bool {
@@ -119,11 +124,11 @@ fn is_public_v6(v6: Ipv6Addr) -> bool {
         return is_public_v4(v4);
     }
     if s[..6] == [0x64, 0xff9b, 0, 0, 0, 0] || s[0] == 0x2002 {
-        // NAT64 and 6to4 carry an IPv4 address inside.
+        // NAT64 and 6to4 addresses embed an IPv4 address.
         let (high, low) = if s[0] == 0x2002 { (s[1], s[2]) } else { (s[6], s[7]) };
         return is_public_v4(Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)));
     }
-    // Only 2000::/3 is handed out; inside it Teredo and documentation are not public.
+    // Only 2000::/3 is allocated. Teredo and documentation addresses within it are not public.
     s[0] & 0xe000 == 0x2000 && !(s[0] == 0x2001 && (s[1] < 0x200 || s[1] == 0xdb8)) && s[0] & 0xfff0 != 0x3ff0
 }
 
@@ -132,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_public_is_refused() {
+    fn only_public_addresses_are_admitted() {
         let guard = AddressGuard::default();
         for address in [
             "127.0.0.1",
@@ -165,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn literals_in_every_spelling_are_seen() {
+    fn ip_literals_in_all_notations_are_checked() {
         let guard = AddressGuard::default();
         for url in [
             "http://127.0.0.1/",
@@ -181,7 +186,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn pinned_names_still_pass_the_guard() {
+    async fn pinned_addresses_are_checked() {
         let pins = BTreeMap::from([("news.sim".to_owned(), "127.0.0.9".parse().unwrap())]);
         assert!(AddressGuard::new(|_| false, pins.clone()).lookup("news.sim").await.is_err());
         let open = AddressGuard::new(|address| address.is_loopback(), pins);

@@ -1,4 +1,4 @@
-//! Exchanges over HTTP by reqwest: connect, first-byte and total deadlines, capped bodies.
+//! Exchanges over HTTP with reqwest: connect, first-byte and total deadlines, and bodies of bounded size.
 
 use std::error::Error;
 use std::time::Duration;
@@ -11,57 +11,62 @@ use reqwest::header::{
 use tokio::time::{Instant, timeout};
 
 use super::body;
-use super::guard::{AddressGuard, Refused, Unresolved};
-use super::listen::{Bounds, listen};
+use super::guard::{AddressGuard, Rejected, Unresolved};
 use super::token::Secret;
 use super::transport::{Pass, Request, Response, Transport, TransportError};
+use super::websocket::{Limits, receive};
 
-/// A WebSocket on which nothing came for so long is caught up with.
-const SILENCE: Duration = Duration::from_secs(3);
+/// The time without a message after which a WebSocket stream has no backlog left and the exchange ends.
+const WEBSOCKET_IDLE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How exchanges are made.
+/// The settings of the HTTP transport.
 #[derive(Debug, Clone)]
 pub struct HttpSettings {
-    /// The whole `User-Agent` field.
+    /// The complete `User-Agent` field.
     pub user_agent: String,
-    /// Until a connection stands.
+    /// The time limit for the connection.
     pub connect_timeout: Duration,
-    /// Until the response begins.
+    /// The time limit for the header fields of the response.
     pub first_byte_timeout: Duration,
-    /// Until the response is whole.
+    /// The time limit for the complete response.
     pub total_timeout: Duration,
-    /// Largest body on the wire, bytes.
+    /// Upper bound on the size of a body on the wire, in bytes.
     pub max_wire_bytes: u64,
-    /// Largest body once decoded, bytes.
+    /// Upper bound on the size of a decoded body, in bytes.
     pub max_decoded_bytes: u64,
-    /// A proxy for all requests.
+    /// The proxy for all requests.
     pub proxy: Option<String>,
-    /// Which addresses may be asked.
+    /// The filter of the addresses that requests may go to.
     pub guard: AddressGuard,
 }
 
-/// Exchanges over HTTP.
+/// The transport for HTTP and WebSocket.
 pub struct Http {
     client: reqwest::Client,
-    /// Of HTTP/1.1 alone: a connection of HTTP/2 is not handed over.
-    listening: reqwest::Client,
+    /// The client for WebSocket. It uses HTTP/1.1 only, because HTTP/2 connections cannot be upgraded.
+    websocket_client: reqwest::Client,
     settings: HttpSettings,
 }
 
 impl Http {
-    /// A client. Fails where the proxy is malformed or the TLS roots cannot be read.
+    /// Creates a transport. Fails if the proxy URL is malformed or the TLS root certificates cannot be read.
     pub fn new(settings: HttpSettings) -> Result<Self, String> {
         let build = |builder: reqwest::ClientBuilder| {
-            builder.build().map_err(|error| format!("the HTTP client cannot start: {}", chain(&error)))
+            builder.build().map_err(|error| format!("cannot create the HTTP client: {}", root_cause(&error)))
         };
         let client = build(builder(&settings)?)?;
-        let listening = build(builder(&settings)?.http1_only())?;
-        Ok(Self { client, listening, settings })
+        let websocket_client = build(builder(&settings)?.http1_only())?;
+        Ok(Self { client, websocket_client, settings })
     }
 
-    fn bounds(&self) -> Bounds {
+    fn websocket_limits(&self) -> Limits {
         let HttpSettings { first_byte_timeout, total_timeout, max_decoded_bytes, .. } = self.settings;
-        Bounds { first: first_byte_timeout, total: total_timeout, silence: SILENCE, bytes: max_decoded_bytes }
+        Limits {
+            connect_timeout: first_byte_timeout,
+            total_timeout,
+            idle_timeout: WEBSOCKET_IDLE_TIMEOUT,
+            max_bytes: max_decoded_bytes,
+        }
     }
 
     async fn send(&self, request: &Request) -> Result<reqwest::Response, TransportError> {
@@ -77,7 +82,7 @@ impl Http {
         builder = builder
             .header(ACCEPT, request.accept)
             .header(ACCEPT_LANGUAGE, "kk, ru, en;q=0.8, *;q=0.5")
-            .header(ACCEPT_ENCODING, body::ACCEPTED);
+            .header(ACCEPT_ENCODING, body::ACCEPT_ENCODING);
         builder = with_token(builder, request);
         if let Some(etag) = request.if_none_match.as_deref().and_then(field) {
             builder = builder.header(IF_NONE_MATCH, etag);
@@ -86,8 +91,8 @@ impl Http {
             builder = builder.header(IF_MODIFIED_SINCE, date);
         }
         match timeout(self.settings.first_byte_timeout, builder.send()).await {
-            Ok(sent) => sent.map_err(|error| classify(&error, request)),
-            Err(_) => Err(TransportError::Timeout("answer")),
+            Ok(result) => result.map_err(|error| transport_error(&error, request)),
+            Err(_) => Err(TransportError::Timeout("response")),
         }
     }
 }
@@ -96,25 +101,25 @@ impl Http {
 impl Transport for Http {
     async fn exchange(&self, _pass: Pass, request: &Request) -> Result<Response, TransportError> {
         let started = Instant::now();
-        let whole = async {
-            if request.listens {
-                return listen(&self.listening, request, self.bounds()).await;
+        let exchange = async {
+            if request.is_websocket {
+                return receive(&self.websocket_client, request, self.websocket_limits()).await;
             }
             let response = self.send(request).await?;
             let status = response.status().as_u16();
             let headers = response
                 .headers()
                 .iter()
-                .map(|(name, value)| (name.as_str().to_owned(), latin1(value.as_bytes())))
+                .map(|(name, value)| (name.as_str().to_owned(), decode_header(value.as_bytes())))
                 .collect();
-            let caps = body::Caps {
-                wire: self.settings.max_wire_bytes,
-                decoded: self.settings.max_decoded_bytes,
-                keep: request.keep_at_most,
+            let limits = body::Limits {
+                max_wire_bytes: self.settings.max_wire_bytes,
+                max_decoded_bytes: self.settings.max_decoded_bytes,
+                truncate_at: request.truncate_at,
             };
-            let body = body::read(response, caps).await.map_err(|error| match error {
-                body::BodyError::Broken(error) => classify(&error, request),
-                body::BodyError::Refused(error) => error,
+            let body = body::read(response, limits).await.map_err(|error| match error {
+                body::BodyError::Connection(error) => transport_error(&error, request),
+                body::BodyError::Rejected(error) => error,
             })?;
             Ok(Response {
                 status,
@@ -125,17 +130,17 @@ impl Transport for Http {
                 duration: Duration::ZERO,
             })
         };
-        let answer = match timeout(self.settings.total_timeout, whole).await {
-            Ok(answer) => answer?,
-            Err(_) => return Err(TransportError::Timeout("end of the answer")),
+        let response = match timeout(self.settings.total_timeout, exchange).await {
+            Ok(result) => result?,
+            Err(_) => return Err(TransportError::Timeout("complete response")),
         };
-        Ok(Response { duration: started.elapsed(), ..answer })
+        Ok(Response { duration: started.elapsed(), ..response })
     }
 }
 
-/// The request with the token that was asked to be shown.
+/// Adds the request's token, if any, as the `Authorization` field.
 pub(super) fn with_token(builder: reqwest::RequestBuilder, request: &Request) -> reqwest::RequestBuilder {
-    let field = |token: &Secret| HeaderValue::from_str(&format!("Bearer {}", token.letters())).ok();
+    let field = |token: &Secret| HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok();
     match request.token.as_ref().and_then(field) {
         Some(mut token) => {
             token.set_sensitive(true);
@@ -163,17 +168,19 @@ fn builder(settings: &HttpSettings) -> Result<reqwest::ClientBuilder, String> {
     })
 }
 
-fn latin1(bytes: &[u8]) -> String {
+/// Decodes the value of a header field as UTF-8, or as Latin-1 if it is not valid UTF-8.
+fn decode_header(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => bytes.iter().copied().map(char::from).collect(),
     }
 }
 
-pub(super) fn classify(error: &reqwest::Error, request: &Request) -> TransportError {
+/// Converts an error of reqwest. Errors of the address guard are recognized among its causes.
+pub(super) fn transport_error(error: &reqwest::Error, request: &Request) -> TransportError {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(inner) = cause {
-        if let Some(Refused(address)) = inner.downcast_ref() {
+        if let Some(Rejected(address)) = inner.downcast_ref() {
             return TransportError::Blocked(address.to_string());
         }
         if let Some(Unresolved(name)) = inner.downcast_ref() {
@@ -184,11 +191,11 @@ pub(super) fn classify(error: &reqwest::Error, request: &Request) -> TransportEr
     if error.is_timeout() {
         return TransportError::Timeout("connection");
     }
-    TransportError::Connect(format!("{} ({})", chain(error), request.url.host_str().unwrap_or("")))
+    TransportError::Connect(format!("{} ({})", root_cause(error), request.url.host_str().unwrap_or("")))
 }
 
-/// The innermost cause says what happened; the outer ones say where we were.
-fn chain(error: &dyn Error) -> String {
+/// Returns the text of the innermost cause, which names the problem. The outer errors only name the operation.
+fn root_cause(error: &dyn Error) -> String {
     let mut innermost = error;
     while let Some(source) = innermost.source() {
         innermost = source;

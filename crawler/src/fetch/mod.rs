@@ -1,9 +1,9 @@
-//! The one door to the network.
+//! The only access to the network.
 //!
-//! [`Door::fetch`] is the only function of the project that sends a request. It asks a
-//! [`Permits`] for the right to talk to each host on the way, and passes every hop through the
-//! address guard, robots.txt and the host's delay. A [`Transport`] makes single exchanges and
-//! cannot be called without a [`Pass`], which only the door can write.
+//! [`Door::fetch`] is the only function of the project that sends requests to sources. It gets a
+//! [`Permit`] from a [`Permits`] for each host of a redirect chain, and checks the address guard,
+//! robots.txt and the host's delay at every hop. A [`Transport`] makes a single exchange. Calling it
+//! requires a [`Pass`], which only the door can create.
 
 mod audit;
 mod body;
@@ -12,11 +12,11 @@ mod error;
 mod freshness;
 mod guard;
 mod http;
-mod listen;
 mod permit;
 mod retry_after;
 mod token;
 mod transport;
+mod websocket;
 
 pub use audit::{FetchObserver, RobotsOutcome, Rule};
 pub(crate) use body::gunzip;

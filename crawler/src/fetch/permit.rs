@@ -1,4 +1,4 @@
-//! The right to talk to a host: one holder, one exchange at a time, the delay between them kept.
+//! The right to send requests to a host: one holder, one exchange at a time, with a delay between exchanges.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,32 +11,36 @@ use url::Url;
 
 use super::error::FetchError;
 
-/// Until when a permit may be used. Whoever renews the lease moves it.
+/// The time at which a permit expires. The task that renews the host's lease updates it.
 pub type Deadline = watch::Receiver<Instant>;
 
-/// The right to talk to one host while its lease lasts.
+/// The right to send requests to one host until its lease ends.
 ///
-/// Delay runs from the end (or abandonment) of the previous exchange to the start of the next.
+/// The delay runs from the end (or cancellation) of an exchange to the start of the next one.
 #[derive(Debug)]
 pub struct Permit {
     host: Host,
-    /// What the host's sources ask for.
-    declared: Duration,
-    /// What its robots.txt asks for.
-    robots: Duration,
+    /// The delay that the host's sources declare.
+    declared_delay: Duration,
+    /// The delay that the host's robots.txt declares (`Crawl-delay`).
+    robots_delay: Duration,
+    /// The earliest start of the next exchange.
     next_allowed: Instant,
     deadline: Deadline,
+    /// The end of a pause that the server requested.
     blocked_until: Option<Timestamp>,
+    /// The number of exchanges so far.
     exchanges: u64,
 }
 
 impl Permit {
-    /// A permit for `host`: the first exchange not before `wait` has passed, then `declared` between them.
-    pub fn new(host: Host, declared: Duration, wait: Duration, deadline: Deadline) -> Self {
+    /// Creates a permit for `host`. The first exchange starts after `wait`; later ones keep `declared_delay` between
+    /// them.
+    pub fn new(host: Host, declared_delay: Duration, wait: Duration, deadline: Deadline) -> Self {
         Self {
             host,
-            declared,
-            robots: Duration::ZERO,
+            declared_delay,
+            robots_delay: Duration::ZERO,
             next_allowed: Instant::now() + wait,
             deadline,
             blocked_until: None,
@@ -44,117 +48,124 @@ impl Permit {
         }
     }
 
-    /// The same, where robots.txt asked for a delay when it was read last.
-    pub fn with_robots_delay(self, robots: Duration) -> Self {
-        Self { robots, ..self }
+    /// Sets the delay that the last version of robots.txt declared.
+    pub fn with_robots_delay(self, robots_delay: Duration) -> Self {
+        Self { robots_delay, ..self }
     }
 
-    /// The host it is for.
+    /// Returns the host.
     pub fn host(&self) -> &Host {
         &self.host
     }
 
-    /// Exchanges made under it.
+    /// Returns the number of exchanges so far.
     pub fn exchanges(&self) -> u64 {
         self.exchanges
     }
 
-    /// How long until the host may be asked again.
+    /// Returns the time until the next exchange may start.
     pub fn wait_left(&self) -> Duration {
         self.next_allowed.saturating_duration_since(Instant::now())
     }
 
-    /// What the server asked for in Retry-After, if it did.
+    /// Returns the end of the pause that the server requested (`Retry-After`), if any.
     pub fn blocked_until(&self) -> Option<Timestamp> {
         self.blocked_until
     }
 
-    /// The delay kept between exchanges: the longer of what sources and robots.txt ask for.
+    /// Returns the delay between exchanges: the longer of the sources' delay and the delay of robots.txt.
     pub fn delay(&self) -> Duration {
-        self.declared.max(self.robots)
+        self.declared_delay.max(self.robots_delay)
     }
 
-    /// The delay that robots.txt asks for.
+    /// Returns the delay that robots.txt declares.
     pub fn robots_delay(&self) -> Duration {
-        self.robots
+        self.robots_delay
     }
 
-    /// Robots.txt asks for this delay. A longer one holds from the last exchange on. True: it is news.
-    pub(super) fn follow_robots(&mut self, robots: Duration) -> bool {
-        let before = self.delay();
-        let is_news = robots != self.robots;
-        self.robots = robots;
+    /// Sets the delay that robots.txt declares. A longer delay also applies to the time since the last exchange.
+    /// Returns true if the delay has changed.
+    pub(super) fn set_robots_delay(&mut self, robots_delay: Duration) -> bool {
+        let previous = self.delay();
+        let is_changed = robots_delay != self.robots_delay;
+        self.robots_delay = robots_delay;
         if self.exchanges > 0 {
-            self.next_allowed += self.delay().saturating_sub(before);
+            self.next_allowed += self.delay().saturating_sub(previous);
         }
-        is_news
+        is_changed
     }
 
-    /// Keeps this delay from now on, at least.
+    /// Raises the delay to at least `delay` for all later exchanges.
     pub fn slow_to(&mut self, delay: Duration) {
-        self.declared = self.declared.max(delay);
+        self.declared_delay = self.declared_delay.max(delay);
     }
 
-    /// Leaves the host alone until then: it said so, in whatever way.
+    /// Blocks the host until `until`, since the server requested a pause.
     pub fn block_until(&mut self, until: Timestamp) {
         self.blocked_until = self.blocked_until.max(Some(until));
     }
 
-    /// Waits for the host's delay. Fails when the lease would not outlast the wait and `exchange`.
-    pub(super) async fn ready(&mut self, exchange: Duration) -> Result<(), FetchError> {
+    /// Waits for the host's delay. Fails with [`FetchError::LeaseEnds`] if an exchange of `max_exchange` could end
+    /// after the lease.
+    pub(super) async fn ready(&mut self, max_exchange: Duration) -> Result<(), FetchError> {
         loop {
             let now = Instant::now();
             let start = self.next_allowed.max(now);
             let deadline = *self.deadline.borrow_and_update();
-            if start + exchange <= deadline {
+            if start + max_exchange <= deadline {
                 if start == now {
                     return Ok(());
                 }
-                // Looked at again afterwards: who sleeps may oversleep, and the lease with it.
+                // Check the deadline again after the sleep: the sleep may take longer than the lease lasts.
                 sleep_until(start).await;
                 continue;
             }
-            // The lease may be renewed while we wait for our turn; past its end we are nobody.
-            if deadline <= now + exchange {
+            // The lease may be renewed during the wait. Without a renewal the permit is no longer valid.
+            if deadline <= now + max_exchange {
                 return Err(FetchError::LeaseEnds);
             }
             tokio::select! {
                 changed = self.deadline.changed() => if changed.is_err() { return Err(FetchError::LeaseEnds) },
-                () = sleep_until(deadline - exchange) => (),
+                () = sleep_until(deadline - max_exchange) => (),
             }
         }
     }
 
+    /// Records the end of an exchange. The delay starts now.
     pub(super) fn exchange_ended(&mut self) {
         self.exchanges += 1;
         self.next_allowed = Instant::now() + self.delay();
     }
 }
 
-/// The permit is somebody else's now.
+/// The error of an unavailable permit: another turn holds the host, or the host is blocked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Busy {
-    /// When to ask again.
+    /// The time of the next attempt.
     pub until: Timestamp,
 }
 
-/// Hands out permits: the door asks for one before each hop.
+/// A provider of permits. The door gets a permit from it before each hop.
 #[async_trait]
 pub trait Permits: Send {
-    /// The permit for the host of `url`, or who-knows-when.
+    /// Returns the permit for the host of `url`. Fails with [`Busy`] if the permit is not available now.
     async fn permit(&mut self, url: &Url) -> Result<&mut Permit, Busy>;
 
-    /// Robots.txt asks for another delay than it did: whoever outlives this visit should know.
+    /// Called when the delay that robots.txt declares has changed, so that the provider can store it beyond this
+    /// visit.
     async fn delay_changed(&mut self, _url: &Url) {}
 
-    /// A wait for a host's delay begins: what is scarce should not be held meanwhile.
+    /// Called before the wait for a host's delay. Releases the credit for a body in memory, which would be idle
+    /// during the wait.
     fn resign(&mut self) {}
 
-    /// Everything else is ready for an exchange: takes the right to have its body in memory.
+    /// Called when an exchange is otherwise ready to start. Acquires the credit for a body in memory, and waits
+    /// until one is available.
     async fn admit(&mut self) {}
 }
 
-/// Permits for a single visit by hand: any host of the way, each with its delay, nothing remembered.
+/// Permits for a single manual visit: available for every host, with a delay per host, not shared with other
+/// processes.
 #[derive(Debug)]
 pub struct OneVisit {
     delay: Duration,
@@ -163,8 +174,9 @@ pub struct OneVisit {
 }
 
 impl OneVisit {
-    /// A visit that keeps `delay` between exchanges with any one host, for at most a day. NoObserver remembers
-    /// when a host was asked last, so the delay is kept before the first exchange, too.
+    /// Creates a visit with `delay` between the exchanges with a host. The permits expire after a day.
+    ///
+    /// The time of the last exchange with a host is unknown, so the delay also applies before the first exchange.
     pub fn new(delay: Duration) -> Self {
         let lease = watch::Sender::new(Instant::now() + Duration::from_secs(24 * 3600));
         Self { delay, lease, permits: HashMap::new() }
@@ -175,8 +187,8 @@ impl OneVisit {
 impl Permits for OneVisit {
     async fn permit(&mut self, url: &Url) -> Result<&mut Permit, Busy> {
         let host = Host::of(url).ok_or(Busy { until: Timestamp::MAX })?;
-        let fresh = || Permit::new(host.clone(), self.delay, self.delay, self.lease.subscribe());
-        Ok(self.permits.entry(host.clone()).or_insert_with(fresh))
+        let new_permit = || Permit::new(host.clone(), self.delay, self.delay, self.lease.subscribe());
+        Ok(self.permits.entry(host.clone()).or_insert_with(new_permit))
     }
 }
 
@@ -190,51 +202,55 @@ mod tests {
         (Permit::new(host, Duration::from_secs(delay), Duration::ZERO, sender.subscribe()), sender)
     }
 
-    const EXCHANGE: Duration = Duration::from_secs(10);
+    const MAX_EXCHANGE: Duration = Duration::from_secs(10);
 
     #[tokio::test(start_paused = true)]
     async fn the_delay_runs_from_the_end_of_an_exchange() {
         let (mut permit, _lease) = permit(5, 1000);
-        permit.ready(EXCHANGE).await.unwrap();
+        permit.ready(MAX_EXCHANGE).await.unwrap();
         tokio::time::advance(Duration::from_secs(7)).await; // the exchange itself
         permit.exchange_ended();
         let ended = Instant::now();
-        permit.ready(EXCHANGE).await.unwrap();
+        permit.ready(MAX_EXCHANGE).await.unwrap();
         assert_eq!(ended.elapsed(), Duration::from_secs(5));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_longer_crawl_delay_holds_at_once() {
+    async fn a_longer_crawl_delay_applies_immediately() {
         let (mut permit, _lease) = permit(1, 1000);
         permit.exchange_ended();
-        assert!(permit.follow_robots(Duration::from_secs(20)));
+        assert!(permit.set_robots_delay(Duration::from_secs(20)));
         let ended = Instant::now();
-        permit.ready(EXCHANGE).await.unwrap();
+        permit.ready(MAX_EXCHANGE).await.unwrap();
         assert_eq!(ended.elapsed(), Duration::from_secs(20));
-        assert!(!permit.follow_robots(Duration::from_secs(20)));
-        permit.follow_robots(Duration::ZERO);
-        assert_eq!(permit.delay(), Duration::from_secs(1), "robots.txt may take it back");
+        assert!(!permit.set_robots_delay(Duration::from_secs(20)));
+        permit.set_robots_delay(Duration::ZERO);
+        assert_eq!(
+            permit.delay(),
+            Duration::from_secs(1),
+            "the delay of robots.txt can become shorter again"
+        );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_exchange_begins_that_the_lease_may_not_outlast() {
+    async fn no_exchange_starts_that_could_outlast_the_lease() {
         let (mut permit, lease) = permit(1, 25);
-        permit.ready(EXCHANGE).await.unwrap();
+        permit.ready(MAX_EXCHANGE).await.unwrap();
         tokio::time::advance(Duration::from_secs(14)).await;
         permit.exchange_ended();
-        permit.ready(EXCHANGE).await.unwrap(); // 15 + 10 = 25: just fits
+        permit.ready(MAX_EXCHANGE).await.unwrap(); // 15 + 10 = 25: ends exactly with the lease
         permit.exchange_ended();
-        assert!(matches!(permit.ready(EXCHANGE).await, Err(FetchError::LeaseEnds)));
+        assert!(matches!(permit.ready(MAX_EXCHANGE).await, Err(FetchError::LeaseEnds)));
         lease.send_replace(Instant::now() + Duration::from_secs(60));
-        permit.ready(EXCHANGE).await.unwrap();
+        permit.ready(MAX_EXCHANGE).await.unwrap();
     }
 
-    /// A process that is stopped, or a machine that sleeps, in the middle of a delay.
+    /// A process may be stopped, or a machine suspended, in the middle of a delay.
     #[tokio::test(start_paused = true)]
-    async fn who_oversleeps_the_lease_asks_nothing() {
+    async fn a_wait_longer_than_the_lease_fails() {
         let (mut permit, _lease) = permit(5, 60);
         permit.exchange_ended();
-        let waiting = permit.ready(EXCHANGE);
+        let waiting = permit.ready(MAX_EXCHANGE);
         tokio::pin!(waiting);
         tokio::select! {
             biased;

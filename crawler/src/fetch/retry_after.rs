@@ -1,33 +1,37 @@
-//! How long a server asks to be left alone: by the `Retry-After` field (RFC 9110 §10.2.3), seconds or a date; or, where it only
-//! counts requests, by the time at which it begins to count anew.
+//! The pause that a server requests: `Retry-After` (RFC 9110 §10.2.3), in seconds or as a date, or the reset time
+//! of its rate limit.
 
 use std::time::Duration;
 
 use model::Timestamp;
 
-use crate::dates::http_date;
+use crate::dates::parse_http_date;
 
-/// How long the server asks to be left alone; `None` where the field says nothing readable.
+/// Parses the value of a `Retry-After` field into the requested pause. Returns `None` for an invalid value.
 pub fn retry_after(field: &str, now: Timestamp) -> Option<Duration> {
     let field = field.trim();
     if !field.is_empty() && field.chars().all(|c| c.is_ascii_digit()) {
         return Some(Duration::from_secs(field.parse().unwrap_or(u64::from(u32::MAX))));
     }
-    let until = http_date(field)?;
+    let until = parse_http_date(field)?;
     Some(Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO))
 }
 
-/// How long until a server counts requests anew, as the field `RateLimit-Reset` or `X-RateLimit-Reset` of a refusal tells: in seconds
-/// (the IETF's draft; Reddit, with a fraction), as seconds since 1970 (Bluesky, GitHub) or as a date of RFC 3339 (Mastodon).
+/// Parses the value of a `RateLimit-Reset` or `X-RateLimit-Reset` field into the time until the server's rate
+/// limit is reset.
+///
+/// The formats are seconds (the IETF draft; Reddit, with a fraction), seconds since 1970 (Bluesky, GitHub) and an
+/// RFC 3339 date (Mastodon).
 pub(super) fn rate_limit_reset(field: &str, now: Timestamp) -> Option<Duration> {
-    /// NoObserver makes one wait for thirty years: it is a moment.
-    const MOMENTS: f64 = 1e9;
+    /// The lower bound for Unix times. As a duration it would be thirty years, so a larger value is a Unix time.
+    const MIN_UNIX_TIME: f64 = 1e9;
     let field = field.trim();
-    let left = |until: Timestamp| Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
+    let remaining =
+        |until: Timestamp| Duration::try_from(until.duration_since(now)).unwrap_or(Duration::ZERO);
     match field.parse::<f64>() {
-        Ok(seconds) if seconds >= MOMENTS => Timestamp::from_second(seconds as i64).ok().map(left),
+        Ok(seconds) if seconds >= MIN_UNIX_TIME => Timestamp::from_second(seconds as i64).ok().map(remaining),
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
-        Err(_) => field.parse().ok().map(left),
+        Err(_) => field.parse().ok().map(remaining),
     }
 }
 
@@ -36,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_begin_anew() {
+    fn rate_limit_reset_formats_are_parsed() {
         let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
         for (field, expected) in [
             ("30", Some(30.0)),
@@ -55,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn both_forms() {
+    fn retry_after_is_seconds_or_a_date() {
         let now: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
         for (field, expected) in [
             ("120", Some(120)),

@@ -1,4 +1,4 @@
-//! One exchange: a request out, a bounded answer back. No redirects, no robots, no waiting.
+//! A single exchange: a request and a response of bounded size, without redirects, robots.txt and delays.
 
 use std::time::Duration;
 
@@ -8,76 +8,76 @@ use url::Url;
 
 use super::token::Secret;
 
-/// What to ask for.
+/// A request.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Where.
+    /// The URL.
     pub url: Url,
     /// The `Accept` field.
     pub accept: &'static str,
-    /// Over WebSocket: messages are read for a while, and make a body of lines.
-    pub listens: bool,
+    /// Set for a WebSocket: messages are received for a limited time, and become the lines of the body.
+    pub is_websocket: bool,
     /// The token of the `Authorization` field.
     pub token: Option<Secret>,
-    /// The `If-None-Match` field, letter by letter as the server gave its `ETag`.
+    /// The `If-None-Match` field: the exact value of the server's `ETag`.
     pub if_none_match: Option<String>,
-    /// The `If-Modified-Since` field, letter by letter as the server gave its `Last-Modified`.
+    /// The `If-Modified-Since` field: the exact value of the server's `Last-Modified`.
     pub if_modified_since: Option<String>,
-    /// A form to send (`application/x-www-form-urlencoded`): POST instead of GET.
+    /// The form (`application/x-www-form-urlencoded`) of a POST request; `None` for GET.
     pub form: Option<String>,
-    /// More of the body than this is not wanted: what came is kept and marked truncated.
-    pub keep_at_most: Option<usize>,
+    /// The length to which a longer body is truncated, in bytes.
+    pub truncate_at: Option<usize>,
 }
 
-/// What came back.
+/// A response.
 #[derive(Debug, Clone, Default)]
 pub struct Response {
-    /// HTTP status.
+    /// The HTTP status.
     pub status: u16,
-    /// Header fields in lower case, in order, decoded as Latin-1 where they are not UTF-8.
+    /// The header fields in order, with lower-case names. Values that are not UTF-8 are decoded as Latin-1.
     pub headers: Vec<(String, String)>,
-    /// The body, its content codings undone.
+    /// The body without content codings.
     pub body: Bytes,
-    /// Bytes of the body on the wire.
+    /// The number of bytes that the body had on the wire.
     pub wire_bytes: u64,
-    /// The body was longer than [`Request::keep_at_most`].
+    /// Set if the body is incomplete: longer than [`Request::truncate_at`], or cut off inside a content coding.
     pub truncated: bool,
-    /// From the start of the exchange to its end.
+    /// The duration of the exchange.
     pub duration: Duration,
 }
 
 impl Response {
-    /// The first field of that name (lower case).
+    /// Returns the first header field with that lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str())
     }
 }
 
-/// Why no answer came.
+/// An error of a single exchange.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
-    /// A deadline passed.
-    #[error("no {0} in time")]
+    /// A deadline passed. The text names what is missing.
+    #[error("no {0} within the deadline")]
     Timeout(&'static str),
-    /// The name does not resolve.
-    #[error("the name {0} does not resolve")]
+    /// The host name does not resolve.
+    #[error("{0} does not resolve")]
     Dns(String),
-    /// The address guard refused.
-    #[error("the address {0} is not public; fetch.allow_addresses can open a range")]
+    /// The address guard rejected the address.
+    #[error("address {0} is not public; to allow it, add its range to fetch.allow_addresses")]
     Blocked(String),
-    /// No connection, or it broke.
-    #[error("the connection failed: {0}")]
+    /// The connection could not be established, or broke.
+    #[error("connection failed: {0}")]
     Connect(String),
-    /// Larger than the caps.
+    /// The body exceeds a size limit.
     #[error("the body is larger than {0} bytes")]
     TooLarge(u64),
-    /// The content coding is broken or unknown.
-    #[error("the body cannot be decoded: {0}")]
+    /// The content coding is malformed or unknown.
+    #[error("cannot decode the body: {0}")]
     Decode(String),
 }
 
-/// Proof that a request went through the door: robots asked, delay kept, guard passed. Only the
-/// door can write one.
+/// Proof that the door has checked a request: robots.txt, the host's delay, the address guard. Only the door can
+/// create one.
 #[derive(Debug)]
 pub struct Pass(());
 
@@ -87,9 +87,10 @@ impl Pass {
     }
 }
 
-/// Makes single exchanges.
+/// A transport for single exchanges.
 #[async_trait]
 pub trait Transport: Send + Sync {
-    /// One exchange. Ends within its deadlines; a body beyond the caps is an error.
+    /// Performs one exchange. It ends within its deadlines. Fails with [`TransportError::TooLarge`] if the body
+    /// exceeds a size limit.
     async fn exchange(&self, pass: Pass, request: &Request) -> Result<Response, TransportError>;
 }

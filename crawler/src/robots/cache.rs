@@ -1,8 +1,9 @@
-//! What asking for robots.txt means for a request: allowed, denied, or no verdict yet.
+//! The verdict of robots.txt on a request: allowed, denied or deferred.
 //!
-//! RFC 9309 §2.3.1: rules that were read are obeyed; a 4xx answer means that there are none; 5xx,
-//! 429 and network errors mean that nobody knows, so nothing is fetched, and nothing is held
-//! against the source. A good copy outlives such an outage for a day.
+//! The outcome of a robots.txt fetch follows RFC 9309 §2.3.1. If rules were returned, they apply. A 4xx
+//! status means that there are no rules. After 5xx, 429 and network errors the rules are unknown, so
+//! nothing is fetched; this does not count as a failure of the source. During such an outage the last
+//! copy of the rules remains valid for a day.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,70 +17,76 @@ use url::Url;
 use super::rules::Rules;
 use crate::fetch::{Door, FetchError, Permits, Response, RobotsOutcome, retry_after};
 
-/// Only this much of a file counts when it is fetched (RFC 9309 §2.5 asks for at least that).
+/// Upper bound on the size of a robots.txt, in bytes; the rest is ignored. RFC 9309 §2.5 requires at least this size.
 const MAX_ROBOTS_BYTES: usize = 500 * 1024;
-/// Rules are asked for again after this, unless the answer's Cache-Control says otherwise…
-const LIFE: Duration = Duration::from_secs(6 * 3600);
-/// …between these bounds (RFC 9309 §2.4: at most a day).
-const LIFE_BOUNDS: (Duration, Duration) = (Duration::from_secs(15 * 60), Duration::from_secs(24 * 3600));
-/// While rules are not to be had they are asked for again after this, and twice as long each time, to an hour.
-const RETRY: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3600));
-/// A good copy serves this long after it was read while no fresh one is to be had.
-const STALE: Duration = Duration::from_secs(24 * 3600);
-/// Parsed rules kept in memory; beyond it the memory behind is asked.
-const MAX_PARSED: usize = 10_000;
+/// The default lifetime of cached rules, for responses without `Cache-Control`.
+const DEFAULT_LIFETIME: Duration = Duration::from_secs(6 * 3600);
+/// Lower bound on the lifetime of cached rules.
+const MIN_LIFETIME: Duration = Duration::from_secs(15 * 60);
+/// Upper bound on the lifetime of cached rules (RFC 9309 §2.4: at most a day).
+const MAX_LIFETIME: Duration = Duration::from_secs(24 * 3600);
+/// The wait before the first retry of a failed robots.txt fetch. It doubles with each further failure.
+const MIN_RETRY_WAIT: Duration = Duration::from_secs(60);
+/// Upper bound on the wait before a retry.
+const MAX_RETRY_WAIT: Duration = Duration::from_secs(3600);
+/// The time for which the last copy remains valid while robots.txt cannot be fetched. It is also the upper bound on a
+/// `Retry-After` in these responses.
+const MAX_STALENESS: Duration = Duration::from_secs(24 * 3600);
+/// Upper bound on the number of files whose parsed rules are cached in the process. Other files are loaded from the
+/// [`RobotsMemory`].
+const MAX_CACHED_FILES: usize = 10_000;
 
-/// Robots' word on an address.
+/// The verdict of robots.txt on a URL.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// It may be fetched.
+    /// The URL may be fetched.
     Allowed {
-        /// The rule that says so; empty where none matched.
+        /// The matching rule; empty if none matched.
         rule: String,
-        /// The delay the rules ask for.
+        /// The delay that the rules declare.
         crawl_delay: Option<Duration>,
     },
-    /// It may not.
+    /// The URL must not be fetched.
     Denied {
-        /// The line that decided, counted from 1.
+        /// The line number of the matching rule, counted from 1.
         line: usize,
-        /// The rule as it stands there.
+        /// The matching rule.
         rule: String,
     },
-    /// Nobody knows yet.
+    /// The rules are unknown, so the URL must not be fetched for now.
     Deferred {
-        /// When to ask again.
+        /// The time of the next attempt.
         until: Timestamp,
-        /// Why there is no verdict.
+        /// The reason of the last failure.
         reason: String,
     },
 }
 
-/// What is remembered of a robots.txt. It outlives the process.
+/// The stored state of a robots.txt. It persists beyond the process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RobotsRecord {
-    /// The rules as they were read; `None` where the server has none (4xx).
+    /// The text of the file; `None` if the server has none (4xx).
     pub rules: Option<String>,
-    /// When `rules` was read; `None` while no answer ever was good.
+    /// The time of the last successful fetch; `None` before the first one.
     pub read_at: Option<Timestamp>,
-    /// When to ask again.
+    /// The time of the next fetch.
     pub expires_at: Timestamp,
-    /// Failures in a row, and the last one in words.
+    /// The number of consecutive failures.
     pub failures: u32,
-    /// Why the last asking failed; empty when it did not.
+    /// The reason of the last failure; empty after a success.
     pub reason: String,
 }
 
-/// Where robots rules are remembered. The key is `scheme://host:port`.
+/// A store of robots.txt records. The key is the origin: `scheme://host:port`.
 #[async_trait]
 pub trait RobotsMemory: Send + Sync {
-    /// What is remembered.
+    /// Returns the record of an origin.
     async fn recall(&self, origin: &str) -> Option<RobotsRecord>;
-    /// Remembers.
+    /// Stores the record of an origin.
     async fn remember(&self, origin: &str, record: &RobotsRecord);
 }
 
-/// Remembers nothing beyond the process.
+/// A memory that stores nothing: the rules are cached in the process only.
 #[derive(Debug, Default)]
 pub struct NoMemory;
 
@@ -91,25 +98,28 @@ impl RobotsMemory for NoMemory {
     async fn remember(&self, _origin: &str, _record: &RobotsRecord) {}
 }
 
-struct Known {
+/// A record with its parsed rules.
+struct CachedRules {
     record: RobotsRecord,
     rules: Arc<Rules>,
 }
 
-/// The rules of many hosts, asked for when they are needed.
+/// The robots.txt rules of all hosts, fetched on demand.
 pub struct RobotsCache {
     memory: Arc<dyn RobotsMemory>,
     agent: String,
     max_crawl_delay: Duration,
-    known: Mutex<HashMap<String, Arc<Known>>>,
+    /// The cached rules by origin.
+    entries: Mutex<HashMap<String, Arc<CachedRules>>>,
 }
 
 impl RobotsCache {
-    /// An empty cache before `memory`.
+    /// Creates an empty cache in front of `memory`.
     pub fn new(memory: Arc<dyn RobotsMemory>, agent: String, max_crawl_delay: Duration) -> Self {
-        Self { memory, agent, max_crawl_delay, known: Mutex::default() }
+        Self { memory, agent, max_crawl_delay, entries: Mutex::default() }
     }
 
+    /// Returns the verdict on a URL. Fetches robots.txt if no unexpired rules are cached.
     pub(crate) async fn verdict(
         &self,
         url: &Url,
@@ -117,34 +127,35 @@ impl RobotsCache {
         permits: &mut dyn Permits,
         now: Timestamp,
     ) -> Result<Verdict, FetchError> {
-        let known = self.fresh(url, door, permits, now).await?;
-        let record = &known.record;
-        let usable = record
+        let cached = self.get_or_fetch(url, door, permits, now).await?;
+        let record = &cached.record;
+        let is_valid = record
             .read_at
-            .is_some_and(|at| record.failures == 0 || now.duration_since(at).unsigned_abs() < STALE);
-        if !usable {
+            .is_some_and(|at| record.failures == 0 || now.duration_since(at).unsigned_abs() < MAX_STALENESS);
+        if !is_valid {
             return Ok(Verdict::Deferred {
                 until: record.expires_at.max(now),
                 reason: record.reason.clone(),
             });
         }
-        let decision = known.rules.decide(&self.agent, url.as_str());
+        let decision = cached.rules.decide(&self.agent, url.as_str());
         Ok(match decision.line {
             Some(line) if !decision.allowed => Verdict::Denied { line, rule: decision.rule },
             _ => {
                 let crawl_delay =
-                    known.rules.crawl_delay(&self.agent).map(|delay| delay.min(self.max_crawl_delay));
+                    cached.rules.crawl_delay(&self.agent).map(|delay| delay.min(self.max_crawl_delay));
                 Verdict::Allowed { rule: decision.rule, crawl_delay }
             }
         })
     }
 
-    /// Whether the rules that are at hand forbid an address; false where there are none.
-    pub(crate) fn forbids(&self, url: &Url) -> bool {
-        let known = self.lock().get(&url.origin().ascii_serialization()).cloned();
-        known.is_some_and(|known| !known.rules.decide(&self.agent, url.as_str()).allowed)
+    /// Returns true if the cached rules disallow a URL; false if none are cached.
+    pub(crate) fn is_disallowed(&self, url: &Url) -> bool {
+        let cached = self.lock().get(&url.origin().ascii_serialization()).cloned();
+        cached.is_some_and(|cached| !cached.rules.decide(&self.agent, url.as_str()).allowed)
     }
 
+    /// Returns the sitemaps in the robots.txt of a URL's host.
     pub(crate) async fn sitemaps(
         &self,
         url: &Url,
@@ -152,79 +163,80 @@ impl RobotsCache {
         permits: &mut dyn Permits,
         now: Timestamp,
     ) -> Result<Vec<Url>, FetchError> {
-        let known = self.fresh(url, door, permits, now).await?;
-        Ok(known.rules.sitemaps().iter().filter_map(|text| url.join(text).ok()).collect())
+        let cached = self.get_or_fetch(url, door, permits, now).await?;
+        Ok(cached.rules.sitemaps().iter().filter_map(|text| url.join(text).ok()).collect())
     }
 
-    /// The rules for an address, asked for unless they are known and not expired.
-    async fn fresh(
+    /// Returns the rules for a URL. Fetches robots.txt unless unexpired rules are cached.
+    async fn get_or_fetch(
         &self,
         url: &Url,
         door: &Door,
         permits: &mut dyn Permits,
         now: Timestamp,
-    ) -> Result<Arc<Known>, FetchError> {
+    ) -> Result<Arc<CachedRules>, FetchError> {
         let origin = url.origin().ascii_serialization();
-        let held = self.lock().get(&origin).cloned();
-        let held = match held {
-            Some(held) => Some(held),
-            None => self.memory.recall(&origin).await.map(|record| self.keep(&origin, record)),
+        let cached = self.lock().get(&origin).cloned();
+        let cached = match cached {
+            Some(cached) => Some(cached),
+            None => self.memory.recall(&origin).await.map(|record| self.insert(&origin, record)),
         };
-        let fresh = held.as_ref().filter(|held| held.record.expires_at > now);
-        door.witness().robots_needed(fresh.is_some());
-        if let Some(fresh) = fresh {
-            return Ok(fresh.clone());
+        let unexpired = cached.as_ref().filter(|cached| cached.record.expires_at > now);
+        door.observer().robots_needed(unexpired.is_some());
+        if let Some(unexpired) = unexpired {
+            return Ok(unexpired.clone());
         }
-        let mut robots = url.clone();
-        robots.set_path("/robots.txt");
-        robots.set_query(None);
-        robots.set_fragment(None);
-        let before = held.map(|held| held.record.clone());
-        let record = match door.fetch_robots(&robots, permits, MAX_ROBOTS_BYTES).await {
-            // Not asked at all: nothing was learnt.
+        let mut robots_url = url.clone();
+        robots_url.set_path("/robots.txt");
+        robots_url.set_query(None);
+        robots_url.set_fragment(None);
+        let previous = cached.map(|cached| cached.record.clone());
+        let record = match door.fetch_robots(&robots_url, permits, MAX_ROBOTS_BYTES).await {
+            // No request was sent, so the record does not change.
             Err(error @ (FetchError::LeaseEnds | FetchError::HostBusy { .. } | FetchError::Scheme(_))) => {
                 return Err(error);
             }
-            Ok(answer) => outcome(Ok(&answer), before, now),
-            Err(error) => outcome(Err(&error), before, now),
+            Ok(response) => next_record(Ok(&response), previous, now),
+            Err(error) => next_record(Err(&error), previous, now),
         };
-        door.witness().robots_asked(match &record {
+        door.observer().robots_asked(match &record {
             RobotsRecord { failures: 1.., .. } => RobotsOutcome::Failed,
             RobotsRecord { rules: None, .. } => RobotsOutcome::None,
             RobotsRecord { rules: Some(_), .. } => RobotsOutcome::Rules,
         });
         self.memory.remember(&origin, &record).await;
-        Ok(self.keep(&origin, record))
+        Ok(self.insert(&origin, record))
     }
 
-    fn keep(&self, origin: &str, record: RobotsRecord) -> Arc<Known> {
+    /// Parses the rules of a record and adds them to the cache.
+    fn insert(&self, origin: &str, record: RobotsRecord) -> Arc<CachedRules> {
         let rules =
             Arc::new(record.rules.as_deref().map(|text| Rules::parse(text.as_bytes())).unwrap_or_default());
-        let known = Arc::new(Known { record, rules });
-        let mut all = self.lock();
-        if all.len() >= MAX_PARSED {
-            all.clear(); // What is needed again comes back from memory.
+        let cached = Arc::new(CachedRules { record, rules });
+        let mut entries = self.lock();
+        if entries.len() >= MAX_CACHED_FILES {
+            entries.clear(); // Rules are loaded from the memory again on demand.
         }
-        all.insert(origin.to_owned(), known.clone());
-        known
+        entries.insert(origin.to_owned(), cached.clone());
+        cached
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Known>>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<CachedRules>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// What an answer to the question for robots.txt means. Pure.
-fn outcome(
-    answer: Result<&Response, &FetchError>,
-    before: Option<RobotsRecord>,
+/// Returns the record after a robots.txt fetch. `previous` is the record before it.
+fn next_record(
+    result: Result<&Response, &FetchError>,
+    previous: Option<RobotsRecord>,
     now: Timestamp,
 ) -> RobotsRecord {
     let after = |wait: Duration| now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-    let reason = match answer {
-        Ok(answer) if (200..300).contains(&answer.status) => {
-            let rules = text(whole_lines(answer));
-            let expires_at = after(life(answer));
+    let reason = match result {
+        Ok(response) if (200..300).contains(&response.status) => {
+            let rules = decode_text(complete_lines(response));
+            let expires_at = after(lifetime(response));
             return RobotsRecord {
                 rules: Some(rules),
                 read_at: Some(now),
@@ -233,53 +245,55 @@ fn outcome(
                 reason: String::new(),
             };
         }
-        Ok(answer) if (400..500).contains(&answer.status) && answer.status != 429 => {
+        Ok(response) if (400..500).contains(&response.status) && response.status != 429 => {
             return RobotsRecord {
                 rules: None,
                 read_at: Some(now),
-                expires_at: after(LIFE),
+                expires_at: after(DEFAULT_LIFETIME),
                 failures: 0,
                 reason: String::new(),
             };
         }
-        Ok(answer) => format!("HTTP status {}", answer.status),
-        // RFC 9309 §2.3.1.2: too many redirects count as unavailable, which allows.
+        Ok(response) => format!("HTTP status {}", response.status),
+        // RFC 9309 §2.3.1.2: after too many redirects the file is treated as unavailable, so everything is allowed.
         Err(FetchError::Redirect(_)) => {
             return RobotsRecord {
                 rules: None,
                 read_at: Some(now),
-                expires_at: after(LIFE),
+                expires_at: after(DEFAULT_LIFETIME),
                 failures: 0,
                 reason: String::new(),
             };
         }
         Err(error) => error.to_string(),
     };
-    let failures = before.as_ref().map_or(0, |before| before.failures) + 1;
-    let wait = RETRY.0.saturating_mul(1 << (failures - 1).min(6)).min(RETRY.1);
-    let asked =
-        answer.ok().and_then(|answer| retry_after(answer.header("retry-after")?, now)).unwrap_or_default();
+    let failures = previous.as_ref().map_or(0, |previous| previous.failures) + 1;
+    let wait = MIN_RETRY_WAIT.saturating_mul(1 << (failures - 1).min(6)).min(MAX_RETRY_WAIT);
+    let requested_pause = result
+        .ok()
+        .and_then(|response| retry_after(response.header("retry-after")?, now))
+        .unwrap_or_default();
     RobotsRecord {
-        rules: before.as_ref().and_then(|before| before.rules.clone()),
-        read_at: before.and_then(|before| before.read_at),
-        expires_at: after(wait.max(asked.min(STALE))),
+        rules: previous.as_ref().and_then(|previous| previous.rules.clone()),
+        read_at: previous.and_then(|previous| previous.read_at),
+        expires_at: after(wait.max(requested_pause.min(MAX_STALENESS))),
         failures,
         reason,
     }
 }
 
-/// A cut file ends in half a rule: that line does not count.
-fn whole_lines(answer: &Response) -> &[u8] {
-    if !answer.truncated {
-        return &answer.body;
+/// Returns the body without the incomplete last line of a truncated file.
+fn complete_lines(response: &Response) -> &[u8] {
+    if !response.truncated {
+        return &response.body;
     }
-    let end = answer.body.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(0);
-    answer.body.get(..end).unwrap_or_default()
+    let end = response.body.iter().rposition(|byte| matches!(byte, b'\n' | b'\r')).unwrap_or(0);
+    response.body.get(..end).unwrap_or_default()
 }
 
-/// The file as text. Bytes that are not UTF-8 become their percent-encoding, which is what they are
-/// in the addresses that patterns are matched against.
-fn text(bytes: &[u8]) -> String {
+/// Decodes a file. In a file that is not UTF-8, non-ASCII bytes are percent-encoded, as in the URLs that patterns
+/// are matched against.
+fn decode_text(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.to_owned(),
         Err(_) => bytes
@@ -289,14 +303,15 @@ fn text(bytes: &[u8]) -> String {
     }
 }
 
-fn life(answer: &Response) -> Duration {
-    let asked = answer
+/// Returns the lifetime of rules in the cache: `Cache-Control: max-age` within its bounds, or the default.
+fn lifetime(response: &Response) -> Duration {
+    let max_age = response
         .header("cache-control")
         .and_then(|field| {
             field.split(',').find_map(|part| part.trim().strip_prefix("max-age=")?.parse().ok())
         })
         .map(Duration::from_secs);
-    asked.unwrap_or(LIFE).clamp(LIFE_BOUNDS.0, LIFE_BOUNDS.1)
+    max_age.unwrap_or(DEFAULT_LIFETIME).clamp(MIN_LIFETIME, MAX_LIFETIME)
 }
 
 #[cfg(test)]
@@ -307,14 +322,14 @@ mod tests {
         "2026-11-23T10:00:00Z".parse().unwrap()
     }
 
-    fn answer(status: u16, body: &str) -> Response {
+    fn response(status: u16, body: &str) -> Response {
         Response { status, body: body.as_bytes().to_vec().into(), ..Response::default() }
     }
 
     #[test]
-    fn rfc_9309_by_status() {
+    fn the_status_decides_as_in_rfc_9309() {
         let rules = "User-agent: *\nDisallow: /";
-        for (status, readable, has_rules) in [
+        for (status, is_success, has_rules) in [
             (200, true, true),
             (404, true, false),
             (403, true, false),
@@ -323,33 +338,33 @@ mod tests {
             (500, false, false),
             (503, false, false),
         ] {
-            let record = outcome(Ok(&answer(status, rules)), None, now());
-            assert_eq!(record.read_at.is_some(), readable, "{status}");
+            let record = next_record(Ok(&response(status, rules)), None, now());
+            assert_eq!(record.read_at.is_some(), is_success, "{status}");
             assert_eq!(record.rules.is_some(), has_rules, "{status}");
         }
-        let timeout = FetchError::Transport(crate::fetch::TransportError::Timeout("answer"));
-        assert_eq!(outcome(Err(&timeout), None, now()).read_at, None);
+        let timeout = FetchError::Transport(crate::fetch::TransportError::Timeout("response"));
+        assert_eq!(next_record(Err(&timeout), None, now()).read_at, None);
     }
 
     #[test]
-    fn a_good_copy_outlives_an_outage_and_the_waits_grow() {
-        let good = outcome(Ok(&answer(200, "User-agent: *\nDisallow: /x")), None, now());
-        let mut record = good.clone();
+    fn an_outage_preserves_the_rules_and_increases_the_wait() {
+        let success = next_record(Ok(&response(200, "User-agent: *\nDisallow: /x")), None, now());
+        let mut record = success.clone();
         let mut waits = Vec::new();
         for _ in 0..9 {
-            record = outcome(Ok(&answer(503, "")), Some(record), now());
+            record = next_record(Ok(&response(503, "")), Some(record), now());
             waits.push(record.expires_at.duration_since(now()).as_secs());
         }
-        assert_eq!((record.rules, record.read_at), (good.rules, good.read_at));
+        assert_eq!((record.rules, record.read_at), (success.rules, success.read_at));
         assert_eq!(waits, [60, 120, 240, 480, 960, 1920, 3600, 3600, 3600]);
     }
 
     #[test]
-    fn a_cut_file_loses_its_last_half_line() {
-        let mut cut = answer(200, "User-agent: *\nDisallow: /private\nDisallow: /pub");
-        cut.truncated = true;
+    fn a_truncated_file_loses_its_incomplete_last_line() {
+        let mut truncated = response(200, "User-agent: *\nDisallow: /private\nDisallow: /pub");
+        truncated.truncated = true;
         assert_eq!(
-            outcome(Ok(&cut), None, now()).rules.as_deref(),
+            next_record(Ok(&truncated), None, now()).rules.as_deref(),
             Some("User-agent: *\nDisallow: /private")
         );
     }

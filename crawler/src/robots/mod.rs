@@ -1,5 +1,5 @@
-//! robots.txt (RFC 9309): what the rules say ([`Rules`]) and what that means for a request
-//! ([`Verdict`]), which also depends on how asking for the rules went.
+//! robots.txt (RFC 9309): the rules of a file ([`Rules`]), and the verdict on a request ([`Verdict`]),
+//! which also depends on the outcome of the robots.txt fetch.
 
 mod cache;
 mod pattern;

@@ -1,9 +1,10 @@
-//! A path pattern: literal bytes, `*` for anything, `$` at the end for the end.
+//! Path patterns: literal bytes, `*` for any sequence of bytes, and a final `$` for the end of the path.
 
-/// Whether `pattern` matches the beginning of `path` (all of it, where the pattern ends in `$`).
+/// Returns true if `pattern` matches a prefix of `path`, or the whole path if the pattern ends with `$`.
 ///
-/// Each piece between stars is taken at its leftmost place: what matches at all also matches so,
-/// which makes the search linear in the path for every pattern (a bomb of stars is one star).
+/// Each literal piece between stars is matched at its leftmost position. If any match exists, the
+/// leftmost one does too, so no backtracking is needed and the time is linear in the path even for
+/// patterns with many stars.
 pub(super) fn matches(pattern: &[u8], path: &[u8]) -> bool {
     let (pattern, anchored) = match pattern.strip_suffix(b"$") {
         Some(rest) => (rest, true),
@@ -20,8 +21,8 @@ pub(super) fn matches(pattern: &[u8], path: &[u8]) -> bool {
     if anchored { rest.ends_with(last) } else { find(last, rest).is_some() }
 }
 
-/// The first place of `needle`, by comparing hashes that roll along (Rabin and Karp): linear but for
-/// true matches, and a true match ends the search.
+/// Returns the position of the first occurrence of `needle`, using a rolling hash (Rabin-Karp). The time is
+/// linear: a comparison of the bytes is expensive only for a true match, which ends the search.
 fn find(needle: &[u8], haystack: &[u8]) -> Option<usize> {
     const BASE: u64 = 0x0100_0000_01b3;
     if needle.len() > haystack.len() {
@@ -30,19 +31,19 @@ fn find(needle: &[u8], haystack: &[u8]) -> Option<usize> {
     let hash = |bytes: &[u8]| {
         bytes.iter().fold(0u64, |hash, byte| hash.wrapping_mul(BASE).wrapping_add(u64::from(*byte)))
     };
-    let first_worth = (1..needle.len()).fold(1u64, |worth, _| worth.wrapping_mul(BASE));
-    let wanted = hash(needle);
-    let mut rolling = hash(haystack.get(..needle.len())?);
+    let leading_factor = (1..needle.len()).fold(1u64, |factor, _| factor.wrapping_mul(BASE));
+    let needle_hash = hash(needle);
+    let mut rolling_hash = hash(haystack.get(..needle.len())?);
     for (at, window) in haystack.windows(needle.len().max(1)).enumerate() {
-        if needle.is_empty() || (rolling == wanted && window == needle) {
+        if needle.is_empty() || (rolling_hash == needle_hash && window == needle) {
             return Some(at);
         }
-        let (gone, came) = (window.first()?, haystack.get(at + needle.len()));
-        let Some(came) = came else { break };
-        rolling = rolling
-            .wrapping_sub(u64::from(*gone).wrapping_mul(first_worth))
+        let (first, next) = (window.first()?, haystack.get(at + needle.len()));
+        let Some(next) = next else { break };
+        rolling_hash = rolling_hash
+            .wrapping_sub(u64::from(*first).wrapping_mul(leading_factor))
             .wrapping_mul(BASE)
-            .wrapping_add(u64::from(*came));
+            .wrapping_add(u64::from(*next));
     }
     needle.is_empty().then_some(0)
 }
@@ -52,13 +53,13 @@ mod tests {
     use super::matches;
     use proptest::prelude::*;
 
-    /// The meaning itself, by trying everything: exponential, for short inputs only.
-    fn by_definition(pattern: &[u8], path: &[u8]) -> bool {
+    /// A reference implementation with backtracking: exponential time, for short inputs only.
+    fn matches_by_definition(pattern: &[u8], path: &[u8]) -> bool {
         match pattern {
             [] => true,
             b"$" => path.is_empty(),
-            [b'*', rest @ ..] => (0..=path.len()).any(|skip| by_definition(rest, &path[skip..])),
-            [byte, rest @ ..] => path.first() == Some(byte) && by_definition(rest, &path[1..]),
+            [b'*', rest @ ..] => (0..=path.len()).any(|skip| matches_by_definition(rest, &path[skip..])),
+            [byte, rest @ ..] => path.first() == Some(byte) && matches_by_definition(rest, &path[1..]),
         }
     }
 
@@ -67,13 +68,13 @@ mod tests {
         fn agrees_with_the_definition(pattern in "[ab*$/]{0,9}", path in "[ab$/]{0,12}") {
             prop_assert_eq!(
                 matches(pattern.as_bytes(), path.as_bytes()),
-                by_definition(pattern.as_bytes(), path.as_bytes())
+                matches_by_definition(pattern.as_bytes(), path.as_bytes())
             );
         }
     }
 
     #[test]
-    fn table() {
+    fn patterns_match_path_prefixes() {
         for (pattern, path, expected) in [
             ("/", "/x", true),
             ("/fish*", "/fishheads", true),
@@ -89,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_of_stars_is_linear() {
+    fn many_stars_are_matched_in_linear_time() {
         let pattern = "/".to_owned() + &"*a".repeat(20_000) + "b";
         let path = "/".to_owned() + &"a".repeat(40_000);
         assert!(!matches(pattern.as_bytes(), path.as_bytes()));

@@ -11,52 +11,52 @@ use crate::robots::NoMemory;
 
 const DELAY: Duration = Duration::from_secs(5);
 
-/// Each address answers after a second, some in ways of their own; there are no robots.txt files.
-struct Web;
+/// A transport that responds after a second. Some paths have special responses, and there is no robots.txt.
+struct FakeWeb;
 
 #[async_trait]
-impl Transport for Web {
+impl Transport for FakeWeb {
     async fn exchange(&self, _pass: Pass, request: &Request) -> Result<Response, TransportError> {
         sleep(Duration::from_secs(1)).await;
-        let says = |status, (name, value): (&str, &str)| {
+        let respond = |status, (name, value): (&str, &str)| {
             let headers = vec![(name.to_owned(), value.to_owned())];
             Response { status, headers, ..Response::default() }
         };
         Ok(match request.url.path() {
             "/robots.txt" => Response { status: 404, ..Response::default() },
-            "/limited" => says(429, ("x-ratelimit-reset", "3")),
-            "/busy" => says(503, ("x-ratelimit-reset", "3")),
-            "/elsewhere" => says(307, ("location", "https://b.kz/hub")),
-            "/plain" => says(308, ("location", "http://a.kz/hub")),
-            "/see" => says(303, ("location", "/hub")),
-            "/here" => says(307, ("location", "/hub")),
+            "/limited" => respond(429, ("x-ratelimit-reset", "3")),
+            "/busy" => respond(503, ("x-ratelimit-reset", "3")),
+            "/elsewhere" => respond(307, ("location", "https://b.kz/hub")),
+            "/plain" => respond(308, ("location", "http://a.kz/hub")),
+            "/see" => respond(303, ("location", "/hub")),
+            "/here" => respond(307, ("location", "/hub")),
             _ => Response { status: 200, ..Response::default() },
         })
     }
 }
 
-/// Forgets when it gave a permit last: each is good at once.
-struct Careless(Option<Permit>, watch::Sender<Instant>);
+/// A provider that violates the rules: each permit can be used immediately.
+struct RecklessPermits(Option<Permit>, watch::Sender<Instant>);
 
-impl Careless {
+impl RecklessPermits {
     fn new() -> Self {
         Self(None, watch::Sender::new(Instant::now() + Duration::from_secs(3600)))
     }
 }
 
 #[async_trait]
-impl Permits for Careless {
+impl Permits for RecklessPermits {
     async fn permit(&mut self, url: &Url) -> Result<&mut Permit, Busy> {
         let host = Host::of(url).ok_or(Busy { until: Timestamp::MAX })?;
         Ok(self.0.insert(Permit::new(host, DELAY, Duration::ZERO, self.1.subscribe())))
     }
 }
 
-/// Writes down what it is told.
+/// An observer that records violations and robots.txt fetches.
 #[derive(Default)]
-struct Told(Mutex<(Vec<Rule>, Vec<RobotsOutcome>)>);
+struct RecordingObserver(Mutex<(Vec<Rule>, Vec<RobotsOutcome>)>);
 
-impl FetchObserver for Told {
+impl FetchObserver for RecordingObserver {
     fn violated(&self, rule: Rule) {
         self.0.lock().unwrap().0.push(rule);
     }
@@ -65,7 +65,7 @@ impl FetchObserver for Told {
     }
 }
 
-fn door() -> (Door, Arc<Told>) {
+fn door() -> (Door, Arc<RecordingObserver>) {
     let policy = FetchPolicy {
         agent: "Qyran".to_owned(),
         max_crawl_delay: DELAY,
@@ -74,33 +74,36 @@ fn door() -> (Door, Arc<Told>) {
         guard: AddressGuard::default(),
         tokens: Tokens::default(),
     };
-    let told = Arc::new(Told::default());
-    let door = Door::new(Arc::new(Web), Arc::new(NoMemory), policy, Arc::new(SystemClock));
-    (door.observed_by(told.clone()), told)
+    let observer = Arc::new(RecordingObserver::default());
+    let door = Door::new(Arc::new(FakeWeb), Arc::new(NoMemory), policy, Arc::new(SystemClock));
+    (door.observed_by(observer.clone()), observer)
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_loses_track_of_a_host_is_seen() {
-    let (door, told) = door();
+async fn violations_of_delay_and_concurrency_are_reported() {
+    let (door, observer) = door();
     let page = |name: &str| Url::parse(&format!("http://{name}.kz/page")).unwrap();
-    let mut careless = Careless::new();
-    door.fetch(&page("a"), &Want::default(), &mut careless).await.unwrap();
-    let told_so_far = || std::mem::take(&mut *told.0.lock().unwrap());
+    let mut permits = RecklessPermits::new();
+    door.fetch(&page("a"), &Want::default(), &mut permits).await.unwrap();
+    let take_events = || std::mem::take(&mut *observer.0.lock().unwrap());
     assert_eq!(
-        told_so_far(),
+        take_events(),
         (vec![Rule::Delay], vec![RobotsOutcome::None]),
-        "robots.txt, and at once the page"
+        "the page is fetched immediately after robots.txt"
     );
     let (page, want) = (page("b"), Want::default());
-    let (mut one, mut other) = (Careless::new(), Careless::new());
-    let both = tokio::join!(door.fetch(&page, &want, &mut one), door.fetch(&page, &want, &mut other));
-    assert!(both.0.is_ok() && both.1.is_ok());
-    assert!(told_so_far().0.contains(&Rule::Concurrency));
+    let (mut first_permits, mut second_permits) = (RecklessPermits::new(), RecklessPermits::new());
+    let results = tokio::join!(
+        door.fetch(&page, &want, &mut first_permits),
+        door.fetch(&page, &want, &mut second_permits)
+    );
+    assert!(results.0.is_ok() && results.1.is_ok());
+    assert!(take_events().0.contains(&Rule::Concurrency));
 }
 
-/// A source's own words may lead anywhere: its token is for its own host, and not for everybody on the way.
+/// A source may redirect to any host. Its token is sent to its own origin only.
 #[tokio::test]
-async fn a_token_is_for_its_own_host() {
+async fn a_token_is_sent_to_its_own_origin_only() {
     let (door, _) = door();
     let url = |text: &str| Url::parse(text).unwrap();
     let name = Name::new("club").unwrap();
@@ -109,70 +112,71 @@ async fn a_token_is_for_its_own_host() {
         ("https://b.kz/api", None),
         ("https://a.kz:8443/api", None),
         ("http://a.kz/api", None),
-        ("https://a.kz/other", Some("QYRAN_TOKEN_CLUB")), // looked for, and not there
+        ("https://a.kz/other", Some("QYRAN_TOKEN_CLUB")), // the token is read, but not set
     ] {
         match (door.token_for(&want, &url(at)).await, expected) {
             (Ok(None), None) => (),
-            (Err(FetchError::Token(told)), Some(expected)) if told.contains(expected) => (),
-            (other, _) => panic!("{at}: {other:?}"),
+            (Err(FetchError::Token(error)), Some(expected)) if error.contains(expected) => (),
+            (result, _) => panic!("{at}: {result:?}"),
         }
     }
     let plain = Want {
         token: want.token.map(|token| TokenFor { at: url("http://a.kz/"), ..token }),
         ..Want::default()
     };
-    let told = door.token_for(&plain, &url("http://a.kz/x")).await.unwrap_err().to_string();
-    assert!(told.contains("not sent over plain HTTP"), "{told}");
+    let error = door.token_for(&plain, &url("http://a.kz/x")).await.unwrap_err().to_string();
+    assert!(error.contains("must not be sent over plain HTTP"), "{error}");
 }
 
-/// The control: permits that keep track give nothing to see.
+/// The control: permits that keep the delay cause no violations.
 #[tokio::test(start_paused = true)]
-async fn who_keeps_track_of_hosts_is_not() {
-    let (door, told) = door();
+async fn permits_that_keep_the_delay_cause_no_violations() {
+    let (door, observer) = door();
     let mut visit = crate::fetch::OneVisit::new(DELAY);
     for path in ["/a", "/b", "/c"] {
         let url = Url::parse(&format!("http://a.kz{path}")).unwrap();
         door.fetch(&url, &Want::default(), &mut visit).await.unwrap();
     }
-    assert_eq!(told.0.lock().unwrap().0, []);
+    assert_eq!(observer.0.lock().unwrap().0, []);
 }
 
-/// A form, which may hold a secret, is carried on within its origin, by redirects that say so, and nowhere else.
+/// A form may contain a secret. It follows 307 and 308 redirects within its origin only.
 #[tokio::test(start_paused = true)]
-async fn forms_stay_where_they_were_sent() {
+async fn forms_are_not_redirected_to_other_origins() {
     let (door, _) = door();
-    for (path, is_form, is_carried) in [
+    for (path, is_form, is_followed) in [
         ("/here", true, true),
         ("/elsewhere", true, false),
         ("/plain", true, false),
         ("/see", true, false),
-        // The control: without a form each of them is followed.
+        // The control: without a form all redirects are followed.
         ("/elsewhere", false, true),
         ("/plain", false, true),
         ("/see", false, true),
     ] {
         let want = Want { form: is_form.then(|| "hub.secret=x".to_owned()), ..Want::default() };
         let url = Url::parse(&format!("https://a.kz{path}")).unwrap();
-        let came = door.fetch(&url, &want, &mut Careless::new()).await;
-        assert_eq!(came.is_ok(), is_carried, "{path} {is_form}: {came:?}");
+        let result = door.fetch(&url, &want, &mut RecklessPermits::new()).await;
+        assert_eq!(result.is_ok(), is_followed, "{path} {is_form}: {result:?}");
     }
 }
 
-/// A refusal that only tells when requests are counted anew is obeyed like Retry-After; other answers that count are not refusals.
+/// The reset time of a rate limit acts like `Retry-After` in a response with status 429, but not in other responses.
 #[tokio::test(start_paused = true)]
-async fn counts_of_requests_are_obeyed() {
+async fn rate_limit_resets_block_the_host() {
     let (door, _) = door();
     for (path, expected) in [("/limited", Some(Duration::from_secs(3))), ("/busy", None), ("/x", None)] {
         let mut visit = crate::fetch::OneVisit::new(Duration::ZERO);
         let url = Url::parse(&format!("https://a.kz{path}")).unwrap();
-        let came = door.fetch(&url, &Want::default(), &mut visit).await;
-        let asked = came.err().and_then(|error| error.retry_after());
-        assert_eq!(asked, expected, "{path}");
-        let again = door.fetch(&Url::parse("https://a.kz/y").unwrap(), &Want::default(), &mut visit).await;
+        let result = door.fetch(&url, &Want::default(), &mut visit).await;
+        let pause = result.err().and_then(|error| error.retry_after());
+        assert_eq!(pause, expected, "{path}");
+        let second_result =
+            door.fetch(&Url::parse("https://a.kz/y").unwrap(), &Want::default(), &mut visit).await;
         assert_eq!(
-            matches!(again, Err(FetchError::HostBusy { .. })),
+            matches!(second_result, Err(FetchError::HostBusy { .. })),
             expected.is_some(),
-            "{path}: {again:?}"
+            "{path}: {second_result:?}"
         );
     }
 }
