@@ -50,7 +50,8 @@ pub(crate) async fn look_through(
             let look = |stored: StoredItem| {
                 let document = analysis.item(&stored.item);
                 // Ages are counted from first sight, as they were then.
-                let facts = field_values(&stored.item, sources.get(&stored.item.source), &document, stored.sight());
+                let facts =
+                    field_values(&stored.item, sources.get(&stored.item.source), &document, stored.sight());
                 let is_known = stored.originality.is_some();
                 let found = queries.iter().map(|query| {
                     // As live matching, which waits until it is known.

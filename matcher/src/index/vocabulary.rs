@@ -173,7 +173,7 @@ impl Vocabulary {
 
     fn intern_single(&mut self, term: &Term) -> TermId {
         // The text identifies a term. It leaves out the lemmas of a form, which follow from the form.
-        let text = term.to_string();
+        let text = term.notation();
         if let Some(number) = self.building.ids.get(&text) {
             return *number;
         }

@@ -1,7 +1,6 @@
 //! The fields of items: their declarations, the conditions of queries on them, and their evaluation.
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
 use std::sync::Arc;
 
 use model::Timestamp;
@@ -473,37 +472,46 @@ fn contains_words(name: &str, expected: &str) -> bool {
     !expected.is_empty() && name.windows(expected.len()).any(matches_window)
 }
 
-impl fmt::Display for Field {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.spec.name)?;
-        match &self.condition {
-            Condition::Equals(value) => f.write_str(&quote_value(value)),
-            Condition::InList { name, .. } => write!(f, "@{name}"),
+impl Field {
+    /// Returns the notations of the condition, the preferred one first.
+    pub(super) fn notations(&self) -> Vec<String> {
+        let value =
+            |bound: &Option<Bound>| bound.as_ref().map_or("", |bound| bound.value.as_str()).to_owned();
+        let sign = |bound: &Bound| if bound.is_inclusive { "=" } else { "" };
+        let range = |from: &str, to: &str| {
+            let open = |bound: &str| if bound.is_empty() { "*" } else { bound }.to_owned();
+            format!("[{} TO {}]", open(from), open(to))
+        };
+        let notations = match &self.condition {
+            Condition::Equals(value) if needs_quotes(value) => {
+                vec![format!("\"{value}\""), format!("«{value}»"), value.clone()]
+            }
+            Condition::Equals(value) => vec![value.clone(), format!("\"{value}\""), format!("«{value}»")],
+            Condition::InList { name, .. } => vec![format!("@{name}")],
             Condition::Range { from: Some(from), to: None } => {
-                write!(f, ">{}{}", if from.is_inclusive { "=" } else { "" }, from.value)
+                vec![format!(">{}{}", sign(from), from.value), range(&from.value, "")]
             }
             Condition::Range { from: None, to: Some(to) } => {
-                write!(f, "<{}{}", if to.is_inclusive { "=" } else { "" }, to.value)
+                vec![format!("<{}{}", sign(to), to.value), range("", &to.value)]
             }
             Condition::Range { from, to } => {
-                let value = |bound: &Option<Bound>| {
-                    bound.as_ref().map(|bound| bound.value.clone()).unwrap_or_default()
-                };
-                write!(f, "{}..{}", value(from), value(to))
+                let (from, to) = (value(from), value(to));
+                vec![format!("{from}..{to}"), range(&from, &to)]
             }
-        }
+        };
+        notations.into_iter().map(|notation| format!("{}:{notation}", self.spec.name)).collect()
     }
 }
 
-/// Quotes a value unless it parses as a single value without quotes.
-fn quote_value(value: &str) -> String {
+/// Returns true for a value that a reader may mistake for an operator or for several values.
+fn needs_quotes(value: &str) -> bool {
     let is_plain = value
         .chars()
         .all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '/' | ':' | '%' | '+' | '*' | '?'))
         && value.starts_with(char::is_alphanumeric)
         && !value.contains("..")
-        && !value.chars().all(|c| c.is_uppercase());
-    if is_plain { value.to_owned() } else { format!("\"{value}\"") }
+        && !value.chars().all(char::is_uppercase);
+    !is_plain
 }
 
 #[cfg(test)]

@@ -17,6 +17,7 @@ use super::cost;
 use super::error::{QueryError, Warning};
 use super::field::{self, Bound, Condition, Field, FieldSpec, FieldType};
 use super::lexer::{Lexer, MAX_NEAR_DISTANCE, Token, TokenKind};
+use super::print;
 use super::terms::{self, TermError};
 use super::tree::{Expr, MatchStyle, MaxDistance, Near, Phrase, Term, combine};
 use super::warn;
@@ -43,17 +44,17 @@ pub(super) fn parse(text: &str) -> Result<(Expr, Vec<Warning>), QueryError> {
 
 /// Parses a query that may match nearly every item.
 pub(super) fn parse_rule(text: &str) -> Result<(Expr, Vec<Warning>), QueryError> {
-    let mut parser = Parser {
-        lexer: Lexer::new(text)?,
-        lookahead: None,
-        end: 0,
-        depth: 0,
-        leaves: 0,
-        wildcards: 0,
-        style: None,
-        field: None,
-        warnings: Vec::new(),
-    };
+    parse_tree(Parser::new(text, true)?)
+}
+
+/// Parses the notation of a leaf as it stands, without a replacement by its canonical form. Returns `None` if the text is
+/// not a valid query.
+pub(super) fn parse_leaf(text: &str) -> Option<Expr> {
+    let (expr, _) = parse_tree(Parser::new(text, false).ok()?).ok()?;
+    Some(expr)
+}
+
+fn parse_tree(mut parser: Parser) -> Result<(Expr, Vec<Warning>), QueryError> {
     if parser.peek()?.is_none() {
         let message = "the query contains no words";
         return Err(QueryError::new("E_EMPTY", 0, 1, message, "write a word to search for"));
@@ -81,9 +82,26 @@ struct Parser {
     /// The field whose value is being parsed, if any.
     field: Option<&'static FieldSpec>,
     warnings: Vec<Warning>,
+    /// Set to replace each leaf by its canonical form.
+    canonicalizes: bool,
 }
 
 impl Parser {
+    fn new(text: &str, canonicalizes: bool) -> Result<Self, QueryError> {
+        Ok(Self {
+            lexer: Lexer::new(text)?,
+            lookahead: None,
+            end: 0,
+            depth: 0,
+            leaves: 0,
+            wildcards: 0,
+            style: None,
+            field: None,
+            warnings: Vec::new(),
+            canonicalizes,
+        })
+    }
+
     fn peek(&mut self) -> Result<Option<&Token>, QueryError> {
         if self.lookahead.is_none() {
             self.lookahead = self.lexer.next()?;
@@ -212,6 +230,13 @@ impl Parser {
             self.take()?;
             expr = self.with_slop(expr, number, start)?;
         }
+        if self.canonicalizes {
+            expr = print::canonical(expr).ok_or_else(|| {
+                let message = "the characters cannot be written as one word or phrase";
+                let remedy = "separate the words by spaces, and quote them";
+                QueryError::new("E_SYNTAX", start, self.end.saturating_sub(start), message, remedy)
+            })?;
+        }
         if let Some(TokenKind::Weight(weight)) = self.peek_kind()? {
             self.take()?;
             expr = Expr::Preferred(weight, Box::new(expr));
@@ -237,6 +262,11 @@ impl Parser {
                 let is_exact = parts.iter().any(|part| matches!(part, Term::Exact(_)));
                 let style = if is_exact { MatchStyle::Exact } else { MatchStyle::Forms };
                 Ok(Expr::Phrase(Phrase { style, words: parts, slop: Some(number) }))
+            }
+            // Each link of the chain is a level of the tree.
+            Expr::And(parts) if self.depth + parts.len() > MAX_DEPTH => {
+                let message = format!("~ accepts at most {} operands here", MAX_DEPTH - self.depth);
+                Err(QueryError::new("E_LIMIT", start, length, message, "split the query"))
             }
             Expr::And(parts) => {
                 let mut parts = parts.into_iter();
