@@ -126,8 +126,8 @@ fn read_reservations(metadata: &Metadata) -> Vec<Reservation> {
     reservations
 }
 
-#[derive(Default)]
 /// The output of trafilatura.
+#[derive(Default)]
 struct TrafilaturaResult {
     text: String,
     title: Option<String>,
@@ -135,8 +135,8 @@ struct TrafilaturaResult {
     date: Option<jiff::civil::Date>,
 }
 
-/// Returns the publication time for the day that trafilatura found, used if all other hints are missing. Its method is
-/// `Text`, the least trusted one.
+/// Returns the publication time for the day that trafilatura found, used if all other hints are missing. Its
+/// method is `Text`, the least trusted one.
 fn published_on(date: Option<jiff::civil::Date>, now: Timestamp) -> Option<Published> {
     // trafilatura returns January 1 for a bare year.
     let date = date.filter(|date| date.day_of_year() > 1)?;
@@ -172,8 +172,8 @@ fn run_trafilatura(markup: &str, url: &Url, problems: &mut Vec<String>) -> Trafi
     }
 }
 
-/// Removes lines that consist of the text of a link, which lead to other articles. If they are more than 15 % of the text
-/// (a table of contents, a list of projects), they belong to it and the text is returned unchanged.
+/// Removes lines that consist of the text of a link, which lead to other articles. If they are more than 15 %
+/// of the text (a table of contents, a list of projects), they belong to it and the text is returned unchanged.
 fn remove_teasers(text: String, tree: &Html) -> String {
     let Some(links) = parse_selector(Some("a[href]:not([href*='#'])"), &mut Vec::new()) else { return text };
     let teasers: HashSet<String> =
@@ -280,8 +280,8 @@ fn author_of(page: &Metadata, headline: Option<usize>) -> Option<String> {
     meta.into_iter().chain(itemprop).chain(bylines).chain(organizations).find_map(name_of)
 }
 
-/// Returns the name in a byline; that in `Дайындаған: Айгүл Серікқызы` is `Айгүл Серікқызы`. Returns `None` for addresses,
-/// dates and long texts.
+/// Returns the name in a byline; that in `Дайындаған: Айгүл Серікқызы` is `Айгүл Серікқызы`. Returns `None` for
+/// addresses, dates and long texts.
 fn name_of(text: &str) -> Option<String> {
     let text = fold(text);
     // The text before a colon is the role, in any language.

@@ -7,7 +7,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::article::Article;
 use super::language::language_of;
 
-/// Returns true if the article page of an entry is not needed: its source never fetches pages, or the entry has the text.
+/// Returns true if the article page of an entry is not needed: its source never fetches pages, or the entry has
+/// the text.
 pub fn has_its_text(entry: &Entry, source: &Source) -> bool {
     match source.article {
         ArticleMode::Never => true,
@@ -19,8 +20,8 @@ pub fn has_its_text(entry: &Entry, source: &Source) -> bool {
 /// Returns a fingerprint of the content of an entry. A different fingerprint means that the publication was edited.
 ///
 /// If the page is fetched, the fingerprint excludes the summary: many feeds put counters and
-/// advertisements there, and each change would cost the host a request. It excludes the link text of
-/// a listing, which differs between links on one page.
+/// advertisements there, and each change would cost the host a request. The link text of a listing is
+/// always excluded, because it differs between links on one page.
 pub fn entry_hash(entry: &Entry, source: &Source) -> String {
     let title = entry.title.as_deref().filter(|_| source.kind != SourceKind::Listing).unwrap_or("");
     let published = entry.published.as_ref().map_or("", |published| published.original.as_str());
@@ -33,9 +34,14 @@ pub fn entry_hash(entry: &Entry, source: &Source) -> String {
 
 /// Builds the item of an entry, with the fields of its article page if there is one.
 ///
-/// The entry takes precedence for identity, title and time, which are exact there, and for the author; the page for the
-/// text and its own address. `seen` is the time of first sight, to which an implausible publication time is clamped.
-pub fn item_of(source: &Source, entry: &Entry, page: Option<(&Article, &Url)>, seen: Timestamp) -> Item {
+/// The entry takes precedence for identity, title and time, which are exact there, and for the author; the page
+/// for the text and its own address. An implausible publication time is clamped to `first_seen`.
+pub fn item_of(
+    source: &Source,
+    entry: &Entry,
+    page: Option<(&Article, &Url)>,
+    first_seen: Timestamp,
+) -> Item {
     let article = page.map(|(article, _)| article);
     let mut problems = entry.problems.clone();
     let text = match article.map(|article| article.text.as_str()).filter(|text| !text.is_empty()) {
@@ -48,7 +54,7 @@ pub fn item_of(source: &Source, entry: &Entry, page: Option<(&Article, &Url)>, s
     let title = entry.title.clone().or_else(|| article.and_then(|article| article.title.clone()));
     let key = ItemKey::choose(entry.id.as_deref(), entry.url.as_ref(), title.as_deref().unwrap_or(""), &text);
     let published = entry.published.clone().or_else(|| article.and_then(|article| article.published.clone()));
-    let published = published.map(|published| published.clamp(seen));
+    let published = published.map(|published| published.clamp(first_seen));
     if published.as_ref().is_some_and(|published| published.clamped) {
         problems.push("implausible publication time; replaced by the time of first sight".to_owned());
     }

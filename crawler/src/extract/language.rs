@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 /// The length of the examined beginning of a text, in characters; a sentence is enough.
 const MAX_SAMPLE_CHARS: usize = 4000;
 
-/// Returns the ISO 639-1 code of the language of a text. `hint` (the language declared by the page or the source) decides
-/// if the text is too short.
+/// Returns the ISO 639-1 code of the language of a text. `hint` (the language declared by the page or the
+/// source) decides if the text is too short.
 pub fn language_of(text: &str, hint: Option<&str>) -> Option<String> {
     let sample: String = text.chars().take(MAX_SAMPLE_CHARS).collect::<String>().to_lowercase();
     let letters = sample.chars().filter(|c| c.is_alphabetic()).count();
@@ -218,9 +218,9 @@ fn cyrillic_language(sample: &str, letters: usize, hint: Option<&str>) -> &'stat
     scores.into_iter().max_by(|one, other| one.1.total_cmp(&other.1)).map_or("ru", |(language, _)| language)
 }
 
-/// Returns true for Kazakh in the Latin alphabets of 2018 and 2021, which character n-grams take for Turkish. The signs are
-/// frequent words, a `q` without a following `u`, letters that Turkish and Azerbaijani lack, and few letters that Kazakh
-/// lacks.
+/// Returns true for Kazakh in the Latin alphabets of 2018 and 2021, which character n-grams take for Turkish.
+/// The signs are frequent words, a `q` without a following `u`, letters that Turkish and Azerbaijani lack, and
+/// few letters that Kazakh lacks.
 fn is_latin_kazakh(sample: &str) -> bool {
     const WORDS: &[&str] = &[
         "jäne",

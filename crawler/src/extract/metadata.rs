@@ -211,7 +211,7 @@ impl Metadata {
         }
     }
 
-    /// Collects short texts that look like dates or bylines, for old pages without telling classes or ids.
+    /// Collects short texts that look like dates or bylines, for old pages without descriptive classes and ids.
     fn visit_text(&mut self, element: ElementRef<'_>, place: usize) {
         if self.plain_dates.len() >= MAX_ELEMENTS_PER_KIND
             && self.plain_bylines.len() >= MAX_ELEMENTS_PER_KIND

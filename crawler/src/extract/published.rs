@@ -48,8 +48,8 @@ const META_NAMES: &[&str] = &[
 /// The length of the beginning of the text in which a date is searched, in characters.
 const TEXT_HEAD_CHARS: usize = 1500;
 
-/// Returns the publication time from the most trusted plausible hint. `selected` is the text that the selector of the source
-/// matched, `headline` the position of the headline among the elements.
+/// Returns the publication time from the most trusted plausible hint. `selected` is the text that the selector
+/// of the source matched, `headline` the position of the headline among the elements.
 pub(super) fn find_published(
     selected: Option<&str>,
     url: &Url,

@@ -26,8 +26,9 @@ pub(super) fn with_path(url: &Url, path: &str) -> Url {
     url
 }
 
-/// Returns the address on `host` if its host is one of `aliases`. Users declare the address their browser shows, which
-/// often differs from the API host. An address on another host is returned unchanged: it is a self-hosted instance.
+/// Returns the address on `host` if its host is one of `aliases`. Users declare the address their browser
+/// shows, which often differs from the API host. An address on another host is returned unchanged: it is a
+/// self-hosted instance.
 pub(super) fn replace_host(url: &Url, aliases: &[&str], host: &str) -> Url {
     let mut replaced = url.clone();
     if url.host_str().is_some_and(|name| aliases.contains(&name.trim_start_matches("www."))) {

@@ -54,9 +54,9 @@ fn read(page: &Page<'_>) -> Reading {
     reading
 }
 
-/// Fills the gaps of a strict reading. A complete reading is kept; any other is merged with that of the lenient parser. If
-/// the feed has more entries than were read (a stray end tag is enough), it is also read entry by entry. `raw` is the
-/// decoded feed, `text` the sanitised one.
+/// Fills the gaps of a strict reading. A complete reading is kept; any other is merged with that of the lenient
+/// parser. If the feed has more entries than were read (a stray end tag is enough), it is also read entry by
+/// entry. `raw` is the decoded feed, `text` the sanitised one.
 fn fill_gaps(page: &Page<'_>, raw: &str, text: &str, first: Reading) -> Reading {
     let reading = if is_complete(&first) { first } else { merge(first, lenient::read(page, text)) };
     let starts = piecemeal::entry_starts_outside_sections(raw);

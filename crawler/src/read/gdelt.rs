@@ -1,5 +1,5 @@
-//! Search results of GDELT (DOC 2.0). They are only addresses; each article is fetched from its own host by that host's
-//! rules.
+//! Search results of GDELT (DOC 2.0). They are only addresses; each article is fetched from its own host by
+//! that host's rules.
 
 use std::time::Duration;
 use url::Url;

@@ -89,8 +89,8 @@ impl Reader for HackerNews {
     }
 }
 
-/// Builds the entry of a hit. Its address is the discussion on Hacker News, because the link of a story leads to another
-/// site.
+/// Builds the entry of a hit. Its address is the discussion on Hacker News, because the link of a story leads
+/// to another site.
 fn entry(page: &Page<'_>, hit: &Value) -> Entry {
     let mut entry = json::build_entry(page, hit, &LAYOUT);
     let comment = json::text_at(hit, "/comment_text");

@@ -1,5 +1,5 @@
-//! Bluesky posts in real time, read by Jetstream: a stream of events with a cursor, which includes edits and deletions
-//! (github.com/bluesky-social/jetstream, README).
+//! Bluesky posts in real time, read by Jetstream: a stream of events with a cursor, which includes edits and
+//! deletions (github.com/bluesky-social/jetstream, README).
 
 use std::collections::BTreeMap;
 
@@ -178,7 +178,8 @@ mod tests {
         assert!(gap("1795168800000000") && !gap("1795341600000000"));
     }
 
-    /// If no event was received, the next request begins before the end of this one, so that no event between them is missed.
+    /// If no event was received, the next request begins before the end of this one, so that no event between
+    /// them is missed.
     #[test]
     fn a_quiet_stream_has_a_cursor() {
         let quiet = |url: &str| crate::read::testing::read_body(SourceKind::Jetstream, b"", url).cursor;

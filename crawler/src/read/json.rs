@@ -1,4 +1,5 @@
-//! JSON documents, whose fields are located by JSON pointers (RFC 6901): those that a source declares, or those of a platform.
+//! JSON documents, whose fields are located by JSON pointers (RFC 6901): those that a source declares, or those
+//! of a platform.
 
 use model::{Entry, Pointers, Post, Precision, Published, PublishedMethod, Timestamp};
 use serde_json::Value;
@@ -101,8 +102,8 @@ pub(super) fn read_document(page: &Page<'_>, read: impl FnOnce(&Value) -> Readin
     }
 }
 
-/// Converts the items at a pointer to entries with `entry`, and skips those for which it returns `None`. Returns an alarm
-/// if the pointer does not lead to a list.
+/// Converts the items at a pointer to entries with `entry`, and skips those for which it returns `None`.
+/// Returns an alarm if the pointer does not lead to a list.
 pub(super) fn read_items(
     document: &Value,
     pointer: &str,
@@ -203,8 +204,8 @@ pub(super) fn fold_lines(text: &str) -> String {
     text.lines().map(fold).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-/// Returns the value at a pointer as text. Numbers and booleans are formatted as in JSON; of an array, the first element
-/// counts if it is a string.
+/// Returns the value at a pointer as text. Numbers and booleans are formatted as in JSON; of an array, the
+/// first element counts if it is a string.
 pub(super) fn text_at(value: &Value, pointer: &str) -> Option<String> {
     match value.pointer(pointer)? {
         Value::String(text) => Some(text.clone()),
@@ -337,7 +338,7 @@ mod tests {
                 r#"{"data":{"items":[{"uid":1},{"uid":2}]}}"#,
                 "none of 2 items has an address, a title or a text: the structure of this JSON may have changed",
             ),
-            (r#"{"data":{"items":[]}}"#, "no entries were found in this json"),
+            (r#"{"data":{"items":[]}}"#, "found no entries in this json"),
         ] {
             let alarm = check(body).alarm.map(|alarm| alarm.to_string()).unwrap_or_default();
             assert!(alarm.starts_with(expected), "{body}: {alarm}");

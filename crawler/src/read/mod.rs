@@ -134,8 +134,8 @@ trait Reader: Sync {
         false
     }
 
-    /// Returns true if the address shows every publication, newest first, back to the oldest one it shows. A publication
-    /// that disappears from such a window was deleted.
+    /// Returns true if the address shows every publication, newest first, back to the oldest one it shows. A
+    /// publication that disappears from such a window was deleted.
     fn shows_all(&self, _address: &Url) -> bool {
         false
     }
@@ -164,8 +164,8 @@ fn reader(kind: SourceKind) -> &'static dyn Reader {
     }
 }
 
-/// Returns the address to fetch for a declared address. Users declare the address their browser shows, which often differs
-/// from the API address. The error text names a valid form of address.
+/// Returns the address to fetch for a declared address. Users declare the address their browser shows, which
+/// often differs from the API address. The error text names a valid form of address.
 pub fn endpoint(kind: SourceKind, declared: &Url) -> Result<Url, String> {
     reader(kind).endpoint(declared)
 }
@@ -212,8 +212,8 @@ pub fn accept(kind: SourceKind) -> Accept {
     reader(kind).accept()
 }
 
-/// Returns the delay between two requests to the host of a source: the declared delay, or else the larger of `usual` and
-/// the minimum of the source's kind.
+/// Returns the delay between two requests to the host of a source: the declared delay, or else the larger of
+/// `usual` and the minimum of the source's kind.
 pub fn delay_of(source: &Source, usual: Duration) -> Duration {
     source.delay.unwrap_or_else(|| usual.max(reader(source.kind).delay()))
 }
@@ -228,8 +228,8 @@ pub fn shows_all(kind: SourceKind, address: &Url) -> bool {
     reader(kind).shows_all(address)
 }
 
-/// Detects a changed layout. Returns a message if no entry has a time although a selector for times is declared, or if all
-/// entries have the same title.
+/// Detects a changed layout. Returns a message if no entry has a time although a selector for times is
+/// declared, or if all entries have the same title.
 fn detect_layout_change(entries: &[Entry], (times, titles): (Option<&str>, Option<&str>)) -> Option<String> {
     const MIN_ITEMS: usize = 3;
     let count = entries.len();
@@ -256,7 +256,7 @@ pub fn read(kind: SourceKind, page: &Page<'_>) -> Reading {
     let is_empty = reading.entries.is_empty() && reading.children.is_empty();
     let may_be_empty = reader(kind).may_be_empty() || reading.next.is_some();
     if reading.alarm.is_none() && is_empty && !may_be_empty {
-        reading.alarm = Some(Alarm::Empty(format!("no entries were found in this {}", kind.as_str())));
+        reading.alarm = Some(Alarm::Empty(format!("found no entries in this {}", kind.as_str())));
     }
     drop_shared_ids(&mut reading);
     reading

@@ -16,7 +16,8 @@ pub struct Outline {
     pub at: u64,
 }
 
-/// Parses the feeds of a list at any nesting level. Fails if the file is malformed or has more than `max_feeds` feeds.
+/// Parses the feeds of a list at any nesting level. Fails if the file is malformed or has more than `max_feeds`
+/// feeds.
 pub fn read_opml(text: &str, max_feeds: usize) -> Result<Vec<Outline>, String> {
     let mut reader = Reader::from_str(text);
     reader.config_mut().check_end_names = false;

@@ -29,7 +29,8 @@ pub struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// Creates a page for a body of `url`. Dates without a zone are in `timezone`, or else in the zone of the host's country.
+    /// Creates a page for a body of `url`. Dates without a zone are in `timezone`, or else in the zone of the
+    /// host's country.
     pub fn new(
         url: &'a Url,
         body: &'a [u8],

@@ -10,8 +10,8 @@ const MAX_HEAD_BYTES: usize = 16 << 10;
 /// Upper bound on the reported problems of a feed.
 const MAX_PROBLEMS: usize = 5;
 
-/// Parses the entries of a decoded text that begin at `starts`, each one alone behind the feed's head. Returns `None` if no
-/// entry can be parsed.
+/// Parses the entries of a decoded text that begin at `starts`, each one alone behind the feed's head. Returns
+/// `None` if no entry can be parsed.
 pub(super) fn read(page: &Page<'_>, text: &str, starts: &[usize]) -> Option<Reading> {
     let head = text.get(..*starts.first()?).filter(|head| head.len() <= MAX_HEAD_BYTES)?;
     let tail = end_tags(head)?;
@@ -30,8 +30,8 @@ pub(super) fn read(page: &Page<'_>, text: &str, starts: &[usize]) -> Option<Read
     (!whole.entries.is_empty()).then_some(whole)
 }
 
-/// Returns the offsets of all `<item` and `<entry` tags, including those in CDATA sections and comments: in a malformed
-/// feed the end of a section is uncertain.
+/// Returns the offsets of all `<item` and `<entry` tags, including those in CDATA sections and comments: in a
+/// malformed feed the end of a section is uncertain.
 pub(super) fn entry_starts(text: &str) -> Vec<usize> {
     text.match_indices('<').map(|(at, _)| at).filter(|at| is_entry(text, *at)).take(MAX_ENTRIES).collect()
 }

@@ -4,12 +4,13 @@
 //! removes characters that XML forbids, and removes the encoding from the XML declaration: the text
 //! is already decoded.
 
-/// Upper bound on nesting; deeper elements lose their tags. Feed parsers recurse, and a stack overflow aborts the process.
-/// Real feeds stay below 20.
+/// Upper bound on nesting; deeper elements lose their tags. Feed parsers recurse, and a stack overflow aborts
+/// the process. Real feeds stay below 20.
 const MAX_DEPTH: usize = 200;
 /// The number of innermost open elements in which the start tag of an end tag is searched.
 const MAX_LOOKBACK: usize = 64;
-/// Upper bound on unclosed void elements; further ones lose their tags. An XML parser nests all that follows into each.
+/// Upper bound on unclosed void elements; further ones lose their tags. An XML parser nests all that follows
+/// into each.
 const MAX_UNCLOSED_VOID: usize = 50;
 /// HTML elements without an end tag, which occur in malformed feeds.
 const VOID_ELEMENTS: &[&str] =

@@ -1,7 +1,7 @@
 //! The public web preview of a Telegram channel, `t.me/s/NAME`, which needs no account.
 //!
-//! A page has about twenty posts, the newest last, and links to the older ones. Identifiers increase by one; a post with
-//! several pictures uses several. If a channel has no preview, the server redirects away from `/s/`.
+//! A page has about twenty posts, the newest last, and links to the older ones. Identifiers increase by one; a
+//! post with several pictures uses several. If a channel has no preview, the server redirects away from `/s/`.
 
 use model::{Entry, Post, PostKind};
 use scraper::{ElementRef, Html, Selector};

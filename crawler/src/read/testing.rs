@@ -5,8 +5,8 @@ use url::Url;
 
 use super::{Page, Reading, endpoint, read};
 
-/// Parses a fixture of `crawler/fixtures` as a response from `url`. The fixtures are handwritten after the documentation
-/// of the platforms.
+/// Parses a fixture of `crawler/fixtures` as a response from `url`. The fixtures are handwritten after the
+/// documentation of the platforms.
 pub(super) fn read_fixture(kind: SourceKind, name: &str, url: &str) -> Reading {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(name);
     read_body(kind, &std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())), url)

@@ -1,6 +1,7 @@
 //! VK, read by its API: a wall, a search of a wall, or a search of all news. The API requires a token.
 //!
-//! A search returns at most 1,000 results. Older ones are requested by a search that ends at the time of the oldest result.
+//! A search returns at most 1,000 results. Older ones are requested by a search that ends at the time of the
+//! oldest result.
 
 use model::{Entry, PostKind};
 use serde_json::Value;
@@ -66,12 +67,13 @@ impl Reader for Vk {
             }
             [name] if is_short_name(name) => {
                 let wall = address::with_path(&url, "/method/wall.get");
-                Ok(address::with_parameters(&wall, &[&[("domain", *name), ("count", WALL_PAGE_SIZE)][..], &always].concat()))
+                Ok(address::with_parameters(
+                    &wall,
+                    &[&[("domain", *name), ("count", WALL_PAGE_SIZE)][..], &always].concat(),
+                ))
             }
-            _ => {
-                Err("write the address of a wall, such as https://vk.com/NAME, or https://vk.com/search?q={query}"
-                    .to_owned())
-            }
+            _ => Err("write a wall address such as https://vk.com/NAME, or https://vk.com/search?q={query}"
+                .to_owned()),
         }
     }
 
@@ -188,8 +190,8 @@ fn entry(page: &Page<'_>, post: &Value, names: &HashMap<i64, String>) -> Entry {
     entry
 }
 
-/// Returns the address of the next page, which has older posts. A search that has reached its 1,000 results continues as
-/// a search that ends at the time of the oldest result.
+/// Returns the address of the next page, which has older posts. A search that has reached its 1,000 results
+/// continues as a search that ends at the time of the oldest result.
 fn next_page(page: &Page<'_>, document: &Value) -> Option<Url> {
     let items = json::items_at(document, LAYOUT.items).ok().filter(|items| !items.is_empty())?;
     if !page.url.path().ends_with("newsfeed.search") {

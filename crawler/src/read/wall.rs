@@ -43,7 +43,8 @@ const PARKING_HOSTS: &[&str] = &[
     "uniregistry.com",
 ];
 
-/// Returns a description of the wall if a redirect from `from` to `to` leads to one instead of the requested document.
+/// Returns a description of the wall if a redirect from `from` to `to` leads to one instead of the requested
+/// document.
 pub fn wall_before(from: &Url, to: &Url) -> Option<String> {
     if from == to {
         return None;
