@@ -10,8 +10,8 @@ use std::sync::LazyLock;
 /// The length of the examined beginning of a text, in characters; a sentence is enough.
 const MAX_SAMPLE_CHARS: usize = 4000;
 
-/// Returns the ISO 639-1 code of the language of a text. `hint` (the language declared by the page or the
-/// source) decides if the text is too short.
+/// Returns the ISO 639-1 code of the language of a text. The language that the page or the source declares is
+/// the `hint`; it decides for texts that are too short.
 pub fn language_of(text: &str, hint: Option<&str>) -> Option<String> {
     let sample: String = text.chars().take(MAX_SAMPLE_CHARS).collect::<String>().to_lowercase();
     let letters = sample.chars().filter(|c| c.is_alphabetic()).count();

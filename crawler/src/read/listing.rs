@@ -28,8 +28,8 @@ fn read(page: &Page<'_>) -> Reading {
         Reading { problems: decoded.problem.into_iter().chain(dropped).collect(), ..Reading::default() };
     let base = base_of(page.url, &tree);
     match &page.selectors.item {
-        Some(item) => by_selectors(page, &base, &tree, item, &mut reading),
-        None => by_heuristics(page, &base, &tree, &mut reading),
+        Some(item) => read_by_selectors(page, &base, &tree, item, &mut reading),
+        None => read_by_heuristics(page, &base, &tree, &mut reading),
     }
     reading.next = parse_selector(page.selectors.next.as_deref(), &mut reading.problems)
         .and_then(|next| tree.select(&next).find_map(|element| link_of(element, &base)))
@@ -38,7 +38,7 @@ fn read(page: &Page<'_>) -> Reading {
     reading
 }
 
-fn by_selectors(page: &Page<'_>, base: &Url, tree: &Html, item: &str, reading: &mut Reading) {
+fn read_by_selectors(page: &Page<'_>, base: &Url, tree: &Html, item: &str, reading: &mut Reading) {
     let problems = &mut reading.problems;
     let Some(item) = parse_selector(Some(item), problems) else { return };
     let link = parse_selector(page.selectors.link.as_deref(), problems);
@@ -46,11 +46,12 @@ fn by_selectors(page: &Page<'_>, base: &Url, tree: &Html, item: &str, reading: &
     let time = parse_selector(page.selectors.time.as_deref(), problems);
     let mut without_link = 0;
     for element in tree.select(&item) {
-        let linked = match &link {
+        let link_element = match &link {
             Some(link) => element.select(link).next(),
             None => element.value().attr("href").map(|_| element).or_else(|| element.select(&ANCHOR).next()),
         };
-        let Some((anchor, url)) = linked.and_then(|anchor| Some((anchor, link_of(anchor, base)?))) else {
+        let Some((anchor, url)) = link_element.and_then(|anchor| Some((anchor, link_of(anchor, base)?)))
+        else {
             without_link += 1;
             continue;
         };
@@ -78,7 +79,7 @@ fn by_selectors(page: &Page<'_>, base: &Url, tree: &Html, item: &str, reading: &
     }
 }
 
-fn by_heuristics(page: &Page<'_>, base: &Url, tree: &Html, reading: &mut Reading) {
+fn read_by_heuristics(page: &Page<'_>, base: &Url, tree: &Html, reading: &mut Reading) {
     let mut targets = HashSet::new();
     for anchor in tree.select(&ANCHOR) {
         let Some(url) = link_of(anchor, base) else { continue };

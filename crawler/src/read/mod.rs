@@ -228,8 +228,8 @@ pub fn shows_all(kind: SourceKind, address: &Url) -> bool {
     reader(kind).shows_all(address)
 }
 
-/// Detects a changed layout. Returns a message if no entry has a time although a selector for times is
-/// declared, or if all entries have the same title.
+/// Detects a changed layout. Returns a message if no entry has a time although a selector or pointer for times
+/// is declared, or if all entries have the same title.
 fn detect_layout_change(entries: &[Entry], (times, titles): (Option<&str>, Option<&str>)) -> Option<String> {
     const MIN_ITEMS: usize = 3;
     let count = entries.len();

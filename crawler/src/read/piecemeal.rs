@@ -10,8 +10,8 @@ const MAX_HEAD_BYTES: usize = 16 << 10;
 /// Upper bound on the reported problems of a feed.
 const MAX_PROBLEMS: usize = 5;
 
-/// Parses the entries of a decoded text that begin at `starts`, each one alone behind the feed's head. Returns
-/// `None` if no entry can be parsed.
+/// Parses the entries of a decoded text that begin at `starts`, each as a feed of its head and that one entry.
+/// Returns `None` if no entry can be parsed.
 pub(super) fn read(page: &Page<'_>, text: &str, starts: &[usize]) -> Option<Reading> {
     let head = text.get(..*starts.first()?).filter(|head| head.len() <= MAX_HEAD_BYTES)?;
     let tail = end_tags(head)?;
