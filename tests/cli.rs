@@ -90,7 +90,7 @@ async fn batches_print_a_line_a_file() {
     let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(keys(&lines[0]), ["file", "title", "items", "problems", "error"]);
     assert_eq!((lines[0]["items"].as_array().unwrap().len(), &lines[0]["error"]), (1, &Value::Null));
-    assert!(lines[1]["error"].as_str().unwrap().contains("a web page came"), "{}", lines[1]);
+    assert!(lines[1]["error"].as_str().unwrap().contains("expected a feed, got a web page"), "{}", lines[1]);
 }
 
 #[tokio::test]
@@ -103,7 +103,7 @@ async fn feed_prints_an_item_a_line() {
     assert_eq!(item["published_at"], "2026-11-20T05:00:00Z");
     let none = fed(qyran(&["feed", "-"]), b"<html><body>hello</body></html>").await;
     assert_eq!(none.status.code(), Some(1));
-    assert!(text(&none.stderr).contains("a web page came where a feed"), "{}", text(&none.stderr));
+    assert!(text(&none.stderr).contains("expected a feed, got a web page"), "{}", text(&none.stderr));
 }
 
 #[tokio::test]

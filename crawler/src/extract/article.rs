@@ -1,4 +1,4 @@
-//! An article page, read.
+//! Extraction of the article on a page.
 
 use std::collections::HashSet;
 
@@ -8,126 +8,137 @@ use scraper::Html;
 use url::Url;
 
 use super::language::language_of;
-use super::metadata::{Metadata, PageWindow, letters, place_of};
-use super::published::published;
+use super::metadata::{Metadata, PlacedText, headline_place, letters};
+use super::published::find_published;
 use crate::dates;
 use crate::html::bounded;
 use crate::plain::{fold, plain_text, plain_title};
-use crate::read::{Page, guarded, selector, text_of};
+use crate::read::{Page, catch_panic, parse_selector, text_of};
 
-/// Links looked at in a page that is an article: real ones have a few hundred.
+/// Upper bound on the links read from an article page; real ones have a few hundred.
 const MAX_LINKS: usize = 5000;
 
-/// What was understood of an article page.
+/// The content of an article page.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Article {
-    /// Plain text, without the site's name.
+    /// The title as plain text, without the name of the site.
     pub title: Option<String>,
-    /// Plain text; paragraphs are separated by line feeds.
+    /// The text as plain text; paragraphs are separated by line feeds.
     pub text: String,
-    /// Names, separated by commas.
+    /// The names of the authors, separated by commas.
     pub author: Option<String>,
-    /// When it was published, and how that is known.
+    /// The publication time and its origin.
     pub published: Option<Published>,
-    /// When it was changed.
+    /// The time of the last change.
     pub updated_at: Option<Timestamp>,
-    /// ISO 639-1 code.
+    /// The ISO 639-1 code of the language.
     pub language: Option<String>,
-    /// The address the page calls its own; of the same site, and no home page.
+    /// The canonical address that the page declares, if it is on the same site and not the home page.
     pub canonical_url: Option<Url>,
-    /// The picture that stands for it.
+    /// The address of the preview image.
     pub image: Option<Url>,
-    /// What the page reserves.
+    /// The rights that the page reserves.
     pub reservations: Vec<Reservation>,
-    /// The declared selectors that match nothing on it.
+    /// The declared selectors that match nothing on the page.
     pub missed: Vec<String>,
-    /// What could not be understood.
+    /// Parts of the page that could not be understood.
     pub problems: Vec<String>,
 }
 
-/// Reads an article page. Never fails; a page without text gives an empty one and a problem.
+/// Extracts the article of a page. Never fails: for a page without text it returns an empty text and a problem.
 pub fn extract(page: &Page<'_>) -> Article {
     let decoded = page.decoded();
     let (markup, dropped) = bounded(&decoded.text);
     let mut problems: Vec<String> = decoded.problem.into_iter().chain(dropped).collect();
     let tree = Html::parse_document(&markup);
-    let metadata = Metadata::gather(&tree);
-    let mut selected = |text: &Option<String>| {
-        let found = selector(text.as_deref(), &mut problems)
-            .and_then(|wanted| tree.select(&wanted).next().map(|e| (e, text)));
-        found.map(|(element, _)| element)
+    let metadata = Metadata::collect(&tree);
+    let mut select = |text: &Option<String>| {
+        parse_selector(text.as_deref(), &mut problems).and_then(|selector| tree.select(&selector).next())
     };
-    // A selector that matches something empty matches nothing.
-    let by_selector = selected(&page.selectors.text)
+    // A match without text counts as no match.
+    let selected_text = select(&page.selectors.text)
         .map(|element| plain_text(&element.inner_html()))
         .filter(|text| !text.is_empty());
-    let time = selected(&page.selectors.time);
-    let titled = selected(&page.selectors.title).map(text_of).filter(|title| !title.is_empty());
+    let time = select(&page.selectors.time);
+    let selected_title = select(&page.selectors.title).map(text_of).filter(|title| !title.is_empty());
     let time =
         time.map(|element| element.value().attr("datetime").map_or_else(|| text_of(element), str::to_owned));
-    let missed = missed(page, [by_selector.is_some(), titled.is_some(), time.is_some()]);
-    let by_trafilatura =
-        if by_selector.is_none() { read_text(&markup, page.url, &mut problems) } else { Default::default() };
-    let text = match by_selector {
-        Some(text) => text,
-        None if metadata.is_article() => without_teasers(by_trafilatura.text, &tree),
-        None => by_trafilatura.text,
+    let unmatched =
+        unmatched_selectors(page, [selected_text.is_some(), selected_title.is_some(), time.is_some()]);
+    let fallback = if selected_text.is_none() {
+        run_trafilatura(&markup, page.url, &mut problems)
+    } else {
+        TrafilaturaResult::default()
     };
-    let text_missed = missed.iter().find(|selector| selector.starts_with("selectors.text"));
-    problems.extend(text_missed.map(|selector| format!("{selector} matches nothing on this page")));
+    let text = match selected_text {
+        Some(text) => text,
+        None if metadata.is_article() => remove_teasers(fallback.text, &tree),
+        None => fallback.text,
+    };
+    let unmatched_text = unmatched.iter().find(|selector| selector.starts_with("selectors.text"));
+    problems.extend(unmatched_text.map(|selector| format!("{selector} matches nothing on this page")));
     if text.is_empty() {
         problems.push("no article text was found on the page".to_owned());
     }
-    let title = titled.or_else(|| title_of(&metadata)).or(by_trafilatura.title);
-    let headline = title.as_deref().and_then(|title| place_of(title, &tree));
+    let title = selected_title.or_else(|| title_of(&metadata)).or(fallback.title);
+    let headline = title.as_deref().and_then(|title| headline_place(title, &tree));
     let sample = format!("{} {text}", title.as_deref().unwrap_or(""));
     Article {
-        author: author_of(&metadata, headline).or(by_trafilatura.author),
-        published: published(time.as_deref(), page.url, &metadata, headline, &text, &page.zone, page.now)
-            .or_else(|| guessed(by_trafilatura.date, page.now)),
+        author: author_of(&metadata, headline).or(fallback.author),
+        published: find_published(
+            time.as_deref(),
+            page.url,
+            &metadata,
+            headline,
+            &text,
+            &page.zone,
+            page.now,
+        )
+        .or_else(|| published_on(fallback.date, page.now)),
         updated_at: updated_at(&metadata, &page.zone),
         language: language_of(&sample, metadata.lang.as_deref()),
         canonical_url: canonical_of(&metadata, page.url),
         image: image_of(&metadata, page.url),
-        reservations: reservations_of(&metadata),
+        reservations: read_reservations(&metadata),
         title,
         text,
-        missed,
+        missed: unmatched,
         problems,
     }
 }
 
-/// Which of the selectors for text, title and time are declared, and match nothing.
-fn missed(page: &Page<'_>, is_matched: [bool; 3]) -> Vec<String> {
+/// Returns the declared selectors for text, title and time that match nothing.
+fn unmatched_selectors(page: &Page<'_>, is_matched: [bool; 3]) -> Vec<String> {
     let selectors = page.selectors;
     let declared = [("text", &selectors.text), ("title", &selectors.title), ("time", &selectors.time)];
-    let missed = declared.into_iter().zip(is_matched).filter(|(_, is_matched)| !is_matched);
-    missed
+    let unmatched = declared.into_iter().zip(is_matched).filter(|(_, is_matched)| !is_matched);
+    unmatched
         .filter_map(|((name, selector), _)| Some(format!("selectors.{name} `{}`", selector.as_ref()?)))
         .collect()
 }
 
-/// What the page's meta elements reserve.
-fn reservations_of(metadata: &Metadata) -> Vec<Reservation> {
-    let mut found = Reservation::in_directives(metadata.meta(&["robots"]).unwrap_or(""), "");
-    found.extend(
+/// Reads the rights that the meta elements of the page reserve.
+fn read_reservations(metadata: &Metadata) -> Vec<Reservation> {
+    let mut reservations = Reservation::in_directives(metadata.meta(&["robots"]).unwrap_or(""), "");
+    reservations.extend(
         metadata.meta(&["tdm-reservation"]).filter(|value| value.trim() == "1").map(|_| Reservation::Tdm),
     );
-    found
+    reservations
 }
 
+/// The output of trafilatura.
 #[derive(Default)]
-struct ByTrafilatura {
+struct TrafilaturaResult {
     text: String,
     title: Option<String>,
     author: Option<String>,
     date: Option<jiff::civil::Date>,
 }
 
-/// A day that trafilatura found somewhere on the page, where we found nothing: better than none, and told
-/// as what it is.
-fn guessed(date: Option<jiff::civil::Date>, now: Timestamp) -> Option<Published> {
-    // The first of January is what it makes of a bare year.
+/// Returns the publication time for the day that trafilatura found, used if all other hints are missing. Its
+/// method is `Text`, the least trusted one.
+fn published_on(date: Option<jiff::civil::Date>, now: Timestamp) -> Option<Published> {
+    // trafilatura returns January 1 for a bare year.
     let date = date.filter(|date| date.day_of_year() > 1)?;
     let at = TimeZone::UTC.to_timestamp(date.into()).ok().filter(|at| *at <= now)?;
     Some(Published {
@@ -139,22 +150,21 @@ fn guessed(date: Option<jiff::civil::Date>, now: Timestamp) -> Option<Published>
     })
 }
 
-fn read_text(markup: &str, url: &Url, problems: &mut Vec<String>) -> ByTrafilatura {
+fn run_trafilatura(markup: &str, url: &Url, problems: &mut Vec<String>) -> TrafilaturaResult {
     let options = trafilatura::Options::default().with_fallback(true).with_url(url.clone());
-    let result = match guarded("trafilatura", || trafilatura::extract(markup, &options)) {
+    let result = match catch_panic("trafilatura", || trafilatura::extract(markup, &options)) {
         Ok(Ok(result)) => result,
-        Ok(Err(_)) => return ByTrafilatura::default(), // the caller tells that there is no text
+        Ok(Err(_)) => return TrafilaturaResult::default(), // The caller reports that there is no text.
         Err(problem) => {
             problems.push(problem);
-            return ByTrafilatura::default();
+            return TrafilaturaResult::default();
         }
     };
-    // Its plain text has lost the paragraphs. Its markup has them, but runs words together where it has
-    // lost a table.
-    let (plain, whole) = (plain_text(&result.content_text), plain_text(&result.content_html));
+    // The text output has no paragraphs. The HTML output has them, but joins words where it dropped a table.
+    let (from_text, from_html) = (plain_text(&result.content_text), plain_text(&result.content_html));
     let words = |text: &str| text.split_whitespace().count();
-    let text = if words(&whole) * 100 < words(&plain) * 99 { plain } else { whole };
-    ByTrafilatura {
+    let text = if words(&from_html) * 100 < words(&from_text) * 99 { from_text } else { from_html };
+    TrafilaturaResult {
         text,
         title: filled(plain_title(&result.metadata.title)),
         author: name_of(&result.metadata.author.replace("; ", ", ")),
@@ -162,13 +172,13 @@ fn read_text(markup: &str, url: &Url, problems: &mut Vec<String>) -> ByTrafilatu
     }
 }
 
-/// The text without lines that are the words of a link and nothing else: those lead to other articles.
-/// Where they are more than a little of the text (a list of contents, of projects), they belong to it.
-fn without_teasers(text: String, tree: &Html) -> String {
-    let Some(links) = selector(Some("a[href]:not([href*='#'])"), &mut Vec::new()) else { return text };
+/// Removes lines that consist of the text of a link, which lead to other articles. If they are more than 15 %
+/// of the text (a table of contents, a list of projects), they belong to it and the text is returned unchanged.
+fn remove_teasers(text: String, tree: &Html) -> String {
+    let Some(links) = parse_selector(Some("a[href]:not([href*='#'])"), &mut Vec::new()) else { return text };
     let teasers: HashSet<String> =
         tree.select(&links).take(MAX_LINKS).map(|link| letters(&text_of(link))).collect();
-    // A headline has no full stop at its end; a sentence that is all link has.
+    // A headline does not end with a full stop; a sentence that is a link does.
     let is_headline = |line: &str| line.split_whitespace().count() >= 4 && !line.ends_with(['.', '→']);
     let is_own = |line: &&str| !is_headline(line) || !teasers.contains(&letters(line));
     let own: Vec<&str> = text.lines().filter(is_own).collect();
@@ -176,33 +186,33 @@ fn without_teasers(text: String, tree: &Html) -> String {
     if length * 100 < text.len() * 85 { text } else { own.join("\n") }
 }
 
-/// The headline: what the page calls itself, less the site's name.
+/// Returns the title that the page declares, without the name of the site.
 fn title_of(page: &Metadata) -> Option<String> {
     let social = page.meta(&["og:title", "twitter:title", "headline"]).map(plain_title).and_then(filled);
     let headline = page.json_ld.headline.as_deref().map(plain_title).and_then(filled);
     let whole = page.title.clone();
     let site = page.meta(&["og:site_name", "application-name"]);
-    // A first-rank headline may be the site's name, in its logo.
+    // An `<h1>` may be the name of the site, in its logo.
     let is_own = |h1: &&String| !is_site(h1, site, whole.as_deref());
     let (h1s, names): (Vec<&String>, Vec<&String>) = page.headlines.iter().partition(is_own);
     let site = site.or(names.first().map(|name| name.as_str()));
-    // One that the page's title repeats is the article's.
+    // An `<h1>` that a title of the page repeats is the headline.
     let repeats =
         |h1: &str| [&social, &headline, &whole].into_iter().flatten().any(|title| contains(title, h1));
     let repeated = h1s.iter().find(|h1| h1.chars().count() > 8 && repeats(h1));
     let only = h1s.first().filter(|h1| h1s.len() == 1 && h1.chars().count() > 20);
     let first = h1s.first().filter(|h1| h1.chars().count() > 12);
-    let owned = |h1: Option<&&String>| h1.map(|h1| (*h1).clone());
-    owned(repeated)
+    let cloned = |h1: Option<&&String>| h1.map(|h1| (*h1).clone());
+    cloned(repeated)
         .or(headline)
-        .or(owned(only))
+        .or(cloned(only))
         .or_else(|| social.map(|title| without_site(&title, site)))
-        .or(owned(first))
+        .or(cloned(first))
         .or_else(|| whole.map(|title| without_site(&title, site)))
 }
 
-/// Whether a headline is the site's name: as the page declares it; where it declares none, as the title
-/// ends with it ("Headline | Site", the shorter part).
+/// Returns true if an `<h1>` is the name of the site: the declared one, or else the shorter last part of the title
+/// ("Headline | Site").
 fn is_site(h1: &str, site: Option<&str>, title: Option<&str>) -> bool {
     let name = letters(h1);
     let is_short = |tail: &str| tail.split_whitespace().count() <= 4;
@@ -222,14 +232,14 @@ fn contains(title: &str, part: &str) -> bool {
     letters(title).contains(&letters(part))
 }
 
-/// "Headline | Site" without the site, where the rest still is a headline.
+/// Removes the site from "Headline | Site" if the rest is long enough for a headline.
 fn without_site(title: &str, site: Option<&str>) -> String {
     for mark in [" | ", " — ", " – ", " - ", " :: ", " » ", " · "] {
         if let Some((head, tail)) = title.rsplit_once(mark) {
-            let named = site.is_some_and(|site| contains(site, tail) || contains(tail, site));
-            let short =
+            let is_site = site.is_some_and(|site| contains(site, tail) || contains(tail, site));
+            let is_short =
                 tail.split_whitespace().count() <= 4 && head.chars().count() > 2 * tail.chars().count();
-            if named || short {
+            if is_site || is_short {
                 return head.trim().to_owned();
             }
         }
@@ -237,16 +247,16 @@ fn without_site(title: &str, site: Option<&str>) -> String {
     title.to_owned()
 }
 
-/// Short texts in the order of their distance from the headline. What stands before it is more often the
-/// site's than the article's.
-pub(super) fn nearest(shown: &[PageWindow], headline: Option<usize>) -> Vec<&str> {
-    let mut shown: Vec<&PageWindow> = shown.iter().collect();
-    shown.sort_by_key(|one| match headline {
+/// Sorts short texts by their distance from the headline. The distance counts double before the headline, where texts
+/// more often belong to the site than to the article.
+pub(super) fn nearest(texts: &[PlacedText], headline: Option<usize>) -> Vec<&str> {
+    let mut sorted: Vec<&PlacedText> = texts.iter().collect();
+    sorted.sort_by_key(|one| match headline {
         Some(at) if one.place < at => (at - one.place) * 2,
         Some(at) => one.place - at,
         None => one.place,
     });
-    shown.into_iter().map(|one| one.text.as_str()).collect()
+    sorted.into_iter().map(|one| one.text.as_str()).collect()
 }
 
 fn author_of(page: &Metadata, headline: Option<usize>) -> Option<String> {
@@ -265,16 +275,16 @@ fn author_of(page: &Metadata, headline: Option<usize>) -> Option<String> {
         "citation_author",
     ]);
     let itemprop = page.itemprops.iter().filter(|(name, _)| name == "author").map(|(_, text)| text.as_str());
-    let shown = [&page.bylines, &page.plain_bylines].into_iter().flat_map(|shown| nearest(shown, headline));
+    let bylines = [&page.bylines, &page.plain_bylines].into_iter().flat_map(|texts| nearest(texts, headline));
     let organizations = page.json_ld.organizations.iter().map(String::as_str);
-    meta.into_iter().chain(itemprop).chain(shown).chain(organizations).find_map(name_of)
+    meta.into_iter().chain(itemprop).chain(bylines).chain(organizations).find_map(name_of)
 }
 
-/// A byline as a name: `Дайындаған: Айгүл Серікқызы` is Айгүл Серікқызы; addresses, dates and long texts
-/// are none.
+/// Returns the name in a byline; that in `Дайындаған: Айгүл Серікқызы` is `Айгүл Серікқызы`. Returns `None` for
+/// addresses, dates and long texts.
 fn name_of(text: &str) -> Option<String> {
     let text = fold(text);
-    // What stands before a colon is what they did, in whatever language.
+    // The text before a colon is the role, in any language.
     let text = match text.split_once(':') {
         Some((lead, name)) if lead.split_whitespace().count() <= 4 => name.trim(),
         _ => &text,
@@ -285,9 +295,9 @@ fn name_of(text: &str) -> Option<String> {
         .unwrap_or(text)
         .trim_matches([' ', ':', ',', '|', '—', '-']);
     let words = text.split_whitespace().count();
-    let named = text.chars().next().is_some_and(char::is_alphabetic);
+    let starts_with_letter = text.chars().next().is_some_and(char::is_alphabetic);
     let digits = text.chars().filter(char::is_ascii_digit).count();
-    let is_name = named
+    let is_name = starts_with_letter
         && digits == 0
         && words <= 12
         && text.chars().count() <= 100
@@ -297,13 +307,13 @@ fn name_of(text: &str) -> Option<String> {
 }
 
 fn dedup(names: Vec<String>) -> Vec<String> {
-    let mut seen = Vec::<String>::new();
+    let mut unique = Vec::<String>::new();
     for name in names {
-        if !seen.contains(&name) {
-            seen.push(name);
+        if !unique.contains(&name) {
+            unique.push(name);
         }
     }
-    seen
+    unique
 }
 
 fn updated_at(page: &Metadata, zone: &TimeZone) -> Option<Timestamp> {
@@ -317,7 +327,7 @@ fn updated_at(page: &Metadata, zone: &TimeZone) -> Option<Timestamp> {
 
 fn canonical_of(page: &Metadata, url: &Url) -> Option<Url> {
     let declared = [page.canonical.as_deref(), page.meta(&["og:url"]), page.json_ld.url.as_deref()];
-    let home = |candidate: &Url| candidate.path() == "/" && candidate.query().is_none();
+    let is_home = |candidate: &Url| candidate.path() == "/" && candidate.query().is_none();
     declared
         .into_iter()
         .flatten()
@@ -325,7 +335,7 @@ fn canonical_of(page: &Metadata, url: &Url) -> Option<Url> {
         .find(|candidate| {
             matches!(candidate.scheme(), "http" | "https")
                 && same_site(candidate, url)
-                && (!home(candidate) || home(url))
+                && (!is_home(candidate) || is_home(url))
         })
         .map(|candidate| canonical_url(&candidate))
 }
@@ -354,7 +364,7 @@ mod tests {
         <p>Сарапшылар мұндай шешімді күткен еді, себебі инфляция соңғы үш айда баяулаған және болжам дәлізінде қалып отыр.</p>";
 
     #[test]
-    fn a_page_tells_what_it_is() {
+    fn all_fields_of_a_page_are_extracted() {
         let html = format!(
             "<html lang=kk><head><title>Банк мөлшерлемені сақтады | Хабар</title><link rel=canonical href='/n/1?utm_source=x'>
              <meta property='og:image' content='/i.jpg'><meta property='article:published_time' content='2026-11-03T14:05:00+05:00'></head>
@@ -389,7 +399,7 @@ mod tests {
     }
 
     #[test]
-    fn the_site_is_told_from_the_headline() {
+    fn the_name_of_the_site_is_not_the_headline() {
         for (head, h1, expected) in [
             (
                 "<title>Khabar 24 - Bank keeps its rate unchanged</title>",
@@ -414,7 +424,7 @@ mod tests {
     }
 
     #[test]
-    fn selectors_come_first() {
+    fn selectors_take_precedence() {
         let selectors = Selectors {
             text: Some(".b".into()),
             title: Some(".t".into()),
@@ -428,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_pages_are_read_to_their_end() {
+    fn hostile_pages_do_not_break_extraction() {
         let deep = format!("{}{BODY}", "<div>".repeat(60_000));
         let tables = format!("{}{BODY}", "<table><tr><td>".repeat(20_000));
         let long = format!("<p>{}</p>", "сөз ".repeat(300_000));

@@ -1,4 +1,4 @@
-//! An entry and its article page, put together into an item.
+//! Merges an entry and its article page into an item.
 
 use model::{ArticleMode, Entry, Item, ItemKey, Source, SourceKind, Timestamp, canonical_url};
 use url::Url;
@@ -7,7 +7,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::article::Article;
 use super::language::language_of;
 
-/// Whether an entry needs no page: its source never wants one, or the entry carries its text.
+/// Returns true if the article page of an entry is not needed: its source never fetches pages, or the entry has
+/// the text.
 pub fn has_its_text(entry: &Entry, source: &Source) -> bool {
     match source.article {
         ArticleMode::Never => true,
@@ -16,11 +17,11 @@ pub fn has_its_text(entry: &Entry, source: &Source) -> bool {
     }
 }
 
-/// A fingerprint of what an entry says: another one means that its publication was edited.
+/// Returns a fingerprint of the content of an entry. A different fingerprint means that the publication was edited.
 ///
-/// Where the page is fetched, the summary does not count: many feeds put counters and
-/// advertisements there, and each change would cost the host a request. A listing's link text is
-/// no title: it differs from place to place on one page.
+/// If the page is fetched, the fingerprint excludes the summary: many feeds put counters and
+/// advertisements there, and each change would cost the host a request. The link text of a listing is
+/// always excluded, because it differs between links on one page.
 pub fn entry_hash(entry: &Entry, source: &Source) -> String {
     let title = entry.title.as_deref().filter(|_| source.kind != SourceKind::Listing).unwrap_or("");
     let published = entry.published.as_ref().map_or("", |published| published.original.as_str());
@@ -31,11 +32,16 @@ pub fn entry_hash(entry: &Entry, source: &Source) -> String {
     format!("{:016x}", xxh3_64(whole.as_bytes()))
 }
 
-/// The item that an entry stands for, with what its page told where there was one.
+/// Builds the item of an entry, with the fields of its article page if there is one.
 ///
-/// The entry's word wins on identity, title and time (they are exact); the page's on text, author
-/// and its own address. `fetched` is where the page came from.
-pub fn item_of(source: &Source, entry: &Entry, page: Option<(&Article, &Url)>, seen: Timestamp) -> Item {
+/// The entry takes precedence for identity, title and time, which are exact there, and for the author; the page
+/// for the text and its own address. An implausible publication time is clamped to `first_seen`.
+pub fn item_of(
+    source: &Source,
+    entry: &Entry,
+    page: Option<(&Article, &Url)>,
+    first_seen: Timestamp,
+) -> Item {
     let article = page.map(|(article, _)| article);
     let mut problems = entry.problems.clone();
     let text = match article.map(|article| article.text.as_str()).filter(|text| !text.is_empty()) {
@@ -48,10 +54,9 @@ pub fn item_of(source: &Source, entry: &Entry, page: Option<(&Article, &Url)>, s
     let title = entry.title.clone().or_else(|| article.and_then(|article| article.title.clone()));
     let key = ItemKey::choose(entry.id.as_deref(), entry.url.as_ref(), title.as_deref().unwrap_or(""), &text);
     let published = entry.published.clone().or_else(|| article.and_then(|article| article.published.clone()));
-    let published = published.map(|published| published.clamp(seen));
+    let published = published.map(|published| published.clamp(first_seen));
     if published.as_ref().is_some_and(|published| published.clamped) {
-        problems
-            .push("the time of publication is absurd; the time of first sight stands in for it".to_owned());
+        problems.push("implausible publication time; replaced by the time of first sight".to_owned());
     }
     let hint = article.and_then(|article| article.language.as_deref()).or(entry.language.as_deref());
     let hint = hint.or(source.languages.first().map(String::as_str));

@@ -1,25 +1,25 @@
-//! JSON-LD: what the page tells search engines about its article. A vote, not the truth.
+//! JSON-LD: the article metadata that a page has for search engines. One hint among several, not always right.
 
 use serde_json::Value;
 
-/// The fields of an article that publishers fill.
+/// The article fields that publishers fill in.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct JsonLd {
     pub(super) headline: Option<String>,
     pub(super) published: Option<String>,
     pub(super) modified: Option<String>,
     pub(super) authors: Vec<String>,
-    /// Organisations that stand where an author should.
+    /// The organizations named as authors.
     pub(super) organizations: Vec<String>,
     pub(super) url: Option<String>,
     pub(super) image: Option<String>,
     pub(super) body: Option<String>,
 }
 
-/// Nodes looked at in one page.
+/// Upper bound on the nodes read from one page.
 const MAX_NODES: usize = 500;
 
-/// Reads the scripts of a page. The first node that is an article wins, then any with a date.
+/// Parses the scripts of a page. Returns the fields of the first article, or else of the first node with a date.
 pub(super) fn read(scripts: &[String]) -> JsonLd {
     let mut nodes = Vec::new();
     for script in scripts {
@@ -43,7 +43,7 @@ fn parse(script: &str) -> Option<Value> {
         .trim()
         .trim_end_matches(';');
     serde_json::from_str(text).ok().or_else(|| {
-        // Line breaks inside of strings are the usual mistake.
+        // Unescaped line breaks in strings are the most common error.
         let folded: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
         serde_json::from_str(&folded).ok()
     })
@@ -68,14 +68,14 @@ fn flatten(value: Value, nodes: &mut Vec<Value>) {
 }
 
 fn is_article(node: &Value) -> bool {
-    let named = |value: &Value| {
+    let is_article_type = |value: &Value| {
         value
             .as_str()
             .is_some_and(|kind| kind.ends_with("Article") || kind.ends_with("Posting") || kind == "Report")
     };
     match node.get("@type") {
-        Some(Value::Array(kinds)) => kinds.iter().any(named),
-        Some(kind) => named(kind),
+        Some(Value::Array(kinds)) => kinds.iter().any(is_article_type),
+        Some(kind) => is_article_type(kind),
         None => false,
     }
 }
@@ -94,7 +94,7 @@ fn fields(node: &Value) -> JsonLd {
     }
 }
 
-/// A text, or the text inside of what should have been one.
+/// Returns a text, or the text inside an array or object given in its place.
 fn text_of(value: &Value) -> Option<String> {
     let text = match value {
         Value::String(text) => text.clone(),
@@ -107,14 +107,14 @@ fn text_of(value: &Value) -> Option<String> {
     (!text.trim().is_empty()).then_some(text)
 }
 
-fn authors(node: &Value, wanted: fn(&Value) -> bool) -> Vec<String> {
+fn authors(node: &Value, filter: fn(&Value) -> bool) -> Vec<String> {
     let author = node.get("author").or_else(|| node.get("creator"));
     let list = match author {
         Some(Value::Array(list)) => list.as_slice(),
         Some(one) => std::slice::from_ref(one),
         None => &[],
     };
-    list.iter().take(20).filter(|value| wanted(value)).flat_map(names).collect()
+    list.iter().take(20).filter(|value| filter(value)).flat_map(names).collect()
 }
 
 fn is_organization(value: &Value) -> bool {
@@ -135,16 +135,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_article_is_found_in_every_shape() {
+    fn articles_are_found_in_every_structure() {
         for script in [
             r#"{"@type":"NewsArticle","headline":"Т","datePublished":"2026-11-03","author":{"name":"А"}}"#,
             r#"[{"@type":"WebSite","name":"S"},{"@type":["NewsArticle"],"headline":"Т","datePublished":"2026-11-03","author":["А"]}]"#,
             r#"{"@graph":[{"@type":"Organization","name":"S"},{"@type":"BlogPosting","headline":"Т","datePublished":"2026-11-03","author":[{"name":"А"}]}]};"#,
             "<!-- {\"@type\":\"Article\",\"headline\":\"Т\",\"datePublished\":\"2026-11-03\",\"author\":{\"name\":\"А\"},\"description\":\"a\nb\"} -->",
         ] {
-            let found = read(&[script.to_owned()]);
+            let article = read(&[script.to_owned()]);
             assert_eq!(
-                (found.headline.as_deref(), found.published.as_deref(), found.authors),
+                (article.headline.as_deref(), article.published.as_deref(), article.authors),
                 (Some("Т"), Some("2026-11-03"), vec!["А".to_owned()]),
                 "{script}"
             );

@@ -1,25 +1,25 @@
-//! Which language a text is in: Kazakh told from Russian and Kyrgyz by its letters and small words.
+//! Language detection, tuned to distinguish Kazakh from Russian and Kyrgyz.
 //!
-//! Cyrillic texts are judged by letters that only some alphabets have and by words that only some
-//! languages use; whichlang (character n-grams) judges the other scripts. Neither knows every
-//! language: what they cannot tell is `None`.
+//! Cyrillic texts are scored by letters that only some alphabets have and by frequent words of each
+//! language. Other scripts are left to whichlang (character n-grams). Neither knows every language;
+//! the result for an unknown one is `None`.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-/// Letters judged at most: a sentence is enough, a page more than enough.
-const SAMPLE: usize = 4000;
+/// The length of the examined beginning of a text, in characters; a sentence is enough.
+const MAX_SAMPLE_CHARS: usize = 4000;
 
-/// The ISO 639-1 code of a text's language. `hint` (the page's declaration, the source's languages)
-/// decides where the text is too short to tell.
+/// Returns the ISO 639-1 code of the language of a text. The language that the page or the source declares is
+/// the `hint`; it decides for texts that are too short.
 pub fn language_of(text: &str, hint: Option<&str>) -> Option<String> {
-    let sample: String = text.chars().take(SAMPLE).collect::<String>().to_lowercase();
+    let sample: String = text.chars().take(MAX_SAMPLE_CHARS).collect::<String>().to_lowercase();
     let letters = sample.chars().filter(|c| c.is_alphabetic()).count();
     let cyrillic = sample.chars().filter(|c| ('\u{400}'..='\u{52f}').contains(c)).count();
     let hint = hint.map(|hint| {
         hint.chars().take_while(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase()
     });
-    // Codes of countries stand where codes of languages should.
+    // Some pages declare the code of a country instead of a language.
     let hint = hint.map(|hint| match hint.as_str() {
         "kz" => "kk".to_owned(),
         "kg" => "ky".to_owned(),
@@ -39,17 +39,18 @@ pub fn language_of(text: &str, hint: Option<&str>) -> Option<String> {
     if is_latin_kazakh(&sample) {
         return Some("kk".to_owned());
     }
-    // Every tenth letter of Azerbaijani, and of no neighbour that is written in Latin letters.
+    // `ə` is every tenth letter of Azerbaijani and absent from its neighbours in Latin script.
     if sample.matches('ə').count() * 33 > letters {
         return Some("az".to_owned());
     }
-    // What whichlang does not know it takes for what it does: Uzbek for Turkish, Polish for Dutch.
-    let is_unknown = |hint: &str| !KNOWN_TO_WHICHLANG.contains(&hint) && !IN_CYRILLIC.contains(&hint);
-    if hint.as_deref().is_some_and(is_unknown) && !is_english(&sample) {
+    // whichlang maps languages it does not support to similar ones: Uzbek to Turkish, Polish to Dutch.
+    let is_unsupported =
+        |hint: &str| !WHICHLANG_LANGUAGES.contains(&hint) && !CYRILLIC_LANGUAGES.contains(&hint);
+    if hint.as_deref().is_some_and(is_unsupported) && !is_english(&sample) {
         return hint;
     }
     let detected = whichlang::detect_language(&sample).three_letter_code();
-    // A page that calls itself Kazakh and looks Turkish is what it says.
+    // A page that declares Kazakh and is detected as Turkish is in Kazakh.
     if detected == "tur" && hint.as_deref() == Some("kk") {
         return hint;
     }
@@ -75,23 +76,23 @@ pub fn language_of(text: &str, hint: Option<&str>) -> Option<String> {
     Some(code.to_owned())
 }
 
-/// The languages that whichlang tells apart.
-const KNOWN_TO_WHICHLANG: &[&str] =
+/// The languages that whichlang supports.
+const WHICHLANG_LANGUAGES: &[&str] =
     &["ar", "zh", "de", "en", "fr", "hi", "it", "ja", "ko", "nl", "pt", "ru", "es", "sv", "tr", "vi"];
-/// Languages that are not written in these letters: such a hint is wrong.
-const IN_CYRILLIC: &[&str] = &["kk", "ky", "uk", "be", "bg", "mk", "mn", "tg", "tt", "ba"];
+/// Languages in Cyrillic script; as hints for a text in another script they are wrong.
+const CYRILLIC_LANGUAGES: &[&str] = &["kk", "ky", "uk", "be", "bg", "mk", "mn", "tg", "tt", "ba"];
 
-/// Pages in English are often made from another language's template.
+/// Returns true if the text is in English. Pages in English often declare the language of the site's template.
 fn is_english(sample: &str) -> bool {
     let words: Vec<&str> =
         sample.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()).collect();
-    let small =
+    let frequent =
         words.iter().filter(|word| ["the", "of", "and", "to", "in", "is", "on", "for"].contains(word));
-    small.count() * 10 > words.len()
+    frequent.count() * 10 > words.len()
 }
 
-/// Small words that are frequent in one language and rare or absent in its neighbours.
-const WORDS: &[(&str, &str)] = &[
+/// Short words that are frequent in one language and rare or absent in its neighbours.
+const FREQUENT_WORDS: &[(&str, &str)] = &[
     (
         "kk",
         "және мен бен пен үшін бұл деп болды бар жоқ туралы бойынша дейін кейін сондай осы еді екен болып қазақстан бір екі жаңа адам оның олар біз сіз неге қалай қазір енді тек ғана бола алады керек деді айтты мәлім қазақ елде жылы жыл бойы арқылы",
@@ -129,9 +130,10 @@ const WORDS: &[(&str, &str)] = &[
     ("sr", "и у не на да се је су за од до као то са по али или који која године био била били"),
 ];
 
-static WORD_TABLE: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
+/// The languages in which each word of [`FREQUENT_WORDS`] is frequent.
+static LANGUAGES_BY_WORD: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock::new(|| {
     let mut table: HashMap<&str, Vec<&str>> = HashMap::new();
-    for (language, words) in WORDS {
+    for (language, words) in FREQUENT_WORDS {
         for word in words.split(' ') {
             table.entry(word).or_default().push(language);
         }
@@ -139,8 +141,8 @@ static WORD_TABLE: LazyLock<HashMap<&'static str, Vec<&'static str>>> = LazyLock
     table
 });
 
-/// Letters and what each occurrence says for (or against) a language.
-const LETTERS: &[(&str, &[(&str, f64)])] = &[
+/// Sets of letters, and the score that each occurrence adds to a language.
+const LETTER_SCORES: &[(&str, &[(&str, f64)])] = &[
     (
         "әғқұһ",
         &[
@@ -183,31 +185,32 @@ const LETTERS: &[(&str, &[(&str, f64)])] = &[
     ("щ", &[("kk", -0.3), ("ky", -0.3), ("be", -2.0), ("sr", -2.0)]),
 ];
 
-/// Pairs that Kyrgyz writes and Kazakh does not.
+/// Letter pairs that occur in Kyrgyz but not in Kazakh.
 const KYRGYZ_PAIRS: &[&str] = &["оо", "өө", "уу", "үү", "аа", "ээ"];
 
 fn cyrillic_language(sample: &str, letters: usize, hint: Option<&str>) -> &'static str {
-    let mut scores: Vec<(&'static str, f64)> = WORDS.iter().map(|(language, _)| (*language, 0.0)).collect();
+    let mut scores: Vec<(&'static str, f64)> =
+        FREQUENT_WORDS.iter().map(|(language, _)| (*language, 0.0)).collect();
     let mut add = |language: &str, points: f64| {
-        if let Some((_, score)) = scores.iter_mut().find(|(known, _)| *known == language) {
+        if let Some((_, score)) = scores.iter_mut().find(|(scored, _)| *scored == language) {
             *score += points;
         }
     };
     for word in sample.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
-        for language in WORD_TABLE.get(word).into_iter().flatten() {
+        for language in LANGUAGES_BY_WORD.get(word).into_iter().flatten() {
             add(language, 3.0);
         }
         if KYRGYZ_PAIRS.iter().any(|pair| word.contains(pair)) {
             add("ky", 1.5);
         }
     }
-    for (set, effects) in LETTERS {
+    for (set, effects) in LETTER_SCORES {
         let count = sample.chars().filter(|c| set.contains(*c)).count() as f64;
         for (language, points) in *effects {
             add(language, count * points);
         }
     }
-    // Most of what we read is Russian; the page's own word counts where the text is short.
+    // Most pages are in Russian; the declared language counts more if the text is short.
     add("ru", 0.5);
     if let Some(hint) = hint {
         add(hint, if letters < 40 { 2.5 } else { 1.0 });
@@ -215,8 +218,9 @@ fn cyrillic_language(sample: &str, letters: usize, hint: Option<&str>) -> &'stat
     scores.into_iter().max_by(|one, other| one.1.total_cmp(&other.1)).map_or("ru", |(language, _)| language)
 }
 
-/// Kazakh in its Latin letters (of 2018 and of 2021), which character n-grams take for Turkish: a `q`
-/// that no `u` follows, letters that Turkish and Azerbaijani lack and none of those that Kazakh lacks.
+/// Returns true for Kazakh in the Latin alphabets of 2018 and 2021, which character n-grams take for Turkish.
+/// The signs are frequent words, a `q` without a following `u`, letters that Turkish and Azerbaijani lack, and
+/// few letters that Kazakh lacks.
 fn is_latin_kazakh(sample: &str) -> bool {
     const WORDS: &[&str] = &[
         "jäne",
@@ -283,7 +287,7 @@ mod tests {
     use super::language_of;
 
     #[test]
-    fn neighbours_are_told_apart() {
+    fn related_languages_are_distinguished() {
         for (text, expected) in [
             ("Қазақстан Республикасының Президенті бүгін жаңа заңға қол қойды", "kk"),
             ("Ұлттық банк базалық мөлшерлемені сақтап қалды", "kk"),
@@ -306,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn hints_decide_where_there_is_nothing_to_see() {
+    fn hints_decide_for_short_texts() {
         assert_eq!(language_of("", Some("kk-KZ")).as_deref(), Some("kk"));
         assert_eq!(language_of("1234", None), None);
         assert_eq!(language_of("Астана", Some("kk")).as_deref(), Some("kk"));
@@ -314,15 +318,15 @@ mod tests {
     }
 
     #[test]
-    fn a_hint_tells_what_the_detector_cannot() {
+    fn hints_name_languages_that_the_detector_does_not_support() {
         let uzbek = "Oʻzbekiston Respublikasi Markaziy banki asosiy stavkani oʻzgarishsiz qoldirdi, deb xabar berdi matbuot xizmati";
         assert_eq!(language_of(uzbek, Some("uz")).as_deref(), Some("uz"));
-        // But not one that its letters refute, or that the detector knows better.
+        // A hint for another script or for a language that the detector supports is overruled.
         let english = "The central bank kept its base rate unchanged, the press service reported on Friday";
         assert_eq!(language_of(english, Some("kk")).as_deref(), Some("en"));
         assert_eq!(language_of(english, Some("fr")).as_deref(), Some("en"));
         assert_eq!(language_of(english, Some("uz")).as_deref(), Some("en"));
-        // A country's code is none of a language.
+        // The code of a country is mapped to a language.
         assert_eq!(language_of(english, Some("kz")).as_deref(), Some("en"));
         assert_eq!(language_of("Астана", Some("kz")).as_deref(), Some("kk"));
     }

@@ -1,4 +1,4 @@
-//! What a page says about itself, gathered in one walk over its tree.
+//! The metadata of a page, collected in one walk over its tree.
 
 use std::collections::HashMap;
 
@@ -7,51 +7,63 @@ use scraper::{ElementRef, Html};
 use super::jsonld::{self, JsonLd};
 use crate::plain::fold;
 
-/// What a page says about itself, uninterpreted.
+/// The metadata of a page, uninterpreted.
 #[derive(Debug, Default)]
 pub(super) struct Metadata {
-    /// `<title>`.
+    /// The text of `<title>`.
     pub(super) title: Option<String>,
-    /// `<html lang>`.
+    /// The `lang` attribute of `<html>`.
     pub(super) lang: Option<String>,
-    /// Meta elements by lower-case name, property or itemprop; the first of each.
+    /// The contents of the meta elements by lower-case name, property or itemprop; the first of each name.
     pub(super) meta: HashMap<String, String>,
-    /// `<link rel=canonical>`.
+    /// The address of `<link rel=canonical>`.
     pub(super) canonical: Option<String>,
-    /// Headlines of the first rank, but for a logo's.
+    /// The texts of the `<h1>` elements, except that of the logo.
     pub(super) headlines: Vec<String>,
-    /// `itemprop` values of elements that are no meta elements: name, content.
+    /// The `itemprop` names and contents of other elements than meta.
     pub(super) itemprops: Vec<(String, String)>,
-    /// `<time>` elements that are marked as the publication's: the attribute or the words.
+    /// The times of the `<time>` elements that are marked as the publication time: the attribute, or else the text.
     pub(super) published: Vec<String>,
-    /// Other `<time>` elements.
-    pub(super) times: Vec<PageWindow>,
-    /// Elements whose class or id speaks of a date.
-    pub(super) dated: Vec<PageWindow>,
-    /// Other short texts that look like a date.
-    pub(super) plain_dates: Vec<PageWindow>,
-    /// Texts of elements whose class, id or rel speaks of an author.
-    pub(super) bylines: Vec<PageWindow>,
-    /// Other short texts that begin as a byline does.
-    pub(super) plain_bylines: Vec<PageWindow>,
+    /// The times of the other `<time>` elements.
+    pub(super) times: Vec<PlacedText>,
+    /// The texts of elements whose class or id suggests a date.
+    pub(super) dated: Vec<PlacedText>,
+    /// Other short texts that look like dates.
+    pub(super) plain_dates: Vec<PlacedText>,
+    /// The texts of elements whose class, id or rel suggests an author.
+    pub(super) bylines: Vec<PlacedText>,
+    /// Other short texts that begin like a byline.
+    pub(super) plain_bylines: Vec<PlacedText>,
+    /// The fields of the JSON-LD article.
     pub(super) json_ld: JsonLd,
 }
 
-/// A short text that stands on the page, and at which place among its elements.
+/// A short text on the page.
 #[derive(Debug)]
-pub(super) struct PageWindow {
+pub(super) struct PlacedText {
     pub(super) text: String,
+    /// The position of the element, in document order.
     pub(super) place: usize,
 }
 
-/// Elements looked at of each sort: the page's own stand high.
-const MAX_EACH: usize = 40;
-/// Letters of a title; what is longer is none.
-const MAX_TITLE: usize = 500;
-/// Letters of what stands on the page as a date by itself, `жаңартылды` or a view count beside it.
-const MAX_DATE: usize = 60;
-/// How a line begins that names who wrote, in lower case.
-const BYLINES: &[&str] = &[
+/// Upper bound on the collected elements of each kind; those of the article are near the top of the page.
+const MAX_ELEMENTS_PER_KIND: usize = 40;
+/// Upper bound on the length of a title, in characters.
+const MAX_TITLE_CHARS: usize = 500;
+/// Upper bound on the length of a line with a date, in characters; it leaves room for `жаңартылды` or a view count.
+const MAX_DATE_CHARS: usize = 60;
+/// Upper bound on the length of an element whose name suggests a date, in characters.
+const MAX_DATED_CHARS: usize = 120;
+/// Upper bound on the length of an element whose name suggests an author, in characters.
+const MAX_BYLINE_CHARS: usize = 100;
+/// Upper bound on the length of a JSON-LD script, in bytes.
+const MAX_SCRIPT_BYTES: usize = 512 * 1024;
+/// Upper bound on the collected meta elements.
+const MAX_META: usize = 500;
+/// Upper bound on the joined `robots` directives, in bytes.
+const MAX_ROBOTS_BYTES: usize = 1000;
+/// The lower-case texts before the colon in a byline.
+const BYLINE_LEADS: &[&str] = &[
     "автор",
     "авторы",
     "авторлар",
@@ -77,23 +89,24 @@ const BYLINES: &[&str] = &[
 ];
 
 impl Metadata {
-    pub(super) fn gather(tree: &Html) -> Self {
-        let mut found = Self::default();
+    /// Collects the metadata of a page.
+    pub(super) fn collect(tree: &Html) -> Self {
+        let mut metadata = Self::default();
         let mut scripts = Vec::new();
         for (place, element) in tree.root_element().descendent_elements().enumerate() {
-            found.look(element, place, &mut scripts);
+            metadata.visit(element, place, &mut scripts);
         }
-        found.lang = tree.root_element().value().attr("lang").map(str::to_owned);
-        found.json_ld = jsonld::read(&scripts);
-        found
+        metadata.lang = tree.root_element().value().attr("lang").map(str::to_owned);
+        metadata.json_ld = jsonld::read(&scripts);
+        metadata
     }
 
-    /// The first meta value of these names.
+    /// Returns the content of the first meta element with one of these names, in the order of the names.
     pub(super) fn meta(&self, names: &[&str]) -> Option<&str> {
         names.iter().find_map(|name| self.meta.get(*name)).map(String::as_str)
     }
 
-    /// Whether the page calls itself one article, in whatever vocabulary.
+    /// Returns true if the page declares itself an article in any vocabulary.
     pub(super) fn is_article(&self) -> bool {
         self.meta(&["og:type"]).is_some_and(|kind| kind.eq_ignore_ascii_case("article"))
             || self.meta(&["article:published_time"]).is_some()
@@ -102,11 +115,11 @@ impl Metadata {
             || self.itemprops.iter().any(|(name, _)| name == "articlebody" || name == "datepublished")
     }
 
-    fn look(&mut self, element: ElementRef<'_>, place: usize, scripts: &mut Vec<String>) {
+    fn visit(&mut self, element: ElementRef<'_>, place: usize, scripts: &mut Vec<String>) {
         let value = element.value();
         match value.name() {
-            "meta" => return self.look_at_meta(element),
-            "title" if self.title.is_none() => self.title = short_text(element, MAX_TITLE),
+            "meta" => return self.visit_meta(element),
+            "title" if self.title.is_none() => self.title = short_text(element, MAX_TITLE_CHARS),
             "link"
                 if self.canonical.is_none()
                     && value.attr("rel").is_some_and(|rel| rel.eq_ignore_ascii_case("canonical")) =>
@@ -115,30 +128,30 @@ impl Metadata {
             }
             "script" if value.attr("type").is_some_and(|kind| kind.contains("ld+json")) => {
                 let script: String = element.text().collect();
-                if scripts.len() < MAX_EACH && script.len() < 512 * 1024 {
+                if scripts.len() < MAX_ELEMENTS_PER_KIND && script.len() < MAX_SCRIPT_BYTES {
                     scripts.push(script);
                 }
                 return;
             }
             "script" | "style" | "noscript" => return,
-            "h1" if self.headlines.len() < MAX_EACH && !leads_home(element) => {
-                self.headlines.extend(short_text(element, MAX_TITLE))
+            "h1" if self.headlines.len() < MAX_ELEMENTS_PER_KIND && !links_to_home_page(element) => {
+                self.headlines.extend(short_text(element, MAX_TITLE_CHARS))
             }
-            "time" => self.look_at_time(element, place),
+            "time" => self.visit_time(element, place),
             _ => (),
         }
-        if let Some(name) = value.attr("itemprop").filter(|_| self.itemprops.len() < MAX_EACH) {
+        if let Some(name) = value.attr("itemprop").filter(|_| self.itemprops.len() < MAX_ELEMENTS_PER_KIND) {
             let content = ["content", "datetime"]
                 .iter()
                 .find_map(|key| value.attr(key))
-                .map_or_else(|| short_text(element, MAX_TITLE).unwrap_or_default(), str::to_owned);
+                .map_or_else(|| short_text(element, MAX_TITLE_CHARS).unwrap_or_default(), str::to_owned);
             self.itemprops.push((name.to_ascii_lowercase(), content));
         }
-        self.look_at_names(element, place);
-        self.look_at_words(element, place);
+        self.visit_names(element, place);
+        self.visit_text(element, place);
     }
 
-    fn look_at_meta(&mut self, element: ElementRef<'_>) {
+    fn visit_meta(&mut self, element: ElementRef<'_>) {
         let value = element.value();
         let (Some(name), Some(content)) =
             (["property", "name", "itemprop"].iter().find_map(|key| value.attr(key)), value.attr("content"))
@@ -146,77 +159,86 @@ impl Metadata {
             return;
         };
         let content = fold(content);
-        if !content.is_empty() && self.meta.len() < 500 {
+        if !content.is_empty() && self.meta.len() < MAX_META {
             let name = name.trim().to_ascii_lowercase();
-            // Directives add up; of everything else the first counts.
+            // `robots` directives are joined; of other names the first element counts.
             match self.meta.get_mut(&name).filter(|_| name == "robots") {
-                Some(known) if known.len() < 1000 => *known = format!("{known}, {content}"),
+                Some(existing) if existing.len() < MAX_ROBOTS_BYTES => {
+                    *existing = format!("{existing}, {content}")
+                }
                 Some(_) => (),
                 None => drop(self.meta.entry(name).or_insert(content)),
             }
         }
     }
 
-    fn look_at_time(&mut self, element: ElementRef<'_>, place: usize) {
-        if self.times.len() >= MAX_EACH && self.published.len() >= MAX_EACH {
+    fn visit_time(&mut self, element: ElementRef<'_>, place: usize) {
+        if self.times.len() >= MAX_ELEMENTS_PER_KIND && self.published.len() >= MAX_ELEMENTS_PER_KIND {
             return;
         }
         let value = element.value();
         let text = value
             .attr("datetime")
             .filter(|text| !text.trim().is_empty())
-            .map_or_else(|| short_text(element, MAX_DATE).unwrap_or_default(), str::to_owned);
+            .map_or_else(|| short_text(element, MAX_DATE_CHARS).unwrap_or_default(), str::to_owned);
         let names = names_of(element);
-        let marked = value.attr("pubdate").is_some()
+        let is_marked = value.attr("pubdate").is_some()
             || value.attr("itemprop").is_some_and(|name| name.eq_ignore_ascii_case("datePublished"))
             || ["publish", "pubdate", "entry-date", "posted"].iter().any(|mark| names.contains(mark));
-        let changed = names.contains("updated") || names.contains("modified");
-        if marked && !changed && self.published.len() < MAX_EACH {
+        let is_update = names.contains("updated") || names.contains("modified");
+        if is_marked && !is_update && self.published.len() < MAX_ELEMENTS_PER_KIND {
             self.published.push(text);
-        } else if self.times.len() < MAX_EACH {
-            self.times.push(PageWindow { text, place });
+        } else if self.times.len() < MAX_ELEMENTS_PER_KIND {
+            self.times.push(PlacedText { text, place });
         }
     }
 
-    fn look_at_names(&mut self, element: ElementRef<'_>, place: usize) {
+    fn visit_names(&mut self, element: ElementRef<'_>, place: usize) {
         let names = names_of(element);
         if names.is_empty() || element.value().name() == "time" {
             return;
         }
         const DATES: &[&str] = &["date", "publish", "posted", "time", "kun", "күн", "meta"];
         const AUTHORS: &[&str] = &["author", "byline", "avtor", "автор", "writer", "name-uid"];
-        if self.dated.len() < MAX_EACH && DATES.iter().any(|mark| names.contains(mark)) {
-            self.dated.extend(short_text(element, 120).map(|text| PageWindow { text, place }));
+        if self.dated.len() < MAX_ELEMENTS_PER_KIND && DATES.iter().any(|mark| names.contains(mark)) {
+            self.dated.extend(short_text(element, MAX_DATED_CHARS).map(|text| PlacedText { text, place }));
         }
-        let relation = element.value().attr("rel").is_some_and(|rel| rel.contains("author"));
-        if self.bylines.len() < MAX_EACH && (relation || AUTHORS.iter().any(|mark| names.contains(mark))) {
-            self.bylines.extend(short_text(element, 100).map(|text| PageWindow { text, place }));
+        let is_author = element.value().attr("rel").is_some_and(|rel| rel.contains("author"));
+        if self.bylines.len() < MAX_ELEMENTS_PER_KIND
+            && (is_author || AUTHORS.iter().any(|mark| names.contains(mark)))
+        {
+            self.bylines.extend(short_text(element, MAX_BYLINE_CHARS).map(|text| PlacedText { text, place }));
         }
     }
 
-    /// Old pages name nothing: there, what a short line says has to do.
-    fn look_at_words(&mut self, element: ElementRef<'_>, place: usize) {
-        if self.plain_dates.len() >= MAX_EACH && self.plain_bylines.len() >= MAX_EACH {
+    /// Collects short texts that look like dates or bylines, for old pages without descriptive classes and ids.
+    fn visit_text(&mut self, element: ElementRef<'_>, place: usize) {
+        if self.plain_dates.len() >= MAX_ELEMENTS_PER_KIND
+            && self.plain_bylines.len() >= MAX_ELEMENTS_PER_KIND
+        {
             return;
         }
-        let Some(text) = short_text(element, MAX_DATE) else { return };
-        if self.plain_dates.len() < MAX_EACH && text.chars().filter(char::is_ascii_digit).count() >= 5 {
-            self.plain_dates.push(PageWindow { text, place });
-        } else if let Some((lead, _)) = text.split_once(':')
-            && self.plain_bylines.len() < MAX_EACH
-            && BYLINES.contains(&lead.trim().to_lowercase().as_str())
+        let Some(text) = short_text(element, MAX_DATE_CHARS) else { return };
+        if self.plain_dates.len() < MAX_ELEMENTS_PER_KIND
+            && text.chars().filter(char::is_ascii_digit).count() >= 5
         {
-            self.plain_bylines.push(PageWindow { text, place });
+            self.plain_dates.push(PlacedText { text, place });
+        } else if let Some((lead, _)) = text.split_once(':')
+            && self.plain_bylines.len() < MAX_ELEMENTS_PER_KIND
+            && BYLINE_LEADS.contains(&lead.trim().to_lowercase().as_str())
+        {
+            self.plain_bylines.push(PlacedText { text, place });
         }
     }
 }
 
-/// Whether an element holds a link to the home page: it is the site's logo.
-fn leads_home(element: ElementRef<'_>) -> bool {
+/// Returns true if the element contains a link to the home page: it is the logo of the site.
+fn links_to_home_page(element: ElementRef<'_>) -> bool {
     let is_home = |href: &str| matches!(href, "/" | "./" | "/index.html" | "/index.php");
     element.descendent_elements().any(|inner| inner.value().attr("href").is_some_and(is_home))
 }
 
+/// Returns the class, id, rel and itemprop of an element, joined and in lower case.
 fn names_of(element: ElementRef<'_>) -> String {
     let value = element.value();
     ["class", "id", "rel", "itemprop"]
@@ -227,7 +249,7 @@ fn names_of(element: ElementRef<'_>) -> String {
         .to_lowercase()
 }
 
-/// The text of an element that holds no more than a line.
+/// Returns the text of an element if it has at most `limit` characters.
 fn short_text(element: ElementRef<'_>, limit: usize) -> Option<String> {
     let mut text = String::new();
     for part in element.text() {
@@ -241,23 +263,24 @@ fn short_text(element: ElementRef<'_>, limit: usize) -> Option<String> {
     (!text.is_empty() && text.chars().count() <= limit).then_some(text)
 }
 
-/// Where on the page its headline stands: the first element that shows the title and nothing else.
-pub(super) fn place_of(title: &str, tree: &Html) -> Option<usize> {
-    if title.chars().count() > MAX_TITLE {
+/// Returns the position of the headline: the first visible element whose text is the title and nothing else.
+pub(super) fn headline_place(title: &str, tree: &Html) -> Option<usize> {
+    if title.chars().count() > MAX_TITLE_CHARS {
         return None;
     }
-    let wanted = letters(title);
+    let title_letters = letters(title);
     let mut elements = tree.root_element().descendent_elements().enumerate();
-    let is_shown =
+    let is_visible =
         |element: &ElementRef<'_>| !matches!(element.value().name(), "head" | "title" | "script" | "style");
     elements.find_map(|(place, element)| {
-        let shows = is_shown(&element)
-            && short_text(element, title.chars().count() + 20).is_some_and(|text| letters(&text) == wanted);
-        shows.then_some(place)
+        let is_headline = is_visible(&element)
+            && short_text(element, title.chars().count() + 20)
+                .is_some_and(|text| letters(&text) == title_letters);
+        is_headline.then_some(place)
     })
 }
 
-/// A text's letters and digits in lower case: what is left of it in every typography.
+/// Returns the letters and digits of a text in lower case, to compare texts regardless of typography.
 pub(super) fn letters(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

@@ -1,8 +1,8 @@
-//! From an article page to its title, text, author, time and language.
+//! Extracts title, text, author, time and language of an article page.
 //!
-//! The text comes from the source's selectors where it has them, else from trafilatura (the best of
-//! ten Rust crates on every set we could measure), behind a guard on depth and size. Everything
-//! else about the page is ours: see `metadata.rs` for what it says about itself.
+//! The text comes from the selectors of the source if it declares any, or else from trafilatura (the
+//! best of ten Rust crates on every data set measured), behind limits on depth and size. All other
+//! fields are extracted by this module: `metadata.rs` collects the metadata of the page.
 
 mod article;
 mod item;

@@ -1,24 +1,24 @@
-//! Addresses as kinds of source need them.
+//! Helpers that build the addresses of platforms.
 
 use url::Url;
 
-/// The address with these parameters: each takes the place of one of its name.
-pub(super) fn with(url: &Url, parameters: &[(&str, &str)]) -> Url {
-    let kept = without_names(url, parameters);
+/// Returns the address with these query parameters. Each replaces existing parameters of the same name.
+pub(super) fn with_parameters(url: &Url, parameters: &[(&str, &str)]) -> Url {
+    let others = without_names(url, parameters);
     let mut url = url.clone();
-    url.query_pairs_mut().clear().extend_pairs(kept).extend_pairs(parameters);
+    url.query_pairs_mut().clear().extend_pairs(others).extend_pairs(parameters);
     url
 }
 
-/// The address with those of these parameters that it has not.
-pub(super) fn with_missing(url: &Url, parameters: &[(&str, &str)]) -> Url {
-    let has = |name: &str| url.query_pairs().any(|(known, _)| known == name);
+/// Returns the address with those of these query parameters that it lacks.
+pub(super) fn with_defaults(url: &Url, parameters: &[(&str, &str)]) -> Url {
+    let has = |name: &str| url.query_pairs().any(|(existing, _)| existing == name);
     let missing: Vec<(&str, &str)> = parameters.iter().filter(|(name, _)| !has(name)).copied().collect();
-    with(url, &missing)
+    with_parameters(url, &missing)
 }
 
-/// The same host at another path, without parameters.
-pub(super) fn at(url: &Url, path: &str) -> Url {
+/// Returns the address of another path on the same host, without query and fragment.
+pub(super) fn with_path(url: &Url, path: &str) -> Url {
     let mut url = url.clone();
     url.set_path(path);
     url.set_query(None);
@@ -26,33 +26,34 @@ pub(super) fn at(url: &Url, path: &str) -> Url {
     url
 }
 
-/// The same path and parameters at another host, where this one is `named`: what people copy from their browsers is seldom
-/// where programs read. Other hosts stay: a platform of one's own is read where it is.
-pub(super) fn moved(url: &Url, named: &[&str], host: &str) -> Url {
-    let mut moved = url.clone();
-    if url.host_str().is_some_and(|known| named.contains(&known.trim_start_matches("www."))) {
-        // A host of ours is one.
-        let _ = moved.set_host(Some(host));
+/// Returns the address on `host` if its host is one of `aliases`. Users declare the address their browser
+/// shows, which often differs from the API host. An address on another host is returned unchanged: it is a
+/// self-hosted instance.
+pub(super) fn replace_host(url: &Url, aliases: &[&str], host: &str) -> Url {
+    let mut replaced = url.clone();
+    if url.host_str().is_some_and(|name| aliases.contains(&name.trim_start_matches("www."))) {
+        // `host` is a constant of the callers and always valid.
+        let _ = replaced.set_host(Some(host));
     }
-    moved
+    replaced
 }
 
-/// The value of a parameter.
+/// Returns the value of a query parameter.
 pub(super) fn parameter(url: &Url, name: &str) -> Option<String> {
-    url.query_pairs().find(|(known, _)| known == name).map(|(_, value)| value.into_owned())
+    url.query_pairs().find(|(existing, _)| existing == name).map(|(_, value)| value.into_owned())
 }
 
-/// The parts of its path that say something.
-pub(super) fn parts(url: &Url) -> Vec<&str> {
-    url.path_segments().into_iter().flatten().filter(|part| !part.is_empty()).collect()
+/// Returns the non-empty segments of the path.
+pub(super) fn segments(url: &Url) -> Vec<&str> {
+    url.path_segments().into_iter().flatten().filter(|segment| !segment.is_empty()).collect()
 }
 
-/// Whether an address asks for nothing but these.
-pub(super) fn asks_only(url: &Url, parameters: &[&str]) -> bool {
+/// Returns true if the address has no query parameters except these.
+pub(super) fn has_only_parameters(url: &Url, parameters: &[&str]) -> bool {
     url.query_pairs().all(|(name, _)| parameters.contains(&&*name))
 }
 
 fn without_names(url: &Url, parameters: &[(&str, &str)]) -> Vec<(String, String)> {
-    let is_kept = |name: &str| parameters.iter().all(|(given, _)| *given != name);
-    url.query_pairs().into_owned().filter(|(name, _)| is_kept(name)).collect()
+    let is_other = |name: &str| parameters.iter().all(|(parameter, _)| *parameter != name);
+    url.query_pairs().into_owned().filter(|(name, _)| is_other(name)).collect()
 }

@@ -1,4 +1,4 @@
-//! What a site's page offers to programs, and where sites keep feeds that no page names.
+//! Feeds that a page links to, and common paths of feeds that no page links to.
 
 use scraper::Html;
 use url::Url;
@@ -7,7 +7,7 @@ use super::Page;
 use super::listing::constant_selector;
 use crate::html::bounded;
 
-/// Where feeds are, most often first: as in public lists of the feeds of Kazakhstan's and other sites.
+/// Common paths of feeds, most frequent first, from public lists of feeds of Kazakhstan and other countries.
 pub const USUAL_PATHS: &[&str] = &[
     "/rss.xml",
     "/feed/",
@@ -19,12 +19,12 @@ pub const USUAL_PATHS: &[&str] = &[
     "/export/rss2/archive/index.xml",
 ];
 
-/// Feeds that a page names, in its order: in its head, and links that look like feeds.
+/// Returns the feeds that a page links to: first the alternate links of its head, then links with the path of a feed.
 pub fn feeds_offered(page: &Page<'_>) -> Vec<Url> {
     let decoded = page.decoded();
     let (markup, _) = bounded(&decoded.text);
     let tree = Html::parse_document(&markup);
-    let named = tree.select(&ALTERNATE).filter(|link| {
+    let alternate = tree.select(&ALTERNATE).filter(|link| {
         let kind = link.value().attr("type").unwrap_or("").to_ascii_lowercase();
         ["rss+xml", "atom+xml", "feed+json"].iter().any(|feed| kind.contains(feed))
     });
@@ -33,17 +33,17 @@ pub fn feeds_offered(page: &Page<'_>) -> Vec<Url> {
         let path = href.split(['?', '#']).next().unwrap_or("").trim_end_matches('/');
         [".rss", "/rss", "/rss.xml", "/feed", "/feed.xml", "/atom.xml"].iter().any(|end| path.ends_with(end))
     });
-    let mut found: Vec<Url> = Vec::new();
-    for element in named.chain(linked) {
+    let mut feeds: Vec<Url> = Vec::new();
+    for element in alternate.chain(linked) {
         let url = element.value().attr("href").and_then(|href| page.url.join(href.trim()).ok());
         if let Some(mut url) = url.filter(|url| url.scheme().starts_with("http")) {
             url.set_fragment(None);
-            if !found.contains(&url) {
-                found.push(url);
+            if !feeds.contains(&url) {
+                feeds.push(url);
             }
         }
     }
-    found
+    feeds
 }
 
 constant_selector!(ALTERNATE, "link[rel~=alternate][href]");
@@ -63,7 +63,7 @@ mod tests {
         let selectors = Selectors::default();
         let page =
             Page::new(&url, body.as_bytes(), &selectors, None, "2026-11-23T10:00:00Z".parse().unwrap());
-        let found: Vec<String> = feeds_offered(&page).into_iter().map(String::from).collect();
-        assert_eq!(found, ["https://qala.kz/rss/kk.xml", "https://qala.kz/atom", "https://qala.kz/rss/"]);
+        let feeds: Vec<String> = feeds_offered(&page).into_iter().map(String::from).collect();
+        assert_eq!(feeds, ["https://qala.kz/rss/kk.xml", "https://qala.kz/atom", "https://qala.kz/rss/"]);
     }
 }

@@ -1,4 +1,4 @@
-//! What an author of Bluesky posts, by the public API that asks for no account.
+//! The posts of a Bluesky author, read by the public API, which needs no account.
 
 use model::{Entry, PostKind};
 use serde_json::Value;
@@ -9,9 +9,9 @@ use super::{Accept, Page, Reader, Reading, address};
 
 pub(super) struct Bluesky;
 
-/// Where authors are read (docs.bsky.app/docs/api/app-bsky-feed-get-author-feed).
-const API: &str = "public.api.bsky.app";
-const FEED: &str = "/xrpc/app.bsky.feed.getAuthorFeed";
+/// The host of the public API (docs.bsky.app/docs/api/app-bsky-feed-get-author-feed).
+const API_HOST: &str = "public.api.bsky.app";
+const AUTHOR_FEED_PATH: &str = "/xrpc/app.bsky.feed.getAuthorFeed";
 
 /// Fields of a `feedViewPost`.
 const LAYOUT: Layout<'static> = Layout {
@@ -39,13 +39,14 @@ const LAYOUT: Layout<'static> = Layout {
 
 impl Reader for Bluesky {
     fn endpoint(&self, declared: &Url) -> Result<Url, String> {
-        let url = address::moved(declared, &["bsky.app"], API);
-        match address::parts(&url).as_slice() {
-            ["xrpc", "app.bsky.feed.getAuthorFeed"] => Ok(address::with_missing(&url, &[("limit", "100")])),
-            ["profile", actor] => {
-                Ok(address::with(&address::at(&url, FEED), &[("actor", actor), ("limit", "100")]))
-            }
-            _ => Err("write an author's address such as https://bsky.app/profile/NAME".to_owned()),
+        let url = address::replace_host(declared, &["bsky.app"], API_HOST);
+        match address::segments(&url).as_slice() {
+            ["xrpc", "app.bsky.feed.getAuthorFeed"] => Ok(address::with_defaults(&url, &[("limit", "100")])),
+            ["profile", actor] => Ok(address::with_parameters(
+                &address::with_path(&url, AUTHOR_FEED_PATH),
+                &[("actor", actor), ("limit", "100")],
+            )),
+            _ => Err("write the address of an author, such as https://bsky.app/profile/NAME".to_owned()),
         }
     }
 
@@ -58,35 +59,35 @@ impl Reader for Bluesky {
     }
 
     fn shows_all(&self, address: &Url) -> bool {
-        address::asks_only(address, &["actor", "limit", "filter"])
+        address::has_only_parameters(address, &["actor", "limit", "filter"])
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {
-        json::of_document(page, |document| {
-            let mut reading = json::each(document, LAYOUT.items, |item| Some(entry(page, item)));
-            reading.next = json::before(page, "cursor", json::text(document, "/cursor"));
+        json::read_document(page, |document| {
+            let mut reading = json::read_items(document, LAYOUT.items, |item| Some(entry(page, item)));
+            reading.next = json::next_page(page, "cursor", json::text_at(document, "/cursor"));
             reading
         })
     }
 }
 
 fn entry(page: &Page<'_>, item: &Value) -> Entry {
-    let mut entry = json::entry(page, item, &LAYOUT);
-    entry.url = entry.id.as_deref().and_then(shown_at);
-    entry.author = entry.author.take().or_else(|| json::text(item, "/post/author/handle"));
-    // Whoever posts says when; what was indexed cannot have been written later.
-    let indexed = item.pointer("/post/indexedAt").and_then(|at| json::published(page, at));
-    entry.published = match (entry.published.take(), indexed) {
-        (Some(said), Some(indexed)) if said.at > indexed.at => Some(indexed),
-        (said, indexed) => said.or(indexed),
+    let mut entry = json::build_entry(page, item, &LAYOUT);
+    entry.url = entry.id.as_deref().and_then(web_address);
+    entry.author = entry.author.take().or_else(|| json::text_at(item, "/post/author/handle"));
+    // The author sets `createdAt`; it cannot be later than the time of indexing.
+    let indexed_at = item.pointer("/post/indexedAt").and_then(|at| json::parse_published(page, at));
+    entry.published = match (entry.published.take(), indexed_at) {
+        (Some(created), Some(indexed)) if created.at > indexed.at => Some(indexed),
+        (created, indexed) => created.or(indexed),
     };
-    let reason = json::text(item, "/reason/$type").unwrap_or_default();
+    let reason = json::text_at(item, "/reason/$type").unwrap_or_default();
     if reason.ends_with("reasonRepost") {
-        // Who repeats, and when: the post itself may be of the same author.
-        let by = json::text(item, "/reason/by/did").unwrap_or_default();
+        // A repost has its own identifier and time, because the post itself may be in the feed of the same author.
+        let by = json::text_at(item, "/reason/by/did").unwrap_or_default();
         entry.post.parent = entry.id.take();
         entry.id = entry.post.parent.as_ref().map(|post| format!("{post}#{by}"));
-        let at = item.pointer("/reason/indexedAt").and_then(|at| json::published(page, at));
+        let at = item.pointer("/reason/indexedAt").and_then(|at| json::parse_published(page, at));
         entry.published = at.or(entry.published.take());
     }
     entry.post.kind = Some(match (reason.ends_with("reasonRepost"), entry.post.parent.is_some()) {
@@ -95,18 +96,18 @@ fn entry(page: &Page<'_>, item: &Value) -> Entry {
         (false, false) => PostKind::Post,
     });
     let pictures = item.pointer("/post/record/embed/images").and_then(Value::as_array);
-    let told = pictures.into_iter().flatten().filter_map(|picture| json::text(picture, "/alt"));
+    let descriptions = pictures.into_iter().flatten().filter_map(|picture| json::text_at(picture, "/alt"));
     let card =
-        ["/post/embed/external/title", "/post/embed/external/description"].map(|at| json::text(item, at));
-    let words = told.chain(card.into_iter().flatten()).map(|text| json::lines(&text));
-    let all: Vec<String> =
-        entry.text.take().into_iter().chain(words).filter(|text| !text.is_empty()).collect();
-    entry.text = Some(all.join("\n")).filter(|text| !text.is_empty());
+        ["/post/embed/external/title", "/post/embed/external/description"].map(|at| json::text_at(item, at));
+    let attached = descriptions.chain(card.into_iter().flatten()).map(|text| json::fold_lines(&text));
+    let texts: Vec<String> =
+        entry.text.take().into_iter().chain(attached).filter(|text| !text.is_empty()).collect();
+    entry.text = Some(texts.join("\n")).filter(|text| !text.is_empty());
     entry
 }
 
-/// `at://did/app.bsky.feed.post/key` is shown at `bsky.app/profile/did/post/key`.
-fn shown_at(uri: &str) -> Option<Url> {
+/// Returns the web address of a post: `at://did/app.bsky.feed.post/key` is `bsky.app/profile/did/post/key`.
+fn web_address(uri: &str) -> Option<Url> {
     let mut parts = uri.strip_prefix("at://")?.split('/');
     let (author, _, key) = (parts.next()?, parts.next()?, parts.next()?);
     Url::parse(&format!("https://bsky.app/profile/{author}/post/{key}")).ok()
@@ -119,14 +120,14 @@ mod tests {
     use model::SourceKind;
 
     #[test]
-    fn posts_answers_and_reposts() {
+    fn posts_replies_and_reposts_are_read() {
         let reading = read_fixture(
             SourceKind::Bluesky,
             "bluesky/author_feed.json",
             "https://public.api.bsky.app/xrpc/app.bsky.feed.getAuthorFeed?actor=qala.kz&limit=100",
         );
         assert_eq!(reading.alarm, None);
-        let [post, answer, repost] = reading.entries.as_slice() else { panic!("{reading:?}") };
+        let [post, reply, repost] = reading.entries.as_slice() else { panic!("{reading:?}") };
         assert_eq!(post.url.as_ref().map(Url::as_str), Some("https://bsky.app/profile/did:plc:abc/post/3k1"));
         assert_eq!(
             post.text.as_deref(),
@@ -134,12 +135,12 @@ mod tests {
         );
         assert_eq!((post.author.as_deref(), post.language.as_deref()), (Some("Қала"), Some("kk")));
         assert_eq!((post.post.likes, post.post.comments, post.post.shares), (Some(3), Some(1), Some(2)));
-        // It says that it was written after it was indexed.
+        // Its `createdAt` is later than its `indexedAt`.
         assert_eq!(
-            answer.published.as_ref().map(|p| p.at.to_string()).as_deref(),
+            reply.published.as_ref().map(|p| p.at.to_string()).as_deref(),
             Some("2026-11-22T10:00:00Z")
         );
-        assert_eq!((answer.post.kind, answer.author.as_deref()), (Some(PostKind::Comment), Some("qala.kz")));
+        assert_eq!((reply.post.kind, reply.author.as_deref()), (Some(PostKind::Comment), Some("qala.kz")));
         assert_eq!(repost.post.kind, Some(PostKind::Repost));
         assert_eq!(repost.id.as_deref(), Some("at://did:plc:zzz/app.bsky.feed.post/777#did:plc:abc"));
         assert_eq!(
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn profiles_are_read_by_the_public_api() {
+    fn profile_addresses_become_api_addresses() {
         let at = |url| address_of(SourceKind::Bluesky, url);
         assert_eq!(
             at("https://bsky.app/profile/qala.kz").as_deref(),

@@ -1,4 +1,4 @@
-//! A forum that runs Discourse: its latest posts, or the topics of a category.
+//! A Discourse forum: its latest posts, or the topics of a category.
 
 use model::PostKind;
 use serde_json::Value;
@@ -61,12 +61,14 @@ const TOPIC: Layout<'static> = Layout {
 impl Reader for Discourse {
     fn endpoint(&self, declared: &Url) -> Result<Url, String> {
         let path = declared.path().trim_end_matches('/').to_owned();
-        match address::parts(declared).as_slice() {
-            [] => Ok(address::at(declared, "/posts.json")),
+        match address::segments(declared).as_slice() {
+            [] => Ok(address::with_path(declared, "/posts.json")),
             [.., last] if last.ends_with(".json") => Ok(declared.clone()),
-            ["c" | "tag", ..] | ["latest" | "posts"] => Ok(address::at(declared, &format!("{path}.json"))),
+            ["c" | "tag", ..] | ["latest" | "posts"] => {
+                Ok(address::with_path(declared, &format!("{path}.json")))
+            }
             _ => {
-                Err("write the forum's or a category's address such as https://forum.example/c/NAME/5"
+                Err("write the address of a forum or category, such as https://forum.example/c/NAME/5"
                     .to_owned())
             }
         }
@@ -85,52 +87,53 @@ impl Reader for Discourse {
     }
 
     fn shows_all(&self, address: &Url) -> bool {
-        // Topics stand there by their last answer.
-        address::parts(address).last() == Some(&"posts.json") && address::asks_only(address, &[])
+        // Other lists show topics in the order of their last reply.
+        address::segments(address).last() == Some(&"posts.json") && address::has_only_parameters(address, &[])
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {
-        json::of_document(page, |document| {
+        json::read_document(page, |document| {
             if document.pointer(TOPIC.items).is_some() {
-                topics(page, document)
+                read_topics(page, document)
             } else {
-                posts(page, document)
+                read_posts(page, document)
             }
         })
     }
 }
 
-fn posts(page: &Page<'_>, document: &Value) -> Reading {
-    let mut reading = json::each(document, POST.items, |post| {
-        let mut entry = json::entry(page, post, &POST);
-        let topic = json::text(post, "/topic_title").filter(|title| !title.is_empty());
+fn read_posts(page: &Page<'_>, document: &Value) -> Reading {
+    let mut reading = json::read_items(document, POST.items, |post| {
+        let mut entry = json::build_entry(page, post, &POST);
+        let topic = json::text_at(post, "/topic_title").filter(|title| !title.is_empty());
         let number = post.get("post_number").and_then(Value::as_u64).unwrap_or(1);
-        entry.url = entry.url.take().or_else(|| address_of_post(page, post, number));
+        entry.url = entry.url.take().or_else(|| post_address(page, post, number));
         entry.title = topic.map(|title| crate::plain::plain_title(&title));
         entry.id = entry.id.take().map(|id| format!("post-{id}"));
         entry.post.kind = Some(if number > 1 { PostKind::Comment } else { PostKind::Post });
-        entry.post.parent = json::text(post, "/reply_to_post_number");
-        entry.post.likes = likes(post);
+        entry.post.parent = json::text_at(post, "/reply_to_post_number");
+        entry.post.likes = read_likes(post);
         Some(entry)
     });
     let posts = document.pointer(POST.items).and_then(Value::as_array);
     let oldest = posts.into_iter().flatten().filter_map(|post| post.get("id")?.as_u64()).min();
-    // The post of that number is the first of the next page.
+    // `before` is inclusive: the post with that number is the first one of the next page.
     let before = oldest.and_then(|id| id.checked_sub(1)).filter(|id| *id > 0);
-    reading.next = json::before(page, "before", before.map(|id| id.to_string()));
+    reading.next = json::next_page(page, "before", before.map(|id| id.to_string()));
     reading
 }
 
-fn topics(page: &Page<'_>, document: &Value) -> Reading {
-    let mut reading = json::each(document, TOPIC.items, |topic| {
-        let mut entry = json::entry(page, topic, &TOPIC);
-        let slug = json::text(topic, "/slug").unwrap_or_else(|| "-".to_owned());
+fn read_topics(page: &Page<'_>, document: &Value) -> Reading {
+    let mut reading = json::read_items(document, TOPIC.items, |topic| {
+        let mut entry = json::build_entry(page, topic, &TOPIC);
+        let slug = json::text_at(topic, "/slug").unwrap_or_else(|| "-".to_owned());
         entry.url = entry.id.as_deref().and_then(|id| page.url.join(&format!("/t/{slug}/{id}")).ok());
         entry.id = entry.id.take().map(|id| format!("topic-{id}"));
         Some(entry)
     });
-    // It leads to a page; its data stand beside it.
-    let more = json::text(document, "/topic_list/more_topics_url").and_then(|more| page.url.join(&more).ok());
+    // The link leads to an HTML page; the JSON is at the same path with `.json`.
+    let more =
+        json::text_at(document, "/topic_list/more_topics_url").and_then(|more| page.url.join(&more).ok());
     reading.next = more.map(|mut more| {
         if !more.path().ends_with(".json") {
             let path = format!("{}.json", more.path().trim_end_matches('/'));
@@ -141,13 +144,13 @@ fn topics(page: &Page<'_>, document: &Value) -> Reading {
     reading
 }
 
-fn address_of_post(page: &Page<'_>, post: &Value, number: u64) -> Option<Url> {
-    let (slug, topic) = (json::text(post, "/topic_slug")?, json::text(post, "/topic_id")?);
+fn post_address(page: &Page<'_>, post: &Value, number: u64) -> Option<Url> {
+    let (slug, topic) = (json::text_at(post, "/topic_slug")?, json::text_at(post, "/topic_id")?);
     page.url.join(&format!("/t/{slug}/{topic}/{number}")).ok()
 }
 
-/// Likes are the second sort of action.
-fn likes(post: &Value) -> Option<u64> {
+/// Returns the number of likes: the count of the action with identifier 2.
+fn read_likes(post: &Value) -> Option<u64> {
     let actions = post.get("actions_summary")?.as_array()?;
     let like = actions.iter().find(|action| action.get("id").and_then(Value::as_u64) == Some(2))?;
     like.get("count").and_then(Value::as_u64)
@@ -163,15 +166,15 @@ mod tests {
     fn posts_are_read_with_their_topic() {
         let reading =
             read_fixture(SourceKind::Discourse, "discourse/posts.json", "https://forum.kz/posts.json");
-        let [answer, first] = reading.entries.as_slice() else { panic!("{reading:?}") };
+        let [reply, first] = reading.entries.as_slice() else { panic!("{reading:?}") };
         assert_eq!(
-            (answer.id.as_deref(), answer.title.as_deref()),
+            (reply.id.as_deref(), reply.title.as_deref()),
             (Some("post-502"), Some("Қай банк жақсы?"))
         );
-        assert_eq!(answer.text.as_deref(), Some("Мен бәрін сынадым.\nЕшқайсысы"));
-        assert_eq!(answer.url.as_ref().map(Url::as_str), Some("https://forum.kz/t/qai-bank/40/2"));
+        assert_eq!(reply.text.as_deref(), Some("Мен бәрін сынадым.\nЕшқайсысы"));
+        assert_eq!(reply.url.as_ref().map(Url::as_str), Some("https://forum.kz/t/qai-bank/40/2"));
         assert_eq!(
-            (answer.post.kind, answer.post.likes, answer.author.as_deref()),
+            (reply.post.kind, reply.post.likes, reply.author.as_deref()),
             (Some(PostKind::Comment), Some(3), Some("dana"))
         );
         assert_eq!(first.post.kind, Some(PostKind::Post));
@@ -179,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn topics_of_a_category_lead_to_their_pages() {
+    fn topics_of_a_category_are_read() {
         let reading =
             read_fixture(SourceKind::Discourse, "discourse/category.json", "https://forum.kz/c/bank/5.json");
         let [topic] = reading.entries.as_slice() else { panic!("{reading:?}") };
@@ -189,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn forums_are_read_by_their_json() {
+    fn forum_addresses_become_json_addresses() {
         let at = |url| address_of(SourceKind::Discourse, url);
         assert_eq!(at("https://forum.kz/").as_deref(), Ok("https://forum.kz/posts.json"));
         assert_eq!(at("https://forum.kz/c/bank/5").as_deref(), Ok("https://forum.kz/c/bank/5.json"));

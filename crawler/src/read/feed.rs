@@ -1,9 +1,9 @@
-//! RSS, Atom and JSON Feed: feed-rs behind our sanitiser, a lenient parser where it is at a loss.
+//! RSS, Atom and JSON Feed: feed-rs behind a sanitiser, with a lenient parser as fallback.
 //!
-//! Measured on real feeds, feed-rs alone silently returns nothing for RSS 0.90 and Atom 0.3 and
-//! gives up on one bad entry; the lenient parser ([`super::lenient`]) reads those and fails on
-//! others. Whichever understood more entries wins; where a feed is not well formed, its entries are
-//! also read one by one ([`super::piecemeal`]).
+//! Measured on real feeds, feed-rs alone silently returns nothing for RSS 0.90 and Atom 0.3, and
+//! fails on a feed with one bad entry; the lenient parser ([`super::lenient`]) reads those and fails
+//! on others. The parser that returns more entries wins. If a feed is malformed, its entries are also
+//! read one by one ([`super::piecemeal`]).
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -13,15 +13,15 @@ use std::time::Duration;
 use model::{Entry, Post, Precision, Published, PublishedMethod, SourceKind, same_site};
 use url::Url;
 
-use super::{Accept, Alarm, Page, Reader, Reading, guarded, lenient, piecemeal, sanitise, sniff};
+use super::{Accept, Alarm, Page, Reader, Reading, catch_panic, lenient, piecemeal, sanitise, sniff};
 use crate::dates::{self, Moment};
 use crate::plain::{plain_text, plain_title};
 use crate::websub;
 
-/// Problems of one kind that are told.
-const MAX_PROBLEMS: usize = 5;
+/// Upper bound on the reported unparsable times of a feed.
+const MAX_TIME_PROBLEMS: usize = 5;
 
-/// A feed, whatever its form.
+/// A feed in any format: RSS, Atom or JSON Feed.
 pub(super) struct Feed;
 
 impl Reader for Feed {
@@ -35,45 +35,46 @@ impl Reader for Feed {
 }
 
 fn read(page: &Page<'_>) -> Reading {
-    if sniff(page) == Some(SourceKind::Listing) && !is_embedded(page) {
+    if sniff(page) == Some(SourceKind::Listing) && !has_feed_root(page) {
         return Reading {
-            alarm: Some(Alarm::Foreign("a web page came where a feed was expected".to_owned())),
+            alarm: Some(Alarm::Foreign("expected a feed, got a web page".to_owned())),
             ..Reading::default()
         };
     }
     let decoded = page.decoded();
-    let json =
+    let is_json =
         decoded.text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}').starts_with('{');
     let text =
-        if json { Cow::Borrowed(&*decoded.text) } else { Cow::Owned(sanitise::sanitise(&decoded.text)) };
-    let mut reading = match strict(page, &text) {
-        Ok(reading) => supplemented(page, &decoded.text, &text, reading),
-        Err(problem) => forgiving(page, &decoded.text, &text, problem),
+        if is_json { Cow::Borrowed(&*decoded.text) } else { Cow::Owned(sanitise::sanitise(&decoded.text)) };
+    let mut reading = match read_strict(page, &text) {
+        Ok(reading) => fill_gaps(page, &decoded.text, &text, reading),
+        Err(problem) => read_malformed(page, &decoded.text, &text, problem),
     };
     reading.problems.extend(decoded.problem);
     reading
 }
 
-/// A reading without gaps is taken; another is held against the lenient parser's. One that ends before
-/// the feed does (a stray end tag is enough) is read on entry by entry. `raw` is the feed as it was decoded,
-/// `text` what was mended of it.
-fn supplemented(page: &Page<'_>, raw: &str, text: &str, first: Reading) -> Reading {
-    let reading = if is_complete(&first) { first } else { richer(first, lenient::read(page, text)) };
-    let starts = piecemeal::starts_outside_sections(raw);
+/// Fills the gaps of a strict reading. A complete reading is kept; any other is merged with that of the lenient
+/// parser. If the feed has more entries than were read (a stray end tag is enough), it is also read entry by
+/// entry. `raw` is the decoded feed, `text` the sanitised one.
+fn fill_gaps(page: &Page<'_>, raw: &str, text: &str, first: Reading) -> Reading {
+    let reading = if is_complete(&first) { first } else { merge(first, lenient::read(page, text)) };
+    let starts = piecemeal::entry_starts_outside_sections(raw);
     if reading.entries.len() >= starts.len() {
         return reading;
     }
     match piecemeal::read(page, raw, &starts) {
-        Some(others) => richer(reading, others),
+        Some(others) => merge(reading, others),
         None => reading,
     }
 }
 
-/// A feed that is not well formed.
-fn forgiving(page: &Page<'_>, raw: &str, text: &str, problem: String) -> Reading {
+/// Reads a malformed feed with the lenient parser and entry by entry, and returns the reading with the most entries.
+/// `problem` is the error of the strict parser.
+fn read_malformed(page: &Page<'_>, raw: &str, text: &str, problem: String) -> Reading {
     let mut reading = lenient::read(page, text);
-    // A section that is never closed hides entries, one in the feed's head shows some that are none.
-    for starts in [piecemeal::starts_outside_sections(raw), piecemeal::starts(raw)] {
+    // An unclosed CDATA section or comment hides entries; one in the head of the feed may contain false ones.
+    for starts in [piecemeal::entry_starts_outside_sections(raw), piecemeal::entry_starts(raw)] {
         if let Some(others) = piecemeal::read(page, raw, &starts)
             && others.entries.len() > reading.entries.len()
         {
@@ -81,15 +82,15 @@ fn forgiving(page: &Page<'_>, raw: &str, text: &str, problem: String) -> Reading
         }
     }
     if reading.alarm.is_some() {
-        reading.alarm = Some(Alarm::Foreign(format!("this is not a feed: {problem}")));
+        reading.alarm = Some(Alarm::Foreign(format!("not a feed: {problem}")));
     } else {
         reading.problems.push(problem);
     }
     reading
 }
 
-/// A feed that begins like a page but holds a feed's root nevertheless.
-fn is_embedded(page: &Page<'_>) -> bool {
+/// Returns true if a body that begins like a web page contains the root element of a feed.
+fn has_feed_root(page: &Page<'_>) -> bool {
     let head = page.head();
     head.contains("<rss") || head.contains("<feed")
 }
@@ -99,8 +100,8 @@ fn is_complete(reading: &Reading) -> bool {
         && reading.entries.iter().all(|entry| entry.url.is_some() && entry.title.is_some())
 }
 
-/// The reading with more entries; of equals the one that knows more of them, gaps filled by the other.
-fn richer(first: Reading, second: Reading) -> Reading {
+/// Returns the reading with more entries. If both have the same number, fills the gaps of the first from the second.
+fn merge(first: Reading, second: Reading) -> Reading {
     if second.entries.len() > first.entries.len() {
         return second;
     }
@@ -121,39 +122,42 @@ fn richer(first: Reading, second: Reading) -> Reading {
     merged
 }
 
-fn strict(page: &Page<'_>, text: &str) -> Result<Reading, String> {
+/// Parses a feed with feed-rs.
+fn read_strict(page: &Page<'_>, text: &str) -> Result<Reading, String> {
     let zone = page.zone.clone();
     let times = Arc::new(Mutex::new(Times::default()));
-    let seen = times.clone();
+    let recorder = times.clone();
     let parser = feed_rs::parser::Builder::new()
         .base_uri(Some(page.url.as_str()))
         .sanitize_content(false)
         .id_generator(|_, _, _| String::new())
         .timestamp_parser(move |text| {
             let moment = dates::parse(text, &zone);
-            seen.lock().unwrap_or_else(PoisonError::into_inner).note(text, moment);
+            recorder.lock().unwrap_or_else(PoisonError::into_inner).record(text, moment);
             chrono::DateTime::from_timestamp(moment?.at.as_second(), 0)
         })
         .build();
-    let feed = guarded("feed-rs", || parser.parse(text.as_bytes()))?.map_err(|error| error.to_string())?;
+    let feed =
+        catch_panic("feed-rs", || parser.parse(text.as_bytes()))?.map_err(|error| error.to_string())?;
     let times = std::mem::take(&mut *times.lock().unwrap_or_else(PoisonError::into_inner));
-    let next = next_of(page, &feed);
+    let next = next_page(page, &feed);
     let links = feed.links.iter().filter_map(|link| Some((link.rel.as_deref()?, link.href.as_str())));
     let hub = websub::offer(links, page.url);
     let entries = feed.entries.into_iter().map(|entry| self::entry(page, entry, &times)).collect();
     let title = feed.title.map(|title| plain_title(&title.content)).filter(|title| !title.is_empty());
-    // RSS 2.0: the minutes for which it may be kept.
+    // RSS 2.0: `ttl` is the number of minutes for which the feed may be cached.
     let fresh_for = feed.ttl.map(|minutes| Duration::from_secs(u64::from(minutes) * 60));
     Ok(Reading { title, entries, next, hub, fresh_for, problems: times.problems, ..Reading::default() })
 }
 
-/// Entries of a page of a WordPress feed, where nobody changed that: one with fewer is the last.
-const WORDPRESS_PAGE: usize = 10;
+/// The default number of entries on a page of a WordPress feed; a page with fewer is the last one.
+const WORDPRESS_PAGE_SIZE: usize = 10;
 
-/// Where the feed goes on with what is older: as it says (RFC 5005), or as WordPress pages every feed of its (`paged`).
-fn next_of(page: &Page<'_>, feed: &feed_rs::model::Feed) -> Option<Url> {
-    let said = feed.links.iter().find(|link| link.rel.as_deref() == Some("next"));
-    if let Some(link) = said {
+/// Returns the address of the next page, which has older entries: the feed's `next` link (RFC 5005), or the `paged`
+/// parameter of a WordPress feed.
+fn next_page(page: &Page<'_>, feed: &feed_rs::model::Feed) -> Option<Url> {
+    let link = feed.links.iter().find(|link| link.rel.as_deref() == Some("next"));
+    if let Some(link) = link {
         let next = page.url.join(&link.href).ok()?;
         return Some(next).filter(|next| next != page.url && same_site(next, page.url));
     }
@@ -162,7 +166,7 @@ fn next_of(page: &Page<'_>, feed: &feed_rs::model::Feed) -> Option<Url> {
         .into_iter()
         .flatten()
         .any(|text| text.to_ascii_lowercase().contains("wordpress.org"));
-    if !is_wordpress || feed.entries.len() < WORDPRESS_PAGE {
+    if !is_wordpress || feed.entries.len() < WORDPRESS_PAGE_SIZE {
         return None;
     }
     let is_page = |(key, _): &(std::borrow::Cow<'_, str>, std::borrow::Cow<'_, str>)| key == "paged";
@@ -182,23 +186,23 @@ fn next_of(page: &Page<'_>, feed: &feed_rs::model::Feed) -> Option<Url> {
     Some(next)
 }
 
-/// The times of a feed as they are written: feed-rs hands on the moments alone.
+/// The original texts of the times in a feed: feed-rs returns only the parsed moments.
 #[derive(Default)]
 struct Times {
-    written: HashMap<i64, (String, Precision)>,
+    originals: HashMap<i64, (String, Precision)>,
     problems: Vec<String>,
 }
 
 impl Times {
-    fn note(&mut self, text: &str, moment: Option<Moment>) {
+    fn record(&mut self, text: &str, moment: Option<Moment>) {
         match moment {
             Some(moment) => {
-                let written = (text.trim().to_owned(), moment.precision);
-                self.written.insert(moment.at.as_second(), written);
+                let original = (text.trim().to_owned(), moment.precision);
+                self.originals.insert(moment.at.as_second(), original);
             }
-            None if self.problems.len() < MAX_PROBLEMS && !text.trim().is_empty() => {
+            None if self.problems.len() < MAX_TIME_PROBLEMS && !text.trim().is_empty() => {
                 let text: String = text.trim().chars().take(60).collect();
-                self.problems.push(format!("the time {text:?} cannot be read"));
+                self.problems.push(format!("cannot parse the time {text:?}"));
             }
             None => (),
         }
@@ -206,7 +210,7 @@ impl Times {
 
     fn published(&self, at: model::Timestamp) -> Published {
         let (original, precision) =
-            self.written.get(&at.as_second()).cloned().unwrap_or((at.to_string(), Precision::Second));
+            self.originals.get(&at.as_second()).cloned().unwrap_or((at.to_string(), Precision::Second));
         Published { at, precision, method: PublishedMethod::Feed, original, clamped: false }
     }
 }
@@ -224,13 +228,13 @@ fn entry(page: &Page<'_>, entry: feed_rs::model::Entry, times: &Times) -> Entry 
         })
         .map(|link| link.href.as_str());
     let body = entry.content.as_ref().and_then(|content| content.body.as_deref());
-    let described = || entry.media.iter().find_map(|media| media.description.as_ref());
-    let summary = entry.summary.as_ref().or_else(described).map(|summary| summary.content.as_str());
+    let description = || entry.media.iter().find_map(|media| media.description.as_ref());
+    let summary = entry.summary.as_ref().or_else(description).map(|summary| summary.content.as_str());
     let community = entry.media.iter().find_map(|media| media.community.as_ref());
     let authors: Vec<String> = entry
         .authors
         .iter()
-        .map(|person| person_name(person.name.as_deref().unwrap_or_default()))
+        .map(|person| parse_person_name(person.name.as_deref().unwrap_or_default()))
         .filter(|name| !name.is_empty())
         .collect();
     let moment = |at: chrono::DateTime<chrono::Utc>| model::Timestamp::from_second(at.timestamp()).ok();
@@ -242,9 +246,9 @@ fn entry(page: &Page<'_>, entry: feed_rs::model::Entry, times: &Times) -> Entry 
         .next();
     let published = entry.published.and_then(moment);
     let updated = entry.updated.and_then(moment);
-    assemble(
+    build_entry(
         page,
-        Raw {
+        RawEntry {
             id: Some(entry.id.as_str()),
             link,
             title: entry.title.as_ref().map(|title| title.content.as_str()),
@@ -255,18 +259,18 @@ fn entry(page: &Page<'_>, entry: feed_rs::model::Entry, times: &Times) -> Entry 
             updated,
             image,
             language: entry.language.as_deref(),
-            post: community.map(counters).unwrap_or_default(),
+            post: community.map(read_counters).unwrap_or_default(),
         },
     )
 }
 
-/// What media feeds tell of how something was received (Media RSS, `media:community`).
-fn counters(community: &feed_rs::model::MediaCommunity) -> Post {
+/// Reads the counters of a media feed (Media RSS, `media:community`).
+fn read_counters(community: &feed_rs::model::MediaCommunity) -> Post {
     Post { views: community.stats_views, likes: community.stars_count, ..Post::default() }
 }
 
-/// An entry's fields as a parser gives them.
-pub(super) struct Raw<'a> {
+/// The fields of an entry as a parser returns them.
+pub(super) struct RawEntry<'a> {
     pub(super) id: Option<&'a str>,
     pub(super) link: Option<&'a str>,
     pub(super) title: Option<&'a str>,
@@ -280,24 +284,25 @@ pub(super) struct Raw<'a> {
     pub(super) post: Post,
 }
 
-pub(super) fn assemble(page: &Page<'_>, raw: Raw<'_>) -> Entry {
+/// Builds an entry from the output of a parser.
+pub(super) fn build_entry(page: &Page<'_>, raw: RawEntry<'_>) -> Entry {
     let mut problems = Vec::new();
     let filled = |text: String| (!text.is_empty()).then_some(text);
     let id = raw.id.map(str::trim).filter(|id| !id.is_empty()).map(str::to_owned);
     let link = raw.link.map(str::trim).filter(|link| !link.is_empty());
-    // An identifier that is an address is one (RSS: isPermaLink is true unless said otherwise).
+    // An identifier in the form of an address is the link (RSS: `isPermaLink` defaults to true).
     let address =
         link.or_else(|| id.as_deref().filter(|id| id.starts_with("http://") || id.starts_with("https://")));
     let url = address.and_then(|address| match page.url.join(address) {
         Ok(url) => Some(url),
         Err(error) => {
-            problems.push(format!("the link {address:?} is no address ({error})"));
+            problems.push(format!("invalid link {address:?}: {error}"));
             None
         }
     });
     let body = raw.body.map(plain_text).unwrap_or_default();
     let summary = raw.summary.map(plain_text).unwrap_or_default();
-    let (text, summary) = text_and_summary(body, summary);
+    let (text, summary) = split_text_and_summary(body, summary);
     Entry {
         id,
         url,
@@ -321,37 +326,38 @@ pub(super) fn assemble(page: &Page<'_>, raw: Raw<'_>) -> Entry {
     }
 }
 
-/// Which of an entry's bodies is the publication itself, and which a teaser.
+/// Returns the full text and the summary of an entry; either may be empty.
 ///
-/// A body that breaks off ("…", "читать далее") or is a sentence or two is a teaser; a description as
-/// long as an article is one (RSS feeds without `content:encoded` put whole articles there).
-fn text_and_summary(body: String, summary: String) -> (String, String) {
-    const TEASER: usize = 280;
-    const ARTICLE: usize = 1200;
-    let is_whole = |text: &str, least: usize| text.chars().nth(least).is_some() && !breaks_off(text);
-    if is_whole(&body, TEASER) && body.len() >= summary.len() {
+/// A body that is truncated ("…", "читать далее") or has only a sentence or two is a teaser. A summary as long as an
+/// article is the full text: RSS feeds without `content:encoded` put whole articles there.
+fn split_text_and_summary(body: String, summary: String) -> (String, String) {
+    const MIN_BODY_CHARS: usize = 280;
+    const MIN_ARTICLE_CHARS: usize = 1200;
+    let is_whole =
+        |text: &str, min_chars: usize| text.chars().nth(min_chars).is_some() && !is_truncated(text);
+    if is_whole(&body, MIN_BODY_CHARS) && body.len() >= summary.len() {
         return (body, summary);
     }
-    if is_whole(&summary, ARTICLE) {
+    if is_whole(&summary, MIN_ARTICLE_CHARS) {
         return (summary, String::new());
     }
     let longer = if body.len() > summary.len() { body } else { summary };
     (String::new(), longer)
 }
 
-/// Whether a text ends the way teasers do.
-fn breaks_off(text: &str) -> bool {
-    const INVITATIONS: &[&str] =
+/// Returns true if a text ends like a teaser.
+fn is_truncated(text: &str) -> bool {
+    const READ_MORE_PHRASES: &[&str] =
         &["далее", "подробнее", "толығырақ", "оқыңыз", "read more", "continue reading"];
     let text = text.trim_end();
     let words = text.trim_end_matches(['.', '…', ']', ')', '»', '>', '→', ' ']).to_lowercase();
     text.trim_end_matches([']', ')']).ends_with(['…'])
         || text.ends_with("...")
-        || INVITATIONS.iter().any(|end| words.ends_with(end))
+        || READ_MORE_PHRASES.iter().any(|end| words.ends_with(end))
 }
 
-/// `editor@news.kz (Айгүл Серікқызы)` is Айгүл Серікқызы.
-fn person_name(text: &str) -> String {
+/// Returns the name of a person; that of `editor@news.kz (Айгүл Серікқызы)` is `Айгүл Серікқызы`.
+fn parse_person_name(text: &str) -> String {
     let text = text.trim();
     match text.split_once('(') {
         Some((address, name)) if address.contains('@') || address.is_empty() => {
@@ -380,25 +386,25 @@ mod tests {
         )
     }
 
-    /// Of Atom's links, in either kind of feed (WebSub §4); another site's name is none of its own.
+    /// Hubs come from Atom links, in RSS and Atom feeds (WebSub §4). A `self` link to another site is ignored.
     #[test]
-    fn feeds_offer_hubs() {
+    fn hubs_are_read_from_feed_links() {
         let link = |rel: &str, href: &str| {
             format!("<atom:link xmlns:atom='http://www.w3.org/2005/Atom' rel='{rel}' href='{href}'/>")
         };
-        for (own, expected) in
+        for (self_url, expected) in
             [("https://news.kz/rss?full", Some("https://news.kz/rss?full")), ("https://other.kz/rss", None)]
         {
-            let body = rss(&(link("hub", "https://hub.kz/") + &link("self", own)));
-            let told = check(&body).hub;
-            assert_eq!(told.as_ref().map(|offer| offer.topic_url.as_str()), expected, "{own}");
-            assert!(told.is_none_or(|offer| offer.hub.as_str() == "https://hub.kz/"));
+            let body = rss(&(link("hub", "https://hub.kz/") + &link("self", self_url)));
+            let hub = check(&body).hub;
+            assert_eq!(hub.as_ref().map(|offer| offer.topic_url.as_str()), expected, "{self_url}");
+            assert!(hub.is_none_or(|offer| offer.hub.as_str() == "https://hub.kz/"));
         }
     }
 
-    /// RFC 5005, and WordPress, whose feeds page by `paged`; expected by the documents of both.
+    /// The expected values follow RFC 5005 and the documentation of WordPress, whose feeds page by `paged`.
     #[test]
-    fn feeds_go_on_with_what_is_older() {
+    fn feeds_lead_to_their_next_page() {
         let items = |count: usize| -> String {
             (0..count)
                 .map(|n| format!("<item><guid>{n}</guid><title>t{n}</title><link>/n/{n}</link></item>"))
@@ -440,7 +446,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_is_read_whole() {
+    fn all_fields_of_an_entry_are_read() {
         let reading = check(&rss(
             "<item><title>&lt;b&gt;Банк&lt;/b&gt; &amp;amp; биржа</title><link>/n/1?utm_source=rss</link><guid isPermaLink=\"false\">n1</guid>
              <pubDate>Вт, 03 ноя 2026 14:05:00 +0500</pubDate><author>ed@news.kz (Айгүл Серікқызы)</author><description>Қысқа &lt;i&gt;мазмұны&lt;/i&gt;</description></item>",
@@ -459,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_texts_are_told_from_teasers() {
+    fn teasers_become_summaries() {
         let long = "Қазақстан банкі жаңа мөлшерлемені жариялады. ".repeat(40);
         let reading = check(&rss(&format!(
             "<item><title>a</title><link>/1</link><description>{long}</description></item>
@@ -470,7 +476,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_no_feed_and_an_empty_feed_is_an_alarm() {
+    fn web_pages_and_empty_feeds_raise_alarms() {
         assert!(check("<!DOCTYPE html><html><body>404").alarm.unwrap().to_string().contains("web page"));
         assert!(check(&rss("")).alarm.is_some());
         assert!(check("").alarm.is_some());
@@ -478,7 +484,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_entry_does_not_cost_the_feed() {
+    fn one_bad_entry_does_not_affect_the_others() {
         let item = |number: u8, title: &str| {
             format!("<item><title>{title}</title><link>/{number}</link><guid>{number}</guid></item>")
         };
@@ -496,7 +502,7 @@ mod tests {
                 let titles = [0, 1, 2].map(|at| if at == place { bad } else { "Хабар" });
                 let items: String = (1..).zip(titles).map(|(number, title)| item(number, title)).collect();
                 let reading = check(&rss(&items));
-                let read = |number: usize| {
+                let is_read = |number: usize| {
                     let url = format!("https://news.kz/{number}");
                     reading
                         .entries
@@ -504,12 +510,16 @@ mod tests {
                         .any(|entry| entry.url.as_ref().is_some_and(|at| at.as_str() == url))
                 };
                 let others = [1, 2, 3].iter().filter(|number| **number != place + 1);
-                let lost: Vec<_> = others.filter(|number| !read(**number)).collect();
-                assert_eq!((reading.alarm.as_ref(), lost), (None, vec![]), "{bad} at {place}: {reading:?}");
+                let missing: Vec<_> = others.filter(|number| !is_read(**number)).collect();
+                assert_eq!(
+                    (reading.alarm.as_ref(), missing),
+                    (None, vec![]),
+                    "{bad} at {place}: {reading:?}"
+                );
                 assert_eq!(reading.title.as_deref(), Some("Жаңалық & т.б."), "{bad}");
             }
         }
-        // HTML without its ends, more than a parser of XML may nest.
+        // More unclosed HTML elements than an XML parser may nest.
         let lines = format!("a</title><description>{}</description>", "<br>".repeat(300));
         let reading = check(&rss(&[item(1, &lines), item(2, "b"), item(3, "c")].concat()));
         let links = reading.entries.iter().filter(|entry| entry.url.is_some()).count();
@@ -521,16 +531,16 @@ mod tests {
     }
 
     #[test]
-    fn shared_identifiers_are_not_believed() {
+    fn shared_identifiers_are_ignored() {
         let reading = check(&rss(
             "<item><title>a</title><link>/1</link><guid>x</guid></item><item><title>b</title><link>/2</link><guid>x</guid></item>",
         ));
         assert!(reading.entries.iter().all(|entry| entry.id.is_none()), "{reading:?}");
     }
 
-    /// Parsers of feeds recurse: what is nested deeper than any feed must not reach them.
+    /// Feed parsers recurse: nesting beyond that of real feeds must not reach them.
     #[test]
-    fn deep_feeds_are_read_to_their_end() {
+    fn deeply_nested_feeds_are_read() {
         for (open, close) in [
             ("<media:group>", "</media:group>"),
             ("<a>", ""),

@@ -1,4 +1,5 @@
-//! What GDELT found elsewhere (DOC 2.0): addresses only, each of which is read at its own host by that host's rules.
+//! Search results of GDELT (DOC 2.0). They are only addresses; each article is fetched from its own host by
+//! that host's rules.
 
 use std::time::Duration;
 use url::Url;
@@ -8,7 +9,7 @@ use super::{Accept, Alarm, Page, Reader, Reading, address};
 
 pub(super) struct Gdelt;
 
-/// Fields of an article (blog.gdeltproject.org/gdelt-doc-2-0-api-debuts). When it was seen is not when it was published.
+/// Fields of an article (blog.gdeltproject.org/gdelt-doc-2-0-api-debuts). `seendate` is not the publication time.
 const LAYOUT: Layout<'static> = Layout {
     items: "/articles",
     id: None,
@@ -36,20 +37,20 @@ impl Reader for Gdelt {
     fn endpoint(&self, declared: &Url) -> Result<Url, String> {
         if address::parameter(declared, "query").is_none() {
             return Err(
-                "write what is looked for, as https://api.gdeltproject.org/api/v2/doc/doc?query={query}"
+                "write the search query, as in https://api.gdeltproject.org/api/v2/doc/doc?query={query}"
                     .to_owned(),
             );
         }
-        let asked = [("mode", "artlist"), ("format", "json")];
-        let usual = [("maxrecords", "250"), ("timespan", "1d"), ("sort", "datedesc")];
-        Ok(address::with_missing(&address::with(declared, &asked), &usual))
+        let required = [("mode", "artlist"), ("format", "json")];
+        let defaults = [("maxrecords", "250"), ("timespan", "1d"), ("sort", "datedesc")];
+        Ok(address::with_defaults(&address::with_parameters(declared, &required), &defaults))
     }
 
     fn accept(&self) -> Accept {
         Accept::Json
     }
 
-    /// One request in five seconds, as its answers say to who asks more often.
+    /// The host allows one request in five seconds, as its response to faster clients says.
     fn delay(&self) -> Duration {
         Duration::from_secs(6)
     }
@@ -60,19 +61,21 @@ impl Reader for Gdelt {
 
     fn read(&self, page: &Page<'_>) -> Reading {
         let text = String::from_utf8_lossy(page.body);
-        // Its refusals are sentences, with status 200.
+        // Rate-limit errors are plain text with status 200.
         if text.trim_start().starts_with("Please limit requests") {
-            return Reading::alarmed(Alarm::Busy(text.trim().chars().take(200).collect()));
+            return Reading::from_alarm(Alarm::Busy(text.trim().chars().take(200).collect()));
         }
-        // Titles come with control characters, and with escapes that JSON does not know.
+        // Titles contain control characters and escapes that are not valid JSON.
         let clean: String = text.chars().filter(|c| !c.is_control() || c.is_whitespace()).collect();
         let clean = clean.replace("\\'", "'");
         let page = &Page { body: clean.as_bytes(), ..page.clone() };
-        json::of_document(page, |document| {
-            // Where nothing was found there is no list.
+        json::read_document(page, |document| {
+            // A response without results is an empty object without a list.
             match document.as_object().is_some_and(serde_json::Map::is_empty) {
                 true => Reading::default(),
-                false => json::each(document, LAYOUT.items, |item| Some(json::entry(page, item, &LAYOUT))),
+                false => json::read_items(document, LAYOUT.items, |item| {
+                    Some(json::build_entry(page, item, &LAYOUT))
+                }),
             }
         })
     }
@@ -84,35 +87,36 @@ mod tests {
     use crate::read::testing::{address_of, read_body, read_fixture};
     use model::SourceKind;
 
-    const AT: &str = "https://api.gdeltproject.org/api/v2/doc/doc?query=astana&mode=artlist&format=json&maxrecords=250&timespan=1d&sort=datedesc";
+    const SEARCH_URL: &str = "https://api.gdeltproject.org/api/v2/doc/doc?query=astana&mode=artlist&format=json&maxrecords=250&timespan=1d&sort=datedesc";
 
     #[test]
     fn articles_are_addresses_with_titles() {
-        let reading = read_fixture(SourceKind::Gdelt, "gdelt/artlist.json", AT);
+        let reading = read_fixture(SourceKind::Gdelt, "gdelt/artlist.json", SEARCH_URL);
         let [article] = reading.entries.as_slice() else { panic!("{reading:?}") };
         assert_eq!(article.url.as_ref().map(Url::as_str), Some("https://news.example/astana/1"));
         assert_eq!(
             (article.title.as_deref(), article.text.as_deref()),
             (Some("Astana opens a bridge"), None)
         );
-        assert_eq!(article.published, None, "its own page says when");
+        assert_eq!(article.published, None, "the article page has the time");
     }
 
     #[test]
-    fn a_refusal_in_words_is_told() {
-        let alarm = read_body(SourceKind::Gdelt, b"Please limit requests to one every 5 seconds", AT).alarm;
+    fn rate_limit_errors_raise_alarms_and_invalid_escapes_are_repaired() {
+        let alarm =
+            read_body(SourceKind::Gdelt, b"Please limit requests to one every 5 seconds", SEARCH_URL).alarm;
         assert!(matches!(alarm, Some(Alarm::Busy(_))), "{alarm:?}");
-        let spoilt = "{\"articles\":[{\"url\":\"https://a.example/1\",\"title\":\"It\\'s \u{7}here\"}]}";
-        let reading = read_body(SourceKind::Gdelt, spoilt.as_bytes(), AT);
+        let invalid = "{\"articles\":[{\"url\":\"https://a.example/1\",\"title\":\"It\\'s \u{7}here\"}]}";
+        let reading = read_body(SourceKind::Gdelt, invalid.as_bytes(), SEARCH_URL);
         assert_eq!(reading.entries[0].title.as_deref(), Some("It's here"));
     }
 
     #[test]
-    fn what_is_needed_is_added_to_the_address() {
+    fn required_parameters_are_added_to_the_address() {
         assert_eq!(
             address_of(SourceKind::Gdelt, "https://api.gdeltproject.org/api/v2/doc/doc?query=astana")
                 .as_deref(),
-            Ok(AT)
+            Ok(SEARCH_URL)
         );
         assert!(address_of(SourceKind::Gdelt, "https://api.gdeltproject.org/api/v2/doc/doc").is_err());
     }

@@ -1,4 +1,4 @@
-//! Hacker News, by the search API that Algolia keeps for it.
+//! Hacker News, read by its Algolia search API.
 
 use model::{Entry, PostKind};
 use serde_json::Value;
@@ -35,26 +35,29 @@ const LAYOUT: Layout<'static> = Layout {
 
 impl Reader for HackerNews {
     fn endpoint(&self, declared: &Url) -> Result<Url, String> {
-        let mut url = address::moved(declared, &["news.ycombinator.com"], "hn.algolia.com");
-        match address::parts(&url).as_slice() {
+        let mut url = address::replace_host(declared, &["news.ycombinator.com"], "hn.algolia.com");
+        match address::segments(&url).as_slice() {
             ["api", "v1", ..] => (),
             [] | ["newest" | "newcomments"] => {
-                let comments = declared.path().contains("newcomments");
-                let tags = if comments { "comment" } else { "story" };
+                let is_comments = declared.path().contains("newcomments");
+                let tags = if is_comments { "comment" } else { "story" };
                 let query = ["q", "query"].iter().find_map(|name| address::parameter(&url, name));
-                url = address::with(&address::at(&url, "/api/v1/search_by_date"), &[("tags", tags)]);
+                url = address::with_parameters(
+                    &address::with_path(&url, "/api/v1/search_by_date"),
+                    &[("tags", tags)],
+                );
                 if let Some(query) = query {
-                    url = address::with(&url, &[("query", &query)]);
+                    url = address::with_parameters(&url, &[("query", &query)]);
                 }
             }
             _ => {
                 return Err(
-                    "write https://news.ycombinator.com/newest, or an address of hn.algolia.com/api/v1"
+                    "write https://news.ycombinator.com/newest or an address under hn.algolia.com/api/v1"
                         .to_owned(),
                 );
             }
         }
-        Ok(address::with_missing(&url, &[("hitsPerPage", "100")]))
+        Ok(address::with_defaults(&url, &[("hitsPerPage", "100")]))
     }
 
     fn accept(&self) -> Accept {
@@ -66,35 +69,36 @@ impl Reader for HackerNews {
     }
 
     fn shows_all(&self, address: &Url) -> bool {
-        // What is searched, or on the front page, is a choice.
+        // A search and the front page show a selection.
         let is_kind = |tags: String| matches!(tags.as_str(), "story" | "comment");
-        address::parts(address).last() == Some(&"search_by_date")
-            && address::asks_only(address, &["tags", "hitsPerPage"])
+        address::segments(address).last() == Some(&"search_by_date")
+            && address::has_only_parameters(address, &["tags", "hitsPerPage"])
             && address::parameter(address, "tags").is_some_and(is_kind)
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {
-        json::of_document(page, |document| {
-            let mut reading = json::each(document, LAYOUT.items, |hit| Some(entry(page, hit)));
+        json::read_document(page, |document| {
+            let mut reading = json::read_items(document, LAYOUT.items, |hit| Some(entry(page, hit)));
             let number = |pointer: &str| document.pointer(pointer).and_then(Value::as_u64);
-            if let (Some(shown), Some(pages)) = (number("/page"), number("/nbPages")) {
-                let next = (shown + 1 < pages).then(|| (shown + 1).to_string());
-                reading.next = json::before(page, "page", next);
+            if let (Some(current), Some(pages)) = (number("/page"), number("/nbPages")) {
+                let next = (current + 1 < pages).then(|| (current + 1).to_string());
+                reading.next = json::next_page(page, "page", next);
             }
             reading
         })
     }
 }
 
-/// A story's own address leads elsewhere: what is said of it here is the publication.
+/// Builds the entry of a hit. Its address is the discussion on Hacker News, because the link of a story leads
+/// to another site.
 fn entry(page: &Page<'_>, hit: &Value) -> Entry {
-    let mut entry = json::entry(page, hit, &LAYOUT);
-    let comment = json::text(hit, "/comment_text");
-    let words = [json::text(hit, "/story_text"), comment.clone()];
-    let words: Vec<String> =
-        words.into_iter().flatten().map(|text| crate::plain::plain_text(&text)).collect();
-    entry.text = Some(words.join("\n")).filter(|text| !text.is_empty()).or_else(|| entry.title.clone());
-    entry.title = entry.title.take().or_else(|| json::text(hit, "/story_title"));
+    let mut entry = json::build_entry(page, hit, &LAYOUT);
+    let comment = json::text_at(hit, "/comment_text");
+    let texts = [json::text_at(hit, "/story_text"), comment.clone()];
+    let texts: Vec<String> =
+        texts.into_iter().flatten().map(|text| crate::plain::plain_text(&text)).collect();
+    entry.text = Some(texts.join("\n")).filter(|text| !text.is_empty()).or_else(|| entry.title.clone());
+    entry.title = entry.title.take().or_else(|| json::text_at(hit, "/story_title"));
     entry.url = entry
         .id
         .as_deref()
@@ -110,7 +114,7 @@ mod tests {
     use model::SourceKind;
 
     #[test]
-    fn stories_and_comments() {
+    fn stories_and_comments_are_read() {
         let reading = read_fixture(
             SourceKind::HackerNews,
             "hackernews/by_date.json",
@@ -138,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn it_is_read_by_its_search() {
+    fn site_addresses_become_search_addresses() {
         let at = |url| address_of(SourceKind::HackerNews, url);
         assert_eq!(
             at("https://news.ycombinator.com/").as_deref(),

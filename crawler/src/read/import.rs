@@ -1,4 +1,4 @@
-//! A source that is not fetched: its publications come as files.
+//! A source that is not fetched: its publications are imported from files.
 
 use super::{Alarm, Page, Reader, Reading};
 
@@ -6,8 +6,8 @@ pub(super) struct Import;
 
 impl Reader for Import {
     fn read(&self, _page: &Page<'_>) -> Reading {
-        Reading::alarmed(Alarm::Foreign(
-            "a source of kind import is not fetched: `qyran import` feeds it".to_owned(),
+        Reading::from_alarm(Alarm::Foreign(
+            "sources of kind import are not fetched; use `qyran import`".to_owned(),
         ))
     }
 }

@@ -1,14 +1,15 @@
-//! JSON, in which pointers (RFC 6901) say where things stand: of a source that declares them, or of a platform.
+//! JSON documents, whose fields are located by JSON pointers (RFC 6901): those that a source declares, or those
+//! of a platform.
 
 use model::{Entry, Pointers, Post, Precision, Published, PublishedMethod, Timestamp};
 use serde_json::Value;
 use url::Url;
 
-use super::{Accept, Alarm, Page, Reader, Reading, address, suspect};
+use super::{Accept, Alarm, Page, Reader, Reading, address, detect_layout_change};
 use crate::dates;
 use crate::plain::{fold, plain_text, plain_title};
 
-/// JSON by the pointers that its source declares.
+/// JSON with the pointers that the source declares.
 pub(super) struct Json;
 
 impl Reader for Json {
@@ -20,11 +21,12 @@ impl Reader for Json {
         let none = Pointers::default();
         let pointers = page.pointers.unwrap_or(&none);
         let layout = Layout::of(pointers);
-        of_document(page, |document| {
-            let mut reading = each(document, layout.items, |item| Some(entry(page, item, &layout)));
+        read_document(page, |document| {
+            let mut reading =
+                read_items(document, layout.items, |item| Some(build_entry(page, item, &layout)));
             let places = (pointers.time.as_deref(), pointers.title.as_deref());
-            reading.suspicion = suspect(&reading.entries, places);
-            let next = pointers.next.as_deref().and_then(|next| text(document, next));
+            reading.suspicion = detect_layout_change(&reading.entries, places);
+            let next = pointers.next.as_deref().and_then(|next| text_at(document, next));
             reading.next =
                 next.and_then(|next| page.url.join(next.trim()).ok()).filter(|next| next != page.url);
             reading
@@ -32,10 +34,10 @@ impl Reader for Json {
     }
 }
 
-/// Where things stand: `items` from the document's root, the others from each item.
+/// JSON pointers to the fields: `items` from the root of the document, the others from each item.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Layout<'a> {
-    /// The document itself where empty.
+    /// The pointer to the list of items; empty if the document itself is the list.
     pub(super) items: &'a str,
     pub(super) id: Option<&'a str>,
     pub(super) url: Option<&'a str>,
@@ -55,7 +57,7 @@ pub(super) struct Layout<'a> {
     pub(super) shares: Option<&'a str>,
     pub(super) views: Option<&'a str>,
     pub(super) followers: Option<&'a str>,
-    /// Texts are as they are, not HTML.
+    /// True if texts are plain, not HTML.
     pub(super) is_plain: bool,
 }
 
@@ -82,71 +84,77 @@ impl<'a> Layout<'a> {
     }
 }
 
-/// The document that a body is.
-pub(super) fn document(page: &Page<'_>) -> Result<Value, Alarm> {
+/// Parses a body as JSON.
+fn parse_document(page: &Page<'_>) -> Result<Value, Alarm> {
     let text = page.decoded().text;
     let start = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     if start.starts_with('<') {
-        return Err(Alarm::Foreign("a web page came where JSON was expected".to_owned()));
+        return Err(Alarm::Foreign("expected JSON, got a web page".to_owned()));
     }
-    serde_json::from_str(start).map_err(|error| Alarm::Foreign(format!("this is no JSON: {error}")))
+    serde_json::from_str(start).map_err(|error| Alarm::Foreign(format!("invalid JSON: {error}")))
 }
 
-/// What `read` makes of the document that a body is; an alarm where it is none.
-pub(super) fn of_document(page: &Page<'_>, read: impl FnOnce(&Value) -> Reading) -> Reading {
-    match document(page) {
+/// Parses a body as JSON and passes the document to `read`. Returns an alarm if the body is not JSON.
+pub(super) fn read_document(page: &Page<'_>, read: impl FnOnce(&Value) -> Reading) -> Reading {
+    match parse_document(page) {
         Ok(document) => read(&document),
-        Err(alarm) => Reading::alarmed(alarm),
+        Err(alarm) => Reading::from_alarm(alarm),
     }
 }
 
-/// The items that a pointer leads to, each with the entry that `entry` makes of it, if it makes one.
-pub(super) fn each(document: &Value, pointer: &str, entry: impl FnMut(&Value) -> Option<Entry>) -> Reading {
-    match items(document, pointer) {
+/// Converts the items at a pointer to entries with `entry`, and skips those for which it returns `None`.
+/// Returns an alarm if the pointer does not lead to a list.
+pub(super) fn read_items(
+    document: &Value,
+    pointer: &str,
+    entry: impl FnMut(&Value) -> Option<Entry>,
+) -> Reading {
+    match items_at(document, pointer) {
         Ok(items) => {
             let mut reading =
                 Reading { entries: items.iter().filter_map(entry).collect(), ..Reading::default() };
-            drop_empty(&mut reading);
+            drop_empty_entries(&mut reading);
             reading
         }
-        Err(alarm) => Reading::alarmed(alarm),
+        Err(alarm) => Reading::from_alarm(alarm),
     }
 }
 
-/// The list that a pointer leads to.
-pub(super) fn items<'v>(document: &'v Value, pointer: &str) -> Result<&'v [Value], Alarm> {
-    let place = if pointer.is_empty() { "the beginning" } else { pointer };
+/// Returns the list at a pointer.
+pub(super) fn items_at<'v>(document: &'v Value, pointer: &str) -> Result<&'v [Value], Alarm> {
+    let place = if pointer.is_empty() { "the root" } else { pointer };
     match document.pointer(pointer) {
         Some(Value::Array(items)) => Ok(items),
-        Some(_) => Err(Alarm::Foreign(format!("what stands at {place} of this JSON is no list"))),
+        Some(_) => Err(Alarm::Foreign(format!("expected a list at {place} of this JSON"))),
         None => Err(Alarm::Foreign(format!(
-            "nothing stands at {place} of this JSON: its server changed it, or it is another document"
+            "found nothing at {place} of this JSON: its structure changed, or it is another document"
         ))),
     }
 }
 
-/// Entries that say nothing are a problem; where none says anything, the document is not what it was.
-fn drop_empty(reading: &mut Reading) {
+/// Drops entries without address, title and text, and reports a problem. Sets an alarm if that drops all entries: the
+/// structure of the document has changed.
+fn drop_empty_entries(reading: &mut Reading) {
     let all = reading.entries.len();
-    let says_something = |entry: &Entry| entry.url.is_some() || entry.title.is_some() || entry.text.is_some();
-    reading.entries.retain(says_something);
+    let has_content = |entry: &Entry| entry.url.is_some() || entry.title.is_some() || entry.text.is_some();
+    reading.entries.retain(has_content);
     let empty = all - reading.entries.len();
     if empty > 0 && reading.entries.is_empty() {
         reading.alarm = Some(Alarm::Foreign(format!(
-            "none of {all} items has an address, a title or a text: its server changed its JSON"
+            "none of {all} items has an address, a title or a text: the structure of this JSON may have changed"
         )));
     } else if empty > 0 {
-        reading.problems.push(format!("{empty} items have neither address, title nor text"));
+        reading.problems.push(format!("skipped {empty} items without address, title and text"));
     }
 }
 
-/// The entry that an item makes.
-pub(super) fn entry(page: &Page<'_>, item: &Value, layout: &Layout<'_>) -> Entry {
-    let at = |pointer: Option<&str>| pointer.and_then(|pointer| text(item, pointer));
-    let count = |pointer: Option<&str>| pointer.and_then(|pointer| count(item.pointer(pointer)?));
+/// Builds the entry of an item.
+pub(super) fn build_entry(page: &Page<'_>, item: &Value, layout: &Layout<'_>) -> Entry {
+    let at = |pointer: Option<&str>| pointer.and_then(|pointer| text_at(item, pointer));
+    let count = |pointer: Option<&str>| pointer.and_then(|pointer| parse_count(item.pointer(pointer)?));
     let words = |pointer: Option<&str>| {
         at(pointer)
-            .map(|text| if layout.is_plain { lines(&text) } else { plain_text(&text) })
+            .map(|text| if layout.is_plain { fold_lines(&text) } else { plain_text(&text) })
             .filter(|text| !text.is_empty())
     };
     let address = |pointer: Option<&str>| {
@@ -165,7 +173,7 @@ pub(super) fn entry(page: &Page<'_>, item: &Value, layout: &Layout<'_>) -> Entry
         followers: count(layout.followers),
         ..Post::default()
     };
-    let published = layout.time.and_then(|time| published(page, item.pointer(time)?));
+    let published = layout.time.and_then(|time| parse_published(page, item.pointer(time)?));
     Entry {
         id: at(layout.id).filter(|id| !id.trim().is_empty()),
         url: address(layout.url),
@@ -177,7 +185,7 @@ pub(super) fn entry(page: &Page<'_>, item: &Value, layout: &Layout<'_>) -> Entry
         author: at(layout.author).map(|author| plain_title(&author)).filter(|author| !author.is_empty()),
         updated_at: layout
             .updated
-            .and_then(|updated| published_at(page, item.pointer(updated)?))
+            .and_then(|updated| parse_time(page, item.pointer(updated)?))
             .map(|(at, _)| at),
         changed_on: None,
         is_deleted: false,
@@ -191,45 +199,46 @@ pub(super) fn entry(page: &Page<'_>, item: &Value, layout: &Layout<'_>) -> Entry
     }
 }
 
-/// Plain text of several lines, white space in order.
-pub(super) fn lines(text: &str) -> String {
+/// Folds the white space of each line of a plain text and drops empty lines.
+pub(super) fn fold_lines(text: &str) -> String {
     text.lines().map(fold).filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-/// What stands at a pointer, as text; numbers and truths as they are written.
-pub(super) fn text(value: &Value, pointer: &str) -> Option<String> {
+/// Returns the value at a pointer as text. Numbers and booleans are formatted as in JSON; of an array, the
+/// first element counts if it is a string.
+pub(super) fn text_at(value: &Value, pointer: &str) -> Option<String> {
     match value.pointer(pointer)? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),
-        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
         Value::Array(parts) => parts.first().and_then(Value::as_str).map(str::to_owned),
         _ => None,
     }
 }
 
-fn count(value: &Value) -> Option<u64> {
+fn parse_count(value: &Value) -> Option<u64> {
     value.as_u64().or_else(|| value.as_str()?.trim().parse().ok())
 }
 
-/// When something was published: a date, or seconds or milliseconds since 1970.
-pub(super) fn published(page: &Page<'_>, value: &Value) -> Option<Published> {
-    let (at, precision) = published_at(page, value)?;
+/// Parses a publication time: a date, or seconds or milliseconds since 1970.
+pub(super) fn parse_published(page: &Page<'_>, value: &Value) -> Option<Published> {
+    let (at, precision) = parse_time(page, value)?;
     let original = value.as_str().map_or_else(|| value.to_string(), |text| text.trim().to_owned());
     Some(Published { at, precision, method: PublishedMethod::Feed, original, clamped: false })
 }
 
-fn published_at(page: &Page<'_>, value: &Value) -> Option<(Timestamp, Precision)> {
-    /// Seconds beyond this lie in the year 5138: they are milliseconds.
-    const MILLISECONDS: f64 = 1e11;
+fn parse_time(page: &Page<'_>, value: &Value) -> Option<(Timestamp, Precision)> {
+    /// Numbers from here on are milliseconds: as seconds they would be in the year 5138.
+    const MIN_MILLISECONDS: f64 = 1e11;
     let text = value.as_str().map(str::trim);
-    // Fewer than nine digits are a date, such as 20261123.
+    // An integer of fewer than nine digits is a date, such as 20261123.
     let digits = value.as_i64().map(|number| number.to_string());
-    let text = text.or(digits.as_deref().filter(|digits| !is_number(digits)));
+    let text = text.or(digits.as_deref().filter(|digits| !is_unix_time(digits)));
     let number = value.as_f64().filter(|_| text.is_none());
-    let number = number.or_else(|| text?.parse().ok().filter(|_| text.is_some_and(is_number)));
+    let number = number.or_else(|| text?.parse().ok().filter(|_| text.is_some_and(is_unix_time)));
     match (number, text) {
         (Some(number), _) => {
-            let seconds = if number.abs() >= MILLISECONDS { number / 1000.0 } else { number };
+            let seconds = if number.abs() >= MIN_MILLISECONDS { number / 1000.0 } else { number };
             let at = Timestamp::from_millisecond((seconds * 1000.0) as i64).ok()?;
             Some((at, Precision::Second))
         }
@@ -238,25 +247,25 @@ fn published_at(page: &Page<'_>, value: &Value) -> Option<(Timestamp, Precision)
     }
 }
 
-/// Nine digits and more are seconds; fewer may be a date.
-fn is_number(text: &str) -> bool {
+/// Returns true if the text is nine digits or more; fewer may be a date.
+fn is_unix_time(text: &str) -> bool {
     text.len() >= 9 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The page before, for a platform that numbers what it shows: the address with the parameter that asks for it.
-pub(super) fn before(page: &Page<'_>, parameter: &str, value: Option<String>) -> Option<Url> {
-    Some(address::with(page.url, &[(parameter, &value?)])).filter(|next| next != page.url)
+/// Returns the address of the next page, which has older entries, for a platform that pages by a query parameter.
+pub(super) fn next_page(page: &Page<'_>, parameter: &str, value: Option<String>) -> Option<Url> {
+    Some(address::with_parameters(page.url, &[(parameter, &value?)])).filter(|next| next != page.url)
 }
 
-/// What is wrong with a pointer, if something is (RFC 6901 §3).
+/// Checks a JSON pointer (RFC 6901 §3). The error describes the mistake.
 pub fn check_pointer(text: &str) -> Result<(), String> {
     if !text.is_empty() && !text.starts_with('/') {
-        return Err("it must begin with a slash".to_owned());
+        return Err("must begin with a slash".to_owned());
     }
     let is_escaped = |(at, _): (usize, &str)| matches!(text.as_bytes().get(at + 1), Some(b'0' | b'1'));
     match text.match_indices('~').all(is_escaped) {
         true => Ok(()),
-        false => Err("a tilde is written ~0, and a slash in a name ~1".to_owned()),
+        false => Err("write a tilde as ~0 and a slash in a name as ~1".to_owned()),
     }
 }
 
@@ -290,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn items_are_read_where_pointers_lead() {
+    fn items_are_read_by_pointers() {
         let reading = check(
             r#"{"data":{"items":[{"id":7,"link":"/n/7","title":"Банк &amp; биржа","body":{"html":"<p>Бір</p><p>екі</p>"},
                "at":1793700300,"authors":[{"name":"Айгүл"}],"stats":{"likes":"12"}},
@@ -312,24 +321,24 @@ mod tests {
             Some("2026-11-03T09:05:00Z")
         );
         assert_eq!(reading.next.as_ref().map(Url::as_str), Some("https://api.news.kz/v1/items?page=2"));
-        assert_eq!(reading.problems, ["1 items have neither address, title nor text"]);
+        assert_eq!(reading.problems, ["skipped 1 items without address, title and text"]);
     }
 
     #[test]
-    fn an_endpoint_that_changed_is_told_in_words() {
+    fn unexpected_documents_raise_alarms() {
         for (body, expected) in [
-            ("<!DOCTYPE html><p>x", "a web page came where JSON was expected"),
-            ("{\"data\":", "this is no JSON"),
+            ("<!DOCTYPE html><p>x", "expected JSON, got a web page"),
+            ("{\"data\":", "invalid JSON"),
             (
                 r#"{"data":{"list":[]}}"#,
-                "nothing stands at /data/items of this JSON: its server changed it, or it is another document",
+                "found nothing at /data/items of this JSON: its structure changed, or it is another document",
             ),
-            (r#"{"data":{"items":{}}}"#, "what stands at /data/items of this JSON is no list"),
+            (r#"{"data":{"items":{}}}"#, "expected a list at /data/items of this JSON"),
             (
                 r#"{"data":{"items":[{"uid":1},{"uid":2}]}}"#,
-                "none of 2 items has an address, a title or a text: its server changed its JSON",
+                "none of 2 items has an address, a title or a text: the structure of this JSON may have changed",
             ),
-            (r#"{"data":{"items":[]}}"#, "no entries were found in this json"),
+            (r#"{"data":{"items":[]}}"#, "found no entries in this json"),
         ] {
             let alarm = check(body).alarm.map(|alarm| alarm.to_string()).unwrap_or_default();
             assert!(alarm.starts_with(expected), "{body}: {alarm}");
@@ -338,11 +347,11 @@ mod tests {
     }
 
     #[test]
-    fn pointers_are_judged_as_the_rfc_says() {
-        for (text, is_good) in
+    fn pointers_are_checked_by_rfc_6901() {
+        for (text, is_valid) in
             [("", true), ("/a/0/b~1c", true), ("a/b", false), ("/a~", false), ("/a~2", false), ("/", true)]
         {
-            assert_eq!(check_pointer(text).is_ok(), is_good, "{text}");
+            assert_eq!(check_pointer(text).is_ok(), is_valid, "{text}");
         }
     }
 }

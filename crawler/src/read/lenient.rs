@@ -1,22 +1,23 @@
-//! The second opinion on feeds: feedparser-rs, which forgives more.
+//! The lenient feed parser: feedparser-rs, which accepts more malformed feeds than feed-rs.
 
 use feedparser_rs::FeedVersion;
 use model::{Post, Precision, Published, PublishedMethod, Timestamp};
 
-use super::feed::{Raw, assemble};
-use super::{Alarm, Page, Reading, guarded};
+use super::feed::{RawEntry, build_entry};
+use super::{Alarm, Page, Reading, catch_panic};
 use crate::dates;
 use crate::plain::plain_title;
 
+/// Parses a feed with feedparser-rs. Sets an alarm if the text is not a feed.
 pub(super) fn read(page: &Page<'_>, text: &str) -> Reading {
     let foreign = |reason| Reading { alarm: Some(Alarm::Foreign(reason)), ..Reading::default() };
-    let feed = match guarded("feedparser-rs", || feedparser_rs::parse(text.as_bytes())) {
+    let feed = match catch_panic("feedparser-rs", || feedparser_rs::parse(text.as_bytes())) {
         Ok(Ok(feed)) => feed,
         Ok(Err(error)) => return foreign(error.to_string()),
         Err(problem) => return foreign(problem),
     };
     if feed.version == FeedVersion::Unknown && feed.entries.is_empty() {
-        return foreign("no kind of feed is recognised".to_owned());
+        return foreign("unknown feed format".to_owned());
     }
     let entries = feed.entries.iter().map(|entry| self::entry(page, entry)).collect();
     let title = feed.feed.title.as_deref().map(plain_title).filter(|title| !title.is_empty());
@@ -26,12 +27,13 @@ pub(super) fn read(page: &Page<'_>, text: &str) -> Reading {
 
 fn entry(page: &Page<'_>, entry: &feedparser_rs::Entry) -> model::Entry {
     let moment = |at: Option<chrono::DateTime<chrono::Utc>>, text: Option<&String>| -> Option<Published> {
-        let written = text.and_then(|text| dates::parse(text, &page.zone));
-        let at =
-            at.and_then(|at| Timestamp::from_second(at.timestamp()).ok()).or(written.map(|told| told.at))?;
+        let parsed = text.and_then(|text| dates::parse(text, &page.zone));
+        let at = at
+            .and_then(|at| Timestamp::from_second(at.timestamp()).ok())
+            .or(parsed.map(|moment| moment.at))?;
         Some(Published {
             at,
-            precision: written.map_or(Precision::Second, |told| told.precision),
+            precision: parsed.map_or(Precision::Second, |moment| moment.precision),
             method: PublishedMethod::Feed,
             original: text.map_or_else(|| at.to_string(), |text| text.trim().to_owned()),
             clamped: false,
@@ -41,9 +43,9 @@ fn entry(page: &Page<'_>, entry: &feedparser_rs::Entry) -> model::Entry {
     let published = moment(entry.published, entry.published_str.as_ref())
         .or_else(|| moment(entry.dc_date, None))
         .or_else(|| updated.clone());
-    assemble(
+    build_entry(
         page,
-        Raw {
+        RawEntry {
             id: entry.id.as_deref(),
             link: entry.link.as_deref(),
             title: entry.title.as_deref(),

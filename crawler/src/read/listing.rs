@@ -1,4 +1,4 @@
-//! Listing pages: by the source's selectors, else every link that looks like an article.
+//! Listing pages: entries by the source's selectors, or else every link that looks like an article.
 
 use std::collections::HashSet;
 
@@ -6,7 +6,7 @@ use model::{Entry, Published, PublishedMethod, canonical_url, same_site};
 use scraper::{ElementRef, Html, Selector};
 use url::Url;
 
-use super::{Alarm, Page, Reader, Reading, suspect};
+use super::{Alarm, Page, Reader, Reading, detect_layout_change};
 use crate::dates;
 use crate::html::bounded;
 use crate::plain::fold;
@@ -28,49 +28,50 @@ fn read(page: &Page<'_>) -> Reading {
         Reading { problems: decoded.problem.into_iter().chain(dropped).collect(), ..Reading::default() };
     let base = base_of(page.url, &tree);
     match &page.selectors.item {
-        Some(item) => by_selectors(page, &base, &tree, item, &mut reading),
-        None => by_likeness(page, &base, &tree, &mut reading),
+        Some(item) => read_by_selectors(page, &base, &tree, item, &mut reading),
+        None => read_by_heuristics(page, &base, &tree, &mut reading),
     }
-    reading.next = selector(page.selectors.next.as_deref(), &mut reading.problems)
+    reading.next = parse_selector(page.selectors.next.as_deref(), &mut reading.problems)
         .and_then(|next| tree.select(&next).find_map(|element| link_of(element, &base)))
         .filter(|next| next != page.url && same_site(next, page.url));
     reading.title = tree.select(&TITLE).next().map(|title| text_of(title)).filter(|title| !title.is_empty());
     reading
 }
 
-fn by_selectors(page: &Page<'_>, base: &Url, tree: &Html, item: &str, reading: &mut Reading) {
+fn read_by_selectors(page: &Page<'_>, base: &Url, tree: &Html, item: &str, reading: &mut Reading) {
     let problems = &mut reading.problems;
-    let Some(item) = selector(Some(item), problems) else { return };
-    let link = selector(page.selectors.link.as_deref(), problems);
-    let title = selector(page.selectors.title.as_deref(), problems);
-    let time = selector(page.selectors.time.as_deref(), problems);
+    let Some(item) = parse_selector(Some(item), problems) else { return };
+    let link = parse_selector(page.selectors.link.as_deref(), problems);
+    let title = parse_selector(page.selectors.title.as_deref(), problems);
+    let time = parse_selector(page.selectors.time.as_deref(), problems);
     let mut without_link = 0;
     for element in tree.select(&item) {
-        let linked = match &link {
+        let link_element = match &link {
             Some(link) => element.select(link).next(),
             None => element.value().attr("href").map(|_| element).or_else(|| element.select(&ANCHOR).next()),
         };
-        let Some((anchor, url)) = linked.and_then(|anchor| Some((anchor, link_of(anchor, base)?))) else {
+        let Some((anchor, url)) = link_element.and_then(|anchor| Some((anchor, link_of(anchor, base)?)))
+        else {
             without_link += 1;
             continue;
         };
-        let titled = title.as_ref().and_then(|title| element.select(title).next()).unwrap_or(anchor);
+        let heading = title.as_ref().and_then(|title| element.select(title).next()).unwrap_or(anchor);
         let published = time
             .as_ref()
             .and_then(|time| element.select(time).next())
-            .and_then(|element| time_of(element, page));
+            .and_then(|element| parse_time(element, page));
         reading.entries.push(Entry {
             url: Some(url),
-            title: filled(text_of(titled)),
+            title: filled(text_of(heading)),
             published,
             ..Entry::default()
         });
     }
     let places = (page.selectors.time.as_deref(), page.selectors.title.as_deref());
-    reading.suspicion = suspect(&reading.entries, places);
+    reading.suspicion = detect_layout_change(&reading.entries, places);
     let problems = &mut reading.problems;
     if without_link > 0 {
-        problems.push(format!("{without_link} of the listing's items have no link"));
+        problems.push(format!("{without_link} listing items have no link"));
     }
     if reading.entries.is_empty() {
         reading.alarm =
@@ -78,8 +79,8 @@ fn by_selectors(page: &Page<'_>, base: &Url, tree: &Html, item: &str, reading: &
     }
 }
 
-fn by_likeness(page: &Page<'_>, base: &Url, tree: &Html, reading: &mut Reading) {
-    let mut seen = HashSet::new();
+fn read_by_heuristics(page: &Page<'_>, base: &Url, tree: &Html, reading: &mut Reading) {
+    let mut targets = HashSet::new();
     for anchor in tree.select(&ANCHOR) {
         let Some(url) = link_of(anchor, base) else { continue };
         let title = text_of(anchor);
@@ -92,21 +93,21 @@ fn by_likeness(page: &Page<'_>, base: &Url, tree: &Html, reading: &mut Reading) 
         {
             continue;
         }
-        if seen.insert(target) {
+        if targets.insert(target) {
             reading.entries.push(Entry { url: Some(url), title: filled(title), ..Entry::default() });
         }
     }
 }
 
-/// Whether a link looks as if an article stood behind it: by its words, or by its address.
+/// Returns true if a link looks like that of an article, by its text or its address.
 fn is_article_like(url: &Url, title: &str) -> bool {
     let path = url.path().to_ascii_lowercase();
     let last = path.trim_end_matches('/').rsplit('/').next().unwrap_or("");
-    const NOT_PAGES: &[&str] = &[
+    const FILE_EXTENSIONS: &[&str] = &[
         ".jpg", ".jpeg", ".png", ".gif", ".webp", ".svg", ".pdf", ".zip", ".mp3", ".mp4", ".css", ".js",
         ".xml", ".doc", ".docx", ".xls", ".xlsx",
     ];
-    const SECTIONS: &[&str] = &[
+    const SECTION_PATHS: &[&str] = &[
         "/tag/",
         "/tags/",
         "/category/",
@@ -119,21 +120,21 @@ fn is_article_like(url: &Url, title: &str) -> bool {
         "/feed/",
     ];
     if last.is_empty()
-        || NOT_PAGES.iter().any(|ending| path.ends_with(ending))
-        || SECTIONS.iter().any(|section| path.contains(section))
+        || FILE_EXTENSIONS.iter().any(|extension| path.ends_with(extension))
+        || SECTION_PATHS.iter().any(|section| path.contains(section))
     {
         return false;
     }
     let words = title.split_whitespace().filter(|word| word.chars().any(char::is_alphabetic)).count();
-    let slug = last.matches(['-', '_']).count() >= 3;
-    let number = last.chars().filter(char::is_ascii_digit).count() >= 4;
+    let has_slug = last.matches(['-', '_']).count() >= 3;
+    let has_number = last.chars().filter(char::is_ascii_digit).count() >= 4;
     words >= 4
-        || slug
-        || number
+        || has_slug
+        || has_number
         || words >= 2 && (title.chars().count() >= 20 || dates::in_url(url).is_some())
 }
 
-/// Links in menus and footers lead to sections, not to articles.
+/// Returns true if the link is in a menu or footer: such links lead to sections, not to articles.
 fn is_navigation(anchor: ElementRef<'_>) -> bool {
     anchor
         .ancestors()
@@ -151,7 +152,8 @@ fn link_of(element: ElementRef<'_>, base: &Url) -> Option<Url> {
     matches!(url.scheme(), "http" | "https").then_some(url)
 }
 
-pub(super) fn time_of(element: ElementRef<'_>, page: &Page<'_>) -> Option<Published> {
+/// Parses the time of an element from its `datetime` attribute, or else from its text.
+pub(super) fn parse_time(element: ElementRef<'_>, page: &Page<'_>) -> Option<Published> {
     let text = element.value().attr("datetime").map_or_else(|| text_of(element), str::to_owned);
     let moment = dates::parse(&text, &page.zone)?;
     Some(Published {
@@ -163,11 +165,13 @@ pub(super) fn time_of(element: ElementRef<'_>, page: &Page<'_>) -> Option<Publis
     })
 }
 
+/// Returns the base address of relative links: that of the `<base>` element, or else that of the page.
 fn base_of(url: &Url, tree: &Html) -> Url {
     let declared = tree.select(&BASE).next().and_then(|base| base.value().attr("href"));
     declared.and_then(|href| url.join(href).ok()).unwrap_or_else(|| url.clone())
 }
 
+/// Returns the text of an element with white space folded.
 pub(crate) fn text_of(element: ElementRef<'_>) -> String {
     fold(&element.text().collect::<Vec<_>>().join(" "))
 }
@@ -176,12 +180,12 @@ fn filled(text: String) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
-/// A selector of the source; one that cannot be read is a problem, told once.
-pub(crate) fn selector(text: Option<&str>, problems: &mut Vec<String>) -> Option<Selector> {
+/// Parses a selector of the source. An invalid selector is reported as a problem.
+pub(crate) fn parse_selector(text: Option<&str>, problems: &mut Vec<String>) -> Option<Selector> {
     match Selector::parse(text?) {
         Ok(selector) => Some(selector),
         Err(error) => {
-            problems.push(format!("the selector {:?} cannot be read: {error}", text?));
+            problems.push(format!("invalid selector {:?}: {error}", text?));
             None
         }
     }
@@ -189,8 +193,9 @@ pub(crate) fn selector(text: Option<&str>, problems: &mut Vec<String>) -> Option
 
 macro_rules! constant_selector {
     ($name:ident, $text:literal) => {
-        static $name: std::sync::LazyLock<scraper::Selector> =
-            std::sync::LazyLock::new(|| scraper::Selector::parse($text).expect("a constant selector parses"));
+        static $name: std::sync::LazyLock<scraper::Selector> = std::sync::LazyLock::new(|| {
+            scraper::Selector::parse($text).expect("the selector constant is valid")
+        });
     };
 }
 pub(super) use constant_selector;
@@ -214,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn links_that_look_like_articles() {
+    fn links_that_look_like_articles_are_read() {
         let reading = check(
             "<nav><a href=/a/very-long-section-name>Бас мақалалар туралы жаңалықтар</a></nav>
              <a href='/n/bank-raised-the-rate'>Банк</a><a href='/n/12345'>x</a>
@@ -230,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn selectors_take_link_title_time_and_the_next_page() {
+    fn selectors_give_link_title_time_and_next_page() {
         let selectors = Selectors {
             item: Some(".card".into()),
             title: Some("h2".into()),
@@ -250,12 +255,12 @@ mod tests {
             Some("2026-11-03T09:05:00Z")
         );
         assert_eq!(reading.next.as_ref().map(Url::as_str), Some("https://news.kz/list?page=2"));
-        assert_eq!(reading.problems, ["1 of the listing's items have no link"]);
+        assert_eq!(reading.problems, ["1 listing items have no link"]);
     }
 
-    /// Entries are read all the same: a time that is missing is no reason to lose what came out.
+    /// A suspicion does not discard entries.
     #[test]
-    fn a_layout_that_changed_is_suspected() {
+    fn a_changed_layout_raises_a_suspicion() {
         let selectors = Selectors {
             item: Some(".card".into()),
             title: Some("h2".into()),
@@ -276,21 +281,21 @@ mod tests {
             (page(numbered, "t"), None),
             (page(numbered, "date"), Some("none of 4 items has a time at .t")),
             (page(alike, "t"), Some("all 4 items have the same title at h2")),
-            (card(1, "бір", "date"), None), // one says nothing
+            (card(1, "бір", "date"), None), // a single item proves nothing
         ] {
             let reading = check(&body, &selectors);
             assert_eq!((reading.alarm, reading.entries.is_empty()), (None, false));
-            let found = reading.suspicion.as_deref();
-            assert_eq!(found.map(|told| told.split(':').next().unwrap()), expected, "{body}");
+            let suspicion = reading.suspicion.as_deref();
+            assert_eq!(suspicion.map(|message| message.split(':').next().unwrap()), expected, "{body}");
         }
     }
 
     #[test]
-    fn selectors_that_match_nothing_or_cannot_be_read_are_told() {
-        let nothing = Selectors { item: Some(".none".into()), ..Selectors::default() };
-        assert!(check("<p>x", &nothing).alarm.unwrap().to_string().contains("matched nothing"));
-        let broken = Selectors { item: Some("[[".into()), ..Selectors::default() };
-        let reading = check("<p>x", &broken);
-        assert!(reading.alarm.is_some() && reading.problems[0].contains("cannot be read"), "{reading:?}");
+    fn unmatched_and_invalid_selectors_are_reported() {
+        let unmatched = Selectors { item: Some(".none".into()), ..Selectors::default() };
+        assert!(check("<p>x", &unmatched).alarm.unwrap().to_string().contains("matched nothing"));
+        let invalid = Selectors { item: Some("[[".into()), ..Selectors::default() };
+        let reading = check("<p>x", &invalid);
+        assert!(reading.alarm.is_some() && reading.problems[0].contains("invalid selector"), "{reading:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! Mastodon and what speaks its API: public and tag timelines, statuses of an account.
+//! Mastodon and servers with its API: public timelines, tag timelines, and the statuses of an account.
 
 use model::PostKind;
 use serde_json::Value;
@@ -35,22 +35,23 @@ const LAYOUT: Layout<'static> = Layout {
 
 impl Reader for Mastodon {
     fn endpoint(&self, declared: &Url) -> Result<Url, String> {
-        let api = |path: &str, more: &[(&str, &str)]| {
-            address::with(&address::at(declared, path), &[&[("limit", "40")], more].concat())
+        let api = |path: &str, parameters: &[(&str, &str)]| {
+            address::with_parameters(
+                &address::with_path(declared, path),
+                &[&[("limit", "40")], parameters].concat(),
+            )
         };
-        match address::parts(declared).as_slice() {
-            ["api", "v1", ..] => Ok(address::with_missing(declared, &[("limit", "40")])),
+        match address::segments(declared).as_slice() {
+            ["api", "v1", ..] => Ok(address::with_defaults(declared, &[("limit", "40")])),
             ["public"] | ["public", "remote"] => Ok(api("/api/v1/timelines/public", &[])),
             [] | ["public", "local"] => Ok(api("/api/v1/timelines/public", &[("local", "true")])),
             ["tags", tag] => Ok(api(&format!("/api/v1/timelines/tag/{tag}"), &[])),
             [account, ..] if account.starts_with('@') => {
-                let lookup = address::at(declared, "/api/v1/accounts/lookup");
-                Ok(address::with(&lookup, &[("acct", account.trim_start_matches('@'))]))
+                let lookup = address::with_path(declared, "/api/v1/accounts/lookup");
+                Ok(address::with_parameters(&lookup, &[("acct", account.trim_start_matches('@'))]))
             }
-            _ => {
-                Err("write a server's, a tag's or an account's address such as https://mastodon.social/@NAME"
-                    .to_owned())
-            }
+            _ => Err("write the address of a server, tag or account, such as https://mastodon.social/@NAME"
+                .to_owned()),
         }
     }
 
@@ -63,55 +64,55 @@ impl Reader for Mastodon {
     }
 
     fn shows_all(&self, address: &Url) -> bool {
-        // What is trending, pinned or tagged is a choice, and public timelines leave out whom their server limits.
-        match address::parts(address).as_slice() {
+        // Trending, pinned and tagged lists show a selection; public timelines omit accounts that the server limits.
+        match address::segments(address).as_slice() {
             ["api", "v1", "accounts", "lookup"] => true,
             ["api", "v1", "accounts", _, "statuses"] => {
-                address::asks_only(address, &["limit", "exclude_replies", "exclude_reblogs"])
+                address::has_only_parameters(address, &["limit", "exclude_replies", "exclude_reblogs"])
             }
             _ => false,
         }
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {
-        json::of_document(page, |document| {
+        json::read_document(page, |document| {
             if let Some(statuses) = statuses_of(page, document) {
                 return Reading { children: vec![statuses], ..Reading::default() };
             }
-            let mut reading = json::each(document, LAYOUT.items, |status| Some(entry(page, status)));
-            let oldest = document.as_array().and_then(|all| json::text(all.last()?, "/id"));
-            reading.next = json::before(page, "max_id", oldest);
+            let mut reading = json::read_items(document, LAYOUT.items, |status| Some(entry(page, status)));
+            let oldest = document.as_array().and_then(|all| json::text_at(all.last()?, "/id"));
+            reading.next = json::next_page(page, "max_id", oldest);
             reading
         })
     }
 }
 
-/// What was looked up is an account: its statuses stand elsewhere.
+/// Returns the address of the statuses if the document is a looked-up account.
 fn statuses_of(page: &Page<'_>, document: &Value) -> Option<Url> {
     document.get("acct")?;
-    let id = json::text(document, "/id")?;
-    Some(address::with(
-        &address::at(page.url, &format!("/api/v1/accounts/{id}/statuses")),
+    let id = json::text_at(document, "/id")?;
+    Some(address::with_parameters(
+        &address::with_path(page.url, &format!("/api/v1/accounts/{id}/statuses")),
         &[("limit", "40")],
     ))
 }
 
-/// Of a boost the words are those of what is boosted.
+/// Builds the entry of a status. A boost has the text of the boosted status.
 fn entry(page: &Page<'_>, status: &Value) -> model::Entry {
     let boosted = status.get("reblog").filter(|boosted| boosted.is_object());
-    let mut entry = json::entry(page, boosted.unwrap_or(status), &LAYOUT);
-    let is_answer = entry.post.parent.is_some();
-    entry.post.kind = Some(match (boosted, is_answer) {
+    let mut entry = json::build_entry(page, boosted.unwrap_or(status), &LAYOUT);
+    let is_reply = entry.post.parent.is_some();
+    entry.post.kind = Some(match (boosted, is_reply) {
         (Some(_), _) => PostKind::Repost,
         (None, true) => PostKind::Comment,
         (None, false) => PostKind::Post,
     });
     if boosted.is_some() {
         entry.post.parent = entry.id.take();
-        entry.id = json::text(status, "/uri");
-        entry.published = status.get("created_at").and_then(|at| json::published(page, at));
+        entry.id = json::text_at(status, "/uri");
+        entry.published = status.get("created_at").and_then(|at| json::parse_published(page, at));
     }
-    // A status has no title: what warns of it is one of its words.
+    // A status has no title; a content warning is part of the text.
     let warning = entry.summary.take();
     entry.text = match (warning, entry.text.take()) {
         (Some(warning), Some(text)) => Some(format!("{warning}\n{text}")),
@@ -119,10 +120,10 @@ fn entry(page: &Page<'_>, status: &Value) -> model::Entry {
     };
     if let Some(pictures) = boosted.unwrap_or(status).pointer("/media_attachments").and_then(Value::as_array)
     {
-        let told = pictures.iter().filter_map(|picture| json::text(picture, "/description"));
-        let told: Vec<String> =
-            entry.text.take().into_iter().chain(told.map(|text| json::lines(&text))).collect();
-        entry.text = Some(told.join("\n")).filter(|text| !text.is_empty());
+        let descriptions = pictures.iter().filter_map(|picture| json::text_at(picture, "/description"));
+        let texts: Vec<String> =
+            entry.text.take().into_iter().chain(descriptions.map(|text| json::fold_lines(&text))).collect();
+        entry.text = Some(texts.join("\n")).filter(|text| !text.is_empty());
     }
     entry
 }
@@ -134,14 +135,14 @@ mod tests {
     use model::SourceKind;
 
     #[test]
-    fn statuses_boosts_and_answers() {
+    fn statuses_boosts_and_replies_are_read() {
         let reading = read_fixture(
             SourceKind::Mastodon,
             "mastodon/timeline.json",
             "https://masto.kz/api/v1/timelines/public?limit=40&local=true",
         );
         assert_eq!(reading.alarm, None);
-        let [status, answer, boost] = reading.entries.as_slice() else { panic!("{reading:?}") };
+        let [status, reply, boost] = reading.entries.as_slice() else { panic!("{reading:?}") };
         assert_eq!(status.id.as_deref(), Some("https://masto.kz/users/aigul/statuses/113"));
         assert_eq!(status.url.as_ref().map(Url::as_str), Some("https://masto.kz/@aigul/113"));
         assert_eq!(status.text.as_deref(), Some("Ауа райы\nАстанада боран #ауарайы\nҚарлы көше"));
@@ -150,8 +151,8 @@ mod tests {
             (status.post.likes, status.post.followers, status.post.kind),
             (Some(4), Some(250), Some(PostKind::Post))
         );
-        assert_eq!((answer.post.kind, answer.post.parent.as_deref()), (Some(PostKind::Comment), Some("113")));
-        assert_eq!(answer.updated_at.map(|at| at.to_string()).as_deref(), Some("2026-11-23T05:00:00Z"));
+        assert_eq!((reply.post.kind, reply.post.parent.as_deref()), (Some(PostKind::Comment), Some("113")));
+        assert_eq!(reply.updated_at.map(|at| at.to_string()).as_deref(), Some("2026-11-23T05:00:00Z"));
         assert_eq!(
             (boost.post.kind, boost.post.parent.as_deref(), boost.text.as_deref()),
             (Some(PostKind::Repost), Some("https://other.example/users/x/statuses/9"), Some("Чужие слова"))
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn what_browsers_show_is_read_by_the_api() {
+    fn browser_addresses_become_api_addresses() {
         let at = |url| address_of(SourceKind::Mastodon, url);
         assert_eq!(
             at("https://masto.kz/@aigul").as_deref(),

@@ -1,8 +1,8 @@
-//! From a body to entries: feeds, sitemaps, listings, and what platforms show.
+//! Parses response bodies into entries: feeds, sitemaps, listings and platform APIs.
 //!
-//! Reading never fails. It returns what it understood plus a list of problems, and an *alarm* where
-//! the body is not what the source was declared to be: a feed without entries is an alarm, never an
-//! empty success. One kind of source is one file here, a `Reader`.
+//! Parsing never fails. It returns the entries it understood, a list of problems, and an *alarm* if
+//! the body does not match the declared kind of the source: a feed without entries is an alarm, never
+//! an empty success. Each kind of source has one file here with its `Reader`.
 
 mod address;
 mod autodiscovery;
@@ -37,62 +37,62 @@ use url::Url;
 
 pub use autodiscovery::{USUAL_PATHS, feeds_offered};
 pub use json::check_pointer;
-pub(crate) use listing::{selector, text_of};
+pub(crate) use listing::{parse_selector, text_of};
 pub use opml::{Outline, read_opml, write_opml};
 pub use page::Page;
 pub use wall::wall_before;
 
 use crate::fetch::{Accept, TokenFor};
 
-/// Entries beyond this are not read: no honest document has more (the sitemap protocol's bound).
+/// Upper bound on the entries read from one document (the bound of the sitemap protocol).
 pub(crate) const MAX_ENTRIES: usize = 50_000;
 
-/// What a body was understood as.
+/// The result of parsing a body.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reading {
-    /// The document's own title.
+    /// The title of the document.
     pub title: Option<String>,
-    /// Its entries, in document order.
+    /// The entries, in document order.
     pub entries: Vec<Entry>,
-    /// Documents that belong to it: the sitemaps of an index, the newest first.
+    /// Addresses of the documents that it consists of, such as the sitemaps of an index, newest first.
     pub children: Vec<Url>,
-    /// Identifiers of what stands there as well, and is no entry.
+    /// Identifiers that the document shows but that are not among `entries`.
     pub unordered: Vec<String>,
-    /// Where it goes on, with what is older.
+    /// The address of the next page, which has older entries.
     pub next: Option<Url>,
-    /// The hub that tells whoever asks for it what is new there.
+    /// The WebSub hub that the document offers.
     pub hub: Option<HubOffer>,
-    /// For how long it stays as it is, as it says itself.
+    /// The time for which the document declares itself fresh.
     pub fresh_for: Option<Duration>,
-    /// Where a stream goes on.
+    /// The cursor at which a stream continues.
     pub cursor: Option<String>,
-    /// What could not be understood.
+    /// Parts of the document that could not be understood.
     pub problems: Vec<String>,
-    /// Why this is no success.
+    /// The reason why the reading is not a success.
     pub alarm: Option<Alarm>,
-    /// What makes one think that the layout changed, though entries were read.
+    /// A sign that the layout changed, although entries were read.
     pub suspicion: Option<String>,
 }
 
 impl Reading {
-    /// Nothing but an alarm.
-    pub(crate) fn alarmed(alarm: Alarm) -> Self {
+    /// Creates a reading that has only an alarm.
+    pub(crate) fn from_alarm(alarm: Alarm) -> Self {
         Self { alarm: Some(alarm), ..Self::default() }
     }
 }
 
-/// Why a body that was read is no success. In words an operator can act on.
+/// The reason why a parsed body is not a success, worded for operators.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Alarm {
-    /// It is not what it was declared to be.
+    /// The body is not of the declared kind.
     Foreign(String),
-    /// It is, and holds nothing.
+    /// The body is of the declared kind but has no entries.
     Empty(String),
-    /// Its host shows it to some only, and we are none of these.
+    /// The host restricts access to the document.
     Restricted(String),
-    /// Its host is asked too often.
+    /// The host reports that it receives too many requests.
     Busy(String),
-    /// Its host says that it is gone for good.
+    /// The host reports that the document is permanently gone.
     Gone(String),
 }
 
@@ -107,40 +107,40 @@ impl std::fmt::Display for Alarm {
     }
 }
 
-/// A kind of source: where it is read, what it may be asked, and how its answers are understood.
+/// A kind of source: its fetch address, its request limits, and the parser of its responses.
 trait Reader: Sync {
-    /// Where a source is read whose address was declared so. An error says what address is wanted.
+    /// Returns the address to fetch for a declared address. The error text names a valid form of address.
     fn endpoint(&self, declared: &Url) -> Result<Url, String> {
         Ok(declared.clone())
     }
 
-    /// What its answers are made of.
+    /// Returns the format to request.
     fn accept(&self) -> Accept {
         Accept::Page
     }
 
-    /// Least delay between two requests to its host, where nobody declares another.
+    /// Returns the minimum delay between two requests to the host, used if the source declares no delay.
     fn delay(&self) -> Duration {
         Duration::ZERO
     }
 
-    /// Whether its host answers only who brings a token.
+    /// Returns true if the host answers only requests with a token.
     fn needs_token(&self) -> bool {
         false
     }
 
-    /// Whether nothing may be there without anything being wrong: an answer that says so, not a page.
+    /// Returns true if a response without entries is valid, as it is for an API but not for a page.
     fn may_be_empty(&self) -> bool {
         false
     }
 
-    /// Whether what this address shows is all that was published, the newest first, back to the oldest that it shows: what is
-    /// gone from between was taken back then.
+    /// Returns true if the address shows every publication, newest first, back to the oldest one it shows. A
+    /// publication that disappears from such a window was deleted.
     fn shows_all(&self, _address: &Url) -> bool {
         false
     }
 
-    /// What a body says.
+    /// Parses a body.
     fn read(&self, page: &Page<'_>) -> Reading;
 }
 
@@ -164,13 +164,13 @@ fn reader(kind: SourceKind) -> &'static dyn Reader {
     }
 }
 
-/// Where a source of this kind is read whose address was declared so: people declare what their browsers show, which is not
-/// always where programs read. An error says what address is wanted.
+/// Returns the address to fetch for a declared address. Users declare the address their browser shows, which
+/// often differs from the API address. The error text names a valid form of address.
 pub fn endpoint(kind: SourceKind, declared: &Url) -> Result<Url, String> {
     reader(kind).endpoint(declared)
 }
 
-/// The kind of a platform by its host, for addresses of which nobody said what they are.
+/// Returns the kind of the platform at the host of `url`, for addresses without a declared kind.
 pub fn kind_of(url: &Url) -> Option<SourceKind> {
     let host = url.host_str()?.trim_start_matches("www.");
     Some(match host {
@@ -185,83 +185,84 @@ pub fn kind_of(url: &Url) -> Option<SourceKind> {
     })
 }
 
-/// Where a source is read, for `query` where it is searched.
+/// Returns the address to fetch for a source; `query` fills in the address of a searched source.
 pub fn address_of(source: &Source, query: &str) -> Url {
     let declared = source.search_url(query).unwrap_or_else(|| source.url.clone());
-    // An address that was declared is a good one; of older declarations, which nobody judged, it stands for itself.
+    // Declared addresses are validated; one from an older, unvalidated declaration is used unchanged.
     endpoint(source.kind, &declared).unwrap_or(declared)
 }
 
-/// Whether it is listened to, not polled: what comes is read as it comes, and what matches no topic is not kept.
+/// Returns true if sources of this kind are streamed, not polled. Stream entries that match no topic are not stored.
 pub fn is_stream(kind: SourceKind) -> bool {
     accept(kind) == Accept::Stream
 }
 
-/// Where a stream goes on behind a cursor.
+/// Returns the address at which a stream continues after `cursor`.
 pub fn resumed(url: &Url, cursor: &str) -> Url {
-    address::with(url, &[("cursor", cursor)])
+    address::with_parameters(url, &[("cursor", cursor)])
 }
 
-/// The token of a source, for its own host.
+/// Returns the token of a source, bound to the address it is sent to.
 pub fn token_of(source: &Source) -> Option<TokenFor> {
     source.token.clone().map(|name| TokenFor { name, at: address_of(source, "") })
 }
 
-/// What answers of this kind are made of.
+/// Returns the format to request for sources of this kind.
 pub fn accept(kind: SourceKind) -> Accept {
     reader(kind).accept()
 }
 
-/// The delay between two requests to a source's host: the declared one, or else `usual`, or what its kind of host can bear.
+/// Returns the delay between two requests to the host of a source: the declared delay, or else the larger of
+/// `usual` and the minimum of the source's kind.
 pub fn delay_of(source: &Source, usual: Duration) -> Duration {
     source.delay.unwrap_or_else(|| usual.max(reader(source.kind).delay()))
 }
 
-/// Whether a source of this kind cannot be read without a token.
+/// Returns true if sources of this kind cannot be read without a token.
 pub fn needs_token(kind: SourceKind) -> bool {
     reader(kind).needs_token()
 }
 
-/// Whether what a source of this kind shows at this address is all that was published, back to the oldest that it shows.
+/// Returns true if a source of this kind shows at this address every publication, back to the oldest one it shows.
 pub fn shows_all(kind: SourceKind, address: &Url) -> bool {
     reader(kind).shows_all(address)
 }
 
-/// What looks as if a layout had changed: of all entries none has a time any more, though it is said where times stand, or
-/// all say the same.
-fn suspect(entries: &[Entry], (times, titles): (Option<&str>, Option<&str>)) -> Option<String> {
-    const LEAST: usize = 3;
+/// Detects a changed layout. Returns a message if no entry has a time although a selector or pointer for times
+/// is declared, or if all entries have the same title.
+fn detect_layout_change(entries: &[Entry], (times, titles): (Option<&str>, Option<&str>)) -> Option<String> {
+    const MIN_ITEMS: usize = 3;
     let count = entries.len();
-    if count < LEAST {
+    if count < MIN_ITEMS {
         return None;
     }
     if let Some(place) = times.filter(|_| entries.iter().all(|entry| entry.published.is_none())) {
-        return Some(format!("none of {count} items has a time at {place}: was the layout changed?"));
+        return Some(format!("none of {count} items has a time at {place}: the layout may have changed"));
     }
     let first = entries.first().and_then(|entry| entry.title.as_ref());
-    let is_alike = first.is_some() && entries.iter().all(|entry| entry.title.as_ref() == first);
+    let all_same = first.is_some() && entries.iter().all(|entry| entry.title.as_ref() == first);
     titles
-        .filter(|_| is_alike)
-        .map(|place| format!("all {count} items have the same title at {place}: was the layout changed?"))
+        .filter(|_| all_same)
+        .map(|place| format!("all {count} items have the same title at {place}: the layout may have changed"))
 }
 
-/// Reads a body as the kind of source it was declared to be.
+/// Parses a body as the declared kind of its source.
 pub fn read(kind: SourceKind, page: &Page<'_>) -> Reading {
     let mut reading = reader(kind).read(page);
     if reading.entries.len() > MAX_ENTRIES {
         reading.entries.truncate(MAX_ENTRIES);
         reading.problems.push(format!("only the first {MAX_ENTRIES} entries were read"));
     }
-    let is_silent = reading.entries.is_empty() && reading.children.is_empty();
-    let is_honest = reader(kind).may_be_empty() || reading.next.is_some();
-    if reading.alarm.is_none() && is_silent && !is_honest {
-        reading.alarm = Some(Alarm::Empty(format!("no entries were found in this {}", kind.as_str())));
+    let is_empty = reading.entries.is_empty() && reading.children.is_empty();
+    let may_be_empty = reader(kind).may_be_empty() || reading.next.is_some();
+    if reading.alarm.is_none() && is_empty && !may_be_empty {
+        reading.alarm = Some(Alarm::Empty(format!("found no entries in this {}", kind.as_str())));
     }
-    settle_identities(&mut reading);
+    drop_shared_ids(&mut reading);
     reading
 }
 
-/// What a body looks like, whatever it was declared to be.
+/// Detects the kind of a body from its content, independent of the declared kind.
 pub fn sniff(page: &Page<'_>) -> Option<SourceKind> {
     let head: String = page.head().to_ascii_lowercase();
     let start = head.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
@@ -280,58 +281,57 @@ pub fn sniff(page: &Page<'_>) -> Option<SourceKind> {
     }
 }
 
-/// An identifier that several entries share identifies none of them; an entry that stands twice is one.
-fn settle_identities(reading: &mut Reading) {
-    let mut seen = std::collections::HashMap::<String, Option<Url>>::new();
-    let mut shared = std::collections::HashSet::<String>::new();
+/// Removes identifiers that entries with different addresses share. Repetitions of the same entry keep theirs.
+fn drop_shared_ids(reading: &mut Reading) {
+    let mut url_by_id = std::collections::HashMap::<String, Option<Url>>::new();
+    let mut shared_ids = std::collections::HashSet::<String>::new();
     for entry in &reading.entries {
         if let Some(id) = &entry.id {
-            match seen.get(id) {
+            match url_by_id.get(id) {
                 Some(url) if *url != entry.url => {
-                    shared.insert(id.clone());
+                    shared_ids.insert(id.clone());
                 }
                 _ => {
-                    seen.insert(id.clone(), entry.url.clone());
+                    url_by_id.insert(id.clone(), entry.url.clone());
                 }
             }
         }
     }
-    if !shared.is_empty() {
-        reading
-            .problems
-            .push(format!("{} identifiers stand for several entries and were not used", shared.len()));
+    if !shared_ids.is_empty() {
+        reading.problems.push(format!("ignored {} identifiers that several entries share", shared_ids.len()));
     }
     for entry in &mut reading.entries {
-        if entry.id.as_ref().is_some_and(|id| shared.contains(id)) {
+        if entry.id.as_ref().is_some_and(|id| shared_ids.contains(id)) {
             entry.id = None;
         }
     }
 }
 
-/// What is wrong with a CSS selector, if something is.
+/// Checks a CSS selector. The error describes the mistake.
 pub fn check_selector(text: &str) -> Result<(), String> {
     use scraper::error::SelectorErrorKind;
     let reason = |error| match error {
-        SelectorErrorKind::UnexpectedToken(_) => "a character stands where none may",
-        SelectorErrorKind::EndOfLine => "it ends too early",
-        SelectorErrorKind::UnexpectedSelectorParseError(_) => "it cannot be read",
-        _ => "it is not understood",
+        SelectorErrorKind::UnexpectedToken(_) => "unexpected character",
+        SelectorErrorKind::EndOfLine => "unexpected end",
+        SelectorErrorKind::UnexpectedSelectorParseError(_) => "invalid syntax",
+        _ => "not supported",
     };
     scraper::Selector::parse(text).map(drop).map_err(|error| reason(error).to_owned())
 }
 
-/// Runs other people's parser: a panic of theirs is a problem of the document, not the end of us.
-pub(crate) fn guarded<T>(parser: &'static str, run: impl FnOnce() -> T) -> Result<T, String> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run)).map_err(|_| format!("{parser} broke on it"))
+/// Runs a third-party parser and turns a panic into an error, so that one document cannot stop the process.
+pub(crate) fn catch_panic<T>(parser: &'static str, run: impl FnOnce() -> T) -> Result<T, String> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(run))
+        .map_err(|_| format!("{parser} panicked on this document"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What shows a choice (a search, what is pinned, tagged, trending, or on a front page) is not all that there is.
+    /// A search and a pinned, tagged, trending or front-page list show only a selection.
     #[test]
-    fn what_shows_all_is_told_from_a_choice() {
+    fn selections_do_not_show_all_publications() {
         use SourceKind::{Bluesky, Discourse, Feed, HackerNews, Mastodon, Reddit, Telegram, Vk, Youtube};
         for (kind, declared, expected) in [
             (Telegram, "https://t.me/s/qala", true),

@@ -1,23 +1,24 @@
-//! Lists of feeds as readers exchange them: OPML 2.0.
+//! Lists of feeds in OPML 2.0, the exchange format of feed readers.
 
 use quick_xml::events::{BytesStart, BytesText, Event};
 use quick_xml::{Reader, Writer};
 
-/// A feed in such a list.
+/// A feed in an OPML list.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Outline {
-    /// What it is called; may be empty.
+    /// The title; may be empty.
     pub title: String,
-    /// Where it is.
+    /// The address of the feed.
     pub url: String,
-    /// The language that it is said to be in; may be empty.
+    /// The declared language; may be empty.
     pub language: String,
-    /// The byte of the file that it stands at.
+    /// The byte offset in the file.
     pub at: u64,
 }
 
-/// The feeds of a list, wherever in it they stand, at most `most`. An error says what is wrong and where.
-pub fn read_opml(text: &str, most: usize) -> Result<Vec<Outline>, String> {
+/// Parses the feeds of a list at any nesting level. Fails if the file is malformed or has more than `max_feeds`
+/// feeds.
+pub fn read_opml(text: &str, max_feeds: usize) -> Result<Vec<Outline>, String> {
     let mut reader = Reader::from_str(text);
     reader.config_mut().check_end_names = false;
     let mut outlines = Vec::new();
@@ -33,21 +34,21 @@ pub fn read_opml(text: &str, most: usize) -> Result<Vec<Outline>, String> {
             }
             Ok(Event::Eof) => break,
             Ok(_) => (),
-            Err(error) => return Err(format!("the OPML breaks off at byte {at}: {error}")),
+            Err(error) => return Err(format!("invalid OPML at byte {at}: {error}")),
         }
-        if outlines.len() > most {
-            return Err(format!("more than {most} feeds in one file"));
+        if outlines.len() > max_feeds {
+            return Err(format!("more than {max_feeds} feeds in one file"));
         }
     }
-    if is_opml { Ok(outlines) } else { Err("this is no OPML: it does not begin with <opml>".to_owned()) }
+    if is_opml { Ok(outlines) } else { Err("not an OPML file: it has no <opml> element".to_owned()) }
 }
 
 fn outline(tag: &BytesStart<'_>, at: u64) -> Outline {
     let value = |name: &str| {
         let mut attributes = tag.attributes();
         let mut attributes = attributes.with_checks(false).flatten();
-        let found = attributes.find(|attribute| attribute.key.as_ref().eq_ignore_ascii_case(name));
-        let value = found.map(|attribute| attribute.value.into_owned()).unwrap_or_default();
+        let attribute = attributes.find(|attribute| attribute.key.as_ref().eq_ignore_ascii_case(name));
+        let value = attribute.map(|attribute| attribute.value.into_owned()).unwrap_or_default();
         html_escape::decode_html_entities(&value).trim().to_owned()
     };
     let title = Some(value("title")).filter(|title| !title.is_empty());
@@ -59,7 +60,7 @@ fn outline(tag: &BytesStart<'_>, at: u64) -> Outline {
     }
 }
 
-/// The list of these feeds, each with its title.
+/// Writes an OPML list of feeds, each a title and an address.
 pub fn write_opml<'a>(feeds: impl Iterator<Item = (&'a str, &'a str)>) -> std::io::Result<Vec<u8>> {
     let mut writer = Writer::new_with_indent(Vec::new(), b' ', 2);
     writer.create_element("opml").with_attribute(("version", "2.0")).write_inner_content(|opml| {
@@ -77,9 +78,9 @@ pub fn write_opml<'a>(feeds: impl Iterator<Item = (&'a str, &'a str)>) -> std::i
         })?;
         Ok(())
     })?;
-    let mut written = writer.into_inner();
-    written.push(b'\n');
-    Ok(written)
+    let mut xml = writer.into_inner();
+    xml.push(b'\n');
+    Ok(xml)
 }
 
 #[cfg(test)]
@@ -87,11 +88,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn outlines_are_read_wherever_they_stand() {
+    fn outlines_are_read_at_any_level() {
         let text = r#"<?xml version="1.0"?><opml version="1.0"><body><outline text="Қазақстан"><outline text="Tengri &amp; Co" type="rss" xmlUrl="https://tengrinews.kz/news.rss?a=1&amp;b=2"/>
             <outline type="rss" title="Zakon" text="x" language="ru-RU" xmlurl='https://zakon.kz/rss'></outline></outline></body></opml>"#;
         let outlines = read_opml(text, 10).unwrap();
-        let told: Vec<(&str, &str, &str)> = outlines
+        let fields: Vec<(&str, &str, &str)> = outlines
             .iter()
             .map(|outline| (outline.title.as_str(), outline.url.as_str(), outline.language.as_str()))
             .collect();
@@ -99,7 +100,7 @@ mod tests {
             ("Tengri & Co", "https://tengrinews.kz/news.rss?a=1&b=2", ""),
             ("Zakon", "https://zakon.kz/rss", "ru"),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(fields, expected);
         assert!(
             read_opml(text, 1).is_err()
                 && read_opml("<rss/>", 9).is_err()
@@ -108,11 +109,12 @@ mod tests {
     }
 
     #[test]
-    fn lists_come_back() {
+    fn written_lists_are_read_back() {
         let feeds = [("A & B", "https://a.kz/rss?x=1&y=2"), ("\"қ\"", "https://b.kz/")];
-        let written = write_opml(feeds.into_iter()).unwrap();
-        let read = read_opml(std::str::from_utf8(&written).unwrap(), 9).unwrap();
-        let read: Vec<(&str, &str)> = read.iter().map(|it| (it.title.as_str(), it.url.as_str())).collect();
-        assert_eq!(read, feeds);
+        let xml = write_opml(feeds.into_iter()).unwrap();
+        let outlines = read_opml(std::str::from_utf8(&xml).unwrap(), 9).unwrap();
+        let fields: Vec<(&str, &str)> =
+            outlines.iter().map(|it| (it.title.as_str(), it.url.as_str())).collect();
+        assert_eq!(fields, feeds);
     }
 }

@@ -1,4 +1,4 @@
-//! A body with what is known about it.
+//! A response body with its context.
 
 use jiff::tz::TimeZone;
 use model::{Pointers, Selectors, Timestamp};
@@ -7,29 +7,30 @@ use url::Url;
 use crate::charset::{Decoded, decode};
 use crate::dates;
 
-/// A body with what is known about it.
+/// A response body with the context that parsing it needs.
 #[derive(Debug, Clone)]
 pub struct Page<'a> {
-    /// Where it came from.
+    /// The address of the response.
     pub url: &'a Url,
-    /// The `Content-Type` field it came with.
+    /// The `Content-Type` field of the response.
     pub content_type: Option<&'a str>,
-    /// The bytes, content codings undone.
+    /// The bytes, with content codings decoded.
     pub body: &'a [u8],
-    /// Where things stand in it, where the source says so.
+    /// The CSS selectors that the source declares.
     pub selectors: &'a Selectors,
-    /// Where things stand in JSON, where the source says so.
+    /// The JSON pointers that the source declares.
     pub pointers: Option<&'a Pointers>,
-    /// The zone of dates that come without one.
+    /// The time zone of dates without one.
     pub zone: TimeZone,
-    /// When it was fetched.
+    /// The time of the fetch.
     pub now: Timestamp,
-    /// What a file that is packed inside may unfold to, bytes.
-    pub most_decoded: u64,
+    /// Upper bound on the decompressed size of a compressed file in the body, in bytes.
+    pub max_decoded_bytes: u64,
 }
 
 impl<'a> Page<'a> {
-    /// A body of `url`, dates without a zone being those of `timezone` or of the host's country.
+    /// Creates a page for a body of `url`. Dates without a zone are in `timezone`, or else in the zone of the
+    /// host's country.
     pub fn new(
         url: &'a Url,
         body: &'a [u8],
@@ -38,29 +39,39 @@ impl<'a> Page<'a> {
         now: Timestamp,
     ) -> Self {
         let zone = dates::zone_of(timezone, Some(url));
-        Self { url, content_type: None, body, selectors, pointers: None, zone, now, most_decoded: u64::MAX }
+        Self {
+            url,
+            content_type: None,
+            body,
+            selectors,
+            pointers: None,
+            zone,
+            now,
+            max_decoded_bytes: u64::MAX,
+        }
     }
 
-    /// The same, with a bound on what a packed file may unfold to.
-    pub fn at_most(self, most_decoded: u64) -> Self {
-        Self { most_decoded, ..self }
+    /// Sets the upper bound on the decompressed size of a compressed file, in bytes.
+    pub fn at_most(self, max_decoded_bytes: u64) -> Self {
+        Self { max_decoded_bytes, ..self }
     }
 
-    /// The same, with pointers into JSON.
+    /// Sets the JSON pointers.
     pub fn pointed_at(self, pointers: &'a Pointers) -> Self {
         Self { pointers: Some(pointers), ..self }
     }
 
-    /// The same, with the `Content-Type` field.
+    /// Sets the `Content-Type` field.
     pub fn of_type(self, content_type: Option<&'a str>) -> Self {
         Self { content_type, ..self }
     }
 
+    /// Decodes the body to text.
     pub(crate) fn decoded(&self) -> Decoded {
         decode(self.body, self.content_type)
     }
 
-    /// The beginning, for a look at what it is.
+    /// Decodes the first 2,048 bytes, to detect the format.
     pub(crate) fn head(&self) -> String {
         decode(self.body.get(..2048).unwrap_or(self.body), self.content_type).text
     }

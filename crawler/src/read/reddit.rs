@@ -1,4 +1,4 @@
-//! A community of Reddit, by its Atom feed. Its host bears one request a minute.
+//! A Reddit community, read by its Atom feed. The host allows one request a minute.
 
 use model::{Entry, PostKind};
 use std::time::Duration;
@@ -10,19 +10,23 @@ pub(super) struct Reddit;
 
 impl Reader for Reddit {
     fn endpoint(&self, declared: &Url) -> Result<Url, String> {
-        let url =
-            address::moved(declared, &["reddit.com", "old.reddit.com", "new.reddit.com"], "www.reddit.com");
+        let url = address::replace_host(
+            declared,
+            &["reddit.com", "old.reddit.com", "new.reddit.com"],
+            "www.reddit.com",
+        );
         let path = url.path().trim_end_matches('/').to_owned();
-        match address::parts(&url).as_slice() {
-            ["r", community] => Ok(address::with(
-                &address::at(&url, &format!("/r/{community}/new/.rss")),
+        match address::segments(&url).as_slice() {
+            ["r", community] => Ok(address::with_parameters(
+                &address::with_path(&url, &format!("/r/{community}/new/.rss")),
                 &[("limit", "100")],
             )),
-            ["user" | "u", author] => {
-                Ok(address::with(&address::at(&url, &format!("/user/{author}/.rss")), &[("limit", "100")]))
-            }
-            [..] if path.ends_with(".rss") => Ok(address::with_missing(&url, &[("limit", "100")])),
-            _ => Err("write a community's address such as https://www.reddit.com/r/NAME".to_owned()),
+            ["user" | "u", author] => Ok(address::with_parameters(
+                &address::with_path(&url, &format!("/user/{author}/.rss")),
+                &[("limit", "100")],
+            )),
+            [..] if path.ends_with(".rss") => Ok(address::with_defaults(&url, &[("limit", "100")])),
+            _ => Err("write the address of a community, such as https://www.reddit.com/r/NAME".to_owned()),
         }
     }
 
@@ -30,23 +34,23 @@ impl Reader for Reddit {
         Accept::Xml
     }
 
-    /// One request a minute for each address (RSS-Bridge; `x-ratelimit-reset`).
+    /// The host allows one request a minute per client address (RSS-Bridge; `x-ratelimit-reset`).
     fn delay(&self) -> Duration {
         Duration::from_secs(61)
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {
         let mut reading = feed::Feed.read(page);
-        reading.entries.iter_mut().for_each(complete);
-        let last = reading.entries.last().and_then(|entry| entry.id.clone()).filter(|id| is_name(id));
-        reading.next = last.map(|last| address::with(page.url, &[("after", &last)]));
+        reading.entries.iter_mut().for_each(fill_from_markup);
+        let last = reading.entries.last().and_then(|entry| entry.id.clone()).filter(|id| is_fullname(id));
+        reading.next = last.map(|last| address::with_parameters(page.url, &[("after", &last)]));
         reading
     }
 }
 
-/// What the feed puts into its markup: the community, the author, and a line that is the same below each post.
-fn complete(entry: &mut Entry) {
-    let community = entry.url.as_ref().and_then(|url| match address::parts(url).as_slice() {
+/// Fills the community, author and kind of an entry, and removes the "submitted by" line below its text.
+fn fill_from_markup(entry: &mut Entry) {
+    let community = entry.url.as_ref().and_then(|url| match address::segments(url).as_slice() {
         ["r", community, ..] => Some(format!("r/{community}")),
         _ => None,
     });
@@ -59,12 +63,12 @@ fn complete(entry: &mut Entry) {
         Some((words, author)) if author.trim_start().starts_with("/u/") => words.trim().to_owned(),
         _ => text,
     };
-    // A link without words has its title.
+    // A link post without text has its title as text.
     entry.text = Some(text).filter(|text| !text.is_empty()).or_else(|| entry.title.clone());
 }
 
-/// `t3_abc`: the kind of a thing, and its number.
-fn is_name(id: &str) -> bool {
+/// Returns true for a Reddit fullname such as `t3_abc`: a kind and a number.
+fn is_fullname(id: &str) -> bool {
     id.starts_with('t') && id.contains('_')
 }
 
@@ -75,7 +79,7 @@ mod tests {
     use model::SourceKind;
 
     #[test]
-    fn posts_are_read_without_the_line_below_them() {
+    fn posts_are_read_without_the_submitted_by_line() {
         let reading = read_fixture(
             SourceKind::Reddit,
             "reddit/new.xml",
@@ -93,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn communities_are_read_by_their_feeds() {
+    fn community_addresses_become_feed_addresses() {
         let at = |url| address_of(SourceKind::Reddit, url);
         assert_eq!(
             at("https://old.reddit.com/r/Kazakhstan/").as_deref(),

@@ -1,81 +1,84 @@
-//! XML as publishers write it, made well enough formed for a parser.
+//! Repairs the XML of publishers so that a parser accepts it.
 //!
-//! Junk before the first `<` goes, HTML entities become letters, a bare `&` is escaped, characters
-//! that XML forbids are removed, and the XML declaration no longer names an encoding: the text has
-//! been decoded already.
+//! Drops text before the first `<`, replaces HTML entities by their characters, escapes bare `&`,
+//! removes characters that XML forbids, and removes the encoding from the XML declaration: the text
+//! is already decoded.
 
-/// Elements inside elements beyond this lose their tags: parsers of feeds recurse, and a stack that
-/// overflows ends the whole process. Real feeds stay below 20.
+/// Upper bound on nesting; deeper elements lose their tags. Feed parsers recurse, and a stack overflow aborts
+/// the process. Real feeds stay below 20.
 const MAX_DEPTH: usize = 200;
-/// How far up an end tag looks for its beginning.
-const NEAR: usize = 64;
-/// Elements without an end tag beyond this lose it: a parser of XML nests what follows in each.
-const MAX_UNENDED: usize = 50;
-/// Elements of HTML that have no end tag, as they stand in feeds that are not well formed.
-const VOID: &[&str] = &["br", "hr", "img", "input", "meta", "link", "col", "area", "embed", "source", "wbr"];
+/// The number of innermost open elements in which the start tag of an end tag is searched.
+const MAX_LOOKBACK: usize = 64;
+/// Upper bound on unclosed void elements; further ones lose their tags. An XML parser nests all that follows
+/// into each.
+const MAX_UNCLOSED_VOID: usize = 50;
+/// HTML elements without an end tag, which occur in malformed feeds.
+const VOID_ELEMENTS: &[&str] =
+    &["br", "hr", "img", "input", "meta", "link", "col", "area", "embed", "source", "wbr"];
 
-/// The text, mended. Linear; CDATA sections and comments keep their content.
+/// Returns the repaired text, in linear time. CDATA sections and comments keep their content.
 pub(super) fn sanitise(text: &str) -> String {
     let start = text.find('<').unwrap_or(text.len());
     let mut rest = text.get(start..).unwrap_or("");
-    let mut mended = String::with_capacity(rest.len() + 64);
-    let mut depth = Depth::default();
-    if let Some((_, after)) = rest.strip_prefix("<?xml").and_then(|inner| inner.split_once("?>")) {
-        mended.push_str("<?xml version=\"1.0\"?>");
-        rest = after.trim_start();
+    let mut output = String::with_capacity(rest.len() + 64);
+    let mut tags = OpenTags::default();
+    if let Some((_, tail)) = rest.strip_prefix("<?xml").and_then(|inner| inner.split_once("?>")) {
+        output.push_str("<?xml version=\"1.0\"?>");
+        rest = tail.trim_start();
     }
     while let Some(at) = rest.find(['&', '<']) {
-        let (before, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
-        push_clean(&mut mended, before);
-        let verbatim = section(special, "<![CDATA[", "]]>").or_else(|| section(special, "<!--", "-->"));
-        if let Some(length) = verbatim {
-            push_clean(&mut mended, special.get(..length).unwrap_or(""));
+        let (plain, special) = rest.split_at_checked(at).unwrap_or((rest, ""));
+        push_clean(&mut output, plain);
+        let section =
+            section_length(special, "<![CDATA[", "]]>").or_else(|| section_length(special, "<!--", "-->"));
+        if let Some(length) = section {
+            push_clean(&mut output, special.get(..length).unwrap_or(""));
             rest = special.get(length..).unwrap_or("");
         } else if special.starts_with('&') {
-            let length = reference(special, &mut mended);
+            let length = push_reference(special, &mut output);
             rest = special.get(length..).unwrap_or("");
         } else {
-            let kept = depth.keeps(special);
-            let length = if kept { 1 } else { special.find('>').map_or(special.len(), |end| end + 1) };
-            mended.push_str(if kept { "<" } else { "" });
+            let is_allowed = tags.allow(special);
+            let length = if is_allowed { 1 } else { special.find('>').map_or(special.len(), |end| end + 1) };
+            output.push_str(if is_allowed { "<" } else { "" });
             rest = special.get(length..).unwrap_or("");
         }
     }
-    push_clean(&mut mended, rest);
-    mended
+    push_clean(&mut output, rest);
+    output
 }
 
-/// What is open, by name: end tags that belong to nothing must not hide how deep we are.
+/// The open elements. They are tracked by name, so that end tags without a start tag do not hide the nesting depth.
 #[derive(Default)]
-struct Depth<'a> {
+struct OpenTags<'a> {
     open: Vec<&'a str>,
-    /// Elements of HTML that were begun without an end, which only a parser of XML waits for.
-    unended: usize,
+    /// The number of void elements without an end tag, for which only an XML parser expects one.
+    unclosed_void: usize,
 }
 
-impl<'a> Depth<'a> {
-    /// Counts the tag that `text` starts with. False: it is too deep, and is dropped.
-    fn keeps(&mut self, text: &'a str) -> bool {
+impl<'a> OpenTags<'a> {
+    /// Records the tag at the start of `text`. Returns false if it is nested too deeply and must be dropped.
+    fn allow(&mut self, text: &'a str) -> bool {
         let inner = text.get(1..).unwrap_or("");
-        let (inner, closing) = inner.strip_prefix('/').map_or((inner, false), |inner| (inner, true));
+        let (inner, is_end) = inner.strip_prefix('/').map_or((inner, false), |inner| (inner, true));
         if !inner.starts_with(|c: char| c.is_alphabetic() || c == '_') {
             return true;
         }
-        // A tag is looked at only so far: one without an end must not be read again and again.
+        // The scan stops at the next `<`, so that unterminated tags do not make it quadratic.
         let head: &str = inner.split('<').next().unwrap_or("");
         let tag = head.split('>').next().unwrap_or("");
         let name = tag.split(|c: char| c.is_whitespace() || c == '/').next().unwrap_or("");
-        if VOID.iter().any(|void| void.eq_ignore_ascii_case(name)) {
-            return self.keeps_void(closing, tag.ends_with('/'));
+        if VOID_ELEMENTS.iter().any(|void| void.eq_ignore_ascii_case(name)) {
+            return self.allow_void(is_end, tag.ends_with('/'));
         }
-        if closing {
-            let near = self.open.len().saturating_sub(NEAR);
-            let top = self.open.get(near..).unwrap_or_default();
+        if is_end {
+            let lowest = self.open.len().saturating_sub(MAX_LOOKBACK);
+            let top = self.open.get(lowest..).unwrap_or_default();
             let Some(at) = top.iter().rposition(|open| *open == name) else {
                 return self.open.len() <= MAX_DEPTH;
             };
-            self.open.truncate(near + at);
-            return near + at < MAX_DEPTH;
+            self.open.truncate(lowest + at);
+            return lowest + at < MAX_DEPTH;
         }
         if tag.ends_with('/') {
             return true;
@@ -84,76 +87,76 @@ impl<'a> Depth<'a> {
         self.open.len() <= MAX_DEPTH
     }
 
-    fn keeps_void(&mut self, closing: bool, closed: bool) -> bool {
-        let keeps = self.unended < MAX_UNENDED;
-        if closing {
-            self.unended = self.unended.saturating_sub(1);
-            return keeps || self.unended < MAX_UNENDED;
+    fn allow_void(&mut self, is_end: bool, is_self_closing: bool) -> bool {
+        let has_room = self.unclosed_void < MAX_UNCLOSED_VOID;
+        if is_end {
+            self.unclosed_void = self.unclosed_void.saturating_sub(1);
+            return has_room || self.unclosed_void < MAX_UNCLOSED_VOID;
         }
-        self.unended += usize::from(!closed);
-        keeps || closed
+        self.unclosed_void += usize::from(!is_self_closing);
+        has_room || is_self_closing
     }
 }
 
-/// The length of a section that `text` starts with; an open end takes the rest.
-fn section(text: &str, open: &str, close: &str) -> Option<usize> {
+/// Returns the length of the section at the start of `text`. An unclosed section extends to the end of the text.
+fn section_length(text: &str, open: &str, close: &str) -> Option<usize> {
     let inner = text.strip_prefix(open)?;
     Some(inner.find(close).map_or(text.len(), |end| open.len() + end + close.len()))
 }
 
-/// Writes what the reference at the start of `text` stands for; says how long it was.
-fn reference(text: &str, mended: &mut String) -> usize {
+/// Appends the character that the reference at the start of `text` encodes. Returns the length of the reference.
+fn push_reference(text: &str, output: &mut String) -> usize {
     let body = text.get(1..).unwrap_or("");
     let length = body.find(|c: char| !(c.is_ascii_alphanumeric() || c == '#')).unwrap_or(body.len());
     let name = body.get(..length).unwrap_or("");
     let closed = body.get(length..).is_some_and(|tail| tail.starts_with(';'));
     if name.is_empty() || length > 32 || !closed {
-        mended.push_str("&amp;");
+        output.push_str("&amp;");
         return 1;
     }
     let whole = text.get(..length + 2).unwrap_or("");
     if matches!(name, "amp" | "lt" | "gt" | "quot" | "apos") {
-        mended.push_str(whole);
+        output.push_str(whole);
     } else {
         let decoded = html_escape::decode_html_entities(whole);
         if decoded == whole {
-            mended.push_str("&amp;");
+            output.push_str("&amp;");
             return 1;
         }
-        for c in decoded.chars().filter(|c| is_xml(*c)) {
+        for c in decoded.chars().filter(|c| is_xml_char(*c)) {
             match c {
-                '<' => mended.push_str("&lt;"),
-                '>' => mended.push_str("&gt;"),
-                '&' => mended.push_str("&amp;"),
-                '"' => mended.push_str("&quot;"),
-                _ => mended.push(c),
+                '<' => output.push_str("&lt;"),
+                '>' => output.push_str("&gt;"),
+                '&' => output.push_str("&amp;"),
+                '"' => output.push_str("&quot;"),
+                _ => output.push(c),
             }
         }
     }
     length + 2
 }
 
-fn push_clean(mended: &mut String, text: &str) {
-    if text.chars().all(is_xml) {
-        mended.push_str(text);
+fn push_clean(output: &mut String, text: &str) {
+    if text.chars().all(is_xml_char) {
+        output.push_str(text);
     } else {
-        mended.extend(text.chars().filter(|c| is_xml(*c)));
+        output.extend(text.chars().filter(|c| is_xml_char(*c)));
     }
 }
 
-/// Characters that XML 1.0 admits (§2.2).
-fn is_xml(c: char) -> bool {
+/// Returns true for the characters that XML 1.0 allows (§2.2).
+fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | '\u{20}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{MAX_DEPTH, MAX_UNENDED, sanitise};
+    use super::{MAX_DEPTH, MAX_UNCLOSED_VOID, sanitise};
     use proptest::prelude::*;
 
     #[test]
-    fn table() {
-        for (given, expected) in [
+    fn common_defects_are_repaired() {
+        for (input, expected) in [
             ("\n\u{feff} junk<a/>", "<a/>"),
             ("<?xml version='1.0' encoding='windows-1251'?>\n<a/>", "<?xml version=\"1.0\"?><a/>"),
             ("<a>&nbsp;&laquo;x&raquo; &mdash;</a>", "<a>\u{a0}«x» —</a>"),
@@ -163,11 +166,11 @@ mod tests {
             ("<a>\u{b}x\u{1f}</a>", "<a>x</a>"),
             ("<a href=\"?a=1&b=2\"/>", "<a href=\"?a=1&amp;b=2\"/>"),
         ] {
-            assert_eq!(sanitise(given), expected, "{given}");
+            assert_eq!(sanitise(input), expected, "{input}");
         }
     }
 
-    /// How deep a parser finds the elements of `xml`.
+    /// Returns the nesting depth of `xml` as an XML parser finds it.
     fn depth(xml: &str) -> usize {
         let mut reader = quick_xml::Reader::from_str(xml);
         let (mut open, mut deepest) = (0_usize, 0);
@@ -183,21 +186,21 @@ mod tests {
     }
 
     #[test]
-    fn a_deep_feed_becomes_shallow_and_keeps_its_text() {
-        let given = format!("{}мәтін{}<b>соңы</b>", "<a>".repeat(60_000), "</a>".repeat(60_000));
-        let mended = sanitise(&given);
-        assert_eq!((depth(&given), depth(&mended)), (60_000, MAX_DEPTH));
-        assert!(mended.contains("мәтін") && mended.ends_with("<b>соңы</b>"));
-        // What hides depth from a mere count: elements of HTML, end tags of nothing.
+    fn a_deep_feed_is_flattened_and_keeps_its_text() {
+        let input = format!("{}мәтін{}<b>соңы</b>", "<a>".repeat(60_000), "</a>".repeat(60_000));
+        let output = sanitise(&input);
+        assert_eq!((depth(&input), depth(&output)), (60_000, MAX_DEPTH));
+        assert!(output.contains("мәтін") && output.ends_with("<b>соңы</b>"));
+        // Void elements and unmatched end tags hide the depth from a plain counter.
         for level in ["<m:g><link></link>", "<m:g><img/></img></img>", "<m:g></z>", "<link>", "<m:g><br>"] {
-            let given = level.repeat(5000);
-            assert!(nesting(&given) >= 5000, "{level}");
-            let nested = nesting(&sanitise(&given));
-            assert!(nested <= MAX_DEPTH + MAX_UNENDED + 1, "{level}: {nested}");
+            let input = level.repeat(5000);
+            assert!(nesting(&input) >= 5000, "{level}");
+            let depth_after = nesting(&sanitise(&input));
+            assert!(depth_after <= MAX_DEPTH + MAX_UNCLOSED_VOID + 1, "{level}: {depth_after}");
         }
     }
 
-    /// How deep a parser would be that ignores end tags of nothing.
+    /// Returns the nesting depth in a parser that ignores unmatched end tags.
     fn nesting(xml: &str) -> usize {
         let (mut open, mut deepest) = (Vec::new(), 0);
         for tag in xml.split('<').skip(1).map(|tag| tag.split('>').next().unwrap()) {
@@ -213,7 +216,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn mending_twice_is_mending_once(text in "[<>&;#a-z!\\[\\]\\-\u{0}ә ]{0,60}") {
+        fn sanitising_is_idempotent(text in "[<>&;#a-z!\\[\\]\\-\u{0}ә ]{0,60}") {
             let once = sanitise(&text);
             prop_assert_eq!(sanitise(&once), once);
         }

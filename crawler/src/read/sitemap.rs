@@ -1,4 +1,4 @@
-//! Sitemaps, their indexes, Google-News sitemaps and text sitemaps, streamed.
+//! Streaming parsers for sitemaps, sitemap indexes, Google News sitemaps and text sitemaps.
 
 use model::{Entry, Precision, Published, PublishedMethod};
 use quick_xml::events::Event;
@@ -8,10 +8,10 @@ use crate::dates;
 use crate::fetch::gunzip;
 use crate::plain::plain_title;
 
-/// The sitemap protocol's bound on one file.
+/// Upper bound on the size of one file, in bytes (the bound of the sitemap protocol).
 const MAX_BYTES: u64 = 50 << 20;
 
-/// A sitemap, whatever its form.
+/// A sitemap in any format: XML, an index, or text.
 pub(super) struct Sitemap;
 
 impl Reader for Sitemap {
@@ -28,7 +28,7 @@ fn read(page: &Page<'_>) -> Reading {
     if !page.body.starts_with(&[0x1f, 0x8b]) {
         return read_plain(page);
     }
-    match gunzip(page.body, MAX_BYTES.min(page.most_decoded)) {
+    match gunzip(page.body, MAX_BYTES.min(page.max_decoded_bytes)) {
         Ok(body) => read_plain(&Page { body: &body, ..page.clone() }),
         Err(error) => Reading { alarm: Some(Alarm::Foreign(error.to_string())), ..Reading::default() },
     }
@@ -43,7 +43,7 @@ fn read_plain(page: &Page<'_>) -> Reading {
     let head: String = start.chars().take(512).collect::<String>().to_ascii_lowercase();
     if head.contains("<!doctype html") || head.contains("<html") {
         return Reading {
-            alarm: Some(Alarm::Foreign("a web page came where a sitemap was expected".to_owned())),
+            alarm: Some(Alarm::Foreign("expected a sitemap, got a web page".to_owned())),
             ..Reading::default()
         };
     }
@@ -52,8 +52,9 @@ fn read_plain(page: &Page<'_>) -> Reading {
     reading
 }
 
+/// Parses a text sitemap, which has one address per line.
 fn read_lines(text: &str) -> Reading {
-    // A line that is no address is a remark, or nothing.
+    // Other lines are comments or empty.
     let is_address = |line: &&str| line.starts_with("http://") || line.starts_with("https://");
     let addresses =
         text.lines().map(str::trim).filter(is_address).filter_map(|line| line.parse().ok()).take(MAX_ENTRIES);
@@ -61,7 +62,7 @@ fn read_lines(text: &str) -> Reading {
     Reading { entries, ..Reading::default() }
 }
 
-/// One `<url>` or `<sitemap>` as it is being read.
+/// The fields of the `<url>` or `<sitemap>` element that is being parsed.
 #[derive(Default)]
 struct Record {
     loc: String,
@@ -70,7 +71,7 @@ struct Record {
     title: String,
     language: String,
     image: String,
-    stray: String,
+    bare_text: String,
 }
 
 fn read_xml(page: &Page<'_>, text: &str) -> Reading {
@@ -80,23 +81,23 @@ fn read_xml(page: &Page<'_>, text: &str) -> Reading {
     reader.config_mut().check_end_names = false;
     let mut record = Record::default();
     let mut path: Vec<String> = Vec::new();
-    let mut foreign = false;
+    let mut is_foreign = false;
     loop {
         match reader.read_event() {
             Ok(Event::Start(tag)) => {
                 let name = tag.local_name().as_ref().to_ascii_lowercase();
                 if path.is_empty() {
-                    foreign = !matches!(name.as_str(), "urlset" | "sitemapindex");
+                    is_foreign = !matches!(name.as_str(), "urlset" | "sitemapindex");
                 }
                 if path.len() < 16 {
                     path.push(name);
                 }
             }
-            Ok(Event::Text(text)) => record.take(&path, &text),
-            Ok(Event::CData(text)) => record.take(&path, &text),
+            Ok(Event::Text(text)) => record.push_text(&path, &text),
+            Ok(Event::CData(text)) => record.push_text(&path, &text),
             Ok(Event::GeneralRef(reference)) => {
                 let name: &str = &reference;
-                record.take(&path, &html_escape::decode_html_entities(&format!("&{name};")));
+                record.push_text(&path, &html_escape::decode_html_entities(&format!("&{name};")));
             }
             Ok(Event::End(tag)) => {
                 let name = tag.local_name().as_ref().to_ascii_lowercase();
@@ -109,7 +110,7 @@ fn read_xml(page: &Page<'_>, text: &str) -> Reading {
             }
             Ok(Event::Eof) => break,
             Err(error) => {
-                reading.problems.push(format!("the sitemap breaks off: {error}"));
+                reading.problems.push(format!("the sitemap is truncated or malformed: {error}"));
                 break;
             }
             Ok(_) => (),
@@ -119,16 +120,16 @@ fn read_xml(page: &Page<'_>, text: &str) -> Reading {
             break;
         }
     }
-    if foreign && reading.entries.is_empty() && children.is_empty() {
-        reading.alarm = Some(Alarm::Foreign("this is not a sitemap".to_owned()));
+    if is_foreign && reading.entries.is_empty() && children.is_empty() {
+        reading.alarm = Some(Alarm::Foreign("not a sitemap".to_owned()));
     }
-    children.sort_by_key(|(changed, _)| std::cmp::Reverse(*changed));
+    children.sort_by_key(|(lastmod, _)| std::cmp::Reverse(*lastmod));
     reading.children = children.into_iter().map(|(_, url)| url).collect();
     reading
 }
 
 impl Record {
-    fn take(&mut self, path: &[String], text: &str) {
+    fn push_text(&mut self, path: &[String], text: &str) {
         let parent = path.len().checked_sub(2).and_then(|at| path.get(at)).map(String::as_str);
         let field = match (parent, path.last().map(String::as_str)) {
             (Some("image"), Some("loc")) => &mut self.image,
@@ -137,7 +138,7 @@ impl Record {
             (_, Some("publication_date")) => &mut self.publication_date,
             (Some("news"), Some("title")) => &mut self.title,
             (_, Some("language")) => &mut self.language,
-            (_, Some("url" | "sitemap")) => &mut self.stray,
+            (_, Some("url" | "sitemap")) => &mut self.bare_text,
             _ => return,
         };
         if field.len() < 8192 {
@@ -145,16 +146,16 @@ impl Record {
         }
     }
 
-    /// The address; some files leave the `loc` element out.
+    /// Returns the address: that of the `loc` element, or the bare text in files that omit the element.
     fn address(&self, page: &Page<'_>) -> Option<url::Url> {
-        let text = if self.loc.trim().is_empty() { &self.stray } else { &self.loc };
+        let text = if self.loc.trim().is_empty() { &self.bare_text } else { &self.loc };
         let text = text.trim();
         if text.is_empty() { None } else { page.url.join(text).ok() }
     }
 
     fn into_child(self, page: &Page<'_>) -> Option<(Option<model::Timestamp>, url::Url)> {
-        let changed = dates::parse(&self.lastmod, &page.zone).map(|moment| moment.at);
-        Some((changed, self.address(page)?))
+        let lastmod = dates::parse(&self.lastmod, &page.zone).map(|moment| moment.at);
+        Some((lastmod, self.address(page)?))
     }
 
     fn into_entry(self, page: &Page<'_>) -> Option<Entry> {
@@ -167,14 +168,14 @@ impl Record {
             clamped: false,
         });
         let title = plain_title(&self.title);
-        let changed = dates::parse(&self.lastmod, &page.zone);
+        let lastmod = dates::parse(&self.lastmod, &page.zone);
         let is_exact = |moment: &dates::Moment| moment.precision == Precision::Second;
         Some(Entry {
             url: Some(url),
             title: (!title.is_empty()).then_some(title),
             published,
-            updated_at: changed.filter(is_exact).map(|moment| moment.at),
-            changed_on: changed.filter(|moment| !is_exact(moment)).map(|moment| moment.at),
+            updated_at: lastmod.filter(is_exact).map(|moment| moment.at),
+            changed_on: lastmod.filter(|moment| !is_exact(moment)).map(|moment| moment.at),
             image: page.url.join(self.image.trim()).ok().filter(|_| !self.image.trim().is_empty()),
             language: Some(self.language.trim().to_ascii_lowercase()).filter(|language| !language.is_empty()),
             ..Entry::default()
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn indexes_name_the_newest_first_and_tolerate_a_missing_loc() {
+    fn indexes_list_the_newest_first_and_tolerate_a_missing_loc() {
         let index = "<sitemapindex><sitemap><loc>/old.xml</loc><lastmod>2020-01-01</lastmod></sitemap>
             <sitemap><loc>/new.xml</loc><lastmod>2026-11-01</lastmod></sitemap><sitemap>https://news.kz/bare.xml</sitemap></sitemapindex>";
         let children: Vec<String> =
@@ -228,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn zipped_text_and_broken_ones() {
+    fn gzip_text_and_malformed_sitemaps_are_read() {
         let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
         encoder.write_all(NEWS.as_bytes()).unwrap();
         assert_eq!(check(&encoder.finish().unwrap()).entries.len(), 2);

@@ -1,7 +1,7 @@
-//! The public preview of a Telegram channel: `t.me/s/NAME`, as a browser without an account sees it.
+//! The public web preview of a Telegram channel, `t.me/s/NAME`, which needs no account.
 //!
-//! A page holds some twenty posts, the newest last, and leads to those before. Identifiers rise by one; a post with
-//! several pictures takes several. Channels may have no preview: then the server leads away from `/s/`.
+//! A page has about twenty posts, the newest last, and links to the older ones. Identifiers increase by one; a
+//! post with several pictures uses several. If a channel has no preview, the server redirects away from `/s/`.
 
 use model::{Entry, Post, PostKind};
 use scraper::{ElementRef, Html, Selector};
@@ -9,26 +9,26 @@ use std::collections::HashSet;
 use std::time::Duration;
 use url::Url;
 
-use super::listing::{constant_selector, text_of, time_of};
+use super::listing::{constant_selector, parse_time, text_of};
 use super::{Alarm, Page, Reader, Reading, address};
 use crate::html::bounded;
 use crate::plain::{fold, plain_text};
 
 pub(super) struct Telegram;
 
-const WANTED: &str = "write a channel's address such as https://t.me/s/NAME";
+const ADDRESS_HINT: &str = "write the address of a channel, such as https://t.me/s/NAME";
 
 impl Reader for Telegram {
     fn endpoint(&self, declared: &Url) -> Result<Url, String> {
-        let mut url = address::moved(declared, &["telegram.me", "telegram.dog"], "t.me");
-        let (channel, is_preview) = match address::parts(declared).as_slice() {
+        let mut url = address::replace_host(declared, &["telegram.me", "telegram.dog"], "t.me");
+        let (channel, is_preview) = match address::segments(declared).as_slice() {
             ["s", channel] => (*channel, true),
             [channel] => (*channel, false),
-            _ => return Err(WANTED.to_owned()),
+            _ => return Err(ADDRESS_HINT.to_owned()),
         };
-        // Behind a plus sign stands an invitation, not a channel's name.
+        // A plus sign marks an invitation, not the name of a channel.
         if channel.starts_with('+') || channel == "joinchat" {
-            return Err(format!("{channel} is an invitation to what is not public; {WANTED}"));
+            return Err(format!("{channel} is an invitation to a private chat; {ADDRESS_HINT}"));
         }
         if !is_preview {
             url.set_path(&format!("/s/{channel}"));
@@ -36,18 +36,18 @@ impl Reader for Telegram {
         Ok(url)
     }
 
-    /// What t.me bore in the reports of others (RSSHub, snscrape); it names no limit.
+    /// A rate that t.me accepts according to RSSHub and snscrape; it documents no limit.
     fn delay(&self) -> Duration {
         Duration::from_secs(3)
     }
 
     fn shows_all(&self, address: &Url) -> bool {
-        address::asks_only(address, &[])
+        address::has_only_parameters(address, &[])
     }
 
     fn read(&self, page: &Page<'_>) -> Reading {
         if !page.url.path().starts_with("/s/") {
-            return Reading::alarmed(Alarm::Restricted("the channel has no public preview".to_owned()));
+            return Reading::from_alarm(Alarm::Restricted("the channel has no public preview".to_owned()));
         }
         let decoded = page.decoded();
         let (markup, dropped) = bounded(&decoded.text);
@@ -55,24 +55,25 @@ impl Reader for Telegram {
         let mut reading =
             Reading { problems: decoded.problem.into_iter().chain(dropped).collect(), ..Reading::default() };
         reading.title = first(tree.root_element(), &CHANNEL_TITLE).map(text_of);
-        let followers = followers(&tree);
+        let followers = read_followers(&tree);
         let messages: Vec<ElementRef<'_>> = tree.select(&MESSAGE).collect();
         let channel = reading.title.clone();
         let entry = |message: &ElementRef<'_>| entry(page, *message, channel.as_deref(), followers);
-        // The newest first, as everywhere.
+        // Readings list the newest entry first.
         reading.entries = messages.iter().rev().filter_map(entry).collect();
-        let told: HashSet<&str> = reading.entries.iter().filter_map(|entry| entry.id.as_deref()).collect();
+        let entry_ids: HashSet<&str> =
+            reading.entries.iter().filter_map(|entry| entry.id.as_deref()).collect();
         let all = messages.iter().filter_map(|message| message.value().attr("data-post")).map(str::trim);
-        reading.unordered = all.filter(|id| !told.contains(id)).map(str::to_owned).collect();
+        reading.unordered = all.filter(|id| !entry_ids.contains(id)).map(str::to_owned).collect();
         reading.next = tree
             .select(&MORE)
             .find_map(|more| more.value().attr("data-before"))
-            .map(|before| address::with(page.url, &[("before", before)]));
+            .map(|before| address::with_parameters(page.url, &[("before", before)]));
         if messages.is_empty() && tree.select(&CHANNEL).next().is_none() {
             reading.alarm =
-                Some(Alarm::Foreign("this is no channel's preview: t.me changed its pages".to_owned()));
+                Some(Alarm::Foreign("not a channel preview: t.me may have changed its pages".to_owned()));
         } else if reading.entries.is_empty() && !messages.is_empty() && reading.next.is_none() {
-            reading.problems.push(format!("none of {} posts has words", messages.len()));
+            reading.problems.push(format!("none of {} posts has text", messages.len()));
         }
         reading
     }
@@ -85,28 +86,28 @@ fn entry(
     followers: Option<u64>,
 ) -> Option<Entry> {
     let id = message.value().attr("data-post")?.trim();
-    let text = text(message);
+    let text = message_text(message);
     if text.is_empty() {
-        return None; // a picture, or news of the channel itself: there are no words
+        return None; // A picture, or a service message of the channel.
     }
     let forwarded = first(message, &FORWARDED);
     let reply = first(message, &REPLY).and_then(|reply| reply.value().attr("href"));
-    let signed = first(message, &SIGNED).map(text_of).filter(|name| !name.is_empty());
+    let signature = first(message, &SIGNATURE).map(text_of).filter(|name| !name.is_empty());
     let owner = first(message, &OWNER).map(text_of).filter(|name| !name.is_empty());
     let origin = forwarded.and_then(|element| element.value().attr("href"));
     Some(Entry {
         id: Some(id.to_owned()),
         url: page.url.join(&format!("/{id}")).ok(),
         text: Some(text),
-        author: signed.or(owner),
-        published: message.select(&TIME).next().and_then(|time| time_of(time, page)),
-        image: first(message, &PHOTO).and_then(background).and_then(|url| page.url.join(&url).ok()),
+        author: signature.or(owner),
+        published: message.select(&TIME).next().and_then(|time| parse_time(time, page)),
+        image: first(message, &PHOTO).and_then(background_url).and_then(|url| page.url.join(&url).ok()),
         post: Post {
             kind: Some(if forwarded.is_some() { PostKind::Repost } else { PostKind::Post }),
             channel: channel.map(str::to_owned),
             author_id: id.split('/').next().map(str::to_owned),
             parent: origin.or(reply).map(str::to_owned),
-            views: first(message, &VIEWS).and_then(|views| short_number(&text_of(views))),
+            views: first(message, &VIEWS).and_then(|views| parse_short_number(&text_of(views))),
             followers,
             ..Post::default()
         },
@@ -114,8 +115,8 @@ fn entry(
     })
 }
 
-/// Its words, and those of the page that it shows; not those of the post that it answers.
-fn text(message: ElementRef<'_>) -> String {
+/// Returns the text of a message and of its link preview, without the quoted text of the message it replies to.
+fn message_text(message: ElementRef<'_>) -> String {
     let is_quoted = |element: &ElementRef<'_>| {
         let ancestors = element.ancestors().filter_map(ElementRef::wrap);
         ancestors
@@ -123,31 +124,31 @@ fn text(message: ElementRef<'_>) -> String {
             .any(|above| above.value().classes().any(|class| class.ends_with("message_reply")))
     };
     let own = message.select(&TEXT).filter(|element| !is_quoted(element));
-    let shown = message.select(&SHOWN).map(|element| plain_text(&element.inner_html()));
-    let own = own.map(|element| plain_text(&unescaped_twice(&element.inner_html())));
-    own.chain(shown).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
+    let preview = message.select(&LINK_PREVIEW).map(|element| plain_text(&element.inner_html()));
+    let own = own.map(|element| plain_text(&fix_double_escapes(&element.inner_html())));
+    own.chain(preview).filter(|text| !text.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
-/// Since April 2024 the preview writes `&` in some places twice escaped.
-fn unescaped_twice(markup: &str) -> String {
+/// Replaces double-escaped ampersands, which some parts of the preview have since April 2024.
+fn fix_double_escapes(markup: &str) -> String {
     markup.replace("&amp;amp;", "&amp;")
 }
 
-/// The address in `background-image:url('…')`.
-fn background(element: ElementRef<'_>) -> Option<String> {
+/// Returns the address in `background-image:url('…')`.
+fn background_url(element: ElementRef<'_>) -> Option<String> {
     let style = element.value().attr("style")?;
     let (_, rest) = style.split_once("url(")?;
     Some(rest.split(')').next()?.trim_matches(['\'', '"']).to_owned())
 }
 
-fn followers(tree: &Html) -> Option<u64> {
+fn read_followers(tree: &Html) -> Option<u64> {
     let counters = tree.select(&COUNTER).map(text_of);
     let counter = counters.into_iter().find(|text| text.contains("subscriber"))?;
-    short_number(counter.split("subscriber").next()?)
+    parse_short_number(counter.split("subscriber").next()?)
 }
 
-/// `1.2K` is 1,200.
-fn short_number(text: &str) -> Option<u64> {
+/// Parses an abbreviated number; `1.2K` is 1,200.
+fn parse_short_number(text: &str) -> Option<u64> {
     let text = fold(text).replace(' ', "");
     let (digits, factor) = match text.chars().last()? {
         'K' => (text.trim_end_matches('K'), 1e3),
@@ -168,10 +169,10 @@ constant_selector!(CHANNEL_TITLE, ".tgme_channel_info_header_title");
 constant_selector!(COUNTER, ".tgme_channel_info_counter");
 constant_selector!(MESSAGE, ".tgme_widget_message[data-post]");
 constant_selector!(TEXT, ".tgme_widget_message_text");
-constant_selector!(SHOWN, ".link_preview_title, .link_preview_description");
+constant_selector!(LINK_PREVIEW, ".link_preview_title, .link_preview_description");
 constant_selector!(TIME, ".tgme_widget_message_date time[datetime]");
 constant_selector!(OWNER, ".tgme_widget_message_owner_name");
-constant_selector!(SIGNED, ".tgme_widget_message_from_author");
+constant_selector!(SIGNATURE, ".tgme_widget_message_from_author");
 constant_selector!(FORWARDED, ".tgme_widget_message_forwarded_from_name");
 constant_selector!(REPLY, ".tgme_widget_message_reply[href]");
 constant_selector!(PHOTO, ".tgme_widget_message_photo_wrap[style]");
@@ -212,12 +213,12 @@ mod tests {
         assert_eq!(
             reading.next.as_ref().map(Url::as_str),
             Some("https://t.me/s/qala_news?before=101"),
-            "what came before"
+            "the page with older posts"
         );
     }
 
     #[test]
-    fn what_is_no_preview_is_told() {
+    fn other_pages_raise_alarms() {
         let alarm = |url: &str, body: &str| {
             super::super::testing::read_body(SourceKind::Telegram, body.as_bytes(), url).alarm
         };
@@ -226,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn channels_are_read_at_their_preview() {
+    fn channel_addresses_become_preview_addresses() {
         let at = |url| address_of(SourceKind::Telegram, url);
         assert_eq!(at("https://t.me/qala_news").as_deref(), Ok("https://t.me/s/qala_news"));
         assert_eq!(at("https://telegram.me/s/qala_news").as_deref(), Ok("https://t.me/s/qala_news"));
@@ -240,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn short_numbers() {
+    fn short_numbers_are_parsed() {
         for (text, expected) in [
             ("1.2K", Some(1200)),
             ("987", Some(987)),
@@ -249,7 +250,7 @@ mod tests {
             ("", None),
             ("nanK", None),
         ] {
-            assert_eq!(short_number(text), expected, "{text}");
+            assert_eq!(parse_short_number(text), expected, "{text}");
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Pages that stand before what was asked for: logins, consents, checks for robots, parked names.
+//! Pages that servers redirect to instead of the requested document: logins, consents, captchas, parked domains.
 
 use url::Url;
 
-/// What stands in a path, or before a host, where people are asked to log in or to agree first.
-const WALLS: &[&str] = &[
+/// Path segments and first host labels of login and consent pages.
+const WALL_SEGMENTS: &[&str] = &[
     "login",
     "log-in",
     "signin",
@@ -26,8 +26,8 @@ const WALLS: &[&str] = &[
     "domain-parking",
 ];
 
-/// Hosts of those who sell names that somebody gave up.
-const PARKED: &[&str] = &[
+/// Hosts that sell or park expired domains.
+const PARKING_HOSTS: &[&str] = &[
     "sedo.com",
     "sedoparking.com",
     "parkingcrew.net",
@@ -43,29 +43,32 @@ const PARKED: &[&str] = &[
     "uniregistry.com",
 ];
 
-/// Whether a redirect from `from` to `to` leads to a wall, and not to what was asked for: what it is, in words.
+/// Returns a description of the wall if a redirect from `from` to `to` leads to one instead of the requested
+/// document.
 pub fn wall_before(from: &Url, to: &Url) -> Option<String> {
     if from == to {
         return None;
     }
     let host = to.host_str().unwrap_or("").trim_end_matches('.').to_ascii_lowercase();
-    let own = from.host_str().unwrap_or("").trim_end_matches('.').to_ascii_lowercase();
-    let is_under = |host: &str, parked: &str| {
-        host == parked || host.strip_suffix(parked).is_some_and(|rest| rest.ends_with('.'))
+    let own_host = from.host_str().unwrap_or("").trim_end_matches('.').to_ascii_lowercase();
+    let is_under = |host: &str, parking: &str| {
+        host == parking || host.strip_suffix(parking).is_some_and(|rest| rest.ends_with('.'))
     };
-    // Those who sell names have news as well.
-    let is_sold = |parked: &&&str| is_under(&host, parked) && !is_under(&own, parked);
-    if let Some(parked) = PARKED.iter().find(is_sold) {
-        return Some(format!("its name leads to {parked}, where names are sold"));
+    // Registrars publish news on their own hosts as well.
+    let is_parked = |parking: &&&str| is_under(&host, parking) && !is_under(&own_host, parking);
+    if let Some(parking) = PARKING_HOSTS.iter().find(is_parked) {
+        return Some(format!("redirected to {parking}: the domain is parked or for sale"));
     }
-    let parts = |url: &Url| -> Vec<String> {
+    let segments = |url: &Url| -> Vec<String> {
         let first = url.host_str().and_then(|host| host.split('.').next()).into_iter();
         first.chain(url.path_segments().into_iter().flatten()).map(str::to_ascii_lowercase).collect()
     };
-    // Who asks for `/accounts/1` is not led to a wall by that word.
-    let asked = parts(from);
-    let wall = parts(to).into_iter().find(|part| WALLS.contains(&part.as_str()) && !asked.contains(part))?;
-    Some(format!("its server leads to {} ({wall}): it is shown to some only", to.host_str().unwrap_or("")))
+    // A segment of the requested address, such as that of `/accounts/1`, does not indicate a wall.
+    let requested = segments(from);
+    let is_wall =
+        |segment: &String| WALL_SEGMENTS.contains(&segment.as_str()) && !requested.contains(segment);
+    let wall = segments(to).into_iter().find(is_wall)?;
+    Some(format!("redirected to {} ({wall}): access is restricted", to.host_str().unwrap_or("")))
 }
 
 #[cfg(test)]
@@ -73,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn walls_are_known_by_where_redirects_lead() {
+    fn walls_are_detected_by_redirect_targets() {
         let wall = |from: &str, to: &str| {
             wall_before(&Url::parse(from).unwrap(), &Url::parse(to).unwrap()).is_some()
         };

@@ -1,4 +1,4 @@
-//! A channel or playlist of YouTube: the Atom feed of its 15 newest films.
+//! A YouTube channel or playlist, read by the Atom feed of its 15 newest videos.
 
 use model::PostKind;
 use scraper::Html;
@@ -13,19 +13,23 @@ pub(super) struct Youtube;
 
 impl Reader for Youtube {
     fn endpoint(&self, declared: &Url) -> Result<Url, String> {
-        let url = address::moved(declared, &["youtube.com", "m.youtube.com"], "www.youtube.com");
+        let url = address::replace_host(declared, &["youtube.com", "m.youtube.com"], "www.youtube.com");
         let feed = |name: &str, value: &str| {
-            address::with(&address::at(&url, "/feeds/videos.xml"), &[(name, value)])
+            address::with_parameters(&address::with_path(&url, "/feeds/videos.xml"), &[(name, value)])
         };
-        match (address::parts(&url).as_slice(), address::parameter(&url, "list")) {
+        match (address::segments(&url).as_slice(), address::parameter(&url, "list")) {
             (["feeds", "videos.xml"], _) => Ok(url),
             (["channel", id, ..], _) => Ok(feed("channel_id", id)),
             (["playlist"], Some(list)) => Ok(feed("playlist_id", &list)),
-            // Its page names the feed.
-            ([handle, ..], _) if handle.starts_with('@') => Ok(address::at(&url, &format!("/{handle}"))),
+            // The page of a handle links to the feed.
+            ([handle, ..], _) if handle.starts_with('@') => {
+                Ok(address::with_path(&url, &format!("/{handle}")))
+            }
             (["c" | "user", _, ..], _) => Ok(url),
-            _ => Err("write a channel's or playlist's address such as https://www.youtube.com/channel/UC…"
-                .to_owned()),
+            _ => {
+                Err("write the address of a channel or playlist, such as https://www.youtube.com/channel/UC…"
+                    .to_owned())
+            }
         }
     }
 
@@ -44,14 +48,14 @@ impl Reader for Youtube {
         let mut reading = feed::Feed.read(page);
         for entry in &mut reading.entries {
             entry.post.kind = Some(PostKind::Video);
-            // The description is all the words that a film has here.
+            // The description is the only text of a video in the feed.
             entry.text = entry.text.take().or_else(|| entry.summary.take()).or_else(|| entry.title.clone());
         }
         reading
     }
 }
 
-/// A channel's page names its feed.
+/// Returns the feed that the page of a channel links to.
 fn feed_of(page: &Page<'_>) -> Reading {
     let decoded = page.decoded();
     let (markup, _) = bounded(&decoded.text);
@@ -59,8 +63,8 @@ fn feed_of(page: &Page<'_>) -> Reading {
     let feed = tree.select(&FEED).find_map(|link| page.url.join(link.value().attr("href")?).ok());
     match feed {
         Some(feed) => Reading { children: vec![feed], ..Reading::default() },
-        None => Reading::alarmed(Alarm::Foreign(
-            "this page of YouTube names no feed: is it a channel's?".to_owned(),
+        None => Reading::from_alarm(Alarm::Foreign(
+            "this YouTube page links to no feed; use the address of a channel or playlist".to_owned(),
         )),
     }
 }
@@ -74,25 +78,25 @@ mod tests {
     use model::SourceKind;
 
     #[test]
-    fn films_are_read_with_their_descriptions_and_counters() {
+    fn videos_are_read_with_descriptions_and_counters() {
         let reading = read_fixture(
             SourceKind::Youtube,
             "youtube/channel.xml",
             "https://www.youtube.com/feeds/videos.xml?channel_id=UC1",
         );
-        let [film] = reading.entries.as_slice() else { panic!("{reading:?}") };
-        assert_eq!(film.id.as_deref(), Some("yt:video:abc123"));
-        assert_eq!(film.title.as_deref(), Some("Қала күні"));
-        assert_eq!(film.text.as_deref(), Some("Мереке туралы репортаж\nЖазылыңыз!"));
-        assert_eq!(film.author.as_deref(), Some("Qala TV"));
+        let [video] = reading.entries.as_slice() else { panic!("{reading:?}") };
+        assert_eq!(video.id.as_deref(), Some("yt:video:abc123"));
+        assert_eq!(video.title.as_deref(), Some("Қала күні"));
+        assert_eq!(video.text.as_deref(), Some("Мереке туралы репортаж\nЖазылыңыз!"));
+        assert_eq!(video.author.as_deref(), Some("Qala TV"));
         assert_eq!(
-            (film.post.kind, film.post.views, film.post.likes),
+            (video.post.kind, video.post.views, video.post.likes),
             (Some(PostKind::Video), Some(5123), Some(77))
         );
     }
 
     #[test]
-    fn a_handles_page_leads_to_its_feed() {
+    fn the_page_of_a_handle_leads_to_its_feed() {
         let page = r#"<!DOCTYPE html><html><head><link rel="alternate" type="application/rss+xml" title="RSS" href="https://www.youtube.com/feeds/videos.xml?channel_id=UC1"></head></html>"#;
         let reading = read_body(SourceKind::Youtube, page.as_bytes(), "https://www.youtube.com/@qala");
         assert_eq!(reading.alarm, None);
@@ -103,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn channels_and_playlists_have_feeds() {
+    fn channel_and_playlist_addresses_become_feed_addresses() {
         let at = |url| address_of(SourceKind::Youtube, url);
         assert_eq!(
             at("https://youtube.com/channel/UC1/videos").as_deref(),
