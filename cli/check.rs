@@ -87,7 +87,7 @@ fn judge_rule(query: &str) -> Result<(), Complaint> {
 }
 
 fn complaint(query: &str, error: QueryError) -> Complaint {
-    Complaint { remedy: format!("{}\n{}", error.remedy, error.pointed_at(query)), message: error.message }
+    Complaint { remedy: format!("{}\n{}", error.remedy, error.with_carets(query)), message: error.message }
 }
 
 fn judge_selector(selector: &str) -> Result<(), Complaint> {

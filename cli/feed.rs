@@ -56,7 +56,7 @@ fn single(documents: &Documents, global: &Global) -> anyhow::Result<()> {
 
 /// A file of a batch.
 fn line(reading: Result<Reading, String>) -> Value {
-    let unread = |reason| Reading { alarm: Some(Alarm::Foreign(reason)), ..Reading::default() };
+    let unread = |reason| Reading { alarm: Some(Alarm::WrongFormat(reason)), ..Reading::default() };
     let mut reading = reading.unwrap_or_else(unread);
     // A crawl is alarmed by an empty feed; as a document it is one that was read.
     let error = match reading.alarm {

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use actors::{Context, NodeConfig, Pass, ScheduledRobots};
+use actors::{Context, NodeConfig, Pass, ScheduleRobotsStore};
 use config::Settings;
-use crawler::fetch::{AddressGuard, Http, HttpSettings, Tokens};
-use crawler::robots::RobotsMemory;
+use crawler::fetch::{AddressGuard, Http, HttpSettings, TokenReader};
+use crawler::robots::RobotsStore;
 use crawler::{Door, FetchPolicy};
 use model::Clock;
 
@@ -15,7 +15,7 @@ use crate::failure::{Failure, tell};
 /// The door to the network that the settings describe.
 pub(crate) fn door(
     settings: &Settings,
-    memory: Arc<dyn RobotsMemory>,
+    memory: Arc<dyn RobotsStore>,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Door> {
     let fetch = &settings.fetch;
@@ -41,7 +41,7 @@ pub(crate) fn door(
         max_retry_after: settings.poll.max_retry_after,
         longest_exchange: fetch.total_timeout,
         guard,
-        tokens: Tokens::new((!fetch.tokens.as_os_str().is_empty()).then(|| fetch.tokens.clone())),
+        tokens: TokenReader::new((!fetch.tokens.as_os_str().is_empty()).then(|| fetch.tokens.clone())),
     };
     Ok(Door::new(Arc::new(http), memory, policy, clock))
 }
@@ -53,7 +53,7 @@ pub(crate) fn context(
     clock: Arc<dyn Clock>,
     pass: Option<Pass>,
 ) -> anyhow::Result<Context> {
-    let memory = Arc::new(ScheduledRobots(data.schedule.clone()));
+    let memory = Arc::new(ScheduleRobotsStore(data.schedule.clone()));
     let door = door(settings, memory, clock.clone())?;
     Ok(Context::new(
         data.store.clone(),

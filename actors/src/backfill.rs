@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crawler::FetchError;
-use crawler::read::{self, Alarm, Reading, wall_before};
+use crawler::read::{self, Alarm, Reading, detect_wall};
 use model::{Backfill, Entry, FailureWeight, FetchStatus, Harvest, SourceKind, Timestamp};
 use url::Url;
 
@@ -77,7 +77,7 @@ async fn one_document(
         }
         Ok(fetched) => {
             let (mut reading, fetched) = read_on_pool(run, fetched).await;
-            if let Some(wall) = wall_before(url, &fetched.url) {
+            if let Some(wall) = detect_wall(url, &fetched.url) {
                 reading = Reading { alarm: Some(Alarm::Restricted(wall)), ..Reading::default() };
             }
             let detail = detail_of(&reading);
@@ -85,7 +85,7 @@ async fn one_document(
             drop(fetched);
             let alarm = reading.alarm.take().filter(|alarm| !matches!(alarm, Alarm::Empty(_)));
             if let Some(alarm) = alarm {
-                if matches!(alarm, Alarm::Busy(_)) {
+                if matches!(alarm, Alarm::RateLimited(_)) {
                     run.permits.rest(BUSY);
                 }
                 return Ok(pause.max(try_again(run, backfill, url, &alarm.to_string())));

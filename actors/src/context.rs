@@ -144,7 +144,7 @@ impl Context {
         config: NodeConfig,
     ) -> Self {
         let metrics = Arc::new(Metrics::default());
-        let door = Arc::new(door.observed_by(metrics.clone()));
+        let door = Arc::new(door.with_observer(metrics.clone()));
         Self {
             store,
             schedule,

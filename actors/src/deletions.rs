@@ -29,7 +29,7 @@ pub(crate) fn note_unchanged(run: &JobRun, record: &SourceRecord, harvest: &mut 
 
 /// Whether what is not there says that it was taken back. Each search has results of its own; a fallback shows something else.
 fn tells(run: &JobRun) -> bool {
-    !run.is_search() && run.is_as_declared() && read::shows_all(run.source.kind, &run.address())
+    !run.is_search() && run.is_as_declared() && read::is_complete_window(run.source.kind, &run.address())
 }
 
 fn note(

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crawler::extract::entry_hash;
-use crawler::read::{self, Alarm, Page, Reading, read, wall_before};
-use crawler::{Fetched, Want};
+use crawler::read::{self, Alarm, Page, Reading, detect_wall, read};
+use crawler::{FetchParams, Fetched};
 use model::{Entry, Failure, FetchRecord, ItemKey, WindowDocument, canonical_url};
 use store::{EntryRef, EntryStatus};
 use tokio::time::Instant;
@@ -155,7 +155,7 @@ pub(crate) async fn gather(
             }
             Ok(fetched) => {
                 let (mut more, fetched) = read_on_pool(run, fetched).await;
-                if let Some(wall) = wall_before(&url, &fetched.url) {
+                if let Some(wall) = detect_wall(&url, &fetched.url) {
                     more = Reading { alarm: Some(Alarm::Restricted(wall)), ..Reading::default() };
                 }
                 let is_bad = |alarm: &&Alarm| !matches!(alarm, Alarm::Empty(_));
@@ -175,8 +175,12 @@ pub(crate) async fn gather(
 }
 
 /// What a part of the source is asked for as.
-pub(crate) fn want(run: &JobRun) -> Want {
-    Want { accept: read::accept(run.source.kind), token: read::token_of(&run.source), ..Want::default() }
+pub(crate) fn want(run: &JobRun) -> FetchParams {
+    FetchParams {
+        accept: read::accept(run.source.kind),
+        token: read::token_of(&run.source),
+        ..FetchParams::default()
+    }
 }
 
 /// What the history tells of a reading: the alarm, or else the problems.
@@ -193,7 +197,7 @@ pub(crate) async fn read_on_pool(run: &JobRun, fetched: Fetched) -> (Reading, Fe
             let began = Instant::now();
             let page =
                 Page::new(&fetched.url, &fetched.body, &source.selectors, source.timezone.as_deref(), now)
-                    .pointed_at(&source.pointers);
+                    .with_pointers(&source.pointers);
             let page = page.of_type(fetched.content_type.as_deref()).at_most(most);
             let reading = read(source.kind, &page);
             (reading, fetched, began.elapsed())

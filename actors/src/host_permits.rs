@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use crawler::fetch::{Busy, Deadline};
+use crawler::fetch::{Deadline, PermitUnavailable};
 use crawler::{Permit, Permits};
 use model::{Host, Timestamp, Turn};
 use scheduler::{Borrowed, Claim, Lease, ScheduleError, Settle};
@@ -75,16 +75,16 @@ impl HostPermits {
     }
 
     /// Asks every host with this delay from now on, at least: what its kind of host bears.
-    pub(crate) fn slow_to(&mut self, delay: Duration) {
+    pub(crate) fn raise_delay(&mut self, delay: Duration) {
         self.pace = self.pace.max(delay);
         if let Some(home) = &mut self.home {
-            home.slow_to(delay);
+            home.raise_delay(delay);
         }
     }
 
     /// Takes the right to have a body in memory that came in another way than by an exchange.
     pub(crate) async fn hold_body(&mut self) {
-        self.admit().await;
+        self.acquire_credit().await;
         self.is_laden = true;
     }
 
@@ -131,7 +131,7 @@ impl HostPermits {
                 jobs: Vec::new(),
                 crashed: Vec::new(),
                 found: Vec::new(),
-                release_until: Some(after(now, lent.permit.wait_left())),
+                release_until: Some(after(now, lent.permit.remaining_wait())),
             };
             if let Err(error) = self.context.schedule.settle(&settle).await {
                 tracing::warn!(host = %lent.turn.host, %error, "a lent host could not be given back; its lease runs out");
@@ -149,13 +149,13 @@ impl HostPermits {
     }
 
     /// A turn of ours must not wait for another's, for that may wait for ours; a person may.
-    async fn borrow_patiently(&mut self, host: &Host) -> Result<(), Busy> {
+    async fn borrow_patiently(&mut self, host: &Host) -> Result<(), PermitUnavailable> {
         let patience = if self.home.is_some() { Duration::ZERO } else { PATIENCE };
         let give_up = Instant::now() + patience;
         loop {
             match self.borrow_host(host).await {
                 Err(Refusal::Held(_)) if Instant::now() < give_up => sleep(LOOK).await,
-                Err(Refusal::Held(until) | Refusal::Other(until)) => return Err(Busy { until }),
+                Err(Refusal::Held(until) | Refusal::Other(until)) => return Err(PermitUnavailable { until }),
                 Ok(()) => return Ok(()),
             }
         }
@@ -195,7 +195,7 @@ impl HostPermits {
 
     /// A lent host that is needed for another hop stays ours for as long as that may take.
     async fn renew(&self, lent: &Lent) {
-        let length = self.context.config.lease + lent.permit.wait_left();
+        let length = self.context.config.lease + lent.permit.remaining_wait();
         if let Err(error) = renew(&self.context, &lease_of(&lent.turn), length, &lent.lease).await {
             tracing::warn!(host = %lent.turn.host, %error, "a lent host could not be renewed");
         }
@@ -241,8 +241,8 @@ fn lease_of(turn: &Turn) -> Lease {
 
 #[async_trait]
 impl Permits for HostPermits {
-    async fn permit(&mut self, url: &Url) -> Result<&mut Permit, Busy> {
-        let host = self.context.snapshot().host_of(url).ok_or(Busy { until: Timestamp::MAX })?;
+    async fn permit(&mut self, url: &Url) -> Result<&mut Permit, PermitUnavailable> {
+        let host = self.context.snapshot().host_of(url).ok_or(PermitUnavailable { until: Timestamp::MAX })?;
         let is_home = self.home.as_ref().is_some_and(|home| *home.host() == host);
         match self.lent.iter().find(|lent| lent.turn.host == host) {
             _ if is_home => (),
@@ -250,13 +250,14 @@ impl Permits for HostPermits {
             None => self.borrow_patiently(&host).await?,
         }
         let lent = self.lent.iter_mut().find(|lent| lent.turn.host == host).map(|lent| &mut lent.permit);
-        let permit = if is_home { self.home.as_mut() } else { lent }.ok_or(Busy { until: Timestamp::MAX })?;
+        let permit = if is_home { self.home.as_mut() } else { lent }
+            .ok_or(PermitUnavailable { until: Timestamp::MAX })?;
         // Keeping a delay is no standstill.
-        self.progress.send_replace(Instant::now() + permit.wait_left());
+        self.progress.send_replace(Instant::now() + permit.remaining_wait());
         Ok(permit)
     }
 
-    async fn delay_changed(&mut self, url: &Url) {
+    async fn robots_delay_changed(&mut self, url: &Url) {
         let Ok(permit) = self.permit(url).await else { return };
         let (host, delay) = (permit.host().clone(), permit.robots_delay());
         if let Err(error) = self.context.schedule.ask_delay(&host, delay).await {
@@ -264,13 +265,13 @@ impl Permits for HostPermits {
         }
     }
 
-    fn resign(&mut self) {
+    fn release_credit(&mut self) {
         if !self.is_laden {
             self.credit = None;
         }
     }
 
-    async fn admit(&mut self) {
+    async fn acquire_credit(&mut self) {
         while self.credit.is_none() {
             self.touch(); // waiting for storage is no standstill of ours
             let waiting = timeout(Duration::from_secs(5), self.context.credits.clone().acquire_owned());

@@ -330,7 +330,7 @@ impl HostWorkerState {
 
     /// Gives the host back.
     async fn end(&mut self, myself: &ActorRef<HostWorkerMsg>) -> Result<(), ActorProcessingErr> {
-        let wait = self.permit.as_ref().map_or(self.turn.delay, Permit::wait_left);
+        let wait = self.permit.as_ref().map_or(self.turn.delay, Permit::remaining_wait);
         let now = self.context.clock.now();
         self.write_down_rest(now).await;
         let settle =

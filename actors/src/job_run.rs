@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crawler::extract::{entry_hash, item_of};
-use crawler::{FetchError, Fetched, Permits, Want};
+use crawler::{FetchError, FetchParams, Fetched, Permits};
 use matcher::TopicIndex;
 use model::{
     Entry, Fallback, FetchRecord, FetchStatus, Finding, Harvest, HostHealth, JobId, JobKind, Planned,
@@ -118,7 +118,7 @@ impl JobRun {
     /// Reads the source in another way from now on.
     pub(crate) fn read_with(&mut self, fallback: &Fallback) {
         self.source = Arc::new(self.declared.read_with(fallback));
-        self.permits.slow_to(crawler::read::delay_of(&self.source, self.context.config.delay));
+        self.permits.raise_delay(crawler::read::delay_of(&self.source, self.context.config.delay));
     }
 
     /// Whether it is read as it is declared, and not by a fallback.
@@ -151,7 +151,7 @@ impl JobRun {
     }
 
     /// Fetches through the door. A single pass waits for short Retry-Afters and tries again.
-    pub(crate) async fn fetch(&mut self, url: &Url, want: &Want) -> Result<Fetched, FetchError> {
+    pub(crate) async fn fetch(&mut self, url: &Url, want: &FetchParams) -> Result<Fetched, FetchError> {
         let mut tries = 1;
         loop {
             self.permits.touch();
@@ -166,7 +166,7 @@ impl JobRun {
                 return result;
             };
             tries += 1;
-            self.permits.resign();
+            self.permits.release_credit();
             sleep(wait).await;
         }
     }
@@ -184,7 +184,7 @@ impl JobRun {
             FetchError::HostBusy { until, .. } => {
                 Duration::try_from(until.duration_since(self.now())).ok()?
             }
-            error if error.is_worth_a_quick_retry() => {
+            error if error.is_quickly_retryable() => {
                 error.retry_after().map_or(backoff, |asked| asked.max(Duration::from_millis(1)))
             }
             _ => return None,

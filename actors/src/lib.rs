@@ -73,7 +73,7 @@ pub use metrics::Metrics;
 pub use node::{Node, NodeError};
 pub use push::{HubReply, hub_asks, hub_pushes, hub_was_refused, is_subscribed};
 pub use rematch::{Archive, Progress, rematch};
-pub use robots_memory::ScheduledRobots;
+pub use robots_memory::ScheduleRobotsStore;
 pub use searches::{Search, Searches, searches_of};
 pub use snapshot::{hosts_of, jobs_of, plan_backfill, plan_now, plan_sources, tenant_of};
 pub use stories::link_all;

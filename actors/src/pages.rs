@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crawler::extract::{Article, extract, item_of};
-use crawler::read::{Page, wall_before};
-use crawler::{FetchError, Fetched, Want};
+use crawler::read::{Page, detect_wall};
+use crawler::{FetchError, FetchParams, Fetched};
 use model::{
     ArticlePages, Entry, FetchStatus, Finding, PageWork, SeenPage, Sight, Source, SourceKind, Timestamp,
     canonical_url, same_site,
@@ -94,8 +94,8 @@ async fn next_due(run: &JobRun, more: bool) -> Result<Option<Timestamp>, Interru
 
 /// Fetches one page. False: the turn is over, the page waits on.
 async fn one_page(run: &mut JobRun, page: &PageWork, seen: &mut ArticlePages) -> Result<bool, Interrupted> {
-    let result = run.fetch(&page.url, &Want::default()).await;
-    if matches!(result, Err(FetchError::LeaseEnds)) {
+    let result = run.fetch(&page.url, &FetchParams::default()).await;
+    if matches!(result, Err(FetchError::LeaseExpired)) {
         return Ok(false);
     }
     let mut harvest = run.harvest();
@@ -185,7 +185,7 @@ async fn read_on_pool(run: &JobRun, page: &PageWork, fetched: Fetched, seen: Art
     let read = move || {
         // Sections are called so as well.
         let is_short = fetched.url.path_segments().is_none_or(|parts| parts.count() <= 2);
-        let wall = wall_before(&url, &fetched.url).filter(|_| is_short);
+        let wall = detect_wall(&url, &fetched.url).filter(|_| is_short);
         let foreign = || Some(format!("it is {}", foreign_type(&fetched)?));
         if let Some(reason) = wall.clone().or_else(foreign) {
             let note = format!("the article page could not be read: {reason}");

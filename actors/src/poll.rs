@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crawler::extract::has_its_text;
-use crawler::read::{self, Alarm, wall_before};
-use crawler::{FetchError, Fetched, Want};
+use crawler::extract::needs_no_page;
+use crawler::read::{self, Alarm, detect_wall};
+use crawler::{FetchError, FetchParams, Fetched};
 use model::{
     Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Finding, Harvest, Host, JobId, PageWork,
     Planned, PollOutcome, Precision, Timestamp, Validators,
@@ -81,18 +81,18 @@ pub(crate) async fn in_one_way(run: &mut JobRun, record: &SourceRecord) -> Resul
     let url = run.address();
     let url = cursor
         .filter(|_| read::is_stream(run.source.kind))
-        .map_or(url.clone(), |cursor| read::resumed(&url, cursor));
+        .map_or(url.clone(), |cursor| read::with_cursor(&url, cursor));
     // Of a source that is searched each search has an answer of its own; of several ways each has.
     let is_of_this = |known: &Validators| known.url.as_ref() == Some(&url) || !run.has_fallbacks();
     let known = record.validators.clone().filter(|known| !run.is_search() && is_of_this(known));
     let asked = known.clone().filter(|known| known.may_be_asked(run.now()));
-    let want = Want { validators: asked, ..want(run) };
+    let want = FetchParams { validators: asked, ..want(run) };
     match run.fetch(&url, &want).await {
         Err(error) => Ok(failed(run, record, &url, &error)),
         Ok(fetched) if fetched.is_not_modified() => Ok(unchanged(run, record, &url, &fetched, None)),
         Ok(fetched) => {
             // What stands there instead is not read, however much it looks like what was asked for.
-            if let Some(wall) = wall_before(&url, &fetched.url) {
+            if let Some(wall) = detect_wall(&url, &fetched.url) {
                 return Ok(unreadable(run, record, &fetched, &Alarm::Restricted(wall)));
             }
             let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&fetched.body));
@@ -147,7 +147,7 @@ fn failed(run: &mut JobRun, record: &SourceRecord, url: &Url, error: &FetchError
     harvest.fetches.push(line);
     let mut outcome = poll_outcome::bad(run, record, &failure);
     match error {
-        FetchError::LeaseEnds => outcome.next_poll = due_now(run),
+        FetchError::LeaseExpired => outcome.next_poll = due_now(run),
         error => {
             let asked = error.retry_after().map(|wait| run.after(wait));
             outcome.next_poll = outcome.next_poll.max(asked.unwrap_or(outcome.next_poll));
@@ -156,13 +156,13 @@ fn failed(run: &mut JobRun, record: &SourceRecord, url: &Url, error: &FetchError
             }
         }
     }
-    let is_cut_short = matches!(error, FetchError::LeaseEnds);
+    let is_cut_short = matches!(error, FetchError::LeaseExpired);
     Ending { is_cut_short, ..Ending::without_jobs(harvest, outcome) }
 }
 
 /// It came, and is no success.
 fn unreadable(run: &mut JobRun, record: &SourceRecord, fetched: &Fetched, alarm: &Alarm) -> Ending {
-    if matches!(alarm, Alarm::Busy(_)) {
+    if matches!(alarm, Alarm::RateLimited(_)) {
         run.permits.rest(BUSY); // the others of this host would be told the same
     }
     let mut harvest = run.harvest();
@@ -170,7 +170,7 @@ fn unreadable(run: &mut JobRun, record: &SourceRecord, fetched: &Fetched, alarm:
     let line = FetchRecord { status: FetchStatus::Unreadable, ..line };
     let failure = poll_outcome::failure_of(alarm);
     // A page of maintenance, or a login, is the host's; a list of which nothing is left, the source's.
-    if matches!(alarm, Alarm::Foreign(_) | Alarm::Restricted(_)) {
+    if matches!(alarm, Alarm::WrongFormat(_) | Alarm::Restricted(_)) {
         host_failed(run, &mut harvest, record, &line, &failure);
     }
     harvest.fetches.push(line);
@@ -344,7 +344,7 @@ fn without_fragment(url: &Url) -> Url {
 fn page_of(run: &JobRun, entry: &Entry, shared: &BTreeSet<Url>) -> Result<Option<(Url, Host)>, String> {
     let Some(url) = &entry.url else { return Ok(None) };
     run.context.door.check_address(url).map_err(|error| format!("the page was not asked for: {error}"))?;
-    if has_its_text(entry, &run.source) || read::is_stream(run.source.kind) {
+    if needs_no_page(entry, &run.source) || read::is_stream(run.source.kind) {
         return Ok(None);
     }
     let url = without_fragment(url);

@@ -166,10 +166,10 @@ fn counting_nothing(
 /// What it counts that a body came and is no success.
 pub(crate) fn failure_of(alarm: &Alarm) -> Failure {
     let (weight, shows) = match alarm {
-        Alarm::Foreign(_) | Alarm::Empty(_) => (FailureWeight::Soft, Some(SourceState::BrokenLayout)),
+        Alarm::WrongFormat(_) | Alarm::Empty(_) => (FailureWeight::Soft, Some(SourceState::BrokenLayout)),
         Alarm::Restricted(_) => (FailureWeight::Soft, Some(SourceState::Restricted)),
         Alarm::Gone(_) => (FailureWeight::Hard, Some(SourceState::Gone)),
-        Alarm::Busy(_) => (FailureWeight::Temporary, None),
+        Alarm::RateLimited(_) => (FailureWeight::Temporary, None),
     };
     Failure { weight, shows, reason: alarm.to_string() }
 }

@@ -49,13 +49,13 @@ pub async fn hub_asks(context: &Context, id: &str, query: &str) -> HubReply {
 }
 
 async fn asked_back(context: &Context, id: &str, query: &str) -> Result<Option<HubReply>, store::StoreError> {
-    let Some(question) = websub::Question::read(query).filter(|_| websub::is_a_name(id)) else {
+    let Some(question) = websub::HubRequest::parse(query).filter(|_| websub::is_subscription_id(id)) else {
         return Ok(None);
     };
     let Some(known) = context.store.subscription_by_id(id).await? else { return Ok(None) };
     let now = context.clock.now();
     let (topic_url, hub_answer, answer) = match question {
-        websub::Question::Subscribe { topic_url, challenge, lease } => {
+        websub::HubRequest::Subscribe { topic_url, challenge, lease } => {
             if !known.may_be_verified(now) {
                 return Ok(None);
             }
@@ -63,7 +63,7 @@ async fn asked_back(context: &Context, id: &str, query: &str) -> Result<Option<H
             let told = HubDecision { tells: Ok(until), ask_again_at: known.renewed_at(until) };
             (topic_url, told, HubReply::Challenge(challenge))
         }
-        websub::Question::Denied { topic_url, reason } => {
+        websub::HubRequest::Denied { topic_url, reason } => {
             let reason = format!("it does not tell: {}", reason.chars().take(200).collect::<String>());
             let is_offered = known.ask_again_at != Subscription::NEVER;
             let again = if is_offered { after(now, Subscription::RETRY) } else { Subscription::NEVER };
@@ -107,7 +107,7 @@ fn soonest_poll(record: &SourceRecord, now: Timestamp) -> Option<Timestamp> {
 
 /// Whether a hub was asked to call this.
 pub async fn is_subscribed(context: &Context, id: &str) -> Result<bool, String> {
-    if !websub::is_a_name(id) {
+    if !websub::is_subscription_id(id) {
         return Ok(false);
     }
     match context.store.subscription_by_id(id).await {
@@ -154,7 +154,7 @@ async fn taken(
     let known = context.store.subscription_by_id(id).await.map_err(text)?;
     let Some(known) = known else { return Ok((HubReply::Unknown, "unknown")) };
     // Whoever only guesses is not told that it guessed wrong (WebSub §7.1).
-    if !signature.is_some_and(|signature| websub::is_signed(&known.secret, signature, &body)) {
+    if !signature.is_some_and(|signature| websub::verify_signature(&known.secret, signature, &body)) {
         tracing::info!(source = %known.source, hub = %known.offer.hub, "a document was pushed that nobody signed");
         return Ok((HubReply::Thanks, "unsigned"));
     }

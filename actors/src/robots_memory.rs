@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use crawler::robots::{RobotsMemory, RobotsRecord};
+use crawler::robots::{RobotsRecord, RobotsStore};
 use scheduler::Schedule;
 
 /// Robots rules remembered in the schedule.
-pub struct ScheduledRobots(pub Arc<dyn Schedule>);
+pub struct ScheduleRobotsStore(pub Arc<dyn Schedule>);
 
 #[async_trait]
-impl RobotsMemory for ScheduledRobots {
+impl RobotsStore for ScheduleRobotsStore {
     async fn recall(&self, origin: &str) -> Option<RobotsRecord> {
         match self.0.recall_robots(origin).await {
             Ok(record) => serde_json::from_str(&record?).ok(), // an unreadable record is asked for again

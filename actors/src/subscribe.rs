@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crawler::{FetchError, Want, websub};
+use crawler::{FetchError, FetchParams, websub};
 use model::{FailureWeight, HubOffer, HubSecret, Subscription, SubscriptionDelta};
 use scheduler::due;
 use store::{HubDecision, SourceRecord};
@@ -97,7 +97,7 @@ pub(crate) async fn keep_subscribed(run: &mut JobRun, offer: Offer, pace: Durati
         return Ok(());
     }
     let form = websub::request(&asked.offer, &callback, &asked.secret, Subscription::LEASE.as_secs());
-    let want = Want { form: Some(form), ..Want::default() };
+    let want = FetchParams { form: Some(form), ..FetchParams::default() };
     match run.fetch(&asked.offer.hub, &want).await {
         Ok(_) => Ok(()),
         Err(error) => not_asked(run, &asked, &error, pace).await,
@@ -128,7 +128,7 @@ async fn not_asked(
     let now = run.now();
     let promised = known.and_then(|known| known.lease_until).filter(|until| *until > now);
     let is_passing =
-        matches!(error, FetchError::LeaseEnds) || error.failure().weight == FailureWeight::Deferred;
+        matches!(error, FetchError::LeaseExpired) || error.failure().weight == FailureWeight::Deferred;
     let wait = if is_passing { BUSY.max(pace / 2) } else { Subscription::RETRY };
     let again = run.after(due::spread(wait, &asked.id, now.as_second().unsigned_abs()));
     let again = again.max(error.deferred_until().unwrap_or(again));
@@ -163,7 +163,7 @@ fn to_ask(run: &JobRun, known: Option<Subscription>, offer: Offer) -> Option<Sub
         (known, Some(offer)) => {
             // A document that names one hub after another is followed once a day.
             let is_too_soon = known.is_some_and(|known| after(known.asked_at, Subscription::RETRY) > now);
-            let names = (websub::unguessable().ok()?, HubSecret(websub::unguessable().ok()?));
+            let names = (websub::random_identifier().ok()?, HubSecret(websub::random_identifier().ok()?));
             (!is_too_soon).then(|| Subscription::new(&run.source, offer, base, names, now))
         }
         (_, None) => None,
@@ -175,6 +175,6 @@ fn reached_at(run: &JobRun, offer: &HubOffer) -> Option<url::Url> {
     let door = &run.context.door;
     match door.is_pinned(&offer.hub) {
         true => door.is_pinned(&run.source.url).then(|| offer.hub.clone()),
-        false => Some(websub::over_tls(&offer.hub)).filter(|hub| hub.scheme() == "https"),
+        false => Some(websub::with_https(&offer.hub)).filter(|hub| hub.scheme() == "https"),
     }
 }

@@ -13,7 +13,7 @@ use store::{Objects, Sqlite, Store};
 use tokio::time::Instant;
 use url::Url;
 
-use crate::{Context, Node, NodeConfig, ScheduledRobots};
+use crate::{Context, Node, NodeConfig, ScheduleRobotsStore};
 
 /// Wall time that moves with tokio's.
 #[derive(Debug)]
@@ -187,9 +187,9 @@ impl Stage {
             max_retry_after: Duration::from_secs(3600),
             longest_exchange: Duration::from_secs(10),
             guard: AddressGuard::default(),
-            tokens: crawler::fetch::Tokens::default(),
+            tokens: crawler::fetch::TokenReader::default(),
         };
-        let robots = Arc::new(ScheduledRobots(self.schedule.clone()));
+        let robots = Arc::new(ScheduleRobotsStore(self.schedule.clone()));
         let door = Door::new(self.web.clone(), robots, policy, self.clock.clone());
         let context = Context::new(
             self.store.clone(),

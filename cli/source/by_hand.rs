@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actors::HostPermits;
-use crawler::fetch::{OneVisit, Permits};
+use crawler::fetch::{ManualVisitPermits, Permits};
 
 use crate::backend::Backend;
 use crate::failure::Failure;
@@ -13,14 +13,14 @@ use crate::global::Global;
 /// A visit by hand. Where a node's data are, what a node owes to a host is owed by this visit as well, and what this visit
 /// does by the node.
 pub(super) enum ByHand {
-    Alone(Box<OneVisit>),
+    Alone(Box<ManualVisitPermits>),
     BesideNodes(Box<HostPermits>),
 }
 
 impl ByHand {
     pub(super) async fn new(global: &Global, delay: Duration) -> anyhow::Result<Self> {
         if !Backend::is_there(global) {
-            return Ok(Self::Alone(Box::new(OneVisit::new(delay))));
+            return Ok(Self::Alone(Box::new(ManualVisitPermits::new(delay))));
         }
         let data = Backend::open(global).await?;
         let mut context = crate::wiring::context(&global.settings, &data, global.clock.clone(), None)?;

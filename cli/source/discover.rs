@@ -2,9 +2,9 @@
 
 use std::process::ExitCode;
 
-use crawler::read::{Page, USUAL_PATHS, delay_of, feeds_offered, kind_of};
-use crawler::robots::NoMemory;
-use crawler::{Door, Want};
+use crawler::read::{COMMON_FEED_PATHS, Page, delay_of, kind_of, linked_feeds};
+use crawler::robots::NoRobotsStore;
+use crawler::{Door, FetchParams};
 use model::{Selectors, SourceKind};
 use serde_json::json;
 use url::Url;
@@ -51,7 +51,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         Failure::usage(format!("{:?} is not an address ({error})", args.url)).hint("write https://site.kz/")
     })?;
     warn_without_contact(&global.settings);
-    let door = door(&global.settings, std::sync::Arc::new(NoMemory), global.clock.clone())?;
+    let door = door(&global.settings, std::sync::Arc::new(NoRobotsStore), global.clock.clone())?;
     let mut line = StatusLine::new(global.output == Format::Table);
     let as_platform = undeclared(url.clone(), kind_of(&url).unwrap_or(SourceKind::Feed))?;
     let mut run = ByHand::new(global, delay_of(&as_platform, global.settings.fetch.delay)).await?;
@@ -122,14 +122,14 @@ async fn wanted(
     let mut wanted: Vec<(Url, SourceKind, &'static str)> = Vec::new();
     line.show(&format!("reading {}", clean(url.as_str())));
     let (mut is_page, mut trouble) = (false, None);
-    match door.fetch(url, &Want::default(), run.permits()).await {
+    match door.fetch(url, &FetchParams::default(), run.permits()).await {
         Ok(fetched) => {
             let selectors = Selectors::default();
             let page = Page::new(&fetched.url, &fetched.body, &selectors, None, global.clock.now());
             match crawler::read::sniff(&page) {
                 Some(SourceKind::Listing) | None => {
                     is_page = true;
-                    let named = feeds_offered(&page).into_iter();
+                    let named = linked_feeds(&page).into_iter();
                     wanted.extend(named.map(|url| (url, SourceKind::Feed, "the page names it")));
                 }
                 Some(kind) => wanted.push((url.clone(), kind, "it is one itself")),
@@ -146,7 +146,7 @@ async fn wanted(
     if is_page {
         wanted.insert(wanted.len().min(MOST - 1), (url.clone(), SourceKind::Listing, "the page itself"));
     }
-    let usual = USUAL_PATHS.iter().filter_map(|path| url.join(path).ok());
+    let usual = COMMON_FEED_PATHS.iter().filter_map(|path| url.join(path).ok());
     wanted.extend(usual.map(|url| (url, SourceKind::Feed, "a usual place")));
     let mut seen = std::collections::HashSet::new();
     wanted.retain(|(url, kind, _)| seen.insert((url.clone(), *kind)));

@@ -4,11 +4,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use config::print_duration;
-use crawler::extract::{extract, has_its_text, item_of};
+use crawler::extract::{extract, item_of, needs_no_page};
 use crawler::fetch::Permits;
 use crawler::read::{Page, Reading, accept, address_of, delay_of, kind_of, read, sniff, token_of};
-use crawler::robots::{NoMemory, Verdict};
-use crawler::{Door, Fetched, Want};
+use crawler::robots::{NoRobotsStore, Verdict};
+use crawler::{Door, FetchParams, Fetched};
 use model::{Entry, Item, Name, Source, SourceKind, Timestamp};
 use serde_json::{Value, json};
 use url::Url;
@@ -65,7 +65,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     warn_without_contact(&global.settings);
     let source = searched(source(args, global).await?, args.query.as_deref())?;
     let line = StatusLine::new(global.output == Format::Table);
-    let door = door(&global.settings, Arc::new(NoMemory), global.clock.clone())?;
+    let door = door(&global.settings, Arc::new(NoRobotsStore), global.clock.clone())?;
     let trial = Trial { args, global, door, line };
     let mut run = ByHand::new(global, delay_of(&source, global.settings.fetch.delay)).await?;
     let tried = trial.run(&source, run.permits()).await;
@@ -152,7 +152,8 @@ impl Trial<'_> {
 
     async fn read(&mut self, source: &Source, run: &mut dyn Permits, tried: &mut Tried) {
         self.line.show("fetching");
-        let want = Want { accept: accept(source.kind), token: token_of(source), ..Want::default() };
+        let want =
+            FetchParams { accept: accept(source.kind), token: token_of(source), ..FetchParams::default() };
         let fetched = match self.door.fetch(&source.url, &want, run).await {
             Ok(fetched) => fetched,
             Err(error) => {
@@ -184,10 +185,10 @@ impl Trial<'_> {
     /// The item as it would be stored; `with_page` fetches its page where the entry lacks the text.
     async fn item(&mut self, source: &Source, entry: &Entry, with_page: bool, run: &mut dyn Permits) -> Item {
         let now = self.global.clock.now();
-        let address = entry.url.as_ref().filter(|_| with_page && !has_its_text(entry, source));
+        let address = entry.url.as_ref().filter(|_| with_page && !needs_no_page(entry, source));
         let Some(url) = address else { return item_of(source, entry, None, now) };
         self.line.show(&format!("fetching the article page {}", clean(url.as_str())));
-        match self.door.fetch(url, &Want::default(), run).await {
+        match self.door.fetch(url, &FetchParams::default(), run).await {
             Ok(fetched) => {
                 let article = extract(&self.page(source, &fetched));
                 item_of(source, entry, Some((&article, &fetched.url)), now)
@@ -208,7 +209,7 @@ impl Trial<'_> {
             source.timezone.as_deref(),
             self.global.clock.now(),
         )
-        .pointed_at(&source.pointers)
+        .with_pointers(&source.pointers)
         .of_type(fetched.content_type.as_deref())
     }
 }

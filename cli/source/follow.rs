@@ -14,7 +14,7 @@ use crate::backend::Backend;
 use crate::failure::{Failure, say};
 use crate::global::Global;
 use crate::wiring::{door, warn_without_contact};
-use crawler::robots::NoMemory;
+use crawler::robots::NoRobotsStore;
 
 /// Read a source where its server says that it moved for good
 #[derive(clap::Args)]
@@ -42,7 +42,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         return Err(Failure::failed(format!("{} is where it is declared", args.name)).into());
     };
     let moved = Source { url: url.clone(), ..record.source.clone() };
-    let door = door(&global.settings, std::sync::Arc::new(NoMemory), global.clock.clone())?;
+    let door = door(&global.settings, std::sync::Arc::new(NoRobotsStore), global.clock.clone())?;
     let mut run = ByHand::new(global, crawler::read::delay_of(&moved, global.settings.fetch.delay)).await?;
     let probed = probe(&door, &moved, &mut run, global.clock.now()).await;
     run.end().await;

@@ -3,9 +3,9 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use crawler::read::{Page, accept, address_of, delay_of, read, token_of, wall_before};
-use crawler::robots::NoMemory;
-use crawler::{Door, Want};
+use crawler::read::{Page, accept, address_of, delay_of, detect_wall, read, token_of};
+use crawler::robots::NoRobotsStore;
+use crawler::{Door, FetchParams};
 use model::{Source, Timestamp};
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     warn_without_contact(&global.settings);
     let sources = chosen(args, global).await?;
-    let door = door(&global.settings, std::sync::Arc::new(NoMemory), global.clock.clone())?;
+    let door = door(&global.settings, std::sync::Arc::new(NoRobotsStore), global.clock.clone())?;
     let mut line = StatusLine::new(global.output == Format::Table);
     let columns = [
         column("name"),
@@ -151,7 +151,7 @@ impl Probed {
 
 /// Looks at a source once.
 pub(super) async fn probe(door: &Door, source: &Source, run: &mut ByHand, now: Timestamp) -> Probed {
-    let want = Want { accept: accept(source.kind), token: token_of(source), ..Want::default() };
+    let want = FetchParams { accept: accept(source.kind), token: token_of(source), ..FetchParams::default() };
     let mut url = address_of(source, "");
     // What it leads to is read in its place, once: an account's statuses, the newest sitemap of an index.
     for _ in 0..2 {
@@ -160,10 +160,10 @@ pub(super) async fn probe(door: &Door, source: &Source, run: &mut ByHand, now: T
             Err(error) => return Probed { fault: Some(error.to_string()), ..Probed::default() },
         };
         let page = Page::new(&fetched.url, &fetched.body, &source.selectors, source.timezone.as_deref(), now)
-            .pointed_at(&source.pointers)
+            .with_pointers(&source.pointers)
             .of_type(fetched.content_type.as_deref());
         let reading = read(source.kind, &page);
-        if let Some(wall) = wall_before(&url, &fetched.url) {
+        if let Some(wall) = detect_wall(&url, &fetched.url) {
             return Probed { fault: Some(wall), ..Probed::default() };
         }
         if let Some(alarm) = reading.alarm {

@@ -172,7 +172,7 @@ pub(crate) fn bad_query(query: &str, error: &QueryError) -> Failure {
         error.code,
         error.position + 1,
         error.message,
-        error.pointed_at(query)
+        error.with_carets(query)
     );
     Failure::usage(message).hint(error.remedy.clone())
 }

@@ -22,7 +22,7 @@ pub(crate) fn parse_http_date(text: &str) -> Option<Timestamp> {
 
 /// Returns the time zone for dates that name none: the declared zone, or else the zone of the country of the
 /// URL's host, or else UTC.
-pub(crate) fn zone_of(declared: Option<&str>, url: Option<&Url>) -> TimeZone {
+pub(crate) fn default_time_zone(declared: Option<&str>, url: Option<&Url>) -> TimeZone {
     let country = || {
         let host = url?.host_str()?.trim_end_matches('.');
         Some(match host.rsplit('.').next()? {

@@ -21,5 +21,5 @@ mod plain;
 pub mod yardstick;
 
 pub use charset::{Decoded, decode};
-pub use fetch::{Accept, Door, FetchError, FetchPolicy, Fetched, Permit, Permits, Want};
+pub use fetch::{Accept, Door, FetchError, FetchParams, FetchPolicy, Fetched, Permit, Permits};
 pub use plain::{plain_text, plain_title};

@@ -100,7 +100,7 @@ pub fn request(offer: &HubOffer, callback: &Url, secret: &HubSecret, lease_secon
 
 /// A request of a hub to the callback of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Question {
+pub enum HubRequest {
     /// The verification of a subscription request.
     Subscribe {
         /// The topic URL of the subscription.
@@ -119,9 +119,9 @@ pub enum Question {
     },
 }
 
-impl Question {
+impl HubRequest {
     /// Parses the query of the callback URL. Returns `None` for an incomplete request and for other modes.
-    pub fn read(query: &str) -> Option<Self> {
+    pub fn parse(query: &str) -> Option<Self> {
         let parameter = |name: &str| {
             let mut pairs = form_urlencoded::parse(query.as_bytes());
             pairs.find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
@@ -148,7 +148,7 @@ pub fn sign(secret: &HubSecret, body: &[u8]) -> String {
 
 /// Returns true if `signature` is a valid signature of `body` with the secret: `X-Hub-Signature: sha256=…` (RFC
 /// 2104). The comparison runs in constant time.
-pub fn is_signed(secret: &HubSecret, signature: &str, body: &[u8]) -> bool {
+pub fn verify_signature(secret: &HubSecret, signature: &str, body: &[u8]) -> bool {
     let Some((method, digits)) = signature.trim().split_once('=') else { return false };
     let algorithm = match method.to_ascii_lowercase().as_str() {
         // The oldest hub supports only SHA-1, which is still secure in HMAC (RFC 6194).
@@ -169,7 +169,7 @@ fn from_hex(digits: &str) -> Option<Vec<u8>> {
 
 /// Returns a random subscription identifier or secret: 256 bits as hexadecimal digits. Fails if the operating system
 /// provides no random numbers.
-pub fn unguessable() -> Result<String, String> {
+pub fn random_identifier() -> Result<String, String> {
     let mut bytes = [0; 32];
     aws_lc_rs::rand::fill(&mut bytes)
         .map_err(|_| "the operating system provides no random numbers".to_owned())?;
@@ -187,13 +187,13 @@ pub fn lease_end(seconds: u64, now: Timestamp) -> Timestamp {
 }
 
 /// Returns true if `id` has the format of a subscription identifier. Other identifiers need no lookup in the store.
-pub fn is_a_name(id: &str) -> bool {
+pub fn is_subscription_id(id: &str) -> bool {
     id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Returns the hub's URL with the scheme `https`, since the request contains a secret. Many publishers still write
 /// `http` for hubs that support both. A URL with an explicit port is unchanged.
-pub fn over_tls(hub: &Url) -> Url {
+pub fn with_https(hub: &Url) -> Url {
     let mut url = hub.clone();
     if url.scheme() == "http" && url.port().is_none() {
         // Changing `http` to `https` never fails.
@@ -256,8 +256,11 @@ mod tests {
 
     #[test]
     fn requests_of_hubs_are_parsed() {
-        let subscribe =
-            |lease| Question::Subscribe { topic_url: "https://a.kz/".into(), challenge: "c d".into(), lease };
+        let subscribe = |lease| HubRequest::Subscribe {
+            topic_url: "https://a.kz/".into(),
+            challenge: "c d".into(),
+            lease,
+        };
         for (query, expected) in [
             (
                 "hub.mode=subscribe&hub.topic=https://a.kz/&hub.challenge=c+d&hub.lease_seconds=9",
@@ -269,11 +272,11 @@ mod tests {
             ("hub.mode=unsubscribe&hub.topic=https://a.kz/&hub.challenge=c", None),
             (
                 "hub.mode=denied&hub.topic=https://a.kz/&hub.reason=no",
-                Some(Question::Denied { topic_url: "https://a.kz/".into(), reason: "no".into() }),
+                Some(HubRequest::Denied { topic_url: "https://a.kz/".into(), reason: "no".into() }),
             ),
             ("", None),
         ] {
-            assert_eq!(Question::read(query), expected, "{query}");
+            assert_eq!(HubRequest::parse(query), expected, "{query}");
         }
     }
 
@@ -281,7 +284,7 @@ mod tests {
     #[test]
     fn signatures_are_checked() {
         let (secret, body) = (HubSecret("Jefe".to_owned()), b"what do ya want for nothing?");
-        assert!(is_signed(&secret, &sign(&secret, body), body));
+        assert!(verify_signature(&secret, &sign(&secret, body), body));
         for (signature, expected) in [
             ("sha256=5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843", true),
             ("SHA256=5BDCC146BF60754E6A042426089575C75A003F089D2739839DEC58B964EC3843", true),
@@ -293,13 +296,13 @@ mod tests {
             ("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843", false),
             ("sha256=не цифры", false),
         ] {
-            assert_eq!(is_signed(&secret, signature, body), expected, "{signature}");
+            assert_eq!(verify_signature(&secret, signature, body), expected, "{signature}");
         }
     }
 
     #[test]
     fn random_identifiers_are_unique() {
-        let (one, other) = (unguessable().unwrap(), unguessable().unwrap());
+        let (one, other) = (random_identifier().unwrap(), random_identifier().unwrap());
         assert_ne!(one, other);
         assert_eq!(one.len(), 64);
     }
@@ -309,8 +312,8 @@ mod tests {
         fn parsing_never_panics(text in any::<String>()) {
             let at: Url = "https://a.kz/".parse().unwrap();
             drop(offer_in_fields(std::iter::once(text.as_str()), &at));
-            drop(Question::read(&text));
-            prop_assert!(!is_signed(&HubSecret("k".into()), &text, b""));
+            drop(HubRequest::parse(&text));
+            prop_assert!(!verify_signature(&HubSecret("k".into()), &text, b""));
         }
     }
 }

@@ -492,16 +492,16 @@ impl FetchObserver for Metrics {
         self.politeness_wait.observe(wait.as_secs_f64());
     }
 
-    fn robots_needed(&self, are_known: bool) {
+    fn robots_looked_up(&self, are_known: bool) {
         let counter = if are_known { &self.robots_hits } else { &self.robots_misses };
         counter.inc();
     }
 
-    fn robots_asked(&self, outcome: RobotsOutcome) {
+    fn robots_fetched(&self, outcome: RobotsOutcome) {
         self.robots_fetches.get_or_create(&Ended { outcome: outcome.as_str() }).inc();
     }
 
-    fn violated(&self, rule: Rule) {
+    fn rule_violated(&self, rule: Rule) {
         self.violations.get_or_create(&Broken { rule: rule.as_str() }).inc();
     }
 }

@@ -9,7 +9,7 @@ use super::language::language_of;
 
 /// Returns true if the article page of an entry is not needed: its source never fetches pages, or the entry has
 /// the text.
-pub fn has_its_text(entry: &Entry, source: &Source) -> bool {
+pub fn needs_no_page(entry: &Entry, source: &Source) -> bool {
     match source.article {
         ArticleMode::Never => true,
         ArticleMode::Always => false,
@@ -27,7 +27,7 @@ pub fn entry_hash(entry: &Entry, source: &Source) -> String {
     let published = entry.published.as_ref().map_or("", |published| published.original.as_str());
     let updated = entry.updated_at.map(|at| at.to_string()).unwrap_or_default();
     let text =
-        if has_its_text(entry, source) { entry.text.as_deref().or(entry.summary.as_deref()) } else { None };
+        if needs_no_page(entry, source) { entry.text.as_deref().or(entry.summary.as_deref()) } else { None };
     let whole = [title, published, &updated, text.unwrap_or("")].join("\u{0}");
     format!("{:016x}", xxh3_64(whole.as_bytes()))
 }

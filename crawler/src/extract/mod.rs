@@ -12,5 +12,5 @@ mod metadata;
 mod published;
 
 pub use article::{Article, extract};
-pub use item::{entry_hash, has_its_text, item_of};
+pub use item::{entry_hash, item_of, needs_no_page};
 pub use language::language_of;

@@ -72,11 +72,11 @@ pub trait FetchObserver: Send + Sync {
     /// Called after the wait for a host's delay, with its duration.
     fn waited(&self, _wait: Duration) {}
     /// Called when robots.txt rules are looked up. `is_cached` is true if unexpired rules are cached.
-    fn robots_needed(&self, _is_cached: bool) {}
+    fn robots_looked_up(&self, _is_cached: bool) {}
     /// Called after a robots.txt fetch.
-    fn robots_asked(&self, _outcome: RobotsOutcome) {}
+    fn robots_fetched(&self, _outcome: RobotsOutcome) {}
     /// Called when a rule is violated, which is always a bug.
-    fn violated(&self, _rule: Rule) {}
+    fn rule_violated(&self, _rule: Rule) {}
 }
 
 /// The default observer, which does nothing.

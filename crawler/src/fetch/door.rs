@@ -14,9 +14,9 @@ use super::freshness::freshness;
 use super::guard::AddressGuard;
 use super::permit::{Permit, Permits};
 use super::retry_after::{rate_limit_reset, retry_after};
-use super::token::{Secret, Tokens};
+use super::token::{Secret, TokenReader};
 use super::transport::{Pass, Request, Response, Transport, TransportError};
-use crate::robots::{RobotsCache, RobotsMemory, Verdict};
+use crate::robots::{RobotsCache, RobotsStore, Verdict};
 use crate::websub;
 
 /// Upper bound on redirects. RFC 9309 requires at least five for robots.txt.
@@ -36,19 +36,19 @@ pub struct FetchPolicy {
     /// The filter of the addresses that requests may go to.
     pub guard: AddressGuard,
     /// The tokens of sources with restricted access.
-    pub tokens: Tokens,
+    pub tokens: TokenReader,
 }
 
 /// The parameters of a fetch besides its URL.
 #[derive(Debug, Clone, Default)]
-pub struct Want {
+pub struct FetchParams {
     /// The expected type of the document.
     pub accept: Accept,
     /// The validators of the stored copy, for a conditional request. They are sent only to the URL that returned
     /// them.
     pub validators: Option<Validators>,
     /// The token that the source's host requires.
-    pub token: Option<TokenFor>,
+    pub token: Option<OriginToken>,
     /// The form of a POST request to a hub. The robots.txt check, delays and the address guard also apply to it.
     pub form: Option<String>,
 }
@@ -58,7 +58,7 @@ pub struct Want {
 /// The token is sent to the origin of the source's declared URL, but not to the targets of redirects. It is sent
 /// over HTTPS only, except to host names that the operator pins to addresses.
 #[derive(Debug, Clone)]
-pub struct TokenFor {
+pub struct OriginToken {
     /// The name of the token.
     pub name: Name,
     /// A URL of the origin.
@@ -147,7 +147,7 @@ impl Door {
     /// Creates a door. Robots.txt rules are stored in `memory` beyond the life of the process.
     pub fn new(
         transport: Arc<dyn Transport>,
-        memory: Arc<dyn RobotsMemory>,
+        memory: Arc<dyn RobotsStore>,
         policy: FetchPolicy,
         clock: Arc<dyn Clock>,
     ) -> Self {
@@ -156,7 +156,7 @@ impl Door {
     }
 
     /// Sets the observer of the door's events.
-    pub fn observed_by(self, observer: Arc<dyn FetchObserver>) -> Self {
+    pub fn with_observer(self, observer: Arc<dyn FetchObserver>) -> Self {
         Self { observer, ..self }
     }
 
@@ -168,7 +168,7 @@ impl Door {
     pub async fn fetch(
         &self,
         url: &Url,
-        want: &Want,
+        want: &FetchParams,
         permits: &mut dyn Permits,
     ) -> Result<Fetched, FetchError> {
         let mut current_url = url.clone();
@@ -281,9 +281,9 @@ impl Door {
     }
 
     /// Returns the token to send to a URL, if any.
-    async fn token_for(&self, want: &Want, url: &Url) -> Result<Option<Secret>, FetchError> {
+    async fn token_for(&self, want: &FetchParams, url: &Url) -> Result<Option<Secret>, FetchError> {
         let token = want.token.as_ref().filter(|token| token.at.origin() == url.origin());
-        let Some(TokenFor { name, .. }) = token else { return Ok(None) };
+        let Some(OriginToken { name, .. }) = token else { return Ok(None) };
         // The operator controls the addresses of pinned names.
         let is_private = url.scheme() == "https" || self.is_pinned(url);
         if !is_private {
@@ -299,7 +299,7 @@ impl Door {
         match self.robots.verdict(url, self, permits, self.clock.now()).await? {
             Verdict::Allowed { crawl_delay, .. } => {
                 if permit(url, permits).await?.set_robots_delay(crawl_delay.unwrap_or_default()) {
-                    permits.delay_changed(url).await;
+                    permits.robots_delay_changed(url).await;
                 }
                 Ok(())
             }
@@ -310,11 +310,11 @@ impl Door {
 
     /// Waits for the host's delay and performs one exchange.
     async fn exchange(&self, request: &Request, permits: &mut dyn Permits) -> Result<Response, FetchError> {
-        permits.resign();
+        permits.release_credit();
         let started = Instant::now();
         self.ready(request, permits).await?;
         self.observer.waited(started.elapsed());
-        permits.admit().await;
+        permits.acquire_credit().await;
         // The admission may have taken long: check again that the lease outlasts the exchange.
         let permit = self.ready(request, permits).await?;
         let response = {
@@ -341,7 +341,7 @@ impl Door {
 
     fn report_violation(&self, rule: Rule, url: &Url) {
         tracing::error!(rule = rule.as_str(), %url, "a politeness rule was violated; this is a bug");
-        self.observer.violated(rule);
+        self.observer.rule_violated(rule);
     }
 
     /// Waits for the host's delay, and returns the permit for an exchange. Fails if the host is busy or blocked.

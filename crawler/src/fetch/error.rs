@@ -35,7 +35,7 @@ pub enum FetchError {
     },
     /// The host's lease would end before the exchange.
     #[error("the lease of the host ended before the request")]
-    LeaseEnds,
+    LeaseExpired,
     /// The scheme of the URL is not http or https.
     #[error("unsupported scheme {0:?}: expected http or https")]
     Scheme(String),
@@ -63,7 +63,7 @@ impl FetchError {
     pub fn status(&self) -> FetchStatus {
         match self {
             Self::RobotsDenied { .. } => FetchStatus::RobotsDenied,
-            Self::RobotsDeferred { .. } | Self::HostBusy { .. } | Self::LeaseEnds => FetchStatus::Deferred,
+            Self::RobotsDeferred { .. } | Self::HostBusy { .. } | Self::LeaseExpired => FetchStatus::Deferred,
             Self::Scheme(_) => FetchStatus::Blocked,
             Self::Token(_) => FetchStatus::NoToken,
             Self::Http { status: 429, .. } => FetchStatus::Http429,
@@ -120,7 +120,7 @@ impl FetchError {
     }
 
     /// Returns true if a retry within seconds can succeed. Redirect loops and timeouts are not retried.
-    pub fn is_worth_a_quick_retry(&self) -> bool {
+    pub fn is_quickly_retryable(&self) -> bool {
         matches!(self, Self::Http { status: 429 | 500.., .. } | Self::Transport(TransportError::Connect(_)))
     }
 

@@ -20,11 +20,11 @@ mod websocket;
 
 pub use audit::{FetchObserver, RobotsOutcome, Rule};
 pub(crate) use body::gunzip;
-pub use door::{Accept, Door, FetchPolicy, Fetched, TokenFor, Want};
+pub use door::{Accept, Door, FetchParams, FetchPolicy, Fetched, OriginToken};
 pub use error::FetchError;
 pub use guard::AddressGuard;
 pub use http::{Http, HttpSettings};
-pub use permit::{Busy, Deadline, OneVisit, Permit, Permits};
+pub use permit::{Deadline, ManualVisitPermits, Permit, PermitUnavailable, Permits};
 pub use retry_after::retry_after;
-pub use token::{Secret, Tokens};
+pub use token::{Secret, TokenReader};
 pub use transport::{Pass, Request, Response, Transport, TransportError};

@@ -64,7 +64,7 @@ impl Permit {
     }
 
     /// Returns the time until the next exchange may start.
-    pub fn wait_left(&self) -> Duration {
+    pub fn remaining_wait(&self) -> Duration {
         self.next_allowed.saturating_duration_since(Instant::now())
     }
 
@@ -96,7 +96,7 @@ impl Permit {
     }
 
     /// Raises the delay to at least `delay` for all later exchanges.
-    pub fn slow_to(&mut self, delay: Duration) {
+    pub fn raise_delay(&mut self, delay: Duration) {
         self.declared_delay = self.declared_delay.max(delay);
     }
 
@@ -122,10 +122,10 @@ impl Permit {
             }
             // The lease may be renewed during the wait. Without a renewal the permit is no longer valid.
             if deadline <= now + max_exchange {
-                return Err(FetchError::LeaseEnds);
+                return Err(FetchError::LeaseExpired);
             }
             tokio::select! {
-                changed = self.deadline.changed() => if changed.is_err() { return Err(FetchError::LeaseEnds) },
+                changed = self.deadline.changed() => if changed.is_err() { return Err(FetchError::LeaseExpired) },
                 () = sleep_until(deadline - max_exchange) => (),
             }
         }
@@ -140,7 +140,7 @@ impl Permit {
 
 /// The error of an unavailable permit: another turn holds the host, or the host is blocked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Busy {
+pub struct PermitUnavailable {
     /// The time of the next attempt.
     pub until: Timestamp,
 }
@@ -149,31 +149,31 @@ pub struct Busy {
 #[async_trait]
 pub trait Permits: Send {
     /// Returns the permit for the host of `url`. Fails with [`Busy`] if the permit is not available now.
-    async fn permit(&mut self, url: &Url) -> Result<&mut Permit, Busy>;
+    async fn permit(&mut self, url: &Url) -> Result<&mut Permit, PermitUnavailable>;
 
     /// Called when the delay that robots.txt declares has changed, so that the provider can store it beyond this
     /// visit.
-    async fn delay_changed(&mut self, _url: &Url) {}
+    async fn robots_delay_changed(&mut self, _url: &Url) {}
 
     /// Called before the wait for a host's delay. Releases the credit for a body in memory, which would be idle
     /// during the wait.
-    fn resign(&mut self) {}
+    fn release_credit(&mut self) {}
 
     /// Called when an exchange is otherwise ready to start. Acquires the credit for a body in memory, and waits
     /// until one is available.
-    async fn admit(&mut self) {}
+    async fn acquire_credit(&mut self) {}
 }
 
 /// Permits for a single manual visit: available for every host, with a delay per host, not shared with other
 /// processes.
 #[derive(Debug)]
-pub struct OneVisit {
+pub struct ManualVisitPermits {
     delay: Duration,
     lease: watch::Sender<Instant>,
     permits: HashMap<Host, Permit>,
 }
 
-impl OneVisit {
+impl ManualVisitPermits {
     /// Creates a visit with `delay` between the exchanges with a host. The permits expire after a day.
     ///
     /// The time of the last exchange with a host is unknown, so the delay also applies before the first exchange.
@@ -184,9 +184,9 @@ impl OneVisit {
 }
 
 #[async_trait]
-impl Permits for OneVisit {
-    async fn permit(&mut self, url: &Url) -> Result<&mut Permit, Busy> {
-        let host = Host::of(url).ok_or(Busy { until: Timestamp::MAX })?;
+impl Permits for ManualVisitPermits {
+    async fn permit(&mut self, url: &Url) -> Result<&mut Permit, PermitUnavailable> {
+        let host = Host::of(url).ok_or(PermitUnavailable { until: Timestamp::MAX })?;
         let new_permit = || Permit::new(host.clone(), self.delay, self.delay, self.lease.subscribe());
         Ok(self.permits.entry(host.clone()).or_insert_with(new_permit))
     }
@@ -240,7 +240,7 @@ mod tests {
         permit.exchange_ended();
         permit.ready(MAX_EXCHANGE).await.unwrap(); // 15 + 10 = 25: ends exactly with the lease
         permit.exchange_ended();
-        assert!(matches!(permit.ready(MAX_EXCHANGE).await, Err(FetchError::LeaseEnds)));
+        assert!(matches!(permit.ready(MAX_EXCHANGE).await, Err(FetchError::LeaseExpired)));
         lease.send_replace(Instant::now() + Duration::from_secs(60));
         permit.ready(MAX_EXCHANGE).await.unwrap();
     }
@@ -258,6 +258,6 @@ mod tests {
             () = std::future::ready(()) => (),
         }
         tokio::time::advance(Duration::from_secs(100)).await;
-        assert!(matches!(waiting.await, Err(FetchError::LeaseEnds)));
+        assert!(matches!(waiting.await, Err(FetchError::LeaseExpired)));
     }
 }

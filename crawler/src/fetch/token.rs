@@ -25,11 +25,11 @@ impl std::fmt::Debug for Secret {
 ///
 /// A token is read for every request, so that it can be replaced while the node runs.
 #[derive(Debug, Clone, Default)]
-pub struct Tokens {
+pub struct TokenReader {
     folder: Option<PathBuf>,
 }
 
-impl Tokens {
+impl TokenReader {
     /// Creates a reader. If `folder` is given, tokens are also read from its files.
     pub fn new(folder: Option<PathBuf>) -> Self {
         Self { folder }
@@ -76,7 +76,7 @@ mod tests {
         let folder = std::env::temp_dir().join(format!("qyran-tokens-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         std::fs::write(folder.join("vk-main"), " s3cret\n").unwrap();
-        let tokens = Tokens::new(Some(folder.clone()));
+        let tokens = TokenReader::new(Some(folder.clone()));
         let name = |text| Name::new(text).unwrap();
         let secret = tokens.read(&name("vk-main")).await.unwrap();
         assert_eq!((secret.expose(), format!("{secret:?}")), ("s3cret", "***".to_owned()));

@@ -8,7 +8,7 @@ use super::listing::constant_selector;
 use crate::html::bounded;
 
 /// Common paths of feeds, most frequent first, from public lists of feeds of Kazakhstan and other countries.
-pub const USUAL_PATHS: &[&str] = &[
+pub const COMMON_FEED_PATHS: &[&str] = &[
     "/rss.xml",
     "/feed/",
     "/rss",
@@ -20,7 +20,7 @@ pub const USUAL_PATHS: &[&str] = &[
 ];
 
 /// Returns the feeds that a page links to: first the alternate links of its head, then links with the path of a feed.
-pub fn feeds_offered(page: &Page<'_>) -> Vec<Url> {
+pub fn linked_feeds(page: &Page<'_>) -> Vec<Url> {
     let decoded = page.decoded();
     let (markup, _) = bounded(&decoded.text);
     let tree = Html::parse_document(&markup);
@@ -63,7 +63,7 @@ mod tests {
         let selectors = Selectors::default();
         let page =
             Page::new(&url, body.as_bytes(), &selectors, None, "2026-11-23T10:00:00Z".parse().unwrap());
-        let feeds: Vec<String> = feeds_offered(&page).into_iter().map(String::from).collect();
+        let feeds: Vec<String> = linked_feeds(&page).into_iter().map(String::from).collect();
         assert_eq!(feeds, ["https://qala.kz/rss/kk.xml", "https://qala.kz/atom", "https://qala.kz/rss/"]);
     }
 }

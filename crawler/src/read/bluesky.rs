@@ -58,7 +58,7 @@ impl Reader for Bluesky {
         true
     }
 
-    fn shows_all(&self, address: &Url) -> bool {
+    fn is_complete_window(&self, address: &Url) -> bool {
         address::has_only_parameters(address, &["actor", "limit", "filter"])
     }
 

@@ -86,7 +86,7 @@ impl Reader for Discourse {
         true
     }
 
-    fn shows_all(&self, address: &Url) -> bool {
+    fn is_complete_window(&self, address: &Url) -> bool {
         // Other lists show topics in the order of their last reply.
         address::segments(address).last() == Some(&"posts.json") && address::has_only_parameters(address, &[])
     }

@@ -37,7 +37,7 @@ impl Reader for Feed {
 fn read(page: &Page<'_>) -> Reading {
     if sniff(page) == Some(SourceKind::Listing) && !has_feed_root(page) {
         return Reading {
-            alarm: Some(Alarm::Foreign("expected a feed, got a web page".to_owned())),
+            alarm: Some(Alarm::WrongFormat("expected a feed, got a web page".to_owned())),
             ..Reading::default()
         };
     }
@@ -82,7 +82,7 @@ fn read_malformed(page: &Page<'_>, raw: &str, text: &str, problem: String) -> Re
         }
     }
     if reading.alarm.is_some() {
-        reading.alarm = Some(Alarm::Foreign(format!("not a feed: {problem}")));
+        reading.alarm = Some(Alarm::WrongFormat(format!("not a feed: {problem}")));
     } else {
         reading.problems.push(problem);
     }

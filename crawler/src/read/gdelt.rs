@@ -63,7 +63,7 @@ impl Reader for Gdelt {
         let text = String::from_utf8_lossy(page.body);
         // Rate-limit errors are plain text with status 200.
         if text.trim_start().starts_with("Please limit requests") {
-            return Reading::from_alarm(Alarm::Busy(text.trim().chars().take(200).collect()));
+            return Reading::from_alarm(Alarm::RateLimited(text.trim().chars().take(200).collect()));
         }
         // Titles contain control characters and escapes that are not valid JSON.
         let clean: String = text.chars().filter(|c| !c.is_control() || c.is_whitespace()).collect();
@@ -105,7 +105,7 @@ mod tests {
     fn rate_limit_errors_raise_alarms_and_invalid_escapes_are_repaired() {
         let alarm =
             read_body(SourceKind::Gdelt, b"Please limit requests to one every 5 seconds", SEARCH_URL).alarm;
-        assert!(matches!(alarm, Some(Alarm::Busy(_))), "{alarm:?}");
+        assert!(matches!(alarm, Some(Alarm::RateLimited(_))), "{alarm:?}");
         let invalid = "{\"articles\":[{\"url\":\"https://a.example/1\",\"title\":\"It\\'s \u{7}here\"}]}";
         let reading = read_body(SourceKind::Gdelt, invalid.as_bytes(), SEARCH_URL);
         assert_eq!(reading.entries[0].title.as_deref(), Some("It's here"));

@@ -68,7 +68,7 @@ impl Reader for HackerNews {
         true
     }
 
-    fn shows_all(&self, address: &Url) -> bool {
+    fn is_complete_window(&self, address: &Url) -> bool {
         // A search and the front page show a selection.
         let is_kind = |tags: String| matches!(tags.as_str(), "story" | "comment");
         address::segments(address).last() == Some(&"search_by_date")

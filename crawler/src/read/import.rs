@@ -6,7 +6,7 @@ pub(super) struct Import;
 
 impl Reader for Import {
     fn read(&self, _page: &Page<'_>) -> Reading {
-        Reading::from_alarm(Alarm::Foreign(
+        Reading::from_alarm(Alarm::WrongFormat(
             "sources of kind import are not fetched; use `qyran import`".to_owned(),
         ))
     }

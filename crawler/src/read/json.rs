@@ -89,9 +89,9 @@ fn parse_document(page: &Page<'_>) -> Result<Value, Alarm> {
     let text = page.decoded().text;
     let start = text.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
     if start.starts_with('<') {
-        return Err(Alarm::Foreign("expected JSON, got a web page".to_owned()));
+        return Err(Alarm::WrongFormat("expected JSON, got a web page".to_owned()));
     }
-    serde_json::from_str(start).map_err(|error| Alarm::Foreign(format!("invalid JSON: {error}")))
+    serde_json::from_str(start).map_err(|error| Alarm::WrongFormat(format!("invalid JSON: {error}")))
 }
 
 /// Parses a body as JSON and passes the document to `read`. Returns an alarm if the body is not JSON.
@@ -125,8 +125,8 @@ pub(super) fn items_at<'v>(document: &'v Value, pointer: &str) -> Result<&'v [Va
     let place = if pointer.is_empty() { "the root" } else { pointer };
     match document.pointer(pointer) {
         Some(Value::Array(items)) => Ok(items),
-        Some(_) => Err(Alarm::Foreign(format!("expected a list at {place} of this JSON"))),
-        None => Err(Alarm::Foreign(format!(
+        Some(_) => Err(Alarm::WrongFormat(format!("expected a list at {place} of this JSON"))),
+        None => Err(Alarm::WrongFormat(format!(
             "found nothing at {place} of this JSON: its structure changed, or it is another document"
         ))),
     }
@@ -140,7 +140,7 @@ fn drop_empty_entries(reading: &mut Reading) {
     reading.entries.retain(has_content);
     let empty = all - reading.entries.len();
     if empty > 0 && reading.entries.is_empty() {
-        reading.alarm = Some(Alarm::Foreign(format!(
+        reading.alarm = Some(Alarm::WrongFormat(format!(
             "none of {all} items has an address, a title or a text: the structure of this JSON may have changed"
         )));
     } else if empty > 0 {
@@ -294,7 +294,7 @@ mod tests {
         let url = Url::parse("https://api.news.kz/v1/items?page=1").unwrap();
         let now = "2026-11-23T10:00:00Z".parse().unwrap();
         let (selectors, pointers) = (Selectors::default(), pointers());
-        let page = Page::new(&url, body.as_bytes(), &selectors, None, now).pointed_at(&pointers);
+        let page = Page::new(&url, body.as_bytes(), &selectors, None, now).with_pointers(&pointers);
         super::super::read(SourceKind::Json, &page)
     }
 

@@ -10,7 +10,7 @@ use crate::plain::plain_title;
 
 /// Parses a feed with feedparser-rs. Sets an alarm if the text is not a feed.
 pub(super) fn read(page: &Page<'_>, text: &str) -> Reading {
-    let foreign = |reason| Reading { alarm: Some(Alarm::Foreign(reason)), ..Reading::default() };
+    let foreign = |reason| Reading { alarm: Some(Alarm::WrongFormat(reason)), ..Reading::default() };
     let feed = match catch_panic("feedparser-rs", || feedparser_rs::parse(text.as_bytes())) {
         Ok(Ok(feed)) => feed,
         Ok(Err(error)) => return foreign(error.to_string()),

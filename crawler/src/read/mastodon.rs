@@ -63,7 +63,7 @@ impl Reader for Mastodon {
         true
     }
 
-    fn shows_all(&self, address: &Url) -> bool {
+    fn is_complete_window(&self, address: &Url) -> bool {
         // Trending, pinned and tagged lists show a selection; public timelines omit accounts that the server limits.
         match address::segments(address).as_slice() {
             ["api", "v1", "accounts", "lookup"] => true,

@@ -35,14 +35,14 @@ use std::time::Duration;
 use model::{Entry, HubOffer, Source, SourceKind};
 use url::Url;
 
-pub use autodiscovery::{USUAL_PATHS, feeds_offered};
+pub use autodiscovery::{COMMON_FEED_PATHS, linked_feeds};
 pub use json::check_pointer;
 pub(crate) use listing::{parse_selector, text_of};
 pub use opml::{Outline, read_opml, write_opml};
 pub use page::Page;
-pub use wall::wall_before;
+pub use wall::detect_wall;
 
-use crate::fetch::{Accept, TokenFor};
+use crate::fetch::{Accept, OriginToken};
 
 /// Upper bound on the entries read from one document (the bound of the sitemap protocol).
 pub(crate) const MAX_ENTRIES: usize = 50_000;
@@ -85,23 +85,23 @@ impl Reading {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Alarm {
     /// The body is not of the declared kind.
-    Foreign(String),
+    WrongFormat(String),
     /// The body is of the declared kind but has no entries.
     Empty(String),
     /// The host restricts access to the document.
     Restricted(String),
     /// The host reports that it receives too many requests.
-    Busy(String),
+    RateLimited(String),
     /// The host reports that the document is permanently gone.
     Gone(String),
 }
 
 impl std::fmt::Display for Alarm {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (Self::Foreign(reason)
+        let (Self::WrongFormat(reason)
         | Self::Empty(reason)
         | Self::Restricted(reason)
-        | Self::Busy(reason)
+        | Self::RateLimited(reason)
         | Self::Gone(reason)) = self;
         f.write_str(reason)
     }
@@ -136,7 +136,7 @@ trait Reader: Sync {
 
     /// Returns true if the address shows every publication, newest first, back to the oldest one it shows. A
     /// publication that disappears from such a window was deleted.
-    fn shows_all(&self, _address: &Url) -> bool {
+    fn is_complete_window(&self, _address: &Url) -> bool {
         false
     }
 
@@ -198,13 +198,13 @@ pub fn is_stream(kind: SourceKind) -> bool {
 }
 
 /// Returns the address at which a stream continues after `cursor`.
-pub fn resumed(url: &Url, cursor: &str) -> Url {
+pub fn with_cursor(url: &Url, cursor: &str) -> Url {
     address::with_parameters(url, &[("cursor", cursor)])
 }
 
 /// Returns the token of a source, bound to the address it is sent to.
-pub fn token_of(source: &Source) -> Option<TokenFor> {
-    source.token.clone().map(|name| TokenFor { name, at: address_of(source, "") })
+pub fn token_of(source: &Source) -> Option<OriginToken> {
+    source.token.clone().map(|name| OriginToken { name, at: address_of(source, "") })
 }
 
 /// Returns the format to request for sources of this kind.
@@ -224,8 +224,8 @@ pub fn needs_token(kind: SourceKind) -> bool {
 }
 
 /// Returns true if a source of this kind shows at this address every publication, back to the oldest one it shows.
-pub fn shows_all(kind: SourceKind, address: &Url) -> bool {
-    reader(kind).shows_all(address)
+pub fn is_complete_window(kind: SourceKind, address: &Url) -> bool {
+    reader(kind).is_complete_window(address)
 }
 
 /// Detects a changed layout. Returns a message if no entry has a time although a selector or pointer for times
@@ -363,7 +363,7 @@ mod tests {
             (Feed, "https://a.kz/rss", false),
         ] {
             let address = endpoint(kind, &Url::parse(declared).unwrap()).unwrap();
-            assert_eq!(shows_all(kind, &address), expected, "{declared}: {address}");
+            assert_eq!(is_complete_window(kind, &address), expected, "{declared}: {address}");
         }
     }
 }

@@ -38,7 +38,7 @@ impl<'a> Page<'a> {
         timezone: Option<&str>,
         now: Timestamp,
     ) -> Self {
-        let zone = dates::zone_of(timezone, Some(url));
+        let zone = dates::default_time_zone(timezone, Some(url));
         Self {
             url,
             content_type: None,
@@ -57,7 +57,7 @@ impl<'a> Page<'a> {
     }
 
     /// Sets the JSON pointers.
-    pub fn pointed_at(self, pointers: &'a Pointers) -> Self {
+    pub fn with_pointers(self, pointers: &'a Pointers) -> Self {
         Self { pointers: Some(pointers), ..self }
     }
 

@@ -30,7 +30,7 @@ fn read(page: &Page<'_>) -> Reading {
     }
     match gunzip(page.body, MAX_BYTES.min(page.max_decoded_bytes)) {
         Ok(body) => read_plain(&Page { body: &body, ..page.clone() }),
-        Err(error) => Reading { alarm: Some(Alarm::Foreign(error.to_string())), ..Reading::default() },
+        Err(error) => Reading { alarm: Some(Alarm::WrongFormat(error.to_string())), ..Reading::default() },
     }
 }
 
@@ -43,7 +43,7 @@ fn read_plain(page: &Page<'_>) -> Reading {
     let head: String = start.chars().take(512).collect::<String>().to_ascii_lowercase();
     if head.contains("<!doctype html") || head.contains("<html") {
         return Reading {
-            alarm: Some(Alarm::Foreign("expected a sitemap, got a web page".to_owned())),
+            alarm: Some(Alarm::WrongFormat("expected a sitemap, got a web page".to_owned())),
             ..Reading::default()
         };
     }
@@ -121,7 +121,7 @@ fn read_xml(page: &Page<'_>, text: &str) -> Reading {
         }
     }
     if is_foreign && reading.entries.is_empty() && children.is_empty() {
-        reading.alarm = Some(Alarm::Foreign("not a sitemap".to_owned()));
+        reading.alarm = Some(Alarm::WrongFormat("not a sitemap".to_owned()));
     }
     children.sort_by_key(|(lastmod, _)| std::cmp::Reverse(*lastmod));
     reading.children = children.into_iter().map(|(_, url)| url).collect();

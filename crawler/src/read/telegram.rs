@@ -41,7 +41,7 @@ impl Reader for Telegram {
         Duration::from_secs(3)
     }
 
-    fn shows_all(&self, address: &Url) -> bool {
+    fn is_complete_window(&self, address: &Url) -> bool {
         address::has_only_parameters(address, &[])
     }
 
@@ -71,7 +71,7 @@ impl Reader for Telegram {
             .map(|before| address::with_parameters(page.url, &[("before", before)]));
         if messages.is_empty() && tree.select(&CHANNEL).next().is_none() {
             reading.alarm =
-                Some(Alarm::Foreign("not a channel preview: t.me may have changed its pages".to_owned()));
+                Some(Alarm::WrongFormat("not a channel preview: t.me may have changed its pages".to_owned()));
         } else if reading.entries.is_empty() && !messages.is_empty() && reading.next.is_none() {
             reading.problems.push(format!("none of {} posts has text", messages.len()));
         }
@@ -223,7 +223,7 @@ mod tests {
             super::super::testing::read_body(SourceKind::Telegram, body.as_bytes(), url).alarm
         };
         assert!(matches!(alarm("https://t.me/qala_news", "<p>x"), Some(Alarm::Restricted(_))));
-        assert!(matches!(alarm("https://t.me/s/qala_news", "<p>x"), Some(Alarm::Foreign(_))));
+        assert!(matches!(alarm("https://t.me/s/qala_news", "<p>x"), Some(Alarm::WrongFormat(_))));
     }
 
     #[test]

@@ -94,7 +94,7 @@ impl Reader for Vk {
         true
     }
 
-    fn shows_all(&self, address: &Url) -> bool {
+    fn is_complete_window(&self, address: &Url) -> bool {
         address::segments(address).as_slice() == ["method", "wall.get"]
             && address::has_only_parameters(address, &["domain", "owner_id", "count", "extended", "v"])
     }
@@ -134,10 +134,10 @@ fn alarm_of_error(error: &Value) -> Alarm {
     let message = json::text_at(error, "/error_msg").unwrap_or_default();
     let reason = format!("VK returned error {code}: {message}");
     match code {
-        1 | 6 | 9 | 10 | 29 => Alarm::Busy(reason),
+        1 | 6 | 9 | 10 | 29 => Alarm::RateLimited(reason),
         18 | 19 => Alarm::Gone(reason),
         4 | 5 | 14 | 15 | 17 | 27 | 28 | 30 | 203 => Alarm::Restricted(reason),
-        _ => Alarm::Foreign(reason),
+        _ => Alarm::WrongFormat(reason),
     }
 }
 
@@ -285,9 +285,9 @@ mod tests {
             read_body(SourceKind::Vk, body.as_bytes(), SEARCH_URL).alarm.unwrap()
         };
         assert!(matches!(alarm(5), Alarm::Restricted(_)));
-        assert!(matches!(alarm(6), Alarm::Busy(_)));
+        assert!(matches!(alarm(6), Alarm::RateLimited(_)));
         assert!(matches!(alarm(18), Alarm::Gone(_)));
-        assert!(matches!(alarm(100), Alarm::Foreign(_)));
+        assert!(matches!(alarm(100), Alarm::WrongFormat(_)));
         assert!(!alarm(5).to_string().contains("s3cret"));
     }
 

@@ -45,7 +45,7 @@ const PARKING_HOSTS: &[&str] = &[
 
 /// Returns a description of the wall if a redirect from `from` to `to` leads to one instead of the requested
 /// document.
-pub fn wall_before(from: &Url, to: &Url) -> Option<String> {
+pub fn detect_wall(from: &Url, to: &Url) -> Option<String> {
     if from == to {
         return None;
     }
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn walls_are_detected_by_redirect_targets() {
         let wall = |from: &str, to: &str| {
-            wall_before(&Url::parse(from).unwrap(), &Url::parse(to).unwrap()).is_some()
+            detect_wall(&Url::parse(from).unwrap(), &Url::parse(to).unwrap()).is_some()
         };
         for (from, to, expected) in [
             ("https://a.kz/rss", "https://a.kz/login?next=/rss", true),

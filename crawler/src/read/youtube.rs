@@ -63,7 +63,7 @@ fn feed_of(page: &Page<'_>) -> Reading {
     let feed = tree.select(&FEED).find_map(|link| page.url.join(link.value().attr("href")?).ok());
     match feed {
         Some(feed) => Reading { children: vec![feed], ..Reading::default() },
-        None => Reading::from_alarm(Alarm::Foreign(
+        None => Reading::from_alarm(Alarm::WrongFormat(
             "this YouTube page links to no feed; use the address of a channel or playlist".to_owned(),
         )),
     }

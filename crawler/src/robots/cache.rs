@@ -33,7 +33,7 @@ const MAX_RETRY_WAIT: Duration = Duration::from_secs(3600);
 /// `Retry-After` in these responses.
 const MAX_STALENESS: Duration = Duration::from_secs(24 * 3600);
 /// Upper bound on the number of files whose parsed rules are cached in the process. Other files are loaded from the
-/// [`RobotsMemory`].
+/// [`RobotsStore`].
 const MAX_CACHED_FILES: usize = 10_000;
 
 /// The verdict of robots.txt on a URL.
@@ -79,7 +79,7 @@ pub struct RobotsRecord {
 
 /// A store of robots.txt records. The key is the origin: `scheme://host:port`.
 #[async_trait]
-pub trait RobotsMemory: Send + Sync {
+pub trait RobotsStore: Send + Sync {
     /// Returns the record of an origin.
     async fn recall(&self, origin: &str) -> Option<RobotsRecord>;
     /// Stores the record of an origin.
@@ -88,10 +88,10 @@ pub trait RobotsMemory: Send + Sync {
 
 /// A memory that stores nothing: the rules are cached in the process only.
 #[derive(Debug, Default)]
-pub struct NoMemory;
+pub struct NoRobotsStore;
 
 #[async_trait]
-impl RobotsMemory for NoMemory {
+impl RobotsStore for NoRobotsStore {
     async fn recall(&self, _origin: &str) -> Option<RobotsRecord> {
         None
     }
@@ -106,7 +106,7 @@ struct CachedRules {
 
 /// The robots.txt rules of all hosts, fetched on demand.
 pub struct RobotsCache {
-    memory: Arc<dyn RobotsMemory>,
+    memory: Arc<dyn RobotsStore>,
     agent: String,
     max_crawl_delay: Duration,
     /// The cached rules by origin.
@@ -115,7 +115,7 @@ pub struct RobotsCache {
 
 impl RobotsCache {
     /// Creates an empty cache in front of `memory`.
-    pub fn new(memory: Arc<dyn RobotsMemory>, agent: String, max_crawl_delay: Duration) -> Self {
+    pub fn new(memory: Arc<dyn RobotsStore>, agent: String, max_crawl_delay: Duration) -> Self {
         Self { memory, agent, max_crawl_delay, entries: Mutex::default() }
     }
 
@@ -182,7 +182,7 @@ impl RobotsCache {
             None => self.memory.recall(&origin).await.map(|record| self.insert(&origin, record)),
         };
         let unexpired = cached.as_ref().filter(|cached| cached.record.expires_at > now);
-        door.observer().robots_needed(unexpired.is_some());
+        door.observer().robots_looked_up(unexpired.is_some());
         if let Some(unexpired) = unexpired {
             return Ok(unexpired.clone());
         }
@@ -193,13 +193,13 @@ impl RobotsCache {
         let previous = cached.map(|cached| cached.record.clone());
         let record = match door.fetch_robots(&robots_url, permits, MAX_ROBOTS_BYTES).await {
             // No request was sent, so the record does not change.
-            Err(error @ (FetchError::LeaseEnds | FetchError::HostBusy { .. } | FetchError::Scheme(_))) => {
+            Err(error @ (FetchError::LeaseExpired | FetchError::HostBusy { .. } | FetchError::Scheme(_))) => {
                 return Err(error);
             }
             Ok(response) => next_record(Ok(&response), previous, now),
             Err(error) => next_record(Err(&error), previous, now),
         };
-        door.observer().robots_asked(match &record {
+        door.observer().robots_fetched(match &record {
             RobotsRecord { failures: 1.., .. } => RobotsOutcome::Failed,
             RobotsRecord { rules: None, .. } => RobotsOutcome::None,
             RobotsRecord { rules: Some(_), .. } => RobotsOutcome::Rules,

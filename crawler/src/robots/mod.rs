@@ -5,5 +5,5 @@ mod cache;
 mod pattern;
 mod rules;
 
-pub use cache::{NoMemory, RobotsCache, RobotsMemory, RobotsRecord, Verdict};
+pub use cache::{NoRobotsStore, RobotsCache, RobotsRecord, RobotsStore, Verdict};
 pub use rules::{Decision, Rules};

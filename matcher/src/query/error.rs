@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-/// Characters of context that [`QueryError::pointed_at`] prints on each side of the error.
+/// Characters of context that [`QueryError::with_carets`] prints on each side of the error.
 const CONTEXT_CHARACTERS: usize = 100;
 
 /// A query that cannot be parsed or is rejected.
@@ -54,7 +54,7 @@ impl QueryError {
     }
 
     /// Formats the query for a terminal, with carets under the error.
-    pub fn pointed_at(&self, query: &str) -> String {
+    pub fn with_carets(&self, query: &str) -> String {
         // A long query is cut to the context of the error.
         let from = self.position.saturating_sub(CONTEXT_CHARACTERS);
         let count = query.chars().count();

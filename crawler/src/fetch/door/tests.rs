@@ -6,8 +6,8 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
 use super::*;
-use crate::fetch::{Busy, RobotsOutcome};
-use crate::robots::NoMemory;
+use crate::fetch::{PermitUnavailable, RobotsOutcome};
+use crate::robots::NoRobotsStore;
 
 const DELAY: Duration = Duration::from_secs(5);
 
@@ -46,8 +46,8 @@ impl RecklessPermits {
 
 #[async_trait]
 impl Permits for RecklessPermits {
-    async fn permit(&mut self, url: &Url) -> Result<&mut Permit, Busy> {
-        let host = Host::of(url).ok_or(Busy { until: Timestamp::MAX })?;
+    async fn permit(&mut self, url: &Url) -> Result<&mut Permit, PermitUnavailable> {
+        let host = Host::of(url).ok_or(PermitUnavailable { until: Timestamp::MAX })?;
         Ok(self.0.insert(Permit::new(host, DELAY, Duration::ZERO, self.1.subscribe())))
     }
 }
@@ -57,10 +57,10 @@ impl Permits for RecklessPermits {
 struct RecordingObserver(Mutex<(Vec<Rule>, Vec<RobotsOutcome>)>);
 
 impl FetchObserver for RecordingObserver {
-    fn violated(&self, rule: Rule) {
+    fn rule_violated(&self, rule: Rule) {
         self.0.lock().unwrap().0.push(rule);
     }
-    fn robots_asked(&self, outcome: RobotsOutcome) {
+    fn robots_fetched(&self, outcome: RobotsOutcome) {
         self.0.lock().unwrap().1.push(outcome);
     }
 }
@@ -72,11 +72,11 @@ fn door() -> (Door, Arc<RecordingObserver>) {
         max_retry_after: DELAY,
         longest_exchange: DELAY,
         guard: AddressGuard::default(),
-        tokens: Tokens::default(),
+        tokens: TokenReader::default(),
     };
     let observer = Arc::new(RecordingObserver::default());
-    let door = Door::new(Arc::new(FakeWeb), Arc::new(NoMemory), policy, Arc::new(SystemClock));
-    (door.observed_by(observer.clone()), observer)
+    let door = Door::new(Arc::new(FakeWeb), Arc::new(NoRobotsStore), policy, Arc::new(SystemClock));
+    (door.with_observer(observer.clone()), observer)
 }
 
 #[tokio::test(start_paused = true)]
@@ -84,14 +84,14 @@ async fn violations_of_delay_and_concurrency_are_reported() {
     let (door, observer) = door();
     let page = |name: &str| Url::parse(&format!("http://{name}.kz/page")).unwrap();
     let mut permits = RecklessPermits::new();
-    door.fetch(&page("a"), &Want::default(), &mut permits).await.unwrap();
+    door.fetch(&page("a"), &FetchParams::default(), &mut permits).await.unwrap();
     let take_events = || std::mem::take(&mut *observer.0.lock().unwrap());
     assert_eq!(
         take_events(),
         (vec![Rule::Delay], vec![RobotsOutcome::None]),
         "the page is fetched immediately after robots.txt"
     );
-    let (page, want) = (page("b"), Want::default());
+    let (page, want) = (page("b"), FetchParams::default());
     let (mut first_permits, mut second_permits) = (RecklessPermits::new(), RecklessPermits::new());
     let results = tokio::join!(
         door.fetch(&page, &want, &mut first_permits),
@@ -107,7 +107,10 @@ async fn a_token_is_sent_to_its_own_origin_only() {
     let (door, _) = door();
     let url = |text: &str| Url::parse(text).unwrap();
     let name = Name::new("club").unwrap();
-    let want = Want { token: Some(TokenFor { name, at: url("https://a.kz/api") }), ..Want::default() };
+    let want = FetchParams {
+        token: Some(OriginToken { name, at: url("https://a.kz/api") }),
+        ..FetchParams::default()
+    };
     for (at, expected) in [
         ("https://b.kz/api", None),
         ("https://a.kz:8443/api", None),
@@ -120,9 +123,9 @@ async fn a_token_is_sent_to_its_own_origin_only() {
             (result, _) => panic!("{at}: {result:?}"),
         }
     }
-    let plain = Want {
-        token: want.token.map(|token| TokenFor { at: url("http://a.kz/"), ..token }),
-        ..Want::default()
+    let plain = FetchParams {
+        token: want.token.map(|token| OriginToken { at: url("http://a.kz/"), ..token }),
+        ..FetchParams::default()
     };
     let error = door.token_for(&plain, &url("http://a.kz/x")).await.unwrap_err().to_string();
     assert!(error.contains("must not be sent over plain HTTP"), "{error}");
@@ -132,10 +135,10 @@ async fn a_token_is_sent_to_its_own_origin_only() {
 #[tokio::test(start_paused = true)]
 async fn permits_that_keep_the_delay_cause_no_violations() {
     let (door, observer) = door();
-    let mut visit = crate::fetch::OneVisit::new(DELAY);
+    let mut visit = crate::fetch::ManualVisitPermits::new(DELAY);
     for path in ["/a", "/b", "/c"] {
         let url = Url::parse(&format!("http://a.kz{path}")).unwrap();
-        door.fetch(&url, &Want::default(), &mut visit).await.unwrap();
+        door.fetch(&url, &FetchParams::default(), &mut visit).await.unwrap();
     }
     assert_eq!(observer.0.lock().unwrap().0, []);
 }
@@ -154,7 +157,7 @@ async fn forms_are_not_redirected_to_other_origins() {
         ("/plain", false, true),
         ("/see", false, true),
     ] {
-        let want = Want { form: is_form.then(|| "hub.secret=x".to_owned()), ..Want::default() };
+        let want = FetchParams { form: is_form.then(|| "hub.secret=x".to_owned()), ..FetchParams::default() };
         let url = Url::parse(&format!("https://a.kz{path}")).unwrap();
         let result = door.fetch(&url, &want, &mut RecklessPermits::new()).await;
         assert_eq!(result.is_ok(), is_followed, "{path} {is_form}: {result:?}");
@@ -166,13 +169,13 @@ async fn forms_are_not_redirected_to_other_origins() {
 async fn rate_limit_resets_block_the_host() {
     let (door, _) = door();
     for (path, expected) in [("/limited", Some(Duration::from_secs(3))), ("/busy", None), ("/x", None)] {
-        let mut visit = crate::fetch::OneVisit::new(Duration::ZERO);
+        let mut visit = crate::fetch::ManualVisitPermits::new(Duration::ZERO);
         let url = Url::parse(&format!("https://a.kz{path}")).unwrap();
-        let result = door.fetch(&url, &Want::default(), &mut visit).await;
+        let result = door.fetch(&url, &FetchParams::default(), &mut visit).await;
         let pause = result.err().and_then(|error| error.retry_after());
         assert_eq!(pause, expected, "{path}");
         let second_result =
-            door.fetch(&Url::parse("https://a.kz/y").unwrap(), &Want::default(), &mut visit).await;
+            door.fetch(&Url::parse("https://a.kz/y").unwrap(), &FetchParams::default(), &mut visit).await;
         assert_eq!(
             matches!(second_result, Err(FetchError::HostBusy { .. })),
             expected.is_some(),

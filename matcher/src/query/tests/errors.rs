@@ -124,7 +124,7 @@ fn queries_above_the_limits_are_rejected() {
 fn long_queries_are_cut_to_the_context_of_the_error() {
     let long = format!("{}(x {}", "слово ".repeat(60), "слово ".repeat(60));
     let error = Query::parse(&long).unwrap_err();
-    let output = error.pointed_at(&long);
+    let output = error.with_carets(&long);
     let (line, carets) = output.split_once('\n').unwrap();
     assert!(line.starts_with("  …") && line.ends_with('…') && line.chars().count() < 210, "{output}");
     let column = carets.chars().position(|c| c == '^').unwrap();
@@ -135,7 +135,7 @@ fn long_queries_are_cut_to_the_context_of_the_error() {
 fn the_caret_points_at_the_error() {
     let query = "банк \"народ";
     let error = Query::parse(query).unwrap_err();
-    assert_eq!(error.pointed_at(query), "  банк \"народ\n       ^");
+    assert_eq!(error.with_carets(query), "  банк \"народ\n       ^");
 }
 
 #[test]
