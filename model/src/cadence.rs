@@ -70,7 +70,8 @@ mod tests {
         let learned = |min, max| Pace::Learnt(Every { min, max });
         let [backoff, slow_backoff] =
             [Pace::Later { steps: 1, longest: None }, Pace::Later { steps: 10, longest: Some(DAY) }];
-        let polled_states = [SourceState::Candidate, SourceState::Probing, SourceState::Live, SourceState::Degraded];
+        let polled_states =
+            [SourceState::Candidate, SourceState::Probing, SourceState::Live, SourceState::Degraded];
         for (kind, expected) in [
             (SourceKind::Feed, learned(minutes(5), hours(6))),
             (SourceKind::Listing, learned(minutes(5), hours(6))),

@@ -56,7 +56,7 @@ pub struct Harvest {
 pub struct SourceUpdates {
     /// The progress of a backfill.
     pub backfill: Option<Backfill>,
-    /// What the fetch adds to the counters of the WebSub subscription.
+    /// Increments of the WebSub subscription's counters.
     pub websub: Option<SubscriptionDelta>,
     /// The hours at which the source publishes.
     pub rhythm: Option<Rhythm>,

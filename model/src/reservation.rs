@@ -71,7 +71,9 @@ fn is_agent(name: &str) -> bool {
     const VALUED_DIRECTIVES: &[&str] =
         &["unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"];
     let is_token = name == "*" || name.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '-'));
-    !name.is_empty() && is_token && !VALUED_DIRECTIVES.iter().any(|directive| directive.eq_ignore_ascii_case(name))
+    !name.is_empty()
+        && is_token
+        && !VALUED_DIRECTIVES.iter().any(|directive| directive.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]

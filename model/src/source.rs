@@ -146,7 +146,13 @@ impl Source {
     /// declaration is then invalid.
     pub fn is_read_otherwise(&self, previous: &Self) -> bool {
         (self.kind, self.url.as_str(), &self.selectors, &self.pointers, &self.token)
-            != (previous.kind, previous.url.as_str(), &previous.selectors, &previous.pointers, &previous.token)
+            != (
+                previous.kind,
+                previous.url.as_str(),
+                &previous.selectors,
+                &previous.pointers,
+                &previous.token,
+            )
     }
 }
 
