@@ -1,7 +1,7 @@
 //! Configuration by the operator: settings (`config/qyran.toml`) and declared objects (YAML).
 //!
-//! Invalid input is rejected as a whole. Messages state the location, the reason and a remedy; for objects, all problems are
-//! reported at once. The central types are [`Settings`], [`Object`] and [`Problem`].
+//! Invalid input is rejected as a whole. Messages state the location, the reason and a remedy; for objects, all
+//! problems are reported at once. The central types are [`Settings`], [`Object`] and [`Problem`].
 //!
 //! The crate does not apply objects, which the store does, and implements no behaviour that a setting controls.
 

@@ -2,8 +2,8 @@
 
 use strsim::osa_distance;
 
-/// Returns the candidate with the smallest edit distance to `word`, ignoring case; `None` if no candidate is close enough.
-/// The maximum distance is a third of the word's length, but at least 1 and at most 3.
+/// Returns the candidate with the smallest edit distance to `word`, ignoring case; `None` if no candidate is close
+/// enough. The maximum distance is a third of the word's length, but at least 1 and at most 3.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let max_distance = (word.chars().count() / 3).clamp(1, 3);
     candidates

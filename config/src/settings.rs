@@ -330,8 +330,8 @@ const TOKEN_PREFIX: &str = "QYRAN_TOKEN_";
 const OTHER_VARIABLES: &[&str] = &["QYRAN_CONFIG", "QYRAN_CONTEXT", "QYRAN_DATA"];
 
 impl Settings {
-    /// Loads settings from an optional file and the environment. Fails with [`SettingsError`] for an unreadable file, an
-    /// unknown setting or an invalid value.
+    /// Loads settings from an optional file and the environment. Fails with [`SettingsError`] for an unreadable file,
+    /// an unknown setting or an invalid value.
     pub fn load(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -358,7 +358,8 @@ impl Settings {
         settings.validated()
     }
 
-    /// Applies the addresses of the context `name`. Fails with [`SettingsError::Value`] if the settings do not contain it.
+    /// Applies the addresses of the context `name`. Fails with [`SettingsError::Value`] if the settings do not contain
+    /// it.
     pub fn in_context(mut self, name: &str) -> Result<Self, SettingsError> {
         let Some(context) = self.context.get(name).cloned() else {
             let names: Vec<&str> = self.context.keys().map(String::as_str).collect();
@@ -421,21 +422,21 @@ impl Settings {
 /// Upper bound on the counts in the section `run`. A larger value is a mistake.
 const MAX_RUN_COUNT: usize = 1_000_000;
 
-/// Returns true if a text may be the prefix of Redis keys. Braces are invalid, since they select the slot of a key in a Redis
-/// Cluster.
+/// Returns true if a text may be the prefix of Redis keys. Braces are invalid, since they select the slot of a key in a
+/// Redis Cluster.
 fn is_key_prefix(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
-/// Returns true if a text is a log level or a list of directives in which each word without `=` is a level. Any other word
-/// would be a target, and would silence all other targets.
+/// Returns true if a text is a log level or a list of directives in which each word without `=` is a level. Any other
+/// word would be a target, and would silence all other targets.
 fn is_log_filter(text: &str) -> bool {
     const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
     text.split(',').all(|part| part.contains('=') || LEVELS.contains(&part.trim().to_lowercase().as_str()))
 }
 
-/// Sets the value of one environment variable in the table. The type of the setting's default decides how the text is parsed:
-/// a string is taken as is, any other type as TOML.
+/// Sets the value of one environment variable in the table. The type of the setting's default decides how the text is
+/// parsed: a string is taken as is, any other type as TOML.
 fn apply_variable(table: &mut Table, name: &str, text: &str) -> Result<(), SettingsError> {
     let variable_error = |message: String| SettingsError::Environment { name: name.to_owned(), message };
     let defaults = Table::try_from(Settings::default()).map_err(|error| variable_error(error.to_string()))?;

@@ -9,8 +9,8 @@ use url::Url;
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebSubSettings {
-    /// The address at which hubs reach the nodes of the cluster, such as `https://hubs.example.kz/`. If empty, the cluster
-    /// makes no subscriptions.
+    /// The address at which hubs reach the nodes of the cluster, such as `https://hubs.example.kz/`. If empty, the
+    /// cluster makes no subscriptions.
     pub url: String,
     /// The address and port on which this node accepts requests of hubs, such as `0.0.0.0:8090`.
     pub listen: String,
@@ -41,7 +41,8 @@ impl WebSubSettings {
         };
         if !self.url.is_empty() && !self.base().is_some_and(is_address) {
             Some(
-                "websub.url must be an http:// or https:// address without user name, query and fragment, such as https://hubs.example.kz/",
+                "websub.url must be an http:// or https:// address without user name, query and fragment, such as \
+                 https://hubs.example.kz/",
             )
         } else if !self.listen.is_empty() && self.listen.parse::<SocketAddr>().is_err() {
             Some("websub.listen must be an IP address and a port, such as 0.0.0.0:8090")

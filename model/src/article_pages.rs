@@ -27,8 +27,8 @@ pub enum SeenPage {
     },
 }
 
-/// Counts of consecutive article pages of a source with the same fault. A fault on one page may be chance; the same fault
-/// on several consecutive pages indicates that the pages are read incorrectly.
+/// Counts of consecutive article pages of a source with the same fault. A fault on one page may be chance; the same
+/// fault on several consecutive pages indicates that the pages are read incorrectly.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ArticlePages {
@@ -102,8 +102,8 @@ impl ArticlePages {
         self.at.is_some_and(|at| now.duration_since(at).unsigned_abs() <= Self::MAX_AGE)
     }
 
-    /// Returns true if a text, given by its fingerprint, repeats the text of the previous pages and so is not the text of
-    /// an article.
+    /// Returns true if a text, given by its fingerprint, repeats the text of the previous pages and so is not the text
+    /// of an article.
     pub fn repeats(&self, text: u64) -> bool {
         self.alike >= Self::MIN_CLEAR_FAULTS && self.last_text == Some(text)
     }

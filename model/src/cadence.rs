@@ -1,4 +1,5 @@
-//! Poll intervals by kind and state of a source, in one table. Learned, declared and server-requested intervals stay within it.
+//! Poll intervals by kind and state of a source, in one table. Learned, declared and server-requested intervals stay
+//! within it.
 
 use std::time::Duration;
 

@@ -55,9 +55,9 @@ const TRACKING_PARAMETERS: &[&str] = &[
     "ml_subscriber_hash",
 ];
 
-/// Returns the canonical form of an address: lower-case scheme and host, no default port, no fragment except `#!` routes,
-/// no tracking parameters, no final dot of the host, no user name or password, no empty query. The order of the other
-/// parameters stays, since it may matter to the server.
+/// Returns the canonical form of an address: lower-case scheme and host, no default port, no fragment except `#!`
+/// routes, no tracking parameters, no final dot of the host, no user name or password, no empty query. The order of the
+/// other parameters stays, since it may matter to the server.
 pub fn canonical_url(url: &Url) -> Url {
     let mut clean = url.clone();
     if !clean.fragment().is_some_and(|fragment| fragment.starts_with('!')) {

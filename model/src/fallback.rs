@@ -25,7 +25,8 @@ pub struct Fallback {
 pub struct ActiveFallback {
     /// The fallback's address.
     pub url: Url,
-    /// The declared address that the fallback replaces. If the source's address changes, the fallback no longer applies.
+    /// The declared address that the fallback replaces. If the source's address changes, the fallback no longer
+    /// applies.
     pub instead_of: Url,
     /// The time from which the fallback is in use.
     pub since: Timestamp,
@@ -33,8 +34,8 @@ pub struct ActiveFallback {
     pub next_try: Timestamp,
     /// The number of failed attempts to read the declared way since then.
     pub tries: u32,
-    /// Set when the declared way works again. The record stays because items read through the fallback are identified by
-    /// their addresses.
+    /// Set when the declared way works again. The record stays because items read through the fallback are identified
+    /// by their addresses.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_over: bool,
 }

@@ -223,12 +223,16 @@ mod tests {
     }
 
     proptest! {
-        /// A failure never lowers the points and never stops a source. Unless the failure itself shows `Gone`, only weeks
-        /// of failures make a source gone.
+        /// A failure never lowers the points and never stops a source. Unless the failure itself shows `Gone`, only
+        /// weeks of failures make a source gone.
         #[test]
-        fn failures_never_lower_points_or_stop_a_source(weights in proptest::collection::vec(0usize..5, 0..200), step in 0i64..3) {
+        fn failures_never_lower_points_or_stop_a_source(
+            weights in proptest::collection::vec(0usize..5, 0..200),
+            step in 0i64..3,
+        ) {
             use FailureWeight::{Deferred, Disallowed, Hard, Soft, Temporary};
-            let mut standing = Standing { state: SourceState::Live, failures: 0.0, silent_since: at(0), was_read: true };
+            let mut standing =
+                Standing { state: SourceState::Live, failures: 0.0, silent_since: at(0), was_read: true };
             for (index, weight) in weights.into_iter().enumerate() {
                 let day = index as i64 * step;
                 let weight = [Hard, Soft, Temporary, Disallowed, Deferred][weight];

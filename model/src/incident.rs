@@ -1,4 +1,5 @@
-//! Host incidents. If all requests to a host fail, this is one incident of the host, not a failure of each of its sources.
+//! Host incidents. If all requests to a host fail, this is one incident of the host, not a failure of each of its
+//! sources.
 
 use std::time::Duration;
 
@@ -30,8 +31,8 @@ pub struct Incident {
     pub since: Timestamp,
     /// The reason of the failures.
     pub reason: String,
-    /// The common signature of the failures. Failures with another signature, of sources that were broken before, do not
-    /// concern the incident.
+    /// The common signature of the failures. Failures with another signature, of sources that were broken before, do
+    /// not concern the incident.
     #[serde(default)]
     pub alike: String,
     /// The number of consecutive successful canaries. The incident is half-open from the first one on.
@@ -52,15 +53,15 @@ pub struct HostIncident {
 }
 
 impl HostHealth {
-    /// The number of failing sources that opens an incident: the fewest that cannot be a coincidence. Media Cloud uses the
-    /// same number.
+    /// The number of failing sources that opens an incident: the fewest that cannot be a coincidence. Media Cloud uses
+    /// the same number.
     pub const SOURCES: usize = 5;
     /// The period within which the sources must fail.
     pub const FAILURE_WINDOW: Duration = Duration::from_secs(15 * 60);
     /// The number of consecutive successful canaries that ends an incident.
     pub const CANARIES_TO_RECOVER: u32 = 3;
-    /// The period after the start of an incident in which failures do not count against sources. After that, the host may
-    /// be gone for good, so they count.
+    /// The period after the start of an incident in which failures do not count against sources. After that, the host
+    /// may be gone for good, so they count.
     pub const FREEZE_PERIOD: Duration = Duration::from_secs(86_400);
     /// Minimum interval between canaries of an open incident.
     const MIN_CANARY_INTERVAL: Duration = Duration::from_secs(60);
@@ -111,8 +112,8 @@ impl HostHealth {
 
     /// Returns the interval between canaries; `None` without an incident.
     ///
-    /// The interval of an open incident is a sixtieth of its duration, between one minute and one hour. The interval of a
-    /// half-open incident starts at half a minute and halves with each further successful canary.
+    /// The interval of an open incident is a sixtieth of its duration, between one minute and one hour. The interval of
+    /// a half-open incident starts at half a minute and halves with each further successful canary.
     pub fn rest(&self, now: Timestamp) -> Option<Duration> {
         let incident = self.incident.as_ref()?;
         let open_interval =
@@ -137,8 +138,8 @@ fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
     Duration::try_from(now.duration_since(since)).unwrap_or_default()
 }
 
-/// Returns the signature of a failure; `None` if the failure says nothing about the host. Timeouts, connection errors and
-/// all 5xx statuses share one signature, since an overloaded host alternates between them.
+/// Returns the signature of a failure; `None` if the failure says nothing about the host. Timeouts, connection errors
+/// and all 5xx statuses share one signature, since an overloaded host alternates between them.
 fn failure_signature(record: &FetchRecord) -> Option<String> {
     let signature = match record.status {
         FetchStatus::Timeout | FetchStatus::Connect | FetchStatus::Http5xx => "down".to_owned(),
@@ -231,8 +232,8 @@ mod tests {
         }
     }
 
-    /// Expected seconds by hand: one minute in the first hour, then a sixtieth of the duration, at most one hour; 30 and 15
-    /// when half-open.
+    /// Expected seconds by hand: one minute in the first hour, then a sixtieth of the duration, at most one hour; 30
+    /// and 15 when half-open.
     #[test]
     fn canary_interval_grows_and_three_successes_end_the_incident() {
         let mut health = HostHealth::default();

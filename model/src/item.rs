@@ -52,7 +52,8 @@ impl Item {
         let title = self.title.as_deref().unwrap_or("");
         let published = self.published.as_ref().map(|p| p.original.as_str()).unwrap_or("");
         let mut content = format!("{title}\u{0}{}\u{0}{published}", self.text);
-        // A later reservation is an edit, too. Fingerprints of items without reservations stay as earlier builds wrote them.
+        // A later reservation is an edit, too. Fingerprints of items without reservations stay as earlier builds wrote
+        // them.
         for reservation in &self.reservations {
             content.push('\u{0}');
             content.push_str(&format!("{reservation:?}"));
@@ -247,8 +248,8 @@ pub fn excerpt_around(text: &str, start: usize, end: usize, limit: usize) -> Str
     excerpt
 }
 
-/// Returns true if all white space in a text consists of single spaces between words. The loops have no branches, so the
-/// compiler can vectorise them.
+/// Returns true if all white space in a text consists of single spaces between words. The loops have no branches, so
+/// the compiler can vectorise them.
 fn has_single_spaces(text: &str) -> bool {
     let bytes = text.as_bytes();
     let has_controls = bytes.iter().fold(false, |any, byte| any | (*byte < b' '));

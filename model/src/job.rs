@@ -50,8 +50,8 @@ impl JobKind {
     }
 }
 
-/// The identity of a job. A source has one poll, one backfill and one WebSub job, one pages job per host, and one search
-/// per query.
+/// The identity of a job. A source has one poll, one backfill and one WebSub job, one pages job per host, and one
+/// search per query.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct JobId {
     /// The source.

@@ -278,10 +278,16 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(64))]
         /// The sketch estimates the exact share of common shingles within four standard deviations.
         #[test]
-        fn the_sketch_estimates_the_share_of_common_shingles(common in 0usize..200, own in 30usize..200, other in 30usize..200) {
+        fn the_sketch_estimates_the_share_of_common_shingles(
+            common in 0usize..200,
+            own in 30usize..200,
+            other in 30usize..200,
+        ) {
             let one = [text("c", common), text("a", own)].concat();
             let two = [text("c", common), text("b", other)].concat();
-            let shingles = |words: &[String]| words.windows(SHINGLE_WORDS).map(|shingle| shingle.join(" ")).collect::<BTreeSet<_>>();
+            let shingles = |words: &[String]| {
+                words.windows(SHINGLE_WORDS).map(|shingle| shingle.join(" ")).collect::<BTreeSet<_>>()
+            };
             let (first, second) = (shingles(&one), shingles(&two));
             let exact = first.intersection(&second).count() as f64 / first.union(&second).count() as f64;
             let estimate = sketch(&one).common_share(&sketch(&two));

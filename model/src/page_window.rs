@@ -6,11 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{ItemKey, Timestamp};
 
-/// The entries that a source's document shows, newest first, of a source whose document shows all publications back to its
-/// oldest entry. An entry that is missing although the document still shows an older one was deleted.
+/// The entries that a source's document shows, newest first, of a source whose document shows all publications back to
+/// its oldest entry. An entry that is missing although the document still shows an older one was deleted.
 ///
-/// A single document is not sufficient evidence, since caches and replicas return old documents. A missing entry counts as
-/// deleted if a further document without it shows an entry newer than all before, or if it has been missing for six hours.
+/// A single document is not sufficient evidence, since caches and replicas return old documents. A missing entry counts
+/// as deleted if a further document without it shows an entry newer than all before, or if it has been missing for six
+/// hours.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PageWindow {
@@ -118,8 +119,8 @@ impl PageWindow {
         (page_window, deleted)
     }
 
-    /// Returns the window and the deleted entries after a fetch at `now` that found the document unchanged. If `fingerprint`
-    /// is not that of the window's last document, nothing is deleted.
+    /// Returns the window and the deleted entries after a fetch at `now` that found the document unchanged. If
+    /// `fingerprint` is not that of the window's last document, nothing is deleted.
     pub fn still(&self, fingerprint: &str, now: Timestamp) -> (Self, Vec<ItemKey>) {
         let is_deleted =
             |entry: &WindowEntry| self.document == fingerprint && entry.has_missing_period_passed(now);
@@ -249,8 +250,8 @@ mod tests {
     }
 
     proptest! {
-        /// No deletion is reported for a source that deletes nothing, regardless of the number of new and shown entries and
-        /// of the age of cached copies.
+        /// No deletion is reported for a source that deletes nothing, regardless of the number of new and shown entries
+        /// and of the age of cached copies.
         #[test]
         fn a_source_without_deletions_reports_none(
             steps in proptest::collection::vec((0usize..8, 1usize..12, 0usize..4), 1..16)

@@ -22,8 +22,8 @@ pub enum Reservation {
 }
 
 impl Reservation {
-    /// Parses a list of directives such as `noindex, noarchive`. Directives addressed to an agent other than `agent` are
-    /// ignored. The syntax is Google's: "Robots meta tag, data-nosnippet, and X-Robots-Tag specifications"
+    /// Parses a list of directives such as `noindex, noarchive`. Directives addressed to an agent other than `agent`
+    /// are ignored. The syntax is Google's: "Robots meta tag, data-nosnippet, and X-Robots-Tag specifications"
     /// (developers.google.com).
     pub fn in_directives(text: &str, agent: &str) -> Vec<Self> {
         let mut reservations = Vec::new();

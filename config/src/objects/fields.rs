@@ -242,7 +242,8 @@ impl<'a> Fields<'a> {
             .collect()
     }
 
-    /// Parses names of sources and records them as references. The caller that knows all sources checks that they exist.
+    /// Parses names of sources and records them as references. The caller that knows all sources checks that they
+    /// exist.
     pub(crate) fn sources(&mut self, key: &'static str, context: &mut Context<'_>) -> Vec<Name> {
         let mut names = Vec::new();
         for (text, line) in self.texts(key, context) {

@@ -1,7 +1,7 @@
 //! YAML as a tree of nodes with line numbers, without interpretation of scalars.
 //!
-//! Scalars stay text, so `country: no` is Norway and a version is not a number. Aliases are rejected, since a few lines of
-//! them can expand to gigabytes.
+//! Scalars stay text, so `country: no` is Norway and a version is not a number. Aliases are rejected, since a few lines
+//! of them can expand to gigabytes.
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
