@@ -50,7 +50,7 @@ impl Pace {
     /// Returns the bounds of the poll interval for sources of a kind that declare none.
     pub fn default_bounds(kind: SourceKind) -> Every {
         let (min, max) = match kind {
-            // A sitemap that never changes may list a million old pages.
+            // A sitemap without new entries may list a million old pages.
             SourceKind::Sitemap => (minutes(5), DAY),
             // GDELT updates every 15 minutes.
             SourceKind::Gdelt => (minutes(15), minutes(6 * 60)),

@@ -52,8 +52,7 @@ impl Item {
         let title = self.title.as_deref().unwrap_or("");
         let published = self.published.as_ref().map(|p| p.original.as_str()).unwrap_or("");
         let mut content = format!("{title}\u{0}{}\u{0}{published}", self.text);
-        // A later reservation is an edit, too. Fingerprints of items without reservations stay as earlier builds wrote
-        // them.
+        // A reservation added later is an edit, too. Items without reservations keep the fingerprints of earlier builds.
         for reservation in &self.reservations {
             content.push('\u{0}');
             content.push_str(&format!("{reservation:?}"));
