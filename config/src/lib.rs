@@ -1,11 +1,9 @@
-//! What the operator writes: settings (`config/qyran.toml`) and declared objects (YAML).
+//! Configuration by the operator: settings (`config/qyran.toml`) and declared objects (YAML).
 //!
-//! Two halves that share their manners: everything wrong is told at once, with file, line and a
-//! remedy, and nothing half-read travels on. The types that matter: [`Settings`], [`Object`],
-//! [`Problem`].
+//! Invalid input is rejected as a whole. Messages state the location, the reason and a remedy; for objects, all
+//! problems are reported at once. The central types are [`Settings`], [`Object`] and [`Problem`].
 //!
-//! What is not here: applying objects (that is the store's), and any behaviour that a setting
-//! switches.
+//! The crate does not apply objects, which the store does, and implements no behaviour that a setting controls.
 
 mod duration;
 mod nearest;

@@ -1,14 +1,15 @@
-//! "Did you mean": the known word nearest to a mistyped one.
+//! Suggestions for mistyped words ("did you mean …?").
 
 use strsim::osa_distance;
 
-/// The candidate within two edits (a third of the word for short ones) of `word`, if there is one.
+/// Returns the candidate with the smallest edit distance to `word`, ignoring case; `None` if no candidate is close
+/// enough. The maximum distance is a third of the word's length, but at least 1 and at most 3.
 pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = (word.chars().count() / 3).clamp(1, 3);
+    let max_distance = (word.chars().count() / 3).clamp(1, 3);
     candidates
         .into_iter()
         .map(|candidate| (osa_distance(&word.to_lowercase(), &candidate.to_lowercase()), candidate))
-        .filter(|(distance, _)| *distance <= limit)
+        .filter(|(distance, _)| *distance <= max_distance)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -18,15 +19,15 @@ mod tests {
     use super::nearest;
 
     #[test]
-    fn finds_the_typo_and_leaves_strangers_alone() {
-        let known = ["url", "category", "selectors", "timezone"];
+    fn typos_are_corrected_and_unrelated_words_are_not() {
+        let candidates = ["url", "category", "selectors", "timezone"];
         for (typo, expected) in [
             ("catgory", Some("category")),
             ("timeZone", Some("timezone")),
             ("ulr", Some("url")),
             ("colour", None),
         ] {
-            assert_eq!(nearest(typo, known), expected, "{typo}");
+            assert_eq!(nearest(typo, candidates), expected, "{typo}");
         }
     }
 }

@@ -1,17 +1,17 @@
-//! Something wrong in what the operator wrote.
+//! Problems in files written by the operator.
 
 use std::path::PathBuf;
 
-/// Something wrong in a file: place, reason, remedy.
+/// A problem in a file. Displayed as `FILE:LINE: MESSAGE; REMEDY`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// The file, as it was named to us.
+    /// The path of the file, as passed by the caller.
     pub file: PathBuf,
-    /// Counted from 1; absent where the whole file is meant.
+    /// The line, counted from 1; `None` for a problem of the whole file.
     pub line: Option<usize>,
-    /// What is wrong.
+    /// The reason.
     pub message: String,
-    /// What to do about it; empty where the message says it.
+    /// The suggested correction; empty if the message contains it.
     pub remedy: String,
 }
 

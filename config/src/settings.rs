@@ -1,7 +1,7 @@
-//! Settings: how this node runs. The annotated `config/qyran.toml` shows every one with its default.
+//! Settings of a node. The annotated `config/qyran.toml` contains every setting with its default.
 //!
-//! Order of authority: built-in default, file, environment (`QYRAN_FETCH_DELAY=2s` is
-//! `fetch.delay`), command-line flag.
+//! Settings come from four layers; each overrides the previous ones: built-in defaults, the file, the environment
+//! (`QYRAN_FETCH_DELAY=2s` sets `fetch.delay`) and command-line flags.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -18,19 +18,19 @@ use crate::{Bytes, nearest};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
-    /// The door to the network.
+    /// Outgoing requests.
     pub fetch: FetchSettings,
     /// Polling.
     pub poll: PollSettings,
-    /// How much is done at once.
+    /// Concurrency and leases.
     pub run: RunSettings,
-    /// What is kept.
+    /// Storage and retention.
     pub store: StoreSettings,
-    /// What a cluster's nodes share.
+    /// The schedule that the nodes of a cluster share.
     pub schedule: ScheduleSettings,
-    /// Hubs that tell what is new.
+    /// Subscriptions at WebSub hubs.
     pub websub: WebSubSettings,
-    /// This node of a cluster.
+    /// The identity of this node in a cluster.
     pub node: NodeSettings,
     /// Clusters by name, for `--context`.
     pub context: BTreeMap<String, ContextSettings>,
@@ -38,135 +38,135 @@ pub struct Settings {
     pub log: LogSettings,
 }
 
-/// The door to the network.
+/// Settings of outgoing requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FetchSettings {
-    /// Address of a page or mailbox where site owners reach the operator; part of `User-Agent`.
+    /// The address of a web page or mailbox at which site owners reach the operator. Part of `User-Agent`.
     pub contact: String,
-    /// Product token: named in `User-Agent` and looked for in robots.txt.
+    /// The product token: the name in `User-Agent` and in rules of robots.txt.
     pub agent: String,
-    /// Delay between two exchanges with a host where the source and robots.txt ask for no longer one.
+    /// Minimum delay between two requests to a host. A longer delay of the source or of robots.txt takes precedence.
     #[serde(with = "crate::duration")]
     pub delay: Duration,
-    /// The longest `Crawl-delay` that is honoured to the letter; longer ones count as this.
+    /// Upper bound on the `Crawl-delay` of robots.txt. A longer one is cut to this value.
     #[serde(with = "crate::duration")]
     pub max_crawl_delay: Duration,
-    /// Until a connection stands.
+    /// Timeout for establishing a connection.
     #[serde(with = "crate::duration")]
     pub connect_timeout: Duration,
-    /// Until the response begins.
+    /// Timeout for the first byte of a response.
     #[serde(with = "crate::duration")]
     pub first_byte_timeout: Duration,
-    /// Until the response is whole.
+    /// Timeout for the complete response.
     #[serde(with = "crate::duration")]
     pub total_timeout: Duration,
-    /// Largest body on the wire.
+    /// Upper bound on the size of a response body as transferred.
     pub max_wire_bytes: Bytes,
-    /// Largest body once decoded.
+    /// Upper bound on the size of a response body after decompression.
     pub max_decoded_bytes: Bytes,
-    /// Address ranges that the guard lets through although they are not public.
+    /// Non-public address ranges that the address guard allows.
     pub allow_addresses: Vec<AddressRange>,
-    /// Host names pinned to addresses.
+    /// Fixed addresses of host names, used instead of DNS.
     pub resolve: BTreeMap<String, IpAddr>,
-    /// A proxy for all requests; none where empty.
+    /// The proxy for all requests; empty for none.
     pub proxy: String,
-    /// A folder of files, one for each token that a source names; none where empty.
+    /// A folder with one file per access token of sources; empty for none.
     pub tokens: PathBuf,
 }
 
-/// Polling.
+/// Settings of polling.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PollSettings {
-    /// First wait after a failed poll; it grows with each further failure.
+    /// The delay after a failed poll. It grows with each further failure.
     #[serde(with = "crate::duration")]
     pub backoff: Duration,
-    /// The longest wait after failed polls.
+    /// Upper bound on the delay after failed polls.
     #[serde(with = "crate::duration")]
     pub max_backoff: Duration,
-    /// The longest Retry-After that is honoured to the letter; longer ones count as this.
+    /// Upper bound on the `Retry-After` of a response. A longer one is cut to this value.
     #[serde(with = "crate::duration")]
     pub max_retry_after: Duration,
 }
 
-/// How much is done at once.
+/// Settings of concurrency and leases.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RunSettings {
-    /// Hosts visited at the same time.
+    /// The number of hosts visited concurrently.
     pub hosts: usize,
-    /// Exchanges whose bodies may be in memory at once: the node's memory bound.
+    /// The number of responses held in memory at the same time, which bounds the node's memory.
     pub credits: usize,
-    /// Article pages of one source fetched in one turn.
+    /// The number of article pages of one source fetched per turn.
     pub pages: usize,
-    /// A host's lease; a crashed node's hosts are free after it.
+    /// The lease duration of a host. The hosts of a crashed node become available after it.
     #[serde(with = "crate::duration")]
     pub lease: Duration,
-    /// Work without progress for this long is stopped and counted as a crash.
+    /// The time without progress after which a job is stopped and counted as a crash.
     #[serde(with = "crate::duration")]
     pub stuck_after: Duration,
-    /// Time for finishing what was begun once the node is told to stop.
+    /// The time for running jobs to finish when the node shuts down.
     #[serde(with = "crate::duration")]
     pub drain: Duration,
 }
 
-/// What is kept.
+/// Settings of storage and retention.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreSettings {
     /// The data folder.
     pub data: PathBuf,
-    /// Address of a PostgreSQL database, or `file:///PATH` of a file that holds it; none where empty, and the
-    /// data folder is the store.
+    /// The address of a PostgreSQL database, or `file:///PATH` of a file that contains the address. If empty, the data
+    /// folder is the store.
     pub url: String,
-    /// Items first seen longer ago than this are removed; `0s` keeps all.
+    /// The time after which items are removed, counted from the time they were first seen; `0s` keeps all items.
     #[serde(with = "crate::duration")]
     pub retention: Duration,
-    /// Lines of history kept for each source.
+    /// The number of fetch history entries kept per source.
     pub history: usize,
 }
 
-/// What a cluster's nodes share: which host next.
+/// Settings of the schedule that the nodes of a cluster share.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ScheduleSettings {
-    /// Address of a Redis, or `file:///PATH` of a file that holds it; none where empty, and the data folder has
-    /// the schedule.
+    /// The address of a Redis server, or `file:///PATH` of a file that contains the address. If empty, the data folder
+    /// contains the schedule.
     pub url: String,
-    /// The beginning of every key: clusters with different ones share a Redis.
+    /// The prefix of all keys. Clusters with different prefixes can share a Redis server.
     pub space: String,
 }
 
-/// This node of a cluster.
+/// Settings of a single node.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NodeSettings {
-    /// The node's name; the machine's name and the process's number where empty.
+    /// The node's name. If empty, it consists of the host name of the machine and the process ID.
     pub name: String,
-    /// Where metrics and probes are served, as `127.0.0.1:9090`; nowhere where empty.
+    /// The address and port that serve metrics and probes, such as `127.0.0.1:9090`; empty for none.
     pub listen: String,
 }
 
-/// A cluster, as commands reach it.
+/// The addresses of a cluster, selected by `--context`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ContextSettings {
-    /// `store.url`.
+    /// The value of `store.url`.
     pub store: String,
-    /// `schedule.url`.
+    /// The value of `schedule.url`.
     pub schedule: String,
-    /// `schedule.space`; the default one where empty.
+    /// The value of `schedule.space`. If empty, the setting stays unchanged.
     pub space: String,
 }
 
-/// Logging.
+/// Settings of logging.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct LogSettings {
-    /// `error`, `warn`, `info`, `debug` or `trace`, or directives such as `info,crawler=debug`.
+    /// The level: `error`, `warn`, `info`, `debug`, `trace` or `off`, or directives such as `info,crawler=debug`.
     pub level: String,
-    /// `text` or `json`.
+    /// The format: `text` or `json`.
     pub format: String,
 }
 
@@ -236,26 +236,26 @@ impl Default for LogSettings {
     }
 }
 
-/// A range of addresses: `127.0.0.0/8`.
+/// A range of IP addresses in CIDR notation, such as `127.0.0.0/8`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AddressRange {
-    /// The network's address.
+    /// The address of the network.
     pub network: IpAddr,
-    /// How many leading bits count.
+    /// The prefix length in bits.
     pub prefix: u8,
 }
 
 impl AddressRange {
-    /// Whether an address lies in the range.
+    /// Returns true if the range contains an address.
     pub fn contains(&self, address: IpAddr) -> bool {
         let bits = |ip: IpAddr| match ip {
             IpAddr::V4(v4) => (u128::from(v4.to_bits()) << 96, 32),
             IpAddr::V6(v6) => (v6.to_bits(), 128),
         };
-        let ((network, width), (given, other_width)) = (bits(self.network), bits(address));
+        let ((network, network_width), (address, address_width)) = (bits(self.network), bits(address));
         let shift = 128 - u32::from(self.prefix);
-        width == other_width
-            && network.checked_shr(shift).unwrap_or(0) == given.checked_shr(shift).unwrap_or(0)
+        network_width == address_width
+            && network.checked_shr(shift).unwrap_or(0) == address.checked_shr(shift).unwrap_or(0)
     }
 }
 
@@ -263,12 +263,14 @@ impl std::str::FromStr for AddressRange {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is not an address range; write 127.0.0.0/8 or a single address");
+        let error = || {
+            format!("{text:?} is not an address range; write a range such as 127.0.0.0/8 or a single address")
+        };
         let (address, prefix) = text.split_once('/').map_or((text, None), |(a, p)| (a, Some(p)));
-        let network: IpAddr = address.parse().map_err(|_| wrong())?;
+        let network: IpAddr = address.parse().map_err(|_| error())?;
         let width = if network.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Ok(width), |p| p.parse().map_err(|_| wrong()))?;
-        if prefix > width { Err(wrong()) } else { Ok(Self { network, prefix }) }
+        let prefix = prefix.map_or(Ok(width), |p| p.parse().map_err(|_| error()))?;
+        if prefix > width { Err(error()) } else { Ok(Self { network, prefix }) }
     }
 }
 
@@ -290,45 +292,46 @@ impl<'de> Deserialize<'de> for AddressRange {
     }
 }
 
-/// Why settings could not be used.
+/// The reason why settings are unusable.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The file cannot be read.
     #[error("{}: {error}", file.display())]
     Read {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// Why.
+        /// The I/O error.
         error: std::io::Error,
     },
-    /// The file does not say what settings say.
+    /// The file is not valid TOML, or contains an unknown key or a value of the wrong type.
     #[error("{}: {message}", file.display())]
     File {
-        /// Which file.
+        /// The file.
         file: PathBuf,
-        /// With line and column.
+        /// The reason, with line and column.
         message: String,
     },
-    /// An environment variable does not.
+    /// An environment variable names no setting or has an invalid value.
     #[error("environment variable {name}: {message}")]
     Environment {
-        /// Which variable.
+        /// The variable.
         name: String,
-        /// Why.
+        /// The reason.
         message: String,
     },
-    /// A value that is readable and makes no sense.
+    /// A value is out of range or contradicts another one.
     #[error("{0}")]
     Value(String),
 }
 
-/// What tokens of sources begin with: secrets, which are no settings.
-const TOKENS: &str = "QYRAN_TOKEN_";
-/// Variables that are read elsewhere.
+/// Prefix of the environment variables that contain access tokens of sources. These are secrets, not settings.
+const TOKEN_PREFIX: &str = "QYRAN_TOKEN_";
+/// Environment variables that other code reads.
 const OTHER_VARIABLES: &[&str] = &["QYRAN_CONFIG", "QYRAN_CONTEXT", "QYRAN_DATA"];
 
 impl Settings {
-    /// Settings from an optional file and the environment.
+    /// Loads settings from an optional file and the environment. Fails with [`SettingsError`] for an unreadable file,
+    /// an unknown setting or an invalid value.
     pub fn load(
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (String, String)>,
@@ -338,16 +341,16 @@ impl Settings {
             Some(file) => {
                 let text = std::fs::read_to_string(file)
                     .map_err(|error| SettingsError::Read { file: file.to_path_buf(), error })?;
-                let wrong = |message: String| SettingsError::File { file: file.to_path_buf(), message };
-                // Typed first: only then do messages carry line and column.
-                toml::from_str::<Self>(&text).map_err(|error| wrong(error.to_string()))?;
-                text.parse().map_err(|error: toml::de::Error| wrong(error.to_string()))?
+                let file_error = |message: String| SettingsError::File { file: file.to_path_buf(), message };
+                // Only errors of the typed parser contain line and column, so it runs first.
+                toml::from_str::<Self>(&text).map_err(|error| file_error(error.to_string()))?;
+                text.parse().map_err(|error: toml::de::Error| file_error(error.to_string()))?
             }
         };
         for (name, value) in environment {
-            let is_token = name.starts_with(TOKENS);
+            let is_token = name.starts_with(TOKEN_PREFIX);
             if name.starts_with("QYRAN_") && !is_token && !OTHER_VARIABLES.contains(&name.as_str()) {
-                overlay(&mut table, &name, &value)?;
+                apply_variable(&mut table, &name, &value)?;
             }
         }
         let settings: Self =
@@ -355,16 +358,17 @@ impl Settings {
         settings.validated()
     }
 
-    /// Takes the addresses of one of the clusters that the settings name.
+    /// Applies the addresses of the context `name`. Fails with [`SettingsError::Value`] if the settings do not contain
+    /// it.
     pub fn in_context(mut self, name: &str) -> Result<Self, SettingsError> {
         let Some(context) = self.context.get(name).cloned() else {
-            let known: Vec<&str> = self.context.keys().map(String::as_str).collect();
-            let hint = match nearest(name, known.iter().copied()) {
+            let names: Vec<&str> = self.context.keys().map(String::as_str).collect();
+            let hint = match nearest(name, names.iter().copied()) {
                 Some(near) => format!("did you mean {near}?"),
-                None if known.is_empty() => "the settings name none".to_owned(),
-                None => format!("there are {}", known.join(", ")),
+                None if names.is_empty() => "add a section [context.NAME] to the settings".to_owned(),
+                None => format!("the settings contain {}", names.join(", ")),
             };
-            return Err(SettingsError::Value(format!("there is no context {name:?}; {hint}")));
+            return Err(SettingsError::Value(format!("unknown context {name:?}; {hint}")));
         };
         self.store.url = context.store;
         self.schedule.url = context.schedule;
@@ -374,64 +378,70 @@ impl Settings {
         Ok(self)
     }
 
-    /// Whether all values make sense together.
+    /// Checks the values of the settings and their consistency. Fails with [`SettingsError::Value`].
     pub fn validated(self) -> Result<Self, SettingsError> {
         let fetch = &self.fetch;
-        let wrong = if fetch.agent.is_empty()
+        let error = if fetch.agent.is_empty()
             || !fetch.agent.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '-' | '_'))
         {
-            "fetch.agent must be letters, '-' and '_' (RFC 9309 §2.2.1)"
+            "fetch.agent must consist of ASCII letters, '-' and '_' (RFC 9309 §2.2.1)"
         } else if fetch.contact.chars().any(|c| c.is_control() || !c.is_ascii()) {
-            "fetch.contact must be plain ASCII"
+            "fetch.contact must consist of printable ASCII characters"
         } else if self.run.hosts == 0 || self.run.credits == 0 || self.run.pages == 0 {
             "run.hosts, run.credits and run.pages must be at least 1"
-        } else if self.run.hosts > MOST || self.run.credits > MOST || self.run.pages > MOST {
+        } else if [self.run.hosts, self.run.credits, self.run.pages]
+            .iter()
+            .any(|count| *count > MAX_RUN_COUNT)
+        {
             "run.hosts, run.credits and run.pages must be at most 1000000"
-        } else if !is_level(&self.log.level) {
+        } else if !is_log_filter(&self.log.level) {
             "log.level must be error, warn, info, debug, trace or off, or directives such as info,crawler=debug"
         } else if self.run.lease < fetch.total_timeout + fetch.connect_timeout {
             "run.lease must be longer than fetch.total_timeout and fetch.connect_timeout together"
         } else if self.run.stuck_after <= fetch.total_timeout {
             "run.stuck_after must be longer than fetch.total_timeout"
         } else if self.store.url.is_empty() != self.schedule.url.is_empty() {
-            "store.url and schedule.url go together: a cluster needs both, a data folder neither"
-        } else if !is_space(&self.schedule.space) {
-            "schedule.space must be letters, digits, '-', '_' and '.'"
+            "store.url and schedule.url must be set together: a cluster needs both, a data folder needs neither"
+        } else if !is_key_prefix(&self.schedule.space) {
+            "schedule.space must consist of ASCII letters, digits, '-', '_' and '.'"
         } else if !self.node.listen.is_empty() && self.node.listen.parse::<SocketAddr>().is_err() {
-            "node.listen must be an address and a port, as 127.0.0.1:9090"
+            "node.listen must be an IP address and a port, such as 127.0.0.1:9090"
         } else if !self.websub.listen.is_empty() && self.websub.listen == self.node.listen {
-            "node.listen and websub.listen must be two addresses: the one is for monitoring, the other for strangers"
-        } else if let Some(wrong) = self.websub.wrong() {
-            wrong
+            "node.listen and websub.listen must differ: the former is for monitoring, the latter is open to hubs"
+        } else if let Some(error) = self.websub.find_error() {
+            error
         } else if !matches!(self.log.format.as_str(), "text" | "json") {
             "log.format must be text or json"
         } else {
             return Ok(self);
         };
-        Err(SettingsError::Value(wrong.to_owned()))
+        Err(SettingsError::Value(error.to_owned()))
     }
 }
 
-/// More at once is a slip of the finger.
-const MOST: usize = 1_000_000;
+/// Upper bound on the counts in the section `run`. A larger value is a mistake.
+const MAX_RUN_COUNT: usize = 1_000_000;
 
-/// What keys may begin with: no braces, which place keys in a Redis Cluster.
-fn is_space(text: &str) -> bool {
+/// Returns true if a text may be the prefix of Redis keys. Braces are invalid, since they select the slot of a key in a
+/// Redis Cluster.
+fn is_key_prefix(text: &str) -> bool {
     !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
-/// A level, or directives of which each bare word is one: another word would name a target, and silence all.
-fn is_level(text: &str) -> bool {
+/// Returns true if a text is a log level or a list of directives in which each word without `=` is a level. Any other
+/// word would be a target, and would silence all other targets.
+fn is_log_filter(text: &str) -> bool {
     const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
     text.split(',').all(|part| part.contains('=') || LEVELS.contains(&part.trim().to_lowercase().as_str()))
 }
 
-/// Lays one variable over the table: the default's type says how its text is read.
-fn overlay(table: &mut Table, name: &str, text: &str) -> Result<(), SettingsError> {
-    let wrong = |message: String| SettingsError::Environment { name: name.to_owned(), message };
-    let defaults = Table::try_from(Settings::default()).map_err(|error| wrong(error.to_string()))?;
-    let mut known = Vec::new();
-    // Contexts have names of their own: they are written in a file.
+/// Sets the value of one environment variable in the table. The type of the setting's default decides how the text is
+/// parsed: a string is taken as is, any other type as TOML.
+fn apply_variable(table: &mut Table, name: &str, text: &str) -> Result<(), SettingsError> {
+    let variable_error = |message: String| SettingsError::Environment { name: name.to_owned(), message };
+    let defaults = Table::try_from(Settings::default()).map_err(|error| variable_error(error.to_string()))?;
+    let mut variables = Vec::new();
+    // Contexts have names chosen by the operator, so only the file can contain them.
     for (section, keys) in defaults.iter().filter(|(section, _)| *section != "context") {
         for (key, value) in keys.as_table().into_iter().flatten() {
             let variable = format!("QYRAN_{section}_{key}").to_uppercase();
@@ -442,20 +452,20 @@ fn overlay(table: &mut Table, name: &str, text: &str) -> Result<(), SettingsErro
                         .parse::<Table>()
                         .ok()
                         .and_then(|mut table| table.remove("v"))
-                        .ok_or_else(|| wrong(format!("{text:?} is not a TOML value")))?,
+                        .ok_or_else(|| variable_error(format!("{text:?} is not a valid TOML value")))?,
                 };
-                let inner = table.entry(section.clone()).or_insert_with(|| Value::Table(Table::new()));
-                if let Some(inner) = inner.as_table_mut() {
-                    inner.insert(key.clone(), value);
+                let entry = table.entry(section.clone()).or_insert_with(|| Value::Table(Table::new()));
+                if let Some(section) = entry.as_table_mut() {
+                    section.insert(key.clone(), value);
                 }
                 return Ok(());
             }
-            known.push(variable);
+            variables.push(variable);
         }
     }
-    let hint = nearest(name, known.iter().map(String::as_str))
+    let hint = nearest(name, variables.iter().map(String::as_str))
         .map_or(String::new(), |near| format!("; did you mean {near}?"));
-    Err(wrong(format!("no such setting{hint}")))
+    Err(variable_error(format!("unknown setting{hint}")))
 }
 
 #[cfg(test)]
@@ -467,20 +477,20 @@ mod tests {
     }
 
     #[test]
-    fn the_annotated_file_says_exactly_the_defaults() {
+    fn the_annotated_file_contains_all_defaults() {
         let annotated: Settings = toml::from_str(include_str!("../qyran.toml")).unwrap();
         assert_eq!(annotated, Settings::default());
         let all = Table::try_from(Settings::default()).unwrap();
         let file: Table = include_str!("../qyran.toml").parse().unwrap();
         for (section, keys) in &all {
             for key in keys.as_table().unwrap().keys() {
-                assert!(file[section].as_table().unwrap().contains_key(key), "{section}.{key} is not shown");
+                assert!(file[section].as_table().unwrap().contains_key(key), "{section}.{key} is missing");
             }
         }
     }
 
     #[test]
-    fn the_environment_overrides_and_typos_are_told() {
+    fn the_environment_overrides_defaults_and_typos_are_rejected() {
         let settings = Settings::load(
             None,
             env(&[("QYRAN_FETCH_DELAY", "5s"), ("QYRAN_RUN_HOSTS", "7"), ("HOME", "/")]),
@@ -500,8 +510,8 @@ mod tests {
     }
 
     #[test]
-    fn ranges_hold_what_they_say() {
-        for (range, address, inside) in [
+    fn ranges_contain_only_their_addresses() {
+        for (range, address, is_inside) in [
             ("127.0.0.0/8", "127.255.0.1", true),
             ("127.0.0.0/8", "128.0.0.1", false),
             ("0.0.0.0/0", "8.8.8.8", true),
@@ -511,13 +521,13 @@ mod tests {
             ("0.0.0.0/0", "::1", false),
         ] {
             let range: AddressRange = range.parse().unwrap();
-            assert_eq!(range.contains(address.parse().unwrap()), inside, "{range} {address}");
+            assert_eq!(range.contains(address.parse().unwrap()), is_inside, "{range} {address}");
         }
         assert!("127.0.0.0/33".parse::<AddressRange>().is_err());
     }
 
     #[test]
-    fn contexts_are_taken_by_name() {
+    fn contexts_are_applied_by_name() {
         let text = "[context.kz]\nstore = 'postgres://db/q'\nschedule = 'redis://r'\nspace = 'kz'";
         let settings: Settings = toml::from_str(text).unwrap();
         let kz = settings.clone().in_context("kz").unwrap().validated().unwrap();
@@ -528,8 +538,8 @@ mod tests {
 
     #[test]
     fn a_cluster_needs_both_addresses() {
-        let half = Settings::load(None, env(&[("QYRAN_STORE_URL", "postgres://db/q")])).unwrap_err();
-        assert!(half.to_string().contains("schedule.url"), "{half}");
+        let error = Settings::load(None, env(&[("QYRAN_STORE_URL", "postgres://db/q")])).unwrap_err();
+        assert!(error.to_string().contains("schedule.url"), "{error}");
         assert!(Settings::load(None, env(&[("QYRAN_SCHEDULE_SPACE", "a{b}")])).is_err());
         assert!(Settings::load(None, env(&[("QYRAN_NODE_LISTEN", "9090")])).is_err());
         assert!(Settings::load(None, env(&[("QYRAN_NODE_LISTEN", "127.0.0.1:9090")])).is_ok());

@@ -1,4 +1,4 @@
-//! Sizes as people write them: `500KiB`, `8MiB`.
+//! Sizes in human-readable form: `500KiB`, `8MiB`.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -6,33 +6,34 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bytes(pub u64);
 
-/// Why a text is not a size.
+/// The error for a text that is not a size.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a size; write a whole number and a unit, such as 500KiB or 8MiB")]
 pub struct SizeError(String);
 
+/// Units with their size in bytes, largest first.
 const UNITS: [(&str, u64); 4] = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10), ("B", 1)];
 
 impl std::str::FromStr for Bytes {
     type Err = SizeError;
 
     fn from_str(text: &str) -> Result<Self, SizeError> {
-        let wrong = || SizeError(text.to_owned());
-        let text_trimmed = text.trim();
-        let (unit, worth) = UNITS.iter().find(|(unit, _)| text_trimmed.ends_with(unit)).ok_or_else(wrong)?;
+        let error = || SizeError(text.to_owned());
+        let trimmed = text.trim();
+        let (unit, unit_bytes) = UNITS.iter().find(|(unit, _)| trimmed.ends_with(unit)).ok_or_else(error)?;
         let number: u64 =
-            text_trimmed.strip_suffix(unit).map(str::trim).and_then(|n| n.parse().ok()).ok_or_else(wrong)?;
-        number.checked_mul(*worth).map(Self).ok_or_else(wrong)
+            trimmed.strip_suffix(unit).map(str::trim).and_then(|n| n.parse().ok()).ok_or_else(error)?;
+        number.checked_mul(*unit_bytes).map(Self).ok_or_else(error)
     }
 }
 
 impl std::fmt::Display for Bytes {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (unit, worth) = UNITS
+        let (unit, unit_bytes) = UNITS
             .iter()
-            .find(|(_, worth)| self.0 >= *worth && self.0.is_multiple_of(*worth))
+            .find(|(_, unit_bytes)| self.0 >= *unit_bytes && self.0.is_multiple_of(*unit_bytes))
             .unwrap_or(&("B", 1));
-        write!(f, "{}{unit}", self.0 / worth)
+        write!(f, "{}{unit}", self.0 / unit_bytes)
     }
 }
 

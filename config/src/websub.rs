@@ -1,23 +1,23 @@
-//! Settings of the door for hubs.
+//! Settings of WebSub.
 
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-/// Hubs that tell what is new (WebSub), where these can reach the cluster.
+/// Settings of WebSub: notifications about new entries by hubs that can reach the cluster.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WebSubSettings {
-    /// The address at which hubs reach some node of the cluster, as `https://hubs.example.kz/`; they are asked for nothing
-    /// where it is empty.
+    /// The address at which hubs reach the nodes of the cluster, such as `https://hubs.example.kz/`. If empty, the
+    /// cluster makes no subscriptions.
     pub url: String,
-    /// Where this node hears them, as `0.0.0.0:8090`.
+    /// The address and port on which this node accepts requests of hubs, such as `0.0.0.0:8090`.
     pub listen: String,
 }
 
 impl WebSubSettings {
-    /// What is put before the paths that hubs call; none where they are asked for nothing.
+    /// Returns the base of the callback addresses for hubs; `None` if `url` is empty.
     pub fn base(&self) -> Option<Url> {
         let mut url: Url = self.url.parse().ok()?;
         if !url.path().ends_with('/') {
@@ -26,23 +26,26 @@ impl WebSubSettings {
         Some(url)
     }
 
-    /// Hubs are given the one, and heard at the other: a node that runs needs both.
+    /// Returns true if only one of the two settings is set. A running node needs both or neither.
     pub fn is_half(&self) -> bool {
         self.url.is_empty() != self.listen.is_empty()
     }
 
-    /// What makes no sense about them.
-    pub(crate) fn wrong(&self) -> Option<&'static str> {
+    /// Returns a message if a setting is invalid.
+    pub(crate) fn find_error(&self) -> Option<&'static str> {
         let is_address = |url: Url| {
-            let is_bare = url.query().is_none() && url.fragment().is_none();
-            // Whatever stands there is told to every hub.
-            let is_open = url.username().is_empty() && url.password().is_none();
-            matches!(url.scheme(), "http" | "https") && is_bare && is_open
+            let is_base = url.query().is_none() && url.fragment().is_none();
+            // The address is sent to every hub, so it must not contain secrets.
+            let has_no_credentials = url.username().is_empty() && url.password().is_none();
+            matches!(url.scheme(), "http" | "https") && is_base && has_no_credentials
         };
         if !self.url.is_empty() && !self.base().is_some_and(is_address) {
-            Some("websub.url must be an address as hubs see it, as https://hubs.example.kz/")
+            Some(
+                "websub.url must be an http:// or https:// address without user name, query and fragment, such as \
+                 https://hubs.example.kz/",
+            )
         } else if !self.listen.is_empty() && self.listen.parse::<SocketAddr>().is_err() {
-            Some("websub.listen must be an address and a port, as 0.0.0.0:8090")
+            Some("websub.listen must be an IP address and a port, such as 0.0.0.0:8090")
         } else {
             None
         }
@@ -54,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_hubs_are_given_must_make_sense() {
+    fn invalid_addresses_are_rejected() {
         for (url, listen, base) in [
             ("", "", Some(None)),
             ("https://hubs.kz", "0.0.0.0:8090", Some(Some("https://hubs.kz/"))),
@@ -68,10 +71,12 @@ mod tests {
             ("https://hubs.kz/", "8090", None),
         ] {
             let settings = WebSubSettings { url: url.to_owned(), listen: listen.to_owned() };
-            let told = settings.base().map(String::from);
+            let actual = settings.base().map(String::from);
             match base {
-                Some(base) => assert_eq!((settings.wrong(), told.as_deref()), (None, base), "{url} {listen}"),
-                None => assert!(settings.wrong().is_some(), "{url} {listen}"),
+                Some(base) => {
+                    assert_eq!((settings.find_error(), actual.as_deref()), (None, base), "{url} {listen}");
+                }
+                None => assert!(settings.find_error().is_some(), "{url} {listen}"),
             }
             assert_eq!(settings.is_half(), url.is_empty() != listen.is_empty());
         }

@@ -1,4 +1,4 @@
-//! What the last article pages of a source were like.
+//! Detection of systematic faults on the article pages of a source.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,43 +7,46 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 
-/// What one article page was like.
+/// The condition of one article page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SeenPage {
-    /// It could not be had, and will not be asked for again.
+    /// The page could not be fetched and is not retried. Contains the reason.
     Refused(String),
-    /// It was read.
+    /// The page was parsed.
     Read {
-        /// A fingerprint of where it stands: a page that is read again is not another one.
+        /// Fingerprint of the address, which identifies a page that is fetched repeatedly.
         address: u64,
-        /// A fingerprint of its title.
+        /// Fingerprint of the title.
         title: u64,
-        /// A fingerprint of its text; `None` where it has none.
+        /// Fingerprint of the text; `None` if the page has no text.
         text: Option<u64>,
-        /// It, or what leads to it, says when it came out.
+        /// True if the page or the entry that links to it states a publication time.
         is_dated: bool,
-        /// The declared selectors that match nothing on it.
+        /// The declared selectors without a match on the page.
         missed: Vec<String>,
     },
 }
 
-/// What the last article pages of a source were like: how many in a row had the same fault. One page may be odd; pages that
-/// are odd in a row tell that they are made otherwise than they are read.
+/// Counts of consecutive article pages of a source with the same fault. A fault on one page may be chance; the same
+/// fault on several consecutive pages indicates that the pages are read incorrectly.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ArticlePages {
-    /// When the last one was read.
+    /// The time of the last page.
     at: Option<Timestamp>,
+    /// Consecutive pages that could not be fetched.
     refused: u32,
-    /// Why the last one was.
+    /// The reason of the last fetch failure.
     refusal: String,
+    /// Consecutive pages without a text.
     without_text: u32,
+    /// Consecutive pages without a publication time.
     without_date: u32,
-    /// Pages before those had one.
+    /// True if any earlier page had a publication time.
     were_dated: bool,
-    /// How often each declared selector matched nothing.
+    /// Consecutive pages without a match, by declared selector.
     missed: BTreeMap<String, u32>,
-    /// Pages with different titles and the same text.
+    /// Consecutive pages with different titles and the same text.
     alike: u32,
     last_text: Option<u64>,
     last_title: u64,
@@ -51,37 +54,43 @@ pub struct ArticlePages {
 }
 
 impl ArticlePages {
-    /// So many in a row are told of where the fault is plain: a declared selector matches nothing, the words are the same.
-    const OF_PLAIN_FAULTS: u32 = 3;
-    /// And so many where publishers may mean it so: pictures without words, texts without a time, pages for some only.
-    const OF_OTHERS: u32 = 5;
-    /// What was seen so long ago says nothing of today.
-    const LASTS: Duration = Duration::from_secs(7 * 86_400);
+    /// Consecutive pages that establish an unambiguous fault: a declared selector without a match, or the same text.
+    const MIN_CLEAR_FAULTS: u32 = 3;
+    /// Consecutive pages that establish a fault that may be intended by the publisher: pictures without text, texts
+    /// without a publication time, pages with restricted access.
+    const MIN_AMBIGUOUS_FAULTS: u32 = 5;
+    /// Maximum age of the last page. Older counts say nothing about the current pages.
+    const MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
 
-    /// With a further page.
+    /// Counts a further page.
     pub fn with(self, page: SeenPage, now: Timestamp) -> Self {
-        let before = if self.is_of_today(now) { self } else { Self::default() };
+        let previous = if self.is_recent(now) { self } else { Self::default() };
         let at = Some(now);
         match page {
-            SeenPage::Refused(reason) => Self { at, refused: before.refused + 1, refusal: reason, ..before },
+            SeenPage::Refused(reason) => {
+                Self { at, refused: previous.refused + 1, refusal: reason, ..previous }
+            }
             SeenPage::Read { address, title, text, is_dated, missed } => {
-                let is_another = address != before.last_address && title != before.last_title;
+                let is_other_page = address != previous.last_address && title != previous.last_title;
                 let alike = match text {
-                    Some(_) if text == before.last_text => before.alike + u32::from(is_another),
+                    Some(_) if text == previous.last_text => previous.alike + u32::from(is_other_page),
                     Some(_) => 1,
-                    None => before.alike,
+                    None => previous.alike,
                 };
-                let times = |selector: &String| before.missed.get(selector).copied().unwrap_or(0) + 1;
+                let misses = |selector: &String| previous.missed.get(selector).copied().unwrap_or(0) + 1;
                 Self {
                     at,
                     refused: 0,
                     refusal: String::new(),
-                    without_text: if text.is_some() { 0 } else { before.without_text + 1 },
-                    without_date: if is_dated { 0 } else { before.without_date + 1 },
-                    were_dated: before.were_dated || is_dated,
-                    missed: missed.into_iter().map(|selector| (selector.clone(), times(&selector))).collect(),
+                    without_text: if text.is_some() { 0 } else { previous.without_text + 1 },
+                    without_date: if is_dated { 0 } else { previous.without_date + 1 },
+                    were_dated: previous.were_dated || is_dated,
+                    missed: missed
+                        .into_iter()
+                        .map(|selector| (selector.clone(), misses(&selector)))
+                        .collect(),
                     alike,
-                    last_text: text.or(before.last_text),
+                    last_text: text.or(previous.last_text),
                     last_title: title,
                     last_address: address,
                 }
@@ -89,39 +98,41 @@ impl ArticlePages {
         }
     }
 
-    fn is_of_today(&self, now: Timestamp) -> bool {
-        self.at.is_some_and(|at| now.duration_since(at).unsigned_abs() <= Self::LASTS)
+    fn is_recent(&self, now: Timestamp) -> bool {
+        self.at.is_some_and(|at| now.duration_since(at).unsigned_abs() <= Self::MAX_AGE)
     }
 
-    /// Whether a text is that of the pages before it, so that it is no article's.
+    /// Returns true if a text, given by its fingerprint, repeats the text of the previous pages and so is not the text
+    /// of an article.
     pub fn repeats(&self, text: u64) -> bool {
-        self.alike >= Self::OF_PLAIN_FAULTS && self.last_text == Some(text)
+        self.alike >= Self::MIN_CLEAR_FAULTS && self.last_text == Some(text)
     }
 
-    /// What makes one think that they are not read as they should be.
+    /// Returns a message for the operator if the counts indicate that the pages are read incorrectly.
     pub fn suspicion(&self, now: Timestamp) -> Option<String> {
-        if !self.is_of_today(now) {
+        if !self.is_recent(now) {
             return None;
         }
         let Self { refused, refusal, alike, without_text, without_date, .. } = self;
-        let missed = self.missed.iter().find(|(_, times)| **times >= Self::OF_PLAIN_FAULTS);
-        if *refused >= Self::OF_OTHERS {
-            Some(format!("the last {refused} article pages could not be had: {refusal}"))
-        } else if let Some((selector, times)) = missed {
+        let failing_selector = self.missed.iter().find(|(_, misses)| **misses >= Self::MIN_CLEAR_FAULTS);
+        if *refused >= Self::MIN_AMBIGUOUS_FAULTS {
+            Some(format!("could not fetch the last {refused} article pages: {refusal}"))
+        } else if let Some((selector, misses)) = failing_selector {
             Some(format!(
-                "on the last {times} article pages {selector} matches nothing: was the layout changed?"
+                "{selector} matches nothing on the last {misses} article pages; check if the layout has changed"
             ))
-        } else if *alike >= Self::OF_PLAIN_FAULTS {
+        } else if *alike >= Self::MIN_CLEAR_FAULTS {
             Some(format!(
-                "the last {alike} article pages have one and the same text: is there a wall before them?"
+                "the last {alike} article pages have the same text; check for a login page or consent wall"
             ))
-        } else if *without_text >= Self::OF_OTHERS {
+        } else if *without_text >= Self::MIN_AMBIGUOUS_FAULTS {
             Some(format!(
-                "no text was found on the last {without_text} article pages: say where it stands by selectors.text"
+                "no text found on the last {without_text} article pages; declare spec.selectors.text"
             ))
-        } else if self.were_dated && *without_date >= Self::OF_OTHERS {
+        } else if self.were_dated && *without_date >= Self::MIN_AMBIGUOUS_FAULTS {
             Some(format!(
-                "the last {without_date} article pages have no time, though those before had: was the layout changed?"
+                "the last {without_date} article pages have no publication time, unlike earlier ones; check if the \
+                 layout has changed"
             ))
         } else {
             None
@@ -142,89 +153,97 @@ mod tests {
         SeenPage::Read { address, title, text: Some(text), is_dated: true, missed: vec![] }
     }
 
-    fn well(at: u64) -> SeenPage {
-        page(at, at, at)
+    fn good(id: u64) -> SeenPage {
+        page(id, id, id)
     }
 
-    fn missing(at: u64, selector: &str) -> SeenPage {
+    fn without_match(id: u64, selector: &str) -> SeenPage {
         let missed = vec![selector.to_owned()];
-        SeenPage::Read { address: at, title: at, text: Some(at), is_dated: true, missed }
+        SeenPage::Read { address: id, title: id, text: Some(id), is_dated: true, missed }
     }
 
-    fn without_text(at: u64) -> SeenPage {
-        SeenPage::Read { address: at, title: at, text: None, is_dated: true, missed: vec![] }
+    fn without_text(id: u64) -> SeenPage {
+        SeenPage::Read { address: id, title: id, text: None, is_dated: true, missed: vec![] }
     }
 
-    fn undated(at: u64) -> SeenPage {
-        SeenPage::Read { address: at, title: at, text: Some(at), is_dated: false, missed: vec![] }
+    fn undated(id: u64) -> SeenPage {
+        SeenPage::Read { address: id, title: id, text: Some(id), is_dated: false, missed: vec![] }
     }
 
     fn refused(_: u64) -> SeenPage {
         SeenPage::Refused("HTTP status 403".to_owned())
     }
 
-    fn of(pages: Vec<SeenPage>) -> ArticlePages {
-        pages.into_iter().fold(ArticlePages::default(), |seen, page| seen.with(page, at(0)))
+    fn article_pages(pages: Vec<SeenPage>) -> ArticlePages {
+        pages.into_iter().fold(ArticlePages::default(), |article_pages, page| article_pages.with(page, at(0)))
     }
 
-    fn check(what: &str, pages: Vec<SeenPage>, expected: Option<&str>) {
-        let suspicion = of(pages).suspicion(at(0));
+    fn check(case: &str, pages: Vec<SeenPage>, expected: Option<&str>) {
+        let suspicion = article_pages(pages).suspicion(at(0));
         match (&suspicion, expected) {
             (None, None) => (),
-            (Some(reason), Some(words)) => assert!(reason.contains(words), "{what}: {reason}"),
-            _ => panic!("{what}: {suspicion:?}"),
+            (Some(reason), Some(words)) => assert!(reason.contains(words), "{case}: {reason}"),
+            _ => panic!("{case}: {suspicion:?}"),
         }
     }
 
     #[test]
-    fn faults_in_a_row_are_told() {
+    fn consecutive_faults_are_reported() {
         let many = |page: fn(u64) -> SeenPage, count: u64| (1..=count).map(page).collect::<Vec<_>>();
-        let body: fn(u64) -> SeenPage = |at| missing(at, "selectors.text `.body`");
-        let alike: fn(u64) -> SeenPage = |at| page(at, at, 7);
-        check("all is well", many(well, 20), None);
-        check("twice is chance", many(body, 2), None);
+        let body: fn(u64) -> SeenPage = |id| without_match(id, "selectors.text `.body`");
+        let same_text: fn(u64) -> SeenPage = |id| page(id, id, 7);
+        check("no faults", many(good, 20), None);
+        check("two pages without a match", many(body, 2), None);
         check(
-            "a selector",
+            "three pages without a match",
             many(body, 3),
-            Some("on the last 3 article pages selectors.text `.body` matches nothing"),
+            Some("selectors.text `.body` matches nothing on the last 3 article pages"),
         );
-        check("another selector", [many(body, 2), vec![missing(9, "selectors.time `b`")]].concat(), None);
-        check("a good page ends it", [many(body, 9), vec![well(10)]].concat(), None);
-        check("two alike", many(alike, 2), None);
-        check("all alike", many(alike, 3), Some("the last 3 article pages have one and the same text"));
-        check("one page, again and again", vec![page(1, 1, 7); 9], None);
-        check("one article at several addresses", (1..9).map(|at| page(at, 1, 7)).collect(), None);
-        check("with others between", vec![page(1, 1, 7), well(2), page(3, 3, 7), well(4)], None);
-        check("four pages of pictures", many(without_text, 4), None);
-        check("no text", many(without_text, 5), Some("no text was found on the last 5"));
+        check(
+            "another selector without a match",
+            [many(body, 2), vec![without_match(9, "selectors.time `b`")]].concat(),
+            None,
+        );
+        check("a good page after the fault", [many(body, 9), vec![good(10)]].concat(), None);
+        check("two pages with the same text", many(same_text, 2), None);
+        check(
+            "three pages with the same text",
+            many(same_text, 3),
+            Some("the last 3 article pages have the same text"),
+        );
+        check("one page fetched repeatedly", vec![page(1, 1, 7); 9], None);
+        check("one article at several addresses", (1..9).map(|id| page(id, 1, 7)).collect(), None);
+        check("other texts in between", vec![page(1, 1, 7), good(2), page(3, 3, 7), good(4)], None);
+        check("four pages without text", many(without_text, 4), None);
+        check("five pages without text", many(without_text, 5), Some("no text found on the last 5"));
         check("never dated", many(undated, 9), None);
         check(
-            "dated before",
-            [vec![well(9)], many(undated, 5)].concat(),
-            Some("the last 5 article pages have no time"),
+            "undated after a dated page",
+            [vec![good(9)], many(undated, 5)].concat(),
+            Some("the last 5 article pages have no publication time"),
         );
-        check("four refused", many(refused, 4), None);
+        check("four fetch failures", many(refused, 4), None);
         check(
-            "all refused",
+            "five fetch failures",
             many(refused, 5),
-            Some("the last 5 article pages could not be had: HTTP status 403"),
+            Some("could not fetch the last 5 article pages: HTTP status 403"),
         );
-        check("one came", [many(refused, 5), vec![well(1)]].concat(), None);
+        check("a good page after the failures", [many(refused, 5), vec![good(1)]].concat(), None);
     }
 
     #[test]
-    fn what_was_long_ago_says_nothing() {
-        let seen = of(vec![refused(0); 5]);
-        assert!(seen.suspicion(at(7)).is_some());
-        assert_eq!(seen.suspicion(at(8)), None);
-        assert_eq!(seen.with(refused(0), at(8)).suspicion(at(8)), None);
+    fn old_faults_are_forgotten() {
+        let article_pages = article_pages(vec![refused(0); 5]);
+        assert!(article_pages.suspicion(at(7)).is_some());
+        assert_eq!(article_pages.suspicion(at(8)), None);
+        assert_eq!(article_pages.with(refused(0), at(8)).suspicion(at(8)), None);
     }
 
     #[test]
-    fn what_all_pages_say_is_no_articles_text() {
-        let seen = |count: u64| of((1..=count).map(|at| page(at, at, 7)).collect());
-        assert!(!seen(2).repeats(7));
-        assert!(seen(3).repeats(7));
-        assert!(!seen(3).repeats(8));
+    fn a_text_on_all_pages_is_recognised_as_repeated() {
+        let same_text = |count: u64| article_pages((1..=count).map(|id| page(id, id, 7)).collect());
+        assert!(!same_text(2).repeats(7));
+        assert!(same_text(3).repeats(7));
+        assert!(!same_text(3).repeats(8));
     }
 }

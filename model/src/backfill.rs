@@ -1,53 +1,54 @@
-//! Reading what a source published before it was watched.
+//! Backfill: reading the publications of a source from before it was declared.
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::{Fallback, Timestamp};
 
-/// A source's past on its way to us, and how far it has come.
+/// A backfill of one source and its progress.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Backfill {
-    /// What was published before this is left out.
+    /// The earliest publication time of interest. Older publications are skipped.
     pub since: Timestamp,
-    /// When it was asked for.
+    /// The time the backfill was requested.
     pub began: Timestamp,
-    /// How the past is read, where that is otherwise than the source itself.
+    /// The way to read old publications, if it differs from the declared way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way: Option<Fallback>,
-    /// What is read next, first first; at most [`Self::MOST_AHEAD`].
+    /// The queue of documents to read, next first; at most [`Self::MOST_AHEAD`].
     pub ahead: Vec<Url>,
-    /// Documents read so far.
+    /// The number of documents processed so far.
     pub documents: u32,
-    /// Entries that were not known.
+    /// The number of new entries.
     pub new: u64,
-    /// The oldest publication met so far.
+    /// The oldest publication time found so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest: Option<Timestamp>,
-    /// Documents in a row that held nothing new and nothing older.
+    /// The number of consecutive documents with neither a new nor an older entry.
     #[serde(default)]
     pub barren: u32,
-    /// How often in a row the next document could not be had.
+    /// The number of consecutive failed attempts to fetch the next document.
     #[serde(default)]
     pub tries: u32,
-    /// When the next document is due.
+    /// The time at which the next document is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub due: Option<Timestamp>,
-    /// What could not be read, the last of it.
+    /// The last problem: a document that could not be read, or a limit that was reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<String>,
-    /// When it ended.
+    /// The time the backfill ended; `None` while it is in progress.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Timestamp>,
 }
 
 impl Backfill {
-    /// Documents of one backfill, at most.
+    /// Upper bound on documents of one backfill.
     pub const MOST_DOCUMENTS: u32 = 10_000;
-    /// Documents that wait, at most: an index of sitemaps may hold 50,000 (sitemaps.org), of which most are empty or doubled.
+    /// Upper bound on queued documents. A sitemap index may list 50,000 sitemaps (sitemaps.org), most of them empty or
+    /// duplicate.
     pub const MOST_AHEAD: usize = 2_000;
 
-    /// One that begins at an address.
+    /// Returns a backfill that starts with the document at `first`.
     pub fn new(since: Timestamp, began: Timestamp, way: Option<Fallback>, first: Url) -> Self {
         Self {
             since,
@@ -65,7 +66,7 @@ impl Backfill {
         }
     }
 
-    /// Whether something of it is still to be read.
+    /// Returns true if the backfill has not ended.
     pub fn is_under_way(&self) -> bool {
         self.ended.is_none()
     }

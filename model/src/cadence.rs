@@ -1,57 +1,58 @@
-//! How often sources are asked, by kind and state: the one table. What is learnt, asked for by servers, or declared, moves within it.
+//! Poll intervals by kind and state of a source, in one table. Learned, declared and server-requested intervals stay
+//! within it.
 
 use std::time::Duration;
 
 use crate::{Every, SourceKind, SourceState};
 
-/// How long a source is left alone.
+/// The rule for the time until the next poll of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// As it publishes; within these bounds, where it declares none.
+    /// An interval learned from the publication rate, within these bounds unless the source declares others.
     Learnt(Every),
-    /// Longer after each failure in a row: by so many of the node's steps (`poll.backoff`), up to so long, or to the node's longest.
+    /// A delay that grows with each consecutive failure.
     Later {
-        /// Steps for each failure.
+        /// The growth for each failure, in steps of the setting `poll.backoff`.
         steps: u32,
-        /// The longest, where it is not the node's.
+        /// The maximum delay; `None` for the setting `poll.max_backoff`.
         longest: Option<Duration>,
     },
-    /// For so long.
+    /// A fixed delay.
     After(Duration),
-    /// For ever: it is fed, or an operator stopped it.
+    /// Never: the source is imported or stopped.
     Never,
 }
 
-const fn minutes(number: u64) -> Duration {
-    Duration::from_secs(number * 60)
+const fn minutes(count: u64) -> Duration {
+    Duration::from_secs(count * 60)
 }
 
 const DAY: Duration = minutes(24 * 60);
 
 impl Pace {
-    /// Of a kind of source in a state.
+    /// Returns the rule for a kind of source in a state.
     pub fn of(kind: SourceKind, state: SourceState) -> Self {
         use SourceState::*;
         match (state, kind) {
             (Quarantined | Paused | Retired, _) | (_, SourceKind::Import) => Self::Never,
-            // Robots rules are asked for again daily; what is gone weekly, for ever: sites come back.
+            // robots.txt is checked again daily. Sources that are gone are polled weekly without end: sites come back.
             (Disallowed, _) => Self::After(DAY),
             (Gone, _) => Self::After(7 * DAY),
-            // Who shows itself to some only is not pressed.
+            // A host that restricts access is polled with long delays.
             (Restricted, _) => Self::Later { steps: 10, longest: Some(DAY) },
             (Unreachable | BrokenLayout, _) => Self::Later { steps: 1, longest: None },
-            // A stream is listened to without end, in turns with what else its host has.
+            // A stream is read continuously, alternating with the host's other jobs.
             (_, SourceKind::Jetstream) => Self::After(Duration::from_secs(1)),
-            (Candidate | Probing | Live | Degraded, kind) => Self::Learnt(Self::usual(kind)),
+            (Candidate | Probing | Live | Degraded, kind) => Self::Learnt(Self::default_bounds(kind)),
         }
     }
 
-    /// The bounds within which a kind of source is asked that declares none.
-    pub fn usual(kind: SourceKind) -> Every {
+    /// Returns the bounds of the poll interval for sources of a kind that declare none.
+    pub fn default_bounds(kind: SourceKind) -> Every {
         let (min, max) = match kind {
-            // A sitemap without news may be a million old pages.
+            // A sitemap without new entries may list a million old pages.
             SourceKind::Sitemap => (minutes(5), DAY),
-            // GDELT is brought up to date each quarter of an hour.
+            // GDELT updates every 15 minutes.
             SourceKind::Gdelt => (minutes(15), minutes(6 * 60)),
             _ => (minutes(5), minutes(6 * 60)),
         };
@@ -63,32 +64,33 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// By product.md §5 and what the states say of themselves.
+    /// Expected values from product.md §5 and the documentation of the states.
     #[test]
-    fn each_kind_has_a_pace_in_each_state() {
-        let hours = |number: u64| minutes(number * 60);
-        let learnt = |min, max| Pace::Learnt(Every { min, max });
-        let [later, slowly] =
+    fn each_kind_and_state_has_the_expected_pace() {
+        let hours = |count: u64| minutes(count * 60);
+        let learned = |min, max| Pace::Learnt(Every { min, max });
+        let [backoff, slow_backoff] =
             [Pace::Later { steps: 1, longest: None }, Pace::Later { steps: 10, longest: Some(DAY) }];
-        let read = [SourceState::Candidate, SourceState::Probing, SourceState::Live, SourceState::Degraded];
+        let polled_states =
+            [SourceState::Candidate, SourceState::Probing, SourceState::Live, SourceState::Degraded];
         for (kind, expected) in [
-            (SourceKind::Feed, learnt(minutes(5), hours(6))),
-            (SourceKind::Listing, learnt(minutes(5), hours(6))),
-            (SourceKind::Telegram, learnt(minutes(5), hours(6))),
-            (SourceKind::Sitemap, learnt(minutes(5), hours(24))),
-            (SourceKind::Gdelt, learnt(minutes(15), hours(6))),
+            (SourceKind::Feed, learned(minutes(5), hours(6))),
+            (SourceKind::Listing, learned(minutes(5), hours(6))),
+            (SourceKind::Telegram, learned(minutes(5), hours(6))),
+            (SourceKind::Sitemap, learned(minutes(5), hours(24))),
+            (SourceKind::Gdelt, learned(minutes(15), hours(6))),
             (SourceKind::Jetstream, Pace::After(Duration::from_secs(1))),
             (SourceKind::Import, Pace::Never),
         ] {
             for state in SourceState::ALL {
                 let expected = match state {
                     _ if expected == Pace::Never || state.is_stopped() => Pace::Never,
-                    SourceState::Unreachable | SourceState::BrokenLayout => later,
-                    SourceState::Restricted => slowly,
+                    SourceState::Unreachable | SourceState::BrokenLayout => backoff,
+                    SourceState::Restricted => slow_backoff,
                     SourceState::Disallowed => Pace::After(DAY),
                     SourceState::Gone => Pace::After(7 * DAY),
                     state => {
-                        assert!(read.contains(&state));
+                        assert!(polled_states.contains(&state));
                         expected
                     }
                 };

@@ -1,26 +1,27 @@
-//! Who watches: the declared part of a client.
+//! The declared part of a client.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Name, Tenant};
 
-/// A client, whose topics and sources name it.
+/// A client of the operator. Topics and sources refer to it by name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
-    /// Unique among clients.
+    /// The name, unique among clients.
     pub name: Name,
-    /// Its plan's share of a host's time, beside those of others: 1 to 100.
+    /// The client's share of a host's time relative to the weights of other clients: 1 to [`Tenant::MAX_WEIGHT`].
     pub weight: u32,
-    /// How many searches, over all sources, are made for its topics at most; as many as sources allow where absent.
+    /// Upper bound on searches for the client's topics over all sources. If absent, only the budgets of the sources
+    /// apply.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub searches: Option<u32>,
 }
 
 impl Client {
-    /// The weight of a client that declares none, or is not declared.
+    /// The weight of a client that declares none or is not declared: the minimum weight.
     pub const LEAST: u32 = 1;
 
-    /// As hosts are shared out.
+    /// Returns the tenant that represents the client in the fair sharing of hosts.
     pub fn tenant(&self) -> Tenant {
         Tenant { client: self.name.to_string(), weight: self.weight }
     }

@@ -1,51 +1,53 @@
-//! Other ways to read a source, for when the declared one fails; and which of them stands in for it.
+//! Fallbacks: alternative ways to read a source while the declared way fails.
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::{Pointers, Selectors, Source, SourceKind, Timestamp};
 
-/// A way to read a source.
+/// An alternative way to read a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fallback {
-    /// How.
+    /// The format or platform.
     pub kind: SourceKind,
-    /// Where.
+    /// The address.
     pub url: Url,
-    /// Where things stand in a page.
+    /// CSS selectors for HTML pages.
     #[serde(default, skip_serializing_if = "Selectors::is_empty")]
     pub selectors: Selectors,
-    /// Where things stand in JSON.
+    /// JSON pointers for JSON documents.
     #[serde(default, skip_serializing_if = "Pointers::is_empty")]
     pub pointers: Pointers,
 }
 
-/// A fallback that stands in for the way in which its source is declared to be read.
+/// The fallback in use for a source whose declared way fails.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActiveFallback {
     /// The fallback's address.
     pub url: Url,
-    /// The declared address that it stands in for: for another one it does not.
+    /// The declared address that the fallback replaces. If the source's address changes, the fallback no longer
+    /// applies.
     pub instead_of: Url,
-    /// Since when.
+    /// The time from which the fallback is in use.
     pub since: Timestamp,
-    /// When the declared way is tried again.
+    /// The time of the next attempt to read the declared way.
     pub next_try: Timestamp,
-    /// How often it was tried in vain since.
+    /// The number of failed attempts to read the declared way since then.
     pub tries: u32,
-    /// The declared way is back. What was read otherwise is known by its address still.
+    /// Set when the declared way works again. The record stays because items read through the fallback are identified
+    /// by their addresses.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_over: bool,
 }
 
 impl Source {
-    /// Fallbacks of one source, at most.
-    pub const MOST_FALLBACKS: usize = 5;
+    /// Upper bound on fallbacks of one source.
+    pub const MAX_FALLBACKS: usize = 5;
 
-    /// The same source, read in another way.
+    /// Returns the source as read through a fallback.
     pub fn read_with(&self, fallback: &Fallback) -> Self {
         let Fallback { kind, url, selectors, pointers } = fallback.clone();
-        // A token was meant for where the source is declared.
+        // The token belongs to the declared origin and must not be sent to another one.
         let token = self.token.clone().filter(|_| url.origin() == self.url.origin());
         Self { kind, url, selectors, pointers, token, ..self.clone() }
     }
@@ -56,14 +58,13 @@ mod tests {
     use super::*;
     use crate::Name;
 
-    /// A token goes to the origin that its source is declared at, and to no fallback elsewhere.
     #[test]
-    fn tokens_stay_where_they_were_meant_for() {
+    fn tokens_are_sent_only_to_the_declared_origin() {
         let source = Source {
             token: Name::new("secret").ok(),
             ..Source::new(Name::new("s").unwrap(), SourceKind::Json, "https://api.kz/v1".parse().unwrap())
         };
-        for (url, keeps) in [
+        for (url, has_token) in [
             ("https://api.kz/v2", true),
             ("https://api.kz:444/v2", false),
             ("http://api.kz/v2", false),
@@ -75,7 +76,7 @@ mod tests {
                 selectors: Selectors::default(),
                 pointers: Pointers::default(),
             };
-            assert_eq!(source.read_with(&fallback).token.is_some(), keeps, "{url}");
+            assert_eq!(source.read_with(&fallback).token.is_some(), has_token, "{url}");
         }
     }
 }

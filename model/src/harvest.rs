@@ -56,7 +56,7 @@ pub struct Harvest {
 pub struct SourceUpdates {
     /// The progress of a backfill.
     pub backfill: Option<Backfill>,
-    /// What the fetch adds to the counters of the WebSub subscription.
+    /// Increments of the WebSub subscription's counters.
     pub websub: Option<SubscriptionDelta>,
     /// The hours at which the source publishes.
     pub rhythm: Option<Rhythm>,
@@ -98,208 +98,216 @@ impl Harvest {
 pub struct Finding {
     /// The publication.
     pub item: Item,
-    /// The topics it matched.
+    /// The matching topics.
     pub matches: Vec<Match>,
-    /// Its words as search sees them.
+    /// The item's words in the form in which the full-text index stores them.
     pub search_tokens: String,
-    /// Fingerprint of the entry it came from: another one means an edit at the source.
+    /// Fingerprint of the entry that announced the item. A changed fingerprint means an edit at the source.
     pub entry_hash: String,
-    /// The text is the whole publication, not a summary that stands in for it.
+    /// True if the text is the whole publication, not a summary.
     pub whole: bool,
 }
 
-/// What a poll told about its source.
+/// The state of a source after a poll, and the schedule that follows from it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PollOutcome {
-    /// How it is doing now.
+    /// The new state.
     pub state: SourceState,
-    /// Why, in words; empty when live.
+    /// The reason for the state; empty when live.
     pub reason: String,
-    /// Failure points gathered; a success clears them.
+    /// Failure points since the last success.
     pub failures: f64,
-    /// The poll succeeded.
+    /// True if the poll succeeded.
     pub ok: bool,
-    /// There was no verdict yet: nothing counts against the source.
+    /// True if the poll had no verdict: nothing counts against the source.
     pub deferred: bool,
-    /// The interval learnt so far.
+    /// The learned poll interval.
     pub interval: Duration,
-    /// When it is polled next.
+    /// The time of the next poll.
     pub next_poll: Timestamp,
-    /// Where it has moved for good, as its server says.
+    /// The address to which the server permanently redirects.
     pub moved_to: Option<Url>,
     /// Validators of the body that this harvest was read from. `None` keeps the stored ones.
     pub validators: Option<Validators>,
 }
 
-/// What makes the next request conditional. Kept letter by letter (RFC 9110 §8.8).
+/// Validators that make the next request conditional (RFC 9110 §8.8). They are stored unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Validators {
-    /// The address that gave them; they are put to no other.
+    /// The address that returned the validators. They are sent to no other address.
     pub url: Option<Url>,
     /// The `ETag` field.
     pub etag: Option<String>,
     /// The `Last-Modified` field.
     pub last_modified: Option<String>,
-    /// Fingerprint of the decoded body: an unchanged one need not be read again.
+    /// Fingerprint of the decoded body. An unchanged body is not parsed again.
     pub body_hash: Option<String>,
-    /// When a whole body was had with them.
+    /// The time of the last full response with these validators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seen_at: Option<Timestamp>,
-    /// Their server gave them again with another body: nobody asks by them any more.
+    /// Set when the server returned the same validators with a different body. They are no longer used.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub are_false: bool,
-    /// For how long its server, or the document itself, said that it stays as it is.
+    /// The freshness lifetime that the server or the document declares.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fresh_for: Option<Duration>,
-    /// Where a stream goes on.
+    /// The position at which to resume a stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }
 
 impl Validators {
-    /// For so long a server's word is taken that nothing changed; then it is asked for the whole once.
-    pub const BELIEVED: Duration = Duration::from_secs(86_400);
+    /// Maximum age of the last full response for a conditional request. After that, one unconditional request refetches
+    /// the body, in case the server wrongly reports it as unchanged.
+    pub const MAX_CONDITIONAL_AGE: Duration = Duration::from_secs(86_400);
 
-    /// Whether a request may be made conditional by them.
+    /// Returns true if the validators may be sent in a conditional request.
     pub fn may_be_asked(&self, now: Timestamp) -> bool {
-        let age = self.seen_at.map(|seen| Duration::try_from(now.duration_since(seen)).unwrap_or_default());
-        !self.are_false && age.is_none_or(|age| age < Self::BELIEVED)
+        let age =
+            self.seen_at.map(|seen_at| Duration::try_from(now.duration_since(seen_at)).unwrap_or_default());
+        !self.are_false && age.is_none_or(|age| age < Self::MAX_CONDITIONAL_AGE)
     }
 
-    /// What is known of a source's validators after another whole body came with `next`.
+    /// Returns the validators to store after a full response with the validators `next`. They are marked as false if
+    /// the same address returned the same validators with a different body.
     pub fn followed_by(&self, next: Self, now: Timestamp) -> Self {
-        let same = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
-        let is_repeated = same(&self.etag, &next.etag)
-            || (next.etag.is_none() && self.etag.is_none() && same(&self.last_modified, &next.last_modified));
-        let is_of_one = self.url == next.url;
-        let lie = is_of_one && is_repeated && self.body_hash.is_some() && self.body_hash != next.body_hash;
+        let is_equal = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
+        let is_repeated = is_equal(&self.etag, &next.etag)
+            || (next.etag.is_none()
+                && self.etag.is_none()
+                && is_equal(&self.last_modified, &next.last_modified));
+        let is_same_url = self.url == next.url;
+        let is_contradicted =
+            is_same_url && is_repeated && self.body_hash.is_some() && self.body_hash != next.body_hash;
+        let are_false = is_contradicted || (is_same_url && self.are_false);
         let cursor = next.cursor.clone().or_else(|| self.cursor.clone());
-        Self { seen_at: Some(now), are_false: lie || (is_of_one && self.are_false), cursor, ..next }
+        Self { seen_at: Some(now), are_false, cursor, ..next }
     }
 }
 
-/// An entry of a feed, sitemap or listing, as read.
+/// An entry of a feed, sitemap, listing or other document, as parsed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, Default)]
 pub struct Entry {
     /// The publisher's identifier.
     pub id: Option<String>,
-    /// Where the publication is.
+    /// The address of the publication.
     pub url: Option<Url>,
-    /// Plain text.
+    /// The title, as plain text.
     pub title: Option<String>,
-    /// Plain text of the summary.
+    /// The summary, as plain text.
     pub summary: Option<String>,
-    /// Plain text of the whole publication, where the entry carries it.
+    /// The text of the whole publication, as plain text, if the entry contains it.
     pub text: Option<String>,
-    /// As the entry names them.
+    /// The author, as the entry names them.
     pub author: Option<String>,
-    /// When it was published.
+    /// The publication time.
     pub published: Option<Published>,
-    /// When it was changed.
+    /// The time of the last change.
     pub updated_at: Option<Timestamp>,
-    /// Where only the day of its last change is told: its beginning. Too coarse to tell edits; enough to tell what is old.
+    /// The start of the day of the last change, if the entry states only the day. Too coarse to detect edits; precise
+    /// enough to recognise old entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub changed_on: Option<Timestamp>,
-    /// The picture that stands for it.
+    /// The address of the lead image.
     pub image: Option<Url>,
-    /// The language it declares.
+    /// The declared language.
     pub language: Option<String>,
-    /// What a platform tells of it beside its words.
+    /// Metadata of the platform.
     #[serde(default, skip_serializing_if = "Post::is_empty")]
     pub post: Post,
-    /// Its publisher took it back: nothing else is known of it.
+    /// Set when the publisher reports the entry as deleted. All other fields except the identity are then unknown.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_deleted: bool,
-    /// What could not be understood.
+    /// Problems found while parsing the entry.
     pub problems: Vec<String>,
 }
 
 impl Entry {
-    /// How old it is, as far as it tells: when it was published, or changed last, which was no earlier.
+    /// Returns the publication time or, if it is unknown, the time of the last change, which is never earlier.
     pub fn dated(&self) -> Option<Timestamp> {
         let published = self.published.as_ref().map(|published| published.at);
         published.or(self.updated_at).or(self.changed_on)
     }
 }
 
-/// An article page that waits to be fetched, with the entry that told of it.
+/// An article page that waits to be fetched, with the entry that links to it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PageWork {
-    /// The item that it is the page of.
+    /// The key of the page's item.
     pub key: ItemKey,
-    /// The host that it is owed to.
+    /// The host or politeness group of the address.
     pub host: Host,
-    /// Where.
+    /// The address of the page.
     pub url: Url,
-    /// What is known of it already.
+    /// The entry that links to the page.
     pub entry: Entry,
     /// The entry's fingerprint.
     pub entry_hash: String,
-    /// How often it was tried.
+    /// The number of fetch attempts.
     pub tries: u32,
-    /// Not before this.
+    /// The earliest time of the next attempt.
     pub not_before: Timestamp,
 }
 
-/// One line of a source's history.
+/// An entry of a source's fetch history.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FetchRecord {
-    /// When the exchange ended.
+    /// The time at which the request ended.
     pub at: Timestamp,
-    /// What was asked for.
+    /// The requested address.
     pub url: String,
-    /// How it ended.
+    /// The result of the request.
     pub status: FetchStatus,
-    /// The HTTP status, where there was one.
+    /// The HTTP status, if there was a response.
     pub http_status: Option<u16>,
-    /// Bytes on the wire.
+    /// Bytes received, before decompression.
     pub bytes: u64,
-    /// From the start of the request to its end.
+    /// The duration of the request.
     pub duration: Duration,
-    /// Entries or items read.
+    /// The number of entries or items parsed.
     pub items: u64,
-    /// What went wrong or is worth telling; empty otherwise.
+    /// The error or a notable observation; empty otherwise.
     pub detail: String,
 }
 
-/// How an exchange ended.
+/// The result of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FetchStatus {
-    /// Read.
+    /// The response was parsed.
     Ok,
-    /// The server says that nothing changed.
+    /// The server reports that nothing changed.
     NotModified,
-    /// Robots rules forbid it; nothing was asked.
+    /// The host's robots.txt disallows the address; no request was made.
     RobotsDenied,
-    /// No verdict yet; nothing was asked.
+    /// No verdict yet; no request was made.
     Deferred,
-    /// A 4xx answer.
+    /// A 4xx response.
     Http4xx,
     /// 429 Too Many Requests.
     Http429,
-    /// A 5xx answer.
+    /// A 5xx response.
     Http5xx,
-    /// No answer in time.
+    /// No response within the deadline.
     Timeout,
-    /// The name does not resolve.
+    /// The host name does not resolve.
     Dns,
-    /// No connection, or it broke.
+    /// The connection failed or broke.
     Connect,
-    /// The address guard refused.
+    /// The address guard rejected the address.
     Blocked,
-    /// Larger than the caps.
+    /// The response exceeds the size limits.
     TooLarge,
-    /// Redirects without end, or to nowhere.
+    /// Too many redirects, or a redirect without a valid target.
     Redirect,
-    /// It came, but could not be read.
+    /// The response could not be parsed.
     Unreadable,
-    /// Its host asks for a token that is not to be had; nothing was asked.
+    /// The host requires a token that is unavailable; no request was made.
     NoToken,
 }
 
 impl FetchStatus {
-    /// Every status.
+    /// All statuses.
     pub const ALL: [Self; 15] = [
         Self::Ok,
         Self::NotModified,
@@ -318,7 +326,7 @@ impl FetchStatus {
         Self::NoToken,
     ];
 
-    /// The status as it is written.
+    /// Returns the status's identifier.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -339,7 +347,7 @@ impl FetchStatus {
         }
     }
 
-    /// Whether nothing went wrong.
+    /// Returns true if the request succeeded.
     pub fn is_ok(self) -> bool {
         matches!(self, Self::Ok | Self::NotModified)
     }

@@ -1,4 +1,4 @@
-//! How a source is doing, and what a failure weighs.
+//! The state of a source, and the effect of a failed poll on it.
 
 use std::time::Duration;
 
@@ -6,38 +6,38 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 
-/// How a source is doing.
+/// The state of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SourceState {
-    /// Declared, not yet asked for.
+    /// Declared, never polled.
     Candidate,
-    /// Asked for, but not yet read well.
+    /// Polled, but no poll has succeeded yet.
     Probing,
-    /// Read, and well.
+    /// The last poll succeeded.
     Live,
-    /// Some of its recent polls failed.
+    /// Some recent polls failed.
     Degraded,
-    /// Most of its recent polls failed; still tried, at the slow pace.
+    /// Most recent polls failed. Polling continues with growing intervals.
     Unreachable,
-    /// Its host shows it to some only: 401, 403, 451, a login, a token.
+    /// The host restricts access: status 401, 403 or 451, a login page, or a required token.
     Restricted,
-    /// Robots rules forbid its address; asked again daily.
+    /// The host's robots.txt disallows the address. Checked again daily.
     Disallowed,
-    /// It answers, but with something that cannot be read.
+    /// The host responds, but the response cannot be parsed.
     BrokenLayout,
-    /// The server says it is gone for good, or it has failed for weeks; probed weekly, for ever.
+    /// The server reports that the source is gone for good, or polls have failed for weeks. Polled weekly without end.
     Gone,
-    /// The reading of it crashed or hung again and again; an operator should look.
+    /// Jobs of the source crashed or hung repeatedly. An operator must look into it.
     Quarantined,
-    /// An operator paused it.
+    /// Paused by an operator.
     Paused,
-    /// An operator took it out for good; what it published stays.
+    /// Retired by an operator for good. Stored items stay.
     Retired,
 }
 
 impl SourceState {
-    /// All states, in the order in which they are shown.
+    /// All states, in display order.
     pub const ALL: [Self; 12] = [
         Self::Candidate,
         Self::Probing,
@@ -53,7 +53,7 @@ impl SourceState {
         Self::Retired,
     ];
 
-    /// The state as it is written.
+    /// Returns the state's identifier.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Candidate => "candidate",
@@ -71,7 +71,7 @@ impl SourceState {
         }
     }
 
-    /// The state that is written so, by this build or one before it.
+    /// Parses a state's identifier. Accepts the identifiers of earlier builds.
     pub fn parse(text: &str) -> Option<Self> {
         match text {
             "new" => Some(Self::Candidate),
@@ -80,46 +80,46 @@ impl SourceState {
         }
     }
 
-    /// Whether it is read, if with gaps.
+    /// Returns true if polls of the source succeed, at least some of them.
     pub fn is_read(self) -> bool {
         matches!(self, Self::Live | Self::Degraded)
     }
 
-    /// Whether an operator, or the safety of the node, keeps it from being read.
+    /// Returns true if an operator stopped the source or the node quarantined it.
     pub fn is_stopped(self) -> bool {
         matches!(self, Self::Quarantined | Self::Paused | Self::Retired)
     }
 }
 
-/// A poll that failed: what it means, and the reason in words.
+/// A failed poll.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Failure {
-    /// What the failure counts against the source.
+    /// The weight of the failure.
     pub weight: FailureWeight,
-    /// The state that it shows at once, however often it happened.
+    /// The state that the source takes at once, regardless of its failure points.
     pub shows: Option<SourceState>,
-    /// In words an operator can act on.
+    /// The reason, in words that an operator can act on.
     pub reason: String,
 }
 
-/// What a failure counts. The weights are Media Cloud's (rss-fetcher): hard 1, soft ½, temporary ¼.
+/// The weight of a failed poll. The points are those of Media Cloud's rss-fetcher: hard 1, soft ½, temporary ¼.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureWeight {
-    /// The name does not resolve, or the server says 410.
+    /// The host name does not resolve, or the server returns 410.
     Hard,
-    /// 404, other refusals, or what came cannot be read: feeds come back from these.
+    /// Status 404, another refusal, or an unreadable response. Feeds recover from these.
     Soft,
-    /// A time-out, a broken connection, 5xx, 429.
+    /// A timeout, a broken connection, 5xx or 429.
     Temporary,
-    /// Robots rules forbid the address: nothing is wrong with the source.
+    /// The host's robots.txt disallows the address. The source itself works.
     Disallowed,
-    /// Robots rules are not to be had, or another host of the way is busy: no verdict, no count.
+    /// No verdict: robots.txt is unavailable, or another host on the way is busy. Nothing is counted.
     Deferred,
 }
 
 impl FailureWeight {
-    /// Failure points.
+    /// Returns the failure points.
     pub fn points(self) -> f64 {
         match self {
             Self::Hard => 1.0,
@@ -130,38 +130,39 @@ impl FailureWeight {
     }
 }
 
-/// How a source stood before a poll.
+/// The condition of a source before a poll.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Standing {
-    /// Its state.
+    /// The state.
     pub state: SourceState,
     /// Failure points since the last success.
     pub failures: f64,
-    /// The last success, or, where there was none, since when it is in its state.
+    /// The time of the last successful poll. If no poll has succeeded, the time of the last change of state.
     pub silent_since: Timestamp,
-    /// Whether it was ever read well.
+    /// True if any poll has succeeded.
     pub was_read: bool,
 }
 
 impl Standing {
-    /// From so many points on a source is unreachable: two hard failures, four soft or eight temporary ones in a row.
-    pub const UNREACHABLE: f64 = 2.0;
-    /// From so many on, over at least [`Self::GONE_AFTER`], it is gone. (Media Cloud disables feeds at 30 failures.)
-    pub const GONE: f64 = 30.0;
-    /// See [`Self::GONE`].
+    /// Failure points from which a source is unreachable: two hard, four soft or eight temporary failures in a row.
+    pub const UNREACHABLE_POINTS: f64 = 2.0;
+    /// Failure points from which a source is gone, if it has been silent for at least [`Self::GONE_AFTER`].
+    /// Media Cloud disables feeds at 30 failures.
+    pub const GONE_POINTS: f64 = 30.0;
+    /// Minimum time without a successful poll before a source is gone. See [`Self::GONE_POINTS`].
     pub const GONE_AFTER: Duration = Duration::from_secs(14 * 86_400);
 
-    /// The state after a poll that failed at `now`, and the failure points then.
+    /// Returns the state and the failure points after a poll that failed at `now`.
     pub fn after(self, failure: &Failure, now: Timestamp) -> (SourceState, f64) {
         let points = self.failures + failure.weight.points();
         let silent = Duration::try_from(now.duration_since(self.silent_since)).unwrap_or_default();
         let state = match failure.shows {
             _ if failure.weight == FailureWeight::Deferred => self.state,
             Some(state) => state,
-            None if points >= Self::GONE && silent >= Self::GONE_AFTER => SourceState::Gone,
-            // What is gone stays so until it is read.
+            None if points >= Self::GONE_POINTS && silent >= Self::GONE_AFTER => SourceState::Gone,
+            // Only a successful poll ends `Gone`.
             None if self.state == SourceState::Gone => SourceState::Gone,
-            None if points >= Self::UNREACHABLE => SourceState::Unreachable,
+            None if points >= Self::UNREACHABLE_POINTS => SourceState::Unreachable,
             None if self.was_read => SourceState::Degraded,
             None => SourceState::Probing,
         };
@@ -182,9 +183,8 @@ mod tests {
         Failure { weight, shows, reason: "x".to_owned() }
     }
 
-    /// The table of the issue: what a state becomes by a failure.
     #[test]
-    fn failures_move_the_state() {
+    fn a_failure_leads_from_each_state_to_the_expected_state() {
         use FailureWeight::{Deferred, Disallowed, Hard, Soft, Temporary};
         use SourceState as S;
         for (state, was_read, failures, day, weight, shows, expected) in [
@@ -206,38 +206,42 @@ mod tests {
             (S::Live, true, 0.0, 0, Deferred, None, S::Live),
             (S::Gone, true, 9.0, 99, Soft, Some(S::Restricted), S::Restricted),
         ] {
-            let before = Standing { state, failures, silent_since: at(0), was_read };
+            let standing = Standing { state, failures, silent_since: at(0), was_read };
             assert_eq!(
-                before.after(&failure(weight, shows), at(day)).0,
+                standing.after(&failure(weight, shows), at(day)).0,
                 expected,
-                "{before:?} {weight:?} {shows:?}"
+                "{standing:?} {weight:?} {shows:?}"
             );
         }
     }
 
     #[test]
-    fn states_are_read_as_builds_before_wrote_them() {
+    fn identifiers_of_earlier_builds_are_accepted() {
         assert_eq!(SourceState::parse("new"), Some(SourceState::Candidate));
         assert_eq!(SourceState::parse("broken"), Some(SourceState::BrokenLayout));
         assert!(SourceState::ALL.into_iter().all(|state| SourceState::parse(state.as_str()) == Some(state)));
     }
 
     proptest! {
-        /// Whatever happens, points never fall by a failure, nothing is stopped by one, and only two things make a source
-        /// gone: its server's word, or weeks of failures.
+        /// A failure never lowers the points and never stops a source. Unless the failure itself shows `Gone`, only
+        /// weeks of failures make a source gone.
         #[test]
-        fn histories_of_failures(weights in proptest::collection::vec(0usize..5, 0..200), step in 0i64..3) {
+        fn failures_never_lower_points_or_stop_a_source(
+            weights in proptest::collection::vec(0usize..5, 0..200),
+            step in 0i64..3,
+        ) {
             use FailureWeight::{Deferred, Disallowed, Hard, Soft, Temporary};
-            let mut standing = Standing { state: SourceState::Live, failures: 0.0, silent_since: at(0), was_read: true };
-            for (number, weight) in weights.into_iter().enumerate() {
-                let day = number as i64 * step;
+            let mut standing =
+                Standing { state: SourceState::Live, failures: 0.0, silent_since: at(0), was_read: true };
+            for (index, weight) in weights.into_iter().enumerate() {
+                let day = index as i64 * step;
                 let weight = [Hard, Soft, Temporary, Disallowed, Deferred][weight];
                 let shows = (weight == Disallowed).then_some(SourceState::Disallowed);
                 let (state, points) = standing.after(&failure(weight, shows), at(day));
                 prop_assert!(points >= standing.failures);
                 prop_assert!(!state.is_stopped());
                 if state == SourceState::Gone {
-                    prop_assert!(points >= Standing::GONE && day >= 14);
+                    prop_assert!(points >= Standing::GONE_POINTS && day >= 14);
                 }
                 if weight == Deferred {
                     prop_assert_eq!((state, points), (standing.state, standing.failures));

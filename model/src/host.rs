@@ -1,34 +1,34 @@
-//! What politeness is owed to.
+//! The unit of politeness: a host or a group of hosts.
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-/// A host name without port and scheme, or a politeness group that an operator declared.
+/// A host name without scheme and port, or a politeness group that an operator declared.
 ///
-/// Each IP literal is a host of its own; nothing is grouped by address range or public suffix. A
-/// group is written `group:NAME`, which no host name can be.
+/// Each IP literal is a separate host: hosts are not grouped by address range or public suffix. A group has the form
+/// `group:NAME`, which is not a valid host name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Host(String);
 
 impl Host {
-    /// The host of an address; `None` for addresses without one (`data:`, `mailto:`).
+    /// Returns the host of an address; `None` for addresses without one (`data:`, `mailto:`).
     pub fn of(url: &Url) -> Option<Self> {
         let name = url.host_str()?.trim_end_matches('.');
         (!name.is_empty()).then(|| Self(name.to_ascii_lowercase()))
     }
 
-    /// A politeness group.
+    /// Returns the host that represents a politeness group.
     pub fn group(name: &str) -> Self {
         Self(format!("group:{name}"))
     }
 
-    /// A host as it was stored.
+    /// Wraps a stored host without checking it.
     pub fn stored(text: String) -> Self {
         Self(text)
     }
 
-    /// The host as text.
+    /// Returns the host as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn port_scheme_case_and_final_dot_do_not_matter() {
+    fn port_scheme_case_and_final_dot_are_ignored() {
         for url in ["http://news.kz/a", "https://NEWS.kz:8443/b", "http://news.kz./"] {
             assert_eq!(host(url).as_deref(), Some("news.kz"), "{url}");
         }

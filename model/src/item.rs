@@ -1,4 +1,4 @@
-//! One publication as read, and what identifies it.
+//! Items (publications), their identity and their matches.
 
 use std::sync::Arc;
 
@@ -8,68 +8,67 @@ use xxhash_rust::xxh3::xxh3_128;
 
 use crate::{Name, Post, Reservation, Timestamp, canonical_url};
 
-/// One publication as read. Stored once however often it is seen.
+/// One publication, as parsed. It is stored once, regardless of how often it is fetched.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Item {
     /// The source that published it.
     pub source: Name,
-    /// What identifies it within its source.
+    /// The identity of the item within its source.
     pub key: ItemKey,
-    /// Where it was found.
+    /// The address at which the item was found.
     pub url: Option<Url>,
-    /// The address the publisher calls its own, without tracking parameters.
+    /// The canonical address that the publisher declares, without tracking parameters.
     pub canonical_url: Option<Url>,
-    /// Plain text.
+    /// The title, as plain text.
     pub title: Option<String>,
-    /// Plain text; paragraphs are separated by line feeds.
+    /// The text, as plain text. Paragraphs are separated by line feeds.
     pub text: String,
-    /// The entry's own summary, where the text came from elsewhere.
+    /// The summary in the entry, if the text comes from another place.
     pub summary: Option<String>,
-    /// As the publication names them.
+    /// The author, as the publication names them.
     pub author: Option<String>,
-    /// ISO 639-1 code.
+    /// The language, as an ISO 639-1 code.
     pub language: Option<String>,
-    /// When it was published, and how that is known.
+    /// The publication time and its origin.
     pub published: Option<Published>,
-    /// When the publisher says it was changed.
+    /// The time of the last change, as the publisher states it.
     pub updated_at: Option<Timestamp>,
-    /// The picture that stands for it.
+    /// The address of the lead image.
     pub image: Option<Url>,
-    /// What a platform tells of it beside its words.
+    /// Metadata of the platform.
     #[serde(default, skip_serializing_if = "Post::is_empty")]
     pub post: Post,
-    /// What its publisher reserves.
+    /// The rights that the publisher reserves.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reservations: Vec<Reservation>,
-    /// What could not be understood, in words.
+    /// Problems found while parsing the item.
     pub problems: Vec<String>,
 }
 
 impl Item {
-    /// A fingerprint of what a reader sees: a change of it is an edit.
+    /// Returns a fingerprint of the content that readers see and of the reserved rights. A changed fingerprint means an
+    /// edit.
     pub fn content_hash(&self) -> String {
         let title = self.title.as_deref().unwrap_or("");
         let published = self.published.as_ref().map(|p| p.original.as_str()).unwrap_or("");
-        let mut whole = format!("{title}\u{0}{}\u{0}{published}", self.text);
-        // What is reserved later is news as well; without, fingerprints are what they always were.
+        let mut content = format!("{title}\u{0}{}\u{0}{published}", self.text);
+        // A reservation added later is an edit, too. Items without reservations keep the fingerprints of earlier builds.
         for reservation in &self.reservations {
-            whole.push('\u{0}');
-            whole.push_str(&format!("{reservation:?}"));
+            content.push('\u{0}');
+            content.push_str(&format!("{reservation:?}"));
         }
-        format!("{:032x}", xxh3_128(whole.as_bytes()))
+        format!("{:032x}", xxh3_128(content.as_bytes()))
     }
 }
 
-/// What identifies an item within its source.
-///
-/// The publisher's own identifier where it gives one, else the canonical address, else a
-/// fingerprint of the words. Our clock is never part of it.
+/// The identity of an item within its source: the publisher's identifier if there is one, else the canonical address,
+/// else a fingerprint of title and text. It never depends on the time of the fetch.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ItemKey(String);
 
 impl ItemKey {
-    /// Chooses the strongest identity that is given. Keys are bounded: a longer identifier is hashed.
+    /// Returns the key with the strongest identity available. An identifier of more than 512 bytes is hashed.
     pub fn choose(native_id: Option<&str>, url: Option<&Url>, title: &str, text: &str) -> Self {
         if let Some(id) = native_id.map(str::trim).filter(|id| !id.is_empty()) {
             return Self::bounded(
@@ -84,12 +83,12 @@ impl ItemKey {
         Self(format!("text:{:032x}", xxh3_128(words.as_bytes())))
     }
 
-    /// A key as it was stored.
+    /// Wraps a stored key without checking it.
     pub fn stored(text: String) -> Self {
         Self(text)
     }
 
-    /// The key as text.
+    /// Returns the key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -103,102 +102,104 @@ impl ItemKey {
     }
 }
 
-/// An identifier that is an address keeps its fragment: forums tell posts of a page apart by it.
+/// Returns the canonical form of an identifier that is an address. It keeps the fragment, since forums distinguish the
+/// posts of a page by fragments.
 fn canonical_id(url: &Url) -> String {
     let mut id = canonical_url(url);
     id.set_fragment(url.fragment());
     id.to_string()
 }
 
-/// When something was published, and how that is known.
+/// A publication time and its origin.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Published {
-    /// The moment, for order and display. Clamped to the first sight where the source's is absurd.
+    /// The time, for order and display. An implausible time is replaced by the time the item was first seen.
     pub at: Timestamp,
-    /// How exact it is.
+    /// The precision of the time.
     pub precision: Precision,
-    /// Where it was read.
+    /// The place where the time was found.
     pub method: PublishedMethod,
-    /// As the source gave it, letter by letter.
+    /// The time exactly as the source states it.
     pub original: String,
-    /// The original lies in the future or before the web; `at` is a stand-in.
+    /// True if the original time lies in the future or before 1990, so that `at` was replaced.
     pub clamped: bool,
 }
 
 impl Published {
-    /// Clamps a time that lies more than 15 minutes after `seen` (clocks differ) or before 1990
-    /// (the web did not exist), keeping the original.
-    pub fn clamp(mut self, seen: Timestamp) -> Self {
-        let late = seen.saturating_add(std::time::Duration::from_secs(15 * 60)).unwrap_or(Timestamp::MAX);
-        let early = Timestamp::from_second(631_152_000).unwrap_or(Timestamp::MIN); // 1990-01-01
-        if self.at > late || self.at < early {
-            self.at = seen;
+    /// Replaces the time by `first_seen` if it lies more than 15 minutes after `first_seen` (a tolerance for differing
+    /// clocks) or before 1990 (the web did not exist). The original text stays.
+    pub fn clamp(mut self, first_seen: Timestamp) -> Self {
+        let latest =
+            first_seen.saturating_add(std::time::Duration::from_secs(15 * 60)).unwrap_or(Timestamp::MAX);
+        let earliest = Timestamp::from_second(631_152_000).unwrap_or(Timestamp::MIN); // 1990-01-01
+        if self.at > latest || self.at < earliest {
+            self.at = first_seen;
             self.clamped = true;
         }
         self
     }
 }
 
-/// How exact a time of publication is.
+/// The precision of a publication time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
-    /// To the second or minute.
+    /// The second or minute is known.
     Second,
-    /// The day only.
+    /// Only the day is known.
     Day,
 }
 
-/// Where a time of publication was read, the most trusted first.
+/// The place where a publication time was found, the most trusted first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PublishedMethod {
-    /// In the feed's entry.
+    /// The entry of a feed.
     Feed,
-    /// In the sitemap.
+    /// The sitemap.
     Sitemap,
-    /// By the source's own selector.
+    /// The element matched by a declared selector.
     Selector,
-    /// In the address.
+    /// The address.
     Url,
-    /// In JSON-LD.
+    /// JSON-LD in the page.
     JsonLd,
-    /// In a meta element.
+    /// A `meta` element.
     Meta,
-    /// In a time element or one named like a date.
+    /// A `time` element, or an element whose class or id names a date.
     Time,
-    /// In the visible text.
+    /// The visible text.
     Text,
 }
 
-/// A topic matched an item.
+/// A match of a topic with an item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Match {
     /// The topic.
     pub topic: Name,
-    /// Where the words stand.
+    /// The positions of the matching words.
     pub spans: Vec<Span>,
-    /// At most 300 characters around the first span; matches at the same words share it.
+    /// An excerpt of at most 300 characters around the first span. Matches at the same position share the allocation.
     pub excerpt: Arc<str>,
-    /// The topic's rules that hold for the item as well.
+    /// The tags of the topic whose rules match the item.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Name>,
 }
 
-/// Words that made a query match.
+/// The position of words that a query matched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Span {
-    /// Which part of the item.
+    /// The part of the item.
     pub zone: Zone,
-    /// First byte in the zone's text.
+    /// Byte offset of the first word in the zone's text.
     pub start: usize,
-    /// The byte after the last.
+    /// Byte offset after the last word.
     pub end: usize,
-    /// The words themselves.
+    /// The words as they appear in the text.
     pub text: String,
 }
 
-/// A part of an item; phrases never cross from one to another.
+/// A part of an item. A phrase never spans two parts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Zone {
@@ -208,18 +209,18 @@ pub enum Zone {
     Text,
 }
 
-/// At most `limit` characters of `text` around the byte range `start..end`, cut at white space.
+/// Returns an excerpt of at most `limit` characters of `text` around the byte range `start..end`, cut at white space.
 pub fn excerpt_around(text: &str, start: usize, end: usize, limit: usize) -> String {
-    let before = limit.saturating_sub(text.get(start..end).map_or(0, |s| s.chars().count())) / 3;
+    let leading_chars = limit.saturating_sub(text.get(start..end).map_or(0, |s| s.chars().count())) / 3;
     let head = text.get(..start).unwrap_or("");
-    let from = place_before(head, before);
+    let from = offset_before_last_chars(head, leading_chars);
     let from = if from == 0 {
         0
     } else {
         text.get(from..start).and_then(|s| s.find(char::is_whitespace)).map_or(start, |at| from + at)
     };
     let rest = text.get(from..).unwrap_or("").trim_start();
-    let end = place_of(rest, limit);
+    let end = offset_after_first_chars(rest, limit);
     let mut cut = rest.get(..end.unwrap_or(rest.len())).unwrap_or("");
     if end.is_some()
         && let Some(space) = cut.rfind(char::is_whitespace).filter(|at| *at > cut.len() / 2)
@@ -233,8 +234,8 @@ pub fn excerpt_around(text: &str, start: usize, end: usize, limit: usize) -> Str
     if has_single_spaces(cut) {
         excerpt.push_str(cut);
     } else {
-        for (number, word) in cut.split_whitespace().enumerate() {
-            if number > 0 {
+        for (index, word) in cut.split_whitespace().enumerate() {
+            if index > 0 {
                 excerpt.push(' ');
             }
             excerpt.push_str(word);
@@ -246,53 +247,56 @@ pub fn excerpt_around(text: &str, start: usize, end: usize, limit: usize) -> Str
     excerpt
 }
 
-/// Whether all white space within a text is single spaces. Without branches, so that it takes next to no time.
+/// Returns true if all white space in a text consists of single spaces between words. The loops have no branches, so
+/// the compiler can vectorise them.
 fn has_single_spaces(text: &str) -> bool {
     let bytes = text.as_bytes();
-    let has_others = bytes.iter().fold(false, |found, byte| found | (*byte < b' '));
-    let has_others = has_others || has_wide_spaces(text);
+    let has_controls = bytes.iter().fold(false, |any, byte| any | (*byte < b' '));
+    let has_other_spaces = has_controls || has_wide_spaces(text);
     let following = bytes.get(1..).unwrap_or(&[]);
-    let has_two = bytes.iter().zip(following).fold(false, |found, two| found | (two == (&b' ', &b' ')));
-    !(has_others || has_two || text.ends_with(' ') || text.starts_with(' '))
+    let has_two = bytes.iter().zip(following).fold(false, |any, pair| any | (pair == (&b' ', &b' ')));
+    !(has_other_spaces || has_two || text.ends_with(' ') || text.starts_with(' '))
 }
 
-/// Whether there is white space beyond ASCII: most texts have signs that begin like it, but few.
+/// Returns true if a text contains white space beyond ASCII. The lead bytes of such white space also start other
+/// characters, but only few in most texts, so blocks without a lead byte are skipped.
 fn has_wide_spaces(text: &str) -> bool {
     const BLOCK: usize = 32;
-    let may_begin = |byte: &u8| matches!(byte, 0xc2 | 0xe1 | 0xe2 | 0xe3);
+    let is_lead_byte = |byte: &u8| matches!(byte, 0xc2 | 0xe1 | 0xe2 | 0xe3);
     let is_space =
         |at: usize| text.get(at..).and_then(|rest| rest.chars().next()).is_some_and(char::is_whitespace);
     let blocks = (0..).step_by(BLOCK).zip(text.as_bytes().chunks(BLOCK));
     blocks
-        .filter(|(_, block)| block.iter().fold(false, |found, byte| found | may_begin(byte)))
-        .any(|(from, block)| (from..).zip(block).any(|(at, byte)| may_begin(byte) && is_space(at)))
+        .filter(|(_, block)| block.iter().fold(false, |any, byte| any | is_lead_byte(byte)))
+        .any(|(from, block)| (from..).zip(block).any(|(at, byte)| is_lead_byte(byte) && is_space(at)))
 }
 
-/// Where the character begins before which so many end a text; at the beginning of a text of fewer.
-fn place_before(text: &str, count: usize) -> usize {
+/// Returns the byte offset of the character that precedes the last `count` characters of a text; 0 if the text has no
+/// such character.
+fn offset_before_last_chars(text: &str, count: usize) -> usize {
     const BLOCK: usize = 32;
-    // By their first bytes, which is quicker than to read the characters, and many at a time quicker still.
-    let is_first = |byte: &u8| byte & 0b1100_0000 != 0b1000_0000;
-    let (mut rest, mut left) = (text.as_bytes(), count);
-    while let Some((before, block)) = rest.split_last_chunk::<BLOCK>() {
-        let begun = block.iter().filter(|byte| is_first(byte)).count();
-        if begun > left {
+    // Counting the first bytes of characters is faster than decoding them, and blocks of bytes can be vectorised.
+    let is_first_byte = |byte: &u8| byte & 0b1100_0000 != 0b1000_0000;
+    let (mut head, mut remaining) = (text.as_bytes(), count);
+    while let Some((rest, block)) = head.split_last_chunk::<BLOCK>() {
+        let chars = block.iter().filter(|byte| is_first_byte(byte)).count();
+        if chars > remaining {
             break;
         }
-        (rest, left) = (before, left - begun);
+        (head, remaining) = (rest, remaining - chars);
     }
-    let mut begun = rest.iter().enumerate().rev().filter(|(_, byte)| is_first(byte));
-    begun.nth(left).map_or(0, |(at, _)| at)
+    let mut starts = head.iter().enumerate().rev().filter(|(_, byte)| is_first_byte(byte));
+    starts.nth(remaining).map_or(0, |(at, _)| at)
 }
 
-/// Where the character behind so many begins.
-fn place_of(text: &str, count: usize) -> Option<usize> {
-    let mut after = text.chars();
+/// Returns the byte offset after the first `count` characters of a text; `None` if no further character follows.
+fn offset_after_first_chars(text: &str, count: usize) -> Option<usize> {
+    let mut chars = text.chars();
     if let Some(last) = count.checked_sub(1) {
-        after.nth(last)?;
+        chars.nth(last)?;
     }
-    let after = after.as_str();
-    (!after.is_empty()).then(|| text.len() - after.len())
+    let rest = chars.as_str();
+    (!rest.is_empty()).then(|| text.len() - rest.len())
 }
 
 #[cfg(test)]
@@ -300,7 +304,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_publishers_identifier_wins_over_the_address_and_the_address_over_the_words() {
+    fn the_key_prefers_the_identifier_then_the_address_then_the_text() {
         let url = Url::parse("https://a.kz/n/1?utm_source=rss").unwrap();
         assert_eq!(ItemKey::choose(Some(" 42 "), Some(&url), "t", "").as_str(), "id:42");
         assert_eq!(ItemKey::choose(Some(""), Some(&url), "t", "").as_str(), "url:https://a.kz/n/1");
@@ -308,15 +312,15 @@ mod tests {
     }
 
     #[test]
-    fn forum_posts_told_apart_by_fragment_stay_apart() {
+    fn forum_posts_with_different_fragments_have_different_keys() {
         let key = |id| ItemKey::choose(Some(id), None, "", "");
         assert_ne!(key("https://f.kz/t/5#p1"), key("https://f.kz/t/5#p2"));
         assert_eq!(key("https://f.kz/t/5?utm_source=a"), key("https://f.kz/t/5"));
     }
 
     #[test]
-    fn absurd_times_are_clamped_and_flagged_and_the_original_kept() {
-        let seen: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
+    fn implausible_times_are_replaced_and_flagged_and_keep_the_original() {
+        let first_seen: Timestamp = "2026-11-23T10:00:00Z".parse().unwrap();
         for (at, clamped) in
             [("2026-11-23T10:10:00Z", false), ("2031-01-01T00:00:00Z", true), ("1970-01-01T00:00:00Z", true)]
         {
@@ -327,31 +331,31 @@ mod tests {
                 original: at.to_owned(),
                 clamped: false,
             }
-            .clamp(seen);
+            .clamp(first_seen);
             assert_eq!(published.clamped, clamped, "{at}");
             assert_eq!(published.original, at);
-            assert_eq!(published.at, if clamped { seen } else { at.parse().unwrap() });
+            assert_eq!(published.at, if clamped { first_seen } else { at.parse().unwrap() });
         }
     }
 
     #[test]
-    fn places_and_spaces_are_told_many_at_a_time_as_one_by_one() {
+    fn block_scans_agree_with_character_scans() {
         let text = "Қазақ «банк» — a b\u{a0}c\u{3000}d ".repeat(7);
-        let begun: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
-        for count in 0..begun.len() + 3 {
-            let expected = begun.iter().rev().nth(count).copied().unwrap_or(0);
-            assert_eq!(place_before(&text, count), expected, "{count}");
+        let starts: Vec<usize> = text.char_indices().map(|(at, _)| at).collect();
+        for count in 0..starts.len() + 3 {
+            let expected = starts.iter().rev().nth(count).copied().unwrap_or(0);
+            assert_eq!(offset_before_last_chars(&text, count), expected, "{count}");
         }
         for c in (0x80..0x3100).filter_map(char::from_u32) {
-            for before in [0, 31, 32, 40] {
-                let text = format!("{}{c} «—»", "a".repeat(before));
+            for padding in [0, 31, 32, 40] {
+                let text = format!("{}{c} «—»", "a".repeat(padding));
                 assert_eq!(has_wide_spaces(&text), c.is_whitespace(), "{c:?}");
             }
         }
     }
 
     #[test]
-    fn excerpts_are_bounded_and_hold_the_match() {
+    fn excerpts_are_bounded_and_contain_the_match() {
         let text = "слово ".repeat(200) + "Каспий" + &" дальше".repeat(200);
         let start = text.find("Каспий").unwrap();
         let excerpt = excerpt_around(&text, start, start + "Каспий".len(), 300);

@@ -1,33 +1,33 @@
-//! What is scheduled, and the turn in which a host's jobs are done.
+//! Scheduled jobs, and the turn in which a node executes the jobs of a host.
 
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
 use crate::{Host, Name, Timestamp};
 
-/// A monotone number that tells a later owner of a host from an earlier one.
+/// A fencing token: a number that increases with each lease of a host and so identifies stale owners.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Token(pub u64);
 
-/// What a job does.
+/// The kind of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobKind {
-    /// Reads the source's own address.
+    /// Fetches the source's own address.
     Poll,
-    /// Reads on in what the source published before it was watched.
+    /// Reads older publications, from before the source was declared.
     Backfill,
-    /// Fetches article pages of the source that wait for this host.
+    /// Fetches the source's waiting article pages on this host.
     Pages,
-    /// Reads what hubs pushed of the source.
+    /// Reads the documents that WebSub hubs delivered for the source.
     WebSub,
-    /// Asks a source that is searched for what topics need.
+    /// Searches the source for the queries of topics.
     Search,
 }
 
 impl JobKind {
-    /// The kind as it is written.
+    /// Returns the kind's identifier.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Poll => "poll",
@@ -38,7 +38,7 @@ impl JobKind {
         }
     }
 
-    /// Reads it back; what is unknown is a poll.
+    /// Parses a kind's identifier. An unknown identifier is a poll.
     pub fn parse(text: &str) -> Self {
         match text {
             "backfill" => Self::Backfill,
@@ -50,129 +50,130 @@ impl JobKind {
     }
 }
 
-/// A job's identity: one poll, one backfill and one push a source, one pages job a source and host, one search a source and query.
+/// The identity of a job. A source has one poll, one backfill and one WebSub job, one pages job per host, and one
+/// search per query.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct JobId {
-    /// Whose job it is.
+    /// The source.
     pub source: Name,
-    /// What it does.
+    /// The kind.
     pub kind: JobKind,
-    /// The host it is owed to.
+    /// The host whose turn executes the job.
     pub host: Host,
-    /// What is searched for: words in small letters, a space between them; empty for other kinds.
+    /// The query of a search: lower-case words separated by a space. Empty for other kinds.
     pub query: String,
 }
 
 impl JobId {
-    /// The poll of a source.
+    /// Returns the poll of a source.
     pub fn poll(source: Name, host: Host) -> Self {
         Self { source, kind: JobKind::Poll, host, query: String::new() }
     }
 
-    /// The past of a source, read from a host.
+    /// Returns the backfill of a source from a host.
     pub fn backfill(source: Name, host: Host) -> Self {
         Self { source, kind: JobKind::Backfill, host, query: String::new() }
     }
 
-    /// The pages of a source that wait for a host.
+    /// Returns the job for a source's article pages on a host.
     pub fn pages(source: Name, host: Host) -> Self {
         Self { source, kind: JobKind::Pages, host, query: String::new() }
     }
 
-    /// What hubs pushed of a source; the host is not asked.
+    /// Returns the job for a source's WebSub documents. It makes no request to the host.
     pub fn websub(source: Name, host: Host) -> Self {
         Self { source, kind: JobKind::WebSub, host, query: String::new() }
     }
 
-    /// A search of a source, for whoever needs it.
+    /// Returns a search of a source. All topics that need the query share it.
     pub fn search(source: Name, host: Host, query: String) -> Self {
         Self { source, kind: JobKind::Search, host, query }
     }
 }
 
-/// A job with its time.
+/// A job and its due time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
-    /// Which job.
+    /// The identity.
     pub id: JobId,
-    /// When it may be done.
+    /// The earliest time of execution.
     pub due: Timestamp,
-    /// How often in a row it ended in a crash or a lost lease.
+    /// The number of consecutive executions that ended in a crash or a lost lease.
     pub crashes: u32,
 }
 
-/// A host handed to one node for a while, with its due jobs.
+/// A host leased to one node, with its due jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
     /// The host.
     pub host: Host,
-    /// Tells this owner from earlier ones.
+    /// The fencing token of the lease.
     pub token: Token,
-    /// No request to the host starts before this.
+    /// The earliest time of the next request to the host.
     pub next_allowed_at: Timestamp,
-    /// Least delay between two exchanges: the longest that any of the host's sources asks for.
+    /// Minimum delay between two requests: the longest delay that any of the host's sources declares.
     pub delay: Duration,
-    /// The delay that the host's robots.txt asked for when it was read last.
+    /// The crawl delay in the host's robots.txt, as last read.
     pub robots_delay: Duration,
-    /// The lease ends then unless it is renewed.
+    /// The end of the lease unless it is renewed.
     pub lease_until: Timestamp,
-    /// The due jobs, in the order in which they are to be done: earliest first, or where several clients'
-    /// jobs wait, so that each has its share.
+    /// The due jobs in order of execution: earliest first or, if jobs of several clients wait, interleaved so that each
+    /// client receives its share.
     pub jobs: Vec<Job>,
 }
 
-/// Whose work a job is, where a host's time does not suffice for everybody's.
+/// The owner of a job in the fair sharing of an overloaded host.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Tenant {
-    /// The client's name; empty for what serves everybody.
+    /// The client's name; empty for jobs that serve all clients.
     pub client: String,
-    /// Its share of a host, beside the weights of others: 1 to 100.
+    /// The share of a host's time relative to the weights of other tenants: 1 to [`Self::MAX_WEIGHT`].
     pub weight: u32,
 }
 
 impl Tenant {
-    /// The largest weight.
-    pub const MOST: u32 = 100;
+    /// The maximum weight.
+    pub const MAX_WEIGHT: u32 = 100;
 
-    /// Everybody's: counts as much as ten clients that have no plan.
+    /// Returns the tenant of jobs that serve all clients. It weighs as much as ten clients of the default weight.
     pub fn common() -> Self {
         Self { client: String::new(), weight: 10 }
     }
 }
 
-/// How a job ended, and when it is due again.
+/// The result of an executed job for the schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
-    /// Which job.
+    /// The identity of the job.
     pub id: JobId,
-    /// When it is due again; `None` ends it.
+    /// The next due time; `None` removes the job.
     pub next_due: Option<Timestamp>,
-    /// What it took of its host's time; it counts as one at least.
+    /// The number of requests made to the host. Fair sharing counts at least one.
     pub exchanges: u32,
 }
 
-/// A job to be made known, with the delay that its source asks for.
+/// A job to add to the schedule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Planned {
-    /// Which job.
+    /// The identity of the job.
     pub id: JobId,
-    /// When it may be done first; an earlier time wins over a later one that is known.
+    /// The due time. If the job is already scheduled, the earlier of the two times applies.
     pub due: Timestamp,
-    /// Least delay between two exchanges with the host.
+    /// Minimum delay between two requests to the host, as the source declares it.
     pub delay: Duration,
-    /// What the host's robots.txt asked for when it was read last: for a schedule that does not know the host.
+    /// The crawl delay in the host's robots.txt, as last read. Used only if the schedule does not know the host yet.
     pub robots_delay: Duration,
-    /// Whose job it is.
+    /// The owner in the fair sharing of the host.
     pub tenant: Tenant,
 }
 
 impl Settlement {
-    /// The job is due again after `wait`.
+    /// Returns the settlement of a job that is due again after `wait`.
     pub fn again(id: JobId, now: Timestamp, wait: Duration) -> Self {
         Self { id, next_due: Some(now.saturating_add(wait).unwrap_or(Timestamp::MAX)), exchanges: 1 }
     }
 
-    /// The job is done for good.
+    /// Returns the settlement of a job that is complete.
     pub fn ended(id: JobId) -> Self {
         Self { id, next_due: None, exchanges: 1 }
     }

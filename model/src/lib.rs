@@ -1,11 +1,10 @@
-//! The vocabulary of Qyran: sources, topics, items, matches, hosts, jobs. No I/O, no async, no clocks.
+//! The domain model of Qyran: sources, topics, items, matches, hosts and jobs. No I/O, no async.
 //!
-//! Every other crate speaks in these words and in no others. The three types that matter:
-//! [`Source`] (something that publishes), [`Item`] (one publication as read) and [`Topic`] (a
-//! monitoring request). An item that matched at least one topic is a *material*; the pair is a
-//! [`Match`].
+//! All other crates use these types. The three central ones are [`Source`] (a feed, site or channel that publishes),
+//! [`Item`] (one publication) and [`Topic`] (a monitoring request). An item that matches at least one topic is a
+//! *material*; a pair of topic and item is a [`Match`].
 //!
-//! What is not here: how anything is fetched, read, matched, scheduled or stored.
+//! The crate contains no fetching, parsing, matching, scheduling or storage.
 
 mod article_pages;
 mod backfill;

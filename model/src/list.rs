@@ -1,19 +1,19 @@
-//! Values that queries name together: the declared part of a list.
+//! The declared part of a list: a set of values that queries refer to by name.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Name;
 
-/// A list: what `site:@media` stands for.
+/// A named list of values. The query `site:@media` matches any value of the list `media`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct List {
-    /// Unique among lists.
+    /// The name, unique among lists.
     pub name: Name,
-    /// Any of these will do.
+    /// The values. A query that refers to the list matches any of them.
     pub values: Vec<String>,
 }
 
 impl List {
-    /// Values at most: each may be held against an item.
+    /// Upper bound on values, since matching may compare each value with an item.
     pub const MOST: usize = 10_000;
 }

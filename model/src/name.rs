@@ -2,31 +2,31 @@
 
 use serde::{Deserialize, Serialize};
 
-/// The name of a source or topic: letters, digits, `-`, `_` and `.`, at most 128 characters; the first
-/// and the last is a letter or a digit.
+/// The name of a declared object: letters, digits, `-`, `_` and `.`, at most 128 characters. The first and the last
+/// character is a letter or a digit.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Name(String);
 
-/// Why a string is not a name.
+/// The reason why a string is not a valid name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// Nothing was given.
+    /// The string is empty.
     #[error("a name cannot be empty")]
     Empty,
-    /// Too long to be printed in a table or used as a key.
+    /// The string is too long to be printed in a table or used as a key.
     #[error("a name has at most 128 characters")]
     TooLong,
-    /// A character that would need quoting somewhere.
-    #[error("a name may hold letters, digits, '-', '_' and '.', not {0:?}")]
+    /// The string contains a character that would need quoting in some context.
+    #[error("a name may contain letters, digits, '-', '_' and '.', not {0:?}")]
     Character(char),
-    /// `-o` would be taken for a flag, `..` for a folder.
-    #[error("a name begins and ends with a letter or a digit")]
+    /// The first or last character is punctuation. `-o` would look like a flag, and `..` like a directory.
+    #[error("a name must start and end with a letter or a digit")]
     Edge,
 }
 
 impl Name {
-    /// Checks and wraps a name.
+    /// Checks and wraps a name. Fails with [`NameError`] if the text is not a valid name.
     pub fn new(text: &str) -> Result<Self, NameError> {
         if text.is_empty() {
             return Err(NameError::Empty);
@@ -35,7 +35,7 @@ impl Name {
             return Err(NameError::TooLong);
         }
         match text.chars().find(|c| !(c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))) {
-            Some(bad) => Err(NameError::Character(bad)),
+            Some(character) => Err(NameError::Character(character)),
             None if !text.starts_with(char::is_alphanumeric) || !text.ends_with(char::is_alphanumeric) => {
                 Err(NameError::Edge)
             }
@@ -43,20 +43,21 @@ impl Name {
         }
     }
 
-    /// The name that a text makes: what may not stand in one becomes a hyphen.
+    /// Derives a name from a text by replacing invalid characters with hyphens. Fails with [`NameError::Empty`] if no
+    /// letter or digit remains.
     pub fn near(text: &str) -> Result<Self, NameError> {
-        let is_kept = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
-        let words: Vec<&str> = text.split(|c| !is_kept(c)).filter(|word| !word.is_empty()).collect();
+        let is_valid = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.');
+        let words: Vec<&str> = text.split(|c| !is_valid(c)).filter(|word| !word.is_empty()).collect();
         let name: String = words.join("-").chars().take(128).collect();
         Self::new(name.trim_matches(|c: char| !c.is_alphanumeric()))
     }
 
-    /// A name as it was stored: what names must be may have become stricter since.
+    /// Wraps a stored name without checking it. The rules may be stricter now than when the name was stored.
     pub fn stored(text: String) -> Self {
         Self(text)
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -1,12 +1,13 @@
-//! Where things stand in JSON.
+//! JSON pointers of a source that publishes JSON.
 
 use serde::{Deserialize, Serialize};
 
-/// Where things stand in JSON, as pointers (RFC 6901): `items` from the document's root, the others from each item.
+/// The locations of a publication's fields in a JSON document, as JSON pointers (RFC 6901). `items` and `next` start at
+/// the root of the document, all others at an item.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Pointers {
-    /// The list of publications; the document itself where absent.
+    /// The list of publications. Defaults to the document itself.
     pub items: Option<String>,
     /// The publisher's identifier.
     pub id: Option<String>,
@@ -18,30 +19,30 @@ pub struct Pointers {
     pub text: Option<String>,
     /// A summary.
     pub summary: Option<String>,
-    /// When it was published: a date, or seconds or milliseconds since 1970.
+    /// The publication time: a date, or seconds or milliseconds since 1970.
     pub time: Option<String>,
-    /// When it was changed.
+    /// The time of the last change.
     pub updated: Option<String>,
-    /// Who wrote it.
+    /// The author.
     pub author: Option<String>,
-    /// A picture's address.
+    /// The address of an image.
     pub image: Option<String>,
     /// The language.
     pub language: Option<String>,
-    /// How many liked it.
+    /// The number of likes.
     pub likes: Option<String>,
-    /// How often it was answered.
+    /// The number of replies.
     pub comments: Option<String>,
-    /// How often it was repeated.
+    /// The number of reposts.
     pub shares: Option<String>,
-    /// How often it was seen.
+    /// The number of views.
     pub views: Option<String>,
-    /// The address of what came before, from the document's root.
+    /// The address of the document with older publications.
     pub next: Option<String>,
 }
 
 impl Pointers {
-    /// Names and values of all, in the order of the manual.
+    /// Returns the key and value of each pointer, in the order of the manual.
     pub fn all(&self) -> [(&'static str, &Option<String>); 16] {
         [
             ("items", &self.items),
@@ -63,7 +64,7 @@ impl Pointers {
         ]
     }
 
-    /// Whether nothing was declared.
+    /// Returns true if no pointer is declared.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

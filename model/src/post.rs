@@ -1,73 +1,73 @@
-//! What platforms tell of a post beside its words.
+//! Metadata that platforms attach to a post.
 
 use serde::{Deserialize, Serialize};
 
-/// What a platform tells of a post beside its words. Counters are those of the first sight: they change all the time, and
-/// a change of them is no edit.
+/// Metadata that a platform attaches to a post. The counters hold the values of the first fetch: they change all the
+/// time, and a changed counter is not an edit.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Post {
-    /// What sort of post it is.
+    /// The kind of post.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<PostKind>,
-    /// The platform's own identifier of whoever wrote it.
+    /// The platform's identifier of the author.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub author_id: Option<String>,
-    /// The channel, community or part of a forum that it stands in.
+    /// The channel, community or forum section that contains the post.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub channel: Option<String>,
-    /// The post that it answers or repeats.
+    /// The post that this one replies to or reposts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
-    /// The post that its conversation began with.
+    /// The first post of the conversation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thread: Option<String>,
-    /// How many liked it.
+    /// The number of likes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub likes: Option<u64>,
-    /// How often it was answered.
+    /// The number of replies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comments: Option<u64>,
-    /// How often it was repeated.
+    /// The number of reposts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shares: Option<u64>,
-    /// How often it was seen.
+    /// The number of views.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub views: Option<u64>,
-    /// How many follow its author.
+    /// The number of the author's followers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub followers: Option<u64>,
 }
 
 impl Post {
-    /// Whether nothing is known.
+    /// Returns true if no field is set.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Likes, answers and repetitions together; `None` where none is known.
+    /// Returns the sum of likes, replies and reposts; `None` if none of the three is set.
     pub fn engagement(&self) -> Option<u64> {
-        let known: Vec<u64> = [self.likes, self.comments, self.shares].into_iter().flatten().collect();
-        (!known.is_empty()).then(|| known.into_iter().fold(0, u64::saturating_add))
+        let counts: Vec<u64> = [self.likes, self.comments, self.shares].into_iter().flatten().collect();
+        (!counts.is_empty()).then(|| counts.into_iter().fold(0, u64::saturating_add))
     }
 }
 
-/// What sort of post it is.
+/// The kind of a post.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PostKind {
-    /// Somebody's own.
+    /// An original post.
     Post,
-    /// An answer to another.
+    /// A reply to another post.
     Comment,
-    /// Another's, shown again.
+    /// A repost of another post.
     Repost,
-    /// A film.
+    /// A video.
     Video,
 }
 
 impl PostKind {
-    /// The kind as queries name it.
+    /// Returns the kind as queries write it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Post => "post",

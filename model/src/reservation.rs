@@ -1,45 +1,47 @@
-//! What a publisher reserves beyond robots.txt: in `X-Robots-Tag`, in `<meta name=robots>`, by the TDM reservation protocol.
+//! Rights that a publisher reserves beyond robots.txt: by `X-Robots-Tag`, `<meta name=robots>` or the TDM Reservation
+//! Protocol.
 
 use serde::{Deserialize, Serialize};
 
 use crate::Rights;
 
-/// What the publisher of a page asks of whoever reads it by program.
+/// A restriction that the publisher of a page imposes on automated use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Reservation {
-    /// Do not show that it is there.
+    /// The page must not be listed.
     NoIndex,
-    /// Do not show a copy of it.
+    /// No copy of the page may be shown.
     NoArchive,
-    /// Do not show a part of its text.
+    /// No part of the text may be shown.
     NoSnippet,
-    /// Do not learn from it.
+    /// The page must not be used to train models.
     NoAi,
     /// Text and data mining are reserved (W3C TDM Reservation Protocol).
     Tdm,
 }
 
 impl Reservation {
-    /// What a list of directives reserves, such as `noindex, noarchive`; what is meant for others' `agent` is not for us.
-    /// (developers.google.com: Robots meta tag, data-nosnippet, and X-Robots-Tag specifications.)
+    /// Parses a list of directives such as `noindex, noarchive`. Directives addressed to an agent other than `agent`
+    /// are ignored. The syntax is Google's: "Robots meta tag, data-nosnippet, and X-Robots-Tag specifications"
+    /// (developers.google.com).
     pub fn in_directives(text: &str, agent: &str) -> Vec<Self> {
-        let mut found = Vec::new();
-        let mut is_ours = true;
+        let mut reservations = Vec::new();
+        let mut applies = true;
         for part in text.split(',') {
             let mut directive = part.trim();
-            // An agent's name stands before its first directive, and holds for those behind it.
+            // An agent's name precedes the first directive for it and applies to the directives that follow.
             if let Some((name, rest)) = directive.split_once(':').filter(|(name, _)| is_agent(name.trim())) {
-                is_ours = name.trim().eq_ignore_ascii_case(agent) || name.trim() == "*";
+                applies = name.trim().eq_ignore_ascii_case(agent) || name.trim() == "*";
                 directive = rest.trim();
             }
-            if is_ours {
-                found.extend(Self::of_directive(&directive.to_ascii_lowercase().replace(' ', "")));
+            if applies {
+                reservations.extend(Self::of_directive(&directive.to_ascii_lowercase().replace(' ', "")));
             }
         }
-        found.sort_unstable();
-        found.dedup();
-        found
+        reservations.sort_unstable();
+        reservations.dedup();
+        reservations
     }
 
     fn of_directive(directive: &str) -> &'static [Self] {
@@ -52,24 +54,26 @@ impl Reservation {
         }
     }
 
-    /// The most that may be shown of a text under these.
+    /// Returns the widest display rights that the reservations allow.
     pub fn most(all: &[Self]) -> Rights {
-        let most = |one: &Self| match one {
+        let rights = |reservation: &Self| match reservation {
             Self::NoIndex | Self::NoSnippet => Rights::Link,
             Self::NoArchive => Rights::Excerpt,
-            // These say nothing of who reads a text, but of what is learnt from many.
+            // These restrict mining and training, not the display of a text.
             Self::NoAi | Self::Tdm => Rights::Full,
         };
-        all.iter().map(most).min().unwrap_or(Rights::Full)
+        all.iter().map(rights).min().unwrap_or(Rights::Full)
     }
 }
 
-/// Whether what stands before a colon names an agent: not a directive with a value, nor a part of a date.
+/// Returns true if the text before a colon is the name of an agent, not a directive with a value or part of a date.
 fn is_agent(name: &str) -> bool {
-    const WITH_VALUES: &[&str] =
+    const VALUED_DIRECTIVES: &[&str] =
         &["unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"];
     let is_token = name == "*" || name.chars().all(|c| c.is_ascii_alphabetic() || matches!(c, '_' | '-'));
-    !name.is_empty() && is_token && !WITH_VALUES.iter().any(|known| known.eq_ignore_ascii_case(name))
+    !name.is_empty()
+        && is_token
+        && !VALUED_DIRECTIVES.iter().any(|directive| directive.eq_ignore_ascii_case(name))
 }
 
 #[cfg(test)]
@@ -77,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn directives_are_for_everybody_or_for_one() {
+    fn directives_apply_to_all_agents_or_to_the_named_one() {
         use Reservation::{NoAi, NoArchive, NoIndex, NoSnippet};
         for (text, expected) in [
             ("noindex, nofollow", vec![NoIndex]),
@@ -98,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_strictest_decides() {
+    fn the_strictest_reservation_decides() {
         assert_eq!(Reservation::most(&[]), Rights::Full);
         assert_eq!(Reservation::most(&[Reservation::Tdm, Reservation::NoArchive]), Rights::Excerpt);
         assert_eq!(Reservation::most(&[Reservation::NoArchive, Reservation::NoIndex]), Rights::Link);

@@ -1,4 +1,4 @@
-//! What publishes: the declared part of a source.
+//! The declared part of a source: address, kind and reading options.
 
 use std::time::Duration;
 
@@ -7,76 +7,75 @@ use url::Url;
 
 use crate::{Fallback, Host, Name, Pointers};
 
-/// Something that publishes, as the operator declared it.
+/// A source of publications, as declared by the operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
-    /// Unique among sources.
+    /// The name, unique among sources.
     pub name: Name,
-    /// How it is read.
+    /// The format or platform, which selects the reader.
     pub kind: SourceKind,
-    /// Where it is read. With `{query}` in it the source is searched, for what topics need.
+    /// The address. If it contains `{query}`, the source is not polled but searched with the queries of topics.
     pub url: Url,
-    /// What sort of publisher it is.
+    /// The category of the publisher.
     pub category: Category,
     /// ISO 3166 country code in lower case.
     pub country: Option<String>,
-    /// ISO 639-1 codes of the languages it is expected to publish in: a hint, never a filter.
+    /// ISO 639-1 codes of the expected languages: a hint, never a filter.
     pub languages: Vec<String>,
-    /// IANA time zone for dates that come without one.
+    /// IANA time zone of dates that do not state one.
     pub timezone: Option<String>,
     /// Bounds of the poll interval.
     pub every: Every,
-    /// Least delay between two requests to its host; the settings' delay where absent.
+    /// Minimum delay between two requests to the host. Defaults to the delay in the settings.
     pub delay: Option<Duration>,
-    /// When the article page is fetched.
+    /// The condition for fetching article pages.
     pub article: ArticleMode,
-    /// How much of the text may be shown.
+    /// The part of a text that may be shown.
     pub rights: Rights,
-    /// Where things stand in a page.
+    /// CSS selectors for HTML pages.
     pub selectors: Selectors,
-    /// Where things stand in JSON.
+    /// JSON pointers for JSON documents.
     #[serde(default, skip_serializing_if = "Pointers::is_empty")]
     pub pointers: Pointers,
-    /// Other ways to read it, in the order in which they stand in for this one while it fails.
+    /// Alternative ways to read the source, in the order in which they are tried while the declared way fails.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fallbacks: Vec<Fallback>,
-    /// The name of the token that its host asks for; the token itself is never part of what is declared.
+    /// The name of the access token that the host requires. The token itself is never part of a declaration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<Name>,
-    /// Sources of one group share one politeness, whatever their hosts.
+    /// The politeness group. Sources of one group share one request delay, regardless of their hosts.
     pub politeness_group: Option<String>,
-    /// Whose source it is, where it is read for one client: its polls are that client's share of the host.
+    /// The client for which the source is read exclusively. Its polls count towards that client's share of the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<Name>,
-    /// Of one that is searched: how many searches it is asked for at most, 0 to [`Self::MOST_SEARCHES`];
-    /// [`Self::SEARCHES`] where absent.
+    /// Upper bound on searches of a searched source, 0 to [`Self::MAX_SEARCHES`]. Defaults to [`Self::SEARCHES`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub searches: Option<u32>,
-    /// Not polled while true.
+    /// Set while the source is paused: it is not polled.
     pub paused: bool,
-    /// Taken out for good: not polled, and no gap where it is not read.
+    /// Set when the source is retired for good: it is not polled, and this does not count as a coverage gap.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retired: bool,
 }
 
-/// Whether a source is watched.
+/// The declared intention to poll a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Watch {
-    /// It is read.
+    /// Polled.
     On,
-    /// Not for now.
+    /// Not polled for the time being.
     Paused,
-    /// Not any more.
+    /// Never polled again.
     Retired,
 }
 
 impl Source {
-    /// The searches that a source is asked for where it declares no budget.
+    /// Default search budget of a searched source.
     pub const SEARCHES: u32 = 200;
-    /// More of one source would be rude, or never done.
-    pub const MOST_SEARCHES: u32 = 10_000;
+    /// Upper bound on the declared search budget. More searches would overload the host or would never complete.
+    pub const MAX_SEARCHES: u32 = 10_000;
 
-    /// What politeness is owed to when `url` is fetched for this source.
+    /// Returns the politeness group or host whose request delay applies when `url` is fetched for this source.
     pub fn host_for(&self, url: &Url) -> Option<Host> {
         match &self.politeness_group {
             Some(group) => Some(Host::group(group)),
@@ -84,7 +83,7 @@ impl Source {
         }
     }
 
-    /// Whether it is watched.
+    /// Returns the declared intention to poll the source.
     pub fn watch(&self) -> Watch {
         match (self.retired, self.paused) {
             (true, _) => Watch::Retired,
@@ -103,7 +102,7 @@ impl Source {
             country: None,
             languages: Vec::new(),
             timezone: None,
-            every: crate::Pace::usual(kind),
+            every: crate::Pace::default_bounds(kind),
             delay: None,
             article: ArticleMode::Auto,
             rights: Rights::Full,
@@ -119,83 +118,90 @@ impl Source {
         }
     }
 
-    /// The same, watched or not.
+    /// Returns the source with another intention to poll it.
     pub fn watched(self, watch: Watch) -> Self {
-        // Builds before this one know no retired sources: they must not read them.
+        // Earlier builds ignore `retired`. `paused` keeps them from polling a retired source.
         Self { paused: watch != Watch::On, retired: watch == Watch::Retired, ..self }
     }
 
-    /// Whether it is searched: its address has a place for a query.
+    /// Returns true if the source is searched: its address contains the placeholder for a query.
     pub fn is_searched(&self) -> bool {
         is_template(&self.url)
     }
 
-    /// Where a search for `query` is read; `None` where it is not searched.
+    /// Returns the address of a search for `query`; `None` if the source is not searched.
     pub fn search_url(&self, query: &str) -> Option<Url> {
-        // In a path a plus sign is one; %20 is a space everywhere.
+        // In a path, `+` is a literal plus sign; %20 is a space everywhere.
         let query: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
         let query = query.replace('+', "%20");
-        let [plain, escaped] = PLACES;
-        // In one go: what is filled in may look like a place itself.
+        let [plain, escaped] = QUERY_PLACEHOLDERS;
+        // Both forms are replaced in one pass: the query itself may contain the text of a placeholder.
         let parts: Vec<String> =
             self.url.as_str().split(escaped).map(|part| part.replace(plain, &query)).collect();
-        let filled = parts.join(&query);
-        Url::parse(&filled).ok().filter(|_| self.is_searched())
+        let address = parts.join(&query);
+        Url::parse(&address).ok().filter(|_| self.is_searched())
     }
 
-    /// Whether it is read otherwise than it was: what was learnt of it is worth nothing then.
-    pub fn is_read_otherwise(&self, before: &Self) -> bool {
+    /// Returns true if the source is read differently from its `previous` declaration. State learned under the previous
+    /// declaration is then invalid.
+    pub fn is_read_otherwise(&self, previous: &Self) -> bool {
         (self.kind, self.url.as_str(), &self.selectors, &self.pointers, &self.token)
-            != (before.kind, before.url.as_str(), &before.selectors, &before.pointers, &before.token)
+            != (
+                previous.kind,
+                previous.url.as_str(),
+                &previous.selectors,
+                &previous.pointers,
+                &previous.token,
+            )
     }
 }
 
-/// The place for a query in an address, and as it is written in a path (WHATWG URL escapes braces there).
-const PLACES: [&str; 2] = ["{query}", "%7Bquery%7D"];
+/// The placeholder for a query in an address: as declared, and as the WHATWG URL parser escapes it in a path.
+const QUERY_PLACEHOLDERS: [&str; 2] = ["{query}", "%7Bquery%7D"];
 
-/// Whether an address has a place for a query.
+/// Returns true if an address contains the placeholder for a query.
 pub fn is_template(url: &Url) -> bool {
-    PLACES.iter().any(|place| url.as_str().contains(place))
+    QUERY_PLACEHOLDERS.iter().any(|placeholder| url.as_str().contains(placeholder))
 }
 
-/// How a source is read.
+/// The format or platform of a source.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SourceKind {
     /// RSS, Atom or JSON Feed.
     Feed,
-    /// Sitemap, sitemap index or Google-News sitemap.
+    /// Sitemap, sitemap index or Google News sitemap.
     Sitemap,
-    /// A page with links to articles.
+    /// An HTML page with links to articles.
     Listing,
-    /// JSON, in which pointers say where things stand.
+    /// A JSON document, read with JSON pointers.
     Json,
     /// The public preview of a Telegram channel.
     Telegram,
-    /// A channel or playlist of YouTube.
+    /// A YouTube channel or playlist.
     Youtube,
     /// An account, a tag or the timeline of a Mastodon server.
     Mastodon,
-    /// An author of Bluesky.
+    /// A Bluesky author.
     Bluesky,
-    /// Everything on Bluesky, as it is posted; what matches no topic is not kept.
+    /// The stream of all Bluesky posts. Posts that match no topic are not stored.
     Jetstream,
-    /// A community of Reddit.
+    /// A Reddit community.
     Reddit,
-    /// A wall of VK, or its search.
+    /// A VK wall or the VK search.
     Vk,
-    /// A forum that runs Discourse.
+    /// A Discourse forum.
     Discourse,
     /// Hacker News.
     HackerNews,
-    /// What GDELT found elsewhere.
+    /// The GDELT article search.
     Gdelt,
-    /// Never fetched: fed from files.
+    /// Items imported from files; never fetched.
     Import,
 }
 
 impl SourceKind {
-    /// All kinds, in the order in which they are shown.
+    /// All kinds, in display order.
     pub const ALL: [Self; 15] = [
         Self::Feed,
         Self::Sitemap,
@@ -214,7 +220,7 @@ impl SourceKind {
         Self::Import,
     ];
 
-    /// The kind as it is written.
+    /// Returns the kind's identifier.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Feed => "feed",
@@ -235,13 +241,13 @@ impl SourceKind {
         }
     }
 
-    /// The kind that is written so.
+    /// Parses a kind's identifier.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.as_str() == text)
     }
 }
 
-/// What sort of publisher a source is.
+/// The category of a publisher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Category {
@@ -251,14 +257,14 @@ pub enum Category {
     Blog,
     /// A forum.
     Forum,
-    /// A site of reviews.
+    /// A review site.
     Review,
     /// A social network.
     Social,
 }
 
 impl Category {
-    /// The category as it is written.
+    /// Returns the category's identifier.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::News => "news",
@@ -270,29 +276,29 @@ impl Category {
     }
 }
 
-/// Bounds between which the poll interval is learnt.
+/// The bounds of the learned poll interval.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Every {
-    /// Never sooner than this.
+    /// The minimum interval.
     pub min: Duration,
-    /// Never later than this while the source answers.
+    /// The maximum interval while polls succeed.
     pub max: Duration,
 }
 
-/// When the article page of an entry is fetched.
+/// The condition for fetching the article page of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ArticleMode {
-    /// When the entry lacks its text.
+    /// If the entry does not contain the text.
     #[default]
     Auto,
     /// Always.
     Always,
-    /// Never: the entry is all there is.
+    /// Never; the entry is the whole publication.
     Never,
 }
 
-/// How much of a text may be shown to the reader of a material.
+/// The part of a text that may be shown to the reader of a material.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Rights {
@@ -305,17 +311,17 @@ pub enum Rights {
     Full,
 }
 
-/// CSS selectors for sources whose pages are known. All are optional.
+/// CSS selectors for the pages of a source. All are optional.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Selectors {
-    /// One entry of a listing.
+    /// An entry of a listing.
     pub item: Option<String>,
     /// The link inside an entry.
     pub link: Option<String>,
     /// The title, inside an entry or on an article page.
     pub title: Option<String>,
-    /// The time, inside an entry or on an article page.
+    /// The publication time, inside an entry or on an article page.
     pub time: Option<String>,
     /// The text of an article page.
     pub text: Option<String>,
@@ -324,7 +330,7 @@ pub struct Selectors {
 }
 
 impl Selectors {
-    /// Whether nothing was declared.
+    /// Returns true if no selector is declared.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
@@ -342,9 +348,9 @@ mod tests {
         assert_eq!(source.search_url(query).as_ref().map(Url::as_str), expected, "{url}");
     }
 
-    /// As RFC 3986 §2.1 has them: a space is %20, everything of UTF-8 is escaped byte by byte.
+    /// Percent-encoding by RFC 3986 §2.1: a space is %20, and UTF-8 is escaped byte by byte.
     #[test]
-    fn queries_are_filled_into_paths_and_behind_question_marks() {
+    fn queries_replace_placeholders_in_path_and_query_string() {
         check("https://a.kz/s?q={query}", "су b", Some("https://a.kz/s?q=%D1%81%D1%83%20b"));
         check("https://a.kz/s/{query}/rss", "a+b", Some("https://a.kz/s/a%2Bb/rss"));
         check("https://a.kz/{query}?q={query}", "x", Some("https://a.kz/x?q=x"));

@@ -1,18 +1,18 @@
-//! Wall time as a parameter: pure code takes `now`, only the edges hold a [`Clock`].
+//! Wall-clock time. Pure code takes `now` as a parameter; only code with I/O holds a [`Clock`].
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// A moment in UTC.
+/// A point in time, in UTC.
 pub type Timestamp = jiff::Timestamp;
 
-/// Where the wall time comes from. Waiting and measuring never use it: they are tokio's.
+/// A source of wall-clock time. Sleeping and measuring durations use tokio's time instead.
 pub trait Clock: Send + Sync + std::fmt::Debug {
-    /// The wall time now.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
-/// The machine's clock.
+/// The system clock.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
@@ -22,12 +22,12 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that moves only when told to.
+/// A clock for tests that moves only by [`TestClock::advance`].
 #[derive(Debug, Clone)]
 pub struct TestClock(Arc<Mutex<Timestamp>>);
 
 impl TestClock {
-    /// A clock that stands at `start`.
+    /// Returns a clock that shows `start`.
     pub fn at(start: Timestamp) -> Self {
         Self(Arc::new(Mutex::new(start)))
     }
@@ -45,8 +45,8 @@ impl Clock for TestClock {
     }
 }
 
-/// RFC 3339 in UTC with whole seconds, the one form in which times are printed.
+/// Formats a time as RFC 3339 in UTC with whole seconds, the format of all printed times.
 pub fn rfc3339(at: Timestamp) -> String {
-    let whole = Timestamp::from_second(at.as_second()).unwrap_or(at);
-    whole.to_string()
+    let truncated = Timestamp::from_second(at.as_second()).unwrap_or(at);
+    truncated.to_string()
 }

@@ -1,42 +1,42 @@
-//! What is watched for: the declared part of a topic.
+//! The declared part of a topic: its query, filters and tags.
 
 use serde::{Deserialize, Serialize};
 
 use crate::{Category, Item, Name, Source};
 
-/// A monitoring request: one query, owned by a client, with filters around it.
+/// A monitoring request of a client: one query and filters.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Topic {
-    /// Unique among topics.
+    /// The name, unique among topics.
     pub name: Name,
     /// The query in TQL.
     pub query: String,
-    /// Whose topic it is.
+    /// The client that owns the topic.
     pub client: Option<String>,
-    /// Languages an item must be in; empty admits all.
+    /// Admitted languages of an item; empty admits all.
     pub languages: Vec<String>,
-    /// Categories its source must have; empty admits all.
+    /// Admitted categories of the item's source; empty admits all.
     pub categories: Vec<Category>,
-    /// Sources it must come from; empty admits all.
+    /// Admitted sources; empty admits all.
     pub sources: Vec<Name>,
-    /// Sources it must not come from.
+    /// Excluded sources.
     pub exclude_sources: Vec<Name>,
-    /// Rules that mark what it matches.
+    /// Rules that tag the topic's matches.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<Tag>,
 }
 
-/// A rule that marks a topic's matches.
+/// A rule that tags a topic's matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tag {
-    /// Unique within the topic.
+    /// The name, unique within the topic.
     pub name: Name,
-    /// The rule in TQL; it may hold for nearly everything.
+    /// The rule in TQL. Unlike a topic's query, it may match nearly every item.
     pub query: String,
 }
 
 impl Topic {
-    /// A topic that asks for a query and nothing else.
+    /// Returns a topic with a query and no filters.
     pub fn new(name: Name, query: impl Into<String>) -> Self {
         Self {
             name,
@@ -50,20 +50,20 @@ impl Topic {
         }
     }
 
-    /// Whether the filters around the query admit an item of this source.
+    /// Returns true if the filters admit an item of this source.
     pub fn admits(&self, item: &Item, source: &Source) -> bool {
-        let language = self.languages.is_empty()
+        let admits_language = self.languages.is_empty()
             || item.language.as_ref().is_some_and(|language| self.languages.contains(language));
-        language && self.admits_source(source)
+        admits_language && self.admits_source(source)
     }
 
-    /// Whether they admit everything.
+    /// Returns true if no filter is declared.
     pub fn admits_all(&self) -> bool {
         let Self { languages, categories, sources, exclude_sources, .. } = self;
         languages.is_empty() && categories.is_empty() && sources.is_empty() && exclude_sources.is_empty()
     }
 
-    /// Whether they admit anything of this source.
+    /// Returns true if the filters admit items of this source.
     pub fn admits_source(&self, source: &Source) -> bool {
         (self.categories.is_empty() || self.categories.contains(&source.category))
             && (self.sources.is_empty() || self.sources.contains(&source.name))

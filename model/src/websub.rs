@@ -1,4 +1,4 @@
-//! Being told instead of asking: subscriptions at hubs (WebSub, W3C 2018), and what hubs push.
+//! WebSub (W3C Recommendation, 2018): subscriptions at hubs, and the documents that hubs deliver.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use url::Url;
 
 use crate::{Name, Source, Timestamp};
 
-/// A hub that a document offers, which tells whoever asks for it what is new in it.
+/// A hub that a document advertises. The hub delivers new content of the document to its subscribers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubOffer {
-    /// Where the hub is asked.
+    /// The address for subscription requests.
     pub hub: Url,
-    /// What the document is called there: letter by letter as its publisher writes it, since hubs compare letters.
+    /// The document's topic URL at the hub, exactly as the publisher writes it: hubs compare it byte by byte.
     pub topic_url: String,
 }
 
-/// What a hub signs with what it pushes. Never shown.
+/// The secret with which a hub signs the documents that it delivers. Never logged or displayed.
 #[derive(Clone, PartialEq, Eq)]
 pub struct HubSecret(pub String);
 
@@ -25,66 +25,68 @@ impl std::fmt::Debug for HubSecret {
     }
 }
 
-/// That a hub was asked to tell what is new in a source, and what came of it.
+/// A subscription to a source at a hub, with its state and statistics.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Subscription {
-    /// Of which source.
+    /// The subscribed source.
     pub source: Name,
-    /// Where that was read: of one that is read elsewhere it tells nothing.
+    /// The source's address at the time of the subscription. The subscription does not apply to another address.
     pub source_url: Url,
-    /// What it is called in the address that the hub calls: nobody can guess it.
+    /// The unguessable identifier in the callback address.
     pub id: String,
-    /// What stands before that in the address.
+    /// The base of the callback address, which precedes the identifier.
     pub base: Url,
-    /// Which hub, and for what.
+    /// The hub and the topic URL.
     pub offer: HubOffer,
-    /// What it signs with.
+    /// The secret for signatures.
     pub secret: HubSecret,
-    /// When it was asked last.
+    /// The time of the last subscription request.
     pub asked_at: Timestamp,
-    /// When it is asked again.
+    /// The time of the next subscription request.
     pub ask_again_at: Timestamp,
-    /// The hub asked back, and tells until then.
+    /// The end of the subscription, as confirmed by the hub's verification request; `None` without confirmation.
     pub lease_until: Option<Timestamp>,
-    /// Why it does not, in its words.
+    /// The reason for a missing or denied subscription, if known.
     pub refused: Option<String>,
-    /// New entries that it told of since it missed one, less [`Self::A_MISS`] for each that it missed.
+    /// The credit of the hub: delivered new entries since its last miss, minus [`Self::MISS_PENALTY`] per missed entry.
     pub credit: i64,
-    /// Documents that it pushed.
+    /// The number of delivered documents.
     pub pushes: u64,
-    /// New entries in these.
+    /// The number of new entries in the delivered documents.
     pub entries: u64,
-    /// New entries that polls found, minutes after they came out.
+    /// The number of missed entries: new entries that a poll found minutes after their publication.
     pub missed: u64,
-    /// Polls that were not made, since it would have told.
+    /// The estimated number of polls that the subscription has made unnecessary.
     pub polls_saved: f64,
-    /// Documents that wait to be read.
+    /// The number of documents that wait to be read.
     pub waiting: u64,
 }
 
 impl Subscription {
-    /// Documents of one source that wait to be read, at most: a hub tries again later.
+    /// Upper bound on waiting documents per source. Further documents are rejected; the hub retries later.
     pub const MOST_WAITING: usize = 20;
-    /// How long a hub is asked to tell; it decides.
+    /// The requested lease duration. The hub decides on the actual duration.
     pub const LEASE: Duration = Duration::from_secs(10 * 86_400);
-    /// It may decide on this at most.
+    /// Upper bound on the lease duration that a hub may confirm.
     pub const LONGEST_LEASE: Duration = Duration::from_secs(30 * 86_400);
-    /// A hub that missed an entry is relied on again when it told of so many, for each that it missed.
-    pub const A_MISS: i64 = 10;
-    /// More is not held against it, nor counted for it.
-    pub const MOST_CREDIT: i64 = 100;
-    /// A hub that did not answer, or refused, is asked again after this; one that it is too early to ask again as well.
+    /// Credit lost per missed entry. The hub must deliver this many new entries to make up for one miss.
+    pub const MISS_PENALTY: i64 = 10;
+    /// Upper bound on the absolute value of the credit.
+    pub const MAX_CREDIT: i64 = 100;
+    /// Delay before the next request to a hub that did not respond or denied the subscription. Also the minimum delay
+    /// before a request to another hub that the source advertises.
     pub const RETRY: Duration = Duration::from_secs(86_400);
-    /// A hub that is offered no more is not asked again, unless it is offered once more. (A moment that every store can keep.)
+    /// The time of the next request to a hub that the source no longer advertises: never, unless it advertises the hub
+    /// again. Every store can represent this time.
     pub const NEVER: Timestamp = Timestamp::constant(4_102_444_800, 0);
-    /// How often a document is begun to be read, at most: one that crashes its reader is dropped then.
+    /// Maximum attempts to read a document. A document that keeps crashing its reader is then dropped.
     pub const MOST_TRIES: u32 = 3;
-    /// No hub is asked more often.
-    const SOONEST: Duration = Duration::from_secs(300);
-    /// It asks back within this time, or not at all.
-    const VERIFIED_WITHIN: Duration = Duration::from_secs(86_400);
+    /// Minimum delay between two subscription requests to a hub.
+    const MIN_RENEWAL_DELAY: Duration = Duration::from_secs(300);
+    /// Maximum time between a subscription request and the hub's verification request.
+    const VERIFICATION_TIMEOUT: Duration = Duration::from_secs(86_400);
 
-    /// One that a hub is to be asked for.
+    /// Returns an unconfirmed subscription, to be requested from the hub.
     pub fn new(
         source: &Source,
         offer: HubOffer,
@@ -100,7 +102,7 @@ impl Subscription {
             offer,
             secret,
             asked_at: now,
-            ask_again_at: later(now, Self::RETRY),
+            ask_again_at: add(now, Self::RETRY),
             lease_until: None,
             refused: None,
             credit: 0,
@@ -112,77 +114,81 @@ impl Subscription {
         }
     }
 
-    /// The same, asked for once more. Where no answer comes it is asked again while there is time.
+    /// Returns the subscription after a renewal request at `now`. If the hub does not respond, the request is repeated
+    /// before the lease ends.
     pub fn asked_again(self, now: Timestamp) -> Self {
-        let left = self.lease_until.filter(|until| *until > now);
-        let left = left.map_or(Self::RETRY, |until| since(now, until) * 2 / 3);
-        Self { asked_at: now, ask_again_at: later(now, left.clamp(Self::SOONEST, Self::RETRY)), ..self }
+        let lease_until = self.lease_until.filter(|until| *until > now);
+        let wait = lease_until.map_or(Self::RETRY, |until| elapsed(now, until) * 2 / 3);
+        let wait = wait.clamp(Self::MIN_RENEWAL_DELAY, Self::RETRY);
+        Self { asked_at: now, ask_again_at: add(now, wait), ..self }
     }
 
-    /// When a hub that tells until then is asked again: after two thirds of it.
+    /// Returns the time to renew a lease that ends at `until`: after two thirds of its duration.
     pub fn renewed_at(&self, until: Timestamp) -> Timestamp {
         if self.ask_again_at == Self::NEVER {
             return Self::NEVER;
         }
-        later(self.asked_at, (since(self.asked_at, until) * 2 / 3).max(Self::SOONEST))
+        add(self.asked_at, (elapsed(self.asked_at, until) * 2 / 3).max(Self::MIN_RENEWAL_DELAY))
     }
 
-    /// Whether the hub tells what is new.
+    /// Returns true if the hub has confirmed the subscription and the lease has not ended.
     pub fn is_active(&self, now: Timestamp) -> bool {
         self.lease_until.is_some_and(|until| until > now)
     }
 
-    /// Whether polls may be slow: it tells, and told of what came out last.
+    /// Returns true if the hub is reliable enough to slow down polling: the subscription is active and its credit is
+    /// positive.
     pub fn is_relied_on(&self, now: Timestamp) -> bool {
         self.credit > 0 && self.is_active(now)
     }
 
-    /// Whether a hub that asks back now may do so: it was asked not long ago.
+    /// Returns true if a verification request at `now` is plausible: the last subscription request is recent.
     pub fn may_be_verified(&self, now: Timestamp) -> bool {
-        since(self.asked_at, now) <= Self::VERIFIED_WITHIN
+        elapsed(self.asked_at, now) <= Self::VERIFICATION_TIMEOUT
     }
 
-    /// The credit after so many entries more that it told of, or missed.
-    pub fn credit_after(credit: i64, told: u64, missed: u64) -> i64 {
-        let count = |count: u64| i64::try_from(count).unwrap_or(Self::MOST_CREDIT).min(Self::MOST_CREDIT);
-        let before = if missed > 0 { credit.min(0) } else { credit };
-        (before + count(told) - Self::A_MISS * count(missed)).clamp(-Self::MOST_CREDIT, Self::MOST_CREDIT)
+    /// Returns the credit after further delivered and missed entries. A miss cancels positive credit.
+    pub fn credit_after(credit: i64, delivered: u64, missed: u64) -> i64 {
+        let capped = |count: u64| i64::try_from(count).unwrap_or(Self::MAX_CREDIT).min(Self::MAX_CREDIT);
+        let base = if missed > 0 { credit.min(0) } else { credit };
+        let credit = base + capped(delivered) - Self::MISS_PENALTY * capped(missed);
+        credit.clamp(-Self::MAX_CREDIT, Self::MAX_CREDIT)
     }
 }
 
-fn later(at: Timestamp, wait: Duration) -> Timestamp {
+fn add(at: Timestamp, wait: Duration) -> Timestamp {
     at.saturating_add(wait).unwrap_or(Timestamp::MAX)
 }
 
-fn since(from: Timestamp, to: Timestamp) -> Duration {
+fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
     Duration::try_from(to.duration_since(from)).unwrap_or_default()
 }
 
-/// A document that a hub pushed, and nobody has read yet.
+/// A document that a hub delivered and that waits to be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebSubDocument {
-    /// In the order of arrival.
+    /// The identifier, in order of arrival.
     pub id: i64,
-    /// Of which source.
+    /// The source.
     pub source: Name,
-    /// When it came.
+    /// The time of arrival.
     pub at: Timestamp,
     /// The `Content-Type` field.
     pub content_type: Option<String>,
     /// The document.
     pub body: Vec<u8>,
-    /// How often its reading was begun, this time included.
+    /// The number of attempts to read the document, including the current one.
     pub tries: u32,
 }
 
-/// What reading told of a subscription: added to what is known.
+/// Increments of a subscription's counters.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct SubscriptionDelta {
-    /// New entries that the hub told of.
+    /// New entries that the hub delivered.
     pub entries: u64,
-    /// New entries that it did not tell of.
+    /// New entries that the hub missed.
     pub missed: u64,
-    /// See [`Subscription::polls_saved`].
+    /// Polls saved; see [`Subscription::polls_saved`].
     pub polls_saved: f64,
 }
 
@@ -206,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn hubs_are_asked_again_before_they_stop() {
+    fn subscriptions_are_renewed_before_the_lease_ends() {
         let new = subscription();
         assert_eq!(new.ask_again_at, at(24 * HOUR));
         assert!(new.may_be_verified(at(HOUR)) && !new.may_be_verified(at(25 * HOUR)));
@@ -219,16 +225,16 @@ mod tests {
             (Some(240 * HOUR), 237 * HOUR, 239 * HOUR),
             (Some(240 * HOUR), 241 * HOUR, 265 * HOUR),
         ] {
-            let known = Subscription { lease_until: lease.map(at), ..new.clone() };
-            assert_eq!(known.asked_again(at(now)).ask_again_at, at(expected), "{lease:?} at {now}");
+            let subscription = Subscription { lease_until: lease.map(at), ..new.clone() };
+            assert_eq!(subscription.asked_again(at(now)).ask_again_at, at(expected), "{lease:?} at {now}");
         }
         assert!(!format!("{new:?}").contains("tölem"));
     }
 
-    /// By hand: an entry told is one, an entry missed is ten less, and takes what was gathered before.
+    /// A delivered entry adds one; a missed entry subtracts ten and cancels positive credit.
     #[test]
-    fn a_hub_that_misses_much_is_not_relied_on() {
-        for (before, told, missed, expected) in [
+    fn missed_entries_cost_a_hub_its_credit() {
+        for (credit, delivered, missed, expected) in [
             (0, 1, 0, 1),
             (0, 0, 0, 0),
             (50, 0, 1, -10),
@@ -239,9 +245,9 @@ mod tests {
             (0, u64::MAX, u64::MAX, -100),
         ] {
             assert_eq!(
-                Subscription::credit_after(before, told, missed),
+                Subscription::credit_after(credit, delivered, missed),
                 expected,
-                "{before} {told} {missed}"
+                "{credit} {delivered} {missed}"
             );
         }
     }

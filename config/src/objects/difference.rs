@@ -1,4 +1,4 @@
-//! What `apply` would change.
+//! The differences between stored and declared objects, which `qyran apply` would apply.
 
 use std::collections::BTreeMap;
 
@@ -6,29 +6,29 @@ use serde_json::Value;
 
 use super::Object;
 
-/// One object that differs between what is declared and what is stored.
+/// An object that differs between the declarations and the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
-    /// Declared and not stored.
+    /// The object is declared but not stored.
     Add {
         /// `Source/name`.
         object: String,
     },
-    /// Stored and not declared.
+    /// The object is stored but not declared.
     Remove {
         /// `Source/name`.
         object: String,
     },
-    /// Stored otherwise than declared.
+    /// The stored and the declared object differ.
     Edit {
         /// `Source/name`.
         object: String,
-        /// `spec.every.min: 5m -> 10m`, a line a field.
+        /// The changed fields, one line each: `spec.every.min: 5m -> 10m`.
         fields: Vec<String>,
     },
 }
 
-/// What it takes to get from `stored` to `declared`, in the order of names.
+/// Returns the changes that lead from `stored` to `declared`: additions and edits by kind and name, then removals.
 pub fn compare(stored: &[Object], declared: &[Object]) -> Vec<Change> {
     let index = |objects: &[Object]| -> BTreeMap<String, Value> {
         objects.iter().map(|object| (format!("{}/{}", object.kind(), object.name()), object.spec())).collect()
@@ -38,33 +38,33 @@ pub fn compare(stored: &[Object], declared: &[Object]) -> Vec<Change> {
     for (object, spec) in &declared {
         match stored.get(object) {
             None => changes.push(Change::Add { object: object.clone() }),
-            Some(before) if before != spec => {
+            Some(stored_spec) if stored_spec != spec => {
                 let mut fields = Vec::new();
-                differing("spec", Some(before), Some(spec), &mut fields);
+                collect_changed_fields("spec", Some(stored_spec), Some(spec), &mut fields);
                 changes.push(Change::Edit { object: object.clone(), fields });
             }
             Some(_) => (),
         }
     }
-    let gone = stored.keys().filter(|object| !declared.contains_key(*object));
-    changes.extend(gone.map(|object| Change::Remove { object: object.clone() }));
+    let removed = stored.keys().filter(|object| !declared.contains_key(*object));
+    changes.extend(removed.map(|object| Change::Remove { object: object.clone() }));
     changes
 }
 
-fn differing(path: &str, before: Option<&Value>, after: Option<&Value>, lines: &mut Vec<String>) {
-    match (before, after) {
-        (Some(Value::Object(one)), Some(Value::Object(other))) => {
-            let keys: std::collections::BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+fn collect_changed_fields(path: &str, old: Option<&Value>, new: Option<&Value>, lines: &mut Vec<String>) {
+    match (old, new) {
+        (Some(Value::Object(old)), Some(Value::Object(new))) => {
+            let keys: std::collections::BTreeSet<&String> = old.keys().chain(new.keys()).collect();
             for key in keys {
-                differing(&format!("{path}.{key}"), one.get(key), other.get(key), lines);
+                collect_changed_fields(&format!("{path}.{key}"), old.get(key), new.get(key), lines);
             }
         }
-        (one, other) if one == other => (),
-        (one, other) => lines.push(format!("{path}: {} -> {}", shown(one), shown(other))),
+        (old, new) if old == new => (),
+        (old, new) => lines.push(format!("{path}: {} -> {}", format_value(old), format_value(new))),
     }
 }
 
-fn shown(value: Option<&Value>) -> String {
+fn format_value(value: Option<&Value>) -> String {
     match value {
         None => "(default)".to_owned(),
         Some(Value::String(text)) => text.clone(),

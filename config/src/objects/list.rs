@@ -1,43 +1,48 @@
-//! A list as it is declared.
+//! Parsing and printing of declared lists.
 
 use model::{List, Name};
 use serde_json::{Value, json};
 
-use super::fields::{Fields, Notes};
+use super::fields::{Context, Fields};
 
-/// Characters of a value at most.
-const LONGEST: usize = 200;
+/// Upper bound on characters of a value.
+const MAX_VALUE_CHARS: usize = 200;
 
-pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<List> {
+/// Reads the spec of a list. Reports problems to `context`.
+pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, context: &mut Context<'_>) -> Option<List> {
     let line = spec.node("values").map_or(spec.line(), |node| node.line);
-    let texts = spec.texts("values", notes);
+    let texts = spec.texts("values", context);
     if texts.is_empty() {
-        notes.add(line, "spec.values is empty", "write `values: [one, two]`");
+        context.report(line, "spec.values is empty", "write `values: [one, two]`");
     }
     if let Some((_, line)) = texts.get(List::MOST) {
-        notes.add(*line, format!("spec.values holds more than {}", List::MOST), "make another list of some");
+        context.report(
+            *line,
+            format!("spec.values has more than {} entries", List::MOST),
+            "move some of them to another list",
+        );
         return None;
     }
     let mut values = Vec::new();
     for (text, line) in texts {
         let value = text.trim();
-        // A value is looked for as it would be behind the field's colon.
-        let is_one = value.chars().any(char::is_alphanumeric) && !value.contains('"');
-        if !is_one || value.contains('\n') || value.chars().count() > LONGEST {
+        // A value must be valid after the colon of a query field.
+        let is_field_value = value.chars().any(char::is_alphanumeric) && !value.contains('"');
+        if !is_field_value || value.contains('\n') || value.chars().count() > MAX_VALUE_CHARS {
             let remedy = format!(
-                "a value has letters or digits, no quotes, and at most {LONGEST} characters in one line"
+                "use letters or digits, no quotes, and at most {MAX_VALUE_CHARS} characters on one line"
             );
-            notes.add(line, format!("spec.values holds {value:?}"), remedy);
+            context.report(line, format!("spec.values contains the invalid value {value:?}"), remedy);
         }
         values.push(value.to_owned());
     }
-    // Their order says nothing.
+    // The order has no meaning. Sorting keeps a reordering from being an edit.
     values.sort();
     values.dedup();
     Some(List { name: name?, values })
 }
 
-/// The spec as it would be declared.
+/// Returns the spec as it would be declared.
 pub(crate) fn write(list: &List) -> Value {
     json!({"values": list.values})
 }

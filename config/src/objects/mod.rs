@@ -1,7 +1,7 @@
 //! Declared objects: `apiVersion: qyran.dev/v1alpha1`, `kind: Source | Topic | Client | List`, `metadata.name`, `spec`.
 //!
-//! Reading never stops at the first mistake: [`load`] gives what it understood and every problem. Using
-//! it is all or nothing: with one problem, nothing is applied.
+//! [`load`] does not stop at the first problem: it returns all objects that it could parse and all problems. The caller
+//! must not apply any object if there is a problem.
 
 mod client;
 mod codes;
@@ -22,30 +22,30 @@ use url::Url;
 
 use crate::{Problem, yaml};
 pub use difference::{Change, compare};
-use fields::{Fields, Notes};
+use fields::{Context, Fields};
 
-/// The version of the object shape that this build reads and writes.
+/// The API version of objects that this build reads and writes.
 pub const API_VERSION: &str = "qyran.dev/v1alpha1";
 
-/// Files larger than this are not declarations.
+/// Upper bound on the size of a file. Larger files are not declarations.
 const MAX_FILE_BYTES: u64 = 64 << 20;
 
 /// A declared object.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(clippy::large_enum_variant, reason = "most objects are sources: boxing them would save nothing")]
 pub enum Object {
-    /// Something that publishes.
+    /// A source of publications.
     Source(Source),
-    /// Something watched for.
+    /// A monitoring request.
     Topic(Topic),
-    /// Who watches.
+    /// A client that owns topics.
     Client(Client),
-    /// What queries name together.
+    /// A named list of values for queries.
     List(List),
 }
 
 impl Object {
-    /// The kind as it is written.
+    /// Returns the kind as it is written in declarations.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Source(_) => "Source",
@@ -55,7 +55,7 @@ impl Object {
         }
     }
 
-    /// The object's name.
+    /// Returns the object's name.
     pub fn name(&self) -> &Name {
         match self {
             Self::Source(source) => &source.name,
@@ -65,7 +65,7 @@ impl Object {
         }
     }
 
-    /// The spec as it would be declared, defaults left out.
+    /// Returns the spec as it would be declared, without default values.
     pub fn spec(&self) -> Value {
         match self {
             Self::Source(source) => source::write(source),
@@ -75,7 +75,7 @@ impl Object {
         }
     }
 
-    /// The whole object as it would be declared.
+    /// Returns the whole object as it would be declared.
     pub fn to_value(&self) -> Value {
         json!({
             "apiVersion": API_VERSION,
@@ -86,40 +86,40 @@ impl Object {
     }
 }
 
-/// Prints objects as one YAML stream that [`parse`] reads back to the same objects.
+/// Prints objects as one YAML stream. [`parse`] restores the same objects from it.
 pub fn print(objects: &[Object]) -> String {
     let documents: Vec<String> = objects.iter().map(|object| yaml::print(&object.to_value())).collect();
     documents.join("---\n")
 }
 
-/// An object and where it was declared.
+/// An object and the location of its declaration.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Declared {
-    /// What was declared.
+    /// The object.
     pub object: Object,
-    /// In which file.
+    /// The file.
     pub file: PathBuf,
-    /// On which line its name stands.
+    /// The line of the object's name.
     pub line: usize,
 }
 
-/// Judges of what this crate only carries: it knows neither the language of queries nor selectors.
+/// Checks of values that this crate stores but does not interpret, such as queries and selectors.
 #[derive(Clone, Copy)]
 pub struct Judges<'a> {
-    /// Of a topic's query.
+    /// The check of a topic's query.
     pub query: &'a dyn Fn(&str) -> Result<(), Complaint>,
-    /// Of a topic's rules for tags, each: queries that may hold for nearly everything.
+    /// The check of the rule of a tag: a query that may match nearly every item.
     pub rule: &'a dyn Fn(&str) -> Result<(), Complaint>,
-    /// Of a source's selectors, each.
+    /// The check of a CSS selector of a source.
     pub selector: &'a dyn Fn(&str) -> Result<(), Complaint>,
-    /// Of a source's pointers into JSON, each.
+    /// The check of a JSON pointer of a source.
     pub pointer: &'a dyn Fn(&str) -> Result<(), Complaint>,
-    /// Of the address of a source of a kind.
+    /// The check of the address of a source of a given kind.
     pub address: &'a dyn Fn(SourceKind, &Url) -> Result<(), Complaint>,
 }
 
 impl Judges<'static> {
-    /// For declarations that are known to be good.
+    /// Checks that accept everything, for declarations that are known to be valid.
     pub const LENIENT: Self = Self {
         query: &|_| Ok(()),
         rule: &|_| Ok(()),
@@ -129,56 +129,56 @@ impl Judges<'static> {
     };
 }
 
-/// What a judge has to say: reason and remedy.
+/// A failed check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Complaint {
-    /// What is wrong.
+    /// The reason.
     pub message: String,
-    /// What to do about it.
+    /// The suggested correction.
     pub remedy: String,
 }
 
-/// An object's name, where it stands, whether the object could be read or not.
+/// The name of a declared object and its location. It is known even if the object itself is invalid.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Named {
-    /// The kind as it is written.
+    /// The kind as it is written in declarations.
     pub kind: &'static str,
     /// The name.
     pub name: Name,
-    /// In which file.
+    /// The file.
     pub file: PathBuf,
-    /// On which line.
+    /// The line.
     pub line: usize,
 }
 
-/// A source that a topic names.
+/// A reference from a topic to a source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reference {
-    /// In which file.
+    /// The file.
     pub file: PathBuf,
-    /// On which line.
+    /// The line.
     pub line: usize,
-    /// Under which key.
+    /// The path of the key that holds the reference.
     pub key: String,
     /// The source.
     pub source: Name,
 }
 
-/// What files declare, and everything that is wrong with it.
+/// The contents of a set of declaration files.
 #[derive(Debug, Default)]
 pub struct Loaded {
-    /// The objects that could be read; of use only where there are no problems.
+    /// The valid objects. They must be used only if there are no problems.
     pub objects: Vec<Declared>,
-    /// The names of all objects, read or not.
+    /// The names of all objects, valid or not.
     pub names: Vec<Named>,
-    /// The sources that topics name.
+    /// The references from topics to sources.
     pub references: Vec<Reference>,
-    /// What is wrong.
+    /// The problems in the files.
     pub problems: Vec<Problem>,
 }
 
 impl Loaded {
-    fn take(&mut self, other: Self) {
+    fn merge(&mut self, other: Self) {
         self.objects.extend(other.objects);
         self.names.extend(other.names);
         self.references.extend(other.references);
@@ -186,96 +186,96 @@ impl Loaded {
     }
 }
 
-/// Reads every object of these files, and of all `*.yaml` and `*.yml` files below these folders, with
-/// all problems in them. A file that is reached in several ways is read once.
+/// Loads the objects and problems of files. A path is a file or a folder. A folder includes all `*.yaml` and `*.yml`
+/// files below it. A file that is reached by several paths is loaded once.
 pub fn load(paths: &[PathBuf], judges: Judges<'_>) -> Loaded {
     let mut files = Vec::new();
     let mut loaded = Loaded::default();
     for path in paths {
-        let before = (files.len(), loaded.problems.len());
+        let previous_counts = (files.len(), loaded.problems.len());
         collect_files(path, &mut files, &mut loaded.problems, 0);
-        if before == (files.len(), loaded.problems.len()) {
-            let remedy = "name a folder with declarations, or a file";
-            loaded.problems.push(whole_file(path, "holds no .yaml file", remedy));
+        if previous_counts == (files.len(), loaded.problems.len()) {
+            let remedy = "give a file, or a folder that contains declarations";
+            loaded.problems.push(file_problem(path, "the folder contains no .yaml or .yml file", remedy));
         }
     }
-    let mut seen = HashSet::new();
-    files.retain(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
+    let mut unique_files = HashSet::new();
+    files.retain(|file| unique_files.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
     for file in &files {
         match read_file(file) {
-            Ok(text) => loaded.take(parse(file, &text, judges)),
+            Ok(text) => loaded.merge(parse(file, &text, judges)),
             Err(problem) => loaded.problems.push(problem),
         }
     }
-    let twice = duplicates(&loaded.names);
-    loaded.problems.extend(twice);
+    let duplicates = find_duplicates(&loaded.names);
+    loaded.problems.extend(duplicates);
     loaded
 }
 
-/// Reads the objects of one text, with all problems in it but for names that stand twice.
+/// Parses the objects of one text, and collects all problems except duplicate names.
 pub fn parse(file: &Path, text: &str, judges: Judges<'_>) -> Loaded {
-    let mut notes = Notes { file, judges, problems: Vec::new(), references: Vec::new() };
-    let (documents, stopped) = tree::parse(text.trim_start_matches('\u{feff}'));
+    let mut context = Context { file, judges, problems: Vec::new(), references: Vec::new() };
+    let (documents, error) = tree::parse(text.trim_start_matches('\u{feff}'));
     let mut loaded = Loaded::default();
     for document in &documents {
         if document.as_text() == Some("") {
-            continue; // an empty document between two `---`
+            continue; // An empty document between two `---`.
         }
-        let (object, named) = read_object(document, &mut notes);
+        let (object, named) = read_object(document, &mut context);
         if let (Some(object), Some(Named { line, .. })) = (object, &named) {
             loaded.objects.push(Declared { object, file: file.to_path_buf(), line: *line });
         }
         loaded.names.extend(named);
     }
-    if let Some((line, reason)) = stopped {
-        notes.add(line, format!("this is not YAML: {reason}"), "what follows in this file was not read");
+    if let Some((line, reason)) = error {
+        context.report(line, format!("invalid YAML: {reason}"), "the rest of the file was not checked");
     }
-    loaded.problems = notes.problems;
-    loaded.references = notes.references;
+    loaded.problems = context.problems;
+    loaded.references = context.references;
     loaded
 }
 
-fn read_object(document: &tree::Node, notes: &mut Notes<'_>) -> (Option<Object>, Option<Named>) {
-    let Some(mut fields) = Fields::open("", document, notes) else { return (None, None) };
-    let before = notes.problems.len();
-    if let Some((version, line)) = fields.required("apiVersion", notes)
+fn read_object(document: &tree::Node, context: &mut Context<'_>) -> (Option<Object>, Option<Named>) {
+    let Some(mut fields) = Fields::open("", document, context) else { return (None, None) };
+    let previous_problems = context.problems.len();
+    if let Some((version, line)) = fields.required("apiVersion", context)
         && version != API_VERSION
     {
-        notes.add(
+        context.report(
             line,
-            format!("apiVersion cannot be {version:?}"),
-            format!("this build reads {API_VERSION}"),
+            format!("unsupported apiVersion {version:?}"),
+            format!("this build supports {API_VERSION}"),
         );
     }
-    let has_kind = fields.required("kind", notes);
+    let has_kind = fields.required("kind", context);
     let kinds =
         [("Source", Kind::Source), ("Topic", Kind::Topic), ("Client", Kind::Client), ("List", Kind::List)];
-    let kind = has_kind.and_then(|_| fields.choice("kind", notes, &kinds));
-    let (name, line) = match part(&mut fields, "metadata", notes) {
+    let kind = has_kind.and_then(|_| fields.choice("kind", context, &kinds));
+    let (name, line) = match open_required(&mut fields, "metadata", context) {
         Some(mut metadata) => {
             let line = metadata.node("name").map_or(document.line, |node| node.line);
-            let has_name = metadata.required("name", notes);
-            let name = has_name.and_then(|_| metadata.read("name", notes, Name::new));
-            metadata.close(notes);
+            let has_name = metadata.required("name", context);
+            let name = has_name.and_then(|_| metadata.parse("name", context, Name::new));
+            metadata.finish(context);
             (name, line)
         }
         None => (None, document.line),
     };
-    let spec = part(&mut fields, "spec", notes);
-    fields.close(notes);
+    let spec = open_required(&mut fields, "spec", context);
+    fields.finish(context);
     let named = name.clone().zip(kind).map(|(name, kind)| {
-        let kind = kinds.iter().find(|(_, known)| *known == kind).map_or("", |(kind, _)| *kind);
-        Named { kind, name, file: notes.file.to_path_buf(), line }
+        let kind = kinds.iter().find(|(_, candidate)| *candidate == kind).map_or("", |(kind, _)| *kind);
+        Named { kind, name, file: context.file.to_path_buf(), line }
     });
     let (Some(mut spec), Some(kind)) = (spec, kind) else { return (None, named) };
     let object = match kind {
-        Kind::Source => source::read(name, &mut spec, notes).map(Object::Source),
-        Kind::Topic => topic::read(name, &mut spec, notes).map(Object::Topic),
-        Kind::Client => client::read(name, &mut spec, notes).map(Object::Client),
-        Kind::List => list::read(name, &mut spec, notes).map(Object::List),
+        Kind::Source => source::read(name, &mut spec, context).map(Object::Source),
+        Kind::Topic => topic::read(name, &mut spec, context).map(Object::Topic),
+        Kind::Client => client::read(name, &mut spec, context).map(Object::Client),
+        Kind::List => list::read(name, &mut spec, context).map(Object::List),
     };
-    spec.close(notes);
-    (object.filter(|_| notes.problems.len() == before), named)
+    spec.finish(context);
+    (object.filter(|_| context.problems.len() == previous_problems), named)
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -286,32 +286,37 @@ enum Kind {
     List,
 }
 
-fn part<'a>(fields: &mut Fields<'a>, key: &'static str, notes: &mut Notes<'_>) -> Option<Fields<'a>> {
+/// Opens the mapping under a required key.
+fn open_required<'a>(
+    fields: &mut Fields<'a>,
+    key: &'static str,
+    context: &mut Context<'_>,
+) -> Option<Fields<'a>> {
     match fields.node(key) {
-        Some(node) => Fields::open(key, node, notes),
+        Some(node) => Fields::open(key, node, context),
         None => {
-            fields.required(key, notes);
+            fields.required(key, context);
             None
         }
     }
 }
 
-fn duplicates(names: &[Named]) -> Vec<Problem> {
-    let mut first: HashMap<(&str, &Name), &Named> = HashMap::new();
+fn find_duplicates(names: &[Named]) -> Vec<Problem> {
+    let mut first_declarations: HashMap<(&str, &Name), &Named> = HashMap::new();
     let mut problems = Vec::new();
-    for one in names {
-        let Some(earlier) = first.get(&(one.kind, &one.name)) else {
-            first.insert((one.kind, &one.name), one);
+    for named in names {
+        let Some(first) = first_declarations.get(&(named.kind, &named.name)) else {
+            first_declarations.insert((named.kind, &named.name), named);
             continue;
         };
         problems.push(Problem {
-            file: one.file.clone(),
-            line: Some(one.line),
-            message: format!("{} {:?} is declared twice", one.kind, one.name.as_str()),
+            file: named.file.clone(),
+            line: Some(named.line),
+            message: format!("{} {:?} is declared twice", named.kind, named.name.as_str()),
             remedy: format!(
-                "the first stands in {}:{}; rename or remove one",
-                earlier.file.display(),
-                earlier.line
+                "the first declaration is at {}:{}; rename or remove one of them",
+                first.file.display(),
+                first.line
             ),
         });
     }
@@ -324,7 +329,8 @@ fn collect_files(path: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<Probl
         return;
     }
     if depth > 16 {
-        problems.push(whole_file(path, "is nested deeper than 16 folders", "is there a circle of links?"));
+        let remedy = "check for a cycle of symbolic links";
+        problems.push(file_problem(path, "folders are nested more than 16 levels deep", remedy));
         return;
     }
     match std::fs::read_dir(path) {
@@ -332,23 +338,24 @@ fn collect_files(path: &Path, files: &mut Vec<PathBuf>, problems: &mut Vec<Probl
             let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
             paths.sort();
             for inner in paths {
-                let yaml =
+                let is_yaml =
                     inner.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
-                // Hidden ones are an editor's, or Kubernetes' (which mounts a folder by way of `..data`).
+                // Hidden files belong to editors or to Kubernetes, which mounts a folder through `..data`.
                 let name = inner.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                if !name.starts_with('.') && (inner.is_dir() || yaml) {
+                if !name.starts_with('.') && (inner.is_dir() || is_yaml) {
                     collect_files(&inner, files, problems, depth + 1);
                 }
             }
         }
-        Err(error) => problems.push(whole_file(path, &format!("cannot be read: {error}"), "")),
+        Err(error) => problems.push(file_problem(path, &format!("cannot read the folder: {error}"), "")),
     }
 }
 
 fn read_file(file: &Path) -> Result<String, Problem> {
-    let unreadable = |error: std::io::Error| whole_file(file, &format!("cannot be read: {error}"), "");
+    let unreadable =
+        |error: std::io::Error| file_problem(file, &format!("cannot read the file: {error}"), "");
     if std::fs::metadata(file).map_err(unreadable)?.len() > MAX_FILE_BYTES {
-        return Err(whole_file(file, "is larger than 64 MiB", "split it"));
+        return Err(file_problem(file, "the file is larger than 64 MiB", "split it into several files"));
     }
     let bytes = std::fs::read(file).map_err(unreadable)?;
     String::from_utf8(bytes).map_err(|error| {
@@ -358,11 +365,12 @@ fn read_file(file: &Path) -> Result<String, Problem> {
             .take(error.utf8_error().valid_up_to())
             .filter(|b| **b == b'\n')
             .count();
-        Problem { line: Some(line), ..whole_file(file, "this is not UTF-8", "save the file as UTF-8") }
+        Problem { line: Some(line), ..file_problem(file, "the file is not valid UTF-8", "save it as UTF-8") }
     })
 }
 
-fn whole_file(file: &Path, message: &str, remedy: &str) -> Problem {
+/// Returns a problem that concerns a file or folder as a whole.
+fn file_problem(file: &Path, message: &str, remedy: &str) -> Problem {
     Problem { file: file.to_path_buf(), line: None, message: message.to_owned(), remedy: remedy.to_owned() }
 }
 

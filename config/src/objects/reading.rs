@@ -1,43 +1,47 @@
-//! How a source is read, as it is declared: its address, where things stand in it, and what stands in for it.
+//! The part of a source's declaration that tells how to read it: address, selectors, pointers and fallbacks.
 
 use model::{Fallback, Pointers, Selectors, Source, SourceKind, is_template};
 use serde_json::{Map, Value, json};
 use url::Url;
 
 use super::Complaint;
-use super::fields::{Fields, Notes};
+use super::fields::{Context, Fields};
 use super::tree;
 
-/// What cannot be read in this way at this address.
-pub(super) fn judge_address(
+/// Reports an address that a source of this kind cannot have.
+pub(super) fn check_address(
     kind: Option<SourceKind>,
     url: Option<&Url>,
     spec: &Fields<'_>,
-    notes: &mut Notes<'_>,
+    context: &mut Context<'_>,
 ) {
     if let (Some(kind), Some(url)) = (kind, url)
-        && let Err(Complaint { message, remedy }) = (notes.judges.address)(kind, url)
+        && let Err(Complaint { message, remedy }) = (context.judges.address)(kind, url)
     {
-        notes.add(spec.line_of("url"), format!("{}: {message}", spec.at("url")), remedy);
+        context.report(spec.line_of("url"), format!("{}: {message}", spec.path_of("url")), remedy);
     }
 }
 
-pub(super) fn selectors(kind: Option<SourceKind>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Selectors {
+pub(super) fn read_selectors(
+    kind: Option<SourceKind>,
+    spec: &mut Fields<'_>,
+    context: &mut Context<'_>,
+) -> Selectors {
     let Some(node) = spec.node("selectors") else { return Selectors::default() };
-    let Some(mut fields) = Fields::open(&spec.at("selectors"), node, notes) else {
+    let Some(mut fields) = Fields::open(&spec.path_of("selectors"), node, context) else {
         return Selectors::default();
     };
-    let (judge, path) = (notes.judges.selector, spec.at("selectors"));
+    let (check, path) = (context.judges.selector, spec.path_of("selectors"));
     let mut take = |key| {
         let line = fields.node(key)?.line;
         if matches!(key, "item" | "link" | "next") && kind.is_some_and(|kind| kind != SourceKind::Listing) {
-            notes.add(
+            context.report(
                 line,
-                format!("{}.{key} is for listings only", path),
+                format!("{path}.{key} applies only to kind listing"),
                 "remove it, or set kind: listing",
             );
         }
-        fields.judged(key, notes, judge)
+        fields.checked_text(key, context, check)
     };
     let selectors = Selectors {
         item: take("item"),
@@ -47,33 +51,37 @@ pub(super) fn selectors(kind: Option<SourceKind>, spec: &mut Fields<'_>, notes: 
         text: take("text"),
         next: take("next"),
     };
-    fields.close(notes);
+    fields.finish(context);
     selectors
 }
 
-pub(super) fn pointers(kind: Option<SourceKind>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Pointers {
+pub(super) fn read_pointers(
+    kind: Option<SourceKind>,
+    spec: &mut Fields<'_>,
+    context: &mut Context<'_>,
+) -> Pointers {
     let Some(node) = spec.node("pointers") else {
         if kind == Some(SourceKind::Json) {
-            notes.add(
+            context.report(
                 spec.line(),
-                format!("{} is missing: nothing says where things stand in this JSON", spec.at("pointers")),
+                format!("{} is missing, but kind json requires it", spec.path_of("pointers")),
                 "add pointers such as {items: /data, url: /link, title: /title}",
             );
         }
         return Pointers::default();
     };
-    let Some(mut fields) = Fields::open(&spec.at("pointers"), node, notes) else {
+    let Some(mut fields) = Fields::open(&spec.path_of("pointers"), node, context) else {
         return Pointers::default();
     };
     if kind.is_some_and(|kind| kind != SourceKind::Json) {
-        notes.add(
+        context.report(
             node.line,
-            format!("{} is for JSON only", spec.at("pointers")),
+            format!("{} applies only to kind json", spec.path_of("pointers")),
             "remove it, or set kind: json",
         );
     }
-    let judge = notes.judges.pointer;
-    let mut take = |key| fields.judged(key, notes, judge);
+    let check = context.judges.pointer;
+    let mut take = |key| fields.checked_text(key, context, check);
     let pointers = Pointers {
         items: take("items"),
         id: take("id"),
@@ -92,56 +100,62 @@ pub(super) fn pointers(kind: Option<SourceKind>, spec: &mut Fields<'_>, notes: &
         views: take("views"),
         next: take("next"),
     };
-    fields.close(notes);
+    fields.finish(context);
     if pointers.url.is_none() && pointers.title.is_none() && pointers.text.is_none() {
-        notes.add(
+        context.report(
             node.line,
-            format!("{} says neither where addresses, titles nor texts stand", spec.at("pointers")),
-            "add one of url, title, text",
+            format!("{} has neither url, title nor text", spec.path_of("pointers")),
+            "add at least one of them",
         );
     }
     pointers
 }
 
-/// Other ways to read it, in their order.
-pub(super) fn fallbacks(url: Option<&Url>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Vec<Fallback> {
+/// Reads the fallbacks, in file order. `url` is the source's declared address.
+pub(super) fn read_fallbacks(
+    url: Option<&Url>,
+    spec: &mut Fields<'_>,
+    context: &mut Context<'_>,
+) -> Vec<Fallback> {
     let Some(node) = spec.node("fallbacks") else { return Vec::new() };
     let tree::Value::List(list) = &node.value else {
-        notes.add(node.line, "spec.fallbacks must be a list", "write `- {kind: sitemap, url: …}` lines");
+        context.report(node.line, "spec.fallbacks must be a list", "write `- {kind: sitemap, url: …}` lines");
         return Vec::new();
     };
-    if list.len() > Source::MOST_FALLBACKS {
-        let message = format!("spec.fallbacks holds more than {}", Source::MOST_FALLBACKS);
-        notes.add(node.line, message, "keep those that are worth it");
+    if list.len() > Source::MAX_FALLBACKS {
+        let message = format!("spec.fallbacks has more than {} entries", Source::MAX_FALLBACKS);
+        context.report(node.line, message, "remove the least useful ones");
     }
     if url.is_some_and(is_template) {
-        notes.add(node.line, "spec.fallbacks is not for sources that are searched", "remove it");
+        context.report(node.line, "spec.fallbacks does not apply to searched sources", "remove it");
     }
-    let read = |(place, node): (usize, &tree::Node)| {
-        let mut fields = Fields::open(&format!("spec.fallbacks[{}]", place + 1), node, notes)?;
-        let fallback = fallback(&mut fields, notes);
-        fields.close(notes);
+    let read = |(index, node): (usize, &tree::Node)| {
+        let mut fields = Fields::open(&format!("spec.fallbacks[{}]", index + 1), node, context)?;
+        let fallback = read_fallback(&mut fields, context);
+        fields.finish(context);
         fallback
     };
-    list.iter().enumerate().take(Source::MOST_FALLBACKS).filter_map(read).collect()
+    list.iter().enumerate().take(Source::MAX_FALLBACKS).filter_map(read).collect()
 }
 
-fn fallback(spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Fallback> {
+fn read_fallback(spec: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Fallback> {
     let kinds = SourceKind::ALL.map(|kind| (kind.as_str(), kind));
-    let kind = spec.required("kind", notes).and_then(|_| spec.choice("kind", notes, &kinds));
-    let url = spec.web_address("url", notes);
-    judge_address(kind, url.as_ref(), spec, notes);
-    let is_unfit = kind == Some(SourceKind::Import) || url.as_ref().is_some_and(is_template);
-    if is_unfit {
-        let message = format!("{} cannot stand in: it is not polled", spec.at("kind"));
-        notes.add(spec.line(), message, "name an address that can be read without a query");
+    let kind = spec.required("kind", context).and_then(|_| spec.choice("kind", context, &kinds));
+    let url = spec.web_address("url", context);
+    check_address(kind, url.as_ref(), spec, context);
+    let is_never_polled = kind == Some(SourceKind::Import) || url.as_ref().is_some_and(is_template);
+    if is_never_polled {
+        let message =
+            format!("{} cannot be used: imported and searched sources are not polled", spec.path_of("kind"));
+        context.report(spec.line(), message, "use an address that can be fetched without a query");
     }
-    let selectors = selectors(kind, spec, notes);
-    let pointers = pointers(kind, spec, notes);
+    let selectors = read_selectors(kind, spec, context);
+    let pointers = read_pointers(kind, spec, context);
     Some(Fallback { kind: kind?, url: url?, selectors, pointers })
 }
 
-pub(super) fn write_adapter(fallback: &Fallback) -> Value {
+/// Returns a fallback as it would be declared.
+pub(super) fn write_fallback(fallback: &Fallback) -> Value {
     let Fallback { kind, url, selectors, pointers } = fallback;
     let mut spec = Map::new();
     let mut put = |key: &str, value: Value| spec.insert(key.to_owned(), value);
@@ -152,22 +166,24 @@ pub(super) fn write_adapter(fallback: &Fallback) -> Value {
     Value::Object(spec)
 }
 
+/// Passes the declared selectors to `put`, if there are any.
 pub(super) fn write_selectors(selectors: &Selectors, put: &mut impl FnMut(&str, Value) -> Option<Value>) {
     let Selectors { item, link, title, time, text, next } = selectors;
     let all =
         [("item", item), ("link", link), ("title", title), ("time", time), ("text", text), ("next", next)];
-    let given = all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value.as_ref()?))));
-    let given: Map<String, Value> = given.collect();
-    if !given.is_empty() {
-        put("selectors", Value::Object(given));
+    let declared = all.into_iter().filter_map(|(key, value)| Some((key.to_owned(), json!(value.as_ref()?))));
+    let declared: Map<String, Value> = declared.collect();
+    if !declared.is_empty() {
+        put("selectors", Value::Object(declared));
     }
 }
 
+/// Passes the declared pointers to `put`, if there are any.
 pub(super) fn write_pointers(pointers: &Pointers, put: &mut impl FnMut(&str, Value) -> Option<Value>) {
     let all = pointers.all().into_iter();
-    let given: Map<String, Value> =
+    let declared: Map<String, Value> =
         all.filter_map(|(key, value)| Some((key.to_owned(), json!(value.as_ref()?)))).collect();
-    if !given.is_empty() {
-        put("pointers", Value::Object(given));
+    if !declared.is_empty() {
+        put("pointers", Value::Object(declared));
     }
 }

@@ -1,4 +1,4 @@
-//! A source as it is declared.
+//! Parsing and printing of declared sources.
 
 use std::time::Duration;
 
@@ -7,9 +7,10 @@ use serde_json::{Map, Value, json};
 
 use super::client;
 use super::codes::COUNTRIES;
-use super::fields::{Fields, Notes};
+use super::fields::{Context, Fields};
 use super::reading::{
-    fallbacks, judge_address, pointers, selectors, write_adapter, write_pointers, write_selectors,
+    check_address, read_fallbacks, read_pointers, read_selectors, write_fallback, write_pointers,
+    write_selectors,
 };
 use crate::{parse_duration, print_duration};
 
@@ -27,40 +28,41 @@ const ARTICLES: &[(&str, ArticleMode)] =
 const RIGHTS: &[(&str, Rights)] =
     &[("link", Rights::Link), ("excerpt", Rights::Excerpt), ("full", Rights::Full)];
 
-/// Intervals outside of this range are mistakes, or rude.
-const EVERY_BOUNDS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(90 * 86_400));
+/// Limits of a declared poll interval. A shorter interval overloads the host; a longer one is a mistake.
+const INTERVAL_LIMITS: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(90 * 86_400));
 
-pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Source> {
-    let has_kind = spec.required("kind", notes);
+/// Reads the spec of a source. Reports problems to `context`.
+pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Source> {
+    let has_kind = spec.required("kind", context);
     let kinds = SourceKind::ALL.map(|kind| (kind.as_str(), kind));
-    let kind = has_kind.and_then(|_| spec.choice("kind", notes, &kinds));
-    let url = spec.web_address("url", notes);
-    judge_address(kind, url.as_ref(), spec, notes);
-    let category = spec.choice("category", notes, CATEGORIES).unwrap_or(Category::News);
-    let country = spec.read("country", notes, country);
-    let languages = spec.languages("languages", notes);
-    let timezone = spec.read("timezone", notes, timezone);
-    let every = every(Pace::usual(kind.unwrap_or(SourceKind::Feed)), spec, notes);
-    let delay = spec.read("delay", notes, delay);
-    let article = spec.choice("article", notes, ARTICLES).unwrap_or_default();
-    let rights = spec.choice("rights", notes, RIGHTS).unwrap_or_default();
-    let selectors = selectors(kind, spec, notes);
-    let pointers = pointers(kind, spec, notes);
-    let fallbacks = fallbacks(url.as_ref(), spec, notes);
-    let token = spec.read("token", notes, token);
+    let kind = has_kind.and_then(|_| spec.choice("kind", context, &kinds));
+    let url = spec.web_address("url", context);
+    check_address(kind, url.as_ref(), spec, context);
+    let category = spec.choice("category", context, CATEGORIES).unwrap_or(Category::News);
+    let country = spec.parse("country", context, parse_country);
+    let languages = spec.languages("languages", context);
+    let timezone = spec.parse("timezone", context, parse_timezone);
+    let every = read_interval(Pace::default_bounds(kind.unwrap_or(SourceKind::Feed)), spec, context);
+    let delay = spec.parse("delay", context, parse_delay);
+    let article = spec.choice("article", context, ARTICLES).unwrap_or_default();
+    let rights = spec.choice("rights", context, RIGHTS).unwrap_or_default();
+    let selectors = read_selectors(kind, spec, context);
+    let pointers = read_pointers(kind, spec, context);
+    let fallbacks = read_fallbacks(url.as_ref(), spec, context);
+    let token = spec.parse("token", context, parse_token_name);
     let politeness_group =
-        spec.read("politenessGroup", notes, |text| Name::new(text).map(|name| name.to_string()));
-    let client = spec.read("client", notes, Name::new);
-    let searches = spec.read("searches", notes, client::searches);
+        spec.parse("politenessGroup", context, |text| Name::new(text).map(|name| name.to_string()));
+    let client = spec.parse("client", context, Name::new);
+    let searches = spec.parse("searches", context, client::parse_searches);
     if searches.is_some() && url.as_ref().is_some_and(|url| !model::is_template(url)) {
-        notes.add(
+        context.report(
             spec.line_of("searches"),
-            "spec.searches is for sources that are searched",
-            "remove it, or put {query} into spec.url where the query belongs",
+            "spec.searches applies only to searched sources",
+            "remove it, or put {query} in spec.url in place of the query",
         );
     }
-    let paused = spec.boolean("paused", notes).unwrap_or(false);
-    let retired = spec.boolean("retired", notes).unwrap_or(false);
+    let paused = spec.boolean("paused", context).unwrap_or(false);
+    let retired = spec.boolean("retired", context).unwrap_or(false);
     Some(Source {
         name: name?,
         kind: kind?,
@@ -85,62 +87,64 @@ pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<
     })
 }
 
-/// A longer one is a slip: nothing would be read.
-const LONGEST_DELAY: Duration = Duration::from_secs(86_400);
+/// Upper bound on a declared delay. A longer delay is a mistake: the host would hardly be read.
+const MAX_DELAY: Duration = Duration::from_secs(86_400);
 
-fn delay(text: &str) -> Result<Duration, String> {
+fn parse_delay(text: &str) -> Result<Duration, String> {
     match parse_duration(text).map_err(|error| error.to_string())? {
-        delay if delay > LONGEST_DELAY => Err(format!("{text:?} is longer than a day")),
+        delay if delay > MAX_DELAY => Err(format!("{text:?} is longer than a day; use at most 1d")),
         delay => Ok(delay),
     }
 }
 
-/// It names a variable and a file: two must not come to be the same one.
-fn token(text: &str) -> Result<Name, String> {
-    let is_kept = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+/// Parses the name of a token, which is also the name of a file and, in upper case, of an environment variable. The
+/// restricted alphabet keeps two names from mapping to the same variable or file.
+fn parse_token_name(text: &str) -> Result<Name, String> {
+    let is_allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     match Name::new(text) {
-        Ok(name) if text.chars().all(is_kept) => Ok(name),
-        _ => Err(format!("{text:?} is no name of a token; use small Latin letters, digits and hyphens")),
+        Ok(name) if text.chars().all(is_allowed) => Ok(name),
+        _ => Err(format!("{text:?} is not a token name; use lower-case Latin letters, digits and hyphens")),
     }
 }
 
-fn country(text: &str) -> Result<String, String> {
+fn parse_country(text: &str) -> Result<String, String> {
     if COUNTRIES.split(' ').any(|code| code == text) {
         Ok(text.to_owned())
     } else {
-        Err(format!("{text:?} is not a country code; use two small letters of ISO 3166-1 such as kz"))
+        Err(format!("{text:?} is not a country code; use a lower-case ISO 3166-1 code such as kz"))
     }
 }
 
-fn timezone(text: &str) -> Result<String, String> {
+fn parse_timezone(text: &str) -> Result<String, String> {
     match jiff::tz::TimeZone::get(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err(format!("{text:?} is not a time zone; use an IANA name such as Asia/Almaty")),
     }
 }
 
-fn every(usual: Every, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Every {
-    let Some(node) = spec.node("every") else { return usual };
-    let Some(mut fields) = Fields::open("spec.every", node, notes) else { return usual };
-    let min = fields.duration("min", notes);
-    let max = fields.duration("max", notes);
-    fields.close(notes);
+/// Reads the bounds of the poll interval. `defaults` fill in a missing bound, as far as the declared one allows.
+fn read_interval(defaults: Every, spec: &mut Fields<'_>, context: &mut Context<'_>) -> Every {
+    let Some(node) = spec.node("every") else { return defaults };
+    let Some(mut fields) = Fields::open("spec.every", node, context) else { return defaults };
+    let min = fields.duration("min", context);
+    let max = fields.duration("max", context);
+    fields.finish(context);
     let every = match (min, max) {
         (Some(min), Some(max)) => Every { min, max },
-        (Some(min), None) => Every { min, max: min.max(usual.max) },
-        (None, Some(max)) => Every { min: max.min(usual.min), max },
-        (None, None) => usual,
+        (Some(min), None) => Every { min, max: min.max(defaults.max) },
+        (None, Some(max)) => Every { min: max.min(defaults.min), max },
+        (None, None) => defaults,
     };
     if every.min > every.max {
-        notes.add(node.line, "spec.every.min is longer than spec.every.max", "swap them");
+        context.report(node.line, "spec.every.min is longer than spec.every.max", "swap them");
     }
-    if every.min < EVERY_BOUNDS.0 || every.max > EVERY_BOUNDS.1 {
-        notes.add(node.line, "spec.every is out of range", "keep it between 1s and 90d");
+    if every.min < INTERVAL_LIMITS.0 || every.max > INTERVAL_LIMITS.1 {
+        context.report(node.line, "spec.every is out of range", "use intervals from 1s to 90d");
     }
     every
 }
 
-/// The spec as it would be declared: only what differs from the defaults, in the order of the manual.
+/// Returns the spec as it would be declared: only values that differ from the defaults, in the order of the manual.
 pub(crate) fn write(source: &Source) -> Value {
     let Source {
         name: _,
@@ -178,7 +182,7 @@ pub(crate) fn write(source: &Source) -> Value {
     if let Some(timezone) = timezone {
         put("timezone", json!(timezone));
     }
-    if *every != Pace::usual(*kind) {
+    if *every != Pace::default_bounds(*kind) {
         put("every", json!({"min": print_duration(every.min), "max": print_duration(every.max)}));
     }
     if let Some(delay) = delay {
@@ -193,7 +197,7 @@ pub(crate) fn write(source: &Source) -> Value {
     write_selectors(selectors, &mut put);
     write_pointers(pointers, &mut put);
     if !fallbacks.is_empty() {
-        put("fallbacks", fallbacks.iter().map(write_adapter).collect());
+        put("fallbacks", fallbacks.iter().map(write_fallback).collect());
     }
     if let Some(token) = token {
         put("token", json!(token));
@@ -217,5 +221,5 @@ pub(crate) fn write(source: &Source) -> Value {
 }
 
 fn word<T: PartialEq + Copy>(choices: &[(&'static str, T)], value: T) -> Value {
-    json!(choices.iter().find(|(_, known)| *known == value).map_or("", |(word, _)| word))
+    json!(choices.iter().find(|(_, choice)| *choice == value).map_or("", |(word, _)| word))
 }

@@ -1,46 +1,51 @@
-//! A topic as it is declared.
+//! Parsing and printing of declared topics.
 
 use model::{Name, Tag, Topic};
 use serde_json::{Map, Value, json};
 
-use super::fields::{Fields, Notes};
+use super::fields::{Context, Fields};
 use super::source::CATEGORIES;
 
-pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Option<Topic> {
-    let has_query = spec.required("query", notes);
-    let query = has_query.and_then(|_| spec.judged("query", notes, notes.judges.query));
-    let client = spec.read("client", notes, |text| Name::new(text).map(|name| name.to_string()));
-    let languages = spec.languages("languages", notes);
-    let categories = spec.choices("categories", notes, CATEGORIES);
-    let sources = spec.sources("sources", notes);
-    let exclude_sources = spec.sources("excludeSources", notes);
-    let tags = tags(spec, notes);
+/// Reads the spec of a topic. Reports problems to `context`.
+pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Topic> {
+    let has_query = spec.required("query", context);
+    let query = has_query.and_then(|_| spec.checked_text("query", context, context.judges.query));
+    let client = spec.parse("client", context, |text| Name::new(text).map(|name| name.to_string()));
+    let languages = spec.languages("languages", context);
+    let categories = spec.choices("categories", context, CATEGORIES);
+    let sources = spec.sources("sources", context);
+    let exclude_sources = spec.sources("excludeSources", context);
+    let tags = read_tags(spec, context);
     Some(Topic { name: name?, query: query?, client, languages, categories, sources, exclude_sources, tags })
 }
 
-/// Rules of a topic, at most: each is held against each match.
-const MOST_TAGS: usize = 100;
+/// Upper bound on tags of a topic, since each rule is evaluated for each match.
+const MAX_TAGS: usize = 100;
 
-/// `tags: {complaint: жалоба OR обман}`.
-fn tags(spec: &mut Fields<'_>, notes: &mut Notes<'_>) -> Vec<Tag> {
-    let judge = notes.judges.rule;
-    let rules = spec.map("tags", notes, judge);
-    if let Some((_, _, line)) = rules.get(MOST_TAGS) {
-        notes.add(*line, format!("spec.tags holds more than {MOST_TAGS}"), "make another topic of some");
+/// Reads tags such as `tags: {complaint: жалоба OR обман}`.
+fn read_tags(spec: &mut Fields<'_>, context: &mut Context<'_>) -> Vec<Tag> {
+    let check = context.judges.rule;
+    let rules = spec.checked_map("tags", context, check);
+    if let Some((_, _, line)) = rules.get(MAX_TAGS) {
+        context.report(
+            *line,
+            format!("spec.tags has more than {MAX_TAGS} entries"),
+            "move some of them to another topic",
+        );
     }
     let mut tags = Vec::new();
     for (name, query, line) in rules {
         match Name::new(&name) {
             Ok(name) => tags.push(Tag { name, query }),
-            Err(error) => notes.add(line, format!("spec.tags.{name}: {error}"), ""),
+            Err(error) => context.report(line, format!("spec.tags.{name}: {error}"), ""),
         }
     }
-    // Their order says nothing.
+    // The order has no meaning. Sorting keeps a reordering from being an edit.
     tags.sort_by(|one, other| one.name.cmp(&other.name));
     tags
 }
 
-/// The spec as it would be declared.
+/// Returns the spec as it would be declared.
 pub(crate) fn write(topic: &Topic) -> Value {
     let Topic { name: _, query, client, languages, categories, sources, exclude_sources, tags } = topic;
     let mut spec = Map::new();

@@ -1,14 +1,14 @@
-//! YAML with positions: what the parser saw, nothing interpreted.
+//! YAML as a tree of nodes with line numbers, without interpretation of scalars.
 //!
-//! Scalars stay text, so `country: no` is Norway and a version is not a number. Aliases are refused:
-//! a few lines of them can unfold into gigabytes.
+//! Scalars stay text, so `country: no` is Norway and a version is not a number. Aliases are rejected, since a few lines
+//! of them can expand to gigabytes.
 
 use saphyr_parser::{Event, Parser, ScalarStyle};
 
-/// One value and the line it starts on.
+/// A value and its position.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Node {
-    /// Counted from 1.
+    /// The line on which the value starts, counted from 1.
     pub(crate) line: usize,
     pub(crate) value: Value,
 }
@@ -28,62 +28,68 @@ impl Node {
         }
     }
 
+    /// Returns the kind of the value, for messages.
     pub(crate) fn kind(&self) -> &'static str {
         match self.value {
-            Value::Text(_) => "a plain value",
+            Value::Text(_) => "a single value",
             Value::List(_) => "a list",
             Value::Map(_) => "a mapping",
         }
     }
 }
 
-/// Nesting beyond this is nobody's declaration.
+/// Upper bound on nesting. Declarations are never nested this deep.
 const MAX_DEPTH: usize = 16;
 
-/// The documents of a file, and the line and reason of what stopped the reading, if something did.
+/// Parses the documents of a file. If the text is invalid, returns the documents before the error, and the error's line
+/// and reason.
 pub(crate) fn parse(text: &str) -> (Vec<Node>, Option<(usize, String)>) {
     let mut documents = Vec::new();
-    let mut open: Vec<(Node, Option<Node>)> = Vec::new();
+    // The lists and mappings being parsed; for a mapping, with the key whose value comes next.
+    let mut stack: Vec<(Node, Option<Node>)> = Vec::new();
     for event in Parser::new_from_str(text) {
         let (event, span) = match event {
             Ok(event) => event,
             Err(error) => return (documents, Some((error.marker().line().max(1), error.info().to_owned()))),
         };
         let line = span.start.line().max(1);
-        let finished = match event {
+        let node = match event {
             Event::Alias(_) => {
                 return (documents, Some((line, "aliases (*name) are not supported".to_owned())));
             }
-            // `client: null` says that there is none, as `client:` does; "null" in quotes is a name.
+            // `client: null` means that the value is absent, as `client:` does. "null" in quotes is a name.
             Event::Scalar(text, ScalarStyle::Plain, ..)
                 if matches!(&*text, "null" | "~" | "Null" | "NULL") =>
             {
                 Node { line, value: Value::Text(String::new()) }
             }
             Event::Scalar(text, ..) => Node { line, value: Value::Text(text.into_owned()) },
-            Event::SequenceStart(..) | Event::MappingStart(..) if open.len() >= MAX_DEPTH => {
-                return (documents, Some((line, format!("nested deeper than {MAX_DEPTH} levels"))));
+            Event::SequenceStart(..) | Event::MappingStart(..) if stack.len() >= MAX_DEPTH => {
+                return (
+                    documents,
+                    Some((line, format!("values are nested more than {MAX_DEPTH} levels deep"))),
+                );
             }
             Event::SequenceStart(..) => {
-                open.push((Node { line, value: Value::List(Vec::new()) }, None));
+                stack.push((Node { line, value: Value::List(Vec::new()) }, None));
                 continue;
             }
             Event::MappingStart(..) => {
-                open.push((Node { line, value: Value::Map(Vec::new()) }, None));
+                stack.push((Node { line, value: Value::Map(Vec::new()) }, None));
                 continue;
             }
-            Event::SequenceEnd | Event::MappingEnd => match open.pop() {
+            Event::SequenceEnd | Event::MappingEnd => match stack.pop() {
                 Some((node, _)) => node,
                 None => continue,
             },
             _ => continue,
         };
-        match open.last_mut() {
-            None => documents.push(finished),
-            Some((Node { value: Value::List(list), .. }, _)) => list.push(finished),
-            Some((Node { value: Value::Map(map), .. }, key)) => match key.take() {
-                None => *key = Some(finished),
-                Some(known) => map.push((known, finished)),
+        match stack.last_mut() {
+            None => documents.push(node),
+            Some((Node { value: Value::List(list), .. }, _)) => list.push(node),
+            Some((Node { value: Value::Map(map), .. }, pending_key)) => match pending_key.take() {
+                None => *pending_key = Some(node),
+                Some(key) => map.push((key, node)),
             },
             Some(_) => (),
         }
