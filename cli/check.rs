@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use config::objects::{Complaint, Declared, Judges, Loaded, Reference};
+use config::objects::{CheckError, Declared, Loaded, Reference, SpecChecks};
 use config::{Object, Problem};
 use crawler::read::{check_pointer, check_selector, endpoint, needs_token};
 use matcher::{Definitions, Query, QueryError};
@@ -49,7 +49,7 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
 /// The objects that files declare, to stand beside what is `known` already; with all problems told where there are any:
 /// queries, selectors and references included.
 pub(crate) fn declared(paths: &[PathBuf], known: Known) -> anyhow::Result<Vec<Object>> {
-    let judges = Judges {
+    let judges = SpecChecks {
         query: &judge_query,
         rule: &judge_rule,
         selector: &judge_selector,
@@ -78,20 +78,20 @@ pub(crate) fn declared(paths: &[PathBuf], known: Known) -> anyhow::Result<Vec<Ob
     Err(Failure::usage(format!("{count}; nothing was applied\n{}", lines.join("\n"))).into())
 }
 
-fn judge_query(query: &str) -> Result<(), Complaint> {
+fn judge_query(query: &str) -> Result<(), CheckError> {
     Query::parse(query).map(|_| ()).map_err(|error| complaint(query, error))
 }
 
-fn judge_rule(query: &str) -> Result<(), Complaint> {
+fn judge_rule(query: &str) -> Result<(), CheckError> {
     Query::parse_rule(query).map(|_| ()).map_err(|error| complaint(query, error))
 }
 
-fn complaint(query: &str, error: QueryError) -> Complaint {
-    Complaint { remedy: format!("{}\n{}", error.remedy, error.with_carets(query)), message: error.message }
+fn complaint(query: &str, error: QueryError) -> CheckError {
+    CheckError { remedy: format!("{}\n{}", error.remedy, error.with_carets(query)), message: error.message }
 }
 
-fn judge_selector(selector: &str) -> Result<(), Complaint> {
-    check_selector(selector).map_err(|error| Complaint {
+fn judge_selector(selector: &str) -> Result<(), CheckError> {
+    check_selector(selector).map_err(|error| CheckError {
         message: format!("{selector:?} is no CSS selector: {error}"),
         remedy: "write one such as div.article > h1".to_owned(),
     })
@@ -114,21 +114,21 @@ fn missing_tokens(loaded: &Loaded) -> Vec<Problem> {
     loaded.objects.iter().filter_map(problem).collect()
 }
 
-fn judge_pointer(pointer: &str) -> Result<(), Complaint> {
-    check_pointer(pointer).map_err(|error| Complaint {
+fn judge_pointer(pointer: &str) -> Result<(), CheckError> {
+    check_pointer(pointer).map_err(|error| CheckError {
         message: format!("{pointer:?} is no JSON pointer: {error}"),
         remedy: "write one such as /data/0/title (RFC 6901)".to_owned(),
     })
 }
 
-pub(crate) fn judge_address(kind: SourceKind, url: &Url) -> Result<(), Complaint> {
-    let read_at = endpoint(kind, url).map_err(|remedy| Complaint {
+pub(crate) fn judge_address(kind: SourceKind, url: &Url) -> Result<(), CheckError> {
+    let read_at = endpoint(kind, url).map_err(|remedy| CheckError {
         message: format!("{:?} is no address of kind {}", url.as_str(), kind.as_str()),
         remedy,
     })?;
     let has_place = |url: &Url| ["{query}", "%7Bquery%7D"].iter().any(|place| url.as_str().contains(place));
     if has_place(url) && !has_place(&read_at) {
-        return Err(Complaint {
+        return Err(CheckError {
             message: format!("{:?} cannot be searched as kind {}", url.as_str(), kind.as_str()),
             remedy: format!("it would be read at {read_at}, whatever is searched for"),
         });
@@ -165,7 +165,7 @@ fn unknown_names(declared: &[Declared], known: Known) -> Vec<Problem> {
     let mut problems = Vec::new();
     for Declared { object, file, line } in declared {
         let Object::Topic(topic) = object else { continue };
-        for (key, Complaint { message, remedy }) in complaints_of(topic, &definitions) {
+        for (key, CheckError { message, remedy }) in complaints_of(topic, &definitions) {
             let message = format!("{key} of topic {:?}: {message}", topic.name.as_str());
             problems.push(Problem { file: file.clone(), line: Some(*line), message, remedy });
         }
@@ -177,7 +177,7 @@ fn unknown_names(declared: &[Declared], known: Known) -> Vec<Problem> {
         if !complaints_of(topic, &before).is_empty() {
             continue; // it is broken in any case
         }
-        for (key, Complaint { message, remedy }) in complaints_of(topic, &definitions) {
+        for (key, CheckError { message, remedy }) in complaints_of(topic, &definitions) {
             let name = topic.name.as_str();
             let message = format!("{key} of stored topic {name:?}, which names what is edited: {message}");
             problems.push(Problem { file: file.clone(), line: None, message, remedy });
@@ -187,7 +187,7 @@ fn unknown_names(declared: &[Declared], known: Known) -> Vec<Problem> {
 }
 
 /// What is wrong with a topic's query and rules, each with its key.
-fn complaints_of(topic: &Topic, definitions: &Definitions) -> Vec<(String, Complaint)> {
+fn complaints_of(topic: &Topic, definitions: &Definitions) -> Vec<(String, CheckError)> {
     let query = ("spec.query".to_owned(), &topic.query, definitions.query(&topic.query));
     let rules = topic.tags.iter().map(|tag| (format!("spec.tags.{}", tag.name), &tag.query));
     let rules = rules.map(|(key, text)| (key, text, definitions.rule(text)));

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Subcommand;
-use config::print_duration;
+use config::format_duration;
 use crawler::robots::RobotsRecord;
 use model::{Host, Timestamp};
 use scheduler::{HostView, Stake};
@@ -105,16 +105,16 @@ async fn incidents(data: &Backend, since: Duration, global: &Global) -> anyhow::
             "host": incident.host.as_str(),
             "from": time(Some(incident.from)),
             "to": time(incident.to),
-            "lasted": print_duration(Duration::from_secs(lasted.unsigned_abs())),
+            "lasted": format_duration(Duration::from_secs(lasted.unsigned_abs())),
             "reason": incident.reason,
         }))?;
     }
-    rows.finish(&format!("no host failed for all its sources in the last {}", print_duration(since)))?;
+    rows.finish(&format!("no host failed for all its sources in the last {}", format_duration(since)))?;
     Ok(())
 }
 
 async fn known(data: &Backend, name: &str) -> anyhow::Result<(Host, HostView)> {
-    let host = Host::stored(name.to_lowercase());
+    let host = Host::from_stored(name.to_lowercase());
     match data.schedule.host(&host).await? {
         Some(view) => Ok((host, view)),
         None => Err(Failure::not_found(format!("nothing is known of a host {name:?}"))
@@ -151,7 +151,7 @@ async fn get(data: &Backend, name: &str, global: &Global) -> anyhow::Result<()> 
         "lease_until": time(owner.map(|(_, until)| *until)),
         "token": view.token.0,
         "next_allowed_at": time(Some(view.next_allowed_at)),
-        "delay": print_duration(view.delay),
+        "delay": format_duration(view.delay),
         "blocked_until": time(blocked.map(|(until, _)| *until)),
         "block_reason": blocked.map(|(_, reason)| reason),
         "incident_since": time(incident.map(|incident| incident.since)),
@@ -180,7 +180,7 @@ fn stakes(view: &HostView) -> Vec<Value> {
 fn why(view: &HostView, now: Timestamp) -> String {
     let wait = |at: Timestamp| {
         let seconds = at.duration_since(now).as_secs().max(0).unsigned_abs();
-        print_duration(Duration::from_secs(seconds))
+        format_duration(Duration::from_secs(seconds))
     };
     if let Some((owner, until)) = view.owner.as_ref().filter(|(_, until)| *until > now) {
         return format!("node {owner} has it (lease for {} more)", wait(*until));

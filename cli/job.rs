@@ -125,7 +125,7 @@ fn target(id: &JobId) -> String {
 async fn find(data: &Backend, named: &Named) -> anyhow::Result<(Job, HostView)> {
     let source = known_source(&*data.store, &named.source).await?.source;
     let host = match &named.host {
-        Some(host) => Some(Host::stored(host.to_lowercase())),
+        Some(host) => Some(Host::from_stored(host.to_lowercase())),
         None => source.host_for(&crawler::read::address_of(&source, "")),
     };
     let kind = if named.query.is_empty() { JobKind::parse(&named.kind) } else { JobKind::Search };

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Subcommand;
-use config::print_duration;
+use config::format_duration;
 use model::Timestamp;
 use scheduler::Schedule;
 use scheduler::membership::{BEAT, NodeView, Order};
@@ -127,7 +127,7 @@ fn row(node: &NodeView, now: Timestamp) -> Value {
         "state": state(node),
         "hosts": beat.hosts,
         "room": beat.room,
-        "up": print_duration(Duration::from_secs(up)),
+        "up": format_duration(Duration::from_secs(up)),
         "version": beat.version,
         "listen": beat.listen,
         "since": time(Some(beat.since)),

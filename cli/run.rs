@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use actors::{Context, Node, Pass, Totals, plan_sources};
-use config::print_duration;
+use config::format_duration;
 use model::{Timestamp, rfc3339};
 use serde_json::{Value, json};
 use store::Store;
@@ -258,7 +258,7 @@ async fn tell_nothing_due(data: &Backend, global: &Global) -> anyhow::Result<()>
         None => tell("nothing is due: no sources are declared, or all are paused or in quarantine"),
         Some(next) => {
             let seconds = next.duration_since(global.clock.now()).as_secs().max(0).unsigned_abs();
-            let wait = print_duration(Duration::from_secs(seconds));
+            let wait = format_duration(Duration::from_secs(seconds));
             tell(&format!(
                 "nothing is due; the next poll is due in {wait}, at {}; --now takes all",
                 rfc3339(next)

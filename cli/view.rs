@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use config::print_duration;
+use config::format_duration;
 use model::{FetchRecord, Item, Name, Reservation, Rights, Timestamp, rfc3339};
 use scheduler::due;
 use serde_json::{Value, json};
@@ -25,7 +25,7 @@ pub(crate) fn source(record: &SourceRecord) -> Value {
         "reason": (!record.reason.is_empty()).then_some(&record.reason),
         "last_ok": time(record.last_ok),
         "next_poll": time(record.next_poll),
-        "every": print_duration(coarse(usual_wait(record))),
+        "every": format_duration(coarse(usual_wait(record))),
         "category": source.category.as_str(),
         "since": time(Some(record.since)),
         "last_poll": time(record.last_poll),

@@ -29,11 +29,11 @@ const OWN: Duration = Duration::from_secs(86_400);
 pub(crate) async fn backfill(run: &mut JobRun) -> Result<(), Interrupted> {
     let known = run.context.store.backfill(&run.source.name).await;
     let known = known.map_err(|error| Interrupted::Storage(error.to_string()))?;
-    let Some(mut backfill) = known.filter(Backfill::is_under_way) else {
+    let Some(mut backfill) = known.filter(Backfill::is_in_progress) else {
         return run.keep(run.harvest(), Some(run.settlement(None, Vec::new()))).await.map(drop);
     };
     if let Some(way) = &backfill.way {
-        run.read_with(way);
+        run.with_fallback(way);
         run.knows_by_address = true;
     }
     let mut harvest = run.harvest();
@@ -46,12 +46,12 @@ pub(crate) async fn backfill(run: &mut JobRun) -> Result<(), Interrupted> {
         None => PAUSE,
         Some(url) => one_document(run, &url, &mut backfill, &mut harvest).await?,
     };
-    if backfill.documents >= Backfill::MOST_DOCUMENTS && !backfill.ahead.is_empty() {
+    if backfill.documents >= Backfill::MAX_DOCUMENTS && !backfill.ahead.is_empty() {
         backfill.trouble = Some(format!("{} documents were read, and no more are", backfill.documents));
         backfill.ahead.clear();
     }
     backfill.ended = backfill.ahead.is_empty().then_some(harvest.at);
-    backfill.due = backfill.is_under_way().then(|| run.after(wait));
+    backfill.due = backfill.is_in_progress().then(|| run.after(wait));
     let terms = Terms { delay: run.context.config.delay, now: harvest.at, all_now: false };
     let next = backfill_of(&run.snapshot, &run.source, &backfill, terms);
     let mut found = found_jobs(run, &harvest);
@@ -180,13 +180,13 @@ async fn take_in(
     let further = further.filter(|url| goes_on && url != document && can_be_asked(url));
     let mut ahead: Vec<Url> = further.filter(|url| !backfill.ahead.contains(url)).collect();
     ahead.append(&mut backfill.ahead);
-    if ahead.len() > Backfill::MOST_AHEAD {
+    if ahead.len() > Backfill::MAX_QUEUED {
         backfill.trouble = Some(format!(
             "{} documents beyond the first {} are left out",
-            ahead.len() - Backfill::MOST_AHEAD,
-            Backfill::MOST_AHEAD
+            ahead.len() - Backfill::MAX_QUEUED,
+            Backfill::MAX_QUEUED
         ));
-        ahead.truncate(Backfill::MOST_AHEAD);
+        ahead.truncate(Backfill::MAX_QUEUED);
     }
     backfill.ahead = ahead;
     Ok(())

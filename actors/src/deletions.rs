@@ -15,7 +15,7 @@ pub(crate) fn note_page_window(
 ) {
     if tells(run) {
         let before = record.page_window.clone().unwrap_or_default();
-        note(run, &before, before.followed_by(showing, run.now()), harvest);
+        note(run, &before, before.updated_with(showing, run.now()), harvest);
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) async fn in_any_way(run: &mut JobRun, record: &SourceRecord) -> Resul
     let mut failed = None;
     run.knows_by_address = true;
     for fallback in in_order(&record.source, known.as_ref()) {
-        run.read_with(fallback);
+        run.with_fallback(fallback);
         let mut ending = in_one_way(run, record).await?;
         fetches.append(&mut ending.harvest.fetches);
         if ending.outcome.ok {

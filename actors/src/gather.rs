@@ -48,8 +48,7 @@ impl Gathered {
         if self.keys.is_empty() && !reading.entries.is_empty() && reading.problems.is_empty() {
             let time = |entry: &Entry| entry.published.as_ref().map(|published| published.at);
             let page_window = reading.entries.iter().map(|entry| (key(entry), time(entry)));
-            let unordered =
-                reading.unordered.iter().map(|id| ItemKey::choose(Some(id), None, "", "")).collect();
+            let unordered = reading.unordered.iter().map(|id| ItemKey::new(Some(id), None, "", "")).collect();
             self.showing = Some(WindowDocument::new(page_window, unordered));
         }
     }
@@ -86,7 +85,7 @@ impl Gathered {
 fn key(entry: &Entry) -> ItemKey {
     let text = entry.text.as_deref().or(entry.summary.as_deref()).unwrap_or("");
     let title = entry.title.as_deref().unwrap_or("");
-    ItemKey::choose(entry.id.as_deref(), entry.url.as_ref(), title, text)
+    ItemKey::new(entry.id.as_deref(), entry.url.as_ref(), title, text)
 }
 
 /// Each way to read a source names its entries otherwise: what stands at a known address is known, unless several entries do.

@@ -146,7 +146,7 @@ impl Actor for HostWorker {
 
 /// How a host is doing that has sources enough to tell. A single pass does not wait for hosts that fail.
 async fn health_of(context: &Context, turn: &Turn) -> Option<HostHealth> {
-    let is_told = context.snapshot().sources_at(&turn.host) >= HostHealth::SOURCES;
+    let is_told = context.snapshot().sources_at(&turn.host) >= HostHealth::MIN_FAILING_SOURCES;
     if !is_told || context.config.pass.is_some() {
         return None;
     }

@@ -63,7 +63,7 @@ impl Importer {
         let sighting = |entry: &Entry| {
             let text = entry.text.as_deref().or(entry.summary.as_deref()).unwrap_or("");
             let title = entry.title.as_deref().unwrap_or("");
-            let key = ItemKey::choose(entry.id.as_deref(), entry.url.as_ref(), title, text);
+            let key = ItemKey::new(entry.id.as_deref(), entry.url.as_ref(), title, text);
             EntryRef { key, hash: entry_hash(entry, &source), address: None }
         };
         let sightings: Vec<EntryRef> = entries.iter().map(sighting).collect();

@@ -7,8 +7,8 @@ use crawler::extract::{entry_hash, item_of};
 use crawler::{FetchError, FetchParams, Fetched, Permits};
 use matcher::TopicIndex;
 use model::{
-    Entry, Fallback, FetchRecord, FetchStatus, Finding, Harvest, HostHealth, JobId, JobKind, Planned,
-    PollOutcome, Settlement, Sight, Source, Subscription, Timestamp, Turn,
+    Entry, Fallback, FetchRecord, FetchStatus, Finding, Harvest, HostHealth, ItemContext, JobId, JobKind,
+    Planned, PollOutcome, Settlement, Source, Subscription, Timestamp, Turn,
 };
 use scheduler::{Lease, Settle, due};
 use store::Saved;
@@ -116,8 +116,8 @@ impl JobRun {
     }
 
     /// Reads the source in another way from now on.
-    pub(crate) fn read_with(&mut self, fallback: &Fallback) {
-        self.source = Arc::new(self.declared.read_with(fallback));
+    pub(crate) fn with_fallback(&mut self, fallback: &Fallback) {
+        self.source = Arc::new(self.declared.with_fallback(fallback));
         self.permits.raise_delay(crawler::read::delay_of(&self.source, self.context.config.delay));
     }
 
@@ -128,7 +128,7 @@ impl JobRun {
 
     /// Whether its polls are slow since a hub tells what is new: these say little about its pace.
     pub(crate) fn relies_on_hub(&self) -> bool {
-        self.subscription.as_ref().is_some_and(|known| known.is_relied_on(self.now()))
+        self.subscription.as_ref().is_some_and(|known| known.is_reliable(self.now()))
     }
 
     /// Whether there are several ways to read it.
@@ -320,7 +320,7 @@ pub(crate) fn finding_of_entry(
 ) -> Finding {
     let mut item = item_of(source, entry, None, now);
     item.problems.extend(note.map(str::to_owned));
-    let (document, matches) = topics.matches(&item, source, Sight::first(now));
+    let (document, matches) = topics.matches(&item, source, ItemContext::first_seen(now));
     Finding {
         item,
         matches,

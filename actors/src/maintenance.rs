@@ -103,7 +103,7 @@ impl MaintenanceState {
         let failed = |error: store::StoreError| error.to_string();
         let open = context.store.incidents(now, Timestamp::MAX).await.map_err(failed)?;
         for incident in open.iter().filter(|incident| incident.to.is_none()) {
-            if context.snapshot().sources_at(&incident.host) < HostHealth::SOURCES {
+            if context.snapshot().sources_at(&incident.host) < HostHealth::MIN_FAILING_SOURCES {
                 context.store.end_incident(&incident.host, now).await.map_err(failed)?;
             }
         }

@@ -6,8 +6,8 @@ use crawler::extract::{Article, extract, item_of};
 use crawler::read::{Page, detect_wall};
 use crawler::{FetchError, FetchParams, Fetched};
 use model::{
-    ArticlePages, Entry, FetchStatus, Finding, PageWork, SeenPage, Sight, Source, SourceKind, Timestamp,
-    canonical_url, same_site,
+    ArticlePages, Entry, FetchStatus, Finding, ItemContext, PageCondition, PageWork, Source, SourceKind,
+    Timestamp, canonical_url, same_site,
 };
 use tokio::time::Instant;
 use url::Url;
@@ -111,7 +111,7 @@ async fn one_page(run: &mut JobRun, page: &PageWork, seen: &mut ArticlePages) ->
             }
             harvest.fetches.push(line);
             harvest.findings.push(finding);
-            run.tell_of_host(&mut harvest, model::HostHealth::came_through);
+            run.tell_of_host(&mut harvest, model::HostHealth::record_success);
             harvest.pages_done.push(page.key.clone());
         }
         Err(error) => {
@@ -125,7 +125,7 @@ async fn one_page(run: &mut JobRun, page: &PageWork, seen: &mut ArticlePages) ->
             harvest.fetches.push(line);
             let try_again = try_again_at(run, page, &error);
             if try_again.is_none() && tells_of_the_source(run, page) && !is_of_the_page(&error) {
-                *seen = std::mem::take(seen).with(SeenPage::Refused(error.to_string()), run.now());
+                *seen = std::mem::take(seen).with(PageCondition::Refused(error.to_string()), run.now());
             }
             let note = format!("the article page could not be read: {error}");
             let topics = run.snapshot.topics.clone();
@@ -191,7 +191,7 @@ async fn read_on_pool(run: &JobRun, page: &PageWork, fetched: Fetched, seen: Art
             let note = format!("the article page could not be read: {reason}");
             let finding = finding_of_entry(&source, &entry, Some(&note), &topics, now);
             let seen = match wall.filter(|_| tells) {
-                Some(wall) => seen.with(SeenPage::Refused(wall), now),
+                Some(wall) => seen.with(PageCondition::Refused(wall), now),
                 None => seen,
             };
             return Read { finding, fetched, problem: note, seen };
@@ -215,7 +215,7 @@ async fn read_on_pool(run: &JobRun, page: &PageWork, fetched: Fetched, seen: Art
         article.problems.extend(Some(problem.to_owned()).filter(|problem| !problem.is_empty()));
         article.problems.dedup();
         let item = item_of(&source, &entry, Some((&article, &fetched.url)), now);
-        let (document, matches) = topics.matches(&item, &source, Sight::first(now));
+        let (document, matches) = topics.matches(&item, &source, ItemContext::first_seen(now));
         let finding = Finding {
             item,
             matches,
@@ -235,12 +235,12 @@ async fn read_on_pool(run: &JobRun, page: &PageWork, fetched: Fetched, seen: Art
 }
 
 /// What there is to say of how the pages of a source are made.
-fn seen_page(source: &Source, entry: &Entry, url: &Url, article: &Article) -> SeenPage {
+fn seen_page(source: &Source, entry: &Entry, url: &Url, article: &Article) -> PageCondition {
     let title = entry.title.as_deref().or(article.title.as_deref()).unwrap_or("");
     // In listings title and time are looked for in each entry: pages may have them elsewhere.
     let is_for_pages =
         |selector: &&String| source.kind != SourceKind::Listing || selector.starts_with("selectors.text");
-    SeenPage::Read {
+    PageCondition::Read {
         address: fingerprint(canonical_url(url).as_str()),
         title: fingerprint(title),
         text: Some(fingerprint(&article.text)).filter(|_| !article.text.is_empty()),

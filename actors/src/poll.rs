@@ -85,7 +85,7 @@ pub(crate) async fn in_one_way(run: &mut JobRun, record: &SourceRecord) -> Resul
     // Of a source that is searched each search has an answer of its own; of several ways each has.
     let is_of_this = |known: &Validators| known.url.as_ref() == Some(&url) || !run.has_fallbacks();
     let known = record.validators.clone().filter(|known| !run.is_search() && is_of_this(known));
-    let asked = known.clone().filter(|known| known.may_be_asked(run.now()));
+    let asked = known.clone().filter(|known| known.are_usable(run.now()));
     let want = FetchParams { validators: asked, ..want(run) };
     match run.fetch(&url, &want).await {
         Err(error) => Ok(failed(run, record, &url, &error)),
@@ -98,7 +98,7 @@ pub(crate) async fn in_one_way(run: &mut JobRun, record: &SourceRecord) -> Resul
             let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(&fetched.body));
             let same = known.as_ref().is_some_and(|known| known.body_hash.as_ref() == Some(&hash));
             let validators = Validators { body_hash: Some(hash), ..fetched.validators.clone() };
-            let validators = known.unwrap_or_default().followed_by(validators, run.now());
+            let validators = known.unwrap_or_default().updated_with(validators, run.now());
             if same {
                 Ok(unchanged(run, record, &url, &fetched, Some(validators)))
             } else {
@@ -391,7 +391,7 @@ fn due_now(run: &JobRun) -> Timestamp {
 async fn finish(run: &mut JobRun, ending: Ending) -> Result<(), Interrupted> {
     let Ending { mut harvest, outcome, found, .. } = ending;
     if outcome.ok {
-        run.tell_of_host(&mut harvest, model::HostHealth::came_through);
+        run.tell_of_host(&mut harvest, model::HostHealth::record_success);
     }
     let settle = run.settlement(Some(outcome.next_poll), found);
     harvest.outcome = Some(outcome);

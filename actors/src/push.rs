@@ -56,18 +56,18 @@ async fn asked_back(context: &Context, id: &str, query: &str) -> Result<Option<H
     let now = context.clock.now();
     let (topic_url, hub_answer, answer) = match question {
         websub::HubRequest::Subscribe { topic_url, challenge, lease } => {
-            if !known.may_be_verified(now) {
+            if !known.accepts_verification(now) {
                 return Ok(None);
             }
             let until = websub::lease_end(lease, now);
-            let told = HubDecision { tells: Ok(until), ask_again_at: known.renewed_at(until) };
+            let told = HubDecision { tells: Ok(until), renew_at: known.renewed_at(until) };
             (topic_url, told, HubReply::Challenge(challenge))
         }
         websub::HubRequest::Denied { topic_url, reason } => {
             let reason = format!("it does not tell: {}", reason.chars().take(200).collect::<String>());
-            let is_offered = known.ask_again_at != Subscription::NEVER;
-            let again = if is_offered { after(now, Subscription::RETRY) } else { Subscription::NEVER };
-            let told = HubDecision { tells: Err(reason), ask_again_at: again };
+            let is_offered = known.renew_at != Subscription::NEVER;
+            let again = if is_offered { after(now, Subscription::RETRY_DELAY) } else { Subscription::NEVER };
+            let told = HubDecision { tells: Err(reason), renew_at: again };
             (topic_url, told, HubReply::Thanks)
         }
     };
@@ -169,13 +169,16 @@ async fn taken(
     let Some(planned) = planned else { return Ok((HubReply::Thanks, "stopped")) };
     let (source, at) = (known.source, context.clock.now());
     let push = WebSubDocument { id: 0, source, at, content_type, body: body.to_vec(), tries: 0 };
-    let is_kept =
-        context.store.enqueue_websub_document(&push, Subscription::MOST_WAITING).await.map_err(text)?;
+    let is_kept = context
+        .store
+        .enqueue_websub_document(&push, Subscription::MAX_WAITING_DOCUMENTS)
+        .await
+        .map_err(text)?;
     // Also where it is not: what waits may have lost its job.
     context.schedule.plan(&[planned]).await.map_err(|error| error.to_string())?;
     match is_kept {
         true => Ok((HubReply::Thanks, "taken")),
-        false => Err(format!("{} documents wait already", Subscription::MOST_WAITING)),
+        false => Err(format!("{} documents wait already", Subscription::MAX_WAITING_DOCUMENTS)),
     }
 }
 
@@ -203,7 +206,7 @@ pub(crate) async fn read_pushes(run: &mut JobRun) -> Result<(), Interrupted> {
         harvest.websub_documents_done.push(push.id);
         // One whose reading was begun before, and did not come to its end, is read alone: it may be to blame.
         let was_begun = push.tries > 1;
-        if push.tries > Subscription::MOST_TRIES {
+        if push.tries > Subscription::MAX_READ_ATTEMPTS {
             tracing::warn!(source = %name, push = push.id, "a pushed document that nobody could read to its end is dropped");
             is_well = false;
         } else {

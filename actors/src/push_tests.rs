@@ -234,7 +234,7 @@ async fn what_cannot_be_read_is_polled() {
     }
     stage.outage(false);
     let kept = answers.iter().filter(|answer| **answer == HubReply::Thanks).count();
-    assert!((Subscription::MOST_WAITING..30).contains(&kept), "{kept}");
+    assert!((Subscription::MAX_WAITING_DOCUMENTS..30).contains(&kept), "{kept}");
     assert!(answers.iter().any(|answer| matches!(answer, HubReply::Later(_))));
     until("what was kept is read", async || stage.items().await == 5 + kept as u64).await;
     drop(node);
@@ -294,7 +294,9 @@ async fn the_last_version_is_kept() {
         let body = version(text).into_bytes();
         let push =
             model::WebSubDocument { id: 0, source: name("a.kz"), at, content_type: None, body, tries: 0 };
-        assert!(stage.store.enqueue_websub_document(&push, Subscription::MOST_WAITING).await.unwrap());
+        assert!(
+            stage.store.enqueue_websub_document(&push, Subscription::MAX_WAITING_DOCUMENTS).await.unwrap()
+        );
     };
     push_at(now, "бірінші").await;
     push_at(now, "екінші").await;

@@ -82,7 +82,7 @@ fn weightiest(topics: &[&Topic], tenant_of: &dyn Fn(Option<&str>) -> Tenant) -> 
     let tenants = clients.into_iter().map(tenant_of);
     let weightiest =
         tenants.max_by(|one, other| (one.weight, &other.client).cmp(&(other.weight, &one.client)));
-    weightiest.unwrap_or_else(Tenant::common)
+    weightiest.unwrap_or_else(Tenant::shared)
 }
 
 /// A search that is made for a topic.
@@ -157,7 +157,7 @@ mod tests {
             needed.entry(query.clone()).or_default().push(topic);
         }
         let tenant = |client: Option<&str>| match client {
-            None => Tenant::common(),
+            None => Tenant::shared(),
             Some(name) => Tenant { client: name.to_owned(), weight: if name == "big" { 3 } else { 1 } },
         };
         let mut allowances = Allowances(may.iter().map(|(name, most)| ((*name).to_owned(), *most)).collect());

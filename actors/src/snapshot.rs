@@ -112,7 +112,7 @@ impl Snapshot {
 
     /// What politeness is owed to at an address: its host, or the group that a source on it declares.
     pub(crate) fn host_of(&self, url: &Url) -> Option<Host> {
-        let host = Host::of(url)?;
+        let host = Host::from_url(url)?;
         Some(self.groups.get(&host).cloned().unwrap_or(host))
     }
 
@@ -128,11 +128,11 @@ impl Snapshot {
 
     /// Whose share of a host the jobs of a source are.
     pub(crate) fn tenant_of(&self, source: &Source) -> Tenant {
-        source.client.as_ref().map_or_else(Tenant::common, |client| self.tenant(client.as_str()))
+        source.client.as_ref().map_or_else(Tenant::shared, |client| self.tenant(client.as_str()))
     }
 
     fn tenant(&self, client: &str) -> Tenant {
-        let undeclared = || Tenant { client: client.to_owned(), weight: Client::LEAST };
+        let undeclared = || Tenant { client: client.to_owned(), weight: Client::DEFAULT_WEIGHT };
         self.clients.get(client).map_or_else(undeclared, Client::tenant)
     }
 
@@ -179,9 +179,9 @@ impl Snapshot {
         searched.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         for source in searched {
             let needed = self.topics.searches(&source);
-            let most = source.searches.unwrap_or(Source::SEARCHES) as usize;
+            let most = source.searches.unwrap_or(Source::DEFAULT_SEARCHES) as usize;
             let tenant_of =
-                |client: Option<&str>| client.map_or_else(Tenant::common, |name| self.tenant(name));
+                |client: Option<&str>| client.map_or_else(Tenant::shared, |name| self.tenant(name));
             // What is not watched costs nobody anything; its jobs are known all the same, to be taken back.
             let mut aside = Allowances::of(self.clients.values());
             let allowed = if source.watch() == Watch::On { &mut allowances } else { &mut aside };
@@ -208,7 +208,7 @@ fn by_name(clients: Vec<Client>) -> HashMap<String, Client> {
 pub fn hosts_of(records: &[SourceRecord]) -> HashMap<Name, Host> {
     let groups = groups(records);
     let host = |SourceRecord { source, .. }: &SourceRecord| {
-        let host = Host::of(&read_at(source))?;
+        let host = Host::from_url(&read_at(source))?;
         Some((source.name.clone(), groups.get(&host).cloned().unwrap_or(host)))
     };
     records.iter().filter_map(host).collect()
@@ -216,7 +216,7 @@ pub fn hosts_of(records: &[SourceRecord]) -> HashMap<Name, Host> {
 
 fn groups(records: &[SourceRecord]) -> HashMap<Host, Host> {
     let grouped = |SourceRecord { source, .. }: &SourceRecord| {
-        Some((Host::of(&read_at(source))?, Host::group(source.politeness_group.as_ref()?)))
+        Some((Host::from_url(&read_at(source))?, Host::group(source.politeness_group.as_ref()?)))
     };
     records.iter().filter_map(grouped).collect()
 }
@@ -390,7 +390,7 @@ fn outcome_of(before: &Snapshot, after: &Snapshot, record: &SourceRecord, terms:
 /// Whose share of a host a job is.
 pub async fn tenant_of(store: &dyn Store, job: &JobId) -> Result<Tenant, StoreError> {
     let (snapshot, _) = Snapshot::load(store, Arc::default()).await?;
-    let Some(source) = snapshot.declared(&job.source) else { return Ok(Tenant::common()) };
+    let Some(source) = snapshot.declared(&job.source) else { return Ok(Tenant::shared()) };
     let searched = snapshot.searches.get(&job.source).and_then(|searches| searches.get(&job.query));
     Ok(searched.cloned().unwrap_or_else(|| snapshot.tenant_of(&source)))
 }

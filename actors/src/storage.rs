@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Harvest, Name, Sight, Source};
+use model::{Harvest, ItemContext, Name, Source};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use scheduler::Settle;
 use store::{Saved, StoreError};
@@ -224,7 +224,7 @@ impl StorageState {
                     (harvest.updates.page_window, harvest.updates.article_pages) = (None, None);
                     harvest.missing.clear();
                 }
-                if declared.as_ref().is_none_or(|now| now.is_read_otherwise(before)) {
+                if declared.as_ref().is_none_or(|now| now.reads_differently_from(before)) {
                     // What was learnt of the source as it was is worth nothing for what it is now.
                     (harvest.outcome, harvest.updates.rhythm, harvest.updates.websub) = (None, None, None);
                     harvest.pages.clear();
@@ -232,7 +232,7 @@ impl StorageState {
                 let source = declared.as_ref().unwrap_or(before);
                 for finding in &mut harvest.findings {
                     finding.matches =
-                        snapshot.topics.matches(&finding.item, source, Sight::first(harvest.at)).1;
+                        snapshot.topics.matches(&finding.item, source, ItemContext::first_seen(harvest.at)).1;
                 }
             }
             harvests.into()

@@ -40,9 +40,9 @@ pub(crate) async fn subscription_of(run: &JobRun) -> Result<Option<Subscription>
         true => known,
         // The hub calls where nobody hears it.
         false => {
-            let is_offered = known.ask_again_at != Subscription::NEVER;
-            let ask_again_at = if is_offered { run.now() } else { Subscription::NEVER };
-            Subscription { base: base.clone(), lease_until: None, ask_again_at, ..known }
+            let is_offered = known.renew_at != Subscription::NEVER;
+            let renew_at = if is_offered { run.now() } else { Subscription::NEVER };
+            Subscription { base: base.clone(), lease_until: None, renew_at, ..known }
         }
     }))
 }
@@ -60,15 +60,15 @@ pub(crate) fn rely_on_hub(run: &JobRun, record: &SourceRecord, ending: &mut Endi
     let every = run.source.every;
     let interval = record.interval.unwrap_or(every.min);
     let plain = due::paced(interval, every, None, now).as_secs_f64().max(1.0);
-    let polls_saved = if known.is_relied_on(now) { (waited / plain - 1.0).max(0.0) } else { 0.0 };
-    if known.is_relied_on(now) && missed == 0 {
+    let polls_saved = if known.is_reliable(now) { (waited / plain - 1.0).max(0.0) } else { 0.0 };
+    if known.is_reliable(now) && missed == 0 {
         let slow = due::drift(
             due::while_told(interval, every),
             run.source.name.as_str(),
             now.as_second().unsigned_abs(),
         );
         // Not longer than until the hub is to be asked again, or stops.
-        let end = known.lease_until.unwrap_or(now).min(known.ask_again_at);
+        let end = known.lease_until.unwrap_or(now).min(known.renew_at);
         ending.outcome.next_poll = ending.outcome.next_poll.max(run.after(slow).min(end));
     }
     if missed > 0 {
@@ -96,7 +96,8 @@ pub(crate) async fn keep_subscribed(run: &mut JobRun, offer: Offer, pace: Durati
     if !run.context.store.subscribe(&asked).await.map_err(text)? {
         return Ok(());
     }
-    let form = websub::request(&asked.offer, &callback, &asked.secret, Subscription::LEASE.as_secs());
+    let form =
+        websub::request(&asked.offer, &callback, &asked.secret, Subscription::REQUESTED_LEASE.as_secs());
     let want = FetchParams { form: Some(form), ..FetchParams::default() };
     match run.fetch(&asked.offer.hub, &want).await {
         Ok(_) => Ok(()),
@@ -106,11 +107,11 @@ pub(crate) async fn keep_subscribed(run: &mut JobRun, offer: Offer, pace: Durati
 
 /// A hub that is offered no more: what it promised ends by itself.
 async fn end_by_itself(run: &JobRun, known: &Subscription) -> Result<(), String> {
-    if known.ask_again_at == Subscription::NEVER {
+    if known.renew_at == Subscription::NEVER {
         return Ok(());
     }
     let tells = known.lease_until.ok_or_else(|| "the source offers no hub any more".to_owned());
-    let answer = HubDecision { tells, ask_again_at: Subscription::NEVER };
+    let answer = HubDecision { tells, renew_at: Subscription::NEVER };
     run.context.store.record_hub_decision(&known.id, &answer).await.map_err(|error| error.to_string())
 }
 
@@ -129,16 +130,16 @@ async fn not_asked(
     let promised = known.and_then(|known| known.lease_until).filter(|until| *until > now);
     let is_passing =
         matches!(error, FetchError::LeaseExpired) || error.failure().weight == FailureWeight::Deferred;
-    let wait = if is_passing { BUSY.max(pace / 2) } else { Subscription::RETRY };
+    let wait = if is_passing { BUSY.max(pace / 2) } else { Subscription::RETRY_DELAY };
     let again = run.after(due::spread(wait, &asked.id, now.as_second().unsigned_abs()));
     let again = again.max(error.deferred_until().unwrap_or(again));
-    let ask_again_at = promised.map_or(again, |_| again.min(asked.ask_again_at));
+    let renew_at = promised.map_or(again, |_| again.min(asked.renew_at));
     let tells = promised.ok_or_else(|| format!("it could not be asked: {error}"));
-    let answer = HubDecision { tells, ask_again_at };
+    let answer = HubDecision { tells, renew_at };
     run.context.store.record_hub_decision(&asked.id, &answer).await.map_err(text)?;
     if is_passing {
         // Polls ask hubs, and the next may be far.
-        let planned = run.planned(run.job.clone(), ask_again_at);
+        let planned = run.planned(run.job.clone(), renew_at);
         run.context.schedule.plan(&[planned]).await.map_err(|error| error.to_string())?;
     }
     Ok(())
@@ -157,12 +158,13 @@ fn to_ask(run: &JobRun, known: Option<Subscription>, offer: Offer) -> Option<Sub
     };
     match (known, offer) {
         (Some(known), offer) if offer.as_ref().is_none_or(|offer| *offer == known.offer) => {
-            let is_back = known.ask_again_at == Subscription::NEVER && offer.is_some();
-            (is_back || known.ask_again_at <= now).then(|| known.asked_again(now))
+            let is_back = known.renew_at == Subscription::NEVER && offer.is_some();
+            (is_back || known.renew_at <= now).then(|| known.renewed(now))
         }
         (known, Some(offer)) => {
             // A document that names one hub after another is followed once a day.
-            let is_too_soon = known.is_some_and(|known| after(known.asked_at, Subscription::RETRY) > now);
+            let is_too_soon =
+                known.is_some_and(|known| after(known.asked_at, Subscription::RETRY_DELAY) > now);
             let names = (websub::random_identifier().ok()?, HubSecret(websub::random_identifier().ok()?));
             (!is_too_soon).then(|| Subscription::new(&run.source, offer, base, names, now))
         }

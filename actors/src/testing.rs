@@ -242,7 +242,7 @@ pub(crate) fn name(host: &str) -> Name {
 }
 
 pub(crate) fn host(name: &str) -> model::Host {
-    model::Host::of(&Url::parse(&format!("http://{name}/")).unwrap()).unwrap()
+    model::Host::from_url(&Url::parse(&format!("http://{name}/")).unwrap()).unwrap()
 }
 
 fn config() -> NodeConfig {

@@ -17,7 +17,7 @@ use std::time::Duration;
 use model::Subscription;
 use serde_json::{Value, json};
 
-use self::pollers::{EVERY, Exponential, Fixed, Ours, Poller, Sight, Told};
+use self::pollers::{EVERY, Exponential, Fixed, ItemContext, Ours, Poller, Told};
 use self::web::{BEFORE, BEHIND, DAY, Hub, Simulated, due_hash};
 use crate::global::Global;
 use crate::output::object;
@@ -99,8 +99,8 @@ impl Way {
         if now < self.ask_hub_at {
             return false;
         }
-        let lease = Subscription::LEASE.as_secs();
-        self.ask_hub_at = now + if hub.is_deaf { Subscription::RETRY.as_secs() } else { lease * 2 / 3 };
+        let lease = Subscription::REQUESTED_LEASE.as_secs();
+        self.ask_hub_at = now + if hub.is_deaf { Subscription::RETRY_DELAY.as_secs() } else { lease * 2 / 3 };
         self.hub_tells = self.hub_tells.or(Some(now)).filter(|_| !hub.is_deaf);
         true
     }
@@ -166,7 +166,7 @@ fn poll(
 ) -> Duration {
     month.asked(now);
     if let Some(trouble) = source.trouble_at(now, way.has_followed) {
-        return poller.wait(&Sight::Failed(trouble), now, key);
+        return poller.wait(&ItemContext::Failed(trouble), now, key);
     }
     let out = source.publications.partition_point(|at| *at <= now);
     let page_window = out.saturating_sub(WINDOW);
@@ -195,5 +195,5 @@ fn poll(
         }
     }
     let known = out.min(WINDOW) - fresh.len();
-    poller.wait(&Sight::Read { known, fresh: &fresh }, now, key)
+    poller.wait(&ItemContext::Read { known, fresh: &fresh }, now, key)
 }

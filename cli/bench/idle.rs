@@ -63,7 +63,7 @@ async fn prepare(laboratory: &Laboratory, sources: usize, global: &Global) -> an
         text.push_str(&source(&format!("source-{number:05}"), &url, "auto", "{min: 1d, max: 2d}"));
     }
     let file = laboratory.write("objects.yaml", &text)?;
-    let declared = config::objects::load(&[file], config::objects::Judges::LENIENT).objects;
+    let declared = config::objects::load(&[file], config::objects::SpecChecks::LENIENT).objects;
     let mut settings = global.settings.clone();
     settings.store.data = laboratory.path("data");
     let data = crate::data_folder::DataFolder::create(&settings)?;
@@ -72,7 +72,7 @@ async fn prepare(laboratory: &Laboratory, sources: usize, global: &Global) -> an
     let now = global.clock.now();
     let next_poll = now.saturating_add(LATER)?;
     let polled = |record: store::SourceRecord| {
-        let host = Host::of(&record.source.url)?;
+        let host = Host::from_url(&record.source.url)?;
         Some(Harvest {
             outcome: Some(PollOutcome {
                 state: SourceState::Live,

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use matcher::{Analysis, TopicIndex};
-use model::{Item, Sight, Timestamp};
+use model::{Item, ItemContext, Timestamp};
 use serde_json::{Value, json};
 
 use super::laboratory::{any_source, spread};
@@ -91,7 +91,7 @@ pub(super) fn measure(
     let source = any_source()?;
     let differing = |(number, (item, theirs)): (usize, (&Item, &str))| -> Vec<String> {
         let document = analysis.item(item);
-        let ours = index.names(&document, item, &source, Sight::first(Timestamp::UNIX_EPOCH));
+        let ours = index.names(&document, item, &source, ItemContext::first_seen(Timestamp::UNIX_EPOCH));
         let ours: BTreeSet<&str> = ours.into_iter().map(model::Name::as_str).collect();
         let theirs = theirs.split_whitespace().collect();
         ours.symmetric_difference(&theirs).map(|topic| format!("{topic} in document {number}")).collect()

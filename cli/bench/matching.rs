@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use matcher::TopicIndex;
-use model::{Item, Sight, Timestamp, Topic};
+use model::{Item, ItemContext, Timestamp, Topic};
 use serde_json::json;
 
 use super::laboratory::{any_source, spread};
@@ -16,7 +16,7 @@ use crate::output::object;
 use crate::process_stats;
 
 /// When it is in a bench.
-const NOW: Sight = Sight { at: Timestamp::UNIX_EPOCH, originality: None };
+const NOW: ItemContext = ItemContext { at: Timestamp::UNIX_EPOCH, originality: None };
 /// Topics added one after the other, to see how long it takes.
 const ADDED: usize = 100;
 

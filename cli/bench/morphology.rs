@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 
 use matcher::{Analysis, TopicIndex};
-use model::{Name, Sight, Timestamp, Topic};
+use model::{ItemContext, Name, Timestamp, Topic};
 use serde_json::{Value, json};
 
 use super::laboratory::{any_source, item_of};
@@ -108,7 +108,7 @@ fn measured(words: &BTreeMap<Gold, usize>, language: &str, mistakes: usize) -> a
             continue;
         }
         let item = item_of(&word.form, language)?;
-        let matches = index.matches(&item, &source, Sight::first(Timestamp::UNIX_EPOCH)).1;
+        let matches = index.matches(&item, &source, ItemContext::first_seen(Timestamp::UNIX_EPOCH)).1;
         let numbers =
             matches.iter().filter_map(|found| found.topic.as_str().trim_start_matches('t').parse().ok());
         found.insert(&word.form, numbers.collect());

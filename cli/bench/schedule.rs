@@ -121,7 +121,10 @@ fn port(address: &str) -> anyhow::Result<u16> {
 }
 
 fn id(host: u32, job: u32) -> JobId {
-    JobId::poll(Name::stored(format!("s{host}-{job}")), Host::stored(format!("host-{host}.example")))
+    JobId::poll(
+        Name::from_stored(format!("s{host}-{job}")),
+        Host::from_stored(format!("host-{host}.example")),
+    )
 }
 
 async fn plan(redis: &Redis, args: &Args, line: &mut StatusLine) -> anyhow::Result<()> {
@@ -135,7 +138,7 @@ async fn plan(redis: &Redis, args: &Args, line: &mut StatusLine) -> anyhow::Resu
                 due: now,
                 delay: Duration::from_secs(2),
                 robots_delay: Duration::ZERO,
-                tenant: Tenant::common(),
+                tenant: Tenant::shared(),
             });
         redis.plan(&planned.collect::<Vec<_>>()).await?;
     }

@@ -122,7 +122,7 @@ fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
     let url = Url::parse(&format!("https://bench.example/{number}"))?;
     let item = Item {
         source: name("bench")?,
-        key: ItemKey::choose(Some(&number.to_string()), None, "", ""),
+        key: ItemKey::new(Some(&number.to_string()), None, "", ""),
         url: Some(url.clone()),
         canonical_url: Some(url),
         title: Some(format!("Title {number}")),
@@ -152,6 +152,11 @@ fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
             entry_hash: number.to_string(),
             whole: true,
         }],
-        ..Harvest::new(name("bench")?, Host::stored(format!("host-{}.example", number % 1000)), Token(1), now)
+        ..Harvest::new(
+            name("bench")?,
+            Host::from_stored(format!("host-{}.example", number % 1000)),
+            Token(1),
+            now,
+        )
     })
 }

@@ -46,7 +46,7 @@ pub(super) fn declared_objects(origin: &Origin) -> anyhow::Result<Objects> {
         text.push_str("---\n");
         text.push_str(&declaration(origin, site));
     }
-    let declared = objects::parse(std::path::Path::new("demo"), &text, objects::Judges::LENIENT);
+    let declared = objects::parse(std::path::Path::new("demo"), &text, objects::SpecChecks::LENIENT);
     if let Some(problem) = declared.problems.first() {
         return Err(Failure::failed(format!("the demo's own declarations are wrong: {problem}")).into());
     }

@@ -63,7 +63,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     let record = known(&*data.store, &args.name).await?;
     let (name, now) = (&record.source.name, global.clock.now());
     if args.stop {
-        let under_way = data.store.backfill(name).await?.filter(Backfill::is_under_way);
+        let under_way = data.store.backfill(name).await?.filter(Backfill::is_in_progress);
         let Some(backfill) = under_way else {
             return Err(Failure::failed(format!("nobody reads the past of {name}")).into());
         };
@@ -72,7 +72,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         say(&format!("the past of {name} is not read any further"));
         return Ok(ExitCode::SUCCESS);
     }
-    if data.store.backfill(name).await?.is_some_and(|backfill| backfill.is_under_way()) {
+    if data.store.backfill(name).await?.is_some_and(|backfill| backfill.is_in_progress()) {
         return Err(Failure::failed(format!("the past of {name} is read already"))
             .hint(format!("qyran source backfill {name} shows how far it has come; --stop ends it"))
             .into());
@@ -97,7 +97,7 @@ fn begun(args: &Args, source: &Source, now: Timestamp) -> anyhow::Result<Backfil
             .into());
     }
     let way = args.url.clone().map(|url| way(url, args.kind.as_deref(), source)).transpose()?;
-    let read = way.as_ref().map_or_else(|| source.clone(), |way| source.read_with(way));
+    let read = way.as_ref().map_or_else(|| source.clone(), |way| source.with_fallback(way));
     if !matches!(read.url.scheme(), "http" | "https") {
         return Err(Failure::usage(format!("the scheme {:?} cannot be fetched", read.url.scheme())).into());
     }
@@ -164,7 +164,7 @@ fn since(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
 fn shown(backfill: &Backfill) -> Value {
     json!({
         "since": time(Some(backfill.since)),
-        "state": match (backfill.is_under_way(), &backfill.trouble) {
+        "state": match (backfill.is_in_progress(), &backfill.trouble) {
             (true, _) => "under way",
             (false, None) => "ended",
             (false, Some(_)) => "ended with trouble",

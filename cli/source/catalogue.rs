@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use config::objects::{Judges, Object, parse};
+use config::objects::{Object, SpecChecks, parse};
 use model::Source;
 
 use crate::failure::Failure;
@@ -19,7 +19,7 @@ const FILES: &[(&str, &str)] = &[
 pub(super) fn all() -> anyhow::Result<Vec<Source>> {
     let mut sources = Vec::new();
     for (name, text) in FILES {
-        let loaded = parse(Path::new(name), text, Judges::LENIENT);
+        let loaded = parse(Path::new(name), text, SpecChecks::LENIENT);
         if let Some(problem) = loaded.problems.first() {
             return Err(Failure::failed(format!("the catalogue: {problem}")).into());
         }

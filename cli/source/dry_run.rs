@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use config::print_duration;
+use config::format_duration;
 use crawler::extract::{extract, item_of, needs_no_page};
 use crawler::fetch::Permits;
 use crawler::read::{Page, Reading, accept, address_of, delay_of, kind_of, read, sniff, token_of};
@@ -221,7 +221,7 @@ fn robots(verdict: &Verdict) -> Value {
     match verdict {
         Verdict::Allowed { rule, crawl_delay } => {
             shown["rule"] = json!((!rule.is_empty()).then_some(rule));
-            shown["crawl_delay"] = json!(crawl_delay.map(print_duration));
+            shown["crawl_delay"] = json!(crawl_delay.map(format_duration));
         }
         Verdict::Denied { line, rule } => {
             shown["verdict"] = json!("denied");

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 
 use actors::jobs_of;
 use clap::Subcommand;
-use config::print_duration;
+use config::format_duration;
 use model::{JobKind, Name, SourceKind, SourceState, Subscription, Timestamp, Watch};
 use scheduler::HostView;
 use scheduler::due::{LATE, a_day, is_rare, paced};
@@ -231,7 +231,7 @@ async fn get(data: &Backend, name: &str, watch: bool, global: &Global) -> anyhow
 fn why(record: &SourceRecord, host: Option<&HostView>, now: Timestamp) -> String {
     let wait = |at: Timestamp| {
         let seconds = at.duration_since(now).as_secs().max(0).unsigned_abs();
-        print_duration(std::time::Duration::from_secs(seconds))
+        format_duration(std::time::Duration::from_secs(seconds))
     };
     match record.state {
         SourceState::Paused => return "paused: it is not polled until `qyran source resume`".to_owned(),
@@ -274,8 +274,9 @@ fn why(record: &SourceRecord, host: Option<&HostView>, now: Timestamp) -> String
 /// The terms that make up when a source is polled.
 fn cadence(record: &SourceRecord, now: Timestamp) -> Value {
     let source = &record.source;
-    let second =
-        |length: std::time::Duration| print_duration(std::time::Duration::from_secs(length.as_secs().max(1)));
+    let second = |length: std::time::Duration| {
+        format_duration(std::time::Duration::from_secs(length.as_secs().max(1)))
+    };
     let pace = record.rhythm.as_ref().map_or(1.0, |rhythm| rhythm.pace(now));
     let fresh_for = record.validators.as_ref().and_then(|validators| validators.fresh_for);
     json!({
@@ -312,7 +313,7 @@ fn websub_of(known: &Subscription, now: Timestamp) -> Value {
         "hub": known.offer.hub,
         "topic_url": known.offer.topic_url,
         "requested_at": time(Some(known.asked_at)),
-        "renewed_at": time(Some(known.ask_again_at)),
+        "renewed_at": time(Some(known.renew_at)),
         "lease_until": time(known.lease_until),
         "refused": known.refused,
         "documents": known.pushes,
@@ -327,7 +328,7 @@ fn host_of(name: &str, host: &HostView, now: Timestamp) -> Value {
     let blocked = host.blocked.as_ref().filter(|(until, _)| *until > now);
     json!({
         "name": name,
-        "delay": print_duration(host.delay),
+        "delay": format_duration(host.delay),
         "next_allowed_at": time(Some(host.next_allowed_at)),
         "blocked_until": time(blocked.map(|(until, _)| *until)),
         "block_reason": blocked.map(|(_, reason)| reason),

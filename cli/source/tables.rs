@@ -126,7 +126,10 @@ fn source(row: &Row, names: &mut HashSet<Name>) -> Result<Source, Failure> {
     let loaded = config::objects::parse(
         std::path::Path::new(&row.place),
         &object.to_string(),
-        config::objects::Judges { address: &crate::check::judge_address, ..config::objects::Judges::LENIENT },
+        config::objects::SpecChecks {
+            address: &crate::check::judge_address,
+            ..config::objects::SpecChecks::LENIENT
+        },
     );
     if let Some(problem) = loaded.problems.first() {
         let remedy = if problem.remedy.is_empty() { String::new() } else { format!(" ({})", problem.remedy) };

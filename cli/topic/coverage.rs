@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use actors::hosts_of;
-use config::{parse_duration, print_duration};
+use config::{format_duration, parse_duration};
 use model::{HostIncident, Name, SourceKind, SourceState, Timestamp, Watch};
 use serde_json::json;
 use store::{SourceRecord, StateInterval};
@@ -74,14 +74,14 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
             rows.row(json!({
                 "source": name,
                 "state": gap.state.as_str(),
-                "unread": print_duration(Duration::from_secs(gap.length().as_secs())),
+                "unread": format_duration(Duration::from_secs(gap.length().as_secs())),
                 "from": time(Some(gap.from)),
                 "to": time(gap.to),
                 "reason": (!gap.reason.is_empty()).then_some(&gap.reason),
             }))?;
         }
     }
-    let period = print_duration(args.since);
+    let period = format_duration(args.since);
     rows.finish(&format!("all {} sources were read throughout the last {period}", watched.len()))?;
     if holed > 0 {
         say(&format!(
@@ -191,7 +191,7 @@ mod tests {
             gaps[&Name::new("a").unwrap()].iter().map(|gap| gap.length().as_secs() / 3600).collect();
         assert_eq!((hours, gaps.len()), (vec![2, 4], 1));
         let incident = HostIncident {
-            host: model::Host::stored("a.kz".into()),
+            host: model::Host::from_stored("a.kz".into()),
             from: at(-1),
             to: Some(at(3)),
             reason: "HTTP status 503".into(),

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 
 use actors::{Search, searches_of};
 use clap::Subcommand;
-use config::print_duration;
+use config::format_duration;
 use matcher::{Query, QueryError};
 use model::Name;
 use serde_json::{Value, json};
@@ -129,7 +129,7 @@ fn search(search: &Search) -> Value {
     json!({
         "source": search.source,
         "query": search.query,
-        "every": print_duration(search.every),
+        "every": format_duration(search.every),
         "shared_by": search.topics,
     })
 }

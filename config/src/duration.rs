@@ -38,7 +38,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, DurationError> {
 }
 
 /// Formats a duration so that [`parse_duration`] returns the same value, to the millisecond.
-pub fn print_duration(duration: Duration) -> String {
+pub fn format_duration(duration: Duration) -> String {
     let mut remaining = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
     if remaining == 0 {
         return "0s".to_owned();
@@ -59,7 +59,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
 }
 
 pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&print_duration(*duration))
+    serializer.serialize_str(&format_duration(*duration))
 }
 
 #[cfg(test)]
@@ -87,7 +87,7 @@ mod tests {
     fn printed_durations_parse_to_the_same_value() {
         for millis in [0, 1, 999, 1000, 61_001, 86_400_000, 90_061_001] {
             let duration = Duration::from_millis(millis);
-            assert_eq!(parse_duration(&print_duration(duration)), Ok(duration));
+            assert_eq!(parse_duration(&format_duration(duration)), Ok(duration));
         }
     }
 }

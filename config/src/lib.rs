@@ -14,7 +14,7 @@ mod size;
 mod websub;
 pub mod yaml;
 
-pub use duration::{DurationError, parse_duration, print_duration};
+pub use duration::{DurationError, format_duration, parse_duration};
 pub use nearest::nearest;
 pub use objects::Object;
 pub use problem::Problem;

@@ -9,7 +9,7 @@ use crate::Timestamp;
 
 /// The condition of one article page.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum SeenPage {
+pub enum PageCondition {
     /// The page could not be fetched and is not retried. Contains the reason.
     Refused(String),
     /// The page was parsed.
@@ -63,14 +63,14 @@ impl ArticlePages {
     const MAX_AGE: Duration = Duration::from_secs(7 * 86_400);
 
     /// Counts a further page.
-    pub fn with(self, page: SeenPage, now: Timestamp) -> Self {
+    pub fn with(self, page: PageCondition, now: Timestamp) -> Self {
         let previous = if self.is_recent(now) { self } else { Self::default() };
         let at = Some(now);
         match page {
-            SeenPage::Refused(reason) => {
+            PageCondition::Refused(reason) => {
                 Self { at, refused: previous.refused + 1, refusal: reason, ..previous }
             }
-            SeenPage::Read { address, title, text, is_dated, missed } => {
+            PageCondition::Read { address, title, text, is_dated, missed } => {
                 let is_other_page = address != previous.last_address && title != previous.last_title;
                 let alike = match text {
                     Some(_) if text == previous.last_text => previous.alike + u32::from(is_other_page),
@@ -149,36 +149,36 @@ mod tests {
     }
 
     /// A page at an address, with a title and a text.
-    fn page(address: u64, title: u64, text: u64) -> SeenPage {
-        SeenPage::Read { address, title, text: Some(text), is_dated: true, missed: vec![] }
+    fn page(address: u64, title: u64, text: u64) -> PageCondition {
+        PageCondition::Read { address, title, text: Some(text), is_dated: true, missed: vec![] }
     }
 
-    fn good(id: u64) -> SeenPage {
+    fn good(id: u64) -> PageCondition {
         page(id, id, id)
     }
 
-    fn without_match(id: u64, selector: &str) -> SeenPage {
+    fn without_match(id: u64, selector: &str) -> PageCondition {
         let missed = vec![selector.to_owned()];
-        SeenPage::Read { address: id, title: id, text: Some(id), is_dated: true, missed }
+        PageCondition::Read { address: id, title: id, text: Some(id), is_dated: true, missed }
     }
 
-    fn without_text(id: u64) -> SeenPage {
-        SeenPage::Read { address: id, title: id, text: None, is_dated: true, missed: vec![] }
+    fn without_text(id: u64) -> PageCondition {
+        PageCondition::Read { address: id, title: id, text: None, is_dated: true, missed: vec![] }
     }
 
-    fn undated(id: u64) -> SeenPage {
-        SeenPage::Read { address: id, title: id, text: Some(id), is_dated: false, missed: vec![] }
+    fn undated(id: u64) -> PageCondition {
+        PageCondition::Read { address: id, title: id, text: Some(id), is_dated: false, missed: vec![] }
     }
 
-    fn refused(_: u64) -> SeenPage {
-        SeenPage::Refused("HTTP status 403".to_owned())
+    fn refused(_: u64) -> PageCondition {
+        PageCondition::Refused("HTTP status 403".to_owned())
     }
 
-    fn article_pages(pages: Vec<SeenPage>) -> ArticlePages {
+    fn article_pages(pages: Vec<PageCondition>) -> ArticlePages {
         pages.into_iter().fold(ArticlePages::default(), |article_pages, page| article_pages.with(page, at(0)))
     }
 
-    fn check(case: &str, pages: Vec<SeenPage>, expected: Option<&str>) {
+    fn check(case: &str, pages: Vec<PageCondition>, expected: Option<&str>) {
         let suspicion = article_pages(pages).suspicion(at(0));
         match (&suspicion, expected) {
             (None, None) => (),
@@ -189,9 +189,9 @@ mod tests {
 
     #[test]
     fn consecutive_faults_are_reported() {
-        let many = |page: fn(u64) -> SeenPage, count: u64| (1..=count).map(page).collect::<Vec<_>>();
-        let body: fn(u64) -> SeenPage = |id| without_match(id, "selectors.text `.body`");
-        let same_text: fn(u64) -> SeenPage = |id| page(id, id, 7);
+        let many = |page: fn(u64) -> PageCondition, count: u64| (1..=count).map(page).collect::<Vec<_>>();
+        let body: fn(u64) -> PageCondition = |id| without_match(id, "selectors.text `.body`");
+        let same_text: fn(u64) -> PageCondition = |id| page(id, id, 7);
         check("no faults", many(good, 20), None);
         check("two pages without a match", many(body, 2), None);
         check(

@@ -43,10 +43,10 @@ pub struct Backfill {
 
 impl Backfill {
     /// Upper bound on documents of one backfill.
-    pub const MOST_DOCUMENTS: u32 = 10_000;
+    pub const MAX_DOCUMENTS: u32 = 10_000;
     /// Upper bound on queued documents. A sitemap index may list 50,000 sitemaps (sitemaps.org), most of them empty or
     /// duplicate.
-    pub const MOST_AHEAD: usize = 2_000;
+    pub const MAX_QUEUED: usize = 2_000;
 
     /// Returns a backfill that starts with the document at `first`.
     pub fn new(since: Timestamp, began: Timestamp, way: Option<Fallback>, first: Url) -> Self {
@@ -67,7 +67,7 @@ impl Backfill {
     }
 
     /// Returns true if the backfill has not ended.
-    pub fn is_under_way(&self) -> bool {
+    pub fn is_in_progress(&self) -> bool {
         self.ended.is_none()
     }
 }

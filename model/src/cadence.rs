@@ -9,7 +9,7 @@ use crate::{Every, SourceKind, SourceState};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
     /// An interval learned from the publication rate, within these bounds unless the source declares others.
-    Learnt(Every),
+    Adaptive(Every),
     /// A delay that grows with each consecutive failure.
     Later {
         /// The growth for each failure, in steps of the setting `poll.backoff`.
@@ -43,7 +43,7 @@ impl Pace {
             (Unreachable | BrokenLayout, _) => Self::Later { steps: 1, longest: None },
             // A stream is read continuously, alternating with the host's other jobs.
             (_, SourceKind::Jetstream) => Self::After(Duration::from_secs(1)),
-            (Candidate | Probing | Live | Degraded, kind) => Self::Learnt(Self::default_bounds(kind)),
+            (Candidate | Probing | Live | Degraded, kind) => Self::Adaptive(Self::default_bounds(kind)),
         }
     }
 
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn each_kind_and_state_has_the_expected_pace() {
         let hours = |count: u64| minutes(count * 60);
-        let learned = |min, max| Pace::Learnt(Every { min, max });
+        let learned = |min, max| Pace::Adaptive(Every { min, max });
         let [backoff, slow_backoff] =
             [Pace::Later { steps: 1, longest: None }, Pace::Later { steps: 10, longest: Some(DAY) }];
         let polled_states =

@@ -19,7 +19,7 @@ pub struct Client {
 
 impl Client {
     /// The weight of a client that declares none or is not declared: the minimum weight.
-    pub const LEAST: u32 = 1;
+    pub const DEFAULT_WEIGHT: u32 = 1;
 
     /// Returns the tenant that represents the client in the fair sharing of hosts.
     pub fn tenant(&self) -> Tenant {

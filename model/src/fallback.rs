@@ -45,7 +45,7 @@ impl Source {
     pub const MAX_FALLBACKS: usize = 5;
 
     /// Returns the source as read through a fallback.
-    pub fn read_with(&self, fallback: &Fallback) -> Self {
+    pub fn with_fallback(&self, fallback: &Fallback) -> Self {
         let Fallback { kind, url, selectors, pointers } = fallback.clone();
         // The token belongs to the declared origin and must not be sent to another one.
         let token = self.token.clone().filter(|_| url.origin() == self.url.origin());
@@ -76,7 +76,7 @@ mod tests {
                 selectors: Selectors::default(),
                 pointers: Pointers::default(),
             };
-            assert_eq!(source.read_with(&fallback).token.is_some(), has_token, "{url}");
+            assert_eq!(source.with_fallback(&fallback).token.is_some(), has_token, "{url}");
         }
     }
 }

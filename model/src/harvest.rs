@@ -162,7 +162,7 @@ impl Validators {
     pub const MAX_CONDITIONAL_AGE: Duration = Duration::from_secs(86_400);
 
     /// Returns true if the validators may be sent in a conditional request.
-    pub fn may_be_asked(&self, now: Timestamp) -> bool {
+    pub fn are_usable(&self, now: Timestamp) -> bool {
         let age =
             self.seen_at.map(|seen_at| Duration::try_from(now.duration_since(seen_at)).unwrap_or_default());
         !self.are_false && age.is_none_or(|age| age < Self::MAX_CONDITIONAL_AGE)
@@ -170,7 +170,7 @@ impl Validators {
 
     /// Returns the validators to store after a full response with the validators `next`. They are marked as false if
     /// the same address returned the same validators with a different body.
-    pub fn followed_by(&self, next: Self, now: Timestamp) -> Self {
+    pub fn updated_with(&self, next: Self, now: Timestamp) -> Self {
         let is_equal = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
         let is_repeated = is_equal(&self.etag, &next.etag)
             || (next.etag.is_none()

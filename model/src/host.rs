@@ -13,7 +13,7 @@ pub struct Host(String);
 
 impl Host {
     /// Returns the host of an address; `None` for addresses without one (`data:`, `mailto:`).
-    pub fn of(url: &Url) -> Option<Self> {
+    pub fn from_url(url: &Url) -> Option<Self> {
         let name = url.host_str()?.trim_end_matches('.');
         (!name.is_empty()).then(|| Self(name.to_ascii_lowercase()))
     }
@@ -24,7 +24,7 @@ impl Host {
     }
 
     /// Wraps a stored host without checking it.
-    pub fn stored(text: String) -> Self {
+    pub fn from_stored(text: String) -> Self {
         Self(text)
     }
 
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     fn host(url: &str) -> Option<String> {
-        Host::of(&Url::parse(url).unwrap()).map(|host| host.as_str().to_owned())
+        Host::from_url(&Url::parse(url).unwrap()).map(|host| host.as_str().to_owned())
     }
 
     #[test]

@@ -55,7 +55,7 @@ pub struct HostIncident {
 impl HostHealth {
     /// The number of failing sources that opens an incident: the fewest that cannot be a coincidence. Media Cloud uses
     /// the same number.
-    pub const SOURCES: usize = 5;
+    pub const MIN_FAILING_SOURCES: usize = 5;
     /// The period within which the sources must fail.
     pub const FAILURE_WINDOW: Duration = Duration::from_secs(15 * 60);
     /// The number of consecutive successful canaries that ends an incident.
@@ -95,7 +95,7 @@ impl HostHealth {
         if !self.failing.contains(source) {
             self.failing.push(source.clone());
         }
-        if self.failing.len() >= Self::SOURCES {
+        if self.failing.len() >= Self::MIN_FAILING_SOURCES {
             let since = self.since.unwrap_or(now);
             let alike = std::mem::take(&mut self.alike);
             *self = Incident { since, reason: reason.to_owned(), alike, passed: 0 }.into();
@@ -103,7 +103,7 @@ impl HostHealth {
     }
 
     /// Records a successful request to the host.
-    pub fn came_through(&mut self) {
+    pub fn record_success(&mut self) {
         let passed = self.incident.as_ref().map_or(0, |incident| incident.passed) + 1;
         let incident = self.incident.take().filter(|_| passed < Self::CANARIES_TO_RECOVER);
         *self =
@@ -222,7 +222,7 @@ mod tests {
             let mut health = HostHealth::default();
             for (n, was_well, failure, seconds) in polls {
                 match failure {
-                    None => health.came_through(),
+                    None => health.record_success(),
                     Some((status, code)) => {
                         health.failed(&source(n), was_well, &record(status, code), "x", at(seconds))
                     }
@@ -246,14 +246,14 @@ mod tests {
             assert_eq!(interval(&health, seconds), Some(expected), "after {seconds} s");
         }
         assert!(health.is_frozen(at(86_399)) && !health.is_frozen(at(86_400)));
-        health.came_through();
+        health.record_success();
         assert_eq!(interval(&health, 7200), Some(30));
         health.failed(&source(9), false, &record(FetchStatus::Http4xx, Some(404)), "x", at(7200));
         assert_eq!(interval(&health, 7200), Some(30), "a source broken before does not count");
         health.failed(&source(9), false, &unavailable(), "x", at(7201));
         assert_eq!(interval(&health, 7201), Some(120), "the incident is open again");
         for expected in [Some(30), Some(15), None] {
-            health.came_through();
+            health.record_success();
             assert_eq!(interval(&health, 7300), expected);
         }
         assert_eq!(health, HostHealth::default());
@@ -270,7 +270,7 @@ mod tests {
                 now += step;
                 let previous = health.clone();
                 match result {
-                    0 => health.came_through(),
+                    0 => health.record_success(),
                     1 => health.failed(&source(n), was_well, &record(FetchStatus::Http4xx, Some(404)), "x", at(now)),
                     _ => health.failed(&source(n), was_well, &unavailable(), "x", at(now)),
                 }
@@ -281,7 +281,7 @@ mod tests {
                     _ if is_same || was_well => 0,
                     _ => successes,
                 };
-                prop_assert!(health.failing.len() < HostHealth::SOURCES);
+                prop_assert!(health.failing.len() < HostHealth::MIN_FAILING_SOURCES);
                 match (previous.incident.is_some(), health.incident.is_some()) {
                     (false, true) => prop_assert!(result != 0 && was_well),
                     (true, false) => prop_assert!(successes >= HostHealth::CANARIES_TO_RECOVER),

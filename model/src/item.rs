@@ -69,7 +69,7 @@ pub struct ItemKey(String);
 
 impl ItemKey {
     /// Returns the key with the strongest identity available. An identifier of more than 512 bytes is hashed.
-    pub fn choose(native_id: Option<&str>, url: Option<&Url>, title: &str, text: &str) -> Self {
+    pub fn new(native_id: Option<&str>, url: Option<&Url>, title: &str, text: &str) -> Self {
         if let Some(id) = native_id.map(str::trim).filter(|id| !id.is_empty()) {
             return Self::bounded(
                 "id",
@@ -84,7 +84,7 @@ impl ItemKey {
     }
 
     /// Wraps a stored key without checking it.
-    pub fn stored(text: String) -> Self {
+    pub fn from_stored(text: String) -> Self {
         Self(text)
     }
 
@@ -306,14 +306,14 @@ mod tests {
     #[test]
     fn the_key_prefers_the_identifier_then_the_address_then_the_text() {
         let url = Url::parse("https://a.kz/n/1?utm_source=rss").unwrap();
-        assert_eq!(ItemKey::choose(Some(" 42 "), Some(&url), "t", "").as_str(), "id:42");
-        assert_eq!(ItemKey::choose(Some(""), Some(&url), "t", "").as_str(), "url:https://a.kz/n/1");
-        assert!(ItemKey::choose(None, None, "t", "x").as_str().starts_with("text:"));
+        assert_eq!(ItemKey::new(Some(" 42 "), Some(&url), "t", "").as_str(), "id:42");
+        assert_eq!(ItemKey::new(Some(""), Some(&url), "t", "").as_str(), "url:https://a.kz/n/1");
+        assert!(ItemKey::new(None, None, "t", "x").as_str().starts_with("text:"));
     }
 
     #[test]
     fn forum_posts_with_different_fragments_have_different_keys() {
-        let key = |id| ItemKey::choose(Some(id), None, "", "");
+        let key = |id| ItemKey::new(Some(id), None, "", "");
         assert_ne!(key("https://f.kz/t/5#p1"), key("https://f.kz/t/5#p2"));
         assert_eq!(key("https://f.kz/t/5?utm_source=a"), key("https://f.kz/t/5"));
     }

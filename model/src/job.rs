@@ -136,7 +136,7 @@ impl Tenant {
     pub const MAX_WEIGHT: u32 = 100;
 
     /// Returns the tenant of jobs that serve all clients. It weighs as much as ten clients of the default weight.
-    pub fn common() -> Self {
+    pub fn shared() -> Self {
         Self { client: String::new(), weight: 10 }
     }
 }

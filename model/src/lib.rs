@@ -31,7 +31,7 @@ mod time;
 mod topic;
 mod websub;
 
-pub use article_pages::{ArticlePages, SeenPage};
+pub use article_pages::{ArticlePages, PageCondition};
 pub use backfill::Backfill;
 pub use cadence::Pace;
 pub use canonical::{canonical_url, same_site};
@@ -47,13 +47,15 @@ pub use item::{Item, ItemKey, Match, Precision, Published, PublishedMethod, Span
 pub use job::{Job, JobId, JobKind, Planned, Settlement, Tenant, Token, Turn};
 pub use list::List;
 pub use name::{Name, NameError};
-pub use near_duplicate::{Originality, Sight, Similarity, SimilarityKind, Sketch};
+pub use near_duplicate::{ItemContext, Originality, Similarity, SimilarityKind, Sketch};
 pub use page_window::{PageWindow, WindowDocument};
 pub use pointers::Pointers;
 pub use post::{Post, PostKind};
 pub use reservation::Reservation;
 pub use rhythm::Rhythm;
-pub use source::{ArticleMode, Category, Every, Rights, Selectors, Source, SourceKind, Watch, is_template};
+pub use source::{
+    ArticleMode, Category, Every, Rights, Selectors, Source, SourceKind, Watch, has_query_placeholder,
+};
 pub use time::{Clock, SystemClock, TestClock, Timestamp, rfc3339};
 pub use topic::{Tag, Topic};
 pub use websub::{HubOffer, HubSecret, Subscription, SubscriptionDelta, WebSubDocument};

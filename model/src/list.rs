@@ -15,5 +15,5 @@ pub struct List {
 
 impl List {
     /// Upper bound on values, since matching may compare each value with an item.
-    pub const MOST: usize = 10_000;
+    pub const MAX_VALUES: usize = 10_000;
 }

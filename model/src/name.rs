@@ -53,7 +53,7 @@ impl Name {
     }
 
     /// Wraps a stored name without checking it. The rules may be stricter now than when the name was stored.
-    pub fn stored(text: String) -> Self {
+    pub fn from_stored(text: String) -> Self {
         Self(text)
     }
 

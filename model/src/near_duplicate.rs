@@ -49,16 +49,16 @@ impl Originality {
 
 /// Properties of an item that queries can filter by and that are not part of its content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Sight {
+pub struct ItemContext {
     /// The time the item was first seen. Queries count its age from here.
     pub at: Timestamp,
     /// The item's originality; `None` until it has been compared with other items.
     pub originality: Option<Originality>,
 }
 
-impl Sight {
+impl ItemContext {
     /// Returns the properties of an item that is first seen at `at`.
-    pub fn first(at: Timestamp) -> Self {
+    pub fn first_seen(at: Timestamp) -> Self {
         Self { at, originality: None }
     }
 }

@@ -81,7 +81,7 @@ impl PageWindow {
     const MISSING_PERIOD: Duration = Duration::from_secs(6 * 3600);
 
     /// Returns the window after a further document, fetched at `now`, and the deleted entries.
-    pub fn followed_by(&self, next: WindowDocument, now: Timestamp) -> (Self, Vec<ItemKey>) {
+    pub fn updated_with(&self, next: WindowDocument, now: Timestamp) -> (Self, Vec<ItemKey>) {
         let is_shown = |entry: &WindowEntry| next.shows(&entry.key);
         let is_shown_in_order = |entry: &WindowEntry| next.keys.contains(&entry.key);
         let shows_news = next.newest > self.newest;
@@ -148,7 +148,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn key(id: &str) -> ItemKey {
-        ItemKey::choose(Some(id), None, "", "")
+        ItemKey::new(Some(id), None, "", "")
     }
 
     fn at(minute: i64) -> Timestamp {
@@ -177,7 +177,7 @@ mod tests {
     }
 
     fn check(previous: &str, next: &str, minute: i64, expected: &str, expected_deleted: &str) {
-        let (window, deleted) = page_window(previous).followed_by(document(next), at(minute));
+        let (window, deleted) = page_window(previous).updated_with(document(next), at(minute));
         let letters = |page_window: &PageWindow| -> String {
             let letter = |entry: &WindowEntry| {
                 let text = entry.key.as_str();
@@ -244,7 +244,7 @@ mod tests {
         let mut window = PageWindow::default();
         for (index, document) in documents.into_iter().enumerate() {
             let deleted;
-            (window, deleted) = window.followed_by(document, at(1000 * index as i64));
+            (window, deleted) = window.updated_with(document, at(1000 * index as i64));
             assert_eq!(deleted, vec![], "document {index}");
         }
     }
@@ -264,7 +264,7 @@ mod tests {
                 let entries = (end.saturating_sub(size)..end).rev().map(|id| (key(&id.to_string()), Some(at(id as i64))));
                 let document = WindowDocument::new(entries, Vec::new());
                 let deleted;
-                (window, deleted) = window.followed_by(document, at(step as i64));
+                (window, deleted) = window.updated_with(document, at(step as i64));
                 prop_assert_eq!(deleted, vec![]);
             }
         }
@@ -275,7 +275,7 @@ mod tests {
             for (round, count) in counts.into_iter().enumerate() {
                 let entries = (0..count).filter(|id| (id + round) % 3 != 0).map(|id| (key(&id.to_string()), None));
                 let document = WindowDocument::new(entries, Vec::new());
-                window = window.followed_by(document, at(round as i64)).0;
+                window = window.updated_with(document, at(round as i64)).0;
                 prop_assert!(window.places.len() <= 2 * PageWindow::MAX_ENTRIES);
             }
         }

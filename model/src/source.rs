@@ -48,7 +48,7 @@ pub struct Source {
     /// The client for which the source is read exclusively. Its polls count towards that client's share of the host.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client: Option<Name>,
-    /// Upper bound on searches of a searched source, 0 to [`Self::MAX_SEARCHES`]. Defaults to [`Self::SEARCHES`].
+    /// Upper bound on searches of a searched source, 0 to [`Self::MAX_SEARCHES`]. Defaults to [`Self::DEFAULT_SEARCHES`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub searches: Option<u32>,
     /// Set while the source is paused: it is not polled.
@@ -71,7 +71,7 @@ pub enum Watch {
 
 impl Source {
     /// Default search budget of a searched source.
-    pub const SEARCHES: u32 = 200;
+    pub const DEFAULT_SEARCHES: u32 = 200;
     /// Upper bound on the declared search budget. More searches would overload the host or would never complete.
     pub const MAX_SEARCHES: u32 = 10_000;
 
@@ -79,7 +79,7 @@ impl Source {
     pub fn host_for(&self, url: &Url) -> Option<Host> {
         match &self.politeness_group {
             Some(group) => Some(Host::group(group)),
-            None => Host::of(url),
+            None => Host::from_url(url),
         }
     }
 
@@ -126,7 +126,7 @@ impl Source {
 
     /// Returns true if the source is searched: its address contains the placeholder for a query.
     pub fn is_searched(&self) -> bool {
-        is_template(&self.url)
+        has_query_placeholder(&self.url)
     }
 
     /// Returns the address of a search for `query`; `None` if the source is not searched.
@@ -144,7 +144,7 @@ impl Source {
 
     /// Returns true if the source is read differently from its `previous` declaration. State learned under the previous
     /// declaration is then invalid.
-    pub fn is_read_otherwise(&self, previous: &Self) -> bool {
+    pub fn reads_differently_from(&self, previous: &Self) -> bool {
         (self.kind, self.url.as_str(), &self.selectors, &self.pointers, &self.token)
             != (
                 previous.kind,
@@ -160,7 +160,7 @@ impl Source {
 const QUERY_PLACEHOLDERS: [&str; 2] = ["{query}", "%7Bquery%7D"];
 
 /// Returns true if an address contains the placeholder for a query.
-pub fn is_template(url: &Url) -> bool {
+pub fn has_query_placeholder(url: &Url) -> bool {
     QUERY_PLACEHOLDERS.iter().any(|placeholder| url.as_str().contains(placeholder))
 }
 

@@ -43,7 +43,7 @@ pub struct Subscription {
     /// The time of the last subscription request.
     pub asked_at: Timestamp,
     /// The time of the next subscription request.
-    pub ask_again_at: Timestamp,
+    pub renew_at: Timestamp,
     /// The end of the subscription, as confirmed by the hub's verification request; `None` without confirmation.
     pub lease_until: Option<Timestamp>,
     /// The reason for a missing or denied subscription, if known.
@@ -64,23 +64,23 @@ pub struct Subscription {
 
 impl Subscription {
     /// Upper bound on waiting documents per source. Further documents are rejected; the hub retries later.
-    pub const MOST_WAITING: usize = 20;
+    pub const MAX_WAITING_DOCUMENTS: usize = 20;
     /// The requested lease duration. The hub decides on the actual duration.
-    pub const LEASE: Duration = Duration::from_secs(10 * 86_400);
+    pub const REQUESTED_LEASE: Duration = Duration::from_secs(10 * 86_400);
     /// Upper bound on the lease duration that a hub may confirm.
-    pub const LONGEST_LEASE: Duration = Duration::from_secs(30 * 86_400);
+    pub const MAX_LEASE: Duration = Duration::from_secs(30 * 86_400);
     /// Credit lost per missed entry. The hub must deliver this many new entries to make up for one miss.
     pub const MISS_PENALTY: i64 = 10;
     /// Upper bound on the absolute value of the credit.
     pub const MAX_CREDIT: i64 = 100;
     /// Delay before the next request to a hub that did not respond or denied the subscription. Also the minimum delay
     /// before a request to another hub that the source advertises.
-    pub const RETRY: Duration = Duration::from_secs(86_400);
+    pub const RETRY_DELAY: Duration = Duration::from_secs(86_400);
     /// The time of the next request to a hub that the source no longer advertises: never, unless it advertises the hub
     /// again. Every store can represent this time.
     pub const NEVER: Timestamp = Timestamp::constant(4_102_444_800, 0);
     /// Maximum attempts to read a document. A document that keeps crashing its reader is then dropped.
-    pub const MOST_TRIES: u32 = 3;
+    pub const MAX_READ_ATTEMPTS: u32 = 3;
     /// Minimum delay between two subscription requests to a hub.
     const MIN_RENEWAL_DELAY: Duration = Duration::from_secs(300);
     /// Maximum time between a subscription request and the hub's verification request.
@@ -102,7 +102,7 @@ impl Subscription {
             offer,
             secret,
             asked_at: now,
-            ask_again_at: add(now, Self::RETRY),
+            renew_at: add(now, Self::RETRY_DELAY),
             lease_until: None,
             refused: None,
             credit: 0,
@@ -116,16 +116,16 @@ impl Subscription {
 
     /// Returns the subscription after a renewal request at `now`. If the hub does not respond, the request is repeated
     /// before the lease ends.
-    pub fn asked_again(self, now: Timestamp) -> Self {
+    pub fn renewed(self, now: Timestamp) -> Self {
         let lease_until = self.lease_until.filter(|until| *until > now);
-        let wait = lease_until.map_or(Self::RETRY, |until| elapsed(now, until) * 2 / 3);
-        let wait = wait.clamp(Self::MIN_RENEWAL_DELAY, Self::RETRY);
-        Self { asked_at: now, ask_again_at: add(now, wait), ..self }
+        let wait = lease_until.map_or(Self::RETRY_DELAY, |until| elapsed(now, until) * 2 / 3);
+        let wait = wait.clamp(Self::MIN_RENEWAL_DELAY, Self::RETRY_DELAY);
+        Self { asked_at: now, renew_at: add(now, wait), ..self }
     }
 
     /// Returns the time to renew a lease that ends at `until`: after two thirds of its duration.
     pub fn renewed_at(&self, until: Timestamp) -> Timestamp {
-        if self.ask_again_at == Self::NEVER {
+        if self.renew_at == Self::NEVER {
             return Self::NEVER;
         }
         add(self.asked_at, (elapsed(self.asked_at, until) * 2 / 3).max(Self::MIN_RENEWAL_DELAY))
@@ -138,12 +138,12 @@ impl Subscription {
 
     /// Returns true if the hub is reliable enough to slow down polling: the subscription is active and its credit is
     /// positive.
-    pub fn is_relied_on(&self, now: Timestamp) -> bool {
+    pub fn is_reliable(&self, now: Timestamp) -> bool {
         self.credit > 0 && self.is_active(now)
     }
 
     /// Returns true if a verification request at `now` is plausible: the last subscription request is recent.
-    pub fn may_be_verified(&self, now: Timestamp) -> bool {
+    pub fn accepts_verification(&self, now: Timestamp) -> bool {
         elapsed(self.asked_at, now) <= Self::VERIFICATION_TIMEOUT
     }
 
@@ -214,8 +214,8 @@ mod tests {
     #[test]
     fn subscriptions_are_renewed_before_the_lease_ends() {
         let new = subscription();
-        assert_eq!(new.ask_again_at, at(24 * HOUR));
-        assert!(new.may_be_verified(at(HOUR)) && !new.may_be_verified(at(25 * HOUR)));
+        assert_eq!(new.renew_at, at(24 * HOUR));
+        assert!(new.accepts_verification(at(HOUR)) && !new.accepts_verification(at(25 * HOUR)));
         assert!(!new.is_active(at(0)));
         assert_eq!(new.renewed_at(at(240 * HOUR)), at(160 * HOUR));
         assert_eq!(new.renewed_at(at(60)), at(300));
@@ -226,7 +226,7 @@ mod tests {
             (Some(240 * HOUR), 241 * HOUR, 265 * HOUR),
         ] {
             let subscription = Subscription { lease_until: lease.map(at), ..new.clone() };
-            assert_eq!(subscription.asked_again(at(now)).ask_again_at, at(expected), "{lease:?} at {now}");
+            assert_eq!(subscription.renewed(at(now)).renew_at, at(expected), "{lease:?} at {now}");
         }
         assert!(!format!("{new:?}").contains("tölem"));
     }

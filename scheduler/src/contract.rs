@@ -22,7 +22,7 @@ fn at(seconds: i64) -> Timestamp {
 }
 
 fn host(name: &str) -> Host {
-    Host::stored(name.to_owned())
+    Host::from_stored(name.to_owned())
 }
 
 fn id(source: &str, host_name: &str) -> JobId {
@@ -41,7 +41,7 @@ fn planned(source: &str, host_name: &str, due: i64) -> Planned {
         due: at(due),
         delay: DELAY,
         robots_delay: Duration::ZERO,
-        tenant: Tenant::common(),
+        tenant: Tenant::shared(),
     }
 }
 
@@ -562,7 +562,7 @@ async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
         let answer = match step {
             Step::Plan(s, h, d, c) => {
                 let tenant = match c {
-                    0..=2 => Tenant::common(),
+                    0..=2 => Tenant::shared(),
                     3 => tenant("acme", 1),
                     _ => tenant("big", 3),
                 };

@@ -146,7 +146,7 @@ pub fn after_failure(pace: Pace, failures: u32, node: Backoff, interval: Duratio
             plain.max(backoff(failures, node.step * steps, longest.unwrap_or(node.longest), interval))
         }
         Pace::After(wait) => plain.max(wait),
-        Pace::Learnt(_) | Pace::Never => plain,
+        Pace::Adaptive(_) | Pace::Never => plain,
     }
 }
 
@@ -309,7 +309,7 @@ mod tests {
         const DAY: Duration = minutes(24 * 60);
         let node = Backoff { step: minutes(1), longest: minutes(600) };
         for (pace, failures, expected) in [
-            (Pace::Learnt(EVERY), 1, minutes(10)),
+            (Pace::Adaptive(EVERY), 1, minutes(10)),
             (Pace::Later { steps: 1, longest: None }, 30, minutes(30)),
             (Pace::Later { steps: 1, longest: None }, 10_000, minutes(600)),
             (Pace::Later { steps: 10, longest: Some(DAY) }, 1, minutes(10)),

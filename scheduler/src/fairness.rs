@@ -47,7 +47,7 @@ impl Account {
 impl Shares {
     /// Of a host that was everybody's so far.
     pub(crate) fn of_everybody() -> Self {
-        let Tenant { client, weight } = Tenant::common();
+        let Tenant { client, weight } = Tenant::shared();
         Self { clock: 0, clients: BTreeMap::from([(client, Account::new(weight))]) }
     }
 

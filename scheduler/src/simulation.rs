@@ -99,12 +99,12 @@ impl World {
             .map(|(host, job)| Planned {
                 id: JobId::poll(
                     Name::new(&format!("s{host}-{job}")).unwrap(),
-                    Host::stored(format!("h{host}")),
+                    Host::from_stored(format!("h{host}")),
                 ),
                 due: at(0),
                 delay: Duration::from_millis(DELAY.unsigned_abs()),
                 robots_delay: Duration::ZERO,
-                tenant: Tenant::common(),
+                tenant: Tenant::shared(),
             })
             .collect();
         self.schedule.plan(&jobs).await.unwrap();
@@ -266,7 +266,7 @@ async fn whatever_goes_wrong_hosts_are_asked_in_time_and_never_too_soon() {
         let world = played(seed, false).await;
         assert_eq!(world.wrongs(), Vec::<String>::new(), "QYRAN_SEED={seed}");
         // In the end every job waits for its next time.
-        let view = world.schedule.host(&Host::stored("h0".into())).await.unwrap().unwrap();
+        let view = world.schedule.host(&Host::from_stored("h0".into())).await.unwrap().unwrap();
         assert_eq!(view.jobs.len() as u64, JOBS, "QYRAN_SEED={seed}");
         assert!(
             view.jobs.iter().all(|job| millis(job.due) > LENGTH - 2 * INTERVAL),

@@ -1,7 +1,7 @@
 //! Items and the topics they match.
 
 use async_trait::async_trait;
-use model::{Item, Match, Name, Originality, Sight, Timestamp};
+use model::{Item, ItemContext, Match, Name, Originality, Timestamp};
 
 use crate::StoreError;
 
@@ -26,8 +26,8 @@ pub struct StoredItem {
 
 impl StoredItem {
     /// How it came to us.
-    pub fn sight(&self) -> Sight {
-        Sight { at: self.first_seen, originality: self.originality }
+    pub fn sight(&self) -> ItemContext {
+        ItemContext { at: self.first_seen, originality: self.originality }
     }
 }
 

@@ -39,7 +39,7 @@ impl Suppression {
     }
 
     pub(crate) fn kept(source: String, author: String, at: Timestamp) -> Self {
-        let source = (!source.is_empty()).then(|| Name::stored(source));
+        let source = (!source.is_empty()).then(|| Name::from_stored(source));
         Self { source, author: (!author.is_empty()).then_some(author), at }
     }
 }

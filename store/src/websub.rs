@@ -11,7 +11,7 @@ pub struct HubDecision {
     /// It tells until then, or does not, and says why.
     pub tells: Result<Timestamp, String>,
     /// When it is asked again.
-    pub ask_again_at: Timestamp,
+    pub renew_at: Timestamp,
 }
 
 impl HubDecision {

@@ -13,7 +13,7 @@ use super::web::{DAY, Trouble};
 pub(super) const EVERY: Every = Every { min: Duration::from_secs(300), max: Duration::from_secs(6 * 3600) };
 
 /// What a poll saw.
-pub(super) enum Sight<'p> {
+pub(super) enum ItemContext<'p> {
     /// How many entries were known, and when the new ones came out.
     Read {
         known: usize,
@@ -41,7 +41,7 @@ pub(super) trait Poller {
     fn told(&mut self, _told: Told) {}
 
     /// The wait after a poll at `now`.
-    fn wait(&mut self, sight: &Sight<'_>, now: u64, key: u64) -> Duration;
+    fn wait(&mut self, sight: &ItemContext<'_>, now: u64, key: u64) -> Duration;
 }
 
 /// The cadence and the states of a node.
@@ -90,9 +90,9 @@ impl Poller for Ours {
         self.credit = Some(Subscription::credit_after(before, told.entries, told.missed));
     }
 
-    fn wait(&mut self, sight: &Sight<'_>, now: u64, key: u64) -> Duration {
+    fn wait(&mut self, sight: &ItemContext<'_>, now: u64, key: u64) -> Duration {
         let wait = match *sight {
-            Sight::Read { known, fresh } => {
+            ItemContext::Read { known, fresh } => {
                 self.interval = match self.planned {
                     Some((last, planned)) if self.standing.was_read => {
                         let waited = Some(Duration::from_secs(planned - last));
@@ -121,7 +121,7 @@ impl Poller for Ours {
                     _ => paced,
                 }
             }
-            Sight::Failed(trouble) => {
+            ItemContext::Failed(trouble) => {
                 let (weight, shows) = match trouble {
                     Trouble::Missing => (FailureWeight::Soft, None),
                     Trouble::Blocked => (FailureWeight::Soft, Some(SourceState::Restricted)),
@@ -139,7 +139,7 @@ impl Poller for Ours {
         };
         let wait = due::drift(wait, &key.to_string(), now);
         let last = match (sight, self.planned) {
-            (Sight::Failed(_), Some((last, _))) => last,
+            (ItemContext::Failed(_), Some((last, _))) => last,
             _ => now,
         };
         self.planned = Some((last, now + wait.as_secs().max(1)));
@@ -158,7 +158,7 @@ fn pace(fresh: &[u64], now: u64) -> Option<f64> {
 pub(super) struct Fixed(pub(super) Duration);
 
 impl Poller for Fixed {
-    fn wait(&mut self, _sight: &Sight<'_>, _now: u64, _key: u64) -> Duration {
+    fn wait(&mut self, _sight: &ItemContext<'_>, _now: u64, _key: u64) -> Duration {
         self.0
     }
 }
@@ -167,9 +167,9 @@ impl Poller for Fixed {
 pub(super) struct Exponential(pub(super) Duration);
 
 impl Poller for Exponential {
-    fn wait(&mut self, sight: &Sight<'_>, _now: u64, _key: u64) -> Duration {
+    fn wait(&mut self, sight: &ItemContext<'_>, _now: u64, _key: u64) -> Duration {
         self.0 = match sight {
-            Sight::Read { fresh: [_, ..], .. } => EVERY.min,
+            ItemContext::Read { fresh: [_, ..], .. } => EVERY.min,
             _ => (self.0 * 2).min(EVERY.max),
         };
         self.0

@@ -7,13 +7,14 @@ use super::fields::{Context, Fields};
 
 /// Reads the spec of a client. Reports problems to `context`.
 pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Client> {
-    let weight = spec.parse("weight", context, parse_weight).unwrap_or(Client::LEAST);
+    let weight = spec.parse("weight", context, parse_weight).unwrap_or(Client::DEFAULT_WEIGHT);
     let searches = spec.parse("searches", context, parse_searches);
     Some(Client { name: name?, weight, searches })
 }
 
 fn parse_weight(text: &str) -> Result<u32, String> {
-    let weight = text.parse().ok().filter(|weight| (Client::LEAST..=Tenant::MAX_WEIGHT).contains(weight));
+    let weight =
+        text.parse().ok().filter(|weight| (Client::DEFAULT_WEIGHT..=Tenant::MAX_WEIGHT).contains(weight));
     weight.ok_or_else(|| {
         format!("{text:?} is not a valid weight; use a number from 1 to {}", Tenant::MAX_WEIGHT)
     })
@@ -30,7 +31,7 @@ pub(super) fn parse_searches(text: &str) -> Result<u32, String> {
 /// Returns the spec as it would be declared.
 pub(crate) fn write(client: &Client) -> Value {
     let mut spec = Map::new();
-    if client.weight != Client::LEAST {
+    if client.weight != Client::DEFAULT_WEIGHT {
         spec.insert("weight".to_owned(), json!(client.weight));
     }
     if let Some(searches) = client.searches {

@@ -9,7 +9,7 @@ use url::Url;
 
 use super::codes::LANGUAGES;
 use super::tree::{Node, Value};
-use super::{Complaint, Judges, Reference};
+use super::{CheckError, Reference, SpecChecks};
 use crate::{Problem, nearest, parse_duration};
 
 /// The state of parsing one file.
@@ -17,7 +17,7 @@ pub(crate) struct Context<'a> {
     /// The parsed file.
     pub(crate) file: &'a Path,
     /// The checks of values that this crate does not interpret.
-    pub(crate) judges: Judges<'a>,
+    pub(crate) judges: SpecChecks<'a>,
     /// The problems found so far.
     pub(crate) problems: Vec<Problem>,
     /// The references to sources found so far.
@@ -269,11 +269,11 @@ impl<'a> Fields<'a> {
         &mut self,
         key: &'static str,
         context: &mut Context<'_>,
-        check: &dyn Fn(&str) -> Result<(), Complaint>,
+        check: &dyn Fn(&str) -> Result<(), CheckError>,
     ) -> Option<String> {
         let (text, line) = self.text(key, context)?;
         let text = text.trim();
-        if let Err(Complaint { message, remedy }) = check(text) {
+        if let Err(CheckError { message, remedy }) = check(text) {
             context.report(line, format!("{}: {message}", self.path_of(key)), remedy);
         }
         Some(text.to_owned())
@@ -285,7 +285,7 @@ impl<'a> Fields<'a> {
         &mut self,
         key: &'static str,
         context: &mut Context<'_>,
-        check: &dyn Fn(&str) -> Result<(), Complaint>,
+        check: &dyn Fn(&str) -> Result<(), CheckError>,
     ) -> Vec<(String, String, usize)> {
         let Some(node) = self.node(key) else { return Vec::new() };
         let path = self.path_of(key);
@@ -296,7 +296,7 @@ impl<'a> Fields<'a> {
                 context.report(*line, format!("{path}.{name} must be a single value"), "");
                 continue;
             };
-            if let Err(Complaint { message, remedy }) = check(value.trim()) {
+            if let Err(CheckError { message, remedy }) = check(value.trim()) {
                 context.report(*line, format!("{path}.{name}: {message}"), remedy);
             }
             values.push(((*name).to_owned(), value.trim().to_owned(), *line));

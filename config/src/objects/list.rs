@@ -15,10 +15,10 @@ pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, context: &mut Cont
     if texts.is_empty() {
         context.report(line, "spec.values is empty", "write `values: [one, two]`");
     }
-    if let Some((_, line)) = texts.get(List::MOST) {
+    if let Some((_, line)) = texts.get(List::MAX_VALUES) {
         context.report(
             *line,
-            format!("spec.values has more than {} entries", List::MOST),
+            format!("spec.values has more than {} entries", List::MAX_VALUES),
             "move some of them to another list",
         );
         return None;

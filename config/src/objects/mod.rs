@@ -105,20 +105,20 @@ pub struct Declared {
 
 /// Checks of values that this crate stores but does not interpret, such as queries and selectors.
 #[derive(Clone, Copy)]
-pub struct Judges<'a> {
+pub struct SpecChecks<'a> {
     /// The check of a topic's query.
-    pub query: &'a dyn Fn(&str) -> Result<(), Complaint>,
+    pub query: &'a dyn Fn(&str) -> Result<(), CheckError>,
     /// The check of the rule of a tag: a query that may match nearly every item.
-    pub rule: &'a dyn Fn(&str) -> Result<(), Complaint>,
+    pub rule: &'a dyn Fn(&str) -> Result<(), CheckError>,
     /// The check of a CSS selector of a source.
-    pub selector: &'a dyn Fn(&str) -> Result<(), Complaint>,
+    pub selector: &'a dyn Fn(&str) -> Result<(), CheckError>,
     /// The check of a JSON pointer of a source.
-    pub pointer: &'a dyn Fn(&str) -> Result<(), Complaint>,
+    pub pointer: &'a dyn Fn(&str) -> Result<(), CheckError>,
     /// The check of the address of a source of a given kind.
-    pub address: &'a dyn Fn(SourceKind, &Url) -> Result<(), Complaint>,
+    pub address: &'a dyn Fn(SourceKind, &Url) -> Result<(), CheckError>,
 }
 
-impl Judges<'static> {
+impl SpecChecks<'static> {
     /// Checks that accept everything, for declarations that are known to be valid.
     pub const LENIENT: Self = Self {
         query: &|_| Ok(()),
@@ -131,7 +131,7 @@ impl Judges<'static> {
 
 /// A failed check.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Complaint {
+pub struct CheckError {
     /// The reason.
     pub message: String,
     /// The suggested correction.
@@ -188,7 +188,7 @@ impl Loaded {
 
 /// Loads the objects and problems of files. A path is a file or a folder. A folder includes all `*.yaml` and `*.yml`
 /// files below it. A file that is reached by several paths is loaded once.
-pub fn load(paths: &[PathBuf], judges: Judges<'_>) -> Loaded {
+pub fn load(paths: &[PathBuf], judges: SpecChecks<'_>) -> Loaded {
     let mut files = Vec::new();
     let mut loaded = Loaded::default();
     for path in paths {
@@ -213,7 +213,7 @@ pub fn load(paths: &[PathBuf], judges: Judges<'_>) -> Loaded {
 }
 
 /// Parses the objects of one text, and collects all problems except duplicate names.
-pub fn parse(file: &Path, text: &str, judges: Judges<'_>) -> Loaded {
+pub fn parse(file: &Path, text: &str, judges: SpecChecks<'_>) -> Loaded {
     let mut context = Context { file, judges, problems: Vec::new(), references: Vec::new() };
     let (documents, error) = tree::parse(text.trim_start_matches('\u{feff}'));
     let mut loaded = Loaded::default();

@@ -1,10 +1,10 @@
 //! The part of a source's declaration that tells how to read it: address, selectors, pointers and fallbacks.
 
-use model::{Fallback, Pointers, Selectors, Source, SourceKind, is_template};
+use model::{Fallback, Pointers, Selectors, Source, SourceKind, has_query_placeholder};
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::Complaint;
+use super::CheckError;
 use super::fields::{Context, Fields};
 use super::tree;
 
@@ -16,7 +16,7 @@ pub(super) fn check_address(
     context: &mut Context<'_>,
 ) {
     if let (Some(kind), Some(url)) = (kind, url)
-        && let Err(Complaint { message, remedy }) = (context.judges.address)(kind, url)
+        && let Err(CheckError { message, remedy }) = (context.judges.address)(kind, url)
     {
         context.report(spec.line_of("url"), format!("{}: {message}", spec.path_of("url")), remedy);
     }
@@ -126,7 +126,7 @@ pub(super) fn read_fallbacks(
         let message = format!("spec.fallbacks has more than {} entries", Source::MAX_FALLBACKS);
         context.report(node.line, message, "remove the least useful ones");
     }
-    if url.is_some_and(is_template) {
+    if url.is_some_and(has_query_placeholder) {
         context.report(node.line, "spec.fallbacks does not apply to searched sources", "remove it");
     }
     let read = |(index, node): (usize, &tree::Node)| {
@@ -143,7 +143,7 @@ fn read_fallback(spec: &mut Fields<'_>, context: &mut Context<'_>) -> Option<Fal
     let kind = spec.required("kind", context).and_then(|_| spec.choice("kind", context, &kinds));
     let url = spec.web_address("url", context);
     check_address(kind, url.as_ref(), spec, context);
-    let is_never_polled = kind == Some(SourceKind::Import) || url.as_ref().is_some_and(is_template);
+    let is_never_polled = kind == Some(SourceKind::Import) || url.as_ref().is_some_and(has_query_placeholder);
     if is_never_polled {
         let message =
             format!("{} cannot be used: imported and searched sources are not polled", spec.path_of("kind"));

@@ -12,7 +12,7 @@ use super::reading::{
     check_address, read_fallbacks, read_pointers, read_selectors, write_fallback, write_pointers,
     write_selectors,
 };
-use crate::{parse_duration, print_duration};
+use crate::{format_duration, parse_duration};
 
 pub(crate) const CATEGORIES: &[(&str, Category)] = &[
     ("news", Category::News),
@@ -54,7 +54,7 @@ pub(crate) fn read(name: Option<Name>, spec: &mut Fields<'_>, context: &mut Cont
         spec.parse("politenessGroup", context, |text| Name::new(text).map(|name| name.to_string()));
     let client = spec.parse("client", context, Name::new);
     let searches = spec.parse("searches", context, client::parse_searches);
-    if searches.is_some() && url.as_ref().is_some_and(|url| !model::is_template(url)) {
+    if searches.is_some() && url.as_ref().is_some_and(|url| !model::has_query_placeholder(url)) {
         context.report(
             spec.line_of("searches"),
             "spec.searches applies only to searched sources",
@@ -183,10 +183,10 @@ pub(crate) fn write(source: &Source) -> Value {
         put("timezone", json!(timezone));
     }
     if *every != Pace::default_bounds(*kind) {
-        put("every", json!({"min": print_duration(every.min), "max": print_duration(every.max)}));
+        put("every", json!({"min": format_duration(every.min), "max": format_duration(every.max)}));
     }
     if let Some(delay) = delay {
-        put("delay", json!(print_duration(*delay)));
+        put("delay", json!(format_duration(*delay)));
     }
     if *article != ArticleMode::default() {
         put("article", word(ARTICLES, *article));

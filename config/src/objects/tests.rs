@@ -25,19 +25,20 @@ spec:
 ";
 
 fn check(text: &str) -> Vec<String> {
-    let problems = parse(Path::new("f.yaml"), text, Judges::LENIENT).problems;
+    let problems = parse(Path::new("f.yaml"), text, SpecChecks::LENIENT).problems;
     problems.iter().map(ToString::to_string).collect()
 }
 
 #[test]
 fn printed_objects_parse_to_the_same_objects() {
-    let Loaded { objects, problems, .. } = parse(Path::new("f.yaml"), GOOD, Judges::LENIENT);
+    let Loaded { objects, problems, .. } = parse(Path::new("f.yaml"), GOOD, SpecChecks::LENIENT);
     assert_eq!(problems, []);
     let objects: Vec<Object> = objects.into_iter().map(|declared| declared.object).collect();
     let Object::Source(source) = &objects[0] else { panic!("the first object is not a source") };
     assert_eq!(source.country.as_deref(), Some("no"), "`no` is Norway, not false");
     let printed = print(&objects);
-    let Loaded { objects: reparsed, problems, .. } = parse(Path::new("g.yaml"), &printed, Judges::LENIENT);
+    let Loaded { objects: reparsed, problems, .. } =
+        parse(Path::new("g.yaml"), &printed, SpecChecks::LENIENT);
     assert_eq!(problems, [], "{printed}");
     let reparsed: Vec<Object> = reparsed.into_iter().map(|declared| declared.object).collect();
     assert_eq!(reparsed, objects);
@@ -126,7 +127,7 @@ fn a_duplicate_name_is_reported_with_both_locations() {
     std::fs::create_dir_all(folder.join("..data")).unwrap();
     std::fs::write(folder.join("..data/a.yaml"), GOOD).unwrap();
     std::os::unix::fs::symlink(folder.join("a.yaml"), folder.join("c.yaml")).unwrap();
-    let problems = load(&[folder.clone(), folder.join("a.yaml")], Judges::LENIENT).problems;
+    let problems = load(&[folder.clone(), folder.join("a.yaml")], SpecChecks::LENIENT).problems;
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(problems.len(), 2);
     assert!(
@@ -139,12 +140,12 @@ fn a_duplicate_name_is_reported_with_both_locations() {
 
 #[test]
 fn failed_checks_are_reported_and_invalid_objects_keep_names_and_references() {
-    let reject = |text: &str| Err(Complaint { message: format!("{text} is bad"), remedy: "fix it".into() });
+    let reject = |text: &str| Err(CheckError { message: format!("{text} is bad"), remedy: "fix it".into() });
     let text = GOOD.replace("client:", "cleint:").replace("demo", "demo\n  sources: [tengri,\n    other]");
     let loaded = parse(
         Path::new("f.yaml"),
         &text,
-        Judges { query: &reject, rule: &reject, selector: &reject, ..Judges::LENIENT },
+        SpecChecks { query: &reject, rule: &reject, selector: &reject, ..SpecChecks::LENIENT },
     );
     let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -203,7 +204,7 @@ fn invalid_values_are_rejected() {
 #[test]
 fn changes_are_listed_by_field() {
     let objects = |text: &str| -> Vec<Object> {
-        parse(Path::new("f"), text, Judges::LENIENT)
+        parse(Path::new("f"), text, SpecChecks::LENIENT)
             .objects
             .into_iter()
             .map(|declared| declared.object)

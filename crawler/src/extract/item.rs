@@ -52,7 +52,7 @@ pub fn item_of(
         problems.extend(article.problems.iter().cloned());
     }
     let title = entry.title.clone().or_else(|| article.and_then(|article| article.title.clone()));
-    let key = ItemKey::choose(entry.id.as_deref(), entry.url.as_ref(), title.as_deref().unwrap_or(""), &text);
+    let key = ItemKey::new(entry.id.as_deref(), entry.url.as_ref(), title.as_deref().unwrap_or(""), &text);
     let published = entry.published.clone().or_else(|| article.and_then(|article| article.published.clone()));
     let published = published.map(|published| published.clamp(first_seen));
     if published.as_ref().is_some_and(|published| published.clamped) {

@@ -154,7 +154,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn early_and_concurrent_exchanges_are_violations() {
         let audit = Audit::default();
-        let [one, other] = ["a.kz", "b.kz"].map(|name| Host::stored(name.to_owned()));
+        let [one, other] = ["a.kz", "b.kz"].map(|name| Host::from_stored(name.to_owned()));
         assert_eq!(audit.begin(&one), None);
         assert_eq!(audit.begin(&other), None);
         assert_eq!(audit.begin(&one), Some(Rule::Concurrency));
@@ -171,7 +171,7 @@ mod tests {
     async fn records_of_idle_hosts_are_removed() {
         let audit = Audit::default();
         for number in 0..3 * SWEEP_THRESHOLD {
-            let host = Host::stored(format!("h{number}"));
+            let host = Host::from_stored(format!("h{number}"));
             audit.begin(&host);
             audit.end(&host, Duration::from_millis(1));
             if number % 100 == 0 {

@@ -389,7 +389,7 @@ impl Drop for ExchangeGuard<'_> {
 }
 
 async fn permit<'a>(url: &Url, permits: &'a mut dyn Permits) -> Result<&'a mut Permit, FetchError> {
-    let Some(host) = Host::of(url).map(|host| host.to_string()) else {
+    let Some(host) = Host::from_url(url).map(|host| host.to_string()) else {
         return Err(FetchError::Redirect(format!("the URL {url} has no host")));
     };
     permits.permit(url).await.map_err(|busy| FetchError::HostBusy { host, until: busy.until })

@@ -186,7 +186,7 @@ impl ManualVisitPermits {
 #[async_trait]
 impl Permits for ManualVisitPermits {
     async fn permit(&mut self, url: &Url) -> Result<&mut Permit, PermitUnavailable> {
-        let host = Host::of(url).ok_or(PermitUnavailable { until: Timestamp::MAX })?;
+        let host = Host::from_url(url).ok_or(PermitUnavailable { until: Timestamp::MAX })?;
         let new_permit = || Permit::new(host.clone(), self.delay, self.delay, self.lease.subscribe());
         Ok(self.permits.entry(host.clone()).or_insert_with(new_permit))
     }
@@ -198,7 +198,7 @@ mod tests {
 
     fn permit(delay: u64, lease: u64) -> (Permit, watch::Sender<Instant>) {
         let sender = watch::Sender::new(Instant::now() + Duration::from_secs(lease));
-        let host = Host::of(&Url::parse("http://a.kz").unwrap()).unwrap();
+        let host = Host::from_url(&Url::parse("http://a.kz").unwrap()).unwrap();
         (Permit::new(host, Duration::from_secs(delay), Duration::ZERO, sender.subscribe()), sender)
     }
 

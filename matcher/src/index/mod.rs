@@ -15,7 +15,7 @@ mod vocabulary;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use model::{Item, Match, Name, Post, PostKind, Sight, Source, Span, Topic, Zone, excerpt_around};
+use model::{Item, ItemContext, Match, Name, Post, PostKind, Source, Span, Topic, Zone, excerpt_around};
 use rustc_hash::FxHashMap;
 
 use crate::query::{Definitions, Facts, Lists, ORIGINALITY, QueryError, QueryReference, SpanBuffer};
@@ -98,7 +98,7 @@ impl TopicIndex {
     pub fn changed(&self, topics: Vec<Topic>, lists: Lists) -> (Self, Vec<RejectedTopic>) {
         let names: HashSet<&Name> = topics.iter().map(|topic| &topic.name).collect();
         let live = self.segments.iter().flat_map(LiveSegment::topics);
-        let rejected: Vec<Name> = self.rejected.keys().cloned().map(Name::stored).collect();
+        let rejected: Vec<Name> = self.rejected.keys().cloned().map(Name::from_stored).collect();
         let removed: Vec<Name> = live
             .map(|topic| &topic.name)
             .chain(&rejected)
@@ -241,7 +241,7 @@ impl TopicIndex {
     }
 
     fn query_of(&self, name: &str) -> Option<String> {
-        let compiled = self.topic(&Name::stored(name.to_owned())).map(|topic| &topic.query);
+        let compiled = self.topic(&Name::from_stored(name.to_owned())).map(|topic| &topic.query);
         compiled.or_else(|| self.rejected.get(name)).cloned()
     }
 
@@ -259,7 +259,7 @@ impl TopicIndex {
     /// Returns the topics that match an item of a source, sorted by name, and the item's words. Ages are counted from
     /// the first sight of the item, so matching it again gives the same result. Skips the topics that depend on
     /// originality while the originality of the item is unknown.
-    pub fn matches(&self, item: &Item, source: &Source, sight: Sight) -> (Document, Vec<Match>) {
+    pub fn matches(&self, item: &Item, source: &Source, sight: ItemContext) -> (Document, Vec<Match>) {
         let document = self.analysis.item(item);
         let mut matches = Vec::new();
         // Many topics match at the same words, so excerpts are cached by range.
@@ -278,7 +278,7 @@ impl TopicIndex {
     }
 
     /// Returns the names of the topics that match a document, in no particular order. Does not compute spans.
-    pub fn names(&self, document: &Document, item: &Item, source: &Source, sight: Sight) -> Vec<&Name> {
+    pub fn names(&self, document: &Document, item: &Item, source: &Source, sight: ItemContext) -> Vec<&Name> {
         let mut names = Vec::new();
         self.each_match((document, item, source, sight), |topic, _| names.push(&topic.name));
         names
@@ -290,7 +290,7 @@ impl TopicIndex {
         document: &Document,
         item: &Item,
         source: &Source,
-        sight: Sight,
+        sight: ItemContext,
     ) -> Vec<(&Name, Vec<Span>)> {
         let (mut located, mut buffer) = (Vec::new(), SpanBuffer::default());
         self.each_match((document, item, source, sight), |topic, hit| {
@@ -301,7 +301,7 @@ impl TopicIndex {
 
     fn each_match<'i>(
         &'i self,
-        (document, item, source, sight): (&Document, &Item, &Source, Sight),
+        (document, item, source, sight): (&Document, &Item, &Source, ItemContext),
         mut visit: impl FnMut(&'i Topic, Hit<'_>),
     ) {
         for live in &self.segments {
@@ -367,7 +367,7 @@ fn with_text(item: &Item, spans: Vec<Span>) -> Vec<Span> {
 
 /// Returns the field values of an item that queries test besides its words. Facts about the source are missing if
 /// the source is no longer declared.
-pub fn field_values(item: &Item, source: Option<&Source>, document: &Document, sight: Sight) -> Facts {
+pub fn field_values(item: &Item, source: Option<&Source>, document: &Document, sight: ItemContext) -> Facts {
     let mut facts = Facts::at(sight.at);
     let mut add =
         |field: &str, value: Option<String>| value.into_iter().for_each(|value| facts.add(field, value));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use model::{Item, Name, Originality, Sight, Source, Tag, Timestamp, Topic, Zone};
+use model::{Item, ItemContext, Name, Originality, Source, Tag, Timestamp, Topic, Zone};
 use proptest::prelude::*;
 
 use super::TopicIndex;
@@ -25,7 +25,8 @@ fn item(title: &str, text: &str) -> Item {
 }
 
 fn matching_topics(index: &TopicIndex, title: &str, text: &str) -> Vec<String> {
-    let (_, matches) = index.matches(&item(title, text), &source(), Sight::first(Timestamp::UNIX_EPOCH));
+    let (_, matches) =
+        index.matches(&item(title, text), &source(), ItemContext::first_seen(Timestamp::UNIX_EPOCH));
     matches.into_iter().map(|match_| match_.topic.to_string()).collect()
 }
 
@@ -42,7 +43,8 @@ fn a_match_has_the_tags_whose_rules_match() {
     let (index, bad) = TopicIndex::new(vec![tagged.clone(), topic("other", "жалоба")]);
     assert!(bad.is_empty());
     let tags = |title: &str, text: &str| -> Vec<Vec<String>> {
-        let (_, matches) = index.matches(&item(title, text), &source(), Sight::first(Timestamp::UNIX_EPOCH));
+        let (_, matches) =
+            index.matches(&item(title, text), &source(), ItemContext::first_seen(Timestamp::UNIX_EPOCH));
         matches.iter().map(|match_| match_.tags.iter().map(ToString::to_string).collect()).collect()
     };
     assert_eq!(tags("", "Жалобы на банк"), [vec!["complaint", "local"], vec![]]);
@@ -72,7 +74,7 @@ fn topics_with_dup_match_once_originality_is_known() {
     let (index, bad) = TopicIndex::new(topics);
     assert!(bad.is_empty());
     let matching = |index: &TopicIndex, originality| {
-        let sight = Sight { at: Timestamp::UNIX_EPOCH, originality };
+        let sight = ItemContext { at: Timestamp::UNIX_EPOCH, originality };
         let (_, matches) = index.matches(&item("", "банк и биржа"), &source(), sight);
         matches.iter().map(|one| format!("{}{}", one.topic, "+".repeat(one.tags.len()))).collect::<Vec<_>>()
     };
@@ -132,8 +134,11 @@ fn matches_respect_filters_and_carry_spans_and_excerpts() {
     let (index, bad) = TopicIndex::new(vec![topic("a", "банк"), kazakh_only, elsewhere, topic("bad", "(")]);
     assert_eq!(bad[0].topic.name.as_str(), "bad");
     assert_eq!(matching_topics(&index, "О банках", "Текст про банк"), ["a"]);
-    let (_, matches) =
-        index.matches(&item("О банках", "Текст про банк"), &source(), Sight::first(Timestamp::UNIX_EPOCH));
+    let (_, matches) = index.matches(
+        &item("О банках", "Текст про банк"),
+        &source(),
+        ItemContext::first_seen(Timestamp::UNIX_EPOCH),
+    );
     let spans: Vec<(Zone, &str)> =
         matches[0].spans.iter().map(|span| (span.zone, span.text.as_str())).collect();
     assert_eq!(spans, [(Zone::Title, "банках"), (Zone::Text, "банк")]);
@@ -175,7 +180,8 @@ type TopicMatch = (Name, Vec<(Zone, usize, usize)>, Vec<Name>);
 /// Evaluates each topic alone.
 fn expected_matches(topics: &BTreeMap<Name, Topic>, index: &TopicIndex, item: &Item) -> Vec<TopicMatch> {
     let document = index.analysis().item(item);
-    let facts = super::field_values(item, Some(&source()), &document, Sight::first(Timestamp::UNIX_EPOCH));
+    let facts =
+        super::field_values(item, Some(&source()), &document, ItemContext::first_seen(Timestamp::UNIX_EPOCH));
     let evaluate = |topic: &Topic| {
         let spans = Query::parse(&topic.query).ok()?.matches(&document, &facts)?;
         let ranges = spans.into_iter().map(|span| (span.zone, span.start, span.end)).collect();
@@ -189,8 +195,8 @@ fn expected_matches(topics: &BTreeMap<Name, Topic>, index: &TopicIndex, item: &I
 
 /// Matches an item against the index, and checks that [`TopicIndex::names`] returns the same topics.
 fn index_matches(index: &TopicIndex, item: &Item) -> Vec<TopicMatch> {
-    let (document, matches) = index.matches(item, &source(), Sight::first(Timestamp::UNIX_EPOCH));
-    let mut names = index.names(&document, item, &source(), Sight::first(Timestamp::UNIX_EPOCH));
+    let (document, matches) = index.matches(item, &source(), ItemContext::first_seen(Timestamp::UNIX_EPOCH));
+    let mut names = index.names(&document, item, &source(), ItemContext::first_seen(Timestamp::UNIX_EPOCH));
     names.sort();
     let topic_match = |match_: model::Match| {
         let ranges = match_.spans.iter().map(|span| (span.zone, span.start, span.end)).collect();
@@ -304,7 +310,7 @@ fn topics_are_recompiled_when_a_named_list_or_topic_changes() {
     };
     let matching = |index: &TopicIndex, text: &str| -> Vec<String> {
         let item = Item { author: Some("Асель Нурова".to_owned()), ..item("", text) };
-        let (_, matches) = index.matches(&item, &source(), Sight::first(Timestamp::UNIX_EPOCH));
+        let (_, matches) = index.matches(&item, &source(), ItemContext::first_seen(Timestamp::UNIX_EPOCH));
         matches.into_iter().map(|match_| match_.topic.to_string()).collect()
     };
     let (index, bad) = TopicIndex::default().changed(topics("банк"), list("Асель"));

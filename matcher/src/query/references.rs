@@ -397,7 +397,7 @@ mod tests {
     fn cost_counts_only_list_values_that_are_compared() {
         let list = |name: &str, value: &dyn Fn(usize) -> String| List {
             name: Name::new(name).unwrap(),
-            values: (0..List::MOST).map(value).collect(),
+            values: (0..List::MAX_VALUES).map(value).collect(),
         };
         let people = list("people", &|number| format!("Имя{number} Фамилия"));
         let hosts = list("hosts", &|number| format!("*a{number}.kz"));

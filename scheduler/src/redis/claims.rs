@@ -208,7 +208,7 @@ impl Redis {
 
 fn turn(answer: ClaimReply, home: impl Fn(i64) -> Timestamp) -> (Timestamp, Turn) {
     let (host, since, token, over, next_allowed, delay, robots_delay, jobs, crashes) = answer;
-    let host = Host::stored(host);
+    let host = Host::from_stored(host);
     let jobs = jobs
         .into_iter()
         .zip(crashes.into_iter().chain(std::iter::repeat(0)))

@@ -163,7 +163,7 @@ impl Redis {
 
     async fn plan_on(&self, shard: Shard, jobs: &[&Planned]) -> Result<(), ScheduleError> {
         let mut call = self.call(shard, None).arg(u8::from(!self.embargo.is_zero()));
-        call = call.arg(Tenant::common().weight);
+        call = call.arg(Tenant::shared().weight);
         for Planned { id, due, delay, robots_delay, tenant } in jobs {
             call = call.arg(id.host.as_str()).arg(member(id)).arg(due.as_millisecond()).arg(length(*delay));
             call = call.arg(length(*robots_delay)).arg(&tenant.client).arg(tenant.weight);
@@ -368,7 +368,7 @@ impl Schedule for Redis {
         let mut hosts: Vec<(i64, String)> =
             shards.await?.into_iter().flatten().map(|(host, ready)| (ready, host)).collect();
         hosts.sort();
-        Ok(hosts.into_iter().take(limit).map(|(_, host)| Host::stored(host)).collect())
+        Ok(hosts.into_iter().take(limit).map(|(_, host)| Host::from_stored(host)).collect())
     }
 
     async fn counts(&self, share: Share, now: Timestamp) -> Result<HostCounts, ScheduleError> {
@@ -458,7 +458,7 @@ impl Schedule for Redis {
 
 impl Redis {
     fn robots_key(&self, origin: &str) -> String {
-        Shard::of(&Host::stored(origin.to_owned())).key(&self.space, &format!("rb:{origin}"))
+        Shard::of(&Host::from_stored(origin.to_owned())).key(&self.space, &format!("rb:{origin}"))
     }
 }
 

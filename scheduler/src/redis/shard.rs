@@ -44,7 +44,7 @@ pub(super) fn member(id: &JobId) -> String {
 
 pub(super) fn parse_member(member: &str, host: &Host) -> JobId {
     let (source, rest) = member.split_once('!').unwrap_or((member, ""));
-    let source = Name::stored(source.to_owned());
+    let source = Name::from_stored(source.to_owned());
     match rest.split_once('!') {
         Some((_, query)) => JobId::search(source, host.clone(), query.replace('!', " ")),
         None if rest.is_empty() => JobId::poll(source, host.clone()),
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn members_are_read_back_and_sort_as_jobs_do() {
-        let host = Host::stored("h".to_owned());
+        let host = Host::from_stored("h".to_owned());
         let jobs: Vec<JobId> = ["a", "a-b", "a.b", "a0", "aa", "ә"]
             .iter()
             .flat_map(|name| {

@@ -21,7 +21,7 @@ async fn connect(server: &RedisServer, node: &str) -> Redis {
 }
 
 fn id(source: &str, host: &str) -> JobId {
-    JobId::poll(Name::new(source).unwrap(), Host::stored(host.to_owned()))
+    JobId::poll(Name::new(source).unwrap(), Host::from_stored(host.to_owned()))
 }
 
 fn planned(source: &str, host: &str) -> Planned {
@@ -30,7 +30,7 @@ fn planned(source: &str, host: &str) -> Planned {
         due: Timestamp::now(),
         delay: DELAY,
         robots_delay: Duration::ZERO,
-        tenant: Tenant::common(),
+        tenant: Tenant::shared(),
     }
 }
 
@@ -71,7 +71,7 @@ async fn a_claim_whose_answer_was_lost_is_handed_out_again() {
     redis.plan(&[planned("a", "h"), planned("b", "h")]).await.unwrap();
     redis.set_planned(1).await.unwrap();
     // The first answer of all begins an embargo, and a new host rests.
-    let shard = Shard::of(&Host::stored("h".to_owned()));
+    let shard = Shard::of(&Host::from_stored("h".to_owned()));
     let lost = loop {
         let epoch = redis.link.epoch().await.unwrap();
         let (_, lost) = redis
@@ -102,7 +102,7 @@ async fn a_claim_whose_answer_was_lost_is_handed_out_again() {
 async fn only_what_was_lost_is_handed_out_again() {
     let server = RedisServer::start(&[]).await.unwrap();
     let redis = connect(&server, "n1").await;
-    let host = |number: u32| Host::stored(format!("h{number}"));
+    let host = |number: u32| Host::from_stored(format!("h{number}"));
     let first = host(0);
     let other = (1..).map(host).find(|other| Shard::of(other) == Shard::of(&first)).unwrap();
     redis.plan(&[planned("a", first.as_str())]).await.unwrap();
@@ -147,7 +147,7 @@ async fn scripts_that_a_server_forgot_are_told_again() {
     redis.plan(&[planned("a", "h")]).await.unwrap();
     server.tell("SCRIPT FLUSH").await.unwrap();
     redis.plan(&[planned("b", "h")]).await.unwrap();
-    assert_eq!(redis.host(&Host::stored("h".into())).await.unwrap().unwrap().jobs.len(), 2);
+    assert_eq!(redis.host(&Host::from_stored("h".into())).await.unwrap().unwrap().jobs.len(), 2);
 }
 
 /// A server without memory of a lease takes its holder's word for it, and hands the host to nobody else

@@ -308,7 +308,7 @@ impl Schedule for Sqlite {
                  ORDER BY coalesce(ready, lease_until), host LIMIT ?1",
             )?;
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let hosts = query.query_map([limit], |row| Ok(Host::stored(row.get(0)?)))?;
+            let hosts = query.query_map([limit], |row| Ok(Host::from_stored(row.get(0)?)))?;
             Ok(hosts.collect::<Result<_, _>>()?)
         })
         .await

@@ -112,7 +112,7 @@ pub(super) fn take(tx: &Transaction<'_>, host: &str, claim: &Claim) -> rusqlite:
         millis(lease_until)
     ])?;
     Ok(Turn {
-        host: Host::stored(host.to_owned()),
+        host: Host::from_stored(host.to_owned()),
         token,
         next_allowed_at: time(next_allowed),
         delay: duration(delay(tx, host)?),
@@ -173,7 +173,7 @@ fn note_tenant(tx: &Transaction<'_>, host: &str, tenant: &Tenant) -> rusqlite::R
         None if tenant.client.is_empty() => return Ok(()),
         None => {
             tx.execute("UPDATE host SET clock = 0 WHERE host = ?1", [host])?;
-            open(&Tenant::common())?;
+            open(&Tenant::shared())?;
         }
         Some(_) => (),
     }
@@ -255,9 +255,9 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     let source: String = row.get(0)?;
     let kind: String = row.get(1)?;
     let id = JobId {
-        source: Name::stored(source),
+        source: Name::from_stored(source),
         kind: JobKind::parse(&kind),
-        host: Host::stored(row.get(2)?),
+        host: Host::from_stored(row.get(2)?),
         query: row.get(3)?,
     };
     Ok(Job { id, due: time(row.get(4)?), crashes: row.get(5)? })

@@ -52,7 +52,7 @@ async fn play(store: &dyn Store, source: &str, batches: &[Vec<(u64, Vec<Told>)>]
             .iter()
             .map(|(token, told)| Harvest {
                 source: name(source),
-                host: Host::stored(source.to_owned()),
+                host: Host::from_stored(source.to_owned()),
                 ..harvest(*token, told.iter().map(|told| finding_of(told, source)).collect())
             })
             .collect();

@@ -83,8 +83,8 @@ async fn entries_are_known_once_stored_or_waiting() {
             ..Entry::default()
         };
         let page = |id: &str, url: &str, tries, not_before| PageWork {
-            key: ItemKey::choose(Some(id), None, "", ""),
-            host: Host::stored("a.kz".into()),
+            key: ItemKey::new(Some(id), None, "", ""),
+            host: Host::from_stored("a.kz".into()),
             url: Url::parse(url).unwrap(),
             entry: entry(id),
             entry_hash: "h".into(),
@@ -99,7 +99,7 @@ async fn entries_are_known_once_stored_or_waiting() {
             page("3", "https://a.kz/later", 1, at(100)),
         ];
         bench.save(&[one]).await;
-        let key = |id: &str| ItemKey::choose(Some(id), None, "", "");
+        let key = |id: &str| ItemKey::new(Some(id), None, "", "");
         let sighting = |id: &str, hash: &str, address: Option<&str>| EntryRef {
             key: key(id),
             hash: hash.to_owned(),
@@ -119,7 +119,7 @@ async fn entries_are_known_once_stored_or_waiting() {
         let classify_entries = bench.store.classify_entries(&name("s"), &asked).await.unwrap();
         use EntryStatus::{Changed, New, Same};
         assert_eq!(classify_entries, [Same, Changed, Same, New, Same, New, Same]);
-        let host = Host::stored("a.kz".into());
+        let host = Host::from_stored("a.kz".into());
         let waiting = bench.store.pages(&name("s"), &host, at(50), 10).await.unwrap();
         assert_eq!(waiting.iter().map(|page| page.key.as_str()).collect::<Vec<_>>(), ["id:2b", "id:2"]);
         assert_eq!(bench.store.page_queues().await.unwrap(), [(name("s"), host.clone(), at(0))]);

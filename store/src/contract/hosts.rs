@@ -12,7 +12,7 @@ async fn delays_that_robots_ask_for_are_kept_for_a_schedule_that_is_built_anew()
         };
         bench.save(&[asked(1, 0), asked(2, 30), asked(1, 99)]).await;
         let kept = bench.store.robots_delays().await.unwrap();
-        assert_eq!(kept, [(Host::stored("a.kz".into()), Duration::from_secs(30))]);
+        assert_eq!(kept, [(Host::from_stored("a.kz".into()), Duration::from_secs(30))]);
         bench.save(&[asked(2, 0)]).await;
         assert_eq!(bench.store.robots_delays().await.unwrap(), [], "robots.txt may take it back");
     }
@@ -23,7 +23,7 @@ async fn delays_that_robots_ask_for_are_kept_for_a_schedule_that_is_built_anew()
 async fn incidents_of_hosts_are_kept_and_noted() {
     for bench in each().await {
         println!("on {}", bench.name);
-        let host = Host::stored("a.kz".into());
+        let host = Host::from_stored("a.kz".into());
         let health = async || bench.store.host_health(&host).await.unwrap();
         let keep = async |token, health: HostHealth| {
             bench.save(&[Harvest { host_health: Some(health), ..harvest(token, Vec::new()) }]).await

@@ -67,7 +67,7 @@ pub(crate) fn finding(id: &str, text: &str, date: &str, topics: &[&str]) -> Find
     let url = Url::parse("https://a.kz/n/1").unwrap();
     let item = Item {
         source: name("s"),
-        key: ItemKey::choose(Some(id), None, "", ""),
+        key: ItemKey::new(Some(id), None, "", ""),
         url: Some(url.clone()),
         canonical_url: Some(url),
         title: Some("тақырып".into()),
@@ -91,7 +91,12 @@ pub(crate) fn harvest(token: u64, findings: Vec<Finding>) -> Harvest {
     Harvest {
         objects_version: 1,
         findings,
-        ..Harvest::new(name("s"), Host::stored("a.kz".into()), Token(token), at(token.try_into().unwrap()))
+        ..Harvest::new(
+            name("s"),
+            Host::from_stored("a.kz".into()),
+            Token(token),
+            at(token.try_into().unwrap()),
+        )
     }
 }
 

@@ -35,7 +35,7 @@ async fn what_is_taken_down_is_not_stored_again() {
         let again = bench.save(&[harvest(2, both.clone())]).await;
         assert_eq!((again[0].new_items, bench.store.totals().await.unwrap().items), (0, 1));
         // Its publisher invents another identifier, and another title.
-        both[0].item.key = ItemKey::choose(Some("3"), None, "", "");
+        both[0].item.key = ItemKey::new(Some("3"), None, "", "");
         both[0].item.title = Some("басқа".into());
         let again = bench.save(&[harvest(3, both)]).await;
         assert_eq!(again[0].new_items, 0, "it stood there");
@@ -69,7 +69,7 @@ async fn nothing_of_the_buried_is_stored() {
         assert_eq!(stored(2, "2", Some("А. Б")).await, 1, "letter by letter");
         assert_eq!(stored(3, "3", None).await, 1);
         let sighting = |id: &str| EntryRef {
-            key: ItemKey::choose(Some(id), None, "", ""),
+            key: ItemKey::new(Some(id), None, "", ""),
             hash: "x".into(),
             address: None,
         };
@@ -87,7 +87,7 @@ async fn nothing_of_the_buried_is_stored() {
         assert_eq!(stored(10, "7", None).await, 0, "what was met meanwhile stays known");
         // What its publisher takes back goes, and stays away.
         let item = store.items(0, 100).await.unwrap().remove(0);
-        let deletions = vec![item.item.key.clone(), ItemKey::choose(Some("never"), None, "", "")];
+        let deletions = vec![item.item.key.clone(), ItemKey::new(Some("never"), None, "", "")];
         let before = store.totals().await.unwrap();
         bench.save(&[Harvest { deletions, ..harvest(11, Vec::new()) }]).await;
         let after = store.totals().await.unwrap();
@@ -95,9 +95,9 @@ async fn nothing_of_the_buried_is_stored() {
         assert!(store.item(&item.id).await.unwrap().is_none());
         // What is shown no more goes, and comes again where it is shown again.
         assert_eq!(stored(11, "v", None).await, 1);
-        let page_window = ItemKey::choose(Some("v"), None, "", "");
+        let page_window = ItemKey::new(Some("v"), None, "", "");
         let before = store.totals().await.unwrap();
-        let missing = vec![page_window, ItemKey::choose(Some("never"), None, "", "")];
+        let missing = vec![page_window, ItemKey::new(Some("never"), None, "", "")];
         bench.save(&[Harvest { missing, ..harvest(11, Vec::new()) }]).await;
         let after = store.totals().await.unwrap();
         assert_eq!((before.items - after.items, before.matches - after.matches), (1, 1));

@@ -1,6 +1,6 @@
 //! How sources and hosts did.
 
-use model::{ArticlePages, PageWindow, SeenPage, WindowDocument};
+use model::{ArticlePages, PageCondition, PageWindow, WindowDocument};
 
 use super::*;
 
@@ -116,12 +116,12 @@ async fn evidence_is_kept() {
         let rhythm = Rhythm::unknown(at(0)).with([at(3), at(7200)], at(7200));
         let mut one = harvest(1, Vec::new());
         one.updates.rhythm = Some(rhythm.clone());
-        let pages = ArticlePages::default().with(SeenPage::Refused("HTTP 403".to_owned()), at(1));
+        let pages = ArticlePages::default().with(PageCondition::Refused("HTTP 403".to_owned()), at(1));
         one.updates.article_pages = Some(pages.clone());
         bench.save(&[one]).await;
         let page_window = PageWindow::default()
-            .followed_by(
-                WindowDocument::new([(ItemKey::choose(Some("1"), None, "", ""), None)], Vec::new()),
+            .updated_with(
+                WindowDocument::new([(ItemKey::new(Some("1"), None, "", ""), None)], Vec::new()),
                 at(2),
             )
             .0;

@@ -35,7 +35,7 @@ async fn subscriptions_and_pushes_are_kept() {
         let gone = Subscription { source: name("gone"), id: "gone".to_owned(), ..first.clone() };
         assert!(!store.subscribe(&gone).await.unwrap());
         assert_eq!(subscription().await.as_ref(), Some(&first));
-        let until = |second| HubDecision { tells: Ok(at(second)), ask_again_at: at(600) };
+        let until = |second| HubDecision { tells: Ok(at(second)), renew_at: at(600) };
         store.record_hub_decision("one", &until(900)).await.unwrap();
         store.record_hub_decision("nobody", &until(900)).await.unwrap();
         let taken = async |body| store.enqueue_websub_document(&push(body), 2).await.unwrap();
@@ -67,7 +67,7 @@ async fn subscriptions_and_pushes_are_kept() {
         );
         let counted = Subscription {
             lease_until: Some(at(900)),
-            ask_again_at: at(600),
+            renew_at: at(600),
             credit: 3,
             pushes: 2,
             entries: 3,
@@ -80,7 +80,7 @@ async fn subscriptions_and_pushes_are_kept() {
         bench.save(&[missed]).await;
         let counted = Subscription { credit: -20, missed: 2, ..counted };
         // Asked again, it stays what it was; at another hub, or with another address for it, what was counted does.
-        let renewed = counted.clone().asked_again(at(600));
+        let renewed = counted.clone().renewed(at(600));
         store.subscribe(&renewed).await.unwrap();
         assert_eq!(subscription().await, Some(renewed));
         let moved = Subscription { base: url("https://new.kz/"), ..counted.clone() };
@@ -91,10 +91,10 @@ async fn subscriptions_and_pushes_are_kept() {
         let told = Subscription { pushes: 2, entries: 3, missed: 2, polls_saved: 0.5, ..other };
         assert_eq!(subscription().await, Some(told));
         assert!(store.subscription_by_id("one").await.unwrap().is_none());
-        let refused = HubDecision { tells: Err("not here".to_owned()), ask_again_at: at(5000) };
+        let refused = HubDecision { tells: Err("not here".to_owned()), renew_at: at(5000) };
         store.record_hub_decision("two", &refused).await.unwrap();
         let told = subscription().await.unwrap();
-        assert_eq!((told.refused.as_deref(), told.ask_again_at), (Some("not here"), at(5000)));
+        assert_eq!((told.refused.as_deref(), told.renew_at), (Some("not here"), at(5000)));
         // What is read elsewhere, or no more, is told of no more.
         let moved = Source { url: url("https://b.kz/rss"), ..source("s") };
         store.declare(&objects(vec![moved], Vec::new()), false, at(800)).await.unwrap();

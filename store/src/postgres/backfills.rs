@@ -30,7 +30,7 @@ pub(super) async fn one(client: &Object, source: &Name) -> Result<Option<Backfil
 pub(super) async fn under_way(client: &Object) -> Result<Vec<(Name, Backfill)>, StoreError> {
     let sql = "SELECT source, backfill FROM backfill WHERE is_under_way ORDER BY source";
     let found = read(client, sql, &[]).await?;
-    found.iter().map(|row| Ok((Name::stored(row.get(0)), serde_json::from_str(row.get(1))?))).collect()
+    found.iter().map(|row| Ok((Name::from_stored(row.get(0)), serde_json::from_str(row.get(1))?))).collect()
 }
 
 pub(super) async fn save(tx: &Transaction<'_>, source: &Name, backfill: &Backfill) -> Result<(), StoreError> {
@@ -38,7 +38,7 @@ pub(super) async fn save(tx: &Transaction<'_>, source: &Name, backfill: &Backfil
         tx,
         "INSERT INTO backfill (source, backfill, is_under_way) VALUES ($1, $2, $3) ON CONFLICT (source) DO UPDATE
          SET backfill = excluded.backfill, is_under_way = excluded.is_under_way",
-        &[&source.as_str(), &text(&serde_json::to_string(backfill)?), &backfill.is_under_way()],
+        &[&source.as_str(), &text(&serde_json::to_string(backfill)?), &backfill.is_in_progress()],
     )
     .await?;
     Ok(())
@@ -50,7 +50,7 @@ pub(super) async fn go_on(tx: &Transaction<'_>, source: &Name, step: &Backfill) 
     let known = rows(tx, sql, &[&source.as_str()]).await?;
     let known: Option<Backfill> = known.first().map(|row| serde_json::from_str(row.get(0))).transpose()?;
     let is_same = |known: Backfill| {
-        known.began == step.began && known.is_under_way() && known.documents <= step.documents
+        known.began == step.began && known.is_in_progress() && known.documents <= step.documents
     };
     if known.is_some_and(is_same) { save(tx, source, step).await } else { Ok(()) }
 }

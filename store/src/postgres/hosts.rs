@@ -90,7 +90,7 @@ pub(super) async fn incidents(
     )
     .await?;
     let incident = |row: &tokio_postgres::Row| HostIncident {
-        host: Host::stored(row.get(0)),
+        host: Host::from_stored(row.get(0)),
         from: row.get(1),
         to: row.get(2),
         reason: row.get(3),
@@ -102,7 +102,7 @@ pub(super) async fn robots_delays(client: &Object) -> Result<Vec<(Host, Duration
     let found = read(client, "SELECT host, robots_delay FROM host_token WHERE robots_delay > 0", &[]).await?;
     let delay = |row: &tokio_postgres::Row| {
         let millis: i64 = row.get(1);
-        (Host::stored(row.get(0)), Duration::from_millis(millis.unsigned_abs()))
+        (Host::from_stored(row.get(0)), Duration::from_millis(millis.unsigned_abs()))
     };
     Ok(found.iter().map(delay).collect())
 }

@@ -51,10 +51,10 @@ fn found(row: &Row) -> Result<StoredMatch, StoreError> {
         seq: row.get(7),
         item: item_of(row)?,
         found: Match {
-            topic: Name::stored(row.get(8)),
+            topic: Name::from_stored(row.get(8)),
             spans: serde_json::from_str(row.get(9))?,
             excerpt: row.get::<_, String>(10).into(),
-            tags: row.get::<_, Vec<String>>(12).into_iter().map(Name::stored).collect(),
+            tags: row.get::<_, Vec<String>>(12).into_iter().map(Name::from_stored).collect(),
         },
         matched_at: row.get(11),
     })

@@ -170,7 +170,7 @@ async fn declare_source(
     }
     execute(tx, "UPDATE source SET spec = $2 WHERE name = $1", &[&name, &spec]).await?;
     let before: Source = serde_json::from_str(before)?;
-    if source.is_read_otherwise(&before) {
+    if source.reads_differently_from(&before) {
         // What was learnt of another address, or read in another way, is worth nothing here.
         execute(
             tx,

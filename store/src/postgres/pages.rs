@@ -51,7 +51,7 @@ pub(super) async fn pages(
             .map_err(|error| StoreError::Damaged(format!("a stored address {address:?}: {error}")))?;
         let tries: i32 = row.get(2);
         Ok(PageWork {
-            key: ItemKey::stored(row.get(5)),
+            key: ItemKey::from_stored(row.get(5)),
             host: of.clone(),
             url,
             entry: serde_json::from_str(row.get(1))?,
@@ -84,7 +84,9 @@ pub(super) async fn page_queues(client: &Object) -> Result<Vec<(Name, Host, Time
         &[],
     )
     .await?;
-    let queue = |row: &tokio_postgres::Row| (Name::stored(row.get(0)), Host::stored(row.get(1)), row.get(2));
+    let queue = |row: &tokio_postgres::Row| {
+        (Name::from_stored(row.get(0)), Host::from_stored(row.get(1)), row.get(2))
+    };
     Ok(found.iter().map(queue).collect())
 }
 

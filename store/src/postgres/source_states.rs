@@ -60,7 +60,7 @@ pub(super) async fn intervals(
     )
     .await?;
     let interval = |row: &tokio_postgres::Row| StateInterval {
-        source: Name::stored(row.get(0)),
+        source: Name::from_stored(row.get(0)),
         from: row.get(1),
         to: row.get(2),
         state: SourceState::parse(row.get(3)).unwrap_or(SourceState::Candidate),

@@ -72,7 +72,7 @@ pub(super) async fn candidates(
         let new = || Candidate {
             row: row.get(0),
             story: row.get(1),
-            source: Name::stored(row.get(2)),
+            source: Name::from_stored(row.get(2)),
             sketch: Sketch { exact: row.get(3), title: row.get(4), sketch: row.get(5), keys: Vec::new() },
         };
         candidates.entry(row.get(0)).or_insert_with(new).sketch.keys.push(row.get(6));

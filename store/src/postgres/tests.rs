@@ -32,8 +32,8 @@ async fn two_nodes_that_store_the_same_thing_store_it_once() {
     let mut items = 0;
     for round in 0..10 {
         let (mut mine, mut theirs) = (of(round), of(round));
-        mine[0].host = model::Host::stored("one".into());
-        theirs[0].host = model::Host::stored("other".into());
+        mine[0].host = model::Host::from_stored("one".into());
+        theirs[0].host = model::Host::from_stored("other".into());
         theirs[0].findings.reverse();
         let (mine, theirs) = tokio::join!(save(&one, &mine), save(&other, &theirs));
         items += mine[0].new_items + theirs[0].new_items;
@@ -53,7 +53,7 @@ async fn readers_behind_a_seq_skip_nothing() {
         async move {
             for round in 0..25 {
                 let mut one = harvest(1, vec![finding(&format!("{writer}-{round}"), "сөз", DAY1, &["t"])]);
-                one.host = model::Host::stored(format!("h{writer}"));
+                one.host = model::Host::from_stored(format!("h{writer}"));
                 one.findings[0].item.url = None;
                 save(&store, &[one]).await;
             }

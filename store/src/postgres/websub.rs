@@ -66,14 +66,14 @@ fn subscription(row: &Row) -> Result<Subscription, StoreError> {
     };
     let count = |index: usize| row.get::<_, i64>(index).unsigned_abs();
     Ok(Subscription {
-        source: Name::stored(row.get(0)),
+        source: Name::from_stored(row.get(0)),
         source_url: url(1)?,
         id: row.get(2),
         base: url(3)?,
         offer: HubOffer { hub: url(4)?, topic_url: row.get(5) },
         secret: HubSecret(row.get(6)),
         asked_at: row.get(7),
-        ask_again_at: row.get(8),
+        renew_at: row.get(8),
         lease_until: row.get(9),
         refused: row.get(10),
         credit: row.get(11),
@@ -86,7 +86,7 @@ fn subscription(row: &Row) -> Result<Subscription, StoreError> {
 }
 
 pub(super) async fn subscribe(tx: &Transaction<'_>, asked: &Subscription) -> Result<bool, StoreError> {
-    let Subscription { source, source_url, id, base, offer, secret, asked_at, ask_again_at, .. } = asked;
+    let Subscription { source, source_url, id, base, offer, secret, asked_at, renew_at, .. } = asked;
     let kept = execute(
         tx,
         "INSERT INTO subscription (source, source_url, id, base, hub, topic_url, secret, asked_at, ask_again_at)
@@ -108,7 +108,7 @@ pub(super) async fn subscribe(tx: &Transaction<'_>, asked: &Subscription) -> Res
             &text(&offer.topic_url),
             &secret.0,
             &asked_at,
-            &ask_again_at,
+            &renew_at,
         ],
     )
     .await?;
@@ -122,7 +122,7 @@ pub(super) async fn record_hub_decision(
 ) -> Result<(), StoreError> {
     let (lease_until, refused) = answer.parts();
     let sql = "UPDATE subscription SET lease_until = $2, refused = $3, ask_again_at = $4 WHERE id = $1";
-    execute(tx, sql, &[&id, &lease_until, &refused.map(text), &answer.ask_again_at]).await?;
+    execute(tx, sql, &[&id, &lease_until, &refused.map(text), &answer.renew_at]).await?;
     Ok(())
 }
 
@@ -179,7 +179,7 @@ pub(super) async fn next(
 
 pub(super) async fn sources(client: &Object) -> Result<Vec<Name>, StoreError> {
     let found = read(client, "SELECT DISTINCT source FROM push ORDER BY source", &[]).await?;
-    Ok(found.iter().map(|row| Name::stored(row.get(0))).collect())
+    Ok(found.iter().map(|row| Name::from_stored(row.get(0))).collect())
 }
 
 /// What was read waits no longer, and what that told is added.

@@ -36,7 +36,7 @@ pub(super) fn under_way(connection: &Connection) -> Result<Vec<(Name, Backfill)>
     let mut rows = query.query([])?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
-        all.push((Name::stored(row.get(0)?), serde_json::from_str(&row.get::<_, String>(1)?)?));
+        all.push((Name::from_stored(row.get(0)?), serde_json::from_str(&row.get::<_, String>(1)?)?));
     }
     Ok(all)
 }
@@ -45,14 +45,14 @@ pub(super) fn save(tx: &Transaction<'_>, source: &Name, backfill: &Backfill) -> 
     tx.prepare_cached(
         "INSERT OR REPLACE INTO backfill (source, backfill, is_under_way) VALUES (?1, ?2, ?3)",
     )?
-    .execute(params![source.as_str(), serde_json::to_string(backfill)?, backfill.is_under_way()])?;
+    .execute(params![source.as_str(), serde_json::to_string(backfill)?, backfill.is_in_progress()])?;
     Ok(())
 }
 
 /// A step of one that is still the same: another may have been begun, or this one ended, meanwhile.
 pub(super) fn go_on(tx: &Transaction<'_>, source: &Name, step: &Backfill) -> Result<(), StoreError> {
     let is_same = |known: Backfill| {
-        known.began == step.began && known.is_under_way() && known.documents <= step.documents
+        known.began == step.began && known.is_in_progress() && known.documents <= step.documents
     };
     if one(tx, source)?.is_some_and(is_same) { save(tx, source, step) } else { Ok(()) }
 }

@@ -134,7 +134,7 @@ fn declare_source(
         params![source.name.as_str(), spec],
     )?;
     let before: Source = serde_json::from_str(&before)?;
-    if source.is_read_otherwise(&before) {
+    if source.reads_differently_from(&before) {
         // What was learnt of another address, or read in another way, is worth nothing here.
         tx.execute(
             "UPDATE source SET state = 'candidate', reason = '', failures = 0, failed_polls = 0, next_poll = NULL,
@@ -248,7 +248,7 @@ fn remove(
 fn names(tx: &Transaction<'_>, table: &str) -> Result<Vec<Name>, StoreError> {
     let mut query = tx.prepare(&format!("SELECT name FROM {table} ORDER BY name"))?;
     let texts: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    Ok(texts.into_iter().map(Name::stored).collect())
+    Ok(texts.into_iter().map(Name::from_stored).collect())
 }
 
 pub(super) fn set_watch(

@@ -51,7 +51,7 @@ pub(super) fn pages(
             .map_err(|error| StoreError::Damaged(format!("a stored address {address:?}: {error}")))?;
         let entry = serde_json::from_str(&entry)?;
         let (tries, not_before, entry_hash) = (row.get(2)?, time(row.get(3)?), row.get(4)?);
-        let key = ItemKey::stored(row.get(5)?);
+        let key = ItemKey::from_stored(row.get(5)?);
         pages.push(PageWork { key, host: of.clone(), url, entry, tries, not_before, entry_hash });
     }
     Ok(pages)
@@ -75,7 +75,7 @@ pub(super) fn page_queues(connection: &Connection) -> Result<Vec<(Name, Host, Ti
     let mut queues = Vec::new();
     while let Some(row) = rows.next()? {
         let source: String = row.get(0)?;
-        queues.push((Name::stored(source), host(row.get(1)?), time(row.get(2)?)));
+        queues.push((Name::from_stored(source), host(row.get(1)?), time(row.get(2)?)));
     }
     Ok(queues)
 }

@@ -21,7 +21,7 @@ pub(super) fn length(duration: Duration) -> i64 {
 }
 
 pub(super) fn host(text: String) -> Host {
-    Host::stored(text)
+    Host::from_stored(text)
 }
 
 pub(super) fn limit(limit: usize) -> i64 {
@@ -55,7 +55,7 @@ pub(super) fn found(row: &Row<'_>) -> Result<StoredMatch, StoreError> {
         seq: row.get(7)?,
         item: item(row)?,
         found: Match {
-            topic: Name::stored(topic),
+            topic: Name::from_stored(topic),
             spans: serde_json::from_str(&spans)?,
             excerpt: row.get::<_, String>(10)?.into(),
             tags: serde_json::from_str(&tags)?,

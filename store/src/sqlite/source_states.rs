@@ -64,7 +64,7 @@ pub(super) fn intervals(
     )?;
     let interval = |row: &rusqlite::Row<'_>| {
         Ok(StateInterval {
-            source: Name::stored(row.get(0)?),
+            source: Name::from_stored(row.get(0)?),
             from: time(row.get(1)?),
             to: row.get::<_, Option<i64>>(2)?.map(time),
             state: SourceState::parse(&row.get::<_, String>(3)?).unwrap_or(SourceState::Candidate),

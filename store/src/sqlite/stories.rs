@@ -80,7 +80,7 @@ pub(super) fn candidates(
             found.push(Candidate {
                 row: number,
                 story: row.get(1)?,
-                source: Name::stored(row.get(2)?),
+                source: Name::from_stored(row.get(2)?),
                 sketch: Sketch {
                     exact: row.get(3)?,
                     title: row.get(4)?,

@@ -73,14 +73,14 @@ fn subscription(row: &Row<'_>) -> Result<Subscription, StoreError> {
     };
     let count = |index: usize| -> rusqlite::Result<u64> { Ok(row.get::<_, i64>(index)?.unsigned_abs()) };
     Ok(Subscription {
-        source: Name::stored(row.get(0)?),
+        source: Name::from_stored(row.get(0)?),
         source_url: url(1)?,
         id: row.get(2)?,
         base: url(3)?,
         offer: HubOffer { hub: url(4)?, topic_url: row.get(5)? },
         secret: HubSecret(row.get(6)?),
         asked_at: time(row.get(7)?),
-        ask_again_at: time(row.get(8)?),
+        renew_at: time(row.get(8)?),
         lease_until: row.get::<_, Option<i64>>(9)?.map(time),
         refused: row.get(10)?,
         credit: row.get(11)?,
@@ -93,7 +93,7 @@ fn subscription(row: &Row<'_>) -> Result<Subscription, StoreError> {
 }
 
 pub(super) fn subscribe(tx: &Transaction<'_>, asked: &Subscription) -> Result<bool, StoreError> {
-    let Subscription { source, source_url, id, base, offer, secret, asked_at, ask_again_at, .. } = asked;
+    let Subscription { source, source_url, id, base, offer, secret, asked_at, renew_at, .. } = asked;
     let kept = tx
         .prepare_cached(
         "INSERT INTO subscription (source, source_url, id, base, hub, topic_url, secret, asked_at, ask_again_at)
@@ -114,7 +114,7 @@ pub(super) fn subscribe(tx: &Transaction<'_>, asked: &Subscription) -> Result<bo
         offer.topic_url,
         secret.0,
         millis(*asked_at),
-        millis(*ask_again_at)
+        millis(*renew_at)
     ])?;
     Ok(kept > 0)
 }
@@ -128,7 +128,7 @@ pub(super) fn record_hub_decision(
     tx.prepare_cached(
         "UPDATE subscription SET lease_until = ?2, refused = ?3, ask_again_at = ?4 WHERE id = ?1",
     )?
-    .execute(params![id, lease_until.map(millis), refused, millis(answer.ask_again_at)])?;
+    .execute(params![id, lease_until.map(millis), refused, millis(answer.renew_at)])?;
     Ok(())
 }
 
@@ -179,7 +179,7 @@ pub(super) fn next(
 
 pub(super) fn sources(connection: &Connection) -> Result<Vec<Name>, StoreError> {
     let mut query = connection.prepare_cached("SELECT DISTINCT source FROM push ORDER BY source")?;
-    let names = query.query_map([], |row| Ok(Name::stored(row.get(0)?)))?;
+    let names = query.query_map([], |row| Ok(Name::from_stored(row.get(0)?)))?;
     Ok(names.collect::<Result<_, _>>()?)
 }
 

@@ -47,7 +47,7 @@ impl RecklessPermits {
 #[async_trait]
 impl Permits for RecklessPermits {
     async fn permit(&mut self, url: &Url) -> Result<&mut Permit, PermitUnavailable> {
-        let host = Host::of(url).ok_or(PermitUnavailable { until: Timestamp::MAX })?;
+        let host = Host::from_url(url).ok_or(PermitUnavailable { until: Timestamp::MAX })?;
         Ok(self.0.insert(Permit::new(host, DELAY, Duration::ZERO, self.1.subscribe())))
     }
 }
