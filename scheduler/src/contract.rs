@@ -506,7 +506,7 @@ async fn an_older_file_is_brought_up_to_date() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("schedule.db");
     let old = rusqlite::Connection::open(&path).unwrap();
-    old.execute_batch(crate::sqlite::CREATE).unwrap();
+    old.execute_batch(crate::sqlite::CREATE_TABLES).unwrap();
     old.execute_batch(&format!(
         "INSERT INTO host (host, next_allowed) VALUES ('h', {}), ('idle', 0);
          INSERT INTO job (source, kind, host, due, delay) VALUES ('a', 'poll', 'h', {}, 5000);
