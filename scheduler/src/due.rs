@@ -229,11 +229,11 @@ mod tests {
     #[test]
     fn the_actual_wait_determines_the_rate() {
         let every = Every { min: minutes(1), max: minutes(2000) };
-        let seen = |waited| Seen { known: 20, fresh: 2, on_time: true, waited };
+        let evidence = |waited| Seen { known: 20, fresh: 2, on_time: true, waited };
         let interval = interval_of(4.0);
-        let longer = learn(interval, every, seen(Some(minutes(720))));
+        let longer = learn(interval, every, evidence(Some(minutes(720))));
         assert!(longer.as_secs().abs_diff(interval.as_secs()) <= 1, "{longer:?}");
-        assert!(learn(interval, every, seen(Some(minutes(90)))) < interval);
+        assert!(learn(interval, every, evidence(Some(minutes(90)))) < interval);
     }
 
     /// For a source with a constant rate the interval converges to that rate.
