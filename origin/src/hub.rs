@@ -47,8 +47,9 @@ impl Subscription {
     }
 }
 
-/// Verifies the intent of the subscriber, then pushes new articles. `published` returns the number of articles, `document` a
-/// feed of the articles from a number on. `is_current` returns false once the subscriber has sent a newer request.
+/// Verifies the intent of the subscriber, then pushes new articles. `published` returns the number of articles,
+/// `document` a feed of the articles from a number on. `is_current` returns false once the subscriber has sent a
+/// newer request.
 pub(crate) async fn serve(
     subscription: Subscription,
     published: impl Fn() -> u32,

@@ -27,7 +27,8 @@ pub(crate) struct SiteView<'a> {
 }
 
 impl SiteView<'_> {
-    /// Returns the content type and text of the front: the feed, sitemap or listing, or the requested page of a platform.
+    /// Returns the content type and text of the front: the feed, sitemap or listing, or the requested page of a
+    /// platform.
     pub(crate) fn front(&self, query: &Query<'_>) -> (&'static str, String) {
         if self.site.behaviour == Behaviour::NoFeed {
             return (

@@ -214,7 +214,8 @@ async fn accept(shared: Arc<Shared>, index: usize, listener: TcpListener, mut st
     }
 }
 
-/// An entry that is appended to the log when it is dropped: at the end of the exchange, or when the visitor disconnects.
+/// An entry that is appended to the log when it is dropped: at the end of the exchange, or when the visitor
+/// disconnects.
 struct LogEntry {
     shared: Arc<Shared>,
     exchange: Exchange,

@@ -189,8 +189,8 @@ impl Site {
         if self.is_passing && !trouble { Behaviour::Healthy } else { self.behaviour }
     }
 
-    /// Returns true if a post has been edited or deleted once `published` articles exist. This applies to every third article
-    /// that is not part of the backlog, after at least two more articles.
+    /// Returns true if a post has been edited or deleted once `published` articles exist. This applies to every third
+    /// article that is not part of the backlog, after at least two more articles.
     pub fn is_changed(&self, number: u32, published: u32) -> bool {
         number >= self.backlog && number.is_multiple_of(3) && published > number + 2
     }

@@ -106,8 +106,8 @@ pub fn while_told(interval: Duration, every: Every) -> Duration {
     every.max.min(window).max(every.min)
 }
 
-/// Returns the wait after a successful poll: the interval, or the freshness lifetime that the server declares, if that is
-/// longer. Values above [`MAX_FRESHNESS`] describe caches, not the publication rate, and are capped; so are
+/// Returns the wait after a successful poll: the interval, or the freshness lifetime that the server declares, if
+/// that is longer. Values above [`MAX_FRESHNESS`] describe caches, not the publication rate, and are capped; so are
 /// values above the longest interval of the source.
 pub fn wait(interval: Duration, every: Every, fresh_for: Option<Duration>) -> Duration {
     let fresh = fresh_for.unwrap_or_default().min(MAX_FRESHNESS).min(every.max.max(every.min));
@@ -142,7 +142,8 @@ const MIN_MEMORY_DAYS: f64 = 3.0;
 const MAX_MEMORY_DAYS: f64 = 60.0;
 
 /// Returns the wait after the `failures`-th failed poll in a row. It grows linearly by `step`, up to `longest`
-/// (linear as in Media Cloud's rss-fetcher, because feeds recover), and is never shorter than the source's own interval.
+/// (linear as in Media Cloud's rss-fetcher, because feeds recover), and is never shorter than the source's own
+/// interval.
 pub fn backoff(failures: u32, step: Duration, longest: Duration, interval: Duration) -> Duration {
     step.saturating_mul(failures.max(1)).max(interval.min(longest)).min(longest.max(interval))
 }
@@ -278,8 +279,8 @@ mod tests {
         assert_eq!(paced(minutes(130), every, None, at(3)), minutes(130));
     }
 
-    /// Computed by hand: nine and a half hours times the rate to the power of -0.75, capped at three hours. The cap does
-    /// not apply to rates below one publication in 85 times three hours, which is 0.094 per day.
+    /// Computed by hand: nine and a half hours times the rate to the power of -0.75, capped at three hours. The cap
+    /// does not apply to rates below one publication in 85 times three hours, which is 0.094 per day.
     #[test]
     fn only_rare_sources_wait_longer_than_three_hours() {
         let every = Every { min: minutes(5), max: minutes(360) };

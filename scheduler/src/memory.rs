@@ -76,8 +76,8 @@ impl State {
         self.hosts.get(host).map_or(Duration::ZERO, |entry| entry.robots_delay)
     }
 
-    /// Ends the leases that `is_over` selects by host, owner and lease end. Each host rests for one delay; a running job
-    /// counts as crashed if its node crashed.
+    /// Ends the leases that `is_over` selects by host, owner and lease end. Each host rests for one delay; a running
+    /// job counts as crashed if its node crashed.
     fn expire(&mut self, now: Timestamp, leaving: Leaving, is_over: impl Fn(&Host, &str, Timestamp) -> bool) {
         let expired: Vec<Host> = self
             .hosts

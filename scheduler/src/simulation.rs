@@ -1,5 +1,6 @@
-//! A simulation of many nodes on the in-memory schedule and one clock, with faults that a seed determines: lost replies,
-//! stalled nodes and crashed nodes. The invariants are checked on the log of requests. Times are in milliseconds.
+//! A simulation of many nodes on the in-memory schedule and one clock, with faults that a seed determines: lost
+//! replies, stalled nodes and crashed nodes. The invariants are checked on the log of requests. Times are in
+//! milliseconds.
 //!
 //! A failing test prints its seed; `QYRAN_SEED=N cargo test -p scheduler simulation` repeats it.
 

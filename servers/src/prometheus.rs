@@ -47,8 +47,8 @@ impl PrometheusServer {
         Ok(Self { _process: process, _folder: folder, port })
     }
 
-    /// Waits until the value of a query satisfies a condition, and returns it. After a minute it returns the current value.
-    /// The value is NaN if the query has no result.
+    /// Waits until the value of a query satisfies a condition, and returns it. After a minute it returns the current
+    /// value. The value is NaN if the query has no result.
     pub async fn until(&self, query: &str, is_expected: impl Fn(f64) -> bool) -> f64 {
         let deadline = Instant::now() + VALUE_TIMEOUT;
         loop {

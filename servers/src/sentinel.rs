@@ -32,8 +32,8 @@ impl SentinelServers {
         Self::start_for(RedisServer::start(&[]).await?).await
     }
 
-    /// Starts all servers with a master that rejects its demotion: after a failover it continues as if it were cut off from
-    /// the Sentinels, so there are two masters.
+    /// Starts all servers with a master that rejects its demotion: after a failover it continues as if it were cut
+    /// off from the Sentinels, so there are two masters.
     pub async fn start_with_stubborn_master() -> io::Result<Self> {
         let settings = ["--rename-command", "REPLICAOF", "", "--rename-command", "SLAVEOF", ""];
         Self::start_for(RedisServer::start(&settings).await?).await

@@ -27,7 +27,8 @@ pub(crate) fn cursor(query: &Query<'_>, now: i64) -> i64 {
     query.parameter("cursor").and_then(|cursor| cursor.parse().ok()).unwrap_or(now)
 }
 
-/// Sends the events from the cursor on to a listener, until it disconnects, `events` returns `None`, or the server stops.
+/// Sends the events from the cursor on to a listener, until it disconnects, `events` returns `None`, or the server
+/// stops.
 pub(crate) async fn stream(
     socket: Upgraded,
     mut cursor: i64,

@@ -1,5 +1,5 @@
-//! The same articles in the formats of platforms: previews, timelines, feeds and searches, page by page, the newest first.
-//! Each platform has its own file, written after the platform's documentation.
+//! The same articles in the formats of platforms: previews, timelines, feeds and searches, page by page, the newest
+//! first. Each platform has its own file, written after the platform's documentation.
 
 mod bluesky;
 mod discourse;
@@ -100,7 +100,8 @@ impl SiteView<'_> {
         }
     }
 
-    /// Returns the body of the response to a request without a token, for platforms that send one with a success status.
+    /// Returns the body of the response to a request without a token, for platforms that send one with a success
+    /// status.
     pub(crate) fn unauthorized_response(&self) -> Option<(&'static str, String)> {
         let response = || (JSON, vk::error(5, "User authorization failed: no access_token passed."));
         (self.site.kind == Kind::Vk).then(response)

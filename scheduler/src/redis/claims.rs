@@ -139,8 +139,8 @@ impl Redis {
         Ok(turns.into_iter().map(|(_, turn)| turn).collect())
     }
 
-    /// Reads the first entries of the shards whose cached state is too old, and detects failovers. Fails if no shard can be
-    /// read.
+    /// Reads the first entries of the shards whose cached state is too old, and detects failovers. Fails if no shard
+    /// can be read.
     pub(super) async fn refresh_heads(
         &self,
         claims: &mut Claims,

@@ -108,7 +108,8 @@ impl Link {
         matches!(self.address, Address::Cluster(_))
     }
 
-    /// Returns the number of the current connection; each new connection has another number. Reconnects first if necessary.
+    /// Returns the number of the current connection; each new connection has another number. Reconnects first if
+    /// necessary.
     pub(super) async fn epoch(&self) -> Result<u64, ScheduleError> {
         Ok(self.connection().await?.0)
     }
@@ -123,8 +124,8 @@ impl Link {
         self.run_over(epoch, connection, script, call).await
     }
 
-    /// Runs a script on the connection with this number. Fails if a newer connection has replaced it, because the server of
-    /// the newer one has not been checked yet.
+    /// Runs a script on the connection with this number. Fails if a newer connection has replaced it, because the
+    /// server of the newer one has not been checked yet.
     pub(super) async fn run_at<T: FromRedisValue>(
         &self,
         epoch: u64,

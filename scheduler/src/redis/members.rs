@@ -31,8 +31,8 @@ impl Preference {
     }
 }
 
-/// Returns the node that prefers a shard, by rendezvous hashing (Thaler and Ravishankar 1998): if one of N nodes joins or
-/// leaves, 1/N of the shards move.
+/// Returns the node that prefers a shard, by rendezvous hashing (Thaler and Ravishankar 1998): if one of N nodes
+/// joins or leaves, 1/N of the shards move.
 pub(super) fn preferred_node(shard: Shard, working: &[String]) -> Option<&str> {
     let weight = |name: &&String| xxh3_64(format!("{name}/{}", shard.number()).as_bytes());
     working.iter().max_by_key(weight).map(String::as_str)
@@ -43,8 +43,8 @@ impl Redis {
         format!("{}:{{members}}:{name}", self.space)
     }
 
-    /// Stores the heartbeat of a node, updates the preferred shards and returns the node's order. An empty `beat` removes the
-    /// node.
+    /// Stores the heartbeat of a node, updates the preferred shards and returns the node's order. An empty `beat`
+    /// removes the node.
     pub(super) async fn store_beat(&self, node: &str, beat: &str) -> Result<Order, ScheduleError> {
         let call = Call::new(self.members_key("nodes"))
             .arg(self.members_key(""))

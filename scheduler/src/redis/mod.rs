@@ -92,7 +92,8 @@ impl Redis {
         Ok(redis)
     }
 
-    /// Disables the embargo, so that every server is trusted at once. Only for tests that show the purpose of the embargo.
+    /// Disables the embargo, so that every server is trusted at once. Only for tests that show the purpose of the
+    /// embargo.
     pub fn without_embargo(self) -> Self {
         Self { embargo: Duration::ZERO, ..self }
     }
@@ -103,8 +104,8 @@ impl Redis {
         self
     }
 
-    /// Connects, and uses the times of the caller instead of the server's clock. Only for tests that compare the schedule
-    /// with [`InMemory`](crate::InMemory).
+    /// Connects, and uses the times of the caller instead of the server's clock. Only for tests that compare the
+    /// schedule with [`InMemory`](crate::InMemory).
     pub async fn on_callers_clock(address: Address, space: &str, node: &str) -> Result<Self, ScheduleError> {
         let redis = Self::new(address, space, node, TimeSource::Caller);
         preflight::check(&redis.link).await?;
@@ -151,8 +152,8 @@ impl Redis {
             .arg(clock)
     }
 
-    /// Returns the conversion from the server's clock to the caller's. The offset is measured after the reply, so network
-    /// latency makes waits longer, never shorter.
+    /// Returns the conversion from the server's clock to the caller's. The offset is measured after the reply, so
+    /// network latency makes waits longer, never shorter.
     fn to_caller_clock(
         &self,
         server_now: i64,

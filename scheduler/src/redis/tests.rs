@@ -117,8 +117,8 @@ async fn only_lost_turns_are_returned_again() {
     assert_eq!(repeated, [(other, second[0].token)]);
 }
 
-/// A lease that was lost in a failover and restored by its holder does not count as a lost reply, even if the last claim
-/// of the host that the server knows came from another node with a higher claim number.
+/// A lease that was lost in a failover and restored by its holder does not count as a lost reply, even if the last
+/// claim of the host that the server knows came from another node with a higher claim number.
 #[tokio::test]
 async fn a_restored_lease_is_not_returned_again() {
     let server = RedisServer::start(&[]).await.unwrap();
