@@ -1,4 +1,4 @@
-//! A hub (WebSub): asks back, then pushes each article that comes out, signed, for as long as it promised.
+//! A WebSub hub: verifies the intent of a subscriber, then pushes each new article, signed, until the lease ends.
 
 use std::time::Duration;
 
@@ -13,109 +13,112 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use url::form_urlencoded;
 
-/// How often it looks for what is new.
-const LOOK: Duration = Duration::from_millis(100);
-/// What a subscriber is to repeat.
+/// Interval between checks for new articles.
+const CHECK_INTERVAL: Duration = Duration::from_millis(100);
+/// The challenge that a subscriber must echo.
 const CHALLENGE: &str = "tañba-17";
 
-/// What a subscriber asked for.
+/// A subscription request.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct Subscription {
     callback: Uri,
     topic: String,
     secret: String,
     lease: Duration,
 }
 
-impl Asked {
-    /// Who asks, and what for.
-    pub(crate) fn name(&self) -> String {
+impl Subscription {
+    /// Returns the key of the subscription: callback and topic.
+    pub(crate) fn key(&self) -> String {
         format!("{} {}", self.callback, self.topic)
     }
 
-    /// What stands in a form; none where something is missing.
-    pub(crate) fn read(form: &str) -> Option<Self> {
+    /// Parses a form; returns `None` if a field is missing or invalid.
+    pub(crate) fn parse(form: &str) -> Option<Self> {
         let pairs: Vec<(String, String)> = form_urlencoded::parse(form.as_bytes()).into_owned().collect();
-        let said = |name: &str| pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
-        (said("hub.mode")? == "subscribe").then_some(())?;
+        let field = |name: &str| pairs.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        (field("hub.mode")? == "subscribe").then_some(())?;
         Some(Self {
-            callback: said("hub.callback")?.parse().ok()?,
-            topic: said("hub.topic")?,
-            secret: said("hub.secret")?,
-            lease: Duration::from_secs(said("hub.lease_seconds")?.parse().ok()?),
+            callback: field("hub.callback")?.parse().ok()?,
+            topic: field("hub.topic")?,
+            secret: field("hub.secret")?,
+            lease: Duration::from_secs(field("hub.lease_seconds")?.parse().ok()?),
         })
     }
 }
 
-/// Asks back, then pushes what comes out. `out` says how many articles there are, `document` what tells of those from one on, `is_last` whether
-/// it did not ask once more since.
-pub(crate) async fn tell(
-    asked: Asked,
-    out: impl Fn() -> u32,
+/// Verifies the intent of the subscriber, then pushes new articles. `published` returns the number of articles,
+/// `document` a feed of the articles from a number on. `is_current` returns false once the subscriber has sent a
+/// newer request.
+pub(crate) async fn serve(
+    subscription: Subscription,
+    published: impl Fn() -> u32,
     document: impl Fn(u32) -> String,
-    is_last: impl Fn() -> bool,
+    is_current: impl Fn() -> bool,
     mut stopped: watch::Receiver<()>,
 ) {
-    if !asks_back(&asked).await {
+    if !verify_intent(&subscription).await {
         return;
     }
-    let ends = Instant::now() + asked.lease;
-    let mut known = out();
-    while Instant::now() < ends && is_last() {
+    let end = Instant::now() + subscription.lease;
+    let mut pushed = published();
+    while Instant::now() < end && is_current() {
         tokio::select! {
-            () = sleep(LOOK) => (),
+            () = sleep(CHECK_INTERVAL) => (),
             _ = stopped.changed() => return,
         }
-        let now = out();
-        // What the subscriber could not keep is told again.
-        if now > known && push(&asked, document(known)).await {
-            known = now;
+        let current = published();
+        // Articles that the subscriber did not accept are pushed again.
+        if current > pushed && push(&subscription, document(pushed)).await {
+            pushed = current;
         }
     }
 }
 
-async fn asks_back(asked: &Asked) -> bool {
+async fn verify_intent(subscription: &Subscription) -> bool {
     let query = form_urlencoded::Serializer::new(String::new())
         .append_pair("hub.mode", "subscribe")
-        .append_pair("hub.topic", &asked.topic)
+        .append_pair("hub.topic", &subscription.topic)
         .append_pair("hub.challenge", CHALLENGE)
-        .append_pair("hub.lease_seconds", &asked.lease.as_secs().to_string())
+        .append_pair("hub.lease_seconds", &subscription.lease.as_secs().to_string())
         .finish();
-    let request = Request::get(format!("{}?{query}", asked.callback.path())).body(Full::default());
+    let request = Request::get(format!("{}?{query}", subscription.callback.path())).body(Full::default());
     let Ok(request) = request else { return false };
-    say(&asked.callback, request).await.is_some_and(|(status, body)| status.is_success() && body == CHALLENGE)
+    send(&subscription.callback, request)
+        .await
+        .is_some_and(|(status, body)| status.is_success() && body == CHALLENGE)
 }
 
-async fn push(asked: &Asked, document: String) -> bool {
-    let key = hmac::Key::new(hmac::HMAC_SHA256, asked.secret.as_bytes());
+async fn push(subscription: &Subscription, document: String) -> bool {
+    let key = hmac::Key::new(hmac::HMAC_SHA256, subscription.secret.as_bytes());
     let tag = hmac::sign(&key, document.as_bytes());
     let digits: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let request = Request::builder()
         .method(Method::POST)
-        .uri(asked.callback.path())
+        .uri(subscription.callback.path())
         .header(CONTENT_TYPE, "application/rss+xml")
         .header("x-hub-signature", format!("sha256={digits}"))
         .body(Full::new(Bytes::from(document)));
     let Ok(request) = request else { return false };
-    say(&asked.callback, request).await.is_some_and(|(status, _)| status.is_success())
+    send(&subscription.callback, request).await.is_some_and(|(status, _)| status.is_success())
 }
 
-/// One exchange with whoever is called.
-async fn say(callback: &Uri, mut request: Request<Full<Bytes>>) -> Option<(StatusCode, String)> {
+/// Sends a request to a callback and returns the response.
+async fn send(callback: &Uri, mut request: Request<Full<Bytes>>) -> Option<(StatusCode, String)> {
     let authority = callback.authority()?.clone();
     let stream = TcpStream::connect(authority.as_str()).await.ok()?;
     request.headers_mut().insert(HOST, authority.as_str().parse().ok()?);
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
-    let answered = async {
+    let exchange = async {
         let response = sender.send_request(request).await.ok()?;
         let status = response.status();
         let body = response.into_body().collect().await.ok()?.to_bytes();
         Some((status, String::from_utf8_lossy(&body).into_owned()))
     };
-    tokio::pin!(answered);
+    tokio::pin!(exchange);
     tokio::select! {
-        answer = &mut answered => answer,
-        // The server may close its side before everything was read here.
-        _ = connection => answered.await,
+        response = &mut exchange => response,
+        // The server may close the connection before the response is read completely.
+        _ = connection => exchange.await,
     }
 }

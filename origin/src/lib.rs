@@ -1,11 +1,11 @@
-//! A simulated internet on loopback, and the judge of whoever visits it.
+//! A simulated internet on loopback, and a judge of its visitors.
 //!
-//! A [`World`] says which sites there are, what they publish and how they misbehave; it is a pure
-//! function of its seed. [`Origin`] serves it, each site on an address of its own (127.x.y.z), and
-//! logs every request. [`judge()`] reads that log: smallest gap, requests against robots.txt,
-//! concurrency, requests for each new item. Tests, demo and benchmarks use this one thing.
+//! A [`World`] defines the sites, their publications and their faults; it is a pure function of its seed.
+//! [`Origin`] serves it, each site on a separate address (127.x.y.z), and logs every request. [`judge()`] evaluates
+//! that log: the smallest gap, requests against robots.txt, concurrency, and requests per article. Tests, demo and
+//! benchmarks all use this simulator.
 //!
-//! What is not here: any word of the crawler's. The simulator knows sites and articles only.
+//! This crate shares no types with the crawler: it knows only sites and articles.
 
 mod hub;
 mod judge;

@@ -1,4 +1,4 @@
-//! What the addresses of a site show.
+//! The documents of a site.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -10,24 +10,25 @@ use crate::site::{Behaviour, Kind, Site};
 use crate::text::Article;
 use crate::world::World;
 
-/// Entries that a front shows at most.
-const SHOWN: u32 = 30;
+/// Upper bound on the entries of a front.
+const MAX_ENTRIES: u32 = 30;
 const HOUR: Duration = Duration::from_secs(3600);
 
-/// The site and the moment that a page is of.
+/// A site at a moment.
 #[derive(Clone, Copy)]
-pub(crate) struct Press<'a> {
+pub(crate) struct SiteView<'a> {
     pub(crate) world: &'a World,
     pub(crate) site: &'a Site,
     pub(crate) port: u16,
-    /// When the world began.
+    /// The start of the world.
     pub(crate) epoch: Timestamp,
-    /// Articles that are out.
+    /// The number of published articles.
     pub(crate) published: u32,
 }
 
-impl Press<'_> {
-    /// The feed, sitemap or listing; of platforms the page that is asked for.
+impl SiteView<'_> {
+    /// Returns the content type and text of the front: the feed, sitemap or listing, or the requested page of a
+    /// platform.
     pub(crate) fn front(&self, query: &Query<'_>) -> (&'static str, String) {
         if self.site.behaviour == Behaviour::NoFeed {
             return (
@@ -43,10 +44,11 @@ impl Press<'_> {
         }
     }
 
+    /// Returns the page of an article.
     pub(crate) fn article(&self, number: u32) -> String {
         let Site { name, language, clutter, .. } = self.site;
-        let article = self.write(number);
-        let time = match self.moment(number) {
+        let article = self.compose(number);
+        let time = match self.displayed_date(number) {
             Some(at) => format!("<time datetime=\"{at}\" itemprop=\"datePublished\">{at}</time>"),
             None => String::new(),
         };
@@ -76,22 +78,22 @@ impl Press<'_> {
         page
     }
 
-    pub(crate) fn write(&self, number: u32) -> Article {
-        Article::write(self.world.seed, &self.site.name, self.site.language, number)
+    pub(crate) fn compose(&self, number: u32) -> Article {
+        Article::compose(self.world.seed, &self.site.name, self.site.language, number)
     }
 
     pub(crate) fn address(&self, path: &str) -> String {
         format!("http://{}:{}{path}", self.site.name, self.port)
     }
 
-    /// When an article came out, in microseconds.
-    pub(crate) fn came_by(&self, number: u32) -> Option<i64> {
-        self.came_out(number).map(Timestamp::as_microsecond)
+    /// Returns the publication time of an article in microseconds.
+    pub(crate) fn published_micros(&self, number: u32) -> Option<i64> {
+        self.published_at(number).map(Timestamp::as_microsecond)
     }
 
-    /// When an article came out, as its site tells it; the backlog lies an hour apart before the beginning.
-    pub(crate) fn moment(&self, number: u32) -> Option<Timestamp> {
-        let at = self.came_out(number)?;
+    /// Returns the date that the site displays for an article; `None` if it displays no dates.
+    pub(crate) fn displayed_date(&self, number: u32) -> Option<Timestamp> {
+        let at = self.published_at(number)?;
         match self.site.behaviour {
             Behaviour::Dateless => None,
             Behaviour::Ahead => at.checked_add(HOUR * 24 * 365 * 5).ok(),
@@ -99,7 +101,8 @@ impl Press<'_> {
         }
     }
 
-    fn came_out(&self, number: u32) -> Option<Timestamp> {
+    /// Returns the publication time of an article. The backlog is spaced one hour apart before the start of the world.
+    fn published_at(&self, number: u32) -> Option<Timestamp> {
         if number < self.site.backlog {
             self.epoch.checked_sub(HOUR * (self.site.backlog - number)).ok()
         } else {
@@ -107,17 +110,17 @@ impl Press<'_> {
         }
     }
 
-    /// Numbers of the articles that the front shows, the newest first.
-    fn shown(&self) -> impl Iterator<Item = u32> {
-        (self.published.saturating_sub(SHOWN)..self.published).rev()
+    /// Returns the numbers of the articles on the front, the newest first.
+    fn front_numbers(&self) -> impl Iterator<Item = u32> {
+        (self.published.saturating_sub(MAX_ENTRIES)..self.published).rev()
     }
 
     fn feed(&self) -> String {
-        self.feed_of(self.shown())
+        self.feed_of(self.front_numbers())
     }
 
-    /// What tells of the articles from one on.
-    pub(crate) fn news(&self, from: u32) -> String {
+    /// Returns a feed of the articles from number `from` on.
+    pub(crate) fn feed_from(&self, from: u32) -> String {
         self.feed_of((from..self.published).rev())
     }
 
@@ -138,14 +141,14 @@ impl Press<'_> {
             feed.push_str("<item><title>Ішкі деректер</title><link>http://169.254.169.254/latest/meta-data/</link><guid isPermaLink=\"false\">lure-1</guid><description>Осында қараңыз</description></item><item><title>Файл</title><link>file:///etc/passwd</link><guid isPermaLink=\"false\">lure-2</guid><description>Тағы біреуі</description></item>");
         }
         for number in numbers {
-            let article = self.write(number);
+            let article = self.compose(number);
             let link = self.address(&self.site.article_path(number));
             let _ = write!(
                 feed,
                 "<item><title>{}</title><link>{link}?utm_source=rss</link><guid isPermaLink=\"false\">{}-{number}</guid>",
                 article.title, self.site.name
             );
-            if let Some(at) = self.moment(number) {
+            if let Some(at) = self.displayed_date(number) {
                 let date =
                     jiff::fmt::rfc2822::to_string(&at.to_zoned(jiff::tz::TimeZone::UTC)).unwrap_or_default();
                 let _ = write!(feed, "<pubDate>{date}</pubDate>");
@@ -168,7 +171,7 @@ impl Press<'_> {
         let mut map = String::from(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?><urlset xmlns=\"http://www.sitemaps.org/schemas/sitemap/0.9\" xmlns:news=\"http://www.google.com/schemas/sitemap-news/0.9\">",
         );
-        for number in self.shown() {
+        for number in self.front_numbers() {
             let date = self
                 .moment(number)
                 .map(|at| format!("<news:publication_date>{at}</news:publication_date>"))
@@ -179,7 +182,7 @@ impl Press<'_> {
                 self.address(&self.site.article_path(number)),
                 self.site.name,
                 self.site.language.code(),
-                self.write(number).title
+                self.compose(number).title
             );
         }
         map.push_str("</urlset>");
@@ -194,12 +197,12 @@ impl Press<'_> {
         );
         self.clutter(&mut page, "nav", self.site.clutter / 2);
         page.push_str("<main>");
-        for number in self.shown() {
+        for number in self.front_numbers() {
             let _ = write!(
                 page,
                 "<div class=\"card\"><h2><a href=\"{}\">{}</a></h2></div>",
                 self.site.article_path(number),
-                self.write(number).title
+                self.compose(number).title
             );
         }
         page.push_str("</main><footer><a href=\"/about\">+7 727 000 00 00</a></footer></body></html>");

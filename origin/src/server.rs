@@ -1,4 +1,4 @@
-//! Serves a world on loopback and logs every exchange.
+//! A server that serves a world on loopback and logs every exchange.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -25,42 +25,42 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-use crate::hub::{self, Asked};
-use crate::pages::Press;
+use crate::hub::{self, Subscription};
+use crate::pages::SiteView;
 use crate::platforms::{self, Query, jetstream};
 use crate::site::{Behaviour, Kind, Site};
 use crate::world::World;
 
-/// What walled sites show.
-const LOGIN: &str = "<!DOCTYPE html><html><body><form action=\"/login\"><input name=\"password\" type=\"password\"></form></body></html>";
-/// Limited sites are asked again after this at the soonest.
-const LIMIT: Duration = Duration::from_millis(300);
+/// The login page of walled sites.
+const LOGIN_PAGE: &str = "<!DOCTYPE html><html><body><form action=\"/login\"><input name=\"password\" type=\"password\"></form></body></html>";
+/// Minimum time between two requests to a rate-limited site.
+const RATE_LIMIT_INTERVAL: Duration = Duration::from_millis(300);
 
-/// What guarded sites ask for.
+/// The bearer token of guarded sites.
 pub const TOKEN: &str = "open-sesame-8412";
 
-/// One request and how it ended.
+/// A request and its outcome.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Exchange {
-    /// The site's host name.
+    /// The host name of the site.
     pub host: String,
-    /// Path and query.
+    /// The path and query.
     pub path: String,
-    /// Since the world began.
+    /// The start, as the time since the start of the world.
     pub started: Duration,
-    /// Since the world began: when the answer was handed over, or the visitor went away.
+    /// The end, as the time since the start of the world: the response was sent, or the visitor disconnected.
     pub ended: Duration,
-    /// HTTP status; 0 where the visitor went away before.
+    /// The HTTP status; 0 if the visitor disconnected before the response.
     pub status: u16,
-    /// The request carried a validator.
+    /// True if the request has a validator.
     pub conditional: bool,
     /// The `User-Agent` field.
     pub agent: String,
-    /// For how long the answer asks to be left alone (`Retry-After`).
+    /// The wait that the response requests (`Retry-After`).
     pub asks_to_wait: Option<Duration>,
 }
 
-/// A world being served. Ends when it is dropped.
+/// A running server of a world. It stops when it is dropped.
 pub struct Origin {
     shared: Arc<Shared>,
     _stop: watch::Sender<()>,
@@ -71,20 +71,20 @@ struct Shared {
     port: u16,
     epoch: Timestamp,
     began: Instant,
-    /// Sites that misbehave only for a while do so now.
-    trouble: AtomicBool,
-    /// Nothing new comes out after this many milliseconds.
+    /// True while the temporary faults are on.
+    has_faults: AtomicBool,
+    /// The time in milliseconds after which no article is published.
     frozen_at: AtomicU64,
     log: Mutex<Vec<Exchange>>,
-    /// How often each subscriber asked a hub.
-    told: Arc<Mutex<HashMap<String, u32>>>,
-    /// Changes when it ends.
+    /// The number of requests of each subscriber to a hub.
+    subscriptions: Arc<Mutex<HashMap<String, u32>>>,
+    /// Closed when the server stops.
     stopped: watch::Receiver<()>,
     requests: AtomicU64,
 }
 
 impl Origin {
-    /// Serves a world on a free port, the same on each site's address. `now` is when it begins.
+    /// Serves a world on a free port, the same on each site's address. The world starts at `now`.
     pub async fn start(world: World, now: Timestamp) -> std::io::Result<Self> {
         let (port, listeners) = bind_all(&world).await?;
         let (stop, stopped) = watch::channel(());
@@ -93,10 +93,10 @@ impl Origin {
             port,
             epoch: now,
             began: Instant::now(),
-            trouble: AtomicBool::new(false),
+            has_faults: AtomicBool::new(false),
             frozen_at: AtomicU64::new(u64::MAX),
             log: Mutex::default(),
-            told: Arc::default(),
+            subscriptions: Arc::default(),
             stopped: stopped.clone(),
             requests: AtomicU64::new(0),
         });
@@ -106,61 +106,61 @@ impl Origin {
         Ok(Self { shared, _stop: stop })
     }
 
-    /// The world that is served.
+    /// Returns the world.
     pub fn world(&self) -> &World {
         &self.shared.world
     }
 
-    /// The port that all sites listen on.
+    /// Returns the port on which all sites listen.
     pub fn port(&self) -> u16 {
         self.shared.port
     }
 
-    /// The address of a site's front.
+    /// Returns the address of a site's front.
     pub fn front(&self, site: &Site) -> String {
         format!("http://{}:{}{}", site.name, self.shared.port, site.front())
     }
 
-    /// The address of an article.
+    /// Returns the address of an article.
     pub fn article(&self, site: &Site, number: u32) -> String {
         format!("http://{}:{}{}", site.name, self.shared.port, site.article_path(number))
     }
 
-    /// How many articles of a site are out.
+    /// Returns the number of published articles of a site.
     pub fn published(&self, site: &Site) -> u32 {
         self.shared.published(site)
     }
 
-    /// How long it has been serving: the time of its log.
+    /// Returns the time since the start of the world, as in the log.
     pub fn elapsed(&self) -> Duration {
         self.shared.began.elapsed()
     }
 
-    /// Sites that misbehave only for a while do so from now on, or do so no more.
-    pub fn trouble(&self, is_in_trouble: bool) {
-        self.shared.trouble.store(is_in_trouble, Ordering::Relaxed);
+    /// Turns the faults of temporarily faulty sites on or off.
+    pub fn trouble(&self, is_on: bool) {
+        self.shared.has_faults.store(is_on, Ordering::Relaxed);
     }
 
-    /// From now on nothing new comes out.
+    /// Stops the publication of new articles.
     pub fn freeze(&self) {
         let elapsed = u64::try_from(self.shared.began.elapsed().as_millis()).unwrap_or(u64::MAX);
         self.shared.frozen_at.fetch_min(elapsed, Ordering::Relaxed);
     }
 
-    /// Every exchange so far, in the order of their ends.
+    /// Returns all exchanges so far, ordered by their ends.
     pub fn log(&self) -> Vec<Exchange> {
         self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Forgets the log: what follows is judged alone.
+    /// Clears the log, so that only later exchanges are judged.
     pub fn forget(&self) {
         self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
-/// A free port that is free on every site's address.
+/// Listens on a port that is free on every site's address.
 async fn bind_all(world: &World) -> std::io::Result<(u16, Vec<TcpListener>)> {
-    let mut last = std::io::Error::other("a world needs at least one site");
+    let mut last_error = std::io::Error::other("a world needs at least one site");
     for _ in 0..20 {
         let mut port = 0;
         let mut listeners = Vec::with_capacity(world.sites.len());
@@ -171,7 +171,7 @@ async fn bind_all(world: &World) -> std::io::Result<(u16, Vec<TcpListener>)> {
                     listeners.push(listener);
                 }
                 Err(error) => {
-                    last = error;
+                    last_error = error;
                     break;
                 }
             }
@@ -180,7 +180,7 @@ async fn bind_all(world: &World) -> std::io::Result<(u16, Vec<TcpListener>)> {
             return Ok((port, listeners));
         }
     }
-    Err(last)
+    Err(last_error)
 }
 
 #[expect(
@@ -202,7 +202,7 @@ async fn accept(shared: Arc<Shared>, index: usize, listener: TcpListener, mut st
         };
         let (shared, mut stopped) = (shared.clone(), stopped.clone());
         spawn(async move {
-            let service = service_fn(|request| answer(shared.clone(), index, request));
+            let service = service_fn(|request| handle(shared.clone(), index, request));
             let connection = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();
@@ -214,20 +214,21 @@ async fn accept(shared: Arc<Shared>, index: usize, listener: TcpListener, mut st
     }
 }
 
-/// Writes the log when the exchange ends, also by the visitor's going away.
-struct Entry {
+/// An entry that is appended to the log when it is dropped: at the end of the exchange, or when the visitor
+/// disconnects.
+struct LogEntry {
     shared: Arc<Shared>,
     exchange: Exchange,
 }
 
-impl Drop for Entry {
+impl Drop for LogEntry {
     fn drop(&mut self) {
         self.exchange.ended = self.shared.began.elapsed();
         self.shared.log.lock().unwrap_or_else(PoisonError::into_inner).push(self.exchange.clone());
     }
 }
 
-async fn answer(
+async fn handle(
     shared: Arc<Shared>,
     index: usize,
     request: Request<Incoming>,
@@ -238,7 +239,7 @@ async fn answer(
     let site = &*site;
     let path = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let etag = field(IF_NONE_MATCH);
-    let mut entry = Entry {
+    let mut entry = LogEntry {
         exchange: Exchange {
             host: site.name.clone(),
             path: path.clone(),
@@ -253,12 +254,12 @@ async fn answer(
     };
     let turn = shared.requests.fetch_add(1, Ordering::Relaxed);
     let query = request.uri().query().unwrap_or("");
-    let is_welcome =
+    let is_authorized =
         site.behaviour != Behaviour::Guarded || field(AUTHORIZATION) == format!("Bearer {TOKEN}");
-    if site.kind == Kind::Jetstream && request.uri().path() == site.front() && is_welcome {
+    if site.kind == Kind::Jetstream && request.uri().path() == site.front() && is_authorized {
         let response = match site.behaviour {
             Behaviour::Failing => status(StatusCode::INTERNAL_SERVER_ERROR),
-            _ => return Ok(listen(&shared, index, request, entry)),
+            _ => return Ok(stream_events(&shared, index, request, entry)),
         };
         entry.exchange.status = response.status().as_u16();
         return Ok(response);
@@ -266,42 +267,42 @@ async fn answer(
     let is_hub = site.behaviour == Behaviour::Pushing && request.uri().path() == "/hub";
     let response = if is_hub && request.method() == Method::POST {
         subscribe(shared.clone(), index, request.into_body()).await
-    } else if is_welcome || request.uri().path() == "/robots.txt" {
+    } else if is_authorized || request.uri().path() == "/robots.txt" {
         respond(&shared, index, site, (request.uri().path(), query), &etag, turn).await
     } else {
-        let told = shared.press(site).no_entry();
-        told.map_or(status(StatusCode::UNAUTHORIZED), |(kind, text)| body(kind, &text, ""))
+        let error = shared.view(site).unauthorized_response();
+        error.map_or(status(StatusCode::UNAUTHORIZED), |(kind, text)| body(kind, &text, ""))
     };
     let wait = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    // What a limited site says in other words is the same: a second.
-    let is_refused = response.status() == StatusCode::TOO_MANY_REQUESTS;
-    entry.exchange.asks_to_wait = wait.or(is_refused.then_some(1)).map(Duration::from_secs);
+    // Rate-limited platforms that use other header fields also request one second.
+    let is_limited = response.status() == StatusCode::TOO_MANY_REQUESTS;
+    entry.exchange.asks_to_wait = wait.or(is_limited.then_some(1)).map(Duration::from_secs);
     entry.exchange.status = response.status().as_u16();
     Ok(response)
 }
 
-/// Takes a listener, and begins to tell it what comes by. The exchange lasts for as long as it listens.
-fn listen(
+/// Accepts a listener and streams events to it. The exchange lasts as long as the connection.
+fn stream_events(
     shared: &Arc<Shared>,
     index: usize,
     request: Request<Incoming>,
-    mut entry: Entry,
+    mut entry: LogEntry,
 ) -> Response<Full<Bytes>> {
     let key = request.headers().get("sec-websocket-key").map(|key| derive_accept_key(key.as_bytes()));
     let Some(key) = key.and_then(|key| key.parse().ok()) else { return status(StatusCode::UPGRADE_REQUIRED) };
     let now = Timestamp::now().as_microsecond();
     let cursor = jetstream::cursor(&Query(request.uri().query().unwrap_or("")), now);
     let (shared, stopped) = (shared.clone(), shared.stopped.clone());
-    // None: it is out, and closes.
+    // `None` while the site fails: the connection closes.
     let events = move || {
         let site = shared.site(index).filter(|site| site.behaviour != Behaviour::Failing)?;
-        Some(shared.press(&site).events())
+        Some(shared.view(&site).events())
     };
     entry.exchange.status = StatusCode::SWITCHING_PROTOCOLS.as_u16();
     spawn(async move {
         let _entry = entry;
         if let Ok(socket) = hyper::upgrade::on(request).await {
-            jetstream::tell(socket, cursor, events, stopped).await;
+            jetstream::stream(socket, cursor, events, stopped).await;
         }
     });
     let mut response = status(StatusCode::SWITCHING_PROTOCOLS);
@@ -313,29 +314,28 @@ fn listen(
     response
 }
 
-/// Takes what a subscriber asks for, and begins to tell it.
+/// Accepts a subscription and starts to serve it.
 async fn subscribe(shared: Arc<Shared>, index: usize, body: Incoming) -> Response<Full<Bytes>> {
     let form = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let Some(asked) = Asked::read(&String::from_utf8_lossy(&form)) else {
+    let Some(subscription) = Subscription::parse(&String::from_utf8_lossy(&form)) else {
         return status(StatusCode::BAD_REQUEST);
     };
-    let (stopped, shared_told) = (shared.stopped.clone(), shared.told.clone());
-    let out = {
+    let (stopped, subscriptions) = (shared.stopped.clone(), shared.subscriptions.clone());
+    let published = {
         let shared = shared.clone();
         move || shared.world.sites.get(index).map_or(0, |site| shared.published(site))
     };
     let document =
-        move |from| shared.site(index).map(|site| shared.press(&site).news(from)).unwrap_or_default();
-    // Whoever asks again is told once.
-    let mut told = shared_told.lock().unwrap_or_else(PoisonError::into_inner);
-    let number = told.entry(asked.name()).and_modify(|number| *number += 1).or_insert(0);
-    let (name, number) = (asked.name(), *number);
-    drop(told);
-    let is_last = {
-        let told = shared_told.clone();
-        move || told.lock().unwrap_or_else(PoisonError::into_inner).get(&name) == Some(&number)
+        move |from| shared.site(index).map(|site| shared.view(&site).feed_from(from)).unwrap_or_default();
+    // A newer request of the same subscriber replaces this one.
+    let key = subscription.key();
+    let number = {
+        let mut numbers = subscriptions.lock().unwrap_or_else(PoisonError::into_inner);
+        *numbers.entry(key.clone()).and_modify(|number| *number += 1).or_insert(0)
     };
-    spawn(hub::tell(asked, out, document, is_last, stopped));
+    let is_current =
+        move || subscriptions.lock().unwrap_or_else(PoisonError::into_inner).get(&key) == Some(&number);
+    spawn(hub::serve(subscription, published, document, is_current, stopped));
     status(StatusCode::ACCEPTED)
 }
 
@@ -362,9 +362,9 @@ async fn respond(
     match site.behaviour {
         Failing => return status(StatusCode::INTERNAL_SERVER_ERROR),
         Flaky if turn % 3 == 2 => {
-            let mut busy = status(StatusCode::SERVICE_UNAVAILABLE);
-            busy.headers_mut().insert(RETRY_AFTER, hyper::header::HeaderValue::from_static("1"));
-            return busy;
+            let mut unavailable = status(StatusCode::SERVICE_UNAVAILABLE);
+            unavailable.headers_mut().insert(RETRY_AFTER, hyper::header::HeaderValue::from_static("1"));
+            return unavailable;
         }
         Gone if path == site.front() => return status(StatusCode::GONE),
         Loop if path == site.front() => return redirect(StatusCode::FOUND, "/turn"),
@@ -378,30 +378,30 @@ async fn respond(
             );
         }
         Bomb if path == site.front() => return bomb(),
-        Walled if path == "/login" => return body("text/html; charset=utf-8", LOGIN, etag),
+        Walled if path == "/login" => return body("text/html; charset=utf-8", LOGIN_PAGE, etag),
         Walled => return redirect(StatusCode::FOUND, "/login?next=front"),
-        Limited if path == site.front() && shared.is_asked_too_often(site) => {
-            return match shared.press(site).refusal() {
+        Limited if path == site.front() && shared.is_limited(site) => {
+            return match shared.view(site).rate_limit_response() {
                 Some((kind, text)) => body(kind, &text, ""),
                 None => {
-                    let mut busy = status(StatusCode::TOO_MANY_REQUESTS);
-                    let (field, until) = platforms::limit(site.kind);
+                    let mut limited = status(StatusCode::TOO_MANY_REQUESTS);
+                    let (field, until) = platforms::rate_limit_header(site.kind);
                     if let Ok(until) = until.parse() {
-                        busy.headers_mut().insert(field, until);
+                        limited.headers_mut().insert(field, until);
                     }
-                    busy
+                    limited
                 }
             };
         }
         _ => (),
     }
-    let press = shared.press(site);
-    let published = press.published;
+    let view = shared.view(site);
+    let published = view.published;
     if path == site.front() || site.behaviour == Moved && path == "/new-front" {
-        if press.lacks(&Query(query)).is_some() {
+        if view.missing_parameter(&Query(query)).is_some() {
             return status(StatusCode::BAD_REQUEST);
         }
-        let (content_type, text) = press.front(&Query(query));
+        let (content_type, text) = view.front(&Query(query));
         return body(content_type, &text, etag);
     }
     let number = path
@@ -410,24 +410,23 @@ async fn respond(
         .and_then(|rest| rest.parse::<u32>().ok());
     match number.filter(|number| *number < published && !site.is_missing(*number)) {
         Some(number) if site.behaviour == Reserved => {
-            let page = press
-                .article(number)
-                .replace("<head>", "<head><meta name=\"tdm-reservation\" content=\"1\">");
+            let page =
+                view.article(number).replace("<head>", "<head><meta name=\"tdm-reservation\" content=\"1\">");
             let mut reserved = body("text/html; charset=utf-8", &page, etag);
             let noarchive = hyper::header::HeaderValue::from_static("otherbot: noindex, *: noarchive");
             reserved.headers_mut().insert("x-robots-tag", noarchive);
             reserved
         }
-        Some(number) => body("text/html; charset=utf-8", &press.article(number), etag),
+        Some(number) => body("text/html; charset=utf-8", &view.article(number), etag),
         None => status(StatusCode::NOT_FOUND),
     }
 }
 
 impl Shared {
-    /// A site as it behaves now.
+    /// Returns a site with its current behaviour.
     fn site(&self, index: usize) -> Option<Cow<'_, Site>> {
         let site = self.world.sites.get(index)?;
-        let behaviour = site.behaviour_in(self.trouble.load(Ordering::Relaxed));
+        let behaviour = site.behaviour_in(self.has_faults.load(Ordering::Relaxed));
         Some(if behaviour == site.behaviour {
             Cow::Borrowed(site)
         } else {
@@ -435,16 +434,17 @@ impl Shared {
         })
     }
 
-    /// What a site shows now.
-    fn press<'a>(&'a self, site: &'a Site) -> Press<'a> {
+    /// Returns the current view of a site.
+    fn view<'a>(&'a self, site: &'a Site) -> SiteView<'a> {
         let published = self.published(site);
-        Press { world: &self.world, site, port: self.port, epoch: self.epoch, published }
+        SiteView { world: &self.world, site, port: self.port, epoch: self.epoch, published }
     }
 
-    /// Whether a site's front was asked for within the last 300 milliseconds.
-    fn is_asked_too_often(&self, site: &Site) -> bool {
+    /// Returns true if the front of a site was requested within the last 300 milliseconds.
+    fn is_limited(&self, site: &Site) -> bool {
         let (now, log) = (self.began.elapsed(), self.log.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut recent = log.iter().rev().take_while(|exchange| now.saturating_sub(exchange.ended) < LIMIT);
+        let mut recent =
+            log.iter().rev().take_while(|exchange| now.saturating_sub(exchange.ended) < RATE_LIMIT_INTERVAL);
         recent.any(|exchange| exchange.host == site.name && exchange.path.starts_with(site.front()))
     }
 
@@ -454,6 +454,7 @@ impl Shared {
     }
 }
 
+/// Returns a response with an entity tag, or 304 if the request has the same tag.
 fn body(content_type: &str, text: &str, etag: &str) -> Response<Full<Bytes>> {
     let hash = text
         .bytes()
@@ -483,14 +484,15 @@ fn redirect(code: StatusCode, to: &str) -> Response<Full<Bytes>> {
     response
 }
 
+/// Returns a gzip-compressed response that expands to 100 MiB.
 fn bomb() -> Response<Full<Bytes>> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     let zeros = vec![b' '; 1 << 20];
-    let packed = (0..100)
+    let compressed = (0..100)
         .try_for_each(|_| encoder.write_all(&zeros))
         .and_then(|()| encoder.finish())
         .unwrap_or_default();
-    let mut response = Response::new(Full::new(Bytes::from(packed)));
+    let mut response = Response::new(Full::new(Bytes::from(compressed)));
     response.headers_mut().insert(CONTENT_ENCODING, hyper::header::HeaderValue::from_static("gzip"));
     response
 }

@@ -1,16 +1,16 @@
-//! A site: what it publishes and how it misbehaves.
+//! A site: its publications and its faults.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
-/// How a site shows what it publishes.
+/// The form in which a site publishes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Kind {
     /// An RSS feed at `/feed.xml`, with summaries.
     Feed,
-    /// An RSS feed at `/feed.xml`, with whole texts.
+    /// An RSS feed at `/feed.xml`, with full texts.
     FullFeed,
-    /// A Google-News sitemap at `/sitemap.xml`.
+    /// A Google News sitemap at `/sitemap.xml`.
     Sitemap,
     /// A page of links at `/list`.
     Listing,
@@ -18,13 +18,13 @@ pub enum Kind {
     Telegram,
     /// The timeline of a Mastodon server, twenty statuses a page.
     Mastodon,
-    /// The feed of a YouTube channel, fifteen films.
+    /// The feed of a YouTube channel, fifteen videos.
     Youtube,
-    /// The feed of a community of Reddit, twenty submissions a page.
+    /// The feed of a Reddit community, twenty submissions a page.
     Reddit,
     /// The feed of an author on Bluesky, twenty posts a page.
     Bluesky,
-    /// The stream of what is posted on Bluesky, over a WebSocket.
+    /// The stream of all Bluesky posts, over a WebSocket.
     Jetstream,
     /// A wall on VK, twenty posts a page.
     Vk,
@@ -32,11 +32,11 @@ pub enum Kind {
     Discourse,
     /// The search of Hacker News, twenty hits a page.
     HackerNews,
-    /// What GDELT found: addresses of the site's articles.
+    /// The GDELT search: addresses of the site's articles.
     Gdelt,
 }
 
-/// What a site publishes in.
+/// The language of a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Language {
     /// Kazakh in Cyrillic.
@@ -48,7 +48,7 @@ pub enum Language {
 }
 
 impl Language {
-    /// ISO 639-1.
+    /// Returns the ISO 639-1 code.
     pub fn code(self) -> &'static str {
         match self {
             Self::Kazakh => "kk",
@@ -58,90 +58,90 @@ impl Language {
     }
 }
 
-/// How a site behaves.
+/// The behaviour of a site.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Behaviour {
-    /// As it should.
+    /// No faults.
     Healthy,
     /// Every address but robots.txt answers 500.
     Failing,
     /// Every third request answers 503 with `Retry-After: 1`.
     Flaky,
-    /// Each answer takes two seconds.
+    /// Each response takes two seconds.
     Slow,
-    /// Connections are taken and never answered.
+    /// Connections are accepted but requests are never answered.
     Stalled,
-    /// The front address moved for good to another address of the site.
+    /// The front has moved permanently to another path of the site.
     Moved,
-    /// The front address moved for good to the next site of the world.
+    /// The front has moved permanently to the next site of the world.
     MovedAway,
-    /// The front address is gone (410).
+    /// The front answers 410.
     Gone,
     /// robots.txt forbids everything.
     Forbidden,
-    /// Some articles lie under `/private/`, which robots.txt forbids.
+    /// Some articles are under `/private/`, which robots.txt forbids.
     PartlyForbidden,
-    /// robots.txt answers 503: nobody knows.
+    /// robots.txt answers 503, so its rules are unknown.
     RobotsDown,
-    /// Redirects in a circle.
+    /// The front redirects in a loop.
     Loop,
-    /// Dates lie years ahead.
+    /// Dates are years in the future.
     Ahead,
-    /// Entries have no dates, and articles neither.
+    /// Neither entries nor articles have dates.
     Dateless,
-    /// An entry links to the machine's own metadata address.
+    /// Entries link to the metadata address of the machine and to a local file.
     Luring,
-    /// A page where the feed should be.
+    /// An HTML page in place of the feed.
     NoFeed,
-    /// A body of a few kilobytes that unfolds to 100 MiB.
+    /// A compressed body of about a hundred kilobytes that expands to 100 MiB.
     Bomb,
     /// Some articles answer 404.
     MissingPages,
-    /// Articles ask for no copies to be shown (`X-Robots-Tag: noarchive`), and reserve data mining in their heads.
+    /// Articles forbid archived copies (`X-Robots-Tag: noarchive`) and reserve data mining in a meta element.
     Reserved,
-    /// Its feed offers a hub, which pushes each article that comes out.
+    /// The feed declares a WebSub hub, which pushes each new article.
     Pushing,
-    /// Posts are edited some time after they came out: see [`Site::is_changed`].
+    /// Posts are edited some time after publication: see [`Site::is_changed`].
     Edits,
-    /// Posts are taken back some time after they came out.
+    /// Posts are deleted some time after publication: see [`Site::is_changed`].
     Deletes,
-    /// Whoever asks again within 300 milliseconds is refused, as its platform does that.
+    /// A second request for the front within 300 milliseconds is rejected in the manner of its platform.
     Limited,
-    /// Everything leads to a login.
+    /// Every path but robots.txt redirects to a login.
     Walled,
-    /// What it shows has another form.
+    /// Documents have another format.
     Redesigned,
-    /// Answers 401 to whoever does not show [`crate::TOKEN`].
+    /// Requests without [`crate::TOKEN`] are answered with 401.
     Guarded,
 }
 
 /// A site of the simulated internet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Site {
-    /// Its host name.
+    /// The host name.
     pub name: String,
-    /// Where it listens.
+    /// The address on which it listens.
     pub address: Ipv4Addr,
-    /// How it shows what it publishes.
+    /// The form in which it publishes.
     pub kind: Kind,
-    /// What it publishes in.
+    /// The language of its texts.
     pub language: Language,
-    /// How it behaves.
+    /// The behaviour.
     pub behaviour: Behaviour,
-    /// Articles that are there from the beginning.
+    /// The number of articles published before the start of the world.
     pub backlog: u32,
-    /// A new article each time this has passed; none where zero.
+    /// The interval between new articles; zero for no new articles.
     pub every: Duration,
-    /// Asked for in robots.txt.
+    /// The crawl delay in robots.txt.
     pub crawl_delay: Option<Duration>,
-    /// Links of clutter around each article.
+    /// The number of menu links around each article.
     pub clutter: usize,
-    /// It behaves so only while the world is in trouble ([`crate::Origin::trouble`]).
+    /// Set if the behaviour applies only while the faults of the world are on ([`crate::Origin::trouble`]).
     pub is_passing: bool,
 }
 
 impl Site {
-    /// What sort of thing it shows, in the words of whoever reads it.
+    /// Returns the kind as the name of a reader.
     pub fn shows(&self) -> &'static str {
         match self.kind {
             Kind::Feed | Kind::FullFeed => "feed",
@@ -160,7 +160,7 @@ impl Site {
         }
     }
 
-    /// The path of its front: the feed, sitemap or listing.
+    /// Returns the path of the front: the feed, sitemap, listing or first page.
     pub fn front(&self) -> &'static str {
         match self.kind {
             Kind::Feed | Kind::FullFeed => "/feed.xml",
@@ -179,45 +179,45 @@ impl Site {
         }
     }
 
-    /// Whether its front shows whole texts, so that nobody needs its articles' pages.
+    /// Returns true if the front contains full texts, so that article pages are not needed.
     pub fn shows_whole_texts(&self) -> bool {
         !matches!(self.kind, Kind::Feed | Kind::Sitemap | Kind::Listing | Kind::Gdelt)
     }
 
-    /// How it behaves while the world is in trouble, or is not.
+    /// Returns the behaviour while the faults of the world are on or off.
     pub fn behaviour_in(&self, trouble: bool) -> Behaviour {
         if self.is_passing && !trouble { Behaviour::Healthy } else { self.behaviour }
     }
 
-    /// Whether a post was edited, or taken back, once so many articles are out: every third of those that were not there from
-    /// the beginning, when two more came out.
+    /// Returns true if a post has been edited or deleted once `published` articles exist. This applies to every third
+    /// article that is not part of the backlog, after at least two more articles.
     pub fn is_changed(&self, number: u32, published: u32) -> bool {
         number >= self.backlog && number.is_multiple_of(3) && published > number + 2
     }
 
-    /// Articles published after so long.
+    /// Returns the number of articles published after a time.
     pub fn published_after(&self, elapsed: Duration) -> u32 {
-        let fresh =
+        let new_count =
             if self.every.is_zero() { 0 } else { elapsed.as_millis() / self.every.as_millis().max(1) };
-        self.backlog + u32::try_from(fresh).unwrap_or(u32::MAX / 2)
+        self.backlog + u32::try_from(new_count).unwrap_or(u32::MAX / 2)
     }
 
-    /// The path of an article.
+    /// Returns the path of an article.
     pub fn article_path(&self, number: u32) -> String {
         if self.is_private(number) { format!("/private/{number}") } else { format!("/news/{number}") }
     }
 
-    /// Whether robots.txt forbids an article.
+    /// Returns true if robots.txt forbids an article.
     pub fn is_private(&self, number: u32) -> bool {
         self.behaviour == Behaviour::PartlyForbidden && number.is_multiple_of(3)
     }
 
-    /// Whether an article's page answers 404.
+    /// Returns true if the page of an article answers 404.
     pub fn is_missing(&self, number: u32) -> bool {
         self.behaviour == Behaviour::MissingPages && number.is_multiple_of(4)
     }
 
-    /// Whether a polite visitor can learn of the site's articles at all.
+    /// Returns true if a polite visitor can discover the articles of the site.
     pub fn is_readable(&self) -> bool {
         use Behaviour::{Bomb, Failing, Forbidden, Gone, Loop, NoFeed, RobotsDown, Stalled, Walled};
         self.is_passing
@@ -227,7 +227,7 @@ impl Site {
             )
     }
 
-    /// What robots.txt says.
+    /// Returns the text of robots.txt.
     pub fn robots(&self) -> String {
         let rule = match self.behaviour {
             Behaviour::Forbidden => "Disallow: /\n",
@@ -241,7 +241,7 @@ impl Site {
         format!("User-agent: *\n{rule}{delay}\nSitemap: http://{}/sitemap.xml\n", self.name)
     }
 
-    /// Whether robots.txt forbids a path. Said from what was meant, not by reading the file.
+    /// Returns true if robots.txt forbids a path. Decided by the behaviour, not by parsing the file.
     pub fn forbids(&self, path: &str) -> bool {
         if path == "/robots.txt" {
             return false;
@@ -249,7 +249,7 @@ impl Site {
         match self.behaviour {
             Behaviour::Forbidden => true,
             Behaviour::PartlyForbidden => path.starts_with("/private/"),
-            // Nobody may be asked while the rules are not to be had (RFC 9309 §2.3.1.4).
+            // While the rules are unreachable, everything is disallowed (RFC 9309 §2.3.1.4).
             Behaviour::RobotsDown => true,
             _ => path.starts_with("/admin/"),
         }

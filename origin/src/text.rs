@@ -1,11 +1,11 @@
-//! What is published: sentences put together from words, the same for the same seed.
+//! Texts of articles: sentences composed of phrases, the same for the same seed.
 
 use crate::site::Language;
 
-/// A small generator (splitmix64): the same everywhere, which a library's may not stay.
-pub(crate) struct Dice(u64);
+/// A small random number generator (SplitMix64). Its sequence is fixed; that of a library may change.
+pub(crate) struct Random(u64);
 
-impl Dice {
+impl Random {
     pub(crate) fn new(seed: u64, site: &str, number: u32) -> Self {
         let mixed = site.bytes().fold(seed ^ 0x9e37_79b9_7f4a_7c15, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
@@ -13,29 +13,29 @@ impl Dice {
         Self(mixed.wrapping_add(u64::from(number).wrapping_mul(0xbf58_476d_1ce4_e5b9)))
     }
 
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % (bound.max(1) as u64)).unwrap_or(0)
+        usize::try_from((z ^ (z >> 31)) % (limit.max(1) as u64)).unwrap_or(0)
     }
 
-    fn pick<'a>(&mut self, words: &[&'a str]) -> &'a str {
-        words.get(self.below(words.len())).copied().unwrap_or("")
+    fn pick<'a>(&mut self, phrases: &[&'a str]) -> &'a str {
+        phrases.get(self.below(phrases.len())).copied().unwrap_or("")
     }
 }
 
-struct Words {
-    who: &'static [&'static str],
-    did: &'static [&'static str],
-    what: &'static [&'static str],
-    place: &'static [&'static str],
-    tail: &'static [&'static str],
+struct Phrases {
+    subjects: &'static [&'static str],
+    predicates: &'static [&'static str],
+    topics: &'static [&'static str],
+    places: &'static [&'static str],
+    endings: &'static [&'static str],
 }
 
-const KAZAKH: Words = Words {
-    who: &[
+const KAZAKH: Phrases = Phrases {
+    subjects: &[
         "Ұлттық банк",
         "Үкімет",
         "Министрлік",
@@ -45,7 +45,7 @@ const KAZAKH: Words = Words {
         "Жергілікті кәсіпкерлер",
         "Футбол федерациясы",
     ],
-    did: &[
+    predicates: &[
         "жаңа бағдарламаны таныстырды",
         "базалық мөлшерлемені сақтап қалды",
         "келісімге қол қойды",
@@ -54,7 +54,7 @@ const KAZAKH: Words = Words {
         "зерттеу нәтижесін жариялады",
         "көмек көрсетуді жалғастырды",
     ],
-    what: &[
+    topics: &[
         "ипотека мәселесі бойынша",
         "көлік жолдарын жөндеу туралы",
         "мұғалімдердің жалақысы жайлы",
@@ -63,7 +63,7 @@ const KAZAKH: Words = Words {
         "мектеп оқушылары үшін",
         "экспорт көлемін арттыру мақсатында",
     ],
-    place: &[
+    places: &[
         "Алматы қаласында",
         "Астанада",
         "Шымкентте",
@@ -72,7 +72,7 @@ const KAZAKH: Words = Words {
         "Түркістан өңірінде",
         "Қарағандыда",
     ],
-    tail: &[
+    endings: &[
         "деп хабарлады баспасөз қызметі.",
         "деді ресми өкіл бүгін.",
         "бұл туралы мәлім болды.",
@@ -81,8 +81,8 @@ const KAZAKH: Words = Words {
     ],
 };
 
-const RUSSIAN: Words = Words {
-    who: &[
+const RUSSIAN: Phrases = Phrases {
+    subjects: &[
         "Национальный банк",
         "Правительство",
         "Министерство",
@@ -92,7 +92,7 @@ const RUSSIAN: Words = Words {
         "Местные предприниматели",
         "Федерация футбола",
     ],
-    did: &[
+    predicates: &[
         "представил новую программу",
         "сохранил базовую ставку",
         "подписал соглашение",
@@ -101,7 +101,7 @@ const RUSSIAN: Words = Words {
         "опубликовал результаты исследования",
         "продолжил оказывать помощь",
     ],
-    what: &[
+    topics: &[
         "по вопросу ипотеки",
         "о ремонте автодорог",
         "о зарплате учителей",
@@ -110,7 +110,7 @@ const RUSSIAN: Words = Words {
         "для школьников",
         "с целью увеличить экспорт",
     ],
-    place: &[
+    places: &[
         "в Алматы",
         "в Астане",
         "в Шымкенте",
@@ -119,7 +119,7 @@ const RUSSIAN: Words = Words {
         "в Туркестане",
         "в Караганде",
     ],
-    tail: &[
+    endings: &[
         "сообщила пресс-служба.",
         "заявил сегодня официальный представитель.",
         "об этом стало известно накануне.",
@@ -128,8 +128,8 @@ const RUSSIAN: Words = Words {
     ],
 };
 
-const ENGLISH: Words = Words {
-    who: &[
+const ENGLISH: Phrases = Phrases {
+    subjects: &[
         "The National Bank",
         "The government",
         "The ministry",
@@ -139,7 +139,7 @@ const ENGLISH: Words = Words {
         "Local entrepreneurs",
         "The football federation",
     ],
-    did: &[
+    predicates: &[
         "presented a new programme",
         "kept its base rate",
         "signed an agreement",
@@ -148,7 +148,7 @@ const ENGLISH: Words = Words {
         "published the results of a study",
         "continued to provide help",
     ],
-    what: &[
+    topics: &[
         "on mortgages",
         "on road repairs",
         "on the salaries of teachers",
@@ -157,7 +157,7 @@ const ENGLISH: Words = Words {
         "for schoolchildren",
         "to increase exports",
     ],
-    place: &[
+    places: &[
         "in Almaty",
         "in Astana",
         "in Shymkent",
@@ -166,7 +166,7 @@ const ENGLISH: Words = Words {
         "in Turkistan",
         "in Karaganda",
     ],
-    tail: &[
+    endings: &[
         "the press service reported.",
         "an official said today.",
         "it became known on Friday.",
@@ -175,10 +175,10 @@ const ENGLISH: Words = Words {
     ],
 };
 
-/// A word that stands in every article, so that one topic can ask for all of them.
+/// A word that occurs in every article, so that one topic can match all of them.
 pub const MARK: &str = "qyransim";
 
-/// An article's words.
+/// The text of an article.
 pub(crate) struct Article {
     pub(crate) title: String,
     pub(crate) paragraphs: Vec<String>,
@@ -186,33 +186,39 @@ pub(crate) struct Article {
 }
 
 impl Article {
-    pub(crate) fn write(seed: u64, site: &str, language: Language, number: u32) -> Self {
-        let words = match language {
+    /// Composes the text of article `number` of a site.
+    pub(crate) fn compose(seed: u64, site: &str, language: Language, number: u32) -> Self {
+        let phrases = match language {
             Language::Kazakh => &KAZAKH,
             Language::Russian => &RUSSIAN,
             Language::English => &ENGLISH,
         };
-        let mut dice = Dice::new(seed, site, number);
-        let who = dice.pick(words.who);
-        let title = format!("{who} {} {} — {number}", dice.pick(words.did), dice.pick(words.place));
-        let count = 4 + dice.below(4);
-        let mut paragraphs: Vec<String> = (0..count).map(|_| paragraph(words, &mut dice)).collect();
+        let mut random = Random::new(seed, site, number);
+        let subject = random.pick(phrases.subjects);
+        let title = format!(
+            "{subject} {} {} — {number}",
+            random.pick(phrases.predicates),
+            random.pick(phrases.places)
+        );
+        let count = 4 + random.below(4);
+        let mut paragraphs: Vec<String> = (0..count).map(|_| paragraph(phrases, &mut random)).collect();
         if let Some(first) = paragraphs.first_mut() {
             first.push_str(&format!(" {MARK} {site} {number}."));
         }
-        let author = dice
+        let author = random
             .pick(&["Айгүл Серікқызы", "Иван Петров", "Anna Smith", "Ержан Оспанов", "Мария Ким"])
             .to_owned();
         Self { title, paragraphs, author }
     }
 }
 
-fn paragraph(words: &Words, dice: &mut Dice) -> String {
-    let sentences: Vec<String> = (0..3 + dice.below(3))
+fn paragraph(phrases: &Phrases, random: &mut Random) -> String {
+    let sentences: Vec<String> = (0..3 + random.below(3))
         .map(|_| {
-            let [who, did, what, place, tail] =
-                [words.who, words.did, words.what, words.place, words.tail].map(|part| dice.pick(part));
-            format!("{who} {place} {what} {did}, {tail}")
+            let [subject, predicate, topic, place, ending] =
+                [phrases.subjects, phrases.predicates, phrases.topics, phrases.places, phrases.endings]
+                    .map(|part| random.pick(part));
+            format!("{subject} {place} {topic} {predicate}, {ending}")
         })
         .collect();
     sentences.join(" ")

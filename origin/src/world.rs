@@ -1,4 +1,4 @@
-//! Which sites there are: a pure function of the seed.
+//! The sites of a simulated internet, as a pure function of the seed.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::site::{Behaviour, Kind, Language, Site};
 /// A simulated internet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct World {
-    /// Texts and the order of things follow from it.
+    /// The seed of all texts.
     pub seed: u64,
     /// The sites.
     pub sites: Vec<Site>,
@@ -21,10 +21,10 @@ const NAMES: &[&str] = &[
 ];
 
 impl World {
-    /// Several dozen sites in three languages, most of them healthy, each kind of trouble at least once.
+    /// Returns several dozen sites in three languages. Most of them are healthy; each fault occurs at least once.
     pub fn demo(seed: u64) -> Self {
         use Behaviour::*;
-        const TROUBLES: &[Behaviour] = &[
+        const FAULTS: &[Behaviour] = &[
             Failing,
             Flaky,
             Slow,
@@ -45,9 +45,9 @@ impl World {
         ];
         let mut world = Self { seed, sites: Vec::new() };
         for index in 0..44 {
-            // Sites 3 and 4 of every five are in trouble, each in the next way.
-            let trouble = (index / 5 * 2 + index % 5 - 3.min(index % 5)) % TROUBLES.len();
-            let behaviour = if index % 5 < 3 { Healthy } else { TROUBLES[trouble] };
+            // The last two of every five sites are faulty, each with the next fault.
+            let fault = (index / 5 * 2 + index % 5 - 3.min(index % 5)) % FAULTS.len();
+            let behaviour = if index % 5 < 3 { Healthy } else { FAULTS[fault] };
             let kind = [Kind::Feed, Kind::Listing, Kind::FullFeed, Kind::Sitemap][index % 4];
             let kind = if matches!(behaviour, NoFeed | Luring | Dateless) { Kind::Feed } else { kind };
             world.add(kind, behaviour, 4, Duration::from_millis(2500 + 400 * (index as u64 % 7)));
@@ -55,7 +55,7 @@ impl World {
         world
     }
 
-    /// `count` healthy sites of one kind with `articles` each, for measuring.
+    /// Returns `count` healthy sites of one kind with `articles` articles each, for benchmarks.
     pub fn uniform(seed: u64, count: usize, kind: Kind, articles: u32, clutter: usize) -> Self {
         let mut world = Self { seed, sites: Vec::new() };
         for _ in 0..count {
@@ -65,12 +65,12 @@ impl World {
         world
     }
 
-    /// An empty one, to be filled by [`World::add`].
+    /// Returns an empty world; [`World::add`] adds sites.
     pub fn empty(seed: u64) -> Self {
         Self { seed, sites: Vec::new() }
     }
 
-    /// Adds a site; its name, address and language follow from its number.
+    /// Adds a site. Its name, address and language are derived from its number.
     pub fn add(&mut self, kind: Kind, behaviour: Behaviour, backlog: u32, every: Duration) -> &mut Site {
         let index = self.sites.len();
         let language = [Language::Kazakh, Language::Russian, Language::English][index % 3];
@@ -94,7 +94,7 @@ impl World {
         self.sites.last_mut().expect("a site was just added")
     }
 
-    /// The site of that host name.
+    /// Returns the site with this host name.
     pub fn site(&self, name: &str) -> Option<&Site> {
         self.sites.iter().find(|site| site.name == name)
     }
@@ -105,10 +105,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_demo_has_each_trouble_at_least_once_and_is_mostly_healthy() {
+    fn the_demo_has_every_fault_and_is_mostly_healthy() {
         use Behaviour::*;
         let world = World::demo(7);
-        for trouble in [
+        for fault in [
             Failing,
             Flaky,
             Slow,
@@ -127,9 +127,9 @@ mod tests {
             Bomb,
             MissingPages,
         ] {
-            assert!(world.sites.iter().any(|site| site.behaviour == trouble), "{trouble:?}");
+            assert!(world.sites.iter().any(|site| site.behaviour == fault), "{fault:?}");
         }
         assert!(world.sites.iter().filter(|site| site.behaviour == Healthy).count() > world.sites.len() / 2);
-        assert_eq!(world, World::demo(7), "the same for the same seed");
+        assert_eq!(world, World::demo(7), "the same seed gives the same world");
     }
 }

@@ -1,4 +1,4 @@
-//! What every schedule promises, run against every implementation.
+//! The contract of [`Schedule`], tested against every implementation.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,7 +28,7 @@ fn host(name: &str) -> Host {
 fn id(source: &str, host_name: &str) -> JobId {
     let (source, host) = (Name::new(source).unwrap(), host(host_name));
     match host_name {
-        // Some are searches, one of them of two words and not of ASCII.
+        // Two jobs are searches, one of them with two non-ASCII words.
         "h2" if source.as_str() == "s1" => JobId::search(source, host, "су тасқыны".to_owned()),
         "h2" if source.as_str() == "s2" => JobId::search(source, host, "tasqyn".to_owned()),
         _ => JobId::poll(source, host),
@@ -45,7 +45,7 @@ fn planned(source: &str, host_name: &str, due: i64) -> Planned {
     }
 }
 
-fn again(source: &str, host_name: &str, due: Timestamp) -> Settlement {
+fn rescheduled(source: &str, host_name: &str, due: Timestamp) -> Settlement {
     Settlement { id: id(source, host_name), next_due: Some(due), exchanges: 1 }
 }
 
@@ -68,6 +68,7 @@ fn settle(turn: &Turn, now: i64) -> Settle {
     }
 }
 
+/// Claims, and returns the hosts of the turns with the sources of their jobs.
 async fn turns(schedule: &dyn Schedule, now: i64) -> Vec<(String, Vec<String>)> {
     let turns = schedule.claim(&claim(now)).await.unwrap();
     turns
@@ -76,28 +77,28 @@ async fn turns(schedule: &dyn Schedule, now: i64) -> Vec<(String, Vec<String>)> 
         .collect()
 }
 
-/// What a schedule goes with: the folder of a file, the server of a cluster.
-type Home = Box<dyn std::any::Any>;
+/// The backing of a schedule, kept alive for the test: the folder of a file, or a server.
+type Backing = Box<dyn std::any::Any>;
 
-async fn each() -> Vec<(&'static str, Arc<dyn Schedule>, Home)> {
+async fn all_schedules() -> Vec<(&'static str, Arc<dyn Schedule>, Backing)> {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = Sqlite::open(&folder.path().join("schedule.db")).unwrap();
     let server = shared_redis().await;
-    let redis = told(&server).await;
-    let mut all: Vec<(&str, Arc<dyn Schedule>, Home)> = vec![
+    let redis = redis_schedule(&server).await;
+    let mut all: Vec<(&str, Arc<dyn Schedule>, Backing)> = vec![
         ("memory", Arc::new(InMemory::default()), Box::new(())),
         ("sqlite", Arc::new(sqlite), Box::new(folder)),
         ("redis", Arc::new(redis), Box::new(server)),
     ];
     match shared_valkey().await {
-        Some(server) => all.push(("valkey", Arc::new(told(&server).await), Box::new(server))),
-        // Not by a macro: those are captured while a test passes.
-        None => std::io::stderr().write_all(b"SKIPPED: Valkey is not in target/tools\n").unwrap(),
+        Some(server) => all.push(("valkey", Arc::new(redis_schedule(&server).await), Box::new(server))),
+        // Written directly: the test harness captures the output of the print macros in passing tests.
+        None => std::io::stderr().write_all(b"SKIPPED: no Valkey server in target/tools\n").unwrap(),
     }
     all
 }
 
-/// One server for all tests that run at the same time; it ends with the last of them.
+/// Returns the server shared by all tests that run at the same time; it stops with the last of them.
 async fn shared_redis() -> Arc<RedisServer> {
     static SERVER: Mutex<Weak<RedisServer>> = Mutex::const_new(Weak::new());
     let mut shared = SERVER.lock().await;
@@ -120,16 +121,16 @@ async fn shared_valkey() -> Option<Arc<RedisServer>> {
     Some(server)
 }
 
-/// A schedule of its own on a shared server, on the clock of the tests.
-async fn told(server: &RedisServer) -> Redis {
+/// Returns a separate schedule on a shared server, on the clock of the test.
+async fn redis_schedule(server: &RedisServer) -> Redis {
     static SPACE: AtomicUsize = AtomicUsize::new(0);
     let space = format!("t{}", SPACE.fetch_add(1, Ordering::Relaxed));
     Redis::on_callers_clock(server.url().parse().unwrap(), &space, "n1").await.unwrap()
 }
 
 #[tokio::test]
-async fn due_hosts_are_handed_out_once_those_that_waited_longest_first() {
-    for (name, schedule, _folder) in each().await {
+async fn hosts_are_leased_once_and_in_the_order_of_their_due_times() {
+    for (name, schedule, _backing) in all_schedules().await {
         schedule
             .plan(&[
                 planned("a", "h1", 10),
@@ -145,55 +146,61 @@ async fn due_hosts_are_handed_out_once_those_that_waited_longest_first() {
             [("h2".into(), vec!["b".into()]), ("h1".into(), vec!["a".into()])],
             "{name}"
         );
-        assert_eq!(turns(&*schedule, 30).await, [], "{name}: a leased host is nobody else's");
+        assert_eq!(turns(&*schedule, 30).await, [], "{name}: a leased host is not leased again");
     }
 }
 
 #[tokio::test]
 async fn a_released_host_rests_until_its_next_permit() {
-    for (name, schedule, _folder) in each().await {
+    for (name, schedule, _backing) in all_schedules().await {
         schedule.plan(&[planned("a", "h", 0), planned("b", "h", 50)]).await.unwrap();
         let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
         assert_eq!((turn.delay, turn.lease_until), (DELAY, at(61)), "{name}");
         let mut end = settle(&turn, 2);
-        end.jobs = vec![again("a", "h", at(3))];
+        end.jobs = vec![rescheduled("a", "h", at(3))];
         end.release_until = Some(at(20));
         schedule.settle(&end).await.unwrap();
         assert_eq!(schedule.next_due(Timestamp::MAX, Timestamp::MAX).await.unwrap(), Some(at(20)), "{name}");
-        assert_eq!(turns(&*schedule, 19).await, [], "{name}: politeness outlives the lease");
+        assert_eq!(turns(&*schedule, 19).await, [], "{name}: the delay outlives the lease");
         assert_eq!(turns(&*schedule, 20).await, [("h".into(), vec!["a".into()])], "{name}");
     }
 }
 
 #[tokio::test]
-async fn tokens_rise_and_old_ones_are_refused() {
-    for (name, schedule, _folder) in each().await {
+async fn tokens_increase_and_old_ones_are_rejected() {
+    for (name, schedule, _backing) in all_schedules().await {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         let first = schedule.claim(&claim(1)).await.unwrap().remove(0);
-        // The lease runs out, the host rests one delay, somebody else takes it.
-        assert_eq!(turns(&*schedule, 61).await, [], "{name}: rests after a lost lease");
+        // The lease expires, the host rests for one delay, and is leased again.
+        assert_eq!(turns(&*schedule, 61).await, [], "{name}: the host rests after an expired lease");
         let second = schedule.claim(&claim(66)).await.unwrap().remove(0);
         assert!(second.token > first.token, "{name}");
-        assert_eq!(second.jobs[0].crashes, 1, "{name}: a lost lease counts as a crash");
+        assert_eq!(second.jobs[0].crashes, 1, "{name}: an expired lease counts as a crash");
         let mut late = settle(&first, 67);
         late.jobs = vec![Settlement::ended(id("a", "h"))];
         assert!(matches!(schedule.settle(&late).await, Err(ScheduleError::Fenced { .. })), "{name}");
-        let old = Lease { host: host("h"), token: first.token };
-        assert!(matches!(schedule.renew(&old, at(999)).await, Err(ScheduleError::Fenced { .. })), "{name}");
-        let mut good = settle(&second, 67);
-        good.jobs = vec![again("a", "h", at(100))];
-        good.release_until = Some(at(70));
-        // Each for itself: the one that is refused costs the other nothing.
-        let done = schedule.settle_all(&[late, good]).await.unwrap();
-        assert!(matches!(done.as_slice(), [Err(ScheduleError::Fenced { .. }), Ok(())]), "{name}: {done:?}");
+        let old_lease = Lease { host: host("h"), token: first.token };
+        assert!(
+            matches!(schedule.renew(&old_lease, at(999)).await, Err(ScheduleError::Fenced { .. })),
+            "{name}"
+        );
+        let mut valid = settle(&second, 67);
+        valid.jobs = vec![rescheduled("a", "h", at(100))];
+        valid.release_until = Some(at(70));
+        // The rejected turn does not affect the other.
+        let results = schedule.settle_all(&[late, valid]).await.unwrap();
+        assert!(
+            matches!(results.as_slice(), [Err(ScheduleError::Fenced { .. }), Ok(())]),
+            "{name}: {results:?}"
+        );
         let third = schedule.claim(&claim(100)).await.unwrap().remove(0);
-        assert_eq!(third.jobs[0].crashes, 0, "{name}: success forgets crashes");
+        assert_eq!(third.jobs[0].crashes, 0, "{name}: success resets the crash counter");
     }
 }
 
 #[tokio::test]
-async fn a_renewed_lease_lasts() {
-    for (name, schedule, _folder) in each().await {
+async fn a_renewed_lease_is_extended() {
+    for (name, schedule, _backing) in all_schedules().await {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
         schedule.renew(&Lease { host: turn.host, token: turn.token }, at(200)).await.unwrap();
@@ -202,12 +209,12 @@ async fn a_renewed_lease_lasts() {
 }
 
 #[tokio::test]
-async fn a_node_that_is_gone_loses_its_hosts_at_once_and_they_rest() {
-    for (name, schedule, _folder) in each().await {
+async fn the_hosts_of_a_dead_node_are_released_and_rest() {
+    for (name, schedule, _backing) in all_schedules().await {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         schedule.claim(&claim(1)).await.unwrap();
         schedule.reclaim("other", at(2), Leaving::Crashed).await.unwrap();
-        assert_eq!(turns(&*schedule, 10).await, [], "{name}: another node's end changes nothing");
+        assert_eq!(turns(&*schedule, 10).await, [], "{name}: the end of another node has no effect");
         schedule.reclaim("n1", at(10), Leaving::Crashed).await.unwrap();
         assert_eq!(turns(&*schedule, 14).await, [], "{name}");
         assert_eq!(turns(&*schedule, 15).await, [("h".into(), vec!["a".into()])], "{name}");
@@ -215,32 +222,32 @@ async fn a_node_that_is_gone_loses_its_hosts_at_once_and_they_rest() {
 }
 
 #[tokio::test]
-async fn what_robots_ask_for_outlives_leases_and_crashes() {
-    for (name, schedule, _folder) in each().await {
+async fn the_robots_delay_outlives_leases_and_crashes() {
+    for (name, schedule, _backing) in all_schedules().await {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         schedule.claim(&claim(1)).await.unwrap();
         schedule.ask_delay(&host("h"), DELAY * 6).await.unwrap();
         schedule.reclaim("n1", at(10), Leaving::Crashed).await.unwrap();
-        assert_eq!(turns(&*schedule, 39).await, [], "{name}: it rests for the delay of robots.txt");
+        assert_eq!(turns(&*schedule, 39).await, [], "{name}: the host rests for the delay of robots.txt");
         let turn = schedule.claim(&claim(40)).await.unwrap().remove(0);
         assert_eq!((turn.delay, turn.robots_delay), (DELAY, DELAY * 6), "{name}");
         schedule.ask_delay(&host("h"), Duration::ZERO).await.unwrap();
         assert_eq!(
             schedule.host(&host("h")).await.unwrap().unwrap().delay,
             DELAY,
-            "{name}: it may be taken back"
+            "{name}: the robots delay can be removed"
         );
     }
 }
 
-/// Only what was being done is to blame, and nobody for a node that was told to stop.
+/// Only the running job counts as crashed, and no job if the node was told to stop.
 #[tokio::test]
-async fn crashes_are_counted_where_they_happened() {
-    for (name, schedule, _folder) in each().await {
+async fn crashes_are_counted_for_the_running_job() {
+    for (name, schedule, _backing) in all_schedules().await {
         schedule.plan(&[planned("a", "h", 0), planned("b", "h", 1), planned("c", "h", 2)]).await.unwrap();
         let turn = schedule.claim(&claim(3)).await.unwrap().remove(0);
         let mut first = settle(&turn, 4);
-        first.jobs = vec![again("a", "h", at(900))];
+        first.jobs = vec![rescheduled("a", "h", at(900))];
         schedule.settle(&first).await.unwrap();
         schedule.reclaim("n1", at(5), Leaving::Crashed).await.unwrap();
         let crashes = async || {
@@ -256,8 +263,8 @@ async fn crashes_are_counted_where_they_happened() {
 }
 
 #[tokio::test]
-async fn a_job_that_is_planned_anew_while_it_ends_is_done_again() {
-    for (name, schedule, _folder) in each().await {
+async fn a_job_planned_again_while_running_is_kept() {
+    for (name, schedule, _backing) in all_schedules().await {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
         schedule.plan(&[planned("a", "h", 2)]).await.unwrap();
@@ -270,8 +277,8 @@ async fn a_job_that_is_planned_anew_while_it_ends_is_done_again() {
 }
 
 #[tokio::test]
-async fn who_is_blocked_for_long_is_not_waited_for() {
-    for (name, schedule, _folder) in each().await {
+async fn hosts_with_long_blocks_are_not_waited_for() {
+    for (name, schedule, _backing) in all_schedules().await {
         schedule.plan(&[planned("a", "h", 0), planned("b", "i", 0)]).await.unwrap();
         schedule.block(&host("h"), at(100), "Retry-After").await.unwrap();
         schedule.block(&host("i"), at(10), "Retry-After").await.unwrap();
@@ -281,8 +288,8 @@ async fn who_is_blocked_for_long_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn blocks_keep_everybody_away_and_are_explained() {
-    for (name, schedule, _folder) in each().await {
+async fn blocks_apply_to_all_nodes_and_have_a_reason() {
+    for (name, schedule, _backing) in all_schedules().await {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         schedule.block(&host("h"), at(100), "Retry-After").await.unwrap();
         assert_eq!(turns(&*schedule, 99).await, [], "{name}");
@@ -299,8 +306,8 @@ async fn blocks_keep_everybody_away_and_are_explained() {
 }
 
 #[tokio::test]
-async fn a_borrowed_host_is_held_like_any_other() {
-    for (name, schedule, _folder) in each().await {
+async fn a_borrowed_host_is_leased_like_any_other() {
+    for (name, schedule, _backing) in all_schedules().await {
         let Borrowed::Yes(turn) = schedule.borrow_host(&host("h"), DELAY, &claim(1)).await.unwrap() else {
             panic!("{name}")
         };
@@ -320,13 +327,13 @@ async fn a_borrowed_host_is_held_like_any_other() {
 }
 
 #[tokio::test]
-async fn removed_sources_stay_removed_and_found_jobs_are_taken_in() {
-    for (name, schedule, _folder) in each().await {
+async fn removed_jobs_stay_removed_and_new_jobs_are_planned() {
+    for (name, schedule, _backing) in all_schedules().await {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
         schedule.remove(&[id("a", "h")]).await.unwrap();
         let mut end = settle(&turn, 2);
-        end.jobs = vec![again("a", "h", at(3))];
+        end.jobs = vec![rescheduled("a", "h", at(3))];
         end.found = vec![planned("b", "other", 2)];
         end.release_until = Some(at(3));
         schedule.settle(&end).await.unwrap();
@@ -335,25 +342,25 @@ async fn removed_sources_stay_removed_and_found_jobs_are_taken_in() {
 }
 
 #[tokio::test]
-async fn a_single_pass_takes_what_was_due_at_its_beginning() {
-    for (name, schedule, _folder) in each().await {
+async fn a_single_pass_claims_only_jobs_due_at_its_start() {
+    for (name, schedule, _backing) in all_schedules().await {
         schedule.plan(&[planned("a", "h1", 5), planned("b", "h2", 20)]).await.unwrap();
         let pass = Claim { due_by: at(10), ..claim(30) };
-        let taken: Vec<String> =
+        let claimed: Vec<String> =
             schedule.claim(&pass).await.unwrap().iter().map(|turn| turn.host.to_string()).collect();
-        assert_eq!(taken, ["h1"], "{name}");
+        assert_eq!(claimed, ["h1"], "{name}");
         assert_eq!(schedule.next_due(at(4), Timestamp::MAX).await.unwrap(), None, "{name}");
     }
 }
 
-/// A host with a long backlog has its turn, and then the others have theirs.
+/// After a turn of a host with a long backlog, the other hosts have theirs.
 #[tokio::test]
-async fn a_host_with_a_backlog_starves_nobody() {
-    for (name, schedule, _folder) in each().await {
+async fn a_host_with_a_backlog_does_not_starve_others() {
+    for (name, schedule, _backing) in all_schedules().await {
         let mut jobs: Vec<Planned> = (0..9).map(|n| planned(&format!("g{n}"), "giant", -900 + n)).collect();
         jobs.extend([planned("a", "small1", 3), planned("b", "small2", 4)]);
         schedule.plan(&jobs).await.unwrap();
-        let one_each = async |now: i64| {
+        let run_one_job = async |now: i64| {
             let turns = schedule.claim(&Claim { hosts: 1, jobs: 1, ..claim(now) }).await.unwrap();
             for turn in &turns {
                 let mut end = settle(turn, now);
@@ -364,30 +371,33 @@ async fn a_host_with_a_backlog_starves_nobody() {
             turns.first().map(|turn| turn.host.to_string()).unwrap_or_default()
         };
         let order = [
-            one_each(5).await,
-            one_each(10).await,
-            one_each(10).await,
-            one_each(10).await,
-            one_each(10).await,
+            run_one_job(5).await,
+            run_one_job(10).await,
+            run_one_job(10).await,
+            run_one_job(10).await,
+            run_one_job(10).await,
         ];
         assert_eq!(order, ["giant", "small1", "small2", "giant", ""], "{name}");
     }
 }
 
-/// One client has a thousand jobs at a host, one pays for three shares, and some sources are everybody's.
+/// One client has a thousand jobs at a host, one has the weight 3, and some jobs are common.
 #[tokio::test]
-async fn clients_share_a_host_as_they_weigh() {
-    for (name, schedule, _home) in each().await {
-        let of = |client: &str, weight, jobs: i64, due| -> Vec<Planned> {
+async fn clients_share_a_host_by_weight() {
+    for (name, schedule, _backing) in all_schedules().await {
+        let jobs_of = |client: &str, weight, jobs: i64, due| -> Vec<Planned> {
             let tenant = tenant(client, weight);
             let job =
                 |n| planned(&format!("{}{n}", if client.is_empty() { "all" } else { client }), "h", due);
             (0..jobs).map(|n| Planned { tenant: tenant.clone(), ..job(n) }).collect()
         };
-        // The flood came first; what is everybody's was there before anybody had jobs of its own.
-        for jobs in
-            [of("", 10, 100, 5), of("flood", 1, 1000, -900), of("plan", 3, 100, 7), of("small", 1, 100, 8)]
-        {
+        // The jobs of `flood` are due first. The common jobs are planned before any client has jobs of its own.
+        for jobs in [
+            jobs_of("", 10, 100, 5),
+            jobs_of("flood", 1, 1000, -900),
+            jobs_of("plan", 3, 100, 7),
+            jobs_of("small", 1, 100, 8),
+        ] {
             schedule.plan(&jobs).await.unwrap();
         }
         let mut served = std::collections::BTreeMap::<String, u32>::new();
@@ -403,7 +413,7 @@ async fn clients_share_a_host_as_they_weigh() {
             end.release_until = Some(at(now + 5));
             schedule.settle(&end).await.unwrap();
         }
-        // 150 jobs at 10 : 1 : 3 : 1, to within one each.
+        // 150 jobs in the ratio 10 : 1 : 3 : 1, within one job each.
         let expected = [("all", 100), ("flood", 10), ("plan", 30), ("small", 10)];
         for (client, share) in expected {
             assert!(served[client].abs_diff(share) <= 1, "{name}: {served:?}");
@@ -422,10 +432,10 @@ async fn clients_share_a_host_as_they_weigh() {
     }
 }
 
-/// The control: without clients it is the flood's.
+/// Control: without clients the flood takes the whole turn.
 #[tokio::test]
-async fn control_of_jobs_that_are_everybodys_those_due_first_are_first() {
-    for (name, schedule, _home) in each().await {
+async fn control_common_jobs_are_served_by_due_time_only() {
+    for (name, schedule, _backing) in all_schedules().await {
         let flood = (0..1000).map(|n| planned(&format!("flood{n}"), "h", -900));
         schedule.plan(&flood.chain([planned("small", "h", 8)]).collect::<Vec<_>>()).await.unwrap();
         let turn = schedule.claim(&claim(10)).await.unwrap().remove(0);
@@ -434,8 +444,8 @@ async fn control_of_jobs_that_are_everybodys_those_due_first_are_first() {
 }
 
 #[tokio::test]
-async fn hosts_are_counted_and_listed_as_they_come_up() {
-    for (name, schedule, _home) in each().await {
+async fn hosts_are_counted_and_listed_in_order_of_availability() {
+    for (name, schedule, _backing) in all_schedules().await {
         schedule
             .plan(&[
                 planned("a", "h1", 10),
@@ -450,14 +460,14 @@ async fn hosts_are_counted_and_listed_as_they_come_up() {
         let expected = HostCounts { waiting: 1, ready: 2, leased: 1, oldest_ready: Some(at(5)) };
         assert_eq!(counts, expected, "{name}");
         let hosts: Vec<String> = schedule.hosts(3).await.unwrap().iter().map(ToString::to_string).collect();
-        assert_eq!(hosts, ["h2", "h1", "h4"], "{name}: the held one at the end of its lease");
+        assert_eq!(hosts, ["h2", "h1", "h4"], "{name}: the leased host is listed at the end of its lease");
     }
 }
 
-/// What was found is stored already: who lost the lease meanwhile has found it all the same.
+/// The harvest with the new jobs is stored already, so they are planned even if the lease has ended meanwhile.
 #[tokio::test]
-async fn found_jobs_are_taken_in_though_the_lease_is_over() {
-    for (name, schedule, _folder) in each().await {
+async fn new_jobs_are_planned_even_if_the_lease_has_ended() {
+    for (name, schedule, _backing) in all_schedules().await {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
         schedule.reclaim("n1", at(2), Leaving::HandedBack).await.unwrap();
@@ -466,15 +476,15 @@ async fn found_jobs_are_taken_in_though_the_lease_is_over() {
         late.found = vec![planned("b", "other", 2)];
         assert!(matches!(schedule.settle(&late).await, Err(ScheduleError::Fenced { .. })), "{name}");
         let both = [("h".into(), vec!["a".into()]), ("other".into(), vec!["b".into()])];
-        let mut taken = turns(&*schedule, 10).await;
-        taken.sort();
-        assert_eq!(taken, both, "{name}");
+        let mut claimed = turns(&*schedule, 10).await;
+        claimed.sort();
+        assert_eq!(claimed, both, "{name}");
     }
 }
 
 #[tokio::test]
-async fn the_longest_delay_of_a_hosts_sources_wins() {
-    for (name, schedule, _folder) in each().await {
+async fn the_longest_delay_of_a_hosts_sources_applies() {
+    for (name, schedule, _backing) in all_schedules().await {
         let slow = Planned { delay: DELAY * 4, ..planned("slow", "h", 999) };
         schedule.plan(&[planned("a", "h", 0), slow]).await.unwrap();
         assert_eq!(schedule.claim(&claim(1)).await.unwrap()[0].delay, DELAY * 4, "{name}");
@@ -485,28 +495,28 @@ async fn the_longest_delay_of_a_hosts_sources_wins() {
 async fn a_schedule_survives_its_process() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("schedule.db");
-    let before = Sqlite::open(&path).unwrap();
-    before.plan(&[planned("a", "h", 0)]).await.unwrap();
-    let turn = before.claim(&claim(1)).await.unwrap().remove(0);
+    let first = Sqlite::open(&path).unwrap();
+    first.plan(&[planned("a", "h", 0)]).await.unwrap();
+    let turn = first.claim(&claim(1)).await.unwrap().remove(0);
     let mut end = settle(&turn, 2);
-    end.jobs = vec![again("a", "h", at(3))];
+    end.jobs = vec![rescheduled("a", "h", at(3))];
     end.release_until = Some(at(30));
-    before.settle(&end).await.unwrap();
-    before.remember_robots("http://h:80", "{}").await.unwrap();
-    drop(before);
-    let again = Sqlite::open(&path).unwrap();
-    assert_eq!(turns(&again, 29).await, [], "the delay still holds");
-    assert_eq!(turns(&again, 30).await.len(), 1);
-    assert_eq!(again.recall_robots("http://h:80").await.unwrap().as_deref(), Some("{}"));
+    first.settle(&end).await.unwrap();
+    first.remember_robots("http://h:80", "{}").await.unwrap();
+    drop(first);
+    let reopened = Sqlite::open(&path).unwrap();
+    assert_eq!(turns(&reopened, 29).await, [], "the delay still applies");
+    assert_eq!(turns(&reopened, 30).await.len(), 1);
+    assert_eq!(reopened.recall_robots("http://h:80").await.unwrap().as_deref(), Some("{}"));
 }
 
-/// A file of the first shape, as builds before the second one left it.
+/// The file has the first schema version.
 #[tokio::test]
-async fn an_older_file_is_brought_up_to_date() {
+async fn an_older_file_is_migrated() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("schedule.db");
     let old = rusqlite::Connection::open(&path).unwrap();
-    old.execute_batch(crate::sqlite::CREATE).unwrap();
+    old.execute_batch(crate::sqlite::CREATE_TABLES).unwrap();
     old.execute_batch(&format!(
         "INSERT INTO host (host, next_allowed) VALUES ('h', {}), ('idle', 0);
          INSERT INTO job (source, kind, host, due, delay) VALUES ('a', 'poll', 'h', {}, 5000);
@@ -553,10 +563,10 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a schedule answers to a history.
+/// Returns the answers of a schedule to a history of steps.
 async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
     let mut now: i64 = 0;
-    let mut held: Vec<Turn> = Vec::new();
+    let mut turns: Vec<Turn> = Vec::new();
     let mut answers = Vec::new();
     for step in steps {
         let answer = match step {
@@ -573,22 +583,22 @@ async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
                 format!("{:?}", schedule.remove(&[id(&format!("s{s}"), &format!("h{h}"))]).await)
             }
             Step::Claim => {
-                let turns = schedule.claim(&claim(now)).await.unwrap();
-                held.extend(turns.clone());
-                format!("{turns:?}")
+                let claimed = schedule.claim(&claim(now)).await.unwrap();
+                turns.extend(claimed.clone());
+                format!("{claimed:?}")
             }
-            Step::Settle(t, d, release) => match held.get(usize::from(*t)) {
+            Step::Settle(t, d, release) => match turns.get(usize::from(*t)) {
                 None => String::new(),
                 Some(turn) => {
                     let mut end = settle(turn, now);
                     let next_due = Some(at(now + i64::from(*d)));
-                    // Sometimes one job after the other, sometimes all, sometimes for good.
-                    let (some, next_due) = match d % 3 {
+                    // One job, all jobs, or one job that is removed.
+                    let (count, next_due) = match d % 3 {
                         0 => (1, next_due),
                         1 => (turn.jobs.len(), next_due),
                         _ => (1, None),
                     };
-                    let ended = turn.jobs.iter().take(some);
+                    let ended = turn.jobs.iter().take(count);
                     let settlement =
                         |job: &Job| Settlement { id: job.id.clone(), next_due, exchanges: u32::from(d % 4) };
                     end.jobs = ended.map(settlement).collect();
@@ -596,7 +606,7 @@ async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
                     format!("{:?}", schedule.settle(&end).await.is_ok())
                 }
             },
-            Step::Renew(t) => match held.get(usize::from(*t)) {
+            Step::Renew(t) => match turns.get(usize::from(*t)) {
                 None => String::new(),
                 Some(turn) => {
                     let lease = Lease { host: turn.host.clone(), token: turn.token };
@@ -612,11 +622,12 @@ async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
                 format!("{:?}", schedule.ask_delay(&host(&format!("h{h}")), delay).await)
             }
             Step::Borrow(h) => {
-                let lent = schedule.borrow_host(&host(&format!("h{h}")), DELAY, &claim(now)).await.unwrap();
-                if let Borrowed::Yes(turn) = &lent {
-                    held.push(turn.clone());
+                let borrowed =
+                    schedule.borrow_host(&host(&format!("h{h}")), DELAY, &claim(now)).await.unwrap();
+                if let Borrowed::Yes(turn) = &borrowed {
+                    turns.push(turn.clone());
                 }
-                format!("{lent:?}")
+                format!("{borrowed:?}")
             }
             Step::Wait(d) => {
                 now += i64::from(*d);
@@ -631,9 +642,9 @@ async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
     answers
 }
 
-/// File and server do what the model does, and no host ever has two owners.
+/// The file and the server give the same answers as the model, and no host ever has two owners.
 #[test]
-fn every_schedule_does_what_the_model_does() {
+fn every_schedule_agrees_with_the_model() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let server = runtime.block_on(shared_redis());
     let mut runner = TestRunner::new(ProptestConfig {
@@ -641,23 +652,23 @@ fn every_schedule_does_what_the_model_does() {
         failure_persistence: None,
         ..ProptestConfig::default()
     });
-    let played = runner.run(&proptest::collection::vec(step(), 1..40), |steps| {
+    let outcome = runner.run(&proptest::collection::vec(step(), 1..40), |steps| {
         runtime.block_on(async {
             let folder = tempfile::tempdir().unwrap();
             let sqlite = Sqlite::open(&folder.path().join("s.db")).unwrap();
             let model = play(&InMemory::default(), &steps).await;
             prop_assert_eq!(&play(&sqlite, &steps).await, &model, "sqlite");
-            let redis = told(&server).await;
+            let redis = redis_schedule(&server).await;
             prop_assert_eq!(&play(&redis, &steps).await, &model, "redis");
             Ok(())
         })
     });
-    played.unwrap();
+    outcome.unwrap();
 }
 
 #[test]
-fn tokens_rise_over_a_loss_of_everything() {
-    let before = crate::schedule::next_token(Token(0), at(0));
-    let wiped = crate::schedule::next_token(Token(0), at(1));
-    assert!(wiped > before);
+fn tokens_increase_after_the_loss_of_all_data() {
+    let old = crate::schedule::next_token(Token(0), at(0));
+    let new = crate::schedule::next_token(Token(0), at(1));
+    assert!(new > old);
 }

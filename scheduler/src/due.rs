@@ -1,144 +1,154 @@
-//! When next: intervals learnt from evidence, backoff after failures, jitter that spreads.
+//! Due times: intervals learnt from polls, backoff after failures, and jitter that spreads polls.
 
 use std::time::Duration;
 
 use model::{Every, Pace, Rhythm, Timestamp};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// What a successful poll saw.
+/// The evidence of a successful poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seen {
-    /// Entries that were known before.
+    /// The number of entries that were already stored.
     pub known: usize,
-    /// Entries that were new.
+    /// The number of new entries.
     pub fresh: usize,
-    /// The poll was not much later than planned: only such polls tell something about the source.
+    /// True if the poll was not much later than planned. Only such polls are evidence of the source's rate.
     pub on_time: bool,
-    /// How long was waited for it, where that was not the interval.
+    /// The actual wait before the poll, if it differs from the interval.
     pub waited: Option<Duration>,
 }
 
-/// The interval after a successful poll: a source that brings much is asked sooner, one that brings nothing later.
+/// Returns the interval after a successful poll. A poll with many new entries shortens it, one without lengthens it.
 ///
-/// An interval stands for a rate (see [`interval_of`]), and what a poll brought moves that rate, the more the longer it was
-/// waited for. A poll that brought nothing known says that more came out than a document shows: the wait is halved at least.
+/// An interval corresponds to a publication rate (see [`interval_of`]). Each poll moves the estimated rate; the longer
+/// the wait before the poll, the more it weighs. If a poll returned only new entries, more was published than one
+/// document contains: the wait is then at least halved.
 pub fn learn(interval: Duration, every: Every, seen: Seen) -> Duration {
-    let most = interval_of(RAREST).max(every.min);
-    let interval = interval.clamp(every.min, most);
+    let longest = interval_of(MIN_RATE).max(every.min);
+    let interval = interval.clamp(every.min, longest);
     let is_flooded = seen.known == 0 && seen.fresh > 0;
     let waited = seen.waited.unwrap_or(interval);
-    let halved = if is_flooded { interval.min(waited) / 2 } else { most };
+    let upper_bound = if is_flooded { interval.min(waited) / 2 } else { longest };
     if !seen.on_time {
-        return interval.min(halved).max(every.min);
+        return interval.min(upper_bound).max(every.min);
     }
     let waited = waited.as_secs_f64().max(1.0);
-    let before = a_day(interval);
-    let memory = DAY * (REMEMBERED / before).clamp(LEAST_MEMORY, MOST_MEMORY);
+    let old_rate = a_day(interval);
+    let memory = DAY * (MEMORY_PUBLICATIONS / old_rate).clamp(MIN_MEMORY_DAYS, MAX_MEMORY_DAYS);
     let weight = 1.0 - (-waited / memory).exp();
-    let rate = before + weight * (seen.fresh as f64 * DAY / waited - before);
-    interval_of(rate.max(RAREST)).min(halved).clamp(every.min, most)
+    let rate = old_rate + weight * (seen.fresh as f64 * DAY / waited - old_rate);
+    interval_of(rate.max(MIN_RATE)).min(upper_bound).clamp(every.min, longest)
 }
 
-/// The interval of a source that was read for the first time: by the publications a day that its entries' dates tell of, or
-/// as of one that publishes once a day.
-pub fn first(every: Every, a_day: Option<f64>) -> Duration {
-    let rate = a_day.filter(|rate| rate.is_finite() && *rate > 0.0).unwrap_or(1.0);
-    interval_of(rate.clamp(RAREST, 1e6)).max(every.min)
+/// Returns the interval after the first poll of a source, from the publications per day that the dates of its entries
+/// show; without dates, one publication per day is assumed.
+pub fn first(every: Every, per_day: Option<f64>) -> Duration {
+    let rate = per_day.filter(|rate| rate.is_finite() && *rate > 0.0).unwrap_or(1.0);
+    interval_of(rate.clamp(MIN_RATE, 1e6)).max(every.min)
 }
 
-/// The interval of a source with so many publications a day.
+/// Returns the interval of a source with `per_day` publications per day.
 ///
-/// Where requests are dear and each publication weighs the same, the mean delay is least where intervals fall with the
-/// *square root* of what comes out (Cho and Garcia-Molina 2003, "Effective page refresh policies", for age). They fall a little
-/// faster here: with the bound of [`LATE`] beside it that makes the median least as well (measured by `bench cadence`).
-pub fn interval_of(a_day: f64) -> Duration {
-    Duration::from_secs_f64(ONE_A_DAY * a_day.powf(-STEEPNESS))
+/// If requests are expensive and all publications weigh the same, the mean delay is least when intervals are
+/// proportional to the inverse *square root* of the rate (Cho and Garcia-Molina 2003, "Effective page refresh
+/// policies", for age). The exponent here is a little larger: together with the bound [`LATE`] it minimises the median
+/// as well (measured by `bench cadence`).
+pub fn interval_of(per_day: f64) -> Duration {
+    Duration::from_secs_f64(ONE_PER_DAY_INTERVAL * per_day.powf(-RATE_EXPONENT))
 }
 
-/// The publications a day that an interval stands for.
+/// Returns the publications per day that correspond to an interval; the inverse of [`interval_of`].
 pub fn a_day(interval: Duration) -> f64 {
-    (ONE_A_DAY / interval.as_secs_f64().max(1.0)).powf(1.0 / STEEPNESS)
+    (ONE_PER_DAY_INTERVAL / interval.as_secs_f64().max(1.0)).powf(1.0 / RATE_EXPONENT)
 }
 
-/// The wait that an interval makes at this time of the day: shorter while much comes out, longer while little does, within the
-/// bounds of the source. Nothing is longer on its way than [`LATE`], but for what is so rare that many polls would be made
-/// for one publication that comes home sooner.
+/// Returns the wait that results from an interval at this time of the day: shorter in hours with many publications,
+/// longer in hours with few, within the bounds of the source. The wait is at most [`LATE`], unless the source is so
+/// rare that this bound would cost too many polls per publication (see [`is_rare`]).
 ///
-/// Where a rate changes with time, the mean delay is least where polls follow its square root: the interval passes faster at
-/// hours that publish more than the mean, and slower at others. Over a day this takes no more polls than an even spread,
-/// since the mean of the roots is never more than the root of the mean (1).
+/// If a rate changes with time, the mean delay is least when the poll rate follows its square root: the interval
+/// elapses faster in hours that publish more than the mean, and slower in others. Over a day this takes no more polls
+/// than an even spread, since the mean of the roots is at most the root of the mean, which is 1.
 pub fn paced(interval: Duration, every: Every, rhythm: Option<&Rhythm>, now: Timestamp) -> Duration {
-    let most = every.max.max(every.min);
+    let longest = every.max.max(every.min);
     let later = |wait: Duration| now.saturating_add(wait).unwrap_or(Timestamp::MAX);
-    let (end, late) = (later(most), later(LATE));
-    let (mut at, mut left) = (now, interval.as_secs_f64());
+    let (end, late) = (later(longest), later(LATE));
+    let (mut at, mut remaining) = (now, interval.as_secs_f64());
     while at < end {
         let pace = rhythm.map_or(1.0, |rhythm| rhythm.pace(at));
         let speed = pace.sqrt();
-        let hour = 3600.0 - at.as_second().rem_euclid(3600) as f64;
-        let passes = left <= hour * speed;
-        let next = at.saturating_add(Duration::from_secs_f64(hour.min(left / speed))).unwrap_or(end);
+        let rest_of_hour = 3600.0 - at.as_second().rem_euclid(3600) as f64;
+        let is_last = remaining <= rest_of_hour * speed;
+        let step = Duration::from_secs_f64(rest_of_hour.min(remaining / speed));
+        let next = at.saturating_add(step).unwrap_or(end);
         if next > late && !is_rare(interval, pace) {
             at = at.max(late);
             break;
         }
         at = next;
-        if passes {
+        if is_last {
             break;
         }
-        left -= hour * speed;
+        remaining -= rest_of_hour * speed;
     }
-    Duration::try_from(at.duration_since(now)).unwrap_or_default().clamp(every.min, most)
+    Duration::try_from(at.duration_since(now)).unwrap_or_default().clamp(every.min, longest)
 }
 
-/// Whether so little comes out, at so many times the mean of the day, that it may wait for longer than [`LATE`].
+/// Returns true if the source publishes so little, at `pace` times its daily mean, that its wait may exceed [`LATE`].
 pub fn is_rare(interval: Duration, pace: f64) -> bool {
-    a_day(interval) * pace * LATE.as_secs_f64() / DAY < 1.0 / POLLS_FOR_ONE
+    a_day(interval) * pace * LATE.as_secs_f64() / DAY < 1.0 / MAX_POLLS_PER_PUBLICATION
 }
 
-/// The wait while a hub tells what comes out: what it does not tell of is still shown then.
+/// Returns the wait while a WebSub hub announces publications. It is short enough that a document still contains the
+/// entries that the hub did not announce.
 pub fn while_told(interval: Duration, every: Every) -> Duration {
-    let shown = Duration::from_secs_f64(DAY * FEW / a_day(interval));
-    every.max.min(shown).max(every.min)
+    let window = Duration::from_secs_f64(DAY * WINDOW_ENTRIES / a_day(interval));
+    every.max.min(window).max(every.min)
 }
 
-/// The wait after a poll that went well: the interval, or for as long as the server says that nothing changes. Longer than
-/// [`LONGEST_FRESH`] it says of caches, and not of what is published; never longer than the source may be left alone.
+/// Returns the wait after a successful poll: the interval, or the freshness lifetime that the server declares, if
+/// that is longer. Values above [`MAX_FRESHNESS`] describe caches, not the publication rate, and are capped; so are
+/// values above the longest interval of the source.
 pub fn wait(interval: Duration, every: Every, fresh_for: Option<Duration>) -> Duration {
-    let fresh = fresh_for.unwrap_or_default().min(LONGEST_FRESH).min(every.max.max(every.min));
+    let fresh = fresh_for.unwrap_or_default().min(MAX_FRESHNESS).min(every.max.max(every.min));
     interval.max(fresh)
 }
 
-/// Of what servers say of freshness so much is believed. (Many front ends say a day, or a year, of everything alike.)
-pub const LONGEST_FRESH: Duration = Duration::from_secs(3600);
+/// Upper bound on the freshness lifetime that a server may declare. (Many front ends declare a day or a year for all
+/// documents alike.)
+pub const MAX_FRESHNESS: Duration = Duration::from_secs(3600);
 
-/// What comes out is home within this, of sources that answer.
+/// Upper bound on the wait between two polls of a source that responds and is not rare.
 pub const LATE: Duration = Duration::from_secs(3 * 3600);
 
+/// One day in seconds.
 const DAY: f64 = 86_400.0;
-/// Documents show some twenty entries; by day as many may come out in half the time.
-const FEW: f64 = 7.0;
-/// The interval of a source that publishes once a day, seconds.
-const ONE_A_DAY: f64 = 9.5 * 3600.0;
-/// The power of the rate with which intervals fall.
-const STEEPNESS: f64 = 0.75;
-/// So many polls are made, at most, for one publication that is home within [`LATE`] by them.
-const POLLS_FOR_ONE: f64 = 85.0;
-/// Rates below this are alike: one in two months, a day.
-const RAREST: f64 = 1.0 / 60.0;
-/// What was seen weighs a third once so many publications more came out,
-const REMEMBERED: f64 = 10.0;
-/// or, at least and at most, so many days later.
-const LEAST_MEMORY: f64 = 3.0;
-const MOST_MEMORY: f64 = 60.0;
+/// Publications after which a source with a hub is polled. Documents contain about twenty entries, and in the daytime
+/// that many may be published in half the time.
+const WINDOW_ENTRIES: f64 = 7.0;
+/// The interval of a source with one publication per day, in seconds.
+const ONE_PER_DAY_INTERVAL: f64 = 9.5 * 3600.0;
+/// Intervals fall with this power of the rate.
+const RATE_EXPONENT: f64 = 0.75;
+/// Upper bound on the polls per publication that keep a wait below [`LATE`].
+const MAX_POLLS_PER_PUBLICATION: f64 = 85.0;
+/// Lower bound on the estimated publications per day: one in two months. Lower rates are treated alike.
+const MIN_RATE: f64 = 1.0 / 60.0;
+/// The number of further publications after which the weight of a poll falls to 1/e, about a third.
+const MEMORY_PUBLICATIONS: f64 = 10.0;
+/// Lower bound, in days, on the time after which the weight of a poll falls to 1/e.
+const MIN_MEMORY_DAYS: f64 = 3.0;
+/// Upper bound, in days, on the time after which the weight of a poll falls to 1/e.
+const MAX_MEMORY_DAYS: f64 = 60.0;
 
-/// The wait after the `failures`-th failed poll in a row: it grows by `step` each time (linear, as
-/// Media Cloud's: feeds come back), to `longest`; never sooner than the source's own interval.
+/// Returns the wait after the `failures`-th failed poll in a row. It grows linearly by `step`, up to `longest`
+/// (linear as in Media Cloud's rss-fetcher, because feeds recover), and is never shorter than the source's own
+/// interval.
 pub fn backoff(failures: u32, step: Duration, longest: Duration, interval: Duration) -> Duration {
     step.saturating_mul(failures.max(1)).max(interval.min(longest)).min(longest.max(interval))
 }
 
-/// The wait of a source after the `failures`-th failed poll in a row, by the pace of the state that it is in now.
+/// Returns the wait of a source after the `failures`-th failed poll in a row, for the pace of its current state.
 pub fn after_failure(pace: Pace, failures: u32, node: Backoff, interval: Duration) -> Duration {
     let plain = backoff(failures, node.step, node.longest, interval);
     match pace {
@@ -150,30 +160,34 @@ pub fn after_failure(pace: Pace, failures: u32, node: Backoff, interval: Duratio
     }
 }
 
-/// How a node waits after failures (`poll.backoff`, `poll.max_backoff`).
+/// The backoff settings of a node (`poll.backoff`, `poll.max_backoff`).
 #[derive(Debug, Clone, Copy)]
 pub struct Backoff {
-    /// Each failure adds this.
+    /// The wait added by each failure.
     pub step: Duration,
-    /// The longest wait.
+    /// Upper bound on the wait.
     pub longest: Duration,
 }
 
-/// Spreads a wait by up to a tenth, the same for the same key: what failed together is not tried again together.
+/// Adds up to a tenth to a wait, the same for the same key and round, so that sources that failed together are not
+/// retried together.
 pub fn spread(wait: Duration, key: &str, round: u64) -> Duration {
-    wait.mul_f64(1.0 + 0.1 * share(key, round))
+    wait.mul_f64(1.0 + 0.1 * fraction(key, round))
 }
 
-/// Spreads a wait by up to a fiftieth: sources that fell into step part again, and nothing comes home much later for that.
+/// Adds up to a fiftieth to a wait, the same for the same key and round, so that synchronised sources drift apart
+/// without much added delay.
 pub fn drift(wait: Duration, key: &str, round: u64) -> Duration {
-    wait.mul_f64(1.0 + 0.02 * share(key, round))
+    wait.mul_f64(1.0 + 0.02 * fraction(key, round))
 }
 
-fn share(key: &str, round: u64) -> f64 {
+/// Returns a number from 0 to below 1, the same for the same key and round.
+fn fraction(key: &str, round: u64) -> f64 {
     (xxh3_64(format!("{key}\u{0}{round}").as_bytes()) % 1000) as f64 / 1000.0
 }
 
-/// A part of a wait, the same for the same key: what is begun anew all at once begins each at another moment.
+/// Returns a fraction of a wait, the same for the same key, so that jobs planned at the same time start at different
+/// times.
 pub fn part_of(wait: Duration, key: &str) -> Duration {
     wait.mul_f64((xxh3_64(key.as_bytes()) % 1000) as f64 / 1000.0)
 }
@@ -189,9 +203,9 @@ mod tests {
 
     const EVERY: Every = Every { min: minutes(5), max: minutes(60) };
 
-    /// Expected values by the formula, worked out apart from this code (Python's `math`), in milliseconds.
+    /// The expected values, in milliseconds, were computed independently of this code (with Python's `math`).
     #[test]
-    fn evidence_moves_the_interval() {
+    fn a_poll_moves_the_interval() {
         for (interval, known, fresh, on_time, expected) in [
             (10, 20, 0, true, 601043),
             (10, 19, 1, true, 600358),
@@ -200,7 +214,7 @@ mod tests {
             (50, 20, 0, true, 3026155),
             (50, 18, 2, true, 2968164),
             (5, 0, 20, true, 300000),
-            (10, 0, 20, false, 300000), // a flood tells all the same
+            (10, 0, 20, false, 300000), // an overflow counts even if the poll was late
             (10, 20, 0, false, 600000),
             (1, 10, 10, true, 300000),
             (600, 20, 0, true, 37066113),
@@ -212,43 +226,44 @@ mod tests {
         }
     }
 
-    /// What came in eight times the interval is an eighth of what it would be in one: half a day for a rate of four a day.
+    /// Two new entries after half a day are a rate of four per day, so the interval of that rate does not change.
     #[test]
-    fn what_was_waited_longer_for_weighs_by_the_time() {
+    fn the_actual_wait_determines_the_rate() {
         let every = Every { min: minutes(1), max: minutes(2000) };
-        let seen = |waited| Seen { known: 20, fresh: 2, on_time: true, waited };
+        let evidence = |waited| Seen { known: 20, fresh: 2, on_time: true, waited };
         let interval = interval_of(4.0);
-        let longer = learn(interval, every, seen(Some(minutes(720))));
+        let longer = learn(interval, every, evidence(Some(minutes(720))));
         assert!(longer.as_secs().abs_diff(interval.as_secs()) <= 1, "{longer:?}");
-        assert!(learn(interval, every, seen(Some(minutes(90)))) < interval);
+        assert!(learn(interval, every, evidence(Some(minutes(90)))) < interval);
     }
 
-    /// Left alone with a source of an even pace, the interval comes to where that pace is.
+    /// For a source with a constant rate the interval converges to that rate.
     #[test]
-    fn an_even_pace_is_found() {
+    fn a_constant_rate_is_learnt() {
         let every = Every { min: minutes(1), max: minutes(2000) };
-        for (a_day, start) in [(24.0, 2000), (24.0, 5), (1.0, 60), (100.0, 600)] {
-            let (mut interval, mut owed) = (minutes(start), 0.0);
-            let mut passed = 0.0;
-            while passed < 60.0 {
+        for (per_day, start) in [(24.0, 2000), (24.0, 5), (1.0, 60), (100.0, 600)] {
+            let (mut interval, mut unread) = (minutes(start), 0.0);
+            let mut elapsed = 0.0;
+            while elapsed < 60.0 {
                 let days = interval.as_secs_f64() / DAY;
-                passed += days;
-                owed += a_day * days;
-                let fresh = owed as usize;
-                owed -= fresh as f64;
+                elapsed += days;
+                unread += per_day * days;
+                let fresh = unread as usize;
+                unread -= fresh as f64;
                 interval = learn(interval, every, Seen { known: 20, fresh, on_time: true, waited: None });
             }
-            let found = super::a_day(interval) / a_day;
-            assert!((0.8..1.25).contains(&found), "{a_day} a day from {start} minutes: {interval:?}");
+            let ratio = a_day(interval) / per_day;
+            assert!((0.8..1.25).contains(&ratio), "{per_day} per day from {start} minutes: {interval:?}");
         }
     }
 
-    /// By hand, for a source that published a hundred times at nine and nothing else: the hour has 50/110 + 10/24/110 of the
-    /// day, 11.0 times the mean, and passes 3.32 times as fast; the night has the least, 0.05 or (10/24)/110, 0.0909, and
-    /// passes at 0.30 of the speed. By night one of an hour has 1.8 a day, and waits for no more than three hours; one of ten
-    /// has 0.08.
+    /// Computed by hand for a source that published a hundred times at nine o'clock and never at other hours. That hour
+    /// has 50/110 + 10/24/110 of the day, 11.0 times the mean, and elapses 3.32 times as fast. The night has
+    /// the larger of 0.05 and (10/24)/110, 0.0909, and elapses at 0.30 of the speed. At night, an interval of
+    /// one hour corresponds to 1.8 publications per day, and its wait is at most three hours; an interval of ten hours
+    /// corresponds to 0.08.
     #[test]
-    fn an_interval_follows_the_hours_of_its_source() {
+    fn the_wait_follows_the_daily_rhythm_of_the_source() {
         let at =
             |hours: u64| Timestamp::from_second(1_795_046_400).unwrap() + Duration::from_secs(hours * 3600);
         let rhythm = Rhythm::unknown(at(9)).with([at(9); 100], at(9));
@@ -264,12 +279,12 @@ mod tests {
         assert_eq!(paced(minutes(130), every, None, at(3)), minutes(130));
     }
 
-    /// By hand: nine and a half hours times the rate to the power of -0.75, three hours at most, but for rates below one in
-    /// 85 in three hours, 0.094 a day.
+    /// Computed by hand: nine and a half hours times the rate to the power of -0.75, capped at three hours. The cap
+    /// does not apply to rates below one publication in 85 times three hours, which is 0.094 per day.
     #[test]
-    fn nothing_is_late_that_is_not_rare() {
+    fn only_rare_sources_wait_longer_than_three_hours() {
         let every = Every { min: minutes(5), max: minutes(360) };
-        for (a_day, expected) in [
+        for (per_day, expected) in [
             (0.05, 360.0),
             (0.09, 360.0),
             (0.11, 180.0),
@@ -280,15 +295,15 @@ mod tests {
             (100.0, 18.0),
             (1e5, 5.0),
         ] {
-            let wait = paced(interval_of(a_day), every, None, Timestamp::UNIX_EPOCH).as_secs_f64() / 60.0;
-            assert!((wait - expected).abs() < 0.1, "{a_day} a day: {wait}");
+            let wait = paced(interval_of(per_day), every, None, Timestamp::UNIX_EPOCH).as_secs_f64() / 60.0;
+            assert!((wait - expected).abs() < 0.1, "{per_day} per day: {wait}");
         }
         let day = Every { min: minutes(5), max: minutes(24 * 60) };
         assert_eq!(paced(interval_of(0.03), day, None, Timestamp::UNIX_EPOCH), minutes(24 * 60));
     }
 
     #[test]
-    fn freshness_is_kept_within_reason() {
+    fn declared_freshness_is_capped() {
         let long = Every { min: minutes(5), max: minutes(600) };
         for (interval, every, fresh, expected) in [
             (10, EVERY, None, 10),
@@ -303,9 +318,9 @@ mod tests {
         }
     }
 
-    /// With steps of a minute, to a day at most, for a source of ten minutes.
+    /// For a step of one minute and a source with an interval of ten minutes.
     #[test]
-    fn states_have_their_waits() {
+    fn the_pace_of_a_state_determines_the_wait() {
         const DAY: Duration = minutes(24 * 60);
         let node = Backoff { step: minutes(1), longest: minutes(600) };
         for (pace, failures, expected) in [
@@ -333,12 +348,12 @@ mod tests {
         #[test]
         fn intervals_stay_in_bounds(interval in 0u64..100_000, known in 0usize..1000, fresh in 0usize..1000, on_time: bool) {
             let learnt = learn(Duration::from_secs(interval), EVERY, Seen { known, fresh, on_time, waited: None });
-            prop_assert!(learnt >= EVERY.min && learnt <= interval_of(RAREST));
+            prop_assert!(learnt >= EVERY.min && learnt <= interval_of(MIN_RATE));
         }
 
-        /// A day of polls by the rhythm is no more polls than one of even ones.
+        /// A day of polls that follow a rhythm has no more polls than a day of evenly spread ones.
         #[test]
-        fn a_rhythm_takes_no_more_polls(hours in proptest::collection::vec(0i64..24, 0..60), interval in 5u64..60) {
+        fn a_rhythm_does_not_add_polls(hours in proptest::collection::vec(0i64..24, 0..60), interval in 5u64..60) {
             let midnight = Timestamp::UNIX_EPOCH;
             let of = |hour: i64| Timestamp::from_second(hour * 3600).unwrap();
             let rhythm = Rhythm::unknown(midnight).with(hours.into_iter().map(of), midnight);

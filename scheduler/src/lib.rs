@@ -1,13 +1,13 @@
-//! Which host next: due times, leases, tokens and politeness that outlive the process.
+//! Durable scheduling of host turns: due times, leases, fencing tokens and politeness.
 //!
-//! The unit is the *host turn*: one host, handed to one node for a while, with its due jobs and a
-//! fencing token. One holder, so one connection; and what the host is owed (its next permit, a
-//! block it asked for, its robots rules) is kept here and survives lease, queue and process.
-//! [`Schedule`] is the seam, [`InMemory`] its model and [`Sqlite`] the embedded one; the contract
-//! suite is what all of them promise. [`due`] is the arithmetic of "when next", pure.
+//! The unit of work is the *host turn*: one host, leased to one node, with its due jobs and a fencing token.
+//! A host has one holder and therefore one connection. The politeness state of a host (its next permit, its
+//! block, its robots rules) is stored here and survives the lease and the process.
+//! [`Schedule`] is the interface, [`InMemory`] the reference model and [`Sqlite`] the embedded
+//! implementation; the contract suite tests the promises that all of them make. [`due`] holds the pure
+//! arithmetic of poll times.
 //!
-//! What is not here: fetching, and anything that would be lost with this crate's data: a schedule
-//! can be rebuilt from the store.
+//! This crate does not fetch, and holds nothing that may not be lost: a schedule can be rebuilt from the store.
 
 #[cfg(test)]
 mod contract;

@@ -1,31 +1,31 @@
-//! The nodes of a cluster: who is there, and what operators asked of them. For preference and display only:
-//! that two nodes disagree about it costs nothing but an earlier or a later claim.
+//! Cluster membership: the live nodes and the operators' orders for them. It serves preference and display
+//! only: if two nodes disagree about it, a claim is merely earlier or later.
 
 use std::time::Duration;
 
 use model::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// How often a node says that it is there.
+/// Interval between the heartbeats of a node.
 pub const BEAT: Duration = Duration::from_secs(1);
-/// A node that has said nothing for this long counts as gone.
+/// Time without a heartbeat after which a node counts as dead.
 pub const SILENCE: Duration = Duration::from_secs(4);
 
-/// What operators ask of a node.
+/// An operator's order for a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
-    /// Nothing: it works.
+    /// Normal operation.
     #[default]
     Work,
-    /// To claim nothing new.
+    /// Claim no new hosts.
     Cordon,
-    /// To hand over what it has as well.
+    /// Claim no new hosts and hand back the leased ones.
     Drain,
 }
 
 impl Order {
-    /// The order as it is written.
+    /// Returns the order as text.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Work => "work",
@@ -34,7 +34,7 @@ impl Order {
         }
     }
 
-    /// Reads it back; what is unknown is no order.
+    /// Parses the text of an order; unknown text is [`Order::Work`].
     pub fn parse(text: &str) -> Self {
         match text {
             "cordon" => Self::Cordon,
@@ -44,64 +44,64 @@ impl Order {
     }
 }
 
-/// What a node says of itself.
+/// The heartbeat of a node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Beat {
-    /// Its name, with when it began.
+    /// The name of the node with its start time.
     pub node: String,
-    /// Since when it runs.
+    /// The start time of the node.
     pub since: Timestamp,
-    /// Hosts that it holds.
+    /// The number of hosts that the node leases.
     pub hosts: usize,
-    /// Hosts that it may hold.
+    /// The maximum number of hosts that the node may lease.
     pub room: usize,
-    /// Its build.
+    /// The build of the node.
     pub version: String,
-    /// Where it serves metrics and probes; empty where it does not.
+    /// The address of its metrics and probes; empty if it serves none.
     pub listen: String,
 }
 
-/// A node as others know it.
+/// The record that other nodes have of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeView {
-    /// What it said last.
+    /// The last heartbeat.
     pub beat: Beat,
-    /// When.
+    /// The time of the last heartbeat.
     pub seen: Timestamp,
-    /// Whether it still counts as there.
+    /// True if the last heartbeat is recent enough for the node to count as alive.
     pub is_alive: bool,
-    /// What is asked of it.
+    /// The operator's order for the node.
     pub order: Order,
 }
 
 impl NodeView {
-    /// The name that operators know it by.
+    /// Returns the operator-facing name of the node.
     pub fn name(&self) -> &str {
         name_of(&self.beat.node)
     }
 }
 
-/// What a node holds, and looks after first.
+/// The hosts and shards of a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Spread {
-    /// The name that operators know it by.
+    /// The operator-facing name of the node.
     pub node: String,
-    /// Hosts that it holds now.
+    /// The number of hosts that the node leases now.
     pub held: u64,
-    /// Shards that it looks after first.
+    /// The number of shards that prefer the node.
     pub shards: u64,
-    /// Hosts with jobs on these.
+    /// The number of hosts with jobs on these shards.
     pub preferred: u64,
 }
 
 impl Spread {
-    /// Nothing yet.
+    /// Returns the empty record of a node.
     pub fn of(node: &str) -> Self {
         Self { node: node.to_owned(), held: 0, shards: 0, preferred: 0 }
     }
 }
 
-/// A node's name, without when it began.
+/// Returns a node's name without its start time.
 pub fn name_of(node: &str) -> &str {
     node.rsplit_once('~').map_or(node, |(name, _)| name)
 }

@@ -1,4 +1,5 @@
-//! The model: every promise of [`Schedule`] in the simplest way, for tests and one-off visits.
+//! The in-memory schedule: the simplest implementation of [`Schedule`], for tests and one-off visits. The tests compare
+//! the other implementations with it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,7 +14,7 @@ use crate::schedule::{
     next_token,
 };
 
-/// A schedule that lives in memory and dies with it.
+/// A schedule in memory; it is lost with the process.
 #[derive(Debug, Default)]
 pub struct InMemory {
     state: Mutex<State>,
@@ -23,41 +24,39 @@ pub struct InMemory {
 #[derive(Debug, Default)]
 struct State {
     hosts: BTreeMap<Host, HostState>,
-    jobs: BTreeMap<JobId, JobState>,
+    jobs: BTreeMap<JobId, JobEntry>,
     robots: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default)]
 struct HostState {
-    token: Token0,
+    /// The highest token issued; zero before the first lease.
+    token: u64,
     owner: Option<(String, Timestamp)>,
     next_allowed: Timestamp,
-    lent_delay: Duration,
+    borrower_delay: Duration,
     robots_delay: Duration,
     blocked: Option<(Timestamp, String)>,
-    /// Once a client of its own has a job here.
+    /// Set once a client has jobs of its own here.
     shares: Option<Shares>,
 }
 
-/// Tokens begin at zero.
-type Token0 = u64;
-
 #[derive(Debug)]
-struct JobState {
+struct JobEntry {
     due: Timestamp,
     delay: Duration,
     crashes: u32,
     client: String,
-    turn: InTurn,
+    state: JobState,
 }
 
-/// Where a job stands in the turn that it was claimed for.
+/// The state of a job in the turn that it was claimed for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum InTurn {
-    No,
-    /// The how manieth it is.
+enum JobState {
+    Idle,
+    /// Waiting, with its position in the turn.
     Waiting(usize),
-    UnderWay,
+    Running,
 }
 
 impl InMemory {
@@ -68,39 +67,41 @@ impl InMemory {
 
 impl State {
     fn delay(&self, host: &Host) -> Duration {
-        let asked = self.jobs.iter().filter(|(id, _)| id.host == *host).map(|(_, job)| job.delay).max();
-        asked.unwrap_or_default().max(self.hosts.get(host).map_or(Duration::ZERO, |known| known.lent_delay))
+        let longest = self.jobs.iter().filter(|(id, _)| id.host == *host).map(|(_, job)| job.delay).max();
+        let borrower_delay = self.hosts.get(host).map_or(Duration::ZERO, |entry| entry.borrower_delay);
+        longest.unwrap_or_default().max(borrower_delay)
     }
 
     fn robots_delay(&self, host: &Host) -> Duration {
-        self.hosts.get(host).map_or(Duration::ZERO, |known| known.robots_delay)
+        self.hosts.get(host).map_or(Duration::ZERO, |entry| entry.robots_delay)
     }
 
-    /// Takes hosts from their owners; what was under way counts as crashed, and each rests a delay.
-    fn expire(&mut self, now: Timestamp, leaving: Leaving, over: impl Fn(&Host, &str, Timestamp) -> bool) {
-        let over: Vec<Host> = self
+    /// Ends the leases that `is_over` selects by host, owner and lease end. Each host rests for one delay; a running
+    /// job counts as crashed if its node crashed.
+    fn expire(&mut self, now: Timestamp, leaving: Leaving, is_over: impl Fn(&Host, &str, Timestamp) -> bool) {
+        let expired: Vec<Host> = self
             .hosts
             .iter()
             .filter(|(name, host)| {
-                host.owner.as_ref().is_some_and(|(owner, until)| over(name, owner, *until))
+                host.owner.as_ref().is_some_and(|(owner, until)| is_over(name, owner, *until))
             })
             .map(|(name, _)| name.clone())
             .collect();
-        for name in over {
+        for name in expired {
             let rest = after(now, self.delay(&name).max(self.robots_delay(&name)));
             if let Some(host) = self.hosts.get_mut(&name) {
                 host.owner = None;
                 host.next_allowed = host.next_allowed.max(rest);
             }
             for (_, job) in self.jobs.iter_mut().filter(|(id, _)| id.host == name) {
-                job.crashes += u32::from(job.turn == InTurn::UnderWay && leaving == Leaving::Crashed);
-                job.turn = InTurn::No;
+                job.crashes += u32::from(job.state == JobState::Running && leaving == Leaving::Crashed);
+                job.state = JobState::Idle;
             }
         }
     }
 
-    /// From when on a host with jobs may be handed out, or until when it is held.
-    fn ready(&self, name: &Host) -> Option<Timestamp> {
+    /// Returns the time from which a host with jobs can be leased, or the end of its current lease.
+    fn ready_at(&self, name: &Host) -> Option<Timestamp> {
         let host = self.hosts.get(name)?;
         let due = self.jobs.iter().filter(|(id, _)| id.host == *name).map(|(_, job)| job.due).min()?;
         let blocked = host.blocked.as_ref().map_or(Timestamp::MIN, |(until, _)| *until);
@@ -108,19 +109,20 @@ impl State {
         Some(host.owner.as_ref().map_or(free, |(_, until)| *until))
     }
 
-    fn take(&mut self, host: &Host, claim: &Claim) -> Turn {
+    /// Leases a host to the claiming node, without jobs.
+    fn lease(&mut self, host: &Host, claim: &Claim) -> Turn {
         let delay = self.delay(host);
-        let known = self.hosts.entry(host.clone()).or_default();
-        let token = next_token(Token(known.token), claim.now);
-        known.token = token.0;
+        let entry = self.hosts.entry(host.clone()).or_default();
+        let token = next_token(Token(entry.token), claim.now);
+        entry.token = token.0;
         let lease_until = after(claim.now, claim.lease);
-        known.owner = Some((claim.node.clone(), lease_until));
+        entry.owner = Some((claim.node.clone(), lease_until));
         Turn {
             host: host.clone(),
             token,
-            next_allowed_at: known.next_allowed,
+            next_allowed_at: entry.next_allowed,
             delay,
-            robots_delay: known.robots_delay,
+            robots_delay: entry.robots_delay,
             lease_until,
             jobs: Vec::new(),
         }
@@ -129,14 +131,14 @@ impl State {
     fn settle(&mut self, settle: &Settle) -> Result<(), ScheduleError> {
         settle.found.iter().for_each(|planned| self.plan(planned));
         self.check(&settle.lease)?;
-        settle.jobs.iter().for_each(|job| self.end(job, false));
-        settle.crashed.iter().for_each(|job| self.end(job, true));
+        settle.jobs.iter().for_each(|job| self.end_job(job, false));
+        settle.crashed.iter().for_each(|job| self.end_job(job, true));
         if !(settle.jobs.is_empty() && settle.crashed.is_empty()) {
-            self.begin_next(&settle.lease.host);
+            self.start_next_job(&settle.lease.host);
         }
         if let Some(until) = settle.release_until {
             for (_, job) in self.jobs.iter_mut().filter(|(id, _)| id.host == settle.lease.host) {
-                job.turn = InTurn::No;
+                job.state = JobState::Idle;
             }
             if let Some(host) = self.hosts.get_mut(&settle.lease.host) {
                 host.owner = None;
@@ -146,20 +148,20 @@ impl State {
         Ok(())
     }
 
-    /// The next job of a turn begins when the one before it has ended.
-    fn begin_next(&mut self, host: &Host) {
+    /// Starts the next waiting job of a turn, after the previous one has ended.
+    fn start_next_job(&mut self, host: &Host) {
         let of_host = self.jobs.iter_mut().filter(|(id, _)| id.host == *host);
-        let waiting = of_host.filter_map(|(_, job)| match job.turn {
-            InTurn::Waiting(place) => Some((place, job)),
-            InTurn::No | InTurn::UnderWay => None,
+        let waiting = of_host.filter_map(|(_, job)| match job.state {
+            JobState::Waiting(place) => Some((place, job)),
+            JobState::Idle | JobState::Running => None,
         });
         if let Some((_, job)) = waiting.min_by_key(|(place, _)| *place) {
-            job.turn = InTurn::UnderWay;
+            job.state = JobState::Running;
         }
     }
 
-    /// The due jobs of a host in the order in which they are to be done in a turn that begins.
-    fn begin_turn(&mut self, host: &Host, due_by: Timestamp, most: usize) -> Vec<(Timestamp, JobId)> {
+    /// Begins a turn: returns the due jobs of a host in the order of execution.
+    fn begin_turn(&mut self, host: &Host, due_by: Timestamp, limit: usize) -> Vec<(Timestamp, JobId)> {
         let mut due: Vec<(Timestamp, JobId, &str)> = self
             .jobs
             .iter()
@@ -167,16 +169,17 @@ impl State {
             .map(|(id, job)| (job.due, id.clone(), job.client.as_str()))
             .collect();
         due.sort();
-        let Some(shares) = self.hosts.get_mut(host).and_then(|known| known.shares.as_mut()) else {
-            return due.into_iter().take(most).map(|(due, id, _)| (due, id)).collect();
+        let Some(shares) = self.hosts.get_mut(host).and_then(|entry| entry.shares.as_mut()) else {
+            return due.into_iter().take(limit).map(|(due, id, _)| (due, id)).collect();
         };
         let mut queues: BTreeMap<String, Vec<(Timestamp, JobId)>> = BTreeMap::new();
         for (due, id, client) in due {
             queues.entry(client.to_owned()).or_default().push((due, id));
         }
-        shares.begin_turn(queues, most)
+        shares.begin_turn(queues, limit)
     }
 
+    /// Fails with [`ScheduleError::Fenced`] unless the lease is the current one of its host.
     fn check(&self, lease: &Lease) -> Result<(), ScheduleError> {
         let host = self.hosts.get(&lease.host);
         if host.is_some_and(|host| host.token == lease.token.0 && host.owner.is_some()) {
@@ -188,29 +191,29 @@ impl State {
 
     fn plan(&mut self, planned: &Planned) {
         let Tenant { client, weight } = &planned.tenant;
-        let fresh = || JobState {
+        let new_job = || JobEntry {
             due: planned.due,
             delay: planned.delay,
             crashes: 0,
             client: client.clone(),
-            turn: InTurn::No,
+            state: JobState::Idle,
         };
-        let job = self.jobs.entry(planned.id.clone()).or_insert_with(fresh);
+        let job = self.jobs.entry(planned.id.clone()).or_insert_with(new_job);
         job.due = job.due.min(planned.due);
         job.delay = planned.delay;
         job.client.clone_from(client);
-        job.turn = InTurn::No;
-        let unknown = || HostState { robots_delay: planned.robots_delay, ..HostState::default() };
-        let host = self.hosts.entry(planned.id.host.clone()).or_insert_with(unknown);
+        job.state = JobState::Idle;
+        let new_host = || HostState { robots_delay: planned.robots_delay, ..HostState::default() };
+        let host = self.hosts.entry(planned.id.host.clone()).or_insert_with(new_host);
         if !client.is_empty() && host.shares.is_none() {
-            host.shares = Some(Shares::of_everybody());
+            host.shares = Some(Shares::common());
         }
         if let Some(shares) = &mut host.shares {
             shares.clients.entry(client.clone()).or_insert(Account::new(*weight)).weight = *weight;
         }
     }
 
-    fn end(&mut self, settlement: &Settlement, crashed: bool) {
+    fn end_job(&mut self, settlement: &Settlement, crashed: bool) {
         let host = self.hosts.get_mut(&settlement.id.host);
         if let Some(shares) = host.and_then(|host| host.shares.as_mut())
             && let Some(job) = self.jobs.get(&settlement.id)
@@ -218,12 +221,12 @@ impl State {
             shares.charge(&job.client, settlement.exchanges);
         }
         match settlement.next_due {
-            None if self.jobs.get(&settlement.id).is_some_and(|job| job.turn == InTurn::No) => (),
+            None if self.jobs.get(&settlement.id).is_some_and(|job| job.state == JobState::Idle) => (),
             None => drop(self.jobs.remove(&settlement.id)),
             Some(due) => {
                 if let Some(job) = self.jobs.get_mut(&settlement.id) {
                     job.due = due;
-                    job.turn = InTurn::No;
+                    job.state = JobState::Idle;
                     job.crashes = if crashed { job.crashes + 1 } else { 0 };
                 }
             }
@@ -231,6 +234,7 @@ impl State {
     }
 }
 
+/// Returns `now + wait`, saturating at the largest timestamp.
 pub(crate) fn after(now: Timestamp, wait: Duration) -> Timestamp {
     now.saturating_add(wait).unwrap_or(Timestamp::MAX)
 }
@@ -252,23 +256,23 @@ impl Schedule for InMemory {
         let mut state = self.lock();
         let (now, due_by) = (claim.now, claim.due_by.min(claim.now));
         state.expire(now, Leaving::Crashed, |_, _, until| until <= now);
-        let mut free: Vec<(Timestamp, Host)> = Vec::new();
+        let mut eligible_hosts: Vec<(Timestamp, Host)> = Vec::new();
         for (name, host) in &state.hosts {
             let blocked = host.blocked.as_ref().map_or(Timestamp::MIN, |(until, _)| *until);
             let earliest = state.jobs.iter().filter(|(id, _)| id.host == *name).map(|(_, job)| job.due).min();
             let Some(due) = earliest.filter(|due| *due <= due_by && host.owner.is_none()) else { continue };
             let eligible = due.max(host.next_allowed).max(blocked);
             if eligible <= now {
-                free.push((eligible, name.clone()));
+                eligible_hosts.push((eligible, name.clone()));
             }
         }
-        free.sort();
+        eligible_hosts.sort();
         let mut turns = Vec::new();
-        for (_, host) in free.into_iter().take(claim.hosts) {
-            let mut turn = state.take(&host, claim);
+        for (_, host) in eligible_hosts.into_iter().take(claim.hosts) {
+            let mut turn = state.lease(&host, claim);
             for (place, (_, id)) in state.begin_turn(&host, due_by, claim.jobs).into_iter().enumerate() {
                 if let Some(job) = state.jobs.get_mut(&id) {
-                    job.turn = if place == 0 { InTurn::UnderWay } else { InTurn::Waiting(place) };
+                    job.state = if place == 0 { JobState::Running } else { JobState::Waiting(place) };
                     turn.jobs.push(Job { id, due: job.due, crashes: job.crashes });
                 }
             }
@@ -286,22 +290,22 @@ impl Schedule for InMemory {
         let mut state = self.lock();
         let now = claim.now;
         state.expire(now, Leaving::Crashed, |name, _, until| name == host && until <= now);
-        let known = state.hosts.entry(host.clone()).or_default();
-        if let Some((until, _)) = known.blocked.as_ref().filter(|(until, _)| *until > now) {
+        let entry = state.hosts.entry(host.clone()).or_default();
+        if let Some((until, _)) = entry.blocked.as_ref().filter(|(until, _)| *until > now) {
             return Ok(Borrowed::No { until: *until });
         }
-        if let Some((_, until)) = &known.owner {
+        if let Some((_, until)) = &entry.owner {
             return Ok(Borrowed::No { until: *until });
         }
-        known.lent_delay = delay;
-        Ok(Borrowed::Yes(state.take(host, claim)))
+        entry.borrower_delay = delay;
+        Ok(Borrowed::Yes(state.lease(host, claim)))
     }
 
     async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<(), ScheduleError> {
         let mut state = self.lock();
         state.check(lease)?;
-        if let Some((_, held)) = state.hosts.get_mut(&lease.host).and_then(|host| host.owner.as_mut()) {
-            *held = until;
+        if let Some((_, lease_end)) = state.hosts.get_mut(&lease.host).and_then(|host| host.owner.as_mut()) {
+            *lease_end = until;
         }
         Ok(())
     }
@@ -343,7 +347,7 @@ impl Schedule for InMemory {
 
     async fn host(&self, host: &Host) -> Result<Option<HostView>, ScheduleError> {
         let state = self.lock();
-        let Some(known) = state.hosts.get(host) else { return Ok(None) };
+        let Some(entry) = state.hosts.get(host) else { return Ok(None) };
         let mut jobs: Vec<Job> = state
             .jobs
             .iter()
@@ -356,13 +360,13 @@ impl Schedule for InMemory {
             jobs: state.jobs.iter().filter(|(id, job)| id.host == *host && job.client == *client).count()
                 as u64,
         };
-        let shares = known.shares.iter().flat_map(|shares| &shares.clients);
+        let shares = entry.shares.iter().flat_map(|shares| &shares.clients);
         Ok(Some(HostView {
-            owner: known.owner.clone(),
-            token: Token(known.token),
-            next_allowed_at: known.next_allowed,
-            delay: state.delay(host).max(known.robots_delay),
-            blocked: known.blocked.clone(),
+            owner: entry.owner.clone(),
+            token: Token(entry.token),
+            next_allowed_at: entry.next_allowed,
+            delay: state.delay(host).max(entry.robots_delay),
+            blocked: entry.blocked.clone(),
             jobs,
             stakes: shares.map(stake).filter(|stake| stake.jobs > 0).collect(),
         }))
@@ -371,7 +375,7 @@ impl Schedule for InMemory {
     async fn hosts(&self, limit: usize) -> Result<Vec<Host>, ScheduleError> {
         let state = self.lock();
         let mut hosts: Vec<(Timestamp, Host)> =
-            state.hosts.keys().filter_map(|host| Some((state.ready(host)?, host.clone()))).collect();
+            state.hosts.keys().filter_map(|host| Some((state.ready_at(host)?, host.clone()))).collect();
         hosts.sort();
         Ok(hosts.into_iter().take(limit).map(|(_, host)| host).collect())
     }
@@ -380,7 +384,7 @@ impl Schedule for InMemory {
         let state = self.lock();
         let mut counts = HostCounts::default();
         for (name, host) in &state.hosts {
-            match state.ready(name) {
+            match state.ready_at(name) {
                 _ if host.owner.is_some() => counts.leased += 1,
                 None => (),
                 Some(ready) if ready <= now => {
@@ -412,7 +416,7 @@ impl Schedule for InMemory {
     }
 
     async fn take_duty(&self, _duty: &str, _node: &str, _hold: Duration) -> Result<bool, ScheduleError> {
-        // One node has all of it.
+        // A single node performs every duty.
         Ok(true)
     }
 }

@@ -1,4 +1,4 @@
-//! The seam: what every schedule promises.
+//! The [`Schedule`] trait and its argument and result types.
 
 use std::time::Duration;
 
@@ -8,225 +8,228 @@ use crate::membership::{Beat, NodeView, Order, Spread};
 use async_trait::async_trait;
 use model::{Host, Job, JobId, Planned, Settlement, Tenant, Timestamp, Token, Turn};
 
-/// Why the schedule did not do what was asked.
+/// An error of a schedule operation.
 #[derive(Debug, thiserror::Error)]
 pub enum ScheduleError {
-    /// The lease is somebody else's now: nothing was changed.
-    #[error("the lease of {host} with token {token} is over", token = token.0)]
+    /// The lease has expired or was superseded; the schedule is unchanged.
+    #[error("the lease of {host} with token {token} is no longer valid", token = token.0)]
     Fenced {
-        /// Which host.
+        /// The leased host.
         host: Host,
-        /// The token that was presented.
+        /// The presented token.
         token: Token,
     },
-    /// Its server cannot be reached, or does not do what it is asked.
+    /// The server cannot be reached or refused a request.
     #[error("{0}")]
     Unreachable(String),
-    /// The storage behind it failed.
-    #[error("the schedule cannot be used: {0}")]
+    /// The storage of the schedule failed.
+    #[error("the schedule is unusable: {0}")]
     Storage(String),
 }
 
 /// A request for host turns.
 #[derive(Debug, Clone)]
 pub struct Claim {
-    /// Who asks.
+    /// The requesting node.
     pub node: String,
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
-    /// Only jobs that were due by then; not after `now`. A single pass stops at its beginning.
+    /// Latest due time of the jobs to hand out; capped at `now`. A single pass sets it to its start.
     pub due_by: Timestamp,
-    /// How long the leases last.
+    /// Duration of the leases.
     pub lease: Duration,
-    /// How many hosts at most.
+    /// Upper bound on the number of hosts.
     pub hosts: usize,
-    /// How many jobs of each at most.
+    /// Upper bound on the number of jobs per host.
     pub jobs: usize,
 }
 
 /// Proof of a lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// Of which host.
+    /// The leased host.
     pub host: Host,
-    /// Which one.
+    /// The fencing token of the lease.
     pub token: Token,
 }
 
-/// The end of (part of) a turn.
+/// The end of a turn or of some of its jobs.
 #[derive(Debug, Clone)]
 pub struct Settle {
-    /// The lease it was done under.
+    /// The lease of the turn.
     pub lease: Lease,
-    /// The time.
+    /// The current time.
     pub now: Timestamp,
-    /// How the jobs ended. A settled job's crashes are forgotten.
+    /// Jobs that completed. The crash counter of each is reset.
     pub jobs: Vec<Settlement>,
-    /// Jobs that ended in a crash, and when each is due again.
+    /// Jobs that crashed, with their next due times.
     pub crashed: Vec<Settlement>,
-    /// Jobs that the turn found, for any host. They are made known even if the lease is over: what was
-    /// found is stored by then.
+    /// New jobs discovered during the turn, for any host. They are planned even if the lease is no longer
+    /// valid, because the harvest they come from is already stored.
     pub found: Vec<Planned>,
-    /// Gives the host back: nobody may ask it before this.
+    /// Releases the host, and sets the time before which no node may request it.
     pub release_until: Option<Timestamp>,
 }
 
-/// The answer to [`Schedule::borrow_host`].
+/// The result of [`Schedule::borrow_host`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Borrowed {
-    /// The host is the asker's, without jobs.
+    /// The host is leased to the caller, without jobs.
     Yes(Turn),
-    /// It is somebody else's, or blocked.
+    /// The host is leased to another owner, or blocked.
     No {
-        /// When to ask again.
+        /// The time of the next attempt.
         until: Timestamp,
     },
 }
 
-/// How a node left its hosts.
+/// The way in which a node gave up its hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leaving {
-    /// It ended in the middle of something: what was under way counts as crashed.
+    /// The node ended unexpectedly; its running jobs count as crashed.
     Crashed,
-    /// It was told to stop and hands back what it had not begun or not finished: nothing is to blame.
+    /// The node was told to stop and returned its unfinished jobs; no job counts as crashed.
     HandedBack,
 }
 
-/// How many hosts are in which state.
+/// The number of hosts in each state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct HostCounts {
-    /// With jobs that are not due, or resting, or blocked.
+    /// Hosts with jobs that are not due, or that rest or are blocked.
     pub waiting: u64,
-    /// Could be handed out now.
+    /// Hosts that can be leased now.
     pub ready: u64,
-    /// Held by a node.
+    /// Hosts leased to a node.
     pub leased: u64,
-    /// Since when the longest waiting of the ready ones could be handed out.
+    /// The time since which the longest-waiting ready host can be leased.
     pub oldest_ready: Option<Timestamp>,
 }
 
-/// Which part of a schedule is meant.
+/// The part of a schedule to count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Share {
-    /// All of it.
+    /// The whole schedule.
     All,
-    /// What this node looks after first: the shares of all nodes make the whole.
+    /// The part that this node prefers: the parts of all nodes add up to the whole.
     Own,
 }
 
-/// What is known of a host.
+/// The schedule's record of a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostView {
-    /// Who has it, and until when.
+    /// The node that leases the host, and the end of its lease.
     pub owner: Option<(String, Timestamp)>,
-    /// The highest token given out.
+    /// The highest token issued.
     pub token: Token,
-    /// No exchange starts before this.
+    /// The time before which no exchange may start.
     pub next_allowed_at: Timestamp,
-    /// Its delay: the longest of what its sources and its robots.txt ask for.
+    /// The delay of the host: the longest that its sources and its robots.txt require.
     pub delay: Duration,
-    /// Blocked until then, and why.
+    /// The end of the block and its reason.
     pub blocked: Option<(Timestamp, String)>,
-    /// Its jobs, earliest first.
+    /// The jobs of the host, earliest first.
     pub jobs: Vec<Job>,
-    /// Whose they are, by client; empty where they are everybody's.
+    /// The jobs of each client; empty if no client has jobs of its own here.
     pub stakes: Vec<Stake>,
 }
 
-/// What a client has to do at a host.
+/// The jobs of one client at a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stake {
-    /// Which client, and its share.
+    /// The client and its weight.
     pub tenant: Tenant,
-    /// Its jobs.
+    /// The number of its jobs.
     pub jobs: u64,
 }
 
-/// Hands out host turns. Times are arguments; tokens only rise.
+/// A schedule of host turns. The caller passes the time; tokens only increase.
 #[async_trait]
 pub trait Schedule: Send + Sync {
-    /// Makes jobs known. A known job keeps the earlier of its due times and takes the new delay and tenant. A
-    /// job that is under way is to be done again: its end does not end it.
+    /// Adds jobs. An existing job keeps the earlier of both due times and takes the new delay and tenant.
+    /// A job that is planned again while it runs is not removed by its settlement: it runs again.
     async fn plan(&self, jobs: &[Planned]) -> Result<(), ScheduleError>;
-    /// Forgets jobs. Work under way ends; its settlement brings none back.
+    /// Removes jobs. A running job finishes; its settlement does not restore it.
     async fn remove(&self, jobs: &[JobId]) -> Result<(), ScheduleError>;
-    /// Hands out free hosts with due jobs, those first that could have been handed out for longest: one
-    /// with a long backlog waits its turn after each permit. Where clients have jobs of their own at a host,
-    /// each is given its share of it (start-time fair queueing). The first job of a turn is under way then, and
-    /// each next one when the one before it is settled. A lease that ran out counts as a crash of what was
-    /// under way, and the host rests for one delay first.
+    /// Leases free hosts with due jobs, those first that have been eligible for longest. The rest after a
+    /// permit counts, so a host with a long backlog does not starve the others. If clients have jobs of their
+    /// own at a host, each gets its share of the turn (start-time fair queueing). The first job of a turn
+    /// starts with the claim, each further job with the settlement of the previous one. An expired lease
+    /// counts as a crash of its running job, and its host rests for one delay first.
     async fn claim(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError>;
-    /// Takes one host without its jobs, if it is free and not blocked.
+    /// Leases one host without its jobs, if it is free and not blocked.
     async fn borrow_host(
         &self,
         host: &Host,
         delay: Duration,
         claim: &Claim,
     ) -> Result<Borrowed, ScheduleError>;
-    /// Makes a lease last until `until`.
+    /// Extends a lease to `until`.
     async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<(), ScheduleError>;
     /// Ends jobs of a turn, or the turn.
     async fn settle(&self, settle: &Settle) -> Result<(), ScheduleError> {
         self.settle_all(std::slice::from_ref(settle)).await?.pop().unwrap_or(Ok(()))
     }
-    /// Does so for several turns in one go, each for itself: one that is fenced costs no other. The outer
-    /// error: some may not have been settled; to try again does no harm.
+    /// Settles several turns in one call. Each has its own result: a fenced turn does not affect the others.
+    /// On an outer error some turns may be unsettled; retrying is safe.
     async fn settle_all(&self, settles: &[Settle]) -> Result<Vec<Result<(), ScheduleError>>, ScheduleError>;
-    /// Writes down the delay that a host's robots.txt asks for; it holds over leases and crashes until
-    /// another one is written down.
+    /// Stores the delay that a host's robots.txt requires. It survives leases and crashes until it is replaced.
     async fn ask_delay(&self, host: &Host, delay: Duration) -> Result<(), ScheduleError>;
-    /// Keeps everybody from a host: what Retry-After asks for.
+    /// Blocks a host for all nodes, as Retry-After requires.
     async fn block(&self, host: &Host, until: Timestamp, reason: &str) -> Result<(), ScheduleError>;
-    /// Lets go of every lease of a node that is known to be gone. Its hosts rest for one delay.
+    /// Releases every lease of a node that has ended. Its hosts rest for one delay.
     async fn reclaim(&self, node: &str, now: Timestamp, leaving: Leaving) -> Result<(), ScheduleError>;
-    /// When the next turn will be there to claim, of jobs that are due by a time on hosts that are blocked
-    /// no longer than to another one; `None` where there are none.
+    /// Returns the time of the next claimable turn. Counts only jobs due by `due_by` on hosts blocked until
+    /// `blocked_by` at the latest; returns `None` if there are no such jobs.
     async fn next_due(
         &self,
         due_by: Timestamp,
         blocked_by: Timestamp,
     ) -> Result<Option<Timestamp>, ScheduleError>;
-    /// What is known of a host.
+    /// Returns the record of a host.
     async fn host(&self, host: &Host) -> Result<Option<HostView>, ScheduleError>;
-    /// Hosts with jobs: those first that could be handed out first.
+    /// Returns up to `limit` hosts with jobs, in the order in which they become available.
     async fn hosts(&self, limit: usize) -> Result<Vec<Host>, ScheduleError>;
-    /// How many hosts are in which state.
+    /// Counts the hosts in each state.
     async fn counts(&self, share: Share, now: Timestamp) -> Result<HostCounts, ScheduleError>;
-    /// Robots rules as they were remembered, by origin.
+    /// Returns the cached robots rules of an origin.
     async fn recall_robots(&self, origin: &str) -> Result<Option<String>, ScheduleError>;
-    /// Remembers robots rules.
+    /// Caches the robots rules of an origin.
     async fn remember_robots(&self, origin: &str, record: &str) -> Result<(), ScheduleError>;
-    /// The version of the declared objects that everything has been planned of; `None` where it has lost, or
-    /// never had, what is declared: everything is to be planned then.
+    /// Returns the version of the declared objects that the schedule was planned from. `None` means that the
+    /// schedule is empty or lost its data; all jobs must then be planned.
     async fn planned(&self) -> Result<Option<i64>, ScheduleError>;
-    /// Everything has been planned of this version.
+    /// Stores the version of the declared objects that the schedule was completely planned from.
     async fn set_planned(&self, version: i64) -> Result<(), ScheduleError>;
-    /// Rises whenever the server behind it is found to be another one, or to have lost what it had: leases are
-    /// to be renewed at once then. `None` where there is no server.
+    /// Returns a counter of failovers: it increases when the server was replaced or lost its data, and leases
+    /// must then be renewed at once. Returns `None` if the schedule has no server.
     fn failovers(&self) -> Option<watch::Receiver<u64>> {
         None
     }
-    /// A node says that it is there, and learns what operators ask of it. Alone, it has nobody to tell.
+    /// Reports that a node is alive, and returns the operator's order for it. A schedule without a cluster
+    /// reports to no other node.
     async fn heartbeat(&self, _beat: &Beat) -> Result<Order, ScheduleError> {
         Ok(Order::Work)
     }
-    /// The nodes that were there within the last hour.
+    /// Returns the nodes that were alive within the last hour.
     async fn nodes(&self) -> Result<Vec<NodeView>, ScheduleError> {
         Ok(Vec::new())
     }
-    /// Asks something of all nodes of a name, until something else is asked of them.
+    /// Gives an order to all nodes of a name. It holds until the next order.
     async fn order(&self, _name: &str, _order: Order) -> Result<(), ScheduleError> {
-        Err(ScheduleError::Storage("a data folder has one node, and no cluster".to_owned()))
+        Err(ScheduleError::Storage("a data folder has a single node; orders need a cluster".to_owned()))
     }
-    /// How many hosts each node holds, and would hold if all went where they are preferred.
+    /// Returns the number of hosts that each node leases, and would lease if all hosts were on their
+    /// preferred nodes.
     async fn spread(&self) -> Result<Vec<Spread>, ScheduleError> {
         Ok(Vec::new())
     }
-    /// Takes a duty that one node of a cluster does at a time, for a while. False: another node has it.
+    /// Acquires, for the duration `hold`, a duty that one node of a cluster performs at a time. Returns false
+    /// if another node holds the duty.
     async fn take_duty(&self, duty: &str, node: &str, hold: Duration) -> Result<bool, ScheduleError>;
 }
 
-/// The next token of a host: it rises within the host, and over a loss of everything as time does.
+/// Returns the next token of a host. It is at least the time in milliseconds, so it increases even after the
+/// loss of all data.
 pub(crate) fn next_token(last: Token, now: Timestamp) -> Token {
     Token((last.0 + 1).max(u64::try_from(now.as_millisecond()).unwrap_or(0)))
 }

@@ -1,7 +1,8 @@
-//! Many nodes on the model schedule and one clock, with faults that a seed decides: answers that get lost,
-//! nodes that stand still, nodes that crash. What must hold is read from the log of requests.
+//! A simulation of many nodes on the in-memory schedule and one clock, with faults that a seed determines: lost
+//! replies, stalled nodes and crashed nodes. The invariants are checked on the log of requests. Times are in
+//! milliseconds.
 //!
-//! A seed that fails is told, and `QYRAN_SEED=N cargo test -p scheduler simulation` plays it again.
+//! A failing test prints its seed; `QYRAN_SEED=N cargo test -p scheduler simulation` repeats it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -17,19 +18,19 @@ const NODES: usize = 5;
 const DELAY: i64 = 5_000;
 const LEASE: i64 = 30_000;
 const MARGIN: i64 = 250;
-/// An exchange takes up to this; no request begins that the lease might not outlast.
-const EXCHANGE: i64 = 2_000;
-/// Between two polls of a source.
+/// Maximum duration of an exchange; no request starts that the lease might not outlast.
+const MAX_EXCHANGE: i64 = 2_000;
+/// Interval between two polls of a source.
 const INTERVAL: i64 = 40_000;
 const TICK: i64 = 100;
-const LENGTH: i64 = 20 * 60_000;
-/// At the end nothing goes wrong any more.
-const CALM: i64 = 3 * 60_000;
+const RUN_LENGTH: i64 = 20 * 60_000;
+/// Duration of the last part of the run, in which no faults occur.
+const FAULT_FREE_END: i64 = 3 * 60_000;
 
-/// Numbers that a seed decides: SplitMix64 (Steele, Lea and Flood 2014).
-struct Dice(u64);
+/// A random number generator: SplitMix64 (Steele, Lea and Flood 2014).
+struct Random(u64);
 
-impl Dice {
+impl Random {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
@@ -38,11 +39,11 @@ impl Dice {
         z ^ (z >> 31)
     }
 
-    fn below(&mut self, most: u64) -> u64 {
-        self.next() % most
+    fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
     }
 
-    /// True once in so many times.
+    /// Returns true once in `times` calls on average.
     fn once_in(&mut self, times: u64) -> bool {
         self.below(times) == 0
     }
@@ -56,44 +57,47 @@ fn millis(at: Timestamp) -> i64 {
     at.as_millisecond() - 1_800_000_000_000
 }
 
-/// A host that a node believes it holds.
-struct Held {
+/// A turn that a node believes it holds.
+struct ActiveTurn {
     turn: Turn,
-    /// Until when, by the node's own counting.
+    /// The end of the lease by the node's own count.
     deadline: i64,
     renew_at: i64,
     next_allowed: i64,
-    /// The exchange under way ends then.
+    /// The end of the current exchange.
     ends_at: Option<i64>,
     jobs: Vec<JobId>,
 }
 
 #[derive(Default)]
 struct Node {
-    held: Vec<Held>,
-    stands_until: i64,
+    turns: Vec<ActiveTurn>,
+    stalled_until: i64,
 }
 
 struct World {
     schedule: InMemory,
-    dice: Dice,
-    /// Nodes go on after the end of their leases: the control.
+    random: Random,
+    /// Set in the control, in which nodes continue after the end of their leases.
     ignores_deadlines: bool,
-    /// Host, start, end.
+    /// Start and end of each request, by host.
     requests: BTreeMap<Host, Vec<(i64, i64)>>,
-    done: BTreeMap<JobId, u32>,
+    /// The number of runs of each job.
+    runs: BTreeMap<JobId, u32>,
 }
 
 impl World {
-    fn faults(&self, now: i64) -> bool {
-        now < LENGTH - CALM
+    /// Returns true while faults occur.
+    fn has_faults(&self, now: i64) -> bool {
+        now < RUN_LENGTH - FAULT_FREE_END
     }
 
-    fn loses(&mut self, now: i64) -> bool {
-        self.faults(now) && self.dice.once_in(20)
+    /// Returns true if a reply is lost.
+    fn loses_reply(&mut self, now: i64) -> bool {
+        self.has_faults(now) && self.random.once_in(20)
     }
 
-    async fn play(&mut self) {
+    async fn run(&mut self) {
         let jobs: Vec<Planned> = (0..HOSTS)
             .flat_map(|host| (0..JOBS).map(move |job| (host, job)))
             .map(|(host, job)| Planned {
@@ -110,16 +114,16 @@ impl World {
         self.schedule.plan(&jobs).await.unwrap();
         let mut nodes: Vec<Node> = (0..NODES).map(|_| Node::default()).collect();
         let mut now = 0;
-        while now < LENGTH {
+        while now < RUN_LENGTH {
             for (number, node) in nodes.iter_mut().enumerate() {
-                if self.faults(now) && self.dice.once_in(1500) {
-                    node.stands_until = now + self.dice.below(90_000).cast_signed();
+                if self.has_faults(now) && self.random.once_in(1500) {
+                    node.stalled_until = now + self.random.below(90_000).cast_signed();
                 }
-                if self.faults(now) && self.dice.once_in(6000) {
-                    // Crashed and started again, under another name's worth of leases: it knows nothing.
+                if self.has_faults(now) && self.random.once_in(6000) {
+                    // The node crashes and restarts without knowledge of its leases.
                     *node = Node::default();
                 }
-                if now >= node.stands_until {
+                if now >= node.stalled_until {
                     self.act(&format!("n{number}"), node, now).await;
                 }
             }
@@ -128,14 +132,14 @@ impl World {
     }
 
     async fn act(&mut self, name: &str, node: &mut Node, now: i64) {
-        let mut kept = Vec::new();
-        for mut held in std::mem::take(&mut node.held) {
-            if self.go_on(&mut held, now).await {
-                kept.push(held);
+        let mut remaining = Vec::new();
+        for mut active in std::mem::take(&mut node.turns) {
+            if self.advance(&mut active, now).await {
+                remaining.push(active);
             }
         }
-        node.held = kept;
-        if node.held.len() < 3 {
+        node.turns = remaining;
+        if node.turns.len() < 3 {
             let claim = Claim {
                 node: name.to_owned(),
                 now: at(now),
@@ -145,8 +149,8 @@ impl World {
                 jobs: 10,
             };
             let turns = self.schedule.claim(&claim).await.unwrap();
-            if !self.loses(now) {
-                node.held.extend(turns.into_iter().map(|turn| Held {
+            if !self.loses_reply(now) {
+                node.turns.extend(turns.into_iter().map(|turn| ActiveTurn {
                     deadline: now + LEASE - MARGIN,
                     renew_at: now + LEASE / 3,
                     next_allowed: millis(turn.next_allowed_at),
@@ -158,38 +162,38 @@ impl World {
         }
     }
 
-    /// One step of a host's turn. False: the node has it no longer.
-    async fn go_on(&mut self, held: &mut Held, now: i64) -> bool {
-        let lease = Lease { host: held.turn.host.clone(), token: held.turn.token };
-        if now >= held.renew_at {
-            let answer = self.schedule.renew(&lease, at(now + LEASE)).await;
-            held.renew_at = now + LEASE / 3;
-            match answer {
-                _ if self.loses(now) => (),
-                Ok(()) => held.deadline = now + LEASE - MARGIN,
+    /// Executes one step of a turn. Returns false if the node no longer has the turn.
+    async fn advance(&mut self, active: &mut ActiveTurn, now: i64) -> bool {
+        let lease = Lease { host: active.turn.host.clone(), token: active.turn.token };
+        if now >= active.renew_at {
+            let result = self.schedule.renew(&lease, at(now + LEASE)).await;
+            active.renew_at = now + LEASE / 3;
+            match result {
+                _ if self.loses_reply(now) => (),
+                Ok(()) => active.deadline = now + LEASE - MARGIN,
                 Err(_) if self.ignores_deadlines => (),
                 Err(_) => return false,
             }
         }
-        if let Some(end) = held.ends_at {
-            return now < end || self.settle(held, lease, end, now).await;
+        if let Some(end) = active.ends_at {
+            return now < end || self.settle(active, lease, end, now).await;
         }
-        if held.jobs.is_empty() || now < held.next_allowed {
-            return !held.jobs.is_empty();
+        if active.jobs.is_empty() || now < active.next_allowed {
+            return !active.jobs.is_empty();
         }
-        if now + EXCHANGE > held.deadline && !self.ignores_deadlines {
-            // Past the end of its lease a node is nobody.
-            return now < held.deadline;
+        if now + MAX_EXCHANGE > active.deadline && !self.ignores_deadlines {
+            // The turn ends with its lease.
+            return now < active.deadline;
         }
-        let end = now + 1 + self.dice.below(EXCHANGE.unsigned_abs()).cast_signed();
-        self.requests.entry(held.turn.host.clone()).or_default().push((now, end));
-        held.ends_at = Some(end);
+        let end = now + 1 + self.random.below(MAX_EXCHANGE.unsigned_abs()).cast_signed();
+        self.requests.entry(active.turn.host.clone()).or_default().push((now, end));
+        active.ends_at = Some(end);
         true
     }
 
-    async fn settle(&mut self, held: &mut Held, lease: Lease, end: i64, now: i64) -> bool {
-        let job = held.jobs[0].clone();
-        let is_last = held.jobs.len() == 1;
+    async fn settle(&mut self, active: &mut ActiveTurn, lease: Lease, end: i64, now: i64) -> bool {
+        let job = active.jobs[0].clone();
+        let is_last = active.jobs.len() == 1;
         let settle = Settle {
             lease,
             now: at(now),
@@ -198,58 +202,58 @@ impl World {
             found: Vec::new(),
             release_until: is_last.then(|| at(end + DELAY)),
         };
-        let answer = self.schedule.settle(&settle).await;
-        if self.loses(now) && !is_last {
-            // It may have been done: it is asked for again at the next step.
+        let result = self.schedule.settle(&settle).await;
+        if self.loses_reply(now) && !is_last {
+            // The settlement may have been applied; it is retried at the next step.
             return true;
         }
-        if answer.is_err() && !self.ignores_deadlines {
+        if result.is_err() && !self.ignores_deadlines {
             return false;
         }
-        *self.done.entry(job).or_default() += 1;
-        held.jobs.remove(0);
-        (held.ends_at, held.next_allowed) = (None, end + DELAY);
+        *self.runs.entry(job).or_default() += 1;
+        active.jobs.remove(0);
+        (active.ends_at, active.next_allowed) = (None, end + DELAY);
         !is_last
     }
 
-    /// What must not be, in words.
-    fn wrongs(&self) -> Vec<String> {
-        let mut wrongs = Vec::new();
+    /// Returns a description of each violated invariant.
+    fn violations(&self) -> Vec<String> {
+        let mut violations = Vec::new();
         for (host, requests) in &self.requests {
             let mut requests = requests.clone();
             requests.sort_unstable();
             for pair in requests.windows(2) {
                 if pair[1].0 < pair[0].1 + DELAY {
-                    wrongs.push(format!(
-                        "{host}: asked at {} although the exchange of {} ended at {}",
+                    violations.push(format!(
+                        "{host}: request at {}, but the exchange of {} ended at {}",
                         pair[1].0, pair[0].0, pair[0].1
                     ));
                 }
             }
         }
-        let least = u32::try_from(LENGTH / (INTERVAL * 4)).unwrap();
-        wrongs.extend(
-            self.done
+        let minimum = u32::try_from(RUN_LENGTH / (INTERVAL * 4)).unwrap();
+        violations.extend(
+            self.runs
                 .iter()
-                .filter(|(_, times)| **times < least)
-                .map(|(job, times)| format!("{job:?} was done {times} times")),
+                .filter(|(_, times)| **times < minimum)
+                .map(|(job, times)| format!("{job:?} ran {times} times")),
         );
-        if self.done.len() as u64 != HOSTS * JOBS {
-            wrongs.push(format!("only {} jobs were ever done", self.done.len()));
+        if self.runs.len() as u64 != HOSTS * JOBS {
+            violations.push(format!("only {} jobs ran", self.runs.len()));
         }
-        wrongs
+        violations
     }
 }
 
-async fn played(seed: u64, ignores_deadlines: bool) -> World {
+async fn run_world(seed: u64, ignores_deadlines: bool) -> World {
     let mut world = World {
         schedule: InMemory::default(),
-        dice: Dice(seed),
+        random: Random(seed),
         ignores_deadlines,
         requests: BTreeMap::new(),
-        done: BTreeMap::new(),
+        runs: BTreeMap::new(),
     };
-    world.play().await;
+    world.run().await;
     world
 }
 
@@ -261,33 +265,33 @@ fn seeds() -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn whatever_goes_wrong_hosts_are_asked_in_time_and_never_too_soon() {
+async fn hosts_are_requested_on_time_and_never_too_soon_despite_faults() {
     for seed in seeds() {
-        let world = played(seed, false).await;
-        assert_eq!(world.wrongs(), Vec::<String>::new(), "QYRAN_SEED={seed}");
-        // In the end every job waits for its next time.
+        let world = run_world(seed, false).await;
+        assert_eq!(world.violations(), Vec::<String>::new(), "QYRAN_SEED={seed}");
+        // At the end every job waits for its next due time.
         let view = world.schedule.host(&Host::from_stored("h0".into())).await.unwrap().unwrap();
         assert_eq!(view.jobs.len() as u64, JOBS, "QYRAN_SEED={seed}");
         assert!(
-            view.jobs.iter().all(|job| millis(job.due) > LENGTH - 2 * INTERVAL),
+            view.jobs.iter().all(|job| millis(job.due) > RUN_LENGTH - 2 * INTERVAL),
             "QYRAN_SEED={seed}: {view:?}"
         );
     }
 }
 
 #[tokio::test]
-async fn control_nodes_that_ignore_the_end_of_their_leases_are_caught() {
-    let mut caught = 0;
+async fn control_nodes_that_ignore_expired_leases_are_detected() {
+    let mut detected = 0;
     for seed in 1..=6 {
-        caught += usize::from(!played(seed, true).await.wrongs().is_empty());
+        detected += usize::from(!run_world(seed, true).await.violations().is_empty());
     }
-    assert!(caught >= 3, "only {caught} of 6");
+    assert!(detected >= 3, "only {detected} of 6 were detected");
 }
 
-/// The same seed is the same story.
+/// The same seed gives the same run.
 #[tokio::test]
-async fn a_seed_can_be_played_again() {
-    let (one, again) = (played(7, false).await, played(7, false).await);
-    assert_eq!(one.requests, again.requests);
-    assert_ne!(one.requests, played(8, false).await.requests);
+async fn a_seed_is_reproducible() {
+    let (first, second) = (run_world(7, false).await, run_world(7, false).await);
+    assert_eq!(first.requests, second.requests);
+    assert_ne!(first.requests, run_world(8, false).await.requests);
 }

@@ -1,4 +1,4 @@
-//! A certificate for loopback, and the authority that vouches for it.
+//! A TLS certificate for loopback and its certificate authority.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -6,31 +6,35 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
-const CURVE: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
+/// The `openssl req` arguments for a new elliptic-curve key.
+const NEW_KEY: [&str; 4] = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"];
 
-/// A certificate of `127.0.0.1` and `localhost` that only those trust who know its authority.
+/// A certificate for `127.0.0.1` and `localhost`, signed by its own authority.
 #[derive(Debug)]
 pub struct Certificate {
     folder: TempDir,
 }
 
 impl Certificate {
-    /// Makes both.
+    /// Creates the authority and the certificate with `openssl`.
     pub fn make() -> io::Result<Self> {
-        let made = Self { folder: TempDir::new()? };
-        let folder = made.folder.path();
+        let certificate = Self { folder: TempDir::new()? };
+        let folder = certificate.folder.path();
         std::fs::write(folder.join("names"), "subjectAltName = IP:127.0.0.1, DNS:localhost\n")?;
         let authority = ["-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=authority", "-days", "2"];
-        openssl(folder, &[&["req", "-x509", "-nodes"][..], &CURVE, &authority].concat())?;
+        openssl(folder, &[&["req", "-x509", "-nodes"][..], &NEW_KEY, &authority].concat())?;
         let request = ["-keyout", "key.pem", "-out", "request.pem", "-subj", "/CN=localhost"];
-        openssl(folder, &[&["req", "-nodes"][..], &CURVE, &request].concat())?;
-        let signs =
+        openssl(folder, &[&["req", "-nodes"][..], &NEW_KEY, &request].concat())?;
+        let signing =
             ["-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names"];
-        openssl(folder, &[&["x509", "-req", "-in", "request.pem", "-out", "cert.pem"][..], &signs].concat())?;
-        Ok(made)
+        openssl(
+            folder,
+            &[&["x509", "-req", "-in", "request.pem", "-out", "cert.pem"][..], &signing].concat(),
+        )?;
+        Ok(certificate)
     }
 
-    /// The authority, for `SSL_CERT_FILE`.
+    /// Returns the path of the authority's certificate, for `SSL_CERT_FILE`.
     pub fn authority(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
@@ -47,11 +51,14 @@ impl Certificate {
 fn openssl(folder: &Path, arguments: &[&str]) -> io::Result<()> {
     let mut command = Command::new("openssl");
     command.args(arguments).current_dir(folder).stdin(Stdio::null());
-    let made = command.output().map_err(|error| {
-        io::Error::new(error.kind(), format!("openssl: {error}; Debian's package openssl has it"))
+    let output = command.output().map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("cannot run openssl: {error}; install the Debian package openssl"),
+        )
     })?;
-    if made.status.success() {
+    if output.status.success() {
         return Ok(());
     }
-    Err(io::Error::other(String::from_utf8_lossy(&made.stderr).into_owned()))
+    Err(io::Error::other(String::from_utf8_lossy(&output.stderr).into_owned()))
 }

@@ -1,11 +1,11 @@
-//! Real servers for tests: private instances on loopback, on free ports, in temporary folders, ended by
-//! pid. Never the system's own.
+//! Real servers for tests: private instances on loopback, on free ports, in temporary folders. They are stopped by pid;
+//! the servers of the system are never touched.
 //!
-//! [`RedisServer`] (Valkey too), [`RedisClusterServers`], [`SentinelServers`], [`PostgresServer`] and
-//! [`PrometheusServer`] are the types that matter. A server that is not installed is an error that names its
-//! Debian package; Valkey, which has none yet, comes from PyPI (`./check`).
+//! The main types are [`RedisServer`] (also for Valkey), [`RedisClusterServers`], [`SentinelServers`],
+//! [`PostgresServer`] and [`PrometheusServer`]. If a server is not installed, the error names its Debian package;
+//! Valkey has none yet and comes from PyPI (`./check`).
 //!
-//! What is not here: clients. Readiness is asked for in the plainest way that each server offers.
+//! This crate contains no clients. Readiness is checked with the simplest means of each server.
 
 mod certificate;
 mod postgres;

@@ -1,4 +1,4 @@
-//! A child process that does not outlive its owner.
+//! A child process that is killed when its owner is dropped.
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
@@ -8,18 +8,18 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-/// No server needs longer to answer, however busy the machine.
-const PATIENCE: Duration = Duration::from_secs(60);
-const LOOK: Duration = Duration::from_millis(20);
+/// Timeout of a readiness check; it suffices even on a busy machine.
+const READY_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// A server's process.
+/// The process of a server.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
 }
 
 impl Process {
-    /// Starts a command that writes what it has to say to `log`.
+    /// Starts a command; its output goes to the file `log`. The error for a missing program names `package`.
     pub(crate) fn start(mut command: Command, log: &Path, package: &str) -> io::Result<Self> {
         let output = std::fs::OpenOptions::new().create(true).append(true).open(log)?;
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
@@ -31,25 +31,25 @@ impl Process {
         self.child.id()
     }
 
-    /// Whether it has ended by itself.
+    /// Returns true if the process has exited.
     pub(crate) fn has_ended(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(Some(_)) | Err(_))
     }
 
-    /// Sends a signal by its name: `STOP`, `CONT`, `QUIT`.
+    /// Sends a signal by name: `STOP`, `CONT`, `QUIT`.
     pub(crate) fn signal(&self, name: &str) -> io::Result<()> {
         let status = Command::new("kill").arg(format!("-{name}")).arg(self.pid().to_string()).status()?;
         if status.success() { Ok(()) } else { Err(io::Error::other(format!("kill -{name}: {status}"))) }
     }
 
-    /// Waits for its end.
+    /// Waits until the process has exited.
     pub(crate) fn wait(&mut self) {
         let _ = self.child.wait();
     }
 
-    /// Ends it at once, as `kill -9` does.
+    /// Kills the process with SIGKILL.
     pub(crate) fn kill(&mut self) {
-        // One that is gone already is as good.
+        // Fails only if the process has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -63,23 +63,33 @@ impl Drop for Process {
 
 fn missing(command: &Command, error: &io::Error, package: &str) -> io::Error {
     let program = command.get_program().to_string_lossy();
-    io::Error::new(error.kind(), format!("{program}: {error}; Debian's package {package} has it"))
+    io::Error::new(
+        error.kind(),
+        format!("cannot run {program}: {error}; install the Debian package {package}"),
+    )
 }
 
-/// A port that nobody listened on a moment ago.
+/// Returns a port that was free a moment ago.
 pub(crate) fn free_port() -> io::Result<u16> {
     Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
 }
 
-/// Waits until a question is answered with yes.
-pub(crate) async fn until(what: &str, log: &Path, mut is_so: impl AsyncFnMut() -> bool) -> io::Result<()> {
-    let give_up = Instant::now() + PATIENCE;
-    while !is_so().await {
-        if Instant::now() > give_up {
+/// Waits until a check returns true. After [`READY_TIMEOUT`] the error contains the log.
+pub(crate) async fn wait_until(
+    server: &str,
+    log: &Path,
+    mut check: impl AsyncFnMut() -> bool,
+) -> io::Result<()> {
+    let deadline = Instant::now() + READY_TIMEOUT;
+    while !check().await {
+        if Instant::now() > deadline {
             let log = std::fs::read_to_string(log).unwrap_or_default();
-            return Err(io::Error::new(io::ErrorKind::TimedOut, format!("{what}: no answer\n{log}")));
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                format!("{server} did not become ready\n{log}"),
+            ));
         }
-        sleep(LOOK).await;
+        sleep(POLL_INTERVAL).await;
     }
     Ok(())
 }

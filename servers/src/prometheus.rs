@@ -1,4 +1,4 @@
-//! A private Prometheus.
+//! A private Prometheus server.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -10,12 +10,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use crate::process::{Process, free_port, until};
+use crate::process::{Process, free_port, wait_until};
 
-/// How long a value is waited for.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Upper bound on the wait for a value.
+const VALUE_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A Prometheus that scrapes some addresses every second.
+/// A Prometheus server that scrapes its targets every second.
 #[derive(Debug)]
 pub struct PrometheusServer {
     _process: Process,
@@ -24,7 +24,7 @@ pub struct PrometheusServer {
 }
 
 impl PrometheusServer {
-    /// Starts one.
+    /// Starts a server that scrapes these addresses.
     pub async fn start(targets: &[String]) -> io::Result<Self> {
         let (folder, port) = (TempDir::new()?, free_port()?);
         let targets: Vec<String> = targets.iter().map(|target| format!("'{target}'")).collect();
@@ -42,18 +42,18 @@ impl PrometheusServer {
         command.arg(format!("--web.listen-address=127.0.0.1:{port}"));
         let log = folder.path().join("log");
         let process = Process::start(command, &log, "prometheus")?;
-        let is_ready = async || get(port, "/-/ready").await.is_ok_and(|answer| answer.contains(" 200 "));
-        until("prometheus", &log, is_ready).await?;
+        let is_ready = async || get(port, "/-/ready").await.is_ok_and(|response| response.contains(" 200 "));
+        wait_until("prometheus", &log, is_ready).await?;
         Ok(Self { _process: process, _folder: folder, port })
     }
 
-    /// The value of a query with one answer, as soon as it is as wished, or what it is in the end; NaN where
-    /// there is none.
-    pub async fn until(&self, query: &str, is_wished: impl Fn(f64) -> bool) -> f64 {
-        let give_up = Instant::now() + PATIENCE;
+    /// Waits until the value of a query satisfies a condition, and returns it. After a minute it returns the current
+    /// value. The value is NaN if the query has no result.
+    pub async fn until(&self, query: &str, is_expected: impl Fn(f64) -> bool) -> f64 {
+        let deadline = Instant::now() + VALUE_TIMEOUT;
         loop {
             let value = self.query(query).await.unwrap_or(f64::NAN);
-            if is_wished(value) || Instant::now() > give_up {
+            if is_expected(value) || Instant::now() > deadline {
                 return value;
             }
             sleep(Duration::from_millis(250)).await;
@@ -71,22 +71,22 @@ impl PrometheusServer {
                 }
             })
             .collect();
-        let answer = get(self.port, &format!("/api/v1/query?query={escaped}")).await?;
+        let response = get(self.port, &format!("/api/v1/query?query={escaped}")).await?;
         // {"value":[1700000000.1,"3"]}
-        let value = answer.rsplit_once("\"value\":[").and_then(|(_, rest)| rest.split('"').nth(1));
-        value.and_then(|value| value.parse().ok()).ok_or_else(|| io::Error::other(answer.clone()))
+        let value = response.rsplit_once("\"value\":[").and_then(|(_, rest)| rest.split('"').nth(1));
+        value.and_then(|value| value.parse().ok()).ok_or_else(|| io::Error::other(response.clone()))
     }
 }
 
 async fn get(port: u16, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
     stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n").as_bytes()).await?;
-    let mut answer = String::new();
-    stream.take(1 << 20).read_to_string(&mut answer).await?;
-    Ok(answer)
+    let mut response = String::new();
+    stream.take(1 << 20).read_to_string(&mut response).await?;
+    Ok(response)
 }
 
-/// What Prometheus' linter says of metrics in its text format; nothing where all is well.
+/// Returns the complaints of `promtool check metrics` about metrics in the text format; empty if there are none.
 pub async fn promtool_complaints(metrics: &str) -> io::Result<String> {
     let mut promtool = tokio::process::Command::new("promtool");
     promtool.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());

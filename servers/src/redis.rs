@@ -1,4 +1,4 @@
-//! A private Redis.
+//! A private Redis server.
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -10,12 +10,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::Certificate;
-use crate::process::{Process, free_port, until};
+use crate::process::{Process, free_port, wait_until};
 
-/// Where `./check` puts Valkey.
-const VALKEY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/valkey/valkey-server");
+/// The path at which `./check` installs Valkey.
+const VALKEY_PROGRAM: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/tools/valkey/valkey-server");
 
-/// A Redis of one's own.
+/// A private Redis server.
 #[derive(Debug)]
 pub struct RedisServer {
     program: PathBuf,
@@ -26,22 +26,22 @@ pub struct RedisServer {
 }
 
 impl RedisServer {
-    /// Starts one with these settings, written as on redis-server's command line: `["--appendonly", "yes"]`.
-    /// Without any it keeps nothing on disk.
+    /// Starts a server with settings as on the command line of redis-server: `["--appendonly", "yes"]`. By default it
+    /// stores nothing on disk.
     pub async fn start(settings: &[&str]) -> io::Result<Self> {
         Self::start_below(u16::MAX, settings).await
     }
 
-    /// The same with Valkey; `None` where `./check` has not put it into `target/tools`.
+    /// Starts a Valkey server; `None` if `./check` has not installed it in `target/tools`.
     pub async fn start_valkey(settings: &[&str]) -> Option<io::Result<Self>> {
-        let program = PathBuf::from(VALKEY);
+        let program = PathBuf::from(VALKEY_PROGRAM);
         if !program.exists() {
             return None;
         }
         Some(Self::start_program(program, u16::MAX, settings).await)
     }
 
-    /// One that is also reached over TLS, at the second address.
+    /// Starts a server that also accepts TLS connections, at the returned address.
     pub async fn start_tls(certificate: &Certificate) -> io::Result<(Self, String)> {
         let port = free_port()?.to_string();
         let (cert, key) = (certificate.certificate(), certificate.key());
@@ -51,16 +51,16 @@ impl RedisServer {
         Ok((Self::start(&settings).await?, format!("rediss://127.0.0.1:{port}")))
     }
 
-    /// The same, on a port that is not above this one.
-    pub(crate) async fn start_below(most: u16, settings: &[&str]) -> io::Result<Self> {
-        Self::start_program(PathBuf::from("redis-server"), most, settings).await
+    /// Starts a server on a port of at max_port `max_port`.
+    pub(crate) async fn start_below(max_port: u16, settings: &[&str]) -> io::Result<Self> {
+        Self::start_program(PathBuf::from("redis-server"), max_port, settings).await
     }
 
-    async fn start_program(program: PathBuf, most: u16, settings: &[&str]) -> io::Result<Self> {
+    async fn start_program(program: PathBuf, max_port: u16, settings: &[&str]) -> io::Result<Self> {
         let settings = settings.iter().map(|&text| text.to_owned()).collect();
         let mut port = free_port()?;
         for _ in 0..100 {
-            if port <= most {
+            if port <= max_port {
                 break;
             }
             port = free_port()?;
@@ -70,32 +70,32 @@ impl RedisServer {
         Ok(server)
     }
 
-    /// Its address.
+    /// Returns the address of the server.
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
     }
 
-    /// Its port.
+    /// Returns the port of the server.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// Its process, while it runs.
+    /// Returns the pid of the server while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Process::pid)
     }
 
-    /// Lets it stand still (`STOP`) or go on (`CONT`).
+    /// Sends a signal by name: `STOP` suspends the server, `CONT` resumes it.
     pub fn signal(&self, name: &str) -> io::Result<()> {
         self.process.as_ref().map_or(Ok(()), |process| process.signal(name))
     }
 
-    /// Ends it as a crash does.
+    /// Kills the server, as in a crash.
     pub fn kill(&mut self) {
         self.process = None;
     }
 
-    /// Starts it (again) on the same port and files.
+    /// Starts or restarts the server on the same port and data.
     pub async fn restart(&mut self) -> io::Result<()> {
         self.kill();
         let mut command = Command::new(&self.program);
@@ -105,12 +105,12 @@ impl RedisServer {
         let log = self.log();
         self.process = Some(Process::start(command, &log, "redis-server")?);
         let port = self.port;
-        until("redis-server", &log, async || answers(port).await).await
+        wait_until("redis-server", &log, async || is_ready(port).await).await
     }
 
-    /// Sends one command of plain words and returns the answer as it was written, up to 64 KiB.
+    /// Sends an inline command and returns the raw reply, up to 64 KiB.
     pub async fn tell(&self, command: &str) -> io::Result<String> {
-        tell(self.port, command).await
+        send_command(self.port, command).await
     }
 
     fn log(&self) -> PathBuf {
@@ -118,16 +118,17 @@ impl RedisServer {
     }
 }
 
-async fn answers(port: u16) -> bool {
-    tell(port, "PING").await.is_ok_and(|answer| answer.starts_with("+PONG"))
+async fn is_ready(port: u16) -> bool {
+    send_command(port, "PING").await.is_ok_and(|reply| reply.starts_with("+PONG"))
 }
 
-pub(crate) async fn tell(port: u16, command: &str) -> io::Result<String> {
+/// Sends an inline command to the server on a port and returns the raw reply, up to 64 KiB.
+pub(crate) async fn send_command(port: u16, command: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await?;
     stream.write_all(format!("{command}\r\n").as_bytes()).await?;
-    // The end of what we say is what makes it hang up: a Sentinel knows no QUIT.
+    // The server closes the connection after the end of the input; a Sentinel does not support QUIT.
     stream.shutdown().await?;
-    let mut answer = String::new();
-    stream.take(65_536).read_to_string(&mut answer).await?;
-    Ok(answer)
+    let mut reply = String::new();
+    stream.take(65_536).read_to_string(&mut reply).await?;
+    Ok(reply)
 }

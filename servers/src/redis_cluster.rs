@@ -1,4 +1,4 @@
-//! A Redis Cluster.
+//! A private Redis Cluster.
 
 use std::io;
 use std::path::Path;
@@ -9,18 +9,19 @@ use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::RedisServer;
-use crate::process::until;
+use crate::process::wait_until;
 
-const TRIES: u32 = 5;
-/// For all of them to start and find each other.
-const PATIENCE: Duration = Duration::from_secs(20);
-/// A master talks to the others on the port 10,000 above its own.
+/// Upper bound on the attempts to start the cluster.
+const MAX_START_ATTEMPTS: u32 = 5;
+/// Timeout of one attempt: all servers start and connect to each other.
+const START_TIMEOUT: Duration = Duration::from_secs(20);
+/// Upper bound on the port of a server: its cluster bus uses the port 10,000 above it.
 const MAX_PORT: u16 = 55_000;
 
-/// Masters; a Redis Cluster has at least three.
+/// The number of masters; a Redis Cluster needs at least three.
 const MASTERS: usize = 3;
 
-/// Three masters that share the slots of a Redis Cluster, each with a replica where these are wanted.
+/// Three masters that share the slots of a Redis Cluster, optionally with one replica each.
 #[derive(Debug)]
 pub struct RedisClusterServers {
     masters: Vec<RedisServer>,
@@ -28,29 +29,30 @@ pub struct RedisClusterServers {
 }
 
 impl RedisClusterServers {
-    /// Starts the masters and spreads the slots.
+    /// Starts the masters and assigns the slots.
     pub async fn start() -> io::Result<Self> {
         Self::start_with(0).await
     }
 
-    /// The same with a replica of each.
+    /// Starts the masters with one replica each.
     pub async fn start_with_replicas() -> io::Result<Self> {
         Self::start_with(1).await
     }
 
     async fn start_with(replicas: usize) -> io::Result<Self> {
-        let mut last = io::Error::other("never tried");
-        // The ports of the cluster's own talk are found by adding: somebody else may have one.
-        for _ in 0..TRIES {
-            match timeout(PATIENCE, Self::try_start(replicas)).await {
+        let mut last_error = io::Error::other("the cluster was not started");
+        // The port of a cluster bus is fixed by the server's port, so another process may occupy it.
+        for _ in 0..MAX_START_ATTEMPTS {
+            match timeout(START_TIMEOUT, Self::try_start(replicas)).await {
                 Ok(Ok(servers)) => return Ok(servers),
-                Ok(Err(error)) => last = error,
+                Ok(Err(error)) => last_error = error,
                 Err(_) => {
-                    last = io::Error::new(io::ErrorKind::TimedOut, "the masters do not find each other")
+                    last_error =
+                        io::Error::new(io::ErrorKind::TimedOut, "the masters did not connect to each other")
                 }
             }
         }
-        Err(last)
+        Err(last_error)
     }
 
     async fn try_start(replicas: usize) -> io::Result<Self> {
@@ -71,11 +73,11 @@ impl RedisClusterServers {
         create.args(["--cluster", "create"]).args(addresses).arg("--cluster-yes");
         create.args(["--cluster-replicas", &replicas.to_string()]);
         create.stdin(Stdio::null()).kill_on_drop(true);
-        let created = create.output().await?;
-        if !created.status.success() {
-            return Err(io::Error::other(String::from_utf8_lossy(&created.stdout).into_owned()));
+        let output = create.output().await?;
+        if !output.status.success() {
+            return Err(io::Error::other(String::from_utf8_lossy(&output.stdout).into_owned()));
         }
-        let is_whole = async || {
+        let is_complete = async || {
             for master in &masters {
                 let info = master.tell("CLUSTER INFO").await.unwrap_or_default();
                 if !info.contains("cluster_state:ok") {
@@ -84,7 +86,7 @@ impl RedisClusterServers {
             }
             true
         };
-        until("a Redis Cluster", Path::new(""), is_whole).await?;
+        wait_until("the Redis Cluster", Path::new(""), is_complete).await?;
         let replicas = masters.split_off(MASTERS);
         let servers = Self { masters, replicas };
         let are_linked = async || {
@@ -96,21 +98,21 @@ impl RedisClusterServers {
             }
             true
         };
-        until("the replicas", Path::new(""), are_linked).await?;
+        wait_until("the replicas", Path::new(""), are_linked).await?;
         Ok(servers)
     }
 
-    /// The address that clients are given.
+    /// Returns the address for clients.
     pub fn url(&self) -> String {
         let hosts: Vec<String> =
             self.masters.iter().map(|master| format!("127.0.0.1:{}", master.port())).collect();
         format!("redis+cluster://{}", hosts.join(","))
     }
 
-    /// From now on replicas see nothing of what their masters are told, as in a network that swallows it.
+    /// Stops replication from the masters to the replicas, as in a network partition.
     pub async fn cut_replicas_off(&self) -> io::Result<()> {
         for replica in &self.replicas {
-            replica.tell("CONFIG SET masterauth nobody-knows").await?;
+            replica.tell("CONFIG SET masterauth invalid-password").await?;
         }
         for master in &self.masters {
             master.tell("CLIENT KILL TYPE replica").await?;
@@ -118,7 +120,7 @@ impl RedisClusterServers {
         Ok(())
     }
 
-    /// Kills a master, and waits until a replica has taken its place.
+    /// Kills a master, and waits until a replica is promoted.
     pub async fn kill_master(&mut self, number: usize) -> io::Result<()> {
         if let Some(master) = self.masters.get_mut(number) {
             master.kill();
@@ -133,10 +135,10 @@ impl RedisClusterServers {
             }
             false
         };
-        until("the replica", Path::new(""), is_replaced).await
+        wait_until("the replica", Path::new(""), is_replaced).await
     }
 
-    /// One of the masters.
+    /// Returns a master by number.
     pub fn master(&self, number: usize) -> Option<&RedisServer> {
         self.masters.get(number)
     }

@@ -1,4 +1,4 @@
-//! A Redis with a replica, and Sentinels that watch them.
+//! A private Redis server with a replica, monitored by Sentinels.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,50 +7,51 @@ use std::process::Command;
 use tempfile::TempDir;
 
 use crate::RedisServer;
-use crate::process::{Process, free_port, until};
-use crate::redis::tell;
+use crate::process::{Process, free_port, wait_until};
+use crate::redis::send_command;
 
-/// Sentinels, and how many must agree.
+/// The number of Sentinels.
 const SENTINELS: usize = 3;
+/// The number of Sentinels that must agree on a failover.
 const QUORUM: usize = 2;
 
 /// A master, a replica, and three Sentinels.
 #[derive(Debug)]
 pub struct SentinelServers {
-    /// The master, as long as no failover has happened.
+    /// The initial master.
     pub master: RedisServer,
-    /// The replica, which a failover makes the master.
+    /// The initial replica, which a failover promotes.
     pub replica: RedisServer,
     sentinels: Vec<(Process, u16)>,
     _folder: TempDir,
 }
 
 impl SentinelServers {
-    /// Starts them all; a master counts as gone after a second of silence.
+    /// Starts all servers. A master counts as down after one second without a response.
     pub async fn start() -> io::Result<Self> {
-        Self::around(RedisServer::start(&[]).await?).await
+        Self::start_for(RedisServer::start(&[]).await?).await
     }
 
-    /// The same, with a master that nobody makes a replica: after a failover it goes on as if it were cut off
-    /// from the Sentinels, and there are two.
+    /// Starts all servers with a master that rejects its demotion: after a failover it continues as if it were cut
+    /// off from the Sentinels, so there are two masters.
     pub async fn start_with_stubborn_master() -> io::Result<Self> {
-        let refuses = ["--rename-command", "REPLICAOF", "", "--rename-command", "SLAVEOF", ""];
-        Self::around(RedisServer::start(&refuses).await?).await
+        let settings = ["--rename-command", "REPLICAOF", "", "--rename-command", "SLAVEOF", ""];
+        Self::start_for(RedisServer::start(&settings).await?).await
     }
 
-    async fn around(master: RedisServer) -> io::Result<Self> {
+    async fn start_for(master: RedisServer) -> io::Result<Self> {
         let replica = RedisServer::start(&["--replicaof", "127.0.0.1", &master.port().to_string()]).await?;
         let folder = TempDir::new()?;
         let mut sentinels = Vec::new();
         for number in 0..SENTINELS {
-            sentinels.push(sentinel(&folder, number, master.port()).await?);
+            sentinels.push(start_sentinel(&folder, number, master.port()).await?);
         }
         let servers = Self { master, replica, sentinels, _folder: folder };
-        let knows_all = async || {
-            let Ok(known) = servers.ask("SENTINEL MASTER qyran").await else { return false };
-            follows(&known, "num-slaves", 1) && follows(&known, "num-other-sentinels", SENTINELS - 1)
+        let has_discovered_all = async || {
+            let Ok(reply) = servers.send_command("SENTINEL MASTER qyran").await else { return false };
+            has_field(&reply, "num-slaves", 1) && has_field(&reply, "num-other-sentinels", SENTINELS - 1)
         };
-        until("Sentinels", &PathBuf::new(), knows_all).await?;
+        wait_until("the Sentinels", &PathBuf::new(), has_discovered_all).await?;
         let is_linked = async || {
             servers
                 .replica
@@ -58,42 +59,44 @@ impl SentinelServers {
                 .await
                 .is_ok_and(|info| info.contains("master_link_status:up"))
         };
-        until("the replica", &PathBuf::new(), is_linked).await?;
+        wait_until("the replica", &PathBuf::new(), is_linked).await?;
         Ok(servers)
     }
 
-    /// The address that clients are given.
+    /// Returns the address for clients.
     pub fn url(&self) -> String {
         let hosts: Vec<String> = self.sentinels.iter().map(|(_, port)| format!("127.0.0.1:{port}")).collect();
         format!("redis+sentinel://{}/qyran", hosts.join(","))
     }
 
-    /// Asks the Sentinels to make the replica the master, while the master still answers.
+    /// Starts a manual failover to the replica, while the master still responds.
     pub async fn fail_over(&self) -> io::Result<()> {
-        let done = self.ask("SENTINEL FAILOVER qyran").await?;
-        if done.starts_with("+OK") { Ok(()) } else { Err(io::Error::other(done)) }
+        let reply = self.send_command("SENTINEL FAILOVER qyran").await?;
+        if reply.starts_with("+OK") { Ok(()) } else { Err(io::Error::other(reply)) }
     }
 
-    /// The port of who the Sentinels say is the master.
+    /// Returns the port of the current master according to the Sentinels.
     pub async fn master_port(&self) -> io::Result<u16> {
-        let answer = self.ask("SENTINEL GET-MASTER-ADDR-BY-NAME qyran").await?;
-        let port = answer.lines().filter_map(|line| line.trim().parse().ok()).next_back();
-        port.ok_or_else(|| io::Error::other(answer))
+        let reply = self.send_command("SENTINEL GET-MASTER-ADDR-BY-NAME qyran").await?;
+        let port = reply.lines().filter_map(|line| line.trim().parse().ok()).next_back();
+        port.ok_or_else(|| io::Error::other(reply))
     }
 
-    async fn ask(&self, question: &str) -> io::Result<String> {
+    /// Sends a command to the first Sentinel.
+    async fn send_command(&self, command: &str) -> io::Result<String> {
         let port = self.sentinels.first().map_or(0, |(_, port)| *port);
-        tell(port, question).await
+        send_command(port, command).await
     }
 }
 
-/// Whether a field of an answer, which stands on the line after the next one, has a value.
-fn follows(answer: &str, field: &str, value: usize) -> bool {
-    let mut lines = answer.lines().map(str::trim).skip_while(|line| *line != field);
-    lines.nth(2).is_some_and(|found| found.parse() == Ok(value))
+/// Returns true if a field of a reply has this value. The value is two lines below the name, after its length.
+fn has_field(reply: &str, field: &str, value: usize) -> bool {
+    let mut lines = reply.lines().map(str::trim).skip_while(|line| *line != field);
+    lines.nth(2).is_some_and(|text| text.parse() == Ok(value))
 }
 
-async fn sentinel(folder: &TempDir, number: usize, master: u16) -> io::Result<(Process, u16)> {
+/// Starts a Sentinel that monitors the master on a port.
+async fn start_sentinel(folder: &TempDir, number: usize, master: u16) -> io::Result<(Process, u16)> {
     let port = free_port()?;
     let settings = folder.path().join(format!("sentinel-{number}.conf"));
     let log = folder.path().join(format!("sentinel-{number}.log"));
@@ -108,8 +111,8 @@ async fn sentinel(folder: &TempDir, number: usize, master: u16) -> io::Result<(P
     let mut command = Command::new("redis-server");
     command.arg(&settings).arg("--sentinel");
     let process = Process::start(command, &log, "redis-server")?;
-    until("a Sentinel", &log, async || {
-        tell(port, "PING").await.is_ok_and(|answer| answer.starts_with("+PONG"))
+    wait_until("the Sentinel", &log, async || {
+        send_command(port, "PING").await.is_ok_and(|reply| reply.starts_with("+PONG"))
     })
     .await?;
     Ok((process, port))

@@ -1,21 +1,21 @@
-//! The feed of an author: posts below the cursor, or the newest.
+//! The feed of a Bluesky author: the posts before the cursor, or the newest.
 
 use serde_json::{Value, json};
 
 use super::{Post, Query};
-use crate::pages::Press;
+use crate::pages::SiteView;
 
-impl Press<'_> {
+impl SiteView<'_> {
     pub(super) fn author_feed(&self, query: &Query<'_>) -> String {
-        // A cursor is nobody's business but the server's; here a number behind a colon.
-        let cursor = query.said("cursor").and_then(|cursor| cursor.rsplit("%3A").next()?.parse().ok());
-        let (posts, from) = self.before(cursor);
+        // Cursors are opaque to clients; here the cursor ends with a colon and a number.
+        let cursor = query.parameter("cursor").and_then(|cursor| cursor.rsplit("%3A").next()?.parse().ok());
+        let (posts, from) = self.posts_before(cursor);
         let post = |post: &Post| {
             json!({"post": {
                 "uri": format!("at://{}/app.bsky.feed.post/{}", self.did(), post.id()),
                 "author": {"did": self.did(), "handle": self.site.name, "displayName": self.channel()},
                 "record": self.record(post),
-                "replyCount": 0, "repostCount": 0, "likeCount": post.number, "indexedAt": self.said_at(post.number),
+                "replyCount": 0, "repostCount": 0, "likeCount": post.number, "indexedAt": self.date_text(post.number),
             }})
         };
         let mut feed = json!({"feed": posts.iter().map(post).collect::<Vec<_>>()});
@@ -25,17 +25,18 @@ impl Press<'_> {
         feed.to_string()
     }
 
+    /// Returns the identifier of the author.
     pub(super) fn did(&self) -> String {
         format!("did:plc:{}", self.channel())
     }
 
-    /// What its author wrote, in the words of the protocol.
+    /// Returns the record of a post in the AT protocol.
     pub(super) fn record(&self, post: &Post) -> Value {
         json!({
             "$type": "app.bsky.feed.post",
-            "createdAt": self.said_at(post.number),
+            "createdAt": self.date_text(post.number),
             "langs": [self.site.language.code()],
-            "text": post.words("\n"),
+            "text": post.text("\n"),
         })
     }
 }

@@ -1,18 +1,18 @@
-//! The list of articles that GDELT found: addresses, here of the site's own pages, all on one page.
+//! The article list of GDELT: addresses, here of the site's own pages, all on one page.
 
 use serde_json::json;
 
-use crate::pages::Press;
+use crate::pages::SiteView;
 
-/// What it tells whoever asks more often than once in five seconds, with a status of success.
-pub(super) const REFUSAL: &str =
+/// The response, with a success status, to more than one request in five seconds.
+pub(super) const RATE_LIMIT_MESSAGE: &str =
     "Please limit requests to one every 5 seconds or contact us for larger queries.";
 
-impl Press<'_> {
-    pub(super) fn found_elsewhere(&self) -> String {
+impl SiteView<'_> {
+    pub(super) fn article_list(&self) -> String {
         let article = |number: u32| {
             json!({
-                "url": self.address(&self.site.article_path(number)), "title": self.write(number).title,
+                "url": self.address(&self.site.article_path(number)), "title": self.compose(number).title,
                 "seendate": "20261123T061500Z", "domain": self.site.name, "socialimage": "",
             })
         };

@@ -1,4 +1,4 @@
-//! Jetstream: what is posted, edited and deleted, as events with a cursor, over a WebSocket that never ends.
+//! Jetstream: created, edited and deleted posts as events with a cursor, over an endless WebSocket.
 
 use async_tungstenite::WebSocketStream;
 use async_tungstenite::tokio::TokioAdapter;
@@ -13,22 +13,23 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::Query;
-use crate::pages::Press;
+use crate::pages::SiteView;
 use crate::site::Behaviour;
 
-/// How often it looks for what is new.
-const LOOK: Duration = Duration::from_millis(50);
+/// Interval between checks for new events.
+const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
-/// An event, and when it came by, in microseconds.
+/// The time of an event in microseconds, and the event.
 pub(crate) type Event = (i64, String);
 
-/// Where a listener goes on: with what came by at its cursor, or with what comes by from now on.
+/// Returns the time of the first event to send: the cursor of the query, or `now`.
 pub(crate) fn cursor(query: &Query<'_>, now: i64) -> i64 {
-    query.said("cursor").and_then(|cursor| cursor.parse().ok()).unwrap_or(now)
+    query.parameter("cursor").and_then(|cursor| cursor.parse().ok()).unwrap_or(now)
 }
 
-/// Tells a listener what came by since the cursor, and what comes, until it goes, or the server is out.
-pub(crate) async fn tell(
+/// Sends the events from the cursor on to a listener, until it disconnects, `events` returns `None`, or the server
+/// stops.
+pub(crate) async fn stream(
     socket: Upgraded,
     mut cursor: i64,
     events: impl Fn() -> Option<Vec<Event>>,
@@ -44,8 +45,8 @@ pub(crate) async fn tell(
             cursor = at + 1;
         }
         tokio::select! {
-            () = sleep(LOOK) => (),
-            // It says nothing but that it goes.
+            () = sleep(CHECK_INTERVAL) => (),
+            // A listener sends nothing but a close message.
             message = socket.next() => match message {
                 Some(Ok(message)) if !message.is_close() => (),
                 _ => return,
@@ -55,15 +56,15 @@ pub(crate) async fn tell(
     }
 }
 
-impl Press<'_> {
-    /// Everything that came by so far, in its order: each article when it came out, and what became of it two articles later.
+impl SiteView<'_> {
+    /// Returns all events so far, in order: the creation of each post, and its edit or deletion two posts later.
     pub(crate) fn events(&self) -> Vec<Event> {
         let mut events: Vec<Event> = Vec::new();
         for number in 0..self.published {
-            let Some(at) = self.came_by(number) else { continue };
-            let new = Press { published: number + 1, ..*self }.post(number);
+            let Some(at) = self.published_micros(number) else { continue };
+            let new = SiteView { published: number + 1, ..*self }.post(number);
             events.extend(new.map(|post| self.event(at, number, "create", Some(self.record(&post)))));
-            // Somebody likes it, which is no post.
+            // A like, which is not a post.
             events.push(self.like(at + 1, number));
             let changed = number.checked_sub(2).filter(|n| self.site.is_changed(*n, self.published));
             match changed.map(|changed| (self.site.behaviour, changed, self.post(changed))) {
@@ -88,7 +89,7 @@ impl Press<'_> {
     }
 
     fn like(&self, time_us: i64, number: u32) -> Event {
-        let record = json!({"$type": "app.bsky.feed.like", "createdAt": self.said_at(number), "subject": {"uri": self.did()}});
+        let record = json!({"$type": "app.bsky.feed.like", "createdAt": self.date_text(number), "subject": {"uri": self.did()}});
         let event = json!({
             "did": "did:plc:else", "time_us": time_us, "kind": "commit",
             "commit": {"operation": "create", "collection": "app.bsky.feed.like", "rkey": number.to_string(), "record": record},

@@ -1,5 +1,5 @@
-//! What platforms show of the same articles: previews, timelines, feeds and searches, page by page, the newest first. Each is
-//! written after its platform's documents, a file each.
+//! The same articles in the formats of platforms: previews, timelines, feeds and searches, page by page, the newest
+//! first. Each platform has its own file, written after the platform's documentation.
 
 mod bluesky;
 mod discourse;
@@ -16,33 +16,33 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::pages::Press;
+use crate::pages::SiteView;
 use crate::site::{Behaviour, Kind};
 use crate::text::Article;
 
-/// Posts on a page.
-const SHOWN: u32 = 20;
+/// The number of posts on a page.
+const PAGE_SIZE: u32 = 20;
 
-/// What stands behind the question mark of an address.
+/// The query of an address.
 pub(crate) struct Query<'a>(pub(crate) &'a str);
 
 impl Query<'_> {
-    fn said(&self, name: &str) -> Option<&str> {
+    fn parameter(&self, name: &str) -> Option<&str> {
         self.0
             .split('&')
             .filter_map(|pair| pair.split_once('='))
-            .find(|(known, _)| *known == name)
+            .find(|(key, _)| *key == name)
             .map(|pair| pair.1)
     }
 
     fn number(&self, name: &str) -> Option<u32> {
-        self.said(name)?.parse().ok()
+        self.parameter(name)?.parse().ok()
     }
 }
 
-/// A post, as it is by now.
+/// The current version of a post.
 pub(crate) struct Post {
-    /// Its article's number; posts are numbered from one.
+    /// The number of its article; posts are numbered from one.
     number: u32,
     article: Article,
     is_edited: bool,
@@ -53,18 +53,18 @@ impl Post {
         self.number + 1
     }
 
-    /// Its words, the title first.
-    fn words(&self, between: &str) -> String {
-        let mut all = vec![self.article.title.clone()];
-        all.extend(self.article.paragraphs.iter().cloned());
-        all.join(between)
+    /// Returns the title and the paragraphs, joined by a separator.
+    fn text(&self, separator: &str) -> String {
+        let mut parts = vec![self.article.title.clone()];
+        parts.extend(self.article.paragraphs.iter().cloned());
+        parts.join(separator)
     }
 }
 
-impl Press<'_> {
-    /// What an address lacks that its platform insists on.
-    pub(crate) fn lacks(&self, query: &Query<'_>) -> Option<&'static str> {
-        let wanted: &[&str] = match self.site.kind {
+impl SiteView<'_> {
+    /// Returns the name of a required parameter that the query lacks.
+    pub(crate) fn missing_parameter(&self, query: &Query<'_>) -> Option<&'static str> {
+        let required: &[&str] = match self.site.kind {
             Kind::Bluesky => &["actor"],
             Kind::Youtube => &["channel_id"],
             Kind::Vk => &["v", "domain"],
@@ -72,60 +72,62 @@ impl Press<'_> {
             Kind::Gdelt => &["query", "mode", "format"],
             _ => &[],
         };
-        wanted.iter().copied().find(|name| query.said(name).is_none())
+        required.iter().copied().find(|name| query.parameter(name).is_none())
     }
 
-    /// What a platform answers.
+    /// Returns the content type and text of a page of the platform.
     pub(crate) fn platform(&self, query: &Query<'_>) -> (&'static str, String) {
         let (kind, text) = match self.site.kind {
             Kind::Telegram => ("text/html; charset=utf-8", self.preview(query)),
-            Kind::Youtube => ("application/xml", self.films()),
+            Kind::Youtube => ("application/xml", self.videos()),
             Kind::Reddit => ("application/atom+xml; charset=utf-8", self.submissions(query)),
             Kind::Mastodon => (JSON, self.timeline(query)),
             Kind::Bluesky => (JSON, self.author_feed(query)),
             Kind::Vk => (JSON, self.wall(query)),
             Kind::Discourse => (JSON, self.latest_posts(query)),
             Kind::HackerNews => (JSON, self.hits(query)),
-            _ => (JSON, self.found_elsewhere()),
+            _ => (JSON, self.article_list()),
         };
         (kind, if self.site.behaviour == Behaviour::Redesigned { redesigned(kind, &text) } else { text })
     }
 
-    /// What whoever asks too often is told with a status of success, where the platform tells so.
-    pub(crate) fn refusal(&self) -> Option<(&'static str, String)> {
+    /// Returns the body of a rate-limit response, for platforms that send one with a success status.
+    pub(crate) fn rate_limit_response(&self) -> Option<(&'static str, String)> {
         match self.site.kind {
             Kind::Vk => Some((JSON, vk::error(6, "Too many requests per second"))),
-            Kind::Gdelt => Some(("text/html", gdelt::REFUSAL.to_owned())),
+            Kind::Gdelt => Some(("text/html", gdelt::RATE_LIMIT_MESSAGE.to_owned())),
             _ => None,
         }
     }
 
-    /// What whoever shows no token is told with a status of success, where the platform tells so.
-    pub(crate) fn no_entry(&self) -> Option<(&'static str, String)> {
-        let told = || (JSON, vk::error(5, "User authorization failed: no access_token passed."));
-        (self.site.kind == Kind::Vk).then(told)
+    /// Returns the body of the response to a request without a token, for platforms that send one with a success
+    /// status.
+    pub(crate) fn unauthorized_response(&self) -> Option<(&'static str, String)> {
+        let response = || (JSON, vk::error(5, "User authorization failed: no access_token passed."));
+        (self.site.kind == Kind::Vk).then(response)
     }
 
+    /// Returns the account name, derived from the host name.
     pub(crate) fn channel(&self) -> String {
         self.site.name.split('.').next().unwrap_or("channel").to_owned()
     }
 
-    /// Posts on a page that ends before the post of this number, the newest first.
-    fn before(&self, before: Option<u32>) -> (Vec<Post>, u32) {
-        let to = before.map_or(self.published, |before| before.saturating_sub(1)).min(self.published);
-        let from = to.saturating_sub(SHOWN);
+    /// Returns the page of posts with ids below `id`, the newest first, and the number of its first article.
+    fn posts_before(&self, id: Option<u32>) -> (Vec<Post>, u32) {
+        let to = id.map_or(self.published, |id| id.saturating_sub(1)).min(self.published);
+        let from = to.saturating_sub(PAGE_SIZE);
         ((from..to).rev().filter_map(|number| self.post(number)).collect(), from)
     }
 
-    /// Posts on a page that begins behind so many.
-    fn behind(&self, behind: u32) -> Vec<Post> {
-        let to = self.published.saturating_sub(behind);
-        (to.saturating_sub(SHOWN)..to).rev().filter_map(|number| self.post(number)).collect()
+    /// Returns the page of posts after the newest `offset` ones.
+    fn posts_after_offset(&self, offset: u32) -> Vec<Post> {
+        let to = self.published.saturating_sub(offset);
+        (to.saturating_sub(PAGE_SIZE)..to).rev().filter_map(|number| self.post(number)).collect()
     }
 
-    /// A post as it is by now; none where its author took it back.
+    /// Returns the current version of a post; `None` if it has been deleted.
     pub(crate) fn post(&self, number: u32) -> Option<Post> {
-        let mut article = self.write(number);
+        let mut article = self.compose(number);
         let is_changed = self.site.is_changed(number, self.published);
         let is_edited = is_changed && self.site.behaviour == Behaviour::Edits;
         if is_edited && let Some(first) = article.paragraphs.first_mut() {
@@ -135,14 +137,14 @@ impl Press<'_> {
         (!is_deleted).then_some(Post { number, article, is_edited })
     }
 
-    fn said_at(&self, number: u32) -> String {
-        self.moment(number).map(|at| at.to_string()).unwrap_or_default()
+    fn date_text(&self, number: u32) -> String {
+        self.displayed_date(number).map(|at| at.to_string()).unwrap_or_default()
     }
 }
 
-/// How a platform that refuses tells when it may be asked again: in a second.
-pub(crate) fn limit(kind: Kind) -> (&'static str, String) {
-    // A moment that is told in whole seconds must not lie before a second is over.
+/// Returns the header field with which a platform announces the next permitted request, in one second.
+pub(crate) fn rate_limit_header(kind: Kind) -> (&'static str, String) {
+    // Two seconds, because a time in whole seconds must not be less than one second ahead.
     let until = Timestamp::now() + Duration::from_secs(2);
     match kind {
         Kind::Mastodon => ("x-ratelimit-reset", until.to_string()),
@@ -154,7 +156,7 @@ pub(crate) fn limit(kind: Kind) -> (&'static str, String) {
 
 const JSON: &str = "application/json; charset=utf-8";
 
-/// The same in another form, as after a change that nobody was told of.
+/// Returns the text in another format, as after an unannounced redesign.
 fn redesigned(kind: &str, text: &str) -> String {
     match kind {
         JSON => format!("{{\"v2\":{text}}}"),
@@ -163,7 +165,7 @@ fn redesigned(kind: &str, text: &str) -> String {
     }
 }
 
-/// Text within markup.
-fn escaped(text: &str) -> String {
+/// Escapes text for markup.
+fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

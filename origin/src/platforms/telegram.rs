@@ -1,13 +1,13 @@
-//! The preview of a channel at `/s/NAME`: posts before `before`, or the newest.
+//! The preview of a Telegram channel at `/s/NAME`: the posts before the id `before`, or the newest.
 
 use std::fmt::Write;
 
 use super::Query;
-use crate::pages::Press;
+use crate::pages::SiteView;
 
-impl Press<'_> {
+impl SiteView<'_> {
     pub(super) fn preview(&self, query: &Query<'_>) -> String {
-        let (posts, from) = self.before(query.number("before"));
+        let (posts, from) = self.posts_before(query.number("before"));
         let name = self.channel();
         let mut page = format!(
             "<!DOCTYPE html><html><body><div class=\"tgme_channel_info\"><div class=\"tgme_channel_info_header_title\">{name}</div></div>\
@@ -16,7 +16,7 @@ impl Press<'_> {
         if from > 0 {
             let _ = write!(page, "<a class=\"tme_messages_more\" data-before=\"{}\"></a>", from + 1);
         }
-        // The newest stands last.
+        // The newest post is last.
         for post in posts.iter().rev() {
             let _ = write!(
                 page,
@@ -25,7 +25,7 @@ impl Press<'_> {
                 post.id(),
                 post.article.title,
                 post.article.paragraphs.join("<br>"),
-                self.said_at(post.number)
+                self.date_text(post.number)
             );
         }
         page.push_str("</section></body></html>");

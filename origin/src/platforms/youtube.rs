@@ -1,23 +1,23 @@
-//! The feed of a channel at `/feeds/videos.xml`: the fifteen newest films, and no further page.
+//! The feed of a YouTube channel at `/feeds/videos.xml`: the fifteen newest videos on a single page.
 
 use std::fmt::Write;
 
-use crate::pages::Press;
+use crate::pages::SiteView;
 
-/// Films that the feed shows.
-const FILMS: u32 = 15;
+/// The number of videos in the feed.
+const VIDEOS: u32 = 15;
 
-impl Press<'_> {
-    pub(super) fn films(&self) -> String {
+impl SiteView<'_> {
+    pub(super) fn videos(&self) -> String {
         let name = self.channel();
         let mut feed = format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?><feed xmlns:yt=\"http://www.youtube.com/xml/schemas/2015\" \
              xmlns:media=\"http://search.yahoo.com/mrss/\" xmlns=\"http://www.w3.org/2005/Atom\"><id>yt:channel:1</id>\
              <yt:channelId>UC1</yt:channelId><title>{name}</title>"
         );
-        let shown = (self.published.saturating_sub(FILMS)..self.published).rev();
-        for post in shown.filter_map(|number| self.post(number)) {
-            let (id, at) = (post.id(), self.said_at(post.number));
+        let numbers = (self.published.saturating_sub(VIDEOS)..self.published).rev();
+        for post in numbers.filter_map(|number| self.post(number)) {
+            let (id, at) = (post.id(), self.date_text(post.number));
             let link = self.address(&format!("/watch?v={id}"));
             let _ = write!(
                 feed,

@@ -1,42 +1,44 @@
-//! Where a Redis is.
+//! Addresses of Redis deployments.
 
 use std::str::FromStr;
 
-/// The address of one Redis, of one that Sentinels watch, or of a Redis Cluster.
+/// The address of one Redis server, of a master under Sentinel, or of a Redis Cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Address {
     /// `redis://[USER:PASSWORD@]HOST[:PORT][/DB]`; `rediss://` over TLS.
     One(String),
     /// `redis+sentinel://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT]…/NAME[/DB]`; `rediss+sentinel://` over TLS.
     Sentinel {
-        /// Addresses of Sentinels.
+        /// The addresses of the Sentinels.
         sentinels: Vec<String>,
-        /// The name they know the master by.
+        /// The name of the master in the Sentinels' configuration.
         master: String,
-        /// What a master's address begins with: scheme, user, password.
-        before: String,
-        /// And what it ends with: the number of the database.
-        behind: String,
+        /// The start of the master's address: scheme, user and password.
+        prefix: String,
+        /// The end of the master's address: the number of the database.
+        suffix: String,
     },
     /// `redis+cluster://[USER:PASSWORD@]HOST[:PORT],HOST[:PORT]…`; `rediss+cluster://` over TLS.
     Cluster(Vec<String>),
 }
 
-/// Why a text is no address.
+/// An error of parsing an address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AddressError {
-    /// It begins otherwise.
-    #[error("a schedule's address begins with redis://, rediss://, redis+sentinel:// or redis+cluster://")]
+    /// The scheme is unknown.
+    #[error(
+        "unknown scheme in the schedule's address; use redis://, rediss://, redis+sentinel:// or redis+cluster://"
+    )]
     Scheme,
     /// The name of the master is missing.
     #[error(
-        "the address of Sentinels ends with the name of the master they watch: redis+sentinel://HOST,HOST/NAME"
+        "the Sentinel address has no master name; write it after the hosts: redis+sentinel://HOST,HOST/NAME"
     )]
     Master,
-    /// There is no host in it.
-    #[error("the address names no host")]
+    /// The host is missing.
+    #[error("the address has no host")]
     NoHost,
-    /// It cannot be understood.
+    /// The client library rejected the address.
     #[error("{0}")]
     Other(String),
 }
@@ -59,11 +61,11 @@ impl FromStr for Address {
         if hosts.is_empty() {
             return Err(AddressError::NoHost);
         }
-        let before = format!("{transport}://{user}");
+        let prefix = format!("{transport}://{user}");
         match kind {
             "" => check(text.to_owned()).map(Self::One),
             "cluster" => {
-                let nodes = hosts.iter().map(|host| check(format!("{before}{host}")));
+                let nodes = hosts.iter().map(|host| check(format!("{prefix}{host}")));
                 Ok(Self::Cluster(nodes.collect::<Result<_, _>>()?))
             }
             "sentinel" => {
@@ -78,8 +80,8 @@ impl FromStr for Address {
                 Ok(Self::Sentinel {
                     sentinels: sentinels.collect::<Result<_, _>>()?,
                     master: master.to_owned(),
-                    before,
-                    behind: format!("/{database}"),
+                    prefix,
+                    suffix: format!("/{database}"),
                 })
             }
             _ => Err(AddressError::Scheme),
@@ -91,7 +93,7 @@ fn has_port(host: &str) -> bool {
     host.rsplit_once(':').is_some_and(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// The client's own reading of an address; what it says of a wrong one never holds the password.
+/// Parses an address with the client library, whose error messages do not contain the password.
 fn check(address: String) -> Result<String, AddressError> {
     match redis::Client::open(address.as_str()) {
         Ok(_) => Ok(address),
@@ -99,24 +101,25 @@ fn check(address: String) -> Result<String, AddressError> {
     }
 }
 
-/// Without user and password, for messages.
+/// Formats the address without user and password, for messages.
 impl std::fmt::Display for Address {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::One(address) => f.write_str(&public(address)),
+            Self::One(address) => f.write_str(&without_credentials(address)),
             Self::Sentinel { sentinels, master, .. } => {
-                let sentinels: Vec<String> = sentinels.iter().map(|address| public(address)).collect();
+                let sentinels: Vec<String> =
+                    sentinels.iter().map(|address| without_credentials(address)).collect();
                 write!(f, "{master} at {}", sentinels.join(", "))
             }
             Self::Cluster(nodes) => {
-                let nodes: Vec<String> = nodes.iter().map(|address| public(address)).collect();
+                let nodes: Vec<String> = nodes.iter().map(|address| without_credentials(address)).collect();
                 f.write_str(&nodes.join(", "))
             }
         }
     }
 }
 
-fn public(address: &str) -> String {
+fn without_credentials(address: &str) -> String {
     match (address.split_once("://"), address.rsplit_once('@')) {
         (Some((scheme, _)), Some((_, host))) => format!("{scheme}://{host}"),
         _ => address.to_owned(),
@@ -128,7 +131,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_read() {
+    fn addresses_are_parsed() {
         let one = |text: &str| Ok(Address::One(text.to_owned()));
         let cases = [
             ("redis://h", one("redis://h")),
@@ -142,8 +145,8 @@ mod tests {
                 Ok(Address::Sentinel {
                     sentinels: vec!["rediss://a:26379".into(), "rediss://b:7".into()],
                     master: "main".into(),
-                    before: "rediss://:p@".into(),
-                    behind: "/3".into(),
+                    prefix: "rediss://:p@".into(),
+                    suffix: "/3".into(),
                 }),
             ),
             ("redis+sentinel://a,b", Err(AddressError::Master)),
@@ -158,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_not_shown() {
+    fn passwords_are_not_displayed() {
         for text in
             ["redis://u:geheim@h/1", "redis+sentinel://u:geheim@a,b/m", "redis+cluster://u:geheim@a,b"]
         {

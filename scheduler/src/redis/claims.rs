@@ -1,4 +1,4 @@
-//! Claiming over shards: what a node believes of each, so that it asks only where there is something.
+//! Claims over all shards. A node caches the state of each shard, so that it claims only where jobs are due.
 
 use std::time::Duration;
 
@@ -7,67 +7,68 @@ use model::{Host, Job, Timestamp, Token, Turn};
 use tokio::time::Instant;
 
 use super::shard::{SHARDS, Shard, parse_member};
-use super::{Redis, Time, duration, length};
+use super::{Redis, TimeSource, duration, length};
 use crate::memory::after;
 use crate::schedule::{Claim, ScheduleError};
 
-/// How old a belief may be: another node may have planned something meanwhile.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// A host on a shard that another node looks after first is left to it for this long.
-const STEAL_AFTER: Duration = Duration::from_millis(500);
-/// Jobs handed out in one call, about: the server does nothing else meanwhile.
-const JOBS: usize = 100;
-/// Rounds over the shards in one claim.
-const ROUNDS: usize = 64;
+/// Maximum age of a cached shard state: another node may have planned jobs meanwhile.
+const MAX_STATE_AGE: Duration = Duration::from_secs(1);
+/// Time for which a ready host is left to the node that prefers its shard.
+const STEAL_DELAY: Duration = Duration::from_millis(500);
+/// Approximate number of jobs claimed in one call: the server executes nothing else meanwhile.
+const JOBS_PER_CALL: usize = 100;
+/// Upper bound on the rounds over the shards in one claim.
+const MAX_ROUNDS: usize = 64;
 
-/// What a node knows of its claims.
+/// The claim state of a node.
 pub(super) struct Claims {
-    looks: Vec<Look>,
-    /// Of the claim that was sent last.
+    shards: Vec<ShardState>,
+    /// The number of the last claim sent.
     number: u64,
-    /// The connection over which shards were looked at last.
+    /// The number of the connection over which the shards were read last.
     epoch: u64,
 }
 
+/// The cached state of a shard.
 #[derive(Clone)]
-struct Look {
-    /// When the shard has something, as it was told last.
+struct ShardState {
+    /// The time of the first entry of the shard.
     head: Option<Timestamp>,
-    looked_at: Option<Instant>,
-    /// When its server was last found to be another one.
+    read_at: Option<Instant>,
+    /// The time of the last failover of its server.
     failed_over: i64,
-    /// The last claim whose answer arrived.
+    /// The number of the last claim whose reply arrived.
     arrived: u64,
-    /// One was sent whose answer has not arrived: it may have handed something out.
+    /// True if a claim was sent whose reply has not arrived: it may have leased hosts.
     is_unanswered: bool,
 }
 
 impl Claims {
-    /// An answer from this shard got lost.
+    /// Simulates a claim on this shard whose reply was lost.
     #[cfg(test)]
-    pub(super) fn lose(&mut self, shard: Shard) {
-        self.looks[shard.number()].is_unanswered = true;
+    pub(super) fn lose_reply(&mut self, shard: Shard) {
+        self.shards[shard.number()].is_unanswered = true;
     }
 
-    /// The last answer from this shard got lost, and the one before did not.
+    /// Simulates the loss of the last reply from this shard; the reply before it arrived.
     #[cfg(test)]
-    pub(super) fn lose_last(&mut self, shard: Shard) {
-        self.lose(shard);
-        self.looks[shard.number()].arrived = self.number - 1;
+    pub(super) fn lose_last_reply(&mut self, shard: Shard) {
+        self.lose_reply(shard);
+        self.shards[shard.number()].arrived = self.number - 1;
     }
 
-    /// The numbers of claims begin behind this one.
+    /// Returns a state whose claim numbers start after `number`.
     pub(super) fn after(number: u64) -> Self {
-        Self { looks: vec![Look::after(number); SHARDS], number, epoch: 0 }
+        Self { shards: vec![ShardState::after(number); SHARDS], number, epoch: 0 }
     }
 }
 
-impl Look {
+impl ShardState {
     fn after(number: u64) -> Self {
-        Self { head: None, looked_at: None, failed_over: 0, arrived: number, is_unanswered: false }
+        Self { head: None, read_at: None, failed_over: 0, arrived: number, is_unanswered: false }
     }
 
-    /// Since when there is something to claim that has waited for `patience`.
+    /// Returns the time since which hosts are ready, if they have waited for at least `patience`.
     fn due(&self, now: Timestamp, patience: Duration) -> Option<Timestamp> {
         if self.is_unanswered {
             return Some(Timestamp::MIN);
@@ -76,56 +77,61 @@ impl Look {
     }
 }
 
-/// A turn as it is handed out: host, eligible since, token, lease end, next allowed, delay, robots delay,
-/// jobs with due times, and their crashes where one has crashed.
+/// A turn in the reply to a claim: host, eligible since, token, lease end, next allowed, delay, robots delay,
+/// jobs with due times, and the crashes of each job if one has crashed.
 type ClaimReply = (String, i64, u64, i64, i64, i64, i64, Vec<(String, i64)>, Vec<u32>);
 
 impl Redis {
+    /// Claims hosts of the shards with ready hosts, those first that have been ready for longest.
     pub(super) async fn claim_turns(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError> {
         let mut claims = self.claims.lock().await;
-        self.look(&mut claims, claim.now).await?;
+        self.refresh_heads(&mut claims, claim.now).await?;
         let mut turns: Vec<(Timestamp, Turn)> = Vec::new();
-        for _ in 0..ROUNDS {
-            let left = claim.hosts.saturating_sub(turns.len());
+        for _ in 0..MAX_ROUNDS {
+            let missing = claim.hosts.saturating_sub(turns.len());
             let mut due: Vec<(Timestamp, Shard)> = Shard::all()
                 .filter_map(|shard| {
-                    let patience = if self.preference.holds(shard) { Duration::ZERO } else { STEAL_AFTER };
-                    Some((claims.looks[shard.number()].due(claim.now, patience)?, shard))
+                    let patience = if self.preference.contains(shard) { Duration::ZERO } else { STEAL_DELAY };
+                    Some((claims.shards[shard.number()].due(claim.now, patience)?, shard))
                 })
                 .collect();
-            if left == 0 || due.is_empty() {
+            if missing == 0 || due.is_empty() {
                 break;
             }
             due.sort_by_key(|(head, shard)| (*head, shard.number()));
-            due.truncate(left);
-            let each = left.div_ceil(due.len()).min((JOBS / claim.jobs.max(1)).max(1));
+            due.truncate(missing);
+            let hosts_per_shard = missing.div_ceil(due.len()).min((JOBS_PER_CALL / claim.jobs.max(1)).max(1));
             claims.number += 1;
             let number = claims.number;
-            let lost: Vec<Option<u64>> =
-                claims.looks.iter().map(|look| look.is_unanswered.then_some(look.arrived)).collect();
+            let last_arrived: Vec<Option<u64>> =
+                claims.shards.iter().map(|state| state.is_unanswered.then_some(state.arrived)).collect();
             for (_, shard) in &due {
-                claims.looks[shard.number()].is_unanswered = true;
+                claims.shards[shard.number()].is_unanswered = true;
             }
             let epoch = claims.epoch;
-            let asked = due.into_iter().map(async |(_, shard)| {
-                let lost = lost[shard.number()];
-                Ok((shard, self.claim_on(shard, claim, each, (epoch, number), lost).await?))
+            let calls = due.into_iter().map(async |(_, shard)| {
+                let arrived = last_arrived[shard.number()];
+                Ok((shard, self.claim_on(shard, claim, hosts_per_shard, (epoch, number), arrived).await?))
             });
-            let before = turns.len();
-            let answers = match try_join_all(asked).await {
-                Ok(answers) => answers,
-                // What was handed out before is in hand; what this round handed out comes with the next claim.
+            let previous_count = turns.len();
+            let replies = match try_join_all(calls).await {
+                Ok(replies) => replies,
+                // The turns of earlier rounds are returned; those of this round come with the next claim.
                 Err(_) if !turns.is_empty() => break,
                 Err(error) => return Err(error),
             };
-            for (shard, (head, handed_out)) in answers {
-                let failed_over = claims.looks[shard.number()].failed_over;
-                claims.looks[shard.number()] =
-                    Look { head, looked_at: Some(Instant::now()), failed_over, ..Look::after(number) };
-                turns.extend(handed_out);
+            for (shard, (head, leased)) in replies {
+                let failed_over = claims.shards[shard.number()].failed_over;
+                claims.shards[shard.number()] = ShardState {
+                    head,
+                    read_at: Some(Instant::now()),
+                    failed_over,
+                    ..ShardState::after(number)
+                };
+                turns.extend(leased);
             }
-            // A shard whose hosts only rest, or wait for a single pass to end, has nothing more to give.
-            if turns.len() == before {
+            // Without new turns, all hosts rest or wait for the end of a single pass.
+            if turns.len() == previous_count {
                 break;
             }
         }
@@ -133,59 +139,69 @@ impl Redis {
         Ok(turns.into_iter().map(|(_, turn)| turn).collect())
     }
 
-    /// Asks shards whose belief is old when they will have something.
-    pub(super) async fn look(&self, claims: &mut Claims, told: Timestamp) -> Result<(), ScheduleError> {
-        let is_old = |look: &Look| match self.time {
-            Time::Server(_) => look.looked_at.is_none_or(|at| at.elapsed() >= LOOK_AGAIN),
-            Time::Told => true,
+    /// Reads the first entries of the shards whose cached state is too old, and detects failovers. Fails if no shard
+    /// can be read.
+    pub(super) async fn refresh_heads(
+        &self,
+        claims: &mut Claims,
+        caller_time: Timestamp,
+    ) -> Result<(), ScheduleError> {
+        let is_old = |state: &ShardState| match self.time {
+            TimeSource::Server(_) => state.read_at.is_none_or(|at| at.elapsed() >= MAX_STATE_AGE),
+            TimeSource::Caller => true,
         };
-        // What was believed of a server says nothing of the next one.
+        // The cached states do not apply to the server behind a new connection.
         let epoch = self.link.epoch().await?;
-        let is_another_link = std::mem::replace(&mut claims.epoch, epoch) != epoch;
-        let old = Shard::all().filter(|shard| is_another_link || is_old(&claims.looks[shard.number()]));
-        let heads = join_all(old.map(async |shard| (shard, self.head(shard, told).await))).await;
-        let (mut is_another, mut failed, looks) = (false, None, heads.len());
+        let is_new_connection = std::mem::replace(&mut claims.epoch, epoch) != epoch;
+        let old = Shard::all().filter(|shard| is_new_connection || is_old(&claims.shards[shard.number()]));
+        let heads = join_all(old.map(async |shard| (shard, self.read_head(shard, caller_time).await))).await;
+        let (mut has_failed_over, mut last_error, read_count) = (false, None, heads.len());
         let mut failures = 0;
         for (shard, head) in heads {
-            // Of a cluster, some shards may be out: the others go on.
+            // Some shards of a cluster may be down; the others continue.
             let (head, failed_over) = match head {
                 Ok(head) => head,
                 Err(error) => {
                     failures += 1;
-                    failed = Some(error);
-                    claims.looks[shard.number()].head = None;
+                    last_error = Some(error);
+                    claims.shards[shard.number()].head = None;
                     continue;
                 }
             };
-            let look = &mut claims.looks[shard.number()];
-            is_another |= look.looked_at.is_some() && look.failed_over != failed_over;
-            (look.head, look.failed_over, look.looked_at) = (head, failed_over, Some(Instant::now()));
+            let state = &mut claims.shards[shard.number()];
+            has_failed_over |= state.read_at.is_some() && state.failed_over != failed_over;
+            (state.head, state.failed_over, state.read_at) = (head, failed_over, Some(Instant::now()));
         }
-        if is_another {
-            tracing::warn!(
-                "the schedule's server is another one, or has lost what it had: leases are renewed"
-            );
+        if has_failed_over {
+            tracing::warn!("the schedule's server was replaced or lost its data; renewing leases");
             self.failovers.send_modify(|failovers| *failovers += 1);
         }
-        match failed {
-            Some(error) if failures == looks => Err(error),
+        match last_error {
+            Some(error) if failures == read_count => Err(error),
             _ => Ok(()),
         }
     }
 
-    async fn head(&self, shard: Shard, told: Timestamp) -> Result<(Option<Timestamp>, i64), ScheduleError> {
-        let call = self.call(shard, Some(told)).arg(length(self.embargo));
+    async fn read_head(
+        &self,
+        shard: Shard,
+        caller_time: Timestamp,
+    ) -> Result<(Option<Timestamp>, i64), ScheduleError> {
+        let call = self.call(shard, Some(caller_time)).arg(length(self.embargo));
         let (now, head, failed_over): (i64, String, i64) = self.link.run(&self.scripts.head, &call).await?;
-        Ok((head.parse().ok().map(self.home(now, Some(told))), failed_over))
+        Ok((head.parse().ok().map(self.to_caller_clock(now, Some(caller_time))), failed_over))
     }
 
+    /// Claims hosts of one shard. `arrived` is the number of the last claim whose reply arrived, if later replies are
+    /// missing. Returns the time of the shard's first entry, and the turns with the times since which they were
+    /// eligible.
     pub(super) async fn claim_on(
         &self,
         shard: Shard,
         claim: &Claim,
         hosts: usize,
         (epoch, number): (u64, u64),
-        lost: Option<u64>,
+        arrived: Option<u64>,
     ) -> Result<(Option<Timestamp>, Vec<(Timestamp, Turn)>), ScheduleError> {
         let call = self
             .call(shard, Some(claim.now))
@@ -195,33 +211,33 @@ impl Redis {
             .arg(claim.jobs)
             .arg(claim.due_by.as_millisecond())
             .arg(number)
-            .arg(lost.map(|arrived| arrived.to_string()).unwrap_or_default())
+            .arg(arrived.map(|number| number.to_string()).unwrap_or_default())
             .arg(length(self.embargo))
-            .arg(u8::from(self.link.may_change_unseen()));
-        let (now, head, answers): (i64, String, Vec<ClaimReply>) =
+            .arg(u8::from(self.link.may_change_silently()));
+        let (now, head, replies): (i64, String, Vec<ClaimReply>) =
             self.link.run_at(epoch, &self.scripts.claim, &call).await?;
-        let home = self.home(now, Some(claim.now));
-        let turns = answers.into_iter().map(|answer| turn(answer, &home)).collect();
-        Ok((head.parse().ok().map(&home), turns))
+        let to_local = self.to_caller_clock(now, Some(claim.now));
+        let turns = replies.into_iter().map(|reply| turn(reply, &to_local)).collect();
+        Ok((head.parse().ok().map(&to_local), turns))
     }
 }
 
-fn turn(answer: ClaimReply, home: impl Fn(i64) -> Timestamp) -> (Timestamp, Turn) {
-    let (host, since, token, over, next_allowed, delay, robots_delay, jobs, crashes) = answer;
+fn turn(reply: ClaimReply, to_local: impl Fn(i64) -> Timestamp) -> (Timestamp, Turn) {
+    let (host, since, token, lease_end, next_allowed, delay, robots_delay, jobs, crashes) = reply;
     let host = Host::from_stored(host);
     let jobs = jobs
         .into_iter()
         .zip(crashes.into_iter().chain(std::iter::repeat(0)))
-        .map(|((job, due), crashes)| Job { id: parse_member(&job, &host), due: home(due), crashes })
+        .map(|((job, due), crashes)| Job { id: parse_member(&job, &host), due: to_local(due), crashes })
         .collect();
     let turn = Turn {
         token: Token(token),
-        next_allowed_at: home(next_allowed),
+        next_allowed_at: to_local(next_allowed),
         delay: duration(delay),
         robots_delay: duration(robots_delay),
-        lease_until: home(over),
+        lease_until: to_local(lease_end),
         jobs,
         host,
     };
-    (home(since), turn)
+    (to_local(since), turn)
 }

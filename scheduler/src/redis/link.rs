@@ -1,8 +1,8 @@
-//! The connection: found, kept, and found again.
+//! The connection to the current master.
 //!
-//! The client's own reconnecting follows neither Sentinel's events nor a master that became a replica. So a
-//! connection that fails is dropped, and the next call looks for the master anew; behind Sentinels it is
-//! asked for once a second in any case, since an old master that is cut off goes on answering.
+//! The reconnection of the client library follows neither Sentinel events nor a master that became a replica. So
+//! a failed connection is dropped, and the next call looks up the master again. With Sentinels the lookup is
+//! repeated every second in any case, because an old master that is cut off still responds.
 
 use std::time::Duration;
 
@@ -20,37 +20,40 @@ use super::address::Address;
 use super::scripts::Call;
 use crate::schedule::ScheduleError;
 
-const CONNECT: Duration = Duration::from_secs(1);
-/// Long beside what any script takes, short beside a lease.
-const ANSWER: Duration = Duration::from_secs(3);
-/// How often Sentinels are asked who is the master.
-const ASK: Duration = Duration::from_secs(1);
-/// A server that could not be reached is left alone for this long.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Timeout of connecting to a server.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// Timeout of a response: much longer than any script takes, much shorter than a lease.
+const RESPONSE_TIMEOUT: Duration = Duration::from_secs(3);
+/// Interval between lookups of the master at the Sentinels.
+const MASTER_LOOKUP_INTERVAL: Duration = Duration::from_secs(1);
+/// Pause before the next attempt to connect after a failed one.
+const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
 
-/// A connection to whoever is the master.
+/// A connection that follows the master.
 pub(super) struct Link {
     address: Address,
-    follows: bool,
+    follows_sentinels: bool,
     state: Mutex<State>,
 }
 
 #[derive(Default)]
 struct State {
-    held: Option<Held>,
-    failed: Option<(Instant, String)>,
-    /// Rises with each connection.
+    active: Option<ActiveConnection>,
+    /// The time and the message of the last failed attempt.
+    last_failure: Option<(Instant, String)>,
+    /// Incremented with each new connection.
     epoch: u64,
 }
 
-struct Held {
+struct ActiveConnection {
     connection: Connection,
-    /// Where it leads to.
+    /// The address of the connected master.
     master: String,
-    asked_at: Instant,
+    /// The time of the last lookup of the master.
+    looked_up_at: Instant,
 }
 
-/// One server, or all of a cluster.
+/// A connection to one server, or to all servers of a cluster.
 #[derive(Clone)]
 pub(super) enum Connection {
     One(MultiplexedConnection),
@@ -87,25 +90,26 @@ impl ConnectionLike for Connection {
 
 impl Link {
     pub(super) fn new(address: Address) -> Self {
-        Self { address, follows: true, state: Mutex::default() }
+        Self { address, follows_sentinels: true, state: Mutex::default() }
     }
 
-    /// Stays with a master for as long as it answers, whatever Sentinels say.
-    pub(super) fn stay(&mut self) {
-        self.follows = false;
+    /// Keeps the connection to a master for as long as it responds, without further lookups.
+    pub(super) fn disable_following(&mut self) {
+        self.follows_sentinels = false;
     }
 
     pub(super) fn address(&self) -> &Address {
         &self.address
     }
 
-    /// Whether the server behind a connection may become another one without a new connection of ours. Where it
-    /// may not, the looks after a new connection are enough.
-    pub(super) fn may_change_unseen(&self) -> bool {
+    /// Returns true if the server may be replaced while the connection stays the same. Otherwise it is enough to check
+    /// the server after each new connection.
+    pub(super) fn may_change_silently(&self) -> bool {
         matches!(self.address, Address::Cluster(_))
     }
 
-    /// Counts connections: another number is another connection. Whether there is a newer one is looked at first.
+    /// Returns the number of the current connection; each new connection has another number. Reconnects first if
+    /// necessary.
     pub(super) async fn epoch(&self) -> Result<u64, ScheduleError> {
         Ok(self.connection().await?.0)
     }
@@ -120,7 +124,8 @@ impl Link {
         self.run_over(epoch, connection, script, call).await
     }
 
-    /// Runs a script over this connection and no later one: who is behind that has not been looked at.
+    /// Runs a script on the connection with this number. Fails if a newer connection has replaced it, because the
+    /// server of the newer one has not been checked yet.
     pub(super) async fn run_at<T: FromRedisValue>(
         &self,
         epoch: u64,
@@ -128,8 +133,11 @@ impl Link {
         call: &Call,
     ) -> Result<T, ScheduleError> {
         match self.connection().await? {
-            (now, connection) if now == epoch => self.run_over(epoch, connection, script, call).await,
-            _ => Err(ScheduleError::Unreachable(format!("Redis ({}): it is another one", self.address))),
+            (current, connection) if current == epoch => self.run_over(epoch, connection, script, call).await,
+            _ => Err(ScheduleError::Unreachable(format!(
+                "Redis ({}): the connection was replaced",
+                self.address
+            ))),
         }
     }
 
@@ -144,75 +152,78 @@ impl Link {
         for argument in &call.arguments {
             invocation.arg(argument);
         }
-        let answer = invocation.invoke_async(&mut connection).await;
-        self.judge(epoch, answer).await
+        let result = invocation.invoke_async(&mut connection).await;
+        self.check_result(epoch, result).await
     }
 
     /// Sends a command.
     pub(super) async fn send<T: FromRedisValue>(&self, command: &Cmd) -> Result<T, ScheduleError> {
         let (epoch, mut connection) = self.connection().await?;
-        let answer = command.query_async(&mut connection).await;
-        self.judge(epoch, answer).await
+        let result = command.query_async(&mut connection).await;
+        self.check_result(epoch, result).await
     }
 
-    async fn judge<T>(&self, epoch: u64, answer: RedisResult<T>) -> Result<T, ScheduleError> {
-        let error = match answer {
-            Ok(answer) => return Ok(answer),
+    /// Drops the connection if the result shows that it is lost.
+    async fn check_result<T>(&self, epoch: u64, result: RedisResult<T>) -> Result<T, ScheduleError> {
+        let error = match result {
+            Ok(value) => return Ok(value),
             Err(error) => error,
         };
         if is_connection_lost(&error) {
             let mut state = self.state.lock().await;
-            // Unless somebody has a new one already.
+            // Another call may have reconnected already.
             if state.epoch == epoch {
-                state.held = None;
+                state.active = None;
             }
         }
-        Err(self.failed(&error))
+        Err(self.unreachable(&error))
     }
 
     async fn connection(&self) -> Result<(u64, Connection), ScheduleError> {
         let mut state = self.state.lock().await;
         let epoch = state.epoch;
-        if let Some(held) = &mut state.held {
-            let is_told = self.follows && matches!(self.address, Address::Sentinel { .. });
-            let asks = is_told && held.asked_at.elapsed() >= ASK;
-            if !asks || self.still_leads_to(&held.master).await {
-                held.asked_at = if asks { Instant::now() } else { held.asked_at };
-                return Ok((epoch, held.connection.clone()));
+        if let Some(active) = &mut state.active {
+            let follows = self.follows_sentinels && matches!(self.address, Address::Sentinel { .. });
+            let is_lookup_due = follows && active.looked_up_at.elapsed() >= MASTER_LOOKUP_INTERVAL;
+            if !is_lookup_due || self.is_still_master(&active.master).await {
+                active.looked_up_at = if is_lookup_due { Instant::now() } else { active.looked_up_at };
+                return Ok((epoch, active.connection.clone()));
             }
         }
-        state.held = None;
-        if let Some((at, reason)) = &state.failed
-            && at.elapsed() < PAUSE
+        state.active = None;
+        if let Some((at, reason)) = &state.last_failure
+            && at.elapsed() < RECONNECT_PAUSE
         {
             return Err(ScheduleError::Unreachable(reason.clone()));
         }
         match self.connect().await {
             Ok((connection, master)) => {
                 tracing::debug!(redis = %self.address, "connected to Redis");
-                state.held = Some(Held { connection: connection.clone(), master, asked_at: Instant::now() });
-                state.failed = None;
+                let active =
+                    ActiveConnection { connection: connection.clone(), master, looked_up_at: Instant::now() };
+                state.active = Some(active);
+                state.last_failure = None;
                 state.epoch += 1;
                 Ok((state.epoch, connection))
             }
             Err(error) => {
-                let error = self.failed(&error);
-                state.failed = Some((Instant::now(), error.to_string()));
+                let error = self.unreachable(&error);
+                state.last_failure = Some((Instant::now(), error.to_string()));
                 Err(error)
             }
         }
     }
 
-    async fn still_leads_to(&self, master: &str) -> bool {
-        // Sentinels that cannot be reached say nothing against the master that we have.
-        self.master().await.map_or(true, |now| now == master)
+    async fn is_still_master(&self, master: &str) -> bool {
+        // If no Sentinel can be reached, the current master stays.
+        self.master().await.map_or(true, |current| current == master)
     }
 
     async fn connect(&self) -> RedisResult<(Connection, String)> {
         if let Address::Cluster(nodes) = &self.address {
             let client = redis::cluster::ClusterClientBuilder::new(nodes.iter().map(String::as_str))
-                .connection_timeout(CONNECT)
-                .response_timeout(ANSWER)
+                .connection_timeout(CONNECT_TIMEOUT)
+                .response_timeout(RESPONSE_TIMEOUT)
                 .build()?;
             let connection = client.get_async_connection().await?;
             return Ok((Connection::Cluster(connection), nodes.join(",")));
@@ -225,45 +236,47 @@ impl Link {
         if role != "master" {
             return Err(RedisError::from((
                 ErrorKind::Server(ServerErrorKind::ReadOnly),
-                "this Redis is a replica",
-                "name its master, or its Sentinels with redis+sentinel://".to_owned(),
+                "this server is a replica",
+                "specify its master, or its Sentinels with redis+sentinel://".to_owned(),
             )));
         }
         Ok((Connection::One(connection), master))
     }
 
-    /// The address of the master.
+    /// Returns the address of the master.
     async fn master(&self) -> RedisResult<String> {
-        let (sentinels, master, before, behind) = match &self.address {
+        let (sentinels, master, prefix, suffix) = match &self.address {
             Address::One(address) => return Ok(address.clone()),
             Address::Cluster(nodes) => return Ok(nodes.join(",")),
-            Address::Sentinel { sentinels, master, before, behind } => (sentinels, master, before, behind),
+            Address::Sentinel { sentinels, master, prefix, suffix } => (sentinels, master, prefix, suffix),
         };
-        // All at once: one that is gone with its machine must not make us late.
-        let asked = sentinels.iter().map(|sentinel| Box::pin(ask(sentinel, master)));
-        let ((host, port), _) = select_ok(asked).await?;
-        Ok(format!("{before}{host}:{port}{behind}"))
+        // In parallel: a Sentinel that is down with its machine must not delay the lookup.
+        let lookups = sentinels.iter().map(|sentinel| Box::pin(look_up_master(sentinel, master)));
+        let ((host, port), _) = select_ok(lookups).await?;
+        Ok(format!("{prefix}{host}:{port}{suffix}"))
     }
 
-    fn failed(&self, error: &RedisError) -> ScheduleError {
+    fn unreachable(&self, error: &RedisError) -> ScheduleError {
         ScheduleError::Unreachable(format!("Redis ({}): {error}", self.address))
     }
 }
 
 async fn open(address: &str) -> RedisResult<MultiplexedConnection> {
-    let config =
-        AsyncConnectionConfig::new().set_connection_timeout(Some(CONNECT)).set_response_timeout(Some(ANSWER));
+    let config = AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(CONNECT_TIMEOUT))
+        .set_response_timeout(Some(RESPONSE_TIMEOUT));
     Client::open(address)?.get_multiplexed_async_connection_with_config(&config).await
 }
 
-async fn ask(sentinel: &str, master: &str) -> RedisResult<(String, u16)> {
+/// Asks a Sentinel for the address of a master.
+async fn look_up_master(sentinel: &str, master: &str) -> RedisResult<(String, u16)> {
     let mut connection = open(sentinel).await?;
-    let question = redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(master).to_owned();
-    let known: Option<(String, u16)> = question.query_async(&mut connection).await?;
-    known.ok_or_else(|| RedisError::from((ErrorKind::Client, "no Sentinel knows the master")))
+    let command = redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(master).to_owned();
+    let address: Option<(String, u16)> = command.query_async(&mut connection).await?;
+    address.ok_or_else(|| RedisError::from((ErrorKind::Client, "the Sentinel does not know the master")))
 }
 
-/// Whether another connection may do better.
+/// Returns true if a new connection may help.
 fn is_connection_lost(error: &RedisError) -> bool {
     use ServerErrorKind::{BusyLoading, ClusterDown, MasterDown, ReadOnly};
     match error.kind() {

@@ -1,14 +1,14 @@
-//! The schedule of a cluster: Redis (or Valkey), one server, under Sentinel, or as Redis Cluster.
+//! The schedule of a cluster: Redis or Valkey, as one server, under Sentinel, or as Redis Cluster.
 //!
-//! Hosts are spread over 64 virtual shards; the keys of one carry one hash tag, so every script touches
-//! one node of a cluster only. What the scripts do is in `lua/`, what keys there are in `lua/common.lua`.
-//! Only the server's clock counts: times are told relative to the caller's, and come back on it, so nodes'
-//! clocks need not agree.
+//! Hosts are distributed over 64 virtual shards. The keys of a shard share a hash tag, so every script touches only
+//! one node of a cluster. `lua/` contains the scripts; `lua/common.lua` lists the keys.
+//! Only the server's clock counts: times are sent relative to the caller's clock and returned on it, so the clocks
+//! of the nodes need not agree.
 //!
-//! A lost answer loses nothing. A claim names the last answer that arrived, and what a later one handed
-//! out is handed out again; everything else may be done twice. A server that is not the one of the last
-//! claim (its `run_id` differs), or that lost everything, may not know every lease: it hands out nothing
-//! for a while in which holders renew, and keeps from each host for one delay.
+//! A lost reply loses no work. A claim names the last reply that arrived, and turns of later claims are returned
+//! again; all other calls are idempotent. A server that is not the one of the last claim (its `run_id` differs),
+//! or that lost its data, may not know every lease. It issues no lease during an embargo in which holders renew
+//! theirs, and every host rests for one delay.
 
 mod address;
 mod claims;
@@ -42,45 +42,45 @@ use shard::{SHARDS, Shard, member, parse_member};
 pub use address::{Address, AddressError};
 pub use usage::ServerUsage;
 
-/// Jobs planned, or leases settled, in one call: longer ones would keep others waiting.
-const BATCH: usize = 100;
-/// How long a server that may not know every lease hands out nothing: long enough for holders to notice it,
-/// which they do within a second of being able to reach it, and to renew.
+/// Upper bound on the jobs planned, or the leases settled, in one call: a longer call would block other clients.
+const MAX_BATCH: usize = 100;
+/// Duration in which a server that may not know every lease issues no leases. It is long enough for holders to notice
+/// the server, which takes them a second once they can reach it, and to renew their leases.
 const EMBARGO: Duration = Duration::from_secs(5);
-/// Robots rules that nobody asked for in this long are forgotten, in seconds.
-const ROBOTS_KEPT: u64 = 30 * 86_400;
+/// Lifetime of cached robots rules, in seconds.
+const ROBOTS_TTL_SECONDS: u64 = 30 * 86_400;
 
 /// A schedule in Redis.
 pub struct Redis {
     link: Link,
     scripts: Scripts,
-    /// The beginning of every key.
+    /// The prefix of every key.
     space: String,
-    /// Whose leases these are.
+    /// The node that owns the leases.
     node: String,
-    time: Time,
+    time: TimeSource,
     embargo: Duration,
     claims: Mutex<Claims>,
     preference: Preference,
     failovers: watch::Sender<u64>,
 }
 
-/// Whose clock counts.
-enum Time {
-    /// The server's; the caller's is only what times are told in.
+/// The clock of the schedule.
+enum TimeSource {
+    /// The server's clock. The caller's clock is only the one in which times are passed and returned.
     Server(Arc<dyn Clock>),
-    /// The caller's.
-    Told,
+    /// The caller's clock.
+    Caller,
 }
 
 impl Redis {
-    /// One to look at and to plan with, that connects when it is first needed.
+    /// Returns a schedule that connects on first use, for inspection and planning.
     pub fn at(address: Address, space: &str, node: &str, clock: Arc<dyn Clock>) -> Self {
-        Self::new(address, space, node, Time::Server(clock))
+        Self::new(address, space, node, TimeSource::Server(clock))
     }
 
-    /// Connects, and refuses a server that would forget leases when its memory is full. Keys begin with
-    /// `space`; `node` is the name that claims will carry.
+    /// Connects, and rejects a server that would evict leases when its memory is full. Keys begin with `space`;
+    /// `node` is the name in claims.
     pub async fn connect(
         address: Address,
         space: &str,
@@ -92,30 +92,32 @@ impl Redis {
         Ok(redis)
     }
 
-    /// One that trusts every server at once: only for tests that show what the embargo is good for.
+    /// Disables the embargo, so that every server is trusted at once. Only for tests that show the purpose of the
+    /// embargo.
     pub fn without_embargo(self) -> Self {
         Self { embargo: Duration::ZERO, ..self }
     }
 
-    /// One that does not ask Sentinels who is the master while the one it knows answers: only for tests.
+    /// Disables the periodic queries to the Sentinels while the current master responds. Only for tests.
     pub fn without_following(mut self) -> Self {
-        self.link.stay();
+        self.link.disable_following();
         self
     }
 
-    /// One that believes the times it is told, for tests that hold it against the model.
+    /// Connects, and uses the times of the caller instead of the server's clock. Only for tests that compare the
+    /// schedule with [`InMemory`](crate::InMemory).
     pub async fn on_callers_clock(address: Address, space: &str, node: &str) -> Result<Self, ScheduleError> {
-        let redis = Self::new(address, space, node, Time::Told);
+        let redis = Self::new(address, space, node, TimeSource::Caller);
         preflight::check(&redis.link).await?;
         redis.set_planned(1).await?;
         Ok(redis)
     }
 
-    fn new(address: Address, space: &str, node: &str, time: Time) -> Self {
-        // Above the number of every claim of an earlier process of the same name.
+    fn new(address: Address, space: &str, node: &str, time: TimeSource) -> Self {
+        // Higher than the number of every claim of an earlier process with the same name.
         let first_claim = match &time {
-            Time::Server(clock) => clock.now().as_millisecond().unsigned_abs(),
-            Time::Told => 0,
+            TimeSource::Server(clock) => clock.now().as_millisecond().unsigned_abs(),
+            TimeSource::Caller => 0,
         };
         Self {
             link: Link::new(address),
@@ -130,34 +132,38 @@ impl Redis {
         }
     }
 
-    /// The caller's time, where a call has none of its own.
-    fn told_now(&self, told: Option<Timestamp>) -> i64 {
+    /// Returns the caller's time in milliseconds; with the caller's clock, it is the argument.
+    fn caller_now(&self, caller_time: Option<Timestamp>) -> i64 {
         match &self.time {
-            Time::Server(clock) => clock.now().as_millisecond(),
-            Time::Told => told.map_or(0, Timestamp::as_millisecond),
+            TimeSource::Server(clock) => clock.now().as_millisecond(),
+            TimeSource::Caller => caller_time.map_or(0, Timestamp::as_millisecond),
         }
     }
 
-    /// A call of a script on a shard.
-    fn call(&self, shard: Shard, told: Option<Timestamp>) -> Call {
+    /// Returns a script call on a shard with the common arguments.
+    fn call(&self, shard: Shard, caller_time: Option<Timestamp>) -> Call {
         let clock = match self.time {
-            Time::Server(_) => "s",
-            Time::Told => "t",
+            TimeSource::Server(_) => "s",
+            TimeSource::Caller => "t",
         };
         Call::new(shard.key(&self.space, "due"))
             .arg(shard.key(&self.space, ""))
-            .arg(self.told_now(told))
+            .arg(self.caller_now(caller_time))
             .arg(clock)
     }
 
-    /// From the server's clock to the caller's: measured after the answer, so the way here makes waits
-    /// longer, never shorter.
-    fn home(&self, server_now: i64, told: Option<Timestamp>) -> impl Fn(i64) -> Timestamp + use<> {
-        let shift = self.told_now(told) - server_now;
-        let shift = if matches!(self.time, Time::Server(_)) { shift } else { 0 };
+    /// Returns the conversion from the server's clock to the caller's. The offset is measured after the reply, so
+    /// network latency makes waits longer, never shorter.
+    fn to_caller_clock(
+        &self,
+        server_now: i64,
+        caller_time: Option<Timestamp>,
+    ) -> impl Fn(i64) -> Timestamp + use<> {
+        let shift = self.caller_now(caller_time) - server_now;
+        let shift = if matches!(self.time, TimeSource::Server(_)) { shift } else { 0 };
         move |millis| {
-            let home = if millis == Timestamp::MAX.as_millisecond() { millis } else { millis + shift };
-            Timestamp::from_millisecond(home).unwrap_or(Timestamp::MAX)
+            let shifted = if millis == Timestamp::MAX.as_millisecond() { millis } else { millis + shift };
+            Timestamp::from_millisecond(shifted).unwrap_or(Timestamp::MAX)
         }
     }
 
@@ -181,26 +187,27 @@ impl Redis {
                 .arg(jobs.len() + crashed.len());
             let ends = jobs.iter().map(|job| (job, 0)).chain(crashed.iter().map(|job| (job, 1)));
             for (Settlement { id, next_due, exchanges }, crashed) in ends {
-                let mut end = next_due.map(|due| due.as_millisecond().to_string()).unwrap_or_default();
-                // What is as usual is not said: arguments are a good part of what a call costs.
+                let mut encoded_end =
+                    next_due.map(|due| due.as_millisecond().to_string()).unwrap_or_default();
+                // The default is omitted: arguments are a large part of the cost of a call.
                 if (crashed, *exchanges) != (0, 1) {
-                    end += &format!(" {crashed} {exchanges}");
+                    encoded_end += &format!(" {crashed} {exchanges}");
                 }
-                call = call.arg(member(id)).arg(end);
+                call = call.arg(member(id)).arg(encoded_end);
             }
         }
         self.link.run(&self.scripts.settle, &call).await
     }
 }
 
-/// Things with the shard that each is on, in batches of one shard.
-fn by_shard<T>(things: impl IntoIterator<Item = T>, host: impl Fn(&T) -> &Host) -> Vec<(Shard, Vec<T>)> {
+/// Groups values by the shard of their host, in batches of at most [`MAX_BATCH`].
+fn by_shard<T>(values: impl IntoIterator<Item = T>, host: impl Fn(&T) -> &Host) -> Vec<(Shard, Vec<T>)> {
     let mut shards: Vec<Vec<Vec<T>>> = (0..SHARDS).map(|_| Vec::new()).collect();
-    for thing in things {
-        let batches = &mut shards[Shard::of(host(&thing)).number()];
-        match batches.last_mut().filter(|batch| batch.len() < BATCH) {
-            Some(batch) => batch.push(thing),
-            None => batches.push(vec![thing]),
+    for value in values {
+        let batches = &mut shards[Shard::of(host(&value)).number()];
+        match batches.last_mut().filter(|batch| batch.len() < MAX_BATCH) {
+            Some(batch) => batch.push(value),
+            None => batches.push(vec![value]),
         }
     }
     let numbered = Shard::all().zip(shards);
@@ -218,7 +225,7 @@ fn duration(millis: i64) -> Duration {
 #[async_trait]
 impl Schedule for Redis {
     async fn plan(&self, jobs: &[Planned]) -> Result<(), ScheduleError> {
-        // One shard after the other: a rebuild of a million jobs must not crowd out the claims of others.
+        // Sequential: a rebuild of a million jobs must not delay the claims of other nodes.
         for (shard, batch) in by_shard(jobs, |planned| &planned.id.host) {
             self.plan_on(shard, &batch).await?;
         }
@@ -248,47 +255,48 @@ impl Schedule for Redis {
         let call = self.call(Shard::of(host), Some(claim.now));
         let call = call.arg(&claim.node).arg(length(claim.lease)).arg(host.as_str()).arg(length(delay));
         let call = call.arg(length(self.embargo));
-        let answer: Vec<i64> = self.link.run(&self.scripts.borrow, &call).await?;
-        match *answer.as_slice() {
-            [now, 1, token, over, next_allowed, delay, robots_delay] => {
-                let home = self.home(now, Some(claim.now));
+        let reply: Vec<i64> = self.link.run(&self.scripts.borrow, &call).await?;
+        match *reply.as_slice() {
+            [now, 1, token, lease_end, next_allowed, delay, robots_delay] => {
+                let to_local = self.to_caller_clock(now, Some(claim.now));
                 Ok(Borrowed::Yes(Turn {
                     host: host.clone(),
                     token: Token(token.unsigned_abs()),
-                    next_allowed_at: home(next_allowed),
+                    next_allowed_at: to_local(next_allowed),
                     delay: duration(delay),
                     robots_delay: duration(robots_delay),
-                    lease_until: home(over),
+                    lease_until: to_local(lease_end),
                     jobs: Vec::new(),
                 }))
             }
-            [now, 0, until] => Ok(Borrowed::No { until: self.home(now, Some(claim.now))(until) }),
-            _ => Err(unexpected("borrow")),
+            [now, 0, until] => Ok(Borrowed::No { until: self.to_caller_clock(now, Some(claim.now))(until) }),
+            _ => Err(unexpected_reply("borrow")),
         }
     }
 
     async fn renew(&self, lease: &Lease, until: Timestamp) -> Result<(), ScheduleError> {
         let call = self.call(Shard::of(&lease.host), None).arg(&self.node);
         let call = call.arg(lease.host.as_str()).arg(lease.token.0).arg(until.as_millisecond());
-        let done: Vec<bool> = self.link.run(&self.scripts.renew, &call).await?;
-        if done.as_slice() == [true] { Ok(()) } else { Err(fenced(lease)) }
+        let renewed: Vec<bool> = self.link.run(&self.scripts.renew, &call).await?;
+        if renewed.as_slice() == [true] { Ok(()) } else { Err(fenced(lease)) }
     }
 
     async fn settle_all(&self, settles: &[Settle]) -> Result<Vec<Result<(), ScheduleError>>, ScheduleError> {
-        let found: Vec<Planned> = settles.iter().flat_map(|settle| settle.found.iter().cloned()).collect();
-        // First: a crash in between finds them again, the other way round they would be forgotten.
-        self.plan(&found).await?;
+        let new_jobs: Vec<Planned> = settles.iter().flat_map(|settle| settle.found.iter().cloned()).collect();
+        // Planned first: after a crash in between, the turn repeats and finds them again. In the other order they would
+        // be lost.
+        self.plan(&new_jobs).await?;
         let batches = by_shard(settles.iter().enumerate(), |(_, settle)| &settle.lease.host);
-        let done = try_join_all(batches.into_iter().map(async |(shard, batch)| {
+        let outcomes = try_join_all(batches.into_iter().map(async |(shard, batch)| {
             let (places, batch): (Vec<usize>, Vec<&Settle>) = batch.into_iter().unzip();
             Ok(places.into_iter().zip(self.settle_on(shard, &batch).await?).collect::<Vec<_>>())
         }));
-        let mut answers: Vec<Result<(), ScheduleError>> =
+        let mut results: Vec<Result<(), ScheduleError>> =
             settles.iter().map(|settle| Err(fenced(&settle.lease))).collect();
-        for (place, _) in done.await?.into_iter().flatten().filter(|(_, is_done)| *is_done) {
-            answers[place] = Ok(());
+        for (place, _) in outcomes.await?.into_iter().flatten().filter(|(_, is_settled)| *is_settled) {
+            results[place] = Ok(());
         }
-        Ok(answers)
+        Ok(results)
     }
 
     async fn ask_delay(&self, host: &Host, delay: Duration) -> Result<(), ScheduleError> {
@@ -310,8 +318,8 @@ impl Schedule for Redis {
             self.link.run::<i64>(&self.scripts.reclaim, &call).await
         }))
         .await?;
-        if leaving == Leaving::HandedBack && matches!(self.time, Time::Server(_)) {
-            self.beat(node, "").await?;
+        if leaving == Leaving::HandedBack && matches!(self.time, TimeSource::Server(_)) {
+            self.store_beat(node, "").await?;
         }
         Ok(())
     }
@@ -324,35 +332,35 @@ impl Schedule for Redis {
         let times = try_join_all(Shard::all().map(async |shard| {
             let call = self.call(shard, None).arg(due_by.as_millisecond()).arg(blocked_by.as_millisecond());
             let (now, next): (i64, String) = self.link.run(&self.scripts.next_due, &call).await?;
-            Ok(next.parse().ok().map(self.home(now, None)))
+            Ok(next.parse().ok().map(self.to_caller_clock(now, None)))
         }));
         Ok(times.await?.into_iter().flatten().min())
     }
 
     async fn host(&self, host: &Host) -> Result<Option<HostView>, ScheduleError> {
         type Jobs = Vec<(String, i64, u32)>;
-        type Known = (i64, String, i64, i64, i64, i64, i64, String, Jobs, Vec<(String, u32, u64)>);
+        type Reply = (i64, String, i64, i64, i64, i64, i64, String, Jobs, Vec<(String, u32, u64)>);
         let call = self.call(Shard::of(host), None).arg(host.as_str());
-        let answer: redis::Value = self.link.run(&self.scripts.host, &call).await?;
-        if matches!(&answer, redis::Value::Array(fields) if fields.len() == 1) {
+        let value: redis::Value = self.link.run(&self.scripts.host, &call).await?;
+        if matches!(&value, redis::Value::Array(fields) if fields.len() == 1) {
             return Ok(None);
         }
-        let known: Known = redis::from_redis_value(answer).map_err(|_| unexpected("host"))?;
-        let (now, owner, lease, token, next_allowed, delay, blocked, reason, jobs, mut stakes) = known;
-        let home = self.home(now, None);
+        let reply: Reply = redis::from_redis_value(value).map_err(|_| unexpected_reply("host"))?;
+        let (now, owner, lease, token, next_allowed, delay, blocked, reason, jobs, mut stakes) = reply;
+        let to_local = self.to_caller_clock(now, None);
         stakes.sort();
         let stake = |(client, weight, jobs)| Stake { tenant: Tenant { client, weight }, jobs };
         let jobs = jobs.into_iter().map(|(job, due, crashes)| Job {
             id: parse_member(&job, host),
-            due: home(due),
+            due: to_local(due),
             crashes,
         });
         Ok(Some(HostView {
-            owner: (!owner.is_empty()).then(|| (owner, home(lease))),
+            owner: (!owner.is_empty()).then(|| (owner, to_local(lease))),
             token: Token(token.unsigned_abs()),
-            next_allowed_at: home(next_allowed),
+            next_allowed_at: to_local(next_allowed),
             delay: duration(delay),
-            blocked: (blocked > 0).then(|| (home(blocked), reason)),
+            blocked: (blocked > 0).then(|| (to_local(blocked), reason)),
             jobs: jobs.collect(),
             stakes: stakes.into_iter().map(stake).collect(),
         }))
@@ -372,7 +380,7 @@ impl Schedule for Redis {
     }
 
     async fn counts(&self, share: Share, now: Timestamp) -> Result<HostCounts, ScheduleError> {
-        let shards = Shard::all().filter(|shard| share == Share::All || self.preference.holds(*shard));
+        let shards = Shard::all().filter(|shard| share == Share::All || self.preference.contains(*shard));
         let counts = try_join_all(shards.map(async |shard| {
             let call = self.call(shard, Some(now));
             self.link.run::<(i64, u64, u64, u64, String)>(&self.scripts.counts, &call).await
@@ -382,7 +390,7 @@ impl Schedule for Redis {
             sum.waiting += waiting;
             sum.ready += ready;
             sum.leased += leased;
-            let oldest = oldest.parse().ok().map(self.home(server_now, Some(now)));
+            let oldest = oldest.parse().ok().map(self.to_caller_clock(server_now, Some(now)));
             sum.oldest_ready = [sum.oldest_ready, oldest].into_iter().flatten().min();
         }
         Ok(sum)
@@ -394,7 +402,7 @@ impl Schedule for Redis {
 
     async fn remember_robots(&self, origin: &str, record: &str) -> Result<(), ScheduleError> {
         let key = self.robots_key(origin);
-        self.link.send(redis::cmd("SET").arg(key).arg(record).arg("EX").arg(ROBOTS_KEPT)).await
+        self.link.send(redis::cmd("SET").arg(key).arg(record).arg("EX").arg(ROBOTS_TTL_SECONDS)).await
     }
 
     async fn planned(&self) -> Result<Option<i64>, ScheduleError> {
@@ -402,7 +410,7 @@ impl Schedule for Redis {
             let key = shard.key(&self.space, "ctl");
             self.link.send::<Option<i64>>(redis::cmd("HGET").arg(key).arg("planned")).await
         }));
-        // One shard that lost it is enough: a cluster may lose a part.
+        // `None` if any shard has lost its version: a cluster may lose a part of its data.
         Ok(versions.await?.into_iter().min().flatten())
     }
 
@@ -416,12 +424,13 @@ impl Schedule for Redis {
     }
 
     async fn heartbeat(&self, beat: &Beat) -> Result<Order, ScheduleError> {
-        // Also where there is no room for claims: who holds hosts must notice another server.
-        if let Err(error) = self.look(&mut *self.claims.lock().await, beat.since).await {
-            tracing::debug!(%error, "no shard can be looked at");
+        // Needed even if the node has no room for claims: a holder of leases must notice a failover.
+        if let Err(error) = self.refresh_heads(&mut *self.claims.lock().await, beat.since).await {
+            tracing::debug!(%error, "could not read any shard");
         }
-        let said = serde_json::to_string(beat).map_err(|error| ScheduleError::Storage(error.to_string()))?;
-        self.beat(&beat.node, &said).await
+        let encoded =
+            serde_json::to_string(beat).map_err(|error| ScheduleError::Storage(error.to_string()))?;
+        self.store_beat(&beat.node, &encoded).await
     }
 
     fn failovers(&self) -> Option<watch::Receiver<u64>> {
@@ -429,15 +438,15 @@ impl Schedule for Redis {
     }
 
     async fn nodes(&self) -> Result<Vec<NodeView>, ScheduleError> {
-        self.members().await
+        self.read_nodes().await
     }
 
     async fn order(&self, name: &str, order: Order) -> Result<(), ScheduleError> {
-        self.give_order(name, order).await
+        self.store_order(name, order).await
     }
 
     async fn spread(&self) -> Result<Vec<Spread>, ScheduleError> {
-        self.host_spread().await
+        self.count_spread().await
     }
 
     async fn take_duty(&self, duty: &str, node: &str, hold: Duration) -> Result<bool, ScheduleError> {
@@ -466,6 +475,8 @@ fn fenced(lease: &Lease) -> ScheduleError {
     ScheduleError::Fenced { host: lease.host.clone(), token: lease.token }
 }
 
-fn unexpected(script: &str) -> ScheduleError {
-    ScheduleError::Storage(format!("Redis answered {script} in a form that this build does not know"))
+fn unexpected_reply(script: &str) -> ScheduleError {
+    ScheduleError::Storage(format!(
+        "unexpected reply from Redis to the script {script}; the cluster may run an incompatible build"
+    ))
 }

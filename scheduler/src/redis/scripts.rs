@@ -1,4 +1,4 @@
-//! The scripts, and how they are called.
+//! The Lua scripts and their calls.
 
 use redis::{Script, ToRedisArgs};
 
@@ -8,7 +8,7 @@ macro_rules! script {
     };
 }
 
-/// Every script. They are sent by their hash; a server that does not know one is told it once.
+/// All scripts. A script is called by its hash; its source is sent once to a server that does not have it.
 pub(super) struct Scripts {
     pub(super) beat: Script,
     pub(super) block: Script,
@@ -45,7 +45,7 @@ impl Default for Scripts {
     }
 }
 
-/// A key, which tells a cluster where to, and arguments.
+/// The arguments of a script call, and the key that a cluster routes it by.
 pub(super) struct Call {
     pub(super) key: String,
     pub(super) arguments: Vec<Vec<u8>>,

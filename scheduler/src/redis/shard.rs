@@ -1,9 +1,9 @@
-//! Which keys a host's are, and how jobs are written in them.
+//! The keys of hosts and the encoding of jobs in them.
 
 use model::{Host, JobId, JobKind, Name};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Virtual shards. A change of this number is a change of every key.
+/// Number of virtual shards. Changing it changes every key.
 pub(super) const SHARDS: usize = 64;
 
 /// One of the virtual shards.
@@ -24,14 +24,14 @@ impl Shard {
         self.0
     }
 
-    /// A key of the shard. What stands in braces is what Redis Cluster places keys by.
+    /// Returns a key of the shard. Redis Cluster places keys by the hash tag in braces.
     pub(super) fn key(self, space: &str, name: &str) -> String {
         format!("{space}:{{{}}}:{name}", self.0)
     }
 }
 
-/// A job in its host's keys: no spaces, since a turn is a list with spaces. `!` stands before every character of
-/// names and queries, so members sort as jobs do.
+/// Encodes a job as a member of its host's keys. It has no spaces, since a turn is a space-separated list. `!` sorts
+/// before every character of names and queries, so members sort as jobs do.
 pub(super) fn member(id: &JobId) -> String {
     match id.kind {
         JobKind::Poll => id.source.to_string(),
@@ -42,6 +42,7 @@ pub(super) fn member(id: &JobId) -> String {
     }
 }
 
+/// Decodes a job of a host.
 pub(super) fn parse_member(member: &str, host: &Host) -> JobId {
     let (source, rest) = member.split_once('!').unwrap_or((member, ""));
     let source = Name::from_stored(source.to_owned());
@@ -59,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn members_are_read_back_and_sort_as_jobs_do() {
+    fn members_round_trip_and_sort_as_jobs_do() {
         let host = Host::from_stored("h".to_owned());
         let jobs: Vec<JobId> = ["a", "a-b", "a.b", "a0", "aa", "ә"]
             .iter()
@@ -68,16 +69,21 @@ mod tests {
                 let searches = ["a", "a b", "a-b", "ab", "су", "су тасқыны"];
                 let searches =
                     searches.map(|text| JobId::search(name.clone(), host.clone(), text.to_owned()));
-                let of = |job: fn(Name, Host) -> JobId| job(name.clone(), host.clone());
-                [of(JobId::poll), of(JobId::backfill), of(JobId::pages), of(JobId::websub)]
-                    .into_iter()
-                    .chain(searches)
+                let new_job = |constructor: fn(Name, Host) -> JobId| constructor(name.clone(), host.clone());
+                [
+                    new_job(JobId::poll),
+                    new_job(JobId::backfill),
+                    new_job(JobId::pages),
+                    new_job(JobId::websub),
+                ]
+                .into_iter()
+                .chain(searches)
             })
             .collect();
         assert!(jobs.is_sorted());
         let members: Vec<String> = jobs.iter().map(member).collect();
         assert!(members.is_sorted(), "{members:?}");
-        let back: Vec<JobId> = members.iter().map(|member| parse_member(member, &host)).collect();
-        assert_eq!(back, jobs);
+        let parsed: Vec<JobId> = members.iter().map(|member| parse_member(member, &host)).collect();
+        assert_eq!(parsed, jobs);
     }
 }

@@ -1,4 +1,4 @@
-//! What only a server brings about: lost answers, failovers, a loss of everything.
+//! Tests of failures that only a server has: lost replies, failovers and the loss of all data.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::{EMBARGO, Redis};
 use crate::membership::Beat;
 use crate::schedule::{Claim, Lease, Schedule, ScheduleError, Settle};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 const LEASE: Duration = Duration::from_secs(2);
 const DELAY: Duration = Duration::from_millis(100);
 
@@ -39,9 +39,9 @@ fn claim(node: &str) -> Claim {
     Claim { node: node.to_owned(), now, due_by: now, lease: LEASE, hosts: 10, jobs: 10 }
 }
 
-/// Claims until there is something.
+/// Claims until at least one turn is returned.
 async fn turns(redis: &Redis, node: &str) -> Vec<model::Turn> {
-    let claimed = async {
+    let claim_loop = async {
         loop {
             let turns = redis.claim(&claim(node)).await.unwrap();
             if !turns.is_empty() {
@@ -50,7 +50,7 @@ async fn turns(redis: &Redis, node: &str) -> Vec<model::Turn> {
             sleep(Duration::from_millis(20)).await;
         }
     };
-    timeout(PATIENCE, claimed).await.expect("something can be claimed")
+    timeout(TEST_TIMEOUT, claim_loop).await.expect("a turn can be claimed")
 }
 
 fn settle(turn: &model::Turn) -> Settle {
@@ -65,41 +65,41 @@ fn settle(turn: &model::Turn) -> Settle {
 }
 
 #[tokio::test]
-async fn a_claim_whose_answer_was_lost_is_handed_out_again() {
+async fn a_turn_is_returned_again_after_a_lost_reply() {
     let server = RedisServer::start(&[]).await.unwrap();
     let redis = connect(&server, "n1").await;
     redis.plan(&[planned("a", "h"), planned("b", "h")]).await.unwrap();
     redis.set_planned(1).await.unwrap();
-    // The first answer of all begins an embargo, and a new host rests.
+    // The first call starts an embargo, and a new host rests.
     let shard = Shard::of(&Host::from_stored("h".to_owned()));
-    let lost = loop {
+    let lost_turns = loop {
         let epoch = redis.link.epoch().await.unwrap();
-        let (_, lost) = redis
+        let (_, turns) = redis
             .claim_on(shard, &claim("n1"), 1, (epoch, i64::MAX.unsigned_abs() / 1024), None)
             .await
             .unwrap();
-        if !lost.is_empty() {
-            break lost;
+        if !turns.is_empty() {
+            break turns;
         }
         sleep(Duration::from_millis(20)).await;
     };
-    redis.claims.lock().await.lose(shard);
-    // Not even an embargo keeps from a node what is its own.
+    redis.claims.lock().await.lose_reply(shard);
+    // An embargo does not withhold the node's own leases.
     let key = shard.key("qyran", "ctl");
     server.tell(&format!("HSET {key} emb 9999999999999")).await.unwrap();
-    let again = turns(&redis, "n1").await;
-    assert_eq!((again.len(), again[0].token), (1, lost[0].1.token));
+    let repeated = turns(&redis, "n1").await;
+    assert_eq!((repeated.len(), repeated[0].token), (1, lost_turns[0].1.token));
     let jobs = |turn: &model::Turn| turn.jobs.iter().map(|job| job.id.clone()).collect::<Vec<_>>();
-    assert_eq!(jobs(&again[0]), jobs(&lost[0].1));
-    // Another node gets none of it, and one that has its answer gets it no second time.
+    assert_eq!(jobs(&repeated[0]), jobs(&lost_turns[0].1));
+    // No other node gets the turn, and the node does not get it again after the reply has arrived.
     let other = connect(&server, "n2").await;
     assert!(other.claim(&claim("n2")).await.unwrap().is_empty());
     assert!(redis.claim(&claim("n1")).await.unwrap().is_empty());
 }
 
-/// Two hosts on one shard: what was confirmed is not handed out again with what was lost.
+/// Two hosts are on one shard. A turn whose reply arrived is not returned again with the lost one.
 #[tokio::test]
-async fn only_what_was_lost_is_handed_out_again() {
+async fn only_lost_turns_are_returned_again() {
     let server = RedisServer::start(&[]).await.unwrap();
     let redis = connect(&server, "n1").await;
     let host = |number: u32| Host::from_stored(format!("h{number}"));
@@ -111,29 +111,29 @@ async fn only_what_was_lost_is_handed_out_again() {
     redis.plan(&[planned("b", other.as_str())]).await.unwrap();
     let second = turns(&redis, "n1").await;
     assert_eq!(second[0].host, other);
-    redis.claims.lock().await.lose_last(Shard::of(&other));
-    let again: Vec<(Host, Token)> =
+    redis.claims.lock().await.lose_last_reply(Shard::of(&other));
+    let repeated: Vec<(Host, Token)> =
         turns(&redis, "n1").await.into_iter().map(|turn| (turn.host, turn.token)).collect();
-    assert_eq!(again, [(other, second[0].token)]);
+    assert_eq!(repeated, [(other, second[0].token)]);
 }
 
-/// A lease that a failover lost and its holder took up again is no answer that got lost, though another node's
-/// claim of the host, with a higher number, was the last that the server saw.
+/// A lease that was lost in a failover and restored by its holder does not count as a lost reply, even if the last
+/// claim of the host that the server knows came from another node with a higher claim number.
 #[tokio::test]
-async fn what_was_taken_up_again_is_not_handed_out_again() {
+async fn a_restored_lease_is_not_returned_again() {
     let server = RedisServer::start(&[]).await.unwrap();
     let (early, late) = (connect(&server, "n1").await, connect(&server, "n2").await);
     early.plan(&[planned("a", "h")]).await.unwrap();
     early.set_planned(1).await.unwrap();
     let turn = turns(&late, "n2").await.remove(0);
     late.settle(&Settle { release_until: Some(Timestamp::now()), ..settle(&turn) }).await.unwrap();
-    // As after a failover: the server does not know of a claim of n1's that came after that.
+    // As after a failover: the server does not know a later claim of n1.
     let (host, shard) = (turn.host.clone(), Shard::of(&turn.host));
     server.tell(&format!("HSET {} run another", shard.key("qyran", "ctl"))).await.unwrap();
-    let held = Lease { host, token: Token(turn.token.0 + 1) };
+    let lease = Lease { host, token: Token(turn.token.0 + 1) };
     let until = Timestamp::now() + Duration::from_secs(60);
-    early.renew(&held, until).await.unwrap();
-    early.claims.lock().await.lose(shard);
+    early.renew(&lease, until).await.unwrap();
+    early.claims.lock().await.lose_reply(shard);
     for _ in 0..10 {
         assert!(early.claim(&claim("n1")).await.unwrap().is_empty());
         sleep(Duration::from_millis(50)).await;
@@ -141,7 +141,7 @@ async fn what_was_taken_up_again_is_not_handed_out_again() {
 }
 
 #[tokio::test]
-async fn scripts_that_a_server_forgot_are_told_again() {
+async fn flushed_scripts_are_loaded_again() {
     let server = RedisServer::start(&[]).await.unwrap();
     let redis = connect(&server, "n1").await;
     redis.plan(&[planned("a", "h")]).await.unwrap();
@@ -150,7 +150,7 @@ async fn scripts_that_a_server_forgot_are_told_again() {
     assert_eq!(redis.host(&Host::from_stored("h".into())).await.unwrap().unwrap().jobs.len(), 2);
 }
 
-/// A server without memory of a lease takes its holder's word for it, and hands the host to nobody else
+/// A server that lost its data restores a lease when its holder renews it, and leases the host to no other node
 /// meanwhile.
 #[tokio::test]
 async fn a_lease_outlives_a_server_that_lost_everything() {
@@ -160,7 +160,7 @@ async fn a_lease_outlives_a_server_that_lost_everything() {
     holder.set_planned(1).await.unwrap();
     let turn = turns(&holder, "n1").await.remove(0);
     server.tell("FLUSHALL").await.unwrap();
-    // Somebody notices, and plans everything anew.
+    // Another node notices the loss and plans all jobs again.
     assert_eq!(other.planned().await.unwrap(), None);
     other.plan(&[planned("a", "h")]).await.unwrap();
     other.set_planned(2).await.unwrap();
@@ -169,7 +169,7 @@ async fn a_lease_outlives_a_server_that_lost_everything() {
     let until = Timestamp::now() + Duration::from_secs(10);
     holder.renew(&lease, until).await.unwrap();
     for _ in 0..100 {
-        assert!(other.claim(&claim("n2")).await.unwrap().is_empty(), "it is held");
+        assert!(other.claim(&claim("n2")).await.unwrap().is_empty(), "the host is leased");
         sleep(LEASE / 50).await;
     }
     let mut end = settle(&turn);
@@ -177,65 +177,69 @@ async fn a_lease_outlives_a_server_that_lost_everything() {
     end.release_until = Some(Timestamp::now());
     holder.settle(&end).await.unwrap();
     let next = turns(&other, "n2").await.remove(0);
-    assert!(next.token > turn.token, "tokens rise over the loss");
+    assert!(next.token > turn.token, "tokens increase over the loss");
     assert!(matches!(holder.renew(&lease, until).await, Err(ScheduleError::Fenced { .. })));
 }
 
-/// After a restart without memory nothing is handed out for a while, and a host not before its delay.
+/// After a restart without data no host is leased during the embargo, and no host before its delay has passed.
 #[tokio::test]
-async fn a_restarted_server_is_not_believed_at_once() {
+async fn a_restarted_server_starts_an_embargo() {
     let mut server = RedisServer::start(&["--appendonly", "yes"]).await.unwrap();
     let redis = connect(&server, "n1").await;
     redis.set_planned(1).await.unwrap();
     let slow = Planned { delay: EMBARGO * 2, ..planned("a", "h") };
     redis.plan(&[slow, planned("b", "i")]).await.unwrap();
     server.restart().await.unwrap();
-    let began = tokio::time::Instant::now();
+    let restarted_at = tokio::time::Instant::now();
     let mut first = None;
     while first.is_none() {
-        // Until the connection is a new one, claims fail.
+        // Claims fail until the connection is re-established.
         let turns = redis.claim(&claim("n1")).await.unwrap_or_default();
         first = turns.into_iter().next();
         sleep(Duration::from_millis(10)).await;
     }
     let first = first.unwrap();
     assert_eq!(first.host.as_str(), "i");
-    assert!(began.elapsed() >= EMBARGO - Duration::from_millis(100), "{:?}", began.elapsed());
-    // The other host's lease runs out meanwhile.
+    assert!(restarted_at.elapsed() >= EMBARGO - Duration::from_millis(100), "{:?}", restarted_at.elapsed());
+    // The lease of the other host expires meanwhile.
     while turns(&redis, "n1").await[0].host.as_str() != "h" {}
-    assert!(began.elapsed() >= EMBARGO * 2 - Duration::from_millis(100), "{:?}", began.elapsed());
+    assert!(
+        restarted_at.elapsed() >= EMBARGO * 2 - Duration::from_millis(100),
+        "{:?}",
+        restarted_at.elapsed()
+    );
 }
 
 #[tokio::test]
-async fn a_server_that_evicts_or_follows_is_refused() {
+async fn a_server_that_evicts_or_is_a_replica_is_rejected() {
     let evicting =
         RedisServer::start(&["--maxmemory", "100mb", "--maxmemory-policy", "allkeys-lru"]).await.unwrap();
-    let refused = async |server: &RedisServer| {
+    let rejection = async |server: &RedisServer| {
         let address = server.url().parse().unwrap();
         Redis::connect(address, "qyran", "n1", Arc::new(SystemClock)).await.err().unwrap().to_string()
     };
-    let reason = refused(&evicting).await;
+    let reason = rejection(&evicting).await;
     assert!(reason.contains("noeviction") && reason.contains("allkeys-lru"), "{reason}");
     let master = RedisServer::start(&[]).await.unwrap();
-    let follower =
+    let replica =
         RedisServer::start(&["--replicaof", "127.0.0.1", &master.port().to_string()]).await.unwrap();
-    let reason = refused(&follower).await;
+    let reason = rejection(&replica).await;
     assert!(reason.contains("replica") && reason.contains("master"), "{reason}");
 }
 
-/// Times are told on the caller's clock, and only the server's counts.
+/// Times are passed on the caller's clock, and only the server's clock counts.
 #[tokio::test]
-async fn nodes_need_not_agree_about_the_time() {
+async fn nodes_may_have_different_clocks() {
     let server = RedisServer::start(&[]).await.unwrap();
     let hour = Duration::from_secs(3600);
     let late = Arc::new(model::TestClock::at(Timestamp::now() - hour));
     let address = server.url().parse().unwrap();
     let behind = Redis::connect(address, "qyran", "n1", late.clone()).await.unwrap();
-    let there = Clock::now(&*late);
+    let late_now = Clock::now(&*late);
     behind
         .plan(&[
-            Planned { due: there, ..planned("a", "h") },
-            Planned { due: there + hour, ..planned("b", "i") },
+            Planned { due: late_now, ..planned("a", "h") },
+            Planned { due: late_now + hour, ..planned("b", "i") },
         ])
         .await
         .unwrap();
@@ -245,25 +249,25 @@ async fn nodes_need_not_agree_about_the_time() {
     assert_eq!(turn.host.as_str(), "h");
     let view = behind.host(&turn.host).await.unwrap().unwrap();
     let (_, until) = view.owner.unwrap();
-    let left = until.duration_since(there);
-    assert!(left.as_secs() <= 2 && left.as_secs() >= 0, "{left:?}");
+    let remaining = until.duration_since(late_now);
+    assert!(remaining.as_secs() <= 2 && remaining.as_secs() >= 0, "{remaining:?}");
 }
 
 #[tokio::test]
-async fn a_duty_is_one_nodes_at_a_time() {
+async fn a_duty_has_one_holder_at_a_time() {
     let server = RedisServer::start(&[]).await.unwrap();
     let redis = connect(&server, "n1").await;
     let hold = Duration::from_millis(300);
     assert!(redis.take_duty("retention", "n1", hold).await.unwrap());
     assert!(!redis.take_duty("retention", "n2", hold).await.unwrap());
-    assert!(redis.take_duty("retention", "n1", hold).await.unwrap(), "who has it keeps it");
+    assert!(redis.take_duty("retention", "n1", hold).await.unwrap(), "the holder keeps the duty");
     assert!(redis.take_duty("other", "n2", hold).await.unwrap());
     while !redis.take_duty("retention", "n2", hold).await.unwrap() {
         sleep(Duration::from_millis(20)).await;
     }
 }
 
-/// The same keys and scripts, spread over three masters; and one of them loses its part.
+/// The same keys and scripts are distributed over three masters; then one master loses its data.
 #[tokio::test]
 async fn a_redis_cluster_is_used_like_one_server() {
     let servers = RedisClusterServers::start().await.unwrap();
@@ -277,9 +281,9 @@ async fn a_redis_cluster_is_used_like_one_server() {
         (0..100).map(|number| planned(&format!("s{number}"), &format!("h{number}"))).collect();
     one.plan(&jobs).await.unwrap();
     let mut hosts = std::collections::HashSet::new();
-    let give_up = tokio::time::Instant::now() + PATIENCE;
+    let deadline = tokio::time::Instant::now() + TEST_TIMEOUT;
     while hosts.len() < jobs.len() {
-        assert!(tokio::time::Instant::now() < give_up, "only {} hosts are handed out", hosts.len());
+        assert!(tokio::time::Instant::now() < deadline, "only {} hosts were leased", hosts.len());
         for (redis, node) in [(&one, "n1"), (&other, "n2")] {
             let turns = redis.claim(&claim(node)).await.unwrap();
             let settles: Vec<Settle> = turns
@@ -307,5 +311,5 @@ async fn a_redis_cluster_is_used_like_one_server() {
     assert_eq!(other.nodes().await.unwrap()[0].name(), "n1");
     assert_eq!(other.planned().await.unwrap(), Some(3));
     servers.master(1).unwrap().tell("FLUSHALL").await.unwrap();
-    assert_eq!(other.planned().await.unwrap(), None, "a part that is lost is noticed");
+    assert_eq!(other.planned().await.unwrap(), None, "the loss of one part is detected");
 }

@@ -1,19 +1,19 @@
-//! What the server spends: for measuring.
+//! Resource usage of the server, for benchmarks.
 
 use super::{Redis, preflight};
 use crate::schedule::ScheduleError;
 
-/// What a server has spent since it began, and holds.
+/// The resource usage of a server since its start.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ServerUsage {
-    /// User and system time, in seconds, of all servers where there are several.
+    /// User and system CPU time, in seconds, summed over all servers of a cluster.
     pub cpu_seconds: f64,
-    /// Memory in use, in bytes.
+    /// Memory in use, in bytes, summed over all servers of a cluster.
     pub memory_bytes: f64,
 }
 
 impl Redis {
-    /// What the server has spent so far.
+    /// Returns the resource usage of the server since its start.
     pub async fn usage(&self) -> Result<ServerUsage, ScheduleError> {
         let (cpu, memory) =
             (preflight::info(&self.link, "cpu").await?, preflight::info(&self.link, "memory").await?);

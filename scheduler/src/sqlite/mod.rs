@@ -1,7 +1,7 @@
 //! The embedded schedule: one SQLite file, no server.
 //!
-//! Times are milliseconds since 1970. Every call is one transaction on a blocking thread; what such
-//! transactions are made of is in `steps.rs`.
+//! Times are milliseconds since 1970. Every call is one transaction on a blocking thread; `steps.rs` contains the
+//! steps of the transactions.
 
 mod steps;
 
@@ -18,14 +18,15 @@ use crate::schedule::{
     Borrowed, Claim, HostCounts, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, Share,
 };
 use steps::{
-    Over, check, claim_hosts, expire, length, millis, plan, remove, set_ready, settle_one, take, time, view,
+    Expiry, check, claim_hosts, expire, host_view, length, millis, plan, remove, set_ready, settle_one, take,
+    time,
 };
 
-/// Steps from one shape of the file to the next; its `user_version` counts those that were made. A file of
-/// a newer build is told, never guessed at.
-const MIGRATIONS: &[&str] = &[CREATE, READY, CLIENTS];
+/// Schema migrations; the file's `user_version` is the number of those applied. A file of a newer build is rejected.
+const MIGRATIONS: &[&str] = &[CREATE_TABLES, ADD_READY, ADD_CLIENTS];
 
-pub(crate) const CREATE: &str = "
+/// The first schema version.
+pub(crate) const CREATE_TABLES: &str = "
 CREATE TABLE host (
     host TEXT PRIMARY KEY,
     token INTEGER NOT NULL DEFAULT 0,
@@ -45,7 +46,7 @@ CREATE TABLE job (
     due INTEGER NOT NULL,
     delay INTEGER NOT NULL,
     crashes INTEGER NOT NULL DEFAULT 0,
-    -- Where it stands in a turn: 0 in none, 1 waiting, 2 under way.
+    -- State in a turn: 0 idle, 1 waiting, 2 running.
     in_turn INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (source, kind, host)
 ) WITHOUT ROWID;
@@ -54,16 +55,17 @@ CREATE INDEX job_host ON job(host, due);
 CREATE TABLE robots (origin TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;
 ";
 
-/// From when on a host may be handed out; NULL while it is held or has no jobs.
-const READY: &str = "
+/// Adds the time from which a host can be leased; NULL while it is leased or has no jobs.
+const ADD_READY: &str = "
 ALTER TABLE host ADD COLUMN ready INTEGER;
 UPDATE host SET ready = CASE WHEN owner IS NULL THEN
     max((SELECT min(due) FROM job WHERE job.host = host.host), next_allowed, blocked_until) END;
 CREATE INDEX host_ready ON host(ready, host) WHERE ready IS NOT NULL;
 ";
 
-/// What is searched for, whose a job is, and what a host has given to each client; where in its turn a job stands.
-const CLIENTS: &str = "
+/// Adds the query, the client and the position in the turn of a job, and the service that each client of a host has
+/// received.
+const ADD_CLIENTS: &str = "
 CREATE TABLE job_with_clients (
     source TEXT NOT NULL,
     kind TEXT NOT NULL,
@@ -72,7 +74,7 @@ CREATE TABLE job_with_clients (
     due INTEGER NOT NULL,
     delay INTEGER NOT NULL,
     crashes INTEGER NOT NULL DEFAULT 0,
-    -- Where it stands in a turn: 0 in none, 1 waiting, 2 under way; and the how manieth it is.
+    -- State in a turn (0 idle, 1 waiting, 2 running) and position in the turn.
     in_turn INTEGER NOT NULL DEFAULT 0,
     place INTEGER NOT NULL DEFAULT 0,
     client TEXT NOT NULL DEFAULT '',
@@ -85,7 +87,7 @@ ALTER TABLE job_with_clients RENAME TO job;
 CREATE INDEX job_due ON job(due, host);
 CREATE INDEX job_host ON job(host, due);
 CREATE INDEX job_client ON job(host, client, due);
--- The host's clock of fair queueing; NULL while it is everybody's.
+-- The host's clock of fair queueing; NULL until a client has jobs of its own there.
 ALTER TABLE host ADD COLUMN clock INTEGER;
 CREATE TABLE account (
     host TEXT NOT NULL,
@@ -100,83 +102,89 @@ CREATE TABLE account (
 #[derive(Clone)]
 pub struct Sqlite {
     connection: Arc<Mutex<Connection>>,
-    /// Not in the file: each node plans everything when it begins.
+    /// Not in the file: each node plans all jobs when it starts.
     planned: Arc<std::sync::Mutex<Option<i64>>>,
 }
 
 impl Sqlite {
-    /// Opens or makes the file.
+    /// Opens or creates the file.
     pub fn open(path: &Path) -> Result<Self, ScheduleError> {
         Self::with(Connection::open(path).map_err(|error| storage(&error))?)
     }
 
     fn with(mut connection: Connection) -> Result<Self, ScheduleError> {
-        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        let latest = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
         let prepare = |connection: &mut Connection| -> rusqlite::Result<i64> {
             connection.set_prepared_statement_cache_capacity(64);
             connection.pragma_update(None, "journal_mode", "WAL")?;
             connection.pragma_update(None, "synchronous", "NORMAL")?;
             connection.busy_timeout(Duration::from_secs(5))?;
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-            let made: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-            for migration in MIGRATIONS.iter().skip(usize::try_from(made).unwrap_or(0)) {
+            let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+            for migration in MIGRATIONS.iter().skip(usize::try_from(version).unwrap_or(0)) {
                 transaction.execute_batch(migration)?;
             }
-            transaction.pragma_update(None, "user_version", made.max(known))?;
+            transaction.pragma_update(None, "user_version", version.max(latest))?;
             transaction.commit()?;
-            Ok(made)
+            Ok(version)
         };
         match prepare(&mut connection).map_err(|error| storage(&error))? {
-            made if made <= known => {
+            version if version <= latest => {
                 Ok(Self { connection: Arc::new(Mutex::new(connection)), planned: Arc::default() })
             }
-            made => Err(ScheduleError::Storage(format!(
-                "its file has schema version {made}, this build reads up to {known}"
+            version => Err(ScheduleError::Storage(format!(
+                "the file has schema version {version}, but this build supports only up to {latest}; use a newer build"
             ))),
         }
     }
 
+    /// Runs `work` as one transaction on a blocking thread. An error rolls it back.
     async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Transaction<'_>) -> Result<T, Failed> + Send + 'static,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, TransactionError> + Send + 'static,
     ) -> Result<T, ScheduleError> {
-        // Waiting for the connection is done here, not on a thread.
+        // Waits for the connection here, so that the wait does not occupy a blocking thread.
         let mut connection = self.connection.clone().lock_owned().await;
-        let done = tokio::task::spawn_blocking(move || {
-            // Immediate: one that begins by reading could not wait for another process's write.
+        let task = tokio::task::spawn_blocking(move || {
+            // Immediate: a transaction that starts with a read cannot wait for another process's write.
             let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
             let value = work(&transaction)?;
             transaction.commit()?;
             Ok(value)
         });
-        match done.await {
+        match task.await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(Failed::Schedule(error))) => Err(error),
-            Ok(Err(Failed::Sqlite(error))) => Err(storage(&error)),
+            Ok(Err(TransactionError::Schedule(error))) => Err(error),
+            Ok(Err(TransactionError::Sqlite(error))) => Err(storage(&error)),
             Err(error) => Err(ScheduleError::Storage(error.to_string())),
         }
     }
 }
 
-/// What ends a transaction early.
-enum Failed {
+/// An error that aborts a transaction.
+enum TransactionError {
     Sqlite(rusqlite::Error),
     Schedule(ScheduleError),
 }
 
-impl From<rusqlite::Error> for Failed {
+impl From<rusqlite::Error> for TransactionError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sqlite(error)
     }
 }
 
+/// Returns the error with a hint at its cause.
 fn storage(error: &rusqlite::Error) -> ScheduleError {
-    let remedy = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => "; is the disk full, or failing?",
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => "; check the folder's owner and permissions",
+    let hint = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure) => {
+            "; check the disk for free space and errors"
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen) => {
+            "; check the owner and permissions of the folder"
+        }
         _ => "",
     };
-    ScheduleError::Storage(format!("{error}{remedy}"))
+    ScheduleError::Storage(format!("{error}{hint}"))
 }
 
 #[async_trait]
@@ -204,9 +212,9 @@ impl Schedule for Sqlite {
     ) -> Result<Borrowed, ScheduleError> {
         let (host, claim) = (host.clone(), claim.clone());
         self.run(move |tx| {
-            expire(tx, claim.now, Over::Host(host.as_str()), Leaving::Crashed)?;
+            expire(tx, claim.now, Expiry::Host(host.as_str()), Leaving::Crashed)?;
             tx.execute("INSERT OR IGNORE INTO host (host) VALUES (?1)", [host.as_str()])?;
-            let (owned, blocked): (Option<i64>, i64) = tx.query_row(
+            let (lease_end, blocked): (Option<i64>, i64) = tx.query_row(
                 "SELECT CASE WHEN owner IS NULL THEN NULL ELSE lease_until END, blocked_until FROM host WHERE host = ?1",
                 [host.as_str()],
                 |row| Ok((row.get(0)?, row.get(1)?)),
@@ -214,7 +222,7 @@ impl Schedule for Sqlite {
             if blocked > millis(claim.now) {
                 return Ok(Borrowed::No { until: time(blocked) });
             }
-            if let Some(until) = owned {
+            if let Some(until) = lease_end {
                 return Ok(Borrowed::No { until: time(until) });
             }
             tx.execute("UPDATE host SET lent_delay = ?2 WHERE host = ?1", params![host.as_str(), length(delay)])?;
@@ -237,13 +245,13 @@ impl Schedule for Sqlite {
     async fn settle_all(&self, settles: &[Settle]) -> Result<Vec<Result<(), ScheduleError>>, ScheduleError> {
         let settles = settles.to_vec();
         self.run(move |tx| {
-            let each = settles.iter().map(|settle| match settle_one(tx, settle) {
-                // Nothing else was changed: the others are settled all the same.
-                Err(Failed::Schedule(fenced)) => Ok(Err(fenced)),
-                Err(failed) => Err(failed),
+            let results = settles.iter().map(|settle| match settle_one(tx, settle) {
+                // A fenced turn has changed nothing but its new jobs: the others are still settled.
+                Err(TransactionError::Schedule(fenced)) => Ok(Err(fenced)),
+                Err(error) => Err(error),
                 Ok(()) => Ok(Ok(())),
             });
-            each.collect()
+            results.collect()
         })
         .await
     }
@@ -276,7 +284,7 @@ impl Schedule for Sqlite {
 
     async fn reclaim(&self, node: &str, now: Timestamp, leaving: Leaving) -> Result<(), ScheduleError> {
         let node = node.to_owned();
-        self.run(move |tx| Ok(expire(tx, now, Over::Node(&node), leaving)?)).await
+        self.run(move |tx| Ok(expire(tx, now, Expiry::Node(&node), leaving)?)).await
     }
 
     async fn next_due(
@@ -298,7 +306,7 @@ impl Schedule for Sqlite {
 
     async fn host(&self, host: &Host) -> Result<Option<HostView>, ScheduleError> {
         let host = host.clone();
-        self.run(move |tx| Ok(view(tx, &host)?)).await
+        self.run(move |tx| Ok(host_view(tx, &host)?)).await
     }
 
     async fn hosts(&self, limit: usize) -> Result<Vec<Host>, ScheduleError> {
@@ -364,7 +372,7 @@ impl Schedule for Sqlite {
     }
 
     async fn take_duty(&self, _duty: &str, _node: &str, _hold: Duration) -> Result<bool, ScheduleError> {
-        // One node has all of it.
+        // A single node performs every duty.
         Ok(true)
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use model::{Host, Job, JobId, JobKind, Name, Planned, Tenant, Timestamp, Token, Turn};
 use rusqlite::{OptionalExtension, Row, Transaction, params};
 
-use super::Failed;
+use super::TransactionError;
 use crate::fairness::{Account, Shares};
 use crate::memory::after;
 use crate::schedule::{Claim, HostView, Lease, Leaving, ScheduleError, Settle, Stake, next_token};
@@ -27,6 +27,7 @@ fn duration(millis: i64) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
+/// Returns the delay of a host without that of its robots.txt, in milliseconds: the longest of its jobs and borrowers.
 fn delay(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<i64> {
     tx.prepare_cached(
         "SELECT max(coalesce((SELECT max(delay) FROM job WHERE host = ?1), 0),
@@ -35,38 +36,38 @@ fn delay(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<i64> {
     .query_row([host], |row| row.get(0))
 }
 
-/// Whose hosts are taken from them.
+/// The leases to end.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Over<'a> {
-    /// All whose lease has run out.
+pub(super) enum Expiry<'a> {
+    /// All expired leases.
     All,
-    /// This one, if its lease has run out.
+    /// The lease of this host, if it has expired.
     Host(&'a str),
-    /// Those of a node that is gone.
+    /// All leases of a node that has ended.
     Node(&'a str),
 }
 
-/// Takes hosts from their owners; what was under way has crashed, or was handed back.
+/// Ends leases. Each host rests for one delay; a running job counts as crashed if its node crashed.
 pub(super) fn expire(
     tx: &Transaction<'_>,
     now: Timestamp,
-    over: Over<'_>,
+    expiry: Expiry<'_>,
     leaving: Leaving,
 ) -> rusqlite::Result<()> {
-    const HELD: &str = "SELECT host FROM host WHERE owner IS NOT NULL";
-    let names = |row: &Row<'_>| row.get(0);
-    let hosts: Vec<String> = match over {
-        Over::All => tx
-            .prepare_cached(&format!("{HELD} AND lease_until <= ?1"))?
-            .query_map([millis(now)], names)?
+    const SELECT_LEASED: &str = "SELECT host FROM host WHERE owner IS NOT NULL";
+    let host_column = |row: &Row<'_>| row.get(0);
+    let hosts: Vec<String> = match expiry {
+        Expiry::All => tx
+            .prepare_cached(&format!("{SELECT_LEASED} AND lease_until <= ?1"))?
+            .query_map([millis(now)], host_column)?
             .collect::<Result<_, _>>()?,
-        Over::Host(host) => tx
-            .prepare_cached(&format!("{HELD} AND lease_until <= ?1 AND host = ?2"))?
-            .query_map(params![millis(now), host], names)?
+        Expiry::Host(host) => tx
+            .prepare_cached(&format!("{SELECT_LEASED} AND lease_until <= ?1 AND host = ?2"))?
+            .query_map(params![millis(now), host], host_column)?
             .collect::<Result<_, _>>()?,
-        Over::Node(node) => tx
+        Expiry::Node(node) => tx
             .prepare_cached("SELECT host FROM host WHERE owner = ?1")?
-            .query_map([node], names)?
+            .query_map([node], host_column)?
             .collect::<Result<_, _>>()?,
     };
     for host in hosts {
@@ -84,7 +85,7 @@ pub(super) fn expire(
     Ok(())
 }
 
-/// Notes from when on a host may be handed out: its first job is due, it has rested and is not blocked.
+/// Stores the time from which a host can be leased: its first job is due, it has rested and is not blocked.
 pub(super) fn set_ready(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE host SET ready = CASE WHEN owner IS NULL THEN
@@ -95,11 +96,12 @@ pub(super) fn set_ready(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<()
     Ok(())
 }
 
+/// Leases a host to the claiming node, without jobs.
 pub(super) fn take(tx: &Transaction<'_>, host: &str, claim: &Claim) -> rusqlite::Result<Turn> {
-    let mut known =
+    let mut query =
         tx.prepare_cached("SELECT token, next_allowed, robots_delay FROM host WHERE host = ?1")?;
     let (last, next_allowed, robots_delay): (i64, i64, i64) =
-        known.query_row([host], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        query.query_row([host], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let token = next_token(Token(u64::try_from(last).unwrap_or(0)), claim.now);
     let lease_until = after(claim.now, claim.lease);
     tx.prepare_cached(
@@ -122,17 +124,22 @@ pub(super) fn take(tx: &Transaction<'_>, host: &str, claim: &Claim) -> rusqlite:
     })
 }
 
-pub(super) fn check(tx: &Transaction<'_>, lease: &Lease) -> Result<(), Failed> {
+/// Fails with [`ScheduleError::Fenced`] unless the lease is the current one of its host.
+pub(super) fn check(tx: &Transaction<'_>, lease: &Lease) -> Result<(), TransactionError> {
     let mut query =
         tx.prepare_cached("SELECT 1 FROM host WHERE host = ?1 AND token = ?2 AND owner IS NOT NULL")?;
     let token = i64::try_from(lease.token.0).unwrap_or(i64::MAX);
     if query.exists(params![lease.host.as_str(), token])? {
         Ok(())
     } else {
-        Err(Failed::Schedule(ScheduleError::Fenced { host: lease.host.clone(), token: lease.token }))
+        Err(TransactionError::Schedule(ScheduleError::Fenced {
+            host: lease.host.clone(),
+            token: lease.token,
+        }))
     }
 }
 
+/// Adds a job, or updates an existing one.
 pub(super) fn plan(tx: &Transaction<'_>, planned: &Planned) -> rusqlite::Result<()> {
     let Planned { id, due, delay, robots_delay, tenant } = planned;
     tx.prepare_cached("INSERT OR IGNORE INTO host (host, robots_delay) VALUES (?1, ?2)")?
@@ -151,18 +158,19 @@ pub(super) fn plan(tx: &Transaction<'_>, planned: &Planned) -> rusqlite::Result<
         length(*delay),
         tenant.client
     ])?;
-    note_tenant(tx, id.host.as_str(), tenant)?;
+    store_tenant(tx, id.host.as_str(), tenant)?;
     set_ready(tx, id.host.as_str())
 }
 
+/// Returns the host's clock of fair queueing; `None` until a client has jobs of its own there.
 fn clock(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<Option<i64>> {
     let mut query = tx.prepare_cached("SELECT clock FROM host WHERE host = ?1")?;
     Ok(query.query_row([host], |row| row.get(0)).optional()?.flatten())
 }
 
-/// A host is shared out once a client has a job of its own there.
-fn note_tenant(tx: &Transaction<'_>, host: &str, tenant: &Tenant) -> rusqlite::Result<()> {
-    let open = |Tenant { client, weight }: &Tenant| {
+/// Stores the weight of a client. A host is shared between clients once one of them has a job of its own there.
+fn store_tenant(tx: &Transaction<'_>, host: &str, tenant: &Tenant) -> rusqlite::Result<()> {
+    let upsert = |Tenant { client, weight }: &Tenant| {
         tx.prepare_cached(
             "INSERT INTO account (host, client, weight) VALUES (?1, ?2, ?3)
              ON CONFLICT DO UPDATE SET weight = excluded.weight",
@@ -173,11 +181,11 @@ fn note_tenant(tx: &Transaction<'_>, host: &str, tenant: &Tenant) -> rusqlite::R
         None if tenant.client.is_empty() => return Ok(()),
         None => {
             tx.execute("UPDATE host SET clock = 0 WHERE host = ?1", [host])?;
-            open(&Tenant::shared())?;
+            upsert(&Tenant::shared())?;
         }
         Some(_) => (),
     }
-    open(tenant).map(drop)
+    upsert(tenant).map(drop)
 }
 
 fn account(row: &Row<'_>) -> rusqlite::Result<(String, Account)> {
@@ -188,7 +196,7 @@ fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Charges a job's client for what it took of its host.
+/// Charges the client of a completed job for its exchanges.
 fn charge(tx: &Transaction<'_>, job: &model::Settlement) -> rusqlite::Result<()> {
     let host = job.id.host.as_str();
     let Some(clock) = clock(tx, host)? else { return Ok(()) };
@@ -197,25 +205,27 @@ fn charge(tx: &Transaction<'_>, job: &model::Settlement) -> rusqlite::Result<()>
          WHERE source = ?1 AND kind = ?2 AND host = ?3 AND query = ?4",
     )?;
     if let Some((client, mut account)) = query.query_row(key(&job.id), account).optional()? {
-        account.pay(clock.unsigned_abs(), job.exchanges);
+        account.charge(clock.unsigned_abs(), job.exchanges);
         tx.prepare_cached("UPDATE account SET tag = ?3 WHERE host = ?1 AND client = ?2")?
             .execute(params![host, client, signed(account.tag)])?;
     }
     Ok(())
 }
 
+/// Removes a job.
 pub(super) fn remove(tx: &Transaction<'_>, id: &JobId) -> rusqlite::Result<()> {
     tx.prepare_cached("DELETE FROM job WHERE source = ?1 AND kind = ?2 AND host = ?3 AND query = ?4")?
         .execute(key(id))?;
     set_ready(tx, id.host.as_str())
 }
 
-fn end(tx: &Transaction<'_>, job: &model::Settlement, crashed: bool) -> rusqlite::Result<()> {
+/// Ends a job: reschedules it, or removes it.
+fn end_job(tx: &Transaction<'_>, job: &model::Settlement, crashed: bool) -> rusqlite::Result<()> {
     charge(tx, job)?;
     let [source, kind, host, query] = key(&job.id);
     match job.next_due {
         None => tx
-            // Not one that was planned anew meanwhile.
+            // A job that was planned again meanwhile has `in_turn` 0 and stays.
             .prepare_cached(
                 "DELETE FROM job WHERE source = ?1 AND kind = ?2 AND host = ?3 AND query = ?4 AND in_turn > 0",
             )?
@@ -230,8 +240,8 @@ fn end(tx: &Transaction<'_>, job: &model::Settlement, crashed: bool) -> rusqlite
     Ok(())
 }
 
-/// The next job of a turn begins when the one before it has ended.
-fn begin_next(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<()> {
+/// Starts the next waiting job of a turn, after the previous one has ended.
+fn start_next_job(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE job SET in_turn = 2 WHERE (source, kind, host, query) =
             (SELECT source, kind, host, query FROM job WHERE host = ?1 AND in_turn = 1
@@ -241,12 +251,12 @@ fn begin_next(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<()> {
     Ok(())
 }
 
-const JOBS: &str = "SELECT source, kind, host, query, due, crashes FROM job";
-/// As jobs are ordered: by their time, then by what they are.
-const IN_ORDER: &str =
+const SELECT_JOBS: &str = "SELECT source, kind, host, query, due, crashes FROM job";
+/// The order of jobs: by due time, then by source, kind and query.
+const ORDER_BY_DUE: &str =
     "ORDER BY due, source, CASE kind WHEN 'poll' THEN 0 WHEN 'pages' THEN 1 ELSE 2 END, query";
 
-/// What a job is found by.
+/// Returns the primary key of a job.
 fn key(id: &JobId) -> [&str; 4] {
     [id.source.as_str(), id.kind.as_str(), id.host.as_str(), &id.query]
 }
@@ -263,22 +273,22 @@ fn job(row: &Row<'_>) -> rusqlite::Result<Job> {
     Ok(Job { id, due: time(row.get(4)?), crashes: row.get(5)? })
 }
 
-/// Takes hosts that may be asked, the longest due first, each with its due jobs.
+/// Leases eligible hosts, those first that have been eligible for longest, each with its due jobs.
 pub(super) fn claim_hosts(tx: &Transaction<'_>, claim: &Claim) -> rusqlite::Result<Vec<Turn>> {
-    expire(tx, claim.now, Over::All, Leaving::Crashed)?;
+    expire(tx, claim.now, Expiry::All, Leaving::Crashed)?;
     let (now, due_by) = (millis(claim.now), millis(claim.due_by.min(claim.now)));
-    let mut free = tx.prepare_cached(
+    let mut eligible = tx.prepare_cached(
         "SELECT host FROM host WHERE ready <= ?1 AND (SELECT min(due) FROM job WHERE job.host = host.host) <= ?2
          ORDER BY ready, host",
     )?;
     let hosts: Vec<String> =
-        free.query_map([now, due_by], |row| row.get(0))?.take(claim.hosts).collect::<Result<_, _>>()?;
+        eligible.query_map([now, due_by], |row| row.get(0))?.take(claim.hosts).collect::<Result<_, _>>()?;
     let mut turns = Vec::with_capacity(hosts.len());
     for host in hosts {
         let mut turn = take(tx, &host, claim)?;
         turn.jobs = match clock(tx, &host)? {
             None => due_jobs(tx, &host, "", due_by, claim.jobs)?,
-            Some(clock) => shared_out(tx, &host, clock.unsigned_abs(), due_by, claim.jobs)?,
+            Some(clock) => fair_jobs(tx, &host, clock.unsigned_abs(), due_by, claim.jobs)?,
         };
         for (place, Job { id, .. }) in turn.jobs.iter().enumerate() {
             let in_turn = if place == 0 { 2 } else { 1 };
@@ -300,52 +310,52 @@ pub(super) fn claim_hosts(tx: &Transaction<'_>, claim: &Claim) -> rusqlite::Resu
     Ok(turns)
 }
 
-/// A client's due jobs at a host, earliest first.
+/// Returns the due jobs of a client at a host, earliest first.
 fn due_jobs(
     tx: &Transaction<'_>,
     host: &str,
     client: &str,
     due_by: i64,
-    most: usize,
+    limit: usize,
 ) -> rusqlite::Result<Vec<Job>> {
-    tx.prepare_cached(&format!("{JOBS} WHERE host = ?1 AND client = ?2 AND due <= ?3 {IN_ORDER}"))?
+    tx.prepare_cached(&format!("{SELECT_JOBS} WHERE host = ?1 AND client = ?2 AND due <= ?3 {ORDER_BY_DUE}"))?
         .query_map(params![host, client, due_by], job)?
-        .take(most)
+        .take(limit)
         .collect()
 }
 
-/// The due jobs of all clients of a host in the order in which they are to be done in a turn that begins.
-fn shared_out(
+/// Begins a turn of a shared host: returns the due jobs of all clients in the order of execution.
+fn fair_jobs(
     tx: &Transaction<'_>,
     host: &str,
     clock: u64,
     due_by: i64,
-    most: usize,
+    limit: usize,
 ) -> rusqlite::Result<Vec<Job>> {
     let mut accounts = tx.prepare_cached("SELECT client, weight, tag FROM account WHERE host = ?1")?;
     let clients: BTreeMap<String, Account> =
         accounts.query_map([host], account)?.collect::<Result<_, _>>()?;
     let mut queues = BTreeMap::new();
     for client in clients.keys() {
-        let jobs = due_jobs(tx, host, client, due_by, most)?.into_iter().map(|job| (job.due, job));
+        let jobs = due_jobs(tx, host, client, due_by, limit)?.into_iter().map(|job| (job.due, job));
         queues.insert(client.clone(), jobs.collect());
     }
     let mut shares = Shares { clock, clients };
-    let order = shares.begin_turn(queues, most);
+    let order = shares.begin_turn(queues, limit);
     tx.prepare_cached("UPDATE host SET clock = ?2 WHERE host = ?1")?
         .execute(params![host, signed(shares.clock)])?;
     Ok(order.into_iter().map(|(_, job)| job).collect())
 }
 
-/// Ends jobs of a turn, or the turn. Of a turn that is over only what it found is taken in.
-pub(super) fn settle_one(tx: &Transaction<'_>, settle: &Settle) -> Result<(), Failed> {
+/// Ends jobs of a turn, or the turn. If the lease is no longer valid, only the new jobs are planned.
+pub(super) fn settle_one(tx: &Transaction<'_>, settle: &Settle) -> Result<(), TransactionError> {
     settle.found.iter().try_for_each(|planned| plan(tx, planned))?;
     check(tx, &settle.lease)?;
     let host = settle.lease.host.as_str();
-    settle.jobs.iter().try_for_each(|job| end(tx, job, false))?;
-    settle.crashed.iter().try_for_each(|job| end(tx, job, true))?;
+    settle.jobs.iter().try_for_each(|job| end_job(tx, job, false))?;
+    settle.crashed.iter().try_for_each(|job| end_job(tx, job, true))?;
     if !(settle.jobs.is_empty() && settle.crashed.is_empty()) {
-        begin_next(tx, host)?;
+        start_next_job(tx, host)?;
     }
     if let Some(until) = settle.release_until {
         tx.prepare_cached("UPDATE job SET in_turn = 0 WHERE host = ?1 AND in_turn > 0")?.execute([host])?;
@@ -356,8 +366,8 @@ pub(super) fn settle_one(tx: &Transaction<'_>, settle: &Settle) -> Result<(), Fa
     Ok(())
 }
 
-/// What is known of a host.
-pub(super) fn view(tx: &Transaction<'_>, host: &Host) -> rusqlite::Result<Option<HostView>> {
+/// Returns the record of a host.
+pub(super) fn host_view(tx: &Transaction<'_>, host: &Host) -> rusqlite::Result<Option<HostView>> {
     let mut query = tx.prepare(
         "SELECT owner, lease_until, token, next_allowed, blocked_until, block_reason, robots_delay
          FROM host WHERE host = ?1",
@@ -381,7 +391,7 @@ pub(super) fn view(tx: &Transaction<'_>, host: &Host) -> rusqlite::Result<Option
         })
         .optional()?;
     let Some(mut view) = view else { return Ok(None) };
-    let mut jobs = tx.prepare(&format!("{JOBS} WHERE host = ?1 {IN_ORDER}"))?;
+    let mut jobs = tx.prepare(&format!("{SELECT_JOBS} WHERE host = ?1 {ORDER_BY_DUE}"))?;
     view.jobs = jobs.query_map([host.as_str()], job)?.collect::<Result<_, _>>()?;
     let mut stakes = tx.prepare(
         "SELECT client, weight, count(*) FROM account JOIN job USING (host, client) WHERE host = ?1

@@ -1,4 +1,4 @@
--- Keeps everybody from a host. ARGV: host, until, why.
+-- Blocks a host for all nodes. ARGV: host, end of the block, reason.
 call('HSET', P .. 'h:' .. ARGV[4], 'bu', digits(tonumber(ARGV[5]) + shift), 'br', ARGV[6])
 set_ready(ARGV[4])
 return now

@@ -1,10 +1,9 @@
--- Takes one host without its jobs. ARGV: node, length of the lease, host, delay of the borrower, length of the
--- embargo.
--- Returns: now, 1, token, lease end, next allowed, delay, robots delay; or now, 0, when to ask again.
+-- Leases one host without its jobs. ARGV: node, lease duration, host, delay of the borrower, embargo duration.
+-- Returns: now, 1, token, lease end, next allowed, delay, robots delay; or now, 0, time of the next attempt.
 local node, lease, host, delay = ARGV[4], tonumber(ARGV[5]), ARGV[6], ARGV[7]
 local h = P .. 'h:' .. host
-local held = call('HMGET', h, 'own', 'lease')
-if is_held(held[1]) and number(held[2]) <= now then expire(host, true) end
+local current = call('HMGET', h, 'own', 'lease')
+if is_leased(current[1]) and number(current[2]) <= now then expire(host, true) end
 local failed_over, embargoed = check_server(tonumber(ARGV[8]), true)
 if now < embargoed then return {now, 0, embargoed} end
 if call('EXISTS', h) == 0 then
@@ -12,12 +11,12 @@ if call('EXISTS', h) == 0 then
   if ARGV[3] == 's' and call('HEXISTS', CTL, 'planned') == 0 then rested = now + tonumber(delay) end
   call('HSET', h, 'na', digits(rested))
 end
-local was = call('HMGET', h, 'tok', 'na', 'dl', 'rd', 'bu', 'lease', 'own')
-if number(was[5]) > now then return {now, 0, was[5]} end
-if is_held(was[7]) then return {now, 0, was[6]} end
+local fields = call('HMGET', h, 'tok', 'na', 'dl', 'rd', 'bu', 'lease', 'own')
+if number(fields[5]) > now then return {now, 0, fields[5]} end
+if is_leased(fields[7]) then return {now, 0, fields[6]} end
 call('HSET', h, 'ld', delay)
-local longest = math.max(number(was[3]), tonumber(delay))
-local rested = number(was[2])
-if failed_over > 0 then rested = math.max(rested, failed_over + math.max(longest, number(was[4]))) end
-local token, over = take(host, node, lease, was[1], '', '0')
-return {now, 1, token, over, digits(rested), longest, number(was[4])}
+local longest = math.max(number(fields[3]), tonumber(delay))
+local rested = number(fields[2])
+if failed_over > 0 then rested = math.max(rested, failed_over + math.max(longest, number(fields[4]))) end
+local token, lease_end = lease_host(host, node, lease, fields[1], '', '0')
+return {now, 1, token, lease_end, digits(rested), longest, number(fields[4])}

@@ -1,5 +1,5 @@
--- What is known of a host. ARGV: host. Returns: now, then, where it is known: owner, lease end, token, next
--- allowed, delay, blocked until, why, {job, due, crashes ...}, {client, weight, jobs ...}.
+-- Returns the record of a host. ARGV: host. Returns: now, then, if the host exists: owner, lease end, token, next
+-- allowed, delay, blocked until, reason, {job, due, crashes ...}, {client, weight, jobs ...}.
 local host = ARGV[4]
 local h = call('HMGET', P .. 'h:' .. host, 'lease', 'tok', 'na', 'dl', 'ld', 'rd', 'bu', 'br')
 if call('EXISTS', P .. 'h:' .. host) == 0 then return {now} end

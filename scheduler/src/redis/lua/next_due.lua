@@ -1,10 +1,10 @@
--- When the next turn will be there, of jobs due by a time on hosts blocked no longer than to another.
--- ARGV: both times. Returns now and that time, or ''.
+-- Finds the time of the next claimable turn of the shard. ARGV: latest due time of the jobs, latest end of the blocks.
+-- Returns now and that time, or ''.
 local due_by, blocked_by = tonumber(ARGV[4]) + shift, tonumber(ARGV[5]) + shift
--- Hosts looked at, at most; beyond them the next one's own time is near enough.
-local MOST, PAGE = 4096, 64
+-- Upper bound on the hosts examined; beyond it the best time so far is near enough.
+local MAX_HOSTS, PAGE = 4096, 64
 local best
-for page = 0, MOST - 1, PAGE do
+for page = 0, MAX_HOSTS - 1, PAGE do
   local ready = call('ZRANGE', DUE, page, page + PAGE - 1, 'WITHSCORES')
   for at = 1, #ready, 2 do
     local host, score = ready[at], tonumber(ready[at + 1])

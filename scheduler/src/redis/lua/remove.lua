@@ -1,13 +1,13 @@
--- Forgets jobs. ARGV: host, job, for each.
+-- Removes jobs. ARGV: for each: host, job.
 for at = 4, #ARGV, 2 do
   local host, job = ARGV[at], ARGV[at + 1]
-  local place, order = in_turn(call('HGET', P .. 'h:' .. host, 'fl'))
-  if place[job] then
-    place[job] = nil
-    write_turn(host, place, order)
+  local states, order = parse_turn(call('HGET', P .. 'h:' .. host, 'fl'))
+  if states[job] then
+    states[job] = nil
+    write_turn(host, states, order)
   end
   if call('ZSCORE', P .. 'j:' .. host, job) then
-    forget(host, job)
+    remove_job(host, job)
     set_ready(host)
   end
 end
