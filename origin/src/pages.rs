@@ -173,7 +173,7 @@ impl SiteView<'_> {
         );
         for number in self.front_numbers() {
             let date = self
-                .moment(number)
+                .displayed_date(number)
                 .map(|at| format!("<news:publication_date>{at}</news:publication_date>"))
                 .unwrap_or_default();
             let _ = write!(

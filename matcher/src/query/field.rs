@@ -343,11 +343,17 @@ impl Field {
         let values = match &self.condition {
             Condition::Equals(value) => vec![value],
             Condition::Range { from, to } => from.iter().chain(to).map(|bound| &bound.value).collect(),
+            Condition::InList { .. } if self.spec.name == "topic" => {
+                return Some("topic: does not accept a list; write topic:(one OR other)".to_owned());
+            }
+            Condition::InList { name, .. } if name.contains('"') => {
+                return Some(format!("\"@{name}\" contains a quote; put the whole value in quotes"));
+            }
+            Condition::InList { name, .. } if !name.chars().any(char::is_alphanumeric) => {
+                return Some(format!("\"@{name}\" contains no letters or digits"));
+            }
             Condition::InList { .. } => Vec::new(),
         };
-        if matches!(self.condition, Condition::InList { .. }) && self.spec.name == "topic" {
-            return Some("topic: does not accept a list; write topic:(one OR other)".to_owned());
-        }
         let is_range = matches!(self.condition, Condition::Range { .. });
         values.into_iter().find_map(|value| match self.spec.field_type {
             FieldType::Number if parse_number(value).is_none() => Some(format!("{value:?} is not a number")),

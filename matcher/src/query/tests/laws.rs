@@ -100,3 +100,34 @@ proptest! {
         prop_assert_eq!(has(&format!("\"а б в\"~{distance}")), window);
     }
 }
+
+/// The query of the failure that the fuzz test found first, and others of its kind.
+#[test]
+fn conditions_and_glued_words_print_canonically() {
+    for text in [
+        "author:«@bank»",
+        "author:\"@bank\"~5",
+        "[1 000,5 a]",
+        "\"x.y@z.kz 5\"",
+        "raw:\"a}b\"",
+        "case([a]b)",
+        "exact(банк*)",
+        "published:[2026-11-01 TO *]",
+        "author:AND",
+        "author:«say \u{201d}hi»",
+        "\"интернет-магазин а\"~3",
+        "(a1 OR b2)^3 AND title:(банк^2)",
+    ] {
+        let Ok(query) = Query::parse_rule(text) else { continue };
+        let print = query.to_string();
+        assert_eq!(
+            Query::parse_rule(&print).map(|again| again.expr),
+            Ok(query.expr),
+            "{text} printed as {print}"
+        );
+    }
+    let error = Query::parse("author:@банк\"~5\"").unwrap_err();
+    assert!(error.message.contains("contains a quote"), "{error:?}");
+    let many = vec!["сөз"; 70].join(" ");
+    assert_eq!(Query::parse(&format!("({many})~5")).unwrap_err().code, "E_LIMIT");
+}
