@@ -102,7 +102,7 @@ fn not_had(run: &JobRun, backfill: &mut Backfill, error: &FetchError) -> Duratio
     let failure = error.failure();
     if failure.weight == FailureWeight::Deferred {
         let until = error.deferred_until().unwrap_or_else(|| run.now());
-        return Duration::try_from(until.duration_since(run.now())).unwrap_or_default();
+        return model::elapsed(run.now(), until);
     }
     let Some(url) = backfill.ahead.first().cloned() else { return PAUSE };
     // The page behind the last of a feed that is paged by number.

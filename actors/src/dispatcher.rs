@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use model::Timestamp;
+use model::{Timestamp, after};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
 use scheduler::membership::Order;
 use scheduler::{Claim, Lease};
@@ -15,7 +15,6 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::host_permits::after;
 use crate::host_worker::{HostWorker, HostWorkerArgs, HostWorkerMsg};
 use crate::metrics::Backend;
 

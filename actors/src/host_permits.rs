@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use crawler::fetch::{Deadline, PermitUnavailable};
 use crawler::{Permit, Permits};
-use model::{Host, Timestamp, Turn};
+use model::{Host, Timestamp, Turn, after};
 use scheduler::{Borrowed, Claim, Lease, ScheduleError, Settle};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::JoinSet;
@@ -180,7 +180,7 @@ impl HostPermits {
                 return Err(Refusal::Other(after(now, RETRY)));
             }
         };
-        let wait = Duration::try_from(turn.next_allowed_at.duration_since(now)).unwrap_or_default();
+        let wait = model::elapsed(now, turn.next_allowed_at);
         let lease = watch::Sender::new(config.deadline(asked_at, config.lease));
         let permit = permit_of(&turn, now, lease.subscribe());
         let mut keeper = JoinSet::new();
@@ -281,12 +281,8 @@ impl Permits for HostPermits {
     }
 }
 
-pub(crate) fn after(now: Timestamp, wait: Duration) -> Timestamp {
-    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
-}
-
 /// A permit for the host of a turn.
 pub(crate) fn permit_of(turn: &Turn, now: Timestamp, deadline: Deadline) -> Permit {
-    let wait = Duration::try_from(turn.next_allowed_at.duration_since(now)).unwrap_or_default();
+    let wait = model::elapsed(now, turn.next_allowed_at);
     Permit::new(turn.host.clone(), turn.delay, wait, deadline).with_robots_delay(turn.robots_delay)
 }

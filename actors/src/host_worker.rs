@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crawler::Permit;
-use model::{HostHealth, Job, JobId, Name, PollOutcome, Settlement, SourceState, Timestamp, Turn};
+use model::{HostHealth, Job, JobId, Name, PollOutcome, Settlement, SourceState, Timestamp, Turn, after};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use scheduler::{Lease, ScheduleError, Settle};
 use tokio::sync::watch;
@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::context::Context;
 use crate::fetcher::{Fetcher, FetcherArgs, FetcherMsg};
-use crate::host_permits::{after, permit_of};
+use crate::host_permits::permit_of;
 use crate::job_run::Interrupted;
 use crate::metrics::{Backend, JobEnd, LeaseEnd};
 use crate::snapshot::jobs_of;
@@ -193,7 +193,7 @@ impl HostWorkerState {
         };
         let (fetcher, _) = Actor::spawn_linked(None, Fetcher, args, myself.get_cell()).await?;
         let free = job.due.max(self.turn.next_allowed_at);
-        let lag = Duration::try_from(self.context.clock.now().duration_since(free)).unwrap_or_default();
+        let lag = model::elapsed(free, self.context.clock.now());
         self.context.metrics.job_began(job.id.kind, lag);
         self.current = Some(Current { job, fetcher, progress: progress.subscribe() });
         Ok(())

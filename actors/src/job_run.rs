@@ -8,7 +8,7 @@ use crawler::{FetchError, FetchParams, Fetched, Permits};
 use matcher::TopicIndex;
 use model::{
     Entry, Fallback, FetchRecord, FetchStatus, Finding, Harvest, HostHealth, ItemContext, JobId, JobKind,
-    Planned, PollOutcome, Settlement, Source, Subscription, Timestamp, Turn,
+    Planned, PollOutcome, Settlement, Source, Subscription, Timestamp, Turn, after,
 };
 use scheduler::{Lease, Settle, due};
 use store::Saved;
@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use url::Url;
 
 use crate::context::Context;
-use crate::host_permits::{HostPermits, after};
+use crate::host_permits::HostPermits;
 use crate::snapshot::Snapshot;
 use crate::storage::StorageMsg;
 

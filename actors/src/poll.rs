@@ -4,22 +4,23 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crawler::extract::needs_no_page;
-use crawler::read::{self, Alarm, detect_wall};
-use crawler::{FetchError, FetchParams, Fetched};
+use crawler::read::{Alarm, detect_wall};
+use crawler::{FetchError, FetchParams, Fetched, read};
 use model::{
     Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Finding, Harvest, Host, JobId, PageWork,
-    Planned, PollOutcome, Precision, Timestamp, Validators,
+    Planned, PollOutcome, Precision, Timestamp, Validators, after,
 };
-use scheduler::due::{self, Seen};
+use scheduler::due;
+use scheduler::due::Seen;
 use store::{EntryStatus, SourceRecord};
 use url::Url;
 
 use crate::deletions::{note_page_window, note_unchanged};
 use crate::fallback::in_any_way;
 use crate::gather::{Sighted, detail_of, gather, read_on_pool, want};
-use crate::host_permits::after;
 use crate::job_run::{Interrupted, JobRun, finding_of_entry};
-use crate::poll_outcome::{self, Told, is_on_time};
+use crate::poll_outcome;
+use crate::poll_outcome::{Told, is_on_time};
 use crate::subscribe::{LATE, Offer, keep_subscribed, rely_on_hub, subscription_of};
 
 /// A host that says, with a status of success, that it is asked too often is left alone for so long.

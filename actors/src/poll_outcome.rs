@@ -211,7 +211,7 @@ fn when_it_came_out(told: Option<Timestamp>, before: Timestamp, now: Timestamp) 
     const LATE: Duration = Duration::from_secs(1800);
     const NOT_LONG: Duration = Duration::from_secs(2 * 3600);
     let earliest = before.saturating_sub(LATE).unwrap_or(before);
-    let since = Duration::try_from(now.duration_since(before)).unwrap_or_default();
+    let since = model::elapsed(before, now);
     told.filter(|told| (earliest..=now).contains(told)).or_else(|| (since <= NOT_LONG).then_some(now))
 }
 

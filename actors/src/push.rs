@@ -5,13 +5,12 @@ use bytes::Bytes;
 use crawler::{Fetched, websub};
 use model::{
     FetchRecord, FetchStatus, Harvest, JobId, JobKind, Name, Planned, Subscription, SubscriptionDelta,
-    Timestamp, WebSubDocument,
+    Timestamp, WebSubDocument, after,
 };
 use store::{EntryStatus, HubDecision, SourceRecord};
 
 use crate::context::Context;
 use crate::gather::{Gathered, read_on_pool};
-use crate::host_permits::after;
 use crate::job_run::{Interrupted, JobRun};
 use crate::poll::{found_jobs, sort_entries};
 use crate::poll_outcome;

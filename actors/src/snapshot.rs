@@ -8,13 +8,12 @@ use crawler::read;
 use matcher::{Lists, RejectedTopic, TopicIndex};
 use model::{
     Backfill, Client, Host, JobId, JobKind, Name, Planned, Source, SourceKind, SourceState, Tenant,
-    Timestamp, Watch,
+    Timestamp, Watch, after,
 };
 use scheduler::{Schedule, due};
 use store::{SourceRecord, Store, StoreError};
 use url::Url;
 
-use crate::host_permits::after;
 use crate::searches::{Allowances, within_budget};
 
 /// How much longer than its interval the wait for a search may be: its spread, and a little for rounding.
@@ -364,7 +363,7 @@ fn readings_of(snapshot: &Snapshot, record: &SourceRecord, terms: Terms) -> Vec<
 /// Where a schedule knows nothing, all searches would be due at the same moment: each begins at another one.
 fn bring_forward(planned: &mut Planned, now: Timestamp) {
     if !planned.id.query.is_empty() {
-        let wait = Duration::try_from(planned.due.duration_since(now)).unwrap_or_default();
+        let wait = model::elapsed(now, planned.due);
         planned.due = after(now, due::part_of(wait, &planned.id.query));
     }
 }

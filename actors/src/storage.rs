@@ -287,7 +287,7 @@ impl StorageState {
         for finding in harvest.findings.iter().filter(|finding| !finding.matches.is_empty()) {
             // Which of several is new is not known here; nearly always it is all of them.
             if let Some(published) = &finding.item.published {
-                let age = Duration::try_from(harvest.at.duration_since(published.at)).unwrap_or_default();
+                let age = model::elapsed(published.at, harvest.at);
                 self.context.metrics.material_came(age);
             }
             let topics: Vec<Name> = finding.matches.iter().map(|found| found.topic.clone()).collect();

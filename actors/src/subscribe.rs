@@ -4,11 +4,10 @@
 use std::time::Duration;
 
 use crawler::{FetchError, FetchParams, websub};
-use model::{FailureWeight, HubOffer, HubSecret, Subscription, SubscriptionDelta};
+use model::{FailureWeight, HubOffer, HubSecret, Subscription, SubscriptionDelta, after};
 use scheduler::due;
 use store::{HubDecision, SourceRecord};
 
-use crate::host_permits::after;
 use crate::job_run::{Interrupted, JobRun};
 use crate::poll::Ending;
 

@@ -116,7 +116,7 @@ fn outage(incident: &HostIncident, state: SourceState, (since, until): (Timestam
     Gap {
         from: incident.from,
         to: incident.to,
-        within: Duration::try_from(to.duration_since(from)).unwrap_or_default(),
+        within: model::elapsed(from, to),
         state,
         reason: format!("nothing of {} came through: {}", incident.host, incident.reason),
     }
@@ -127,11 +127,11 @@ fn outage(incident: &HostIncident, state: SourceState, (since, until): (Timestam
 fn unasked(record: &SourceRecord, (since, until): (Timestamp, Timestamp)) -> Option<Gap> {
     const PATIENCE: Duration = Duration::from_secs(3600);
     let last = record.last_ok.filter(|_| record.source.kind != SourceKind::Import)?;
-    let silent = Duration::try_from(until.duration_since(last)).unwrap_or_default();
+    let silent = model::elapsed(last, until);
     if silent <= record.source.every.max.mul_f64(1.2) + PATIENCE {
         return None;
     }
-    let within = Duration::try_from(until.duration_since(last.max(since))).unwrap_or_default();
+    let within = model::elapsed(last.max(since), until);
     let reason = "it was not asked in time: did a node run?".to_owned();
     Some(Gap { from: last, to: None, within, state: record.state, reason })
 }
@@ -144,7 +144,7 @@ fn gaps(intervals: &[StateInterval], (since, until): (Timestamp, Timestamp)) -> 
     let mut found: BTreeMap<Name, Vec<Gap>> = BTreeMap::new();
     for interval in intervals.iter().filter(is_gap) {
         let (from, to) = (interval.from.max(since), interval.to.unwrap_or(until).min(until));
-        let within = Duration::try_from(to.duration_since(from)).unwrap_or_default();
+        let within = model::elapsed(from, to);
         found.entry(interval.source.clone()).or_default().push(Gap {
             from: interval.from,
             to: interval.to,

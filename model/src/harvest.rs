@@ -163,8 +163,7 @@ impl Validators {
 
     /// Returns true if the validators may be sent in a conditional request.
     pub fn are_usable(&self, now: Timestamp) -> bool {
-        let age =
-            self.seen_at.map(|seen_at| Duration::try_from(now.duration_since(seen_at)).unwrap_or_default());
+        let age = self.seen_at.map(|seen_at| crate::elapsed(seen_at, now));
         !self.are_false && age.is_none_or(|age| age < Self::MAX_CONDITIONAL_AGE)
     }
 

@@ -155,7 +155,7 @@ impl Standing {
     /// Returns the state and the failure points after a poll that failed at `now`.
     pub fn after(self, failure: &Failure, now: Timestamp) -> (SourceState, f64) {
         let points = self.failures + failure.weight.points();
-        let silent = Duration::try_from(now.duration_since(self.silent_since)).unwrap_or_default();
+        let silent = crate::elapsed(self.silent_since, now);
         let state = match failure.shows {
             _ if failure.weight == FailureWeight::Deferred => self.state,
             Some(state) => state,

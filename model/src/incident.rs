@@ -135,7 +135,7 @@ impl From<Incident> for HostHealth {
 }
 
 fn elapsed(since: Timestamp, now: Timestamp) -> Duration {
-    Duration::try_from(now.duration_since(since)).unwrap_or_default()
+    crate::elapsed(since, now)
 }
 
 /// Returns the signature of a failure; `None` if the failure says nothing about the host. Timeouts, connection errors

@@ -56,6 +56,6 @@ pub use rhythm::Rhythm;
 pub use source::{
     ArticleMode, Category, Every, Rights, Selectors, Source, SourceKind, Watch, has_query_placeholder,
 };
-pub use time::{Clock, SystemClock, TestClock, Timestamp, rfc3339};
+pub use time::{Clock, SystemClock, TestClock, Timestamp, after, elapsed, rfc3339};
 pub use topic::{Tag, Topic};
 pub use websub::{HubOffer, HubSecret, Subscription, SubscriptionDelta, WebSubDocument};

@@ -45,6 +45,16 @@ impl Clock for TestClock {
     }
 }
 
+/// Returns the time `wait` after `at`, or the maximum time if that is out of range.
+pub fn after(at: Timestamp, wait: Duration) -> Timestamp {
+    at.saturating_add(wait).unwrap_or(Timestamp::MAX)
+}
+
+/// Returns the time between two points, or zero if `to` is not later than `from`.
+pub fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
+
 /// Formats a time as RFC 3339 in UTC with whole seconds, the format of all printed times.
 pub fn rfc3339(at: Timestamp) -> String {
     let truncated = Timestamp::from_second(at.as_second()).unwrap_or(at);

@@ -161,7 +161,7 @@ fn add(at: Timestamp, wait: Duration) -> Timestamp {
 }
 
 fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
-    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+    crate::elapsed(from, to)
 }
 
 /// A document that a hub delivered and that waits to be read.

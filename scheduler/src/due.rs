@@ -91,7 +91,7 @@ pub fn paced(interval: Duration, every: Every, rhythm: Option<&Rhythm>, now: Tim
         }
         remaining -= rest_of_hour * speed;
     }
-    Duration::try_from(at.duration_since(now)).unwrap_or_default().clamp(every.min, longest)
+    model::elapsed(now, at).clamp(every.min, longest)
 }
 
 /// Returns true if the source publishes so little, at `pace` times its daily mean, that its wait may exceed [`LATE`].

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use model::{Host, Job, JobId, Planned, Settlement, Tenant, Timestamp, Token, Turn};
+use model::{Host, Job, JobId, Planned, Settlement, Tenant, Timestamp, Token, Turn, after};
 
 use crate::fairness::{Account, Shares};
 use crate::schedule::{
@@ -235,9 +235,6 @@ impl State {
 }
 
 /// Returns `now + wait`, saturating at the largest timestamp.
-pub(crate) fn after(now: Timestamp, wait: Duration) -> Timestamp {
-    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
-}
 
 #[async_trait]
 impl Schedule for InMemory {

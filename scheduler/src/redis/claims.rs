@@ -8,8 +8,8 @@ use tokio::time::Instant;
 
 use super::shard::{SHARDS, Shard, parse_member};
 use super::{Redis, TimeSource, duration, length};
-use crate::memory::after;
 use crate::schedule::{Claim, ScheduleError};
+use model::after;
 
 /// Maximum age of a cached shard state: another node may have planned jobs meanwhile.
 const MAX_STATE_AGE: Duration = Duration::from_secs(1);

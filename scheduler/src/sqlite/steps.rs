@@ -8,8 +8,8 @@ use rusqlite::{OptionalExtension, Row, Transaction, params};
 
 use super::TransactionError;
 use crate::fairness::{Account, Shares};
-use crate::memory::after;
 use crate::schedule::{Claim, HostView, Lease, Leaving, ScheduleError, Settle, Stake, next_token};
+use model::after;
 
 pub(super) fn millis(at: Timestamp) -> i64 {
     at.as_millisecond()
