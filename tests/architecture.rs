@@ -15,10 +15,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("crawler", &["model"]),
     ("scheduler", &["model", "servers"]),
     ("store", &["model", "servers"]),
-    ("actors", &["model", "matcher", "crawler", "scheduler", "store"]),
+    ("service", &["model", "config", "matcher", "crawler", "scheduler", "store"]),
+    ("actors", &["model", "matcher", "crawler", "scheduler", "store", "service"]),
     (
         "qyran",
-        &["model", "origin", "servers", "config", "matcher", "crawler", "scheduler", "store", "actors"],
+        &["model", "origin", "servers", "config", "matcher", "crawler", "scheduler", "store", "service", "actors"],
     ),
 ];
 

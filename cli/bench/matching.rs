@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     for number in 0..ADDED {
         let topic = making.asked().topic(args.topics + number)?;
         let began = tokio::time::Instant::now();
-        edited = edited.with(vec![topic], &[]).0;
+        edited = edited.with(vec![topic], &[], Vec::new()).0;
         edits.push(began.elapsed().as_secs_f64() * 1e6);
         // Nodes do it aside.
         let began = tokio::time::Instant::now();

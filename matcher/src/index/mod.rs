@@ -15,7 +15,7 @@ mod vocabulary;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use model::{Item, ItemContext, Match, Name, Post, PostKind, Source, Span, Topic, Zone, excerpt_around};
+use model::{Item, ItemContext, List, Match, Name, Post, PostKind, Source, Span, Topic, Zone, excerpt_around};
 use rustc_hash::FxHashMap;
 
 use crate::query::{Definitions, Facts, Lists, ORIGINALITY, QueryError, QueryReference, SpanBuffer};
@@ -82,7 +82,7 @@ impl LiveSegment {
 impl TopicIndex {
     /// Compiles topics that name no lists. Also returns the topics that cannot be compiled.
     pub fn new(topics: Vec<Topic>) -> (Self, Vec<RejectedTopic>) {
-        Self::default().with(topics, &[])
+        Self::default().with(topics, &[], Vec::new())
     }
 
     /// Compiles some topics, which may name any list or topic of `definitions`.
@@ -109,10 +109,16 @@ impl TopicIndex {
         self.apply(topics.into_iter().filter(is_new).collect(), &removed, lists)
     }
 
-    /// Returns the index with these topics added or replaced, and the `removed` ones removed. Compiles them and the
-    /// topics that name them.
-    pub fn with(&self, topics: Vec<Topic>, removed: &[Name]) -> (Self, Vec<RejectedTopic>) {
-        self.apply(topics, removed, self.lists.clone())
+    /// Returns the index with these topics added or replaced, the `removed` ones removed, and lists replaced, or removed
+    /// where the new list is `None`. Compiles these topics and the ones that name a changed topic or list.
+    pub fn with(
+        &self,
+        topics: Vec<Topic>,
+        removed: &[Name],
+        lists: Vec<(Name, Option<List>)>,
+    ) -> (Self, Vec<RejectedTopic>) {
+        let lists = if lists.is_empty() { self.lists.clone() } else { self.lists.with(lists) };
+        self.apply(topics, removed, lists)
     }
 
     fn apply(&self, mut topics: Vec<Topic>, removed: &[Name], lists: Lists) -> (Self, Vec<RejectedTopic>) {
@@ -183,7 +189,8 @@ impl TopicIndex {
         }
     }
 
-    fn topic(&self, name: &Name) -> Option<&Topic> {
+    /// Returns the compiled topic of a name.
+    pub fn topic(&self, name: &Name) -> Option<&Topic> {
         self.segments.iter().find_map(|live| live.find(name)).map(|(_, topic)| topic)
     }
 
@@ -322,20 +329,17 @@ impl TopicIndex {
         self.segments.iter().flat_map(LiveSegment::deferred).map(|topic| &topic.name)
     }
 
-    /// Returns the strings to search a source for, each with the topics that need it. Topics whose queries no set of
-    /// strings covers only match items found for other topics.
-    pub fn searches(&self, source: &Source) -> BTreeMap<String, Vec<&Topic>> {
-        let mut searches: BTreeMap<String, Vec<&Topic>> = BTreeMap::new();
-        let live = self.segments.iter().flat_map(LiveSegment::topics);
+    /// Iterates over the compiled topics.
+    pub fn topics(&self) -> impl Iterator<Item = &Topic> {
+        self.segments.iter().flat_map(LiveSegment::topics)
+    }
+
+    /// Returns the strings to search a source for on behalf of a topic. The list is empty if no set of strings covers the
+    /// query: such a topic only matches items found for other topics. Parses the query.
+    pub fn search_strings(&self, topic: &Topic) -> Vec<String> {
         let query_of = |name: &str| self.query_of(name);
-        for topic in live.filter(|topic| topic.admits_source(source)) {
-            // Few sources have a search, so the strings of topics are not cached.
-            let parsed = ParsedTopic::parse(topic, &self.lists, &query_of).ok();
-            for text in parsed.and_then(|parsed| parsed.query.search_strings()).unwrap_or_default() {
-                searches.entry(text).or_default().push(topic);
-            }
-        }
-        searches
+        let parsed = ParsedTopic::parse(topic, &self.lists, &query_of).ok();
+        parsed.and_then(|parsed| parsed.query.search_strings()).unwrap_or_default()
     }
 }
 

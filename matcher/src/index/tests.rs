@@ -84,7 +84,7 @@ fn topics_with_dup_match_once_originality_is_known() {
     assert_eq!(matching(&index, Some(Originality::Reprint)), ["again", "plain", "tagged"]);
     let late = |index: &TopicIndex| index.deferred().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(late(&index), ["again", "first", "naming", "not-again", "tagged"]);
-    let (edited, _) = index.with(vec![topic("first", "банк")], &[Name::new("again").unwrap()]);
+    let (edited, _) = index.with(vec![topic("first", "банк")], &[Name::new("again").unwrap()], Vec::new());
     assert_eq!(late(&edited), ["not-again", "tagged"], "a topic that names one without dup: is not deferred");
     assert_eq!(matching(&edited, None), ["first", "naming", "plain"]);
 }
@@ -236,7 +236,7 @@ proptest! {
             removed.retain(|name| !edited.contains_key(name));
             removed.iter().for_each(|name| drop(topics.remove(name)));
             topics.extend(edited.clone());
-            index = index.with(edited.into_values().collect(), &removed).0;
+            index = index.with(edited.into_values().collect(), &removed, Vec::new()).0;
             if merges {
                 index = index.merged().unwrap_or(index);
                 prop_assert!(index.merged().is_none());
@@ -261,7 +261,7 @@ proptest! {
 fn an_edit_shares_existing_segments() {
     let topics = (0..200).map(|number| topic(&format!("t{number}"), &format!("слово{number}"))).collect();
     let (index, _) = TopicIndex::new(topics);
-    let (edited, _) = index.with(vec![topic("t7", "банк")], &[Name::new("t8").unwrap()]);
+    let (edited, _) = index.with(vec![topic("t7", "банк")], &[Name::new("t8").unwrap()], Vec::new());
     assert!(std::sync::Arc::ptr_eq(&index.segments[0].segment, &edited.segments[0].segment));
     assert_eq!(matching_topics(&edited, "", "банк слово7 слово8 слово9"), ["t7", "t9"]);
     assert_eq!(matching_topics(&index, "", "банк слово7 слово8 слово9"), ["t7", "t8", "t9"]);
@@ -274,7 +274,7 @@ fn merging_bounds_the_segments_and_drops_deleted_topics() {
     let (mut index, _) = TopicIndex::new((0..1_000).map(word).collect());
     let first = index.segments[0].segment.clone();
     for number in 1_000..1_100 {
-        index = index.with(vec![word(number)], &[]).0;
+        index = index.with(vec![word(number)], &[], Vec::new()).0;
         index = index.merged().unwrap_or(index);
         assert!(index.segments.len() <= 4, "{} segments", index.segments.len());
     }
@@ -282,13 +282,13 @@ fn merging_bounds_the_segments_and_drops_deleted_topics() {
     assert_eq!(matching_topics(&index, "", "слово3 слово1003 слово1099"), ["t1003", "t1099", "t3"]);
     // Remove more than half of the largest segment.
     let removed: Vec<Name> = (0..600).map(|number| Name::new(&format!("t{number}")).unwrap()).collect();
-    index = index.with(Vec::new(), &removed).0;
+    index = index.with(Vec::new(), &removed, Vec::new()).0;
     index = index.merged().unwrap();
     assert_eq!(index.segments.iter().map(|live| live.segment.len()).collect::<Vec<_>>(), [500]);
     assert_eq!(matching_topics(&index, "", "слово3 слово1003 слово603"), ["t1003", "t603"]);
     // The number of segments is bounded without merging, too.
     for number in 2_000..2_100 {
-        index = index.with(vec![word(number)], &[]).0;
+        index = index.with(vec![word(number)], &[], Vec::new()).0;
     }
     assert!(index.segments.len() <= super::MAX_SEGMENTS, "{} segments", index.segments.len());
 }
@@ -317,7 +317,7 @@ fn topics_are_recompiled_when_a_named_list_or_topic_changes() {
     assert!(bad.is_empty(), "{bad:?}");
     assert_eq!(matching(&index, "кредит в банке"), ["bank", "credit", "deep", "plain", "said"]);
     // Edit a named topic.
-    let (edited, _) = index.with(vec![topic("bank", "биржа")], &[]);
+    let (edited, _) = index.with(vec![topic("bank", "биржа")], &[], Vec::new());
     assert_eq!(matching(&edited, "кредит в банке"), ["plain", "said"]);
     assert_eq!(matching(&edited, "кредит на бирже"), ["bank", "credit", "deep", "plain", "said"]);
     let merged = edited.merged().unwrap();
@@ -325,9 +325,9 @@ fn topics_are_recompiled_when_a_named_list_or_topic_changes() {
     // A topic with a bad rule does not match, but other topics may name it.
     let tag = Tag { name: Name::new("bad").unwrap(), query: "author:@nobody".to_owned() };
     let bad_rule = Topic { tags: vec![tag], ..topic("bank", "банк") };
-    let (edited, bad) = index.with(vec![bad_rule], &[]);
+    let (edited, bad) = index.with(vec![bad_rule], &[], Vec::new());
     assert_eq!(bad.len(), 1);
-    let (edited, _) = edited.with(vec![topic("last", "topic:bank кредит")], &[]);
+    let (edited, _) = edited.with(vec![topic("last", "topic:bank кредит")], &[], Vec::new());
     let all = ["credit", "deep", "last", "plain", "said"];
     assert_eq!(matching(&edited, "кредит в банке"), all);
     assert_eq!(matching(&edited.merged().unwrap(), "кредит в банке"), all);

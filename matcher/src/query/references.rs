@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use model::{List, Topic};
+use model::{List, Name, Topic};
 
 use super::cost;
 use super::error::QueryError;
@@ -35,7 +35,8 @@ pub enum QueryReference {
 }
 
 /// The values of a list, indexed so that only a few of many thousands are compared with a field.
-#[derive(Debug, Default, PartialEq)]
+// `Eq` lets equal `Arc`s compare by pointer.
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct ListValues {
     pub(super) all: Vec<String>,
     /// The hosts of the values without wildcards.
@@ -88,6 +89,18 @@ impl Lists {
     pub fn new(lists: Vec<List>) -> Self {
         let entry = |list: List| (list.name.to_string(), Arc::new(ListValues::new(list.values)));
         Self(Arc::new(lists.into_iter().map(entry).collect()))
+    }
+
+    /// Returns the set with these lists replaced, or removed where the new list is `None`.
+    pub(crate) fn with(&self, changes: Vec<(Name, Option<List>)>) -> Self {
+        let mut lists = BTreeMap::clone(&self.0);
+        for (name, list) in changes {
+            match list {
+                Some(list) => drop(lists.insert(name.to_string(), Arc::new(ListValues::new(list.values)))),
+                None => drop(lists.remove(name.as_str())),
+            }
+        }
+        Self(Arc::new(lists))
     }
 
     /// Returns the names of lists that differ between two sets, or exist in only one.

@@ -1,4 +1,4 @@
-//! What searched sources are asked for: what topics need, within the budgets of sources and clients.
+//! The searches of searched sources: what topics need, within the budgets of sources and clients.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
@@ -10,11 +10,11 @@ use store::{Store, StoreError};
 
 use crate::snapshot::Snapshot;
 
-/// What clients may still have searched for, over all sources; who is not among them may as much as sources allow.
-pub(crate) struct Allowances(HashMap<String, usize>);
+/// The searches that clients may still use, over all sources. A client without an entry is limited by the sources only.
+pub(crate) struct ClientBudgets(HashMap<String, usize>);
 
-impl Allowances {
-    pub(crate) fn of<'c>(clients: impl Iterator<Item = &'c Client>) -> Self {
+impl ClientBudgets {
+    pub(crate) fn new<'c>(clients: impl Iterator<Item = &'c Client>) -> Self {
         let limited =
             |client: &Client| Some((client.name.to_string(), usize::try_from(client.searches?).ok()?));
         Self(clients.filter_map(limited).collect())
@@ -32,14 +32,16 @@ impl Allowances {
     }
 }
 
-/// The searches that a source is asked for, of those that topics need, with whose work each is. Clients take turns as they
-/// weigh (those who were given least for their weight first), each with what most of its topics need; a search that several
-/// need is made once, costs who chose it first, and is the work of the weightiest.
+/// Selects the searches of a source among those that topics need, with the tenant of each.
+///
+/// Clients take turns: the next turn goes to the client with the fewest searches in proportion to its weight, and takes
+/// the search that most of its topics need. A search that several clients need is performed once, uses the budget of the
+/// client that selected it, and is charged to the client with the largest weight.
 pub(crate) fn within_budget(
     needed: &BTreeMap<String, Vec<&Topic>>,
     most: usize,
     tenant_of: &dyn Fn(Option<&str>) -> Tenant,
-    allowances: &mut Allowances,
+    budgets: &mut ClientBudgets,
 ) -> BTreeMap<String, Tenant> {
     let mut queues: BTreeMap<Option<&str>, Vec<(Reverse<usize>, &str)>> = BTreeMap::new();
     for (query, topics) in needed {
@@ -51,7 +53,7 @@ pub(crate) fn within_budget(
             queues.entry(client).or_default().push((Reverse(topics), query));
         }
     }
-    // By what each was given, in shares of its weight: whole numbers, so that all nodes agree.
+    // The shares are whole numbers, so that all nodes agree.
     let mut turns: BTreeSet<(u64, Option<&str>)> = queues.keys().map(|client| (0, *client)).collect();
     let mut queues: BTreeMap<Option<&str>, VecDeque<&str>> = queues
         .into_iter()
@@ -66,7 +68,7 @@ pub(crate) fn within_budget(
     {
         let Some(queue) = queues.get_mut(&client) else { continue };
         let next = std::iter::from_fn(|| queue.pop_front()).find(|query| !admitted.contains_key(*query));
-        let Some(query) = next.filter(|_| allowances.take(client.unwrap_or_default())) else { continue };
+        let Some(query) = next.filter(|_| budgets.take(client.unwrap_or_default())) else { continue };
         let topics = needed.get(query).map_or(&[][..], Vec::as_slice);
         admitted.insert(query.to_owned(), weightiest(topics, tenant_of));
         turns.insert((given + SHARE / u64::from(tenant_of(client).weight.max(1)), client));
@@ -74,7 +76,7 @@ pub(crate) fn within_budget(
     admitted
 }
 
-/// One search in shares of a weight.
+/// The shares of one search; divided by the weight of a client.
 const SHARE: u64 = 1_000_000;
 
 fn weightiest(topics: &[&Topic], tenant_of: &dyn Fn(Option<&str>) -> Tenant) -> Tenant {
@@ -85,55 +87,59 @@ fn weightiest(topics: &[&Topic], tenant_of: &dyn Fn(Option<&str>) -> Tenant) -> 
     weightiest.unwrap_or_else(Tenant::shared)
 }
 
-/// A search that is made for a topic.
+/// A search that is performed for a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
-    /// Which source is searched.
+    /// The searched source.
     pub source: Name,
-    /// What for.
+    /// The search string.
     pub query: String,
-    /// Topics that share it, this one included.
+    /// The number of topics that share it, including this one.
     pub topics: usize,
-    /// How often it is made.
+    /// The interval between searches.
     pub every: Duration,
 }
 
-/// What sources are searched for, for one topic.
+/// The searches of sources for one topic.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Searches {
-    /// Searches that are made.
-    pub made: Vec<Search>,
-    /// Searches that it needs and that are beyond a budget, by source.
-    pub left_out: Vec<(Name, String)>,
-    /// Sources that its filters admit but that cannot be searched for it, since its query holds no words that they could be
-    /// asked for.
-    pub unasked: Vec<Name>,
+pub struct TopicSearches {
+    /// Searches that are performed.
+    pub active: Vec<Search>,
+    /// Searches that the topic needs and that exceed a budget, with their sources.
+    pub over_budget: Vec<(Name, String)>,
+    /// Sources that the topic's filters admit but that cannot be searched for it, because no set of strings covers its
+    /// query.
+    pub not_searchable: Vec<Name>,
 }
 
-/// What sources are searched for, for one topic.
-pub async fn searches_of(store: &dyn Store, topic: &Topic) -> Result<Searches, StoreError> {
-    let (snapshot, records) = Snapshot::load(store, Arc::default()).await?;
-    let mut found = Searches::default();
+/// Returns the searches of sources for one topic.
+pub async fn searches_of(store: &dyn Store, topic: &Topic) -> Result<TopicSearches, StoreError> {
+    let mut searches = TopicSearches::default();
+    let records = store.sources().await?;
     let admits = |source: &Source| source.is_searched() && topic.admits_source(source);
+    if !records.iter().any(|record| admits(&record.source)) {
+        return Ok(searches);
+    }
+    let (snapshot, records) = Snapshot::load(store, Arc::default()).await?;
     for record in records.iter().filter(|record| !record.state.is_stopped() && admits(&record.source)) {
         let source = &record.source;
-        let needed = snapshot.topics.searches(source);
+        let needed = snapshot.needed_searches(source);
         let of_topic =
             needed.into_iter().filter(|(_, topics)| topics.iter().any(|one| one.name == topic.name));
-        let before = found.made.len() + found.left_out.len();
+        let count = searches.active.len() + searches.over_budget.len();
         for (query, topics) in of_topic {
             if snapshot.has_search(&source.name, &query) {
                 let (source, every, topics) = (source.name.clone(), source.every.min, topics.len());
-                found.made.push(Search { source, query, topics, every });
+                searches.active.push(Search { source, query, topics, every });
             } else {
-                found.left_out.push((source.name.clone(), query));
+                searches.over_budget.push((source.name.clone(), query));
             }
         }
-        if found.made.len() + found.left_out.len() == before {
-            found.unasked.push(source.name.clone());
+        if searches.active.len() + searches.over_budget.len() == count {
+            searches.not_searchable.push(source.name.clone());
         }
     }
-    Ok(found)
+    Ok(searches)
 }
 
 #[cfg(test)]
@@ -160,8 +166,8 @@ mod tests {
             None => Tenant::shared(),
             Some(name) => Tenant { client: name.to_owned(), weight: if name == "big" { 3 } else { 1 } },
         };
-        let mut allowances = Allowances(may.iter().map(|(name, most)| ((*name).to_owned(), *most)).collect());
-        let admitted = within_budget(&needed, most, &tenant, &mut allowances);
+        let mut budgets = ClientBudgets(may.iter().map(|(name, most)| ((*name).to_owned(), *most)).collect());
+        let admitted = within_budget(&needed, most, &tenant, &mut budgets);
         assert_eq!(
             admitted.keys().map(String::as_str).collect::<Vec<_>>(),
             expected,
