@@ -21,13 +21,13 @@ pub enum StoreError {
     Damaged(String),
     /// A newer build migrated the data.
     #[error(
-        "the data has schema version {actual}, but this build supports at most {supported}; use a newer build"
+        "the data has schema version {actual}, but this build only knows versions up to {latest}; use a newer build"
     )]
     Version {
         /// The schema version of the data.
         actual: i64,
         /// The newest schema version that this build knows.
-        supported: i64,
+        latest: i64,
     },
     /// The disk failed a read or write. Some file systems report this when they are full.
     #[error("the disk failed a read or write ({0}); check whether it is full or faulty")]

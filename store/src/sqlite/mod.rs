@@ -67,13 +67,13 @@ impl Sqlite {
     pub fn open_to_read(path: &Path, history: usize) -> Result<Self, StoreError> {
         let reader = connect_read_only(path)?;
         let actual: i64 = reader.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        let supported = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-        if actual > supported {
-            return Err(StoreError::Version { actual, supported });
+        let latest = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        if actual > latest {
+            return Err(StoreError::Version { actual, latest });
         }
-        if actual < supported {
+        if actual < latest {
             let reason = format!(
-                "cannot migrate a read-only file from schema version {actual} to {supported}; open it once with write access"
+                "cannot migrate a read-only file from schema version {actual} to {latest}; open it once with write access"
             );
             return Err(StoreError::Other(reason));
         }
@@ -170,14 +170,14 @@ fn with_suffix(path: &Path, suffix: &str) -> std::path::PathBuf {
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let actual: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let supported = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    if actual > supported {
-        return Err(StoreError::Version { actual, supported });
+    let latest = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if actual > latest {
+        return Err(StoreError::Version { actual, latest });
     }
     for migration in MIGRATIONS.iter().skip(usize::try_from(actual).unwrap_or(0)) {
         transaction.execute_batch(migration)?;
     }
-    transaction.pragma_update(None, "user_version", supported)?;
+    transaction.pragma_update(None, "user_version", latest)?;
     transaction.commit()?;
     Ok(())
 }
