@@ -36,8 +36,8 @@ pub(crate) fn classify_edit(stored: &ItemFingerprint, finding: &Finding, content
         let changes_metadata = stored.entry_hash != finding.entry_hash || finding.whole && !stored.whole;
         return if changes_metadata { Edit::Metadata } else { Edit::Unchanged };
     }
-    // The key keeps the time that the source gave first. Exception: the source gave none and no whole text was stored
-    // yet. The time then comes from the article page, and the publication was not re-dated.
+    // The key keeps the time that the source gave first. Exception: the source gave none and no whole text was
+    // stored yet. The time then comes from the article page, and the publication was not re-dated.
     let published_key = if stored.published_key.is_empty() && !stored.whole {
         published_key(finding)
     } else {
@@ -46,13 +46,14 @@ pub(crate) fn classify_edit(stored: &ItemFingerprint, finding: &Finding, content
     Edit::Content { published_key }
 }
 
-/// Returns the publication time that identifies an item, exactly as its source wrote it; empty if the source gave none.
+/// Returns the publication time that identifies an item, exactly as its source wrote it; empty if the source gave
+/// none.
 pub(crate) fn published_key(finding: &Finding) -> String {
     finding.item.published.as_ref().map(|published| published.original.clone()).unwrap_or_default()
 }
 
-/// Maximum length of an indexed address in bytes. PostgreSQL limits an index row to 2,704 bytes. Longer addresses are
-/// not indexed, so no item is looked up by them.
+/// Maximum length of an indexed address in bytes. PostgreSQL limits an index row to 2,704 bytes. Longer addresses
+/// are not indexed, so no item is looked up by them.
 const MAX_ADDRESS_LENGTH: usize = 1000;
 
 /// Returns the address by which the item of an entry with an unknown identifier is looked up.

@@ -13,8 +13,8 @@ use crate::StoreError;
 pub enum EntryStatus {
     /// The entry is unknown.
     New,
-    /// The entry is stored, or waits for its article page, with the same fingerprint. An entry whose item was removed
-    /// has this status too, so that it is not stored again.
+    /// The entry is stored, or waits for its article page, with the same fingerprint. An entry whose item was
+    /// removed has this status too, so that it is not stored again.
     Same,
     /// The entry is stored, or waits for its article page, with another fingerprint.
     Changed,
@@ -27,8 +27,8 @@ pub struct EntryRef {
     pub key: ItemKey,
     /// The fingerprint of the entry.
     pub hash: String,
-    /// The canonical address of an entry that has a publication time. Some publishers generate a new identifier each
-    /// time; address and fingerprint together then identify the entry.
+    /// The canonical address of an entry that has a publication time. Some publishers generate a new identifier
+    /// each time; address and fingerprint together then identify the entry.
     pub address: Option<Url>,
 }
 
@@ -56,17 +56,17 @@ pub trait Harvests: Send + Sync {
         source: &Name,
         entries: &[EntryRef],
     ) -> Result<Vec<EntryStatus>, StoreError>;
-    /// Returns for each canonical address whether an item of the source, or an entry that waits for its article page,
-    /// has this address. Identifiers and fingerprints are ignored.
+    /// Returns for each canonical address whether an item of the source, or an entry that waits for its article
+    /// page, has this address. Identifiers and fingerprints are ignored.
     async fn known_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError>;
     /// Stores harvests in one transaction. Returns one result per harvest, in their order.
     ///
-    /// A harvest whose token is lower than the highest one seen for its host is skipped and reported as fenced. Of a
-    /// source that is no longer declared, only the findings are stored and the deletions made. Fails with
+    /// A harvest whose token is lower than the highest one seen for its host is skipped and reported as fenced. Of
+    /// a source that is no longer declared, only the findings are stored and the deletions made. Fails with
     /// [`StoreError::StaleObjects`] and stores nothing unless the declared objects have version `objects_version`.
     ///
     /// Database triggers complete the write: `item_is_stored` queues each new item in `unlinked` (see
-    /// [`Stories::unlinked`](crate::Stories::unlinked)); `source_state_changes` and `source_moves` record changes of a
-    /// source's state and address (see [`SourceStates`](crate::SourceStates)).
+    /// [`Stories::unlinked`](crate::Stories::unlinked)); `source_state_changes` and `source_moves` record changes
+    /// of a source's state and address (see [`SourceStates`](crate::SourceStates)).
     async fn save(&self, harvests: &Arc<[Harvest]>, objects_version: i64) -> Result<Vec<Saved>, StoreError>;
 }

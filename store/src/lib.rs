@@ -1,9 +1,9 @@
 //! Storage of declared objects, items, matches, source states and history.
 //!
-//! [`Store`] is the interface. [`Sqlite`] implements it in one embedded file, [`Postgres`] for a cluster. The contract
-//! suite in `contract` tests the guarantees that every store gives. A harvest is stored whole in one transaction or not
-//! at all. The same transaction rejects a harvest that was gathered under an outdated fencing token, or matched against
-//! an outdated set of topics.
+//! [`Store`] is the interface. [`Sqlite`] implements it in one embedded file, [`Postgres`] for a cluster. The
+//! contract suite in `contract` tests the guarantees that every store gives. A harvest is stored whole in one
+//! transaction or not at all. The same transaction rejects a harvest that was gathered under an outdated fencing
+//! token, or matched against an outdated set of topics.
 //!
 //! The crate analyses no text (callers pass search tokens) and takes no decisions.
 

@@ -68,8 +68,8 @@ pub trait DeclaredObjects: Send + Sync {
     /// Adds and edits objects. With `prune`, removes all objects that are not among them. Fails with
     /// [`StoreError::StaleObjects`] if [`Objects::seen`] is set and differs from the stored version.
     ///
-    /// The triggers `source_is_declared` and `source_state_changes` (PostgreSQL migration 0005, SQLite migration 0006)
-    /// record the resulting states; see [`SourceStates::availability`](crate::SourceStates::availability).
+    /// The triggers `source_is_declared` and `source_state_changes` (PostgreSQL migration 0005, SQLite migration
+    /// 0006) record the resulting states; see [`SourceStates::availability`](crate::SourceStates::availability).
     async fn declare(&self, objects: &Objects, prune: bool, now: Timestamp) -> Result<Applied, StoreError>;
     /// Removes objects. A topic goes with its matches, a source with its history, waiting article pages and WebSub
     /// subscription. Items stay. The trigger `source_is_removed` records the end of a source.

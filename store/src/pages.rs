@@ -16,7 +16,8 @@ pub trait PageQueue: Send + Sync {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<PageWork>, StoreError>;
-    /// Returns the earliest time at which a waiting page of a source and host may be fetched; `None` if no page waits.
+    /// Returns the earliest time at which a waiting page of a source and host may be fetched; `None` if no page
+    /// waits.
     async fn next_page(&self, source: &Name, host: &Host) -> Result<Option<Timestamp>, StoreError>;
     /// Returns every source and host with waiting pages, and the earliest time at which one of them may be fetched.
     async fn page_queues(&self) -> Result<Vec<(Name, Host, Timestamp)>, StoreError>;

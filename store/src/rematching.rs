@@ -16,16 +16,17 @@ pub struct Rematched {
     pub version: i64,
     /// The matches.
     pub matches: Vec<Match>,
-    /// Topics that cannot be decided until the item is linked to a story. The item keeps its matches of these topics.
+    /// Topics that cannot be decided until the item is linked to a story. The item keeps its matches of these
+    /// topics.
     pub deferred_topics: Arc<[Name]>,
 }
 
 /// Matching of stored items against new and edited topics.
 #[async_trait]
 pub trait Rematching: Send + Sync {
-    /// Replaces the matches of these topics among these items. Returns the number of new matches. Skips topics that no
-    /// longer have the given version, and items that were edited since they were matched. A match that stays keeps its
-    /// sequence number.
+    /// Replaces the matches of these topics among these items. Returns the number of new matches. Skips topics
+    /// that no longer have the given version, and items that were edited since they were matched. A match that
+    /// stays keeps its sequence number.
     async fn rematch(
         &self,
         topics: &[(Name, i64)],
@@ -35,10 +36,10 @@ pub trait Rematching: Send + Sync {
     /// Records that all stored items are matched against these versions of topics. Skips topics that have another
     /// version.
     async fn set_matched(&self, topics: &[(Name, i64)]) -> Result<(), StoreError>;
-    /// Records that the items up to `row` are matched against these versions of topics: rematching resumes after this
-    /// row. Skips topics that have another version.
+    /// Records that the items up to `row` are matched against these versions of topics: rematching resumes after
+    /// this row. Skips topics that have another version.
     async fn set_rematched(&self, topics: &[(Name, i64)], row: i64) -> Result<(), StoreError>;
-    /// Restarts the matching of these topics from the first item. Raises the versions of the topics and of the declared
-    /// objects, so that running nodes notice.
+    /// Restarts the matching of these topics from the first item. Raises the versions of the topics and of the
+    /// declared objects, so that running nodes notice.
     async fn set_unmatched(&self, topics: &[Name]) -> Result<(), StoreError>;
 }

@@ -7,7 +7,8 @@ use model::{Item, Name, Timestamp};
 
 use crate::StoreError;
 
-/// An entry of the block list: the publications of a source, of an author, or of an author in a source are not stored.
+/// An entry of the block list: the publications of a source, of an author, or of an author in a source are not
+/// stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Suppression {
     /// The source; `None` for any source.
@@ -30,8 +31,8 @@ impl Suppression {
         (self.source.as_ref().map_or("", Name::as_str), self.author.as_deref().unwrap_or(""))
     }
 
-    /// Fails with [`StoreError::Refused`] if the suppression names neither a source nor an author: it would apply to
-    /// every item.
+    /// Fails with [`StoreError::Refused`] if the suppression names neither a source nor an author: it would apply
+    /// to every item.
     pub(crate) fn validate(&self) -> Result<(), StoreError> {
         match self.key() {
             ("", "") => Err(StoreError::Refused("a suppression must name a source or an author".to_owned())),
@@ -52,14 +53,14 @@ pub trait Removals: Send + Sync {
     /// Removes a batch of items that were first seen more than `keep` before `now`, with their matches. Their
     /// identities stay known, so that they are not stored again.
     ///
-    /// Returns 0 when nothing is left to remove, and otherwise the size of the batch; PostgreSQL counts a whole month
-    /// as one. PostgreSQL uses the time of its server if `now` is later.
+    /// Returns 0 when nothing is left to remove, and otherwise the size of the batch; PostgreSQL counts a whole
+    /// month as one. PostgreSQL uses the time of its server if `now` is later.
     async fn retain(&self, keep: Duration, now: Timestamp) -> Result<u64, StoreError>;
     /// Removes these items with their matches. Returns the number of items removed. Their identities and addresses
     /// stay known, so that they are not stored again.
     async fn take_down(&self, rows: &[i64], now: Timestamp) -> Result<u64, StoreError>;
-    /// Adds a suppression. Items that are stored already stay. Fails with [`StoreError::Refused`] if the suppression
-    /// names neither a source nor an author.
+    /// Adds a suppression. Items that are stored already stay. Fails with [`StoreError::Refused`] if the
+    /// suppression names neither a source nor an author.
     async fn suppress(&self, suppression: &Suppression) -> Result<(), StoreError>;
     /// Removes a suppression. Returns false if there is none for this source and author.
     async fn lift_suppression(&self, suppression: &Suppression) -> Result<bool, StoreError>;

@@ -82,20 +82,21 @@ pub trait SourceStates: Send + Sync {
     async fn source(&self, name: &Name) -> Result<Option<SourceRecord>, StoreError>;
     /// Returns the number of sources of each kind in each state.
     async fn source_counts(&self) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError>;
-    /// Returns the state intervals of one source, or of all, that overlap the interval from `since` to `until`, ordered
-    /// by source and time.
+    /// Returns the state intervals of one source, or of all, that overlap the interval from `since` to `until`,
+    /// ordered by source and time.
     ///
     /// The table `availability` is append-only. The triggers `source_is_declared`, `source_state_changes` and
-    /// `source_is_removed` (PostgreSQL migration 0005, SQLite migration 0006) record each change of state, so every
-    /// statement that changes a state is covered. A removed source stays listed with the state `retired`.
+    /// `source_is_removed` (PostgreSQL migration 0005, SQLite migration 0006) record each change of state, so
+    /// every statement that changes a state is covered. A removed source stays listed with the state `retired`.
     async fn availability(
         &self,
         source: Option<&Name>,
         since: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<StateInterval>, StoreError>;
-    /// Returns the last 100 changes of the permanent move that the source's server announces, newest first. The trigger
-    /// `source_moves` (PostgreSQL migration 0006, SQLite migration 0007) records each change in `source_move`.
+    /// Returns the last 100 changes of the permanent move that the source's server announces, newest first. The
+    /// trigger `source_moves` (PostgreSQL migration 0006, SQLite migration 0007) records each change in
+    /// `source_move`.
     async fn moves(&self, source: &Name) -> Result<Vec<Move>, StoreError>;
     /// Returns the last `limit` fetches of a source, newest first. The store keeps a limited number per source.
     async fn history(&self, source: &Name, limit: usize) -> Result<Vec<FetchRecord>, StoreError>;

@@ -58,23 +58,23 @@ pub trait Stories: Send + Sync {
     /// The trigger `item_is_stored` (PostgreSQL migration 0006, SQLite migration 0007) queues each new item in
     /// `unlinked`. [`Harvests::save`](crate::Harvests::save) queues an edited item again if topics are deferred.
     async fn unlinked(&self, limit: usize) -> Result<Vec<StoredItem>, StoreError>;
-    /// Returns the items that share one of these sketch keys and were first seen after `since`: the first 20 of each
-    /// key.
+    /// Returns the items that share one of these sketch keys and were first seen after `since`: the first 20 of
+    /// each key.
     async fn candidates(&self, keys: &[i64], since: Timestamp) -> Result<Vec<Candidate>, StoreError>;
-    /// Links items to their stories and takes them from the queue. The link of an item is permanent: linking it again
-    /// changes nothing. Items that were removed meanwhile are skipped.
+    /// Links items to their stories and takes them from the queue. The link of an item is permanent: linking it
+    /// again changes nothing. Items that were removed meanwhile are skipped.
     ///
-    /// Deletes the sketch keys of items that were first seen before `forget`; they are candidates no longer. Fails with
-    /// [`StoreError::StaleObjects`] unless the declared objects have version `objects_version`: the deferred topics were
-    /// matched under that version.
+    /// Deletes the sketch keys of items that were first seen before `forget`; they are candidates no longer. Fails
+    /// with [`StoreError::StaleObjects`] unless the declared objects have version `objects_version`: the deferred
+    /// topics were matched under that version.
     async fn link(
         &self,
         linked: &[Linked],
         forget: Timestamp,
         objects_version: i64,
     ) -> Result<(), StoreError>;
-    /// Returns at most `limit` items of the story that an item belongs to, ordered by publication time. Empty if the item
-    /// is not linked yet.
+    /// Returns at most `limit` items of the story that an item belongs to, ordered by publication time. Empty if
+    /// the item is not linked yet.
     async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError>;
     /// Returns the number of stories among a topic's materials. An item that is not linked yet counts as one story.
     async fn story_count(&self, topic: &Name) -> Result<u64, StoreError>;

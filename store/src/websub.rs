@@ -33,20 +33,21 @@ pub trait WebSub: Send + Sync {
     async fn subscription_by_id(&self, id: &str) -> Result<Option<Subscription>, StoreError>;
     /// Stores a subscription before the request is sent to the hub. Returns false if the source is not declared.
     ///
-    /// The counters of an earlier subscription of the source stay. Its lease and credit stay only if identifier and base
-    /// of the callback URL are the same.
+    /// The counters of an earlier subscription of the source stay. Its lease and credit stay only if identifier
+    /// and base of the callback URL are the same.
     async fn subscribe(&self, subscription: &Subscription) -> Result<bool, StoreError>;
     /// Stores the hub's decision on the subscription with this identifier. Does nothing if there is none.
     async fn record_hub_decision(&self, id: &str, decision: &HubDecision) -> Result<(), StoreError>;
-    /// Stores a pushed document until it is read, and counts it in the subscription. Returns false if the source has no
-    /// subscription, or `max_waiting` of its documents wait already.
+    /// Stores a pushed document until it is read, and counts it in the subscription. Returns false if the source
+    /// has no subscription, or `max_waiting` of its documents wait already.
     async fn enqueue_websub_document(
         &self,
         document: &WebSubDocument,
         max_waiting: usize,
     ) -> Result<bool, StoreError>;
-    /// Returns the newest waiting document of a source whose identifier is lower than `before` (any, if `None`), and
-    /// increments its `tries`. The document waits until [`Harvests::save`](crate::Harvests::save) reports it as read.
+    /// Returns the newest waiting document of a source whose identifier is lower than `before` (any, if `None`),
+    /// and increments its `tries`. The document waits until [`Harvests::save`](crate::Harvests::save) reports it
+    /// as read.
     async fn next_websub_document(
         &self,
         source: &Name,

@@ -26,7 +26,8 @@ fn finding_spec() -> impl Strategy<Value = FindingSpec> {
     )
 }
 
-/// Returns batches of harvests. Their tokens may decrease; their findings may repeat, edit, shorten and rename items.
+/// Returns batches of harvests. Their tokens may decrease; their findings may repeat, edit, shorten and rename
+/// items.
 fn batches() -> impl Strategy<Value = Vec<Vec<(u64, Vec<FindingSpec>)>>> {
     let harvests =
         proptest::collection::vec((1..6u64, proptest::collection::vec(finding_spec(), 0..4)), 1..4);

@@ -10,7 +10,8 @@ async fn a_repeated_item_is_stored_once() {
         assert_eq!(first, [Saved { new_items: 1, new_materials: 1, new_matches: 1, ..Saved::default() }]);
         let again = bench.save(&[harvest(2, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
         assert_eq!(again, [Saved::default()]);
-        // Another date and text is an edit. Another identifier with the same address, title and time is the same item.
+        // Another date and text is an edit. Another identifier with the same address, title and time is the same
+        // item.
         let edited = bench.save(&[harvest(3, vec![finding("1", "екі сөз", DAY2, &["t", "u"])])]).await;
         assert_eq!(edited, [Saved { edited_items: 1, new_matches: 1, ..Saved::default() }]);
         let renamed = bench.save(&[harvest(4, vec![finding("2", "екі сөз", DAY1, &["t"])])]).await;

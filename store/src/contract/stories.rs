@@ -72,8 +72,8 @@ async fn links_of_reprints_are_removed_with_their_items() {
     }
 }
 
-/// An edit keeps an item's matches of deferred topics and queues the item for linking again. It replaces the matches of other
-/// topics. Without deferred topics the item is not queued.
+/// An edit keeps an item's matches of deferred topics and queues the item for linking again. It replaces the
+/// matches of other topics. Without deferred topics the item is not queued.
 #[tokio::test]
 async fn an_edit_keeps_matches_of_deferred_topics() {
     for bench in each().await {

@@ -44,8 +44,8 @@ pub(super) async fn save(tx: &Transaction<'_>, source: &Name, backfill: &Backfil
     Ok(())
 }
 
-/// Stores a step of a backfill, unless the backfill has ended or was replaced meanwhile, or the step is older than the
-/// stored one.
+/// Stores a step of a backfill, unless the backfill has ended or was replaced meanwhile, or the step is older than
+/// the stored one.
 pub(super) async fn save_step(
     tx: &Transaction<'_>,
     source: &Name,

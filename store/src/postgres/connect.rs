@@ -18,8 +18,8 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const BORROW_TIMEOUT: Duration = Duration::from_secs(30);
 /// Time without acknowledgement from the server after which a connection counts as dead.
 const TCP_TIMEOUT: Duration = Duration::from_secs(15);
-/// The options of every session. A node that stalls within a transaction must release its locks soon, because the other
-/// nodes wait for them.
+/// The options of every session. A node that stalls within a transaction must release its locks soon, because the
+/// other nodes wait for them.
 const SESSION_OPTIONS: &str =
     "-c idle_in_transaction_session_timeout=5s -c statement_timeout=5min -c client_min_messages=warning";
 
@@ -59,7 +59,8 @@ pub(super) fn pool(url: &str) -> Result<(Pool, String), StoreError> {
     Ok((pool, server))
 }
 
-/// Borrows a connection from the pool. Fails with [`StoreError::Unreachable`] if none can be opened or none becomes free.
+/// Borrows a connection from the pool. Fails with [`StoreError::Unreachable`] if none can be opened or none
+/// becomes free.
 pub(super) async fn connection(pool: &Pool, server: &str) -> Result<Object, StoreError> {
     pool.get().await.map_err(|error| StoreError::Unreachable {
         server: server.to_owned(),

@@ -1,4 +1,5 @@
-//! Storage of harvests in PostgreSQL: tokens first, then the records of sources, last the items, which lock the totals.
+//! Storage of harvests in PostgreSQL: tokens first, then the records of sources, last the items, which lock the
+//! totals.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -88,7 +89,8 @@ pub(super) async fn save_harvests(
     Ok(saved)
 }
 
-/// Removes items that their publisher deleted, for good, and items that the source no longer shows, until they reappear.
+/// Removes items that their publisher deleted, for good, and items that the source no longer shows, until they
+/// reappear.
 async fn remove_deleted(
     tx: &Transaction<'_>,
     harvests: &[Harvest],
@@ -120,9 +122,9 @@ async fn select_items(tx: &Transaction<'_>, digests: &[Vec<u8>]) -> Result<Vec<i
     Ok(items.iter().map(|row| row.get(0)).collect())
 }
 
-/// Returns for each harvest whether its token is outdated, and remembers the highest token of each host. A lower token
-/// comes from a node that lost its lease. The host's row stays locked until the commit, so the later of two owners stores
-/// after the earlier one.
+/// Returns for each harvest whether its token is outdated, and remembers the highest token of each host. A lower
+/// token comes from a node that lost its lease. The host's row stays locked until the commit, so the later of two
+/// owners stores after the earlier one.
 async fn check_tokens(tx: &Transaction<'_>, harvests: &[Harvest]) -> Result<Vec<bool>, StoreError> {
     let mut hosts: Vec<&str> = harvests.iter().map(|harvest| harvest.host.as_str()).collect();
     hosts.sort_unstable();
@@ -175,8 +177,8 @@ async fn select_declared(tx: &Transaction<'_>, harvests: &[Harvest]) -> Result<H
     Ok(declared.iter().map(|row| row.get(0)).collect())
 }
 
-/// Stores the outcome of a poll. The triggers `source_state_changes` (migration 0005) and `source_moves` (migration 0006)
-/// record changes of the state and of the announced move.
+/// Stores the outcome of a poll. The triggers `source_state_changes` (migration 0005) and `source_moves`
+/// (migration 0006) record changes of the state and of the announced move.
 async fn save_outcome(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
     let Some(outcome) = &harvest.outcome else { return Ok(()) };
     let validators = outcome.validators.as_ref().map(serde_json::to_string).transpose()?;
@@ -213,8 +215,8 @@ async fn save_outcome(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), Sto
     Ok(())
 }
 
-/// Stores the rhythm, the condition of article pages and the page window that were learnt about a source. A database of the
-/// schema before migration 0008 has no columns for the latter two.
+/// Stores the rhythm, the condition of article pages and the page window that were learnt about a source. A
+/// database of the schema before migration 0008 has no columns for the latter two.
 async fn save_learnt(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
     let source = harvest.source.as_str();
     if let Some(rhythm) = &harvest.updates.rhythm {

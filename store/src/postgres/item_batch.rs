@@ -1,5 +1,5 @@
-//! A batch of findings and their stored items: read in a few statements, edited in memory in the order of the findings,
-//! written in a few statements.
+//! A batch of findings and their stored items: read in a few statements, edited in memory in the order of the
+//! findings, written in a few statements.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -178,7 +178,8 @@ impl<'a> ItemBatch<'a> {
         if let Some(index) = self.by_digest.get(digest) {
             return Some(*index);
         }
-        // Some publishers generate a new identifier each time. Address, title and publication time then identify the item.
+        // Some publishers generate a new identifier each time. Address, title and publication time then identify
+        // the item.
         let source_address = (finding.item.source.to_string(), lookup_address(finding)?);
         let key = published_key(finding);
         let is_same = |index: &usize| {
@@ -192,7 +193,8 @@ impl<'a> ItemBatch<'a> {
         self.by_address.get(&source_address)?.iter().copied().filter(is_same).min()
     }
 
-    /// Writes the changes. Fails with [`StoreError::Collision`] if another node stored one of the new items meanwhile.
+    /// Writes the changes. Fails with [`StoreError::Collision`] if another node stored one of the new items
+    /// meanwhile.
     pub(super) async fn write(self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
         let mut items = self.items;
         if !self.suppressed_items.is_empty() {
@@ -233,7 +235,8 @@ async fn lock_items(tx: &Transaction<'_>, ids: &[(i64, Timestamp)]) -> Result<Ve
         return Ok(Vec::new());
     }
     let (items, times): (Vec<i64>, Vec<Timestamp>) = ids.iter().copied().unzip();
-    // Lock the rows in a statement of its own: a locking statement reads other rows from a snapshot taken before it waited.
+    // Lock the rows in a statement of its own: a locking statement reads other rows from a snapshot taken before
+    // it waited.
     rows(
         tx,
         "SELECT item.item FROM UNNEST($1::BIGINT[], $2::TIMESTAMPTZ[]) AS wanted (item, first_seen)
@@ -370,13 +373,14 @@ fn distinct_tokens(tokens: &str) -> Vec<String> {
     fitting.map(text).collect()
 }
 
-/// Returns the distinct search tokens as one text, which the server splits again. An array of arrays would need equal
-/// lengths.
+/// Returns the distinct search tokens as one text, which the server splits again. An array of arrays would need
+/// equal lengths.
 fn join_tokens(tokens: &str) -> String {
     distinct_tokens(tokens).join(" ")
 }
 
-/// Inserts the new items with their identities. The trigger `item_is_stored` of migration 0006 queues them in `unlinked`.
+/// Inserts the new items with their identities. The trigger `item_is_stored` of migration 0006 queues them in
+/// `unlinked`.
 async fn insert_new(tx: &Transaction<'_>, items: &mut [PendingItem<'_>]) -> Result<(), StoreError> {
     let mut new: Vec<&mut PendingItem<'_>> = items.iter_mut().filter(|item| item.digest.is_some()).collect();
     if new.is_empty() {
@@ -396,8 +400,8 @@ async fn insert_new(tx: &Transaction<'_>, items: &mut [PendingItem<'_>]) -> Resu
     columns.insert(tx).await
 }
 
-/// Inserts identities. They are sorted, so that two nodes that store the same items lock them in the same order. Fails with
-/// [`StoreError::Collision`] if another node stored one of them meanwhile.
+/// Inserts identities. They are sorted, so that two nodes that store the same items lock them in the same order.
+/// Fails with [`StoreError::Collision`] if another node stored one of them meanwhile.
 async fn claim_identities(
     tx: &Transaction<'_>,
     mut identities: Vec<(Vec<u8>, i64, Timestamp)>,

@@ -1,5 +1,5 @@
-//! Advisory locks for more than single rows. PostgreSQL grants them in the order of requests, so no node starves. They end
-//! with the transaction.
+//! Advisory locks for more than single rows. PostgreSQL grants them in the order of requests, so no node starves.
+//! They end with the transaction.
 
 use deadpool_postgres::Transaction;
 
@@ -17,7 +17,8 @@ pub(super) enum Lock {
 }
 
 impl Lock {
-    /// Returns the key of the advisory lock: the letters "qyran" and a number. The key must be unique in the database.
+    /// Returns the key of the advisory lock: the letters "qyran" and a number. The key must be unique in the
+    /// database.
     fn key(self) -> i64 {
         0x0071_7972_616e_0000 + self as i64
     }

@@ -30,7 +30,8 @@ struct Rows {
     first_seen: Vec<Timestamp>,
     spans: Vec<String>,
     excerpts: Vec<String>,
-    /// The tags of each match, joined by commas, which names cannot contain. UNNEST does not support arrays of arrays.
+    /// The tags of each match, joined by commas, which names cannot contain. UNNEST does not support arrays of
+    /// arrays.
     tags: Vec<String>,
     matched_at: Vec<Timestamp>,
 }
@@ -63,9 +64,9 @@ impl Change {
         Self { items, ..Self::default() }
     }
 
-    /// Replaces the matches of an item, identified by number and month. `previous_topics` are the topics of its stored
-    /// matches. Removes only matches of topics for which `may_go` returns true. A match that stays keeps its sequence
-    /// number. Returns the number of new matches.
+    /// Replaces the matches of an item, identified by number and month. `previous_topics` are the topics of its
+    /// stored matches. Removes only matches of topics for which `may_go` returns true. A match that stays keeps
+    /// its sequence number. Returns the number of new matches.
     pub(super) fn replace(
         &mut self,
         item: (i64, Timestamp),

@@ -1,5 +1,5 @@
-//! Migrations. A migration only extends the schema; what it replaces is dropped one version later. So a build works on
-//! the schema of the build before it and of the one after it.
+//! Migrations. A migration only extends the schema; what it replaces is dropped one version later. So a build
+//! works on the schema of the build before it and of the one after it.
 
 use deadpool_postgres::Object;
 use model::Timestamp;
@@ -73,8 +73,8 @@ pub struct MigrationStatus {
 const CREATE_SCHEMA_MIGRATION: &str = "CREATE TABLE IF NOT EXISTS schema_migration
     (version BIGINT PRIMARY KEY, name TEXT NOT NULL, made_at TIMESTAMPTZ NOT NULL DEFAULT now())";
 
-/// Applies those of these migrations that are pending, each in a transaction. Returns the versions applied. An advisory
-/// lock makes concurrent callers safe.
+/// Applies those of these migrations that are pending, each in a transaction. Returns the versions applied. An
+/// advisory lock makes concurrent callers safe.
 pub(super) async fn apply(client: &mut Object, migrations: &[Migration]) -> Result<Vec<i64>, StoreError> {
     let mut applied = Vec::new();
     for migration in migrations {
@@ -114,8 +114,8 @@ pub(super) async fn status(client: &Object) -> Result<Vec<MigrationStatus>, Stor
     Ok(all)
 }
 
-/// Checks that this build can use the database: its schema version may differ by one from that of the build. Fails with
-/// [`StoreError::Version`] if the schema is too new, and with [`StoreError::NotMigrated`] if it is too old.
+/// Checks that this build can use the database: its schema version may differ by one from that of the build. Fails
+/// with [`StoreError::Version`] if the schema is too new, and with [`StoreError::NotMigrated`] if it is too old.
 pub(super) async fn check(client: &Object) -> Result<(), StoreError> {
     let actual = select_applied(client).await?.last().map_or(0, |migration| migration.version);
     let latest = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);

@@ -1,8 +1,8 @@
 //! The store of a cluster: PostgreSQL 15 or newer.
 //!
-//! All nodes write to one database. Locks that end with the transaction protect a node's work from the others: a shared
-//! lock on the declared objects while storing, the row lock on a host's highest token, and last the row lock on the
-//! totals. Because of the latter, `match.seq` rises in the order of commits.
+//! All nodes write to one database. Locks that end with the transaction protect a node's work from the others: a
+//! shared lock on the declared objects while storing, the row lock on a host's highest token, and last the row
+//! lock on the totals. Because of the latter, `match.seq` rises in the order of commits.
 
 #[cfg(test)]
 mod tests;
@@ -47,8 +47,8 @@ const MAX_ATTEMPTS: u32 = 5;
 /// The parameter values of a statement.
 type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// Runs a transaction, and retries it if it collides with another one. This is a macro because Rust cannot express an
-/// async closure that borrows and is `Send` yet (rust-lang/rust#110338).
+/// Runs a transaction, and retries it if it collides with another one. This is a macro because Rust cannot express
+/// an async closure that borrows and is `Send` yet (rust-lang/rust#110338).
 macro_rules! transaction {
     ($store:expr, |$tx:ident| $work:expr) => {{
         let mut attempt = 1;
@@ -169,8 +169,8 @@ fn text(text: &str) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.to_owned() }
 }
 
-/// Raises a time to the year 1 at least. PostgreSQL times begin in the year -4712; a time before year 1 is an error of its
-/// source anyway.
+/// Raises a time to the year 1 at least. PostgreSQL times begin in the year -4712; a time before year 1 is an
+/// error of its source anyway.
 fn storable(at: Timestamp) -> Timestamp {
     let earliest = jiff::civil::date(1, 1, 1).to_zoned(jiff::tz::TimeZone::UTC);
     earliest.map_or(at, |earliest| at.max(earliest.timestamp()))

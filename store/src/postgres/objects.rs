@@ -151,8 +151,8 @@ fn left(known: &HashMap<String, String>, is_wanted: impl Fn(&str) -> bool) -> Ve
     names
 }
 
-/// Adds or edits a source. The triggers `source_is_declared` and `source_state_changes` of migration 0005 record its state in
-/// `availability`; `source_moves` of migration 0006 records that `moved_to` was cleared.
+/// Adds or edits a source. The triggers `source_is_declared` and `source_state_changes` of migration 0005 record
+/// its state in `availability`; `source_moves` of migration 0006 records that `moved_to` was cleared.
 async fn declare_source(
     tx: &Transaction<'_>,
     source: &Source,
@@ -333,8 +333,8 @@ fn standing(watch: Watch) -> (SourceState, &'static str) {
     }
 }
 
-/// Resumes, pauses or retires a source and clears its failures. The trigger `source_state_changes` of migration 0005 records
-/// a change of state.
+/// Resumes, pauses or retires a source and clears its failures. The trigger `source_state_changes` of migration
+/// 0005 records a change of state.
 async fn set_standing(
     tx: &Transaction<'_>,
     source: &Name,
@@ -384,8 +384,8 @@ pub(super) async fn lists(client: &Object) -> Result<Vec<List>, StoreError> {
     found.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
 }
 
-/// Restarts the matching of topics. The versions rise as with an edit, so that a running pass cannot record its progress on
-/// the earlier versions for these.
+/// Restarts the matching of topics. The versions rise as with an edit, so that a running pass cannot record its
+/// progress on the earlier versions for these.
 pub(super) async fn restart_matching(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
     let names: Vec<String> = topics.iter().map(|name| text(name.as_str())).collect();
     execute(tx, "UPDATE topic SET version = version + 1 WHERE name = ANY($1)", &[&names]).await?;

@@ -88,7 +88,8 @@ pub(super) async fn select_page_queues(client: &Object) -> Result<Vec<(Name, Hos
     Ok(rows.iter().map(queue).collect())
 }
 
-/// Adds and removes pages in the order of the harvests: a page that one harvest queued and a later one finished is done.
+/// Adds and removes pages in the order of the harvests: a page that one harvest queued and a later one finished is
+/// done.
 pub(super) async fn save_pages(tx: &Transaction<'_>, harvests: &[&Harvest]) -> Result<(), StoreError> {
     let mut changes: BTreeMap<(String, String), Option<&PageWork>> = BTreeMap::new();
     for harvest in harvests {

@@ -38,8 +38,8 @@ impl Month {
     }
 }
 
-/// Creates the partitions of a month unless they exist. Creates each as a separate table and attaches it, which neither
-/// blocks readers and writers nor waits for them.
+/// Creates the partitions of a month unless they exist. Creates each as a separate table and attaches it, which
+/// neither blocks readers and writers nor waits for them.
 pub(super) async fn create(client: &mut Object, month: Month) -> Result<(), StoreError> {
     let tx = client.transaction().await?;
     locks::take(&tx, Lock::Partitions).await?;
@@ -59,8 +59,8 @@ pub(super) async fn create(client: &mut Object, month: Month) -> Result<(), Stor
     Ok(())
 }
 
-/// Drops the partitions of the oldest month if it ends before `cutoff`, and subtracts its items and matches from the
-/// totals. Returns true if a month was dropped.
+/// Drops the partitions of the oldest month if it ends before `cutoff`, and subtracts its items and matches from
+/// the totals. Returns true if a month was dropped.
 pub(super) async fn drop_oldest_before(tx: &Transaction<'_>, cutoff: Timestamp) -> Result<bool, StoreError> {
     locks::take(tx, Lock::Partitions).await?;
     let names = tx
@@ -74,8 +74,9 @@ pub(super) async fn drop_oldest_before(tx: &Transaction<'_>, cutoff: Timestamp) 
     let months = names.iter().filter_map(|row| parse_partition_name(row.get(0)));
     let Some(oldest) = months.min().filter(|month| month.next().start() <= cutoff) else { return Ok(false) };
     let (items, matches) = (oldest.partition_name("item"), oldest.partition_name("match"));
-    // First block writes to that month, then briefly all access to the tables, which dropping a partition requires. The lock
-    // timeout keeps a long-running reader from holding up all others, who would queue behind this lock.
+    // First block writes to that month, then briefly all access to the tables, which dropping a partition
+    // requires. The lock timeout keeps a long-running reader from holding up all others, who would queue behind
+    // this lock.
     tx.batch_execute(&format!(
         "SET LOCAL lock_timeout = '2s';
          LOCK TABLE ONLY {items}, {matches} IN SHARE ROW EXCLUSIVE MODE;

@@ -96,7 +96,8 @@ pub(super) async fn rematch(
     locks::share(tx, Lock::Objects).await?;
     let only = unchanged(tx, topics).await?;
     let numbers: Vec<i64> = items.iter().map(|item| item.row).collect();
-    // Lock the rows in a statement of its own: a locking statement reads other rows from a snapshot taken before it waited.
+    // Lock the rows in a statement of its own: a locking statement reads other rows from a snapshot taken before
+    // it waited.
     rows(tx, "SELECT item FROM item WHERE item = ANY($1) ORDER BY item FOR UPDATE", &[&numbers]).await?;
     let known = rows(
         tx,

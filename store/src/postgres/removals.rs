@@ -117,7 +117,8 @@ impl Suppressions {
         self.suppressions.iter().any(|suppression| suppression.covers(&finding.item))
     }
 
-    /// Returns true if a new publication must not be stored: it is suppressed, or an item at its address was taken down.
+    /// Returns true if a new publication must not be stored: it is suppressed, or an item at its address was taken
+    /// down.
     pub(super) fn rejects_new(&self, finding: &Finding) -> bool {
         let is_removed =
             |address: String| self.addresses.contains(&(finding.item.source.to_string(), address));
@@ -125,8 +126,8 @@ impl Suppressions {
     }
 }
 
-/// Stores the identities of rejected publications. They then count as known; otherwise their article pages would be fetched
-/// at every poll.
+/// Stores the identities of rejected publications. They then count as known; otherwise their article pages would
+/// be fetched at every poll.
 pub(super) async fn remember_rejected(
     tx: &Transaction<'_>,
     mut digests: Vec<Vec<u8>>,
@@ -149,8 +150,8 @@ pub(super) async fn remember_rejected(
 /// Upper bound on items removed in one call from a month that is only partly too old.
 const RETAIN_BATCH: i64 = 5000;
 
-/// Removes a batch of old items: the oldest month as a whole, which counts as one, or [`RETAIN_BATCH`] items of the month that
-/// is partly too old. The identities stay.
+/// Removes a batch of old items: the oldest month as a whole, which counts as one, or [`RETAIN_BATCH`] items of
+/// the month that is partly too old. The identities stay.
 pub(super) async fn remove_old(
     tx: &Transaction<'_>,
     keep: Duration,
@@ -201,8 +202,8 @@ pub(super) async fn remove_missing(
     Ok(())
 }
 
-/// Removes those of the locked items that were first seen before `cutoff`, with their matches and story data, and subtracts
-/// them from the totals. Returns the number of items removed.
+/// Removes those of the locked items that were first seen before `cutoff`, with their matches and story data, and
+/// subtracts them from the totals. Returns the number of items removed.
 async fn remove(tx: &Transaction<'_>, locked: &[i64], cutoff: Timestamp) -> Result<u64, StoreError> {
     let old = rows(
         tx,

@@ -47,8 +47,8 @@ impl SourceStates for Postgres {
     }
 }
 
-/// Returns the state intervals that overlap the interval from `since` to `until`. Each row of the ledger lasts until the
-/// next row of its source.
+/// Returns the state intervals that overlap the interval from `since` to `until`. Each row of the ledger lasts
+/// until the next row of its source.
 pub(super) async fn select_intervals(
     client: &Object,
     only: Option<&Name>,

@@ -151,8 +151,8 @@ pub(super) async fn select_story(client: &Object, row: i64, max: usize) -> Resul
     rows.iter().map(reprint).collect()
 }
 
-/// Deletes the story data of removed items. The SQLite schema has the trigger `item_is_removed` for this, the PostgreSQL
-/// schema has none.
+/// Deletes the story data of removed items. The SQLite schema has the trigger `item_is_removed` for this, the
+/// PostgreSQL schema has none.
 pub(super) async fn delete_links(tx: &Transaction<'_>, items: &[i64]) -> Result<(), StoreError> {
     execute(tx, "DELETE FROM unlinked WHERE item = ANY($1)", &[&items]).await?;
     execute(tx, "DELETE FROM likeness WHERE item = ANY($1)", &[&items]).await?;
@@ -162,8 +162,8 @@ pub(super) async fn delete_links(tx: &Transaction<'_>, items: &[i64]) -> Result<
 /// Maximum number of links that [`delete_links_before`] deletes in one call.
 const DELETE_LINKS_BATCH: i64 = 5000;
 
-/// Deletes a batch of the story data of items that were first seen before `cutoff`. Returns the number of links deleted. This
-/// is done before a month is dropped, because all nodes wait during the drop.
+/// Deletes a batch of the story data of items that were first seen before `cutoff`. Returns the number of links
+/// deleted. This is done before a month is dropped, because all nodes wait during the drop.
 pub(super) async fn delete_links_before(tx: &Transaction<'_>, cutoff: Timestamp) -> Result<u64, StoreError> {
     let sql =
         "DELETE FROM likeness WHERE item IN (SELECT item FROM likeness WHERE at < $1 ORDER BY at LIMIT $2)";

@@ -52,8 +52,8 @@ pub(super) fn save(tx: &Transaction<'_>, source: &Name, backfill: &Backfill) -> 
     Ok(())
 }
 
-/// Stores a step of a backfill, unless the backfill has ended or was replaced meanwhile, or the step is older than the
-/// stored one.
+/// Stores a step of a backfill, unless the backfill has ended or was replaced meanwhile, or the step is older than
+/// the stored one.
 pub(super) fn save_step(tx: &Transaction<'_>, source: &Name, step: &Backfill) -> Result<(), StoreError> {
     let continues = |stored: Backfill| {
         stored.began == step.began && stored.is_under_way() && stored.documents <= step.documents

@@ -114,8 +114,8 @@ fn is_declared(tx: &Transaction<'_>, harvest: &Harvest) -> Result<bool, StoreErr
     Ok(query.exists([harvest.source.as_str()])?)
 }
 
-/// Returns true if the harvest's token is current, and remembers the highest token of the host. A lower token comes from
-/// a node that lost its lease.
+/// Returns true if the harvest's token is current, and remembers the highest token of the host. A lower token
+/// comes from a node that lost its lease.
 fn is_current(tx: &Transaction<'_>, harvest: &Harvest) -> Result<bool, StoreError> {
     let token = i64::try_from(harvest.token.0).unwrap_or(i64::MAX);
     let delay = length(harvest.robots_delay);
@@ -135,7 +135,8 @@ fn is_current(tx: &Transaction<'_>, harvest: &Harvest) -> Result<bool, StoreErro
     Ok(true)
 }
 
-/// Removes items that their publisher deleted, for good, and items that the source no longer shows, until they reappear.
+/// Removes items that their publisher deleted, for good, and items that the source no longer shows, until they
+/// reappear.
 fn remove_deleted(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
     let row_of = |key: &ItemKey| {
         tx.prepare_cached("SELECT row FROM item WHERE source = ?1 AND item_key = ?2")?
@@ -196,8 +197,8 @@ fn save_finding(
     Ok(())
 }
 
-/// Returns the row and fingerprint of the item that a finding is about. Searches by key, then by address, title and
-/// publication time.
+/// Returns the row and fingerprint of the item that a finding is about. Searches by key, then by address, title
+/// and publication time.
 fn select_item(
     tx: &Transaction<'_>,
     finding: &Finding,
@@ -220,7 +221,8 @@ fn select_item(
     if by_key.is_some() {
         return Ok(by_key);
     }
-    // Some publishers generate a new identifier each time. Address, title and publication time then identify the item.
+    // Some publishers generate a new identifier each time. Address, title and publication time then identify the
+    // item.
     let Some(address) = lookup_address(finding) else { return Ok(None) };
     let mut by_address = tx.prepare_cached(&format!(
         "{SELECT_FINGERPRINT} WHERE source = ?1 AND address = ?2 AND title IS ?3 AND published_key = ?4
@@ -308,8 +310,8 @@ fn update_item(
     Ok(true)
 }
 
-/// Replaces the matches of an item. Removes only matches of topics for which `may_go` returns true. A match that stays
-/// keeps its sequence number. Returns the number of new matches.
+/// Replaces the matches of an item. Removes only matches of topics for which `may_go` returns true. A match that
+/// stays keeps its sequence number. Returns the number of new matches.
 pub(super) fn replace_matches(
     tx: &Transaction<'_>,
     row: i64,
@@ -345,8 +347,8 @@ pub(super) fn replace_matches(
     Ok(new_matches)
 }
 
-/// Stores the outcome of a poll. The triggers `source_state_changes` (migration 0006) and `source_moves` (migration 0007)
-/// record changes of the state and of the announced move.
+/// Stores the outcome of a poll. The triggers `source_state_changes` (migration 0006) and `source_moves`
+/// (migration 0007) record changes of the state and of the announced move.
 fn save_outcome(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
     let Some(outcome) = &harvest.outcome else { return Ok(()) };
     let validators = outcome.validators.as_ref().map(serde_json::to_string).transpose()?;
@@ -414,8 +416,8 @@ fn save_history(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> Resu
     Ok(())
 }
 
-/// Deletes all but the last `history` fetches of a source, once the history is an eighth longer than that. SQLite (3.54)
-/// replans a cached statement of this form each time, so deleting at every poll would be expensive.
+/// Deletes all but the last `history` fetches of a source, once the history is an eighth longer than that. SQLite
+/// (3.54) replans a cached statement of this form each time, so deleting at every poll would be expensive.
 fn prune_history(tx: &Transaction<'_>, source: &Name, history: usize) -> Result<(), StoreError> {
     let mut count = tx.prepare_cached("SELECT count(*) FROM fetch WHERE source = ?1")?;
     let fetches: i64 = count.query_row([source.as_str()], |row| row.get(0))?;

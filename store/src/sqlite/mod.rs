@@ -1,7 +1,7 @@
 //! The embedded store: one SQLite file.
 //!
-//! One connection writes, another reads; both work on blocking threads. WAL mode lets other processes read the file (and
-//! declare objects) while a node runs.
+//! One connection writes, another reads; both work on blocking threads. WAL mode lets other processes read the
+//! file (and declare objects) while a node runs.
 
 mod audit;
 mod backfills;
@@ -50,8 +50,8 @@ pub struct Sqlite {
 }
 
 impl Sqlite {
-    /// Opens or creates the file, and applies pending migrations. The store keeps the last `history` fetches of each
-    /// source. Fails with [`StoreError::Version`] if a newer build migrated the file.
+    /// Opens or creates the file, and applies pending migrations. The store keeps the last `history` fetches of
+    /// each source. Fails with [`StoreError::Version`] if a newer build migrated the file.
     pub fn open(path: &Path, history: usize) -> Result<Self, StoreError> {
         let mut writer = connect(path)?;
         migrate(&mut writer)?;
@@ -62,8 +62,8 @@ impl Sqlite {
         })
     }
 
-    /// Opens an existing file without write access. Fails with [`StoreError::Version`] if a newer build migrated the file,
-    /// and with [`StoreError::Other`] if a migration is pending.
+    /// Opens an existing file without write access. Fails with [`StoreError::Version`] if a newer build migrated
+    /// the file, and with [`StoreError::Other`] if a migration is pending.
     pub fn open_to_read(path: &Path, history: usize) -> Result<Self, StoreError> {
         let reader = connect_read_only(path)?;
         let actual: i64 = reader.query_row("PRAGMA user_version", [], |row| row.get(0))?;
@@ -134,8 +134,8 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// Opens a read-only connection. WAL needs a shared memory file; if that cannot be created, the database file can still
-/// be opened as immutable. This is safe only if no write-ahead log is pending.
+/// Opens a read-only connection. WAL needs a shared memory file; if that cannot be created, the database file can
+/// still be opened as immutable. This is safe only if no write-ahead log is pending.
 fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -165,8 +165,8 @@ fn with_suffix(path: &Path, suffix: &str) -> std::path::PathBuf {
     name.into()
 }
 
-/// Applies the pending migrations in one transaction. Fails with [`StoreError::Version`] if a newer build migrated the
-/// file.
+/// Applies the pending migrations in one transaction. Fails with [`StoreError::Version`] if a newer build migrated
+/// the file.
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let actual: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;

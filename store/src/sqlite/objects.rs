@@ -53,8 +53,8 @@ pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
 /// Raises the version of the declared objects. Running nodes then reload them.
 pub(super) const BUMP_VERSION: &str = "UPDATE meta SET value = value + 1 WHERE key = 'objects_version'";
 
-/// Restarts the matching of a topic. The version rises as with an edit, so that a running pass cannot record its progress on
-/// the earlier version for this one.
+/// Restarts the matching of a topic. The version rises as with an edit, so that a running pass cannot record its
+/// progress on the earlier version for this one.
 pub(super) const RESTART_MATCHING: &str = "UPDATE topic SET version = version + 1 WHERE name = ?1";
 
 /// Raises the version of the declared objects if anything was applied.
@@ -109,8 +109,8 @@ pub(super) fn declare(
     Ok(applied)
 }
 
-/// Adds or edits a source. The triggers `source_is_declared` and `source_state_changes` of migration 0006 record its state in
-/// `availability`; `source_moves` of migration 0007 records that `moved_to` was cleared.
+/// Adds or edits a source. The triggers `source_is_declared` and `source_state_changes` of migration 0006 record
+/// its state in `availability`; `source_moves` of migration 0007 records that `moved_to` was cleared.
 fn declare_source(
     tx: &Transaction<'_>,
     source: &Source,
@@ -290,8 +290,8 @@ fn standing(watch: Watch) -> (SourceState, &'static str) {
     }
 }
 
-/// Resumes, pauses or retires a source and clears its failures. The trigger `source_state_changes` of migration 0006 records
-/// a change of state.
+/// Resumes, pauses or retires a source and clears its failures. The trigger `source_state_changes` of migration
+/// 0006 records a change of state.
 fn set_standing(tx: &Transaction<'_>, source: &Name, watch: Watch, now: Timestamp) -> Result<(), StoreError> {
     let (state, reason) = standing(watch);
     tx.execute(

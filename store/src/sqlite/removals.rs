@@ -89,8 +89,8 @@ pub(super) fn reject_new(tx: &Transaction<'_>, finding: &Finding) -> Result<bool
     Ok(true)
 }
 
-/// Upper bound on items removed in one call. After a long downtime the removal would otherwise block the writer for
-/// minutes.
+/// Upper bound on items removed in one call. After a long downtime the removal would otherwise block the writer
+/// for minutes.
 const RETAIN_BATCH: i64 = 5000;
 
 /// Removes a batch of items that were first seen before `since`. Returns the number of items removed.
@@ -127,8 +127,8 @@ pub(super) fn remove_missing(
     Ok(())
 }
 
-/// Removes items and remembers their keys in `forgotten`. Their matches go with them by a foreign key, their story data by
-/// the trigger `item_is_removed` of migration 0007.
+/// Removes items and remembers their keys in `forgotten`. Their matches go with them by a foreign key, their story
+/// data by the trigger `item_is_removed` of migration 0007.
 fn remove(tx: &Transaction<'_>, rows: &[i64]) -> Result<u64, StoreError> {
     let mut removed = 0;
     for row in rows {

@@ -53,8 +53,8 @@ impl SourceStates for Sqlite {
     }
 }
 
-/// Returns the state intervals that overlap the interval from `since` to `until`. Each row of the ledger lasts until the
-/// next row of its source.
+/// Returns the state intervals that overlap the interval from `since` to `until`. Each row of the ledger lasts
+/// until the next row of its source.
 pub(super) fn select_intervals(
     connection: &Connection,
     only: Option<&Name>,

@@ -100,8 +100,8 @@ fn parse_subscription(row: &Row<'_>) -> Result<Subscription, StoreError> {
     })
 }
 
-/// Stores a subscription in place of an earlier one of its source, unless the source is not declared. The counters stay;
-/// lease and credit stay only if the callback URL is the same.
+/// Stores a subscription in place of an earlier one of its source, unless the source is not declared. The counters
+/// stay; lease and credit stay only if the callback URL is the same.
 pub(super) fn upsert(tx: &Transaction<'_>, subscription: &Subscription) -> Result<bool, StoreError> {
     let Subscription { source, source_url, id, base, offer, secret, asked_at, ask_again_at, .. } =
         subscription;
@@ -150,8 +150,8 @@ pub(super) fn unsubscribe(tx: &Transaction<'_>, source: &Name) -> Result<(), Sto
     Ok(())
 }
 
-/// Stores a pushed document and counts it. Returns false if the source has no subscription, or `max_waiting` documents
-/// wait already.
+/// Stores a pushed document and counts it. Returns false if the source has no subscription, or `max_waiting`
+/// documents wait already.
 pub(super) fn enqueue(
     tx: &Transaction<'_>,
     document: &WebSubDocument,

@@ -1,10 +1,10 @@
--- The version of the declared objects. It rises with every change of them. A write that was matched against an older
--- version is rejected.
+-- The version of the declared objects. It rises with every change of them. A write that was matched against an
+-- older version is rejected.
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BIGINT NOT NULL);
 INSERT INTO meta VALUES ('objects_version', 1);
 
--- Totals, in a single row. A transaction that stores matches locks this row last and until the commit. So `match.seq` rises in
--- the order of commits, and a reader that continues after a seq skips nothing.
+-- Totals, in a single row. A transaction that stores matches locks this row last and until the commit. So
+-- `match.seq` rises in the order of commits, and a reader that continues after a seq skips nothing.
 CREATE TABLE total (
     one_row BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (one_row),
     match_seq BIGINT NOT NULL DEFAULT 0,
@@ -39,8 +39,8 @@ CREATE TABLE topic (
     materials BIGINT NOT NULL DEFAULT 0
 );
 
--- The identity of an item: the hash (XXH3, 128 bits) of its source and item key. It stays when the item is removed, so that
--- an old entry that is still in its feed is not stored again.
+-- The identity of an item: the hash (XXH3, 128 bits) of its source and item key. It stays when the item is
+-- removed, so that an old entry that is still in its feed is not stored again.
 CREATE TABLE identity (
     digest BYTEA PRIMARY KEY,
     item BIGINT NOT NULL,

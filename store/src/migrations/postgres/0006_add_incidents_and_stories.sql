@@ -1,5 +1,5 @@
--- The health of a host while sources of it fail, as JSON. Read before the host's turns, and written with harvests under the
--- host's lease.
+-- The health of a host while sources of it fail, as JSON. Read before the host's turns, and written with harvests
+-- under the host's lease.
 CREATE TABLE host_health (
     host TEXT COLLATE "C" PRIMARY KEY,
     health TEXT NOT NULL
@@ -13,8 +13,8 @@ CREATE TABLE host_incident (
     PRIMARY KEY (host, since)
 );
 CREATE INDEX host_incident_since ON host_incident (since);
--- The permanent moves that the servers of sources announce; NULL if an announcement was withdrawn. A trigger writes the table,
--- as with availability.
+-- The permanent moves that the servers of sources announce; NULL if an announcement was withdrawn. A trigger
+-- writes the table, as with availability.
 CREATE TABLE source_move (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source TEXT COLLATE "C" NOT NULL,
@@ -56,7 +56,8 @@ CREATE TABLE likeness (
 );
 CREATE INDEX likeness_story ON likeness (story);
 CREATE INDEX likeness_at ON likeness (at);
--- The sketch keys by which similar items are looked up. They are deleted when an item is too old for further reprints.
+-- The sketch keys by which similar items are looked up. They are deleted when an item is too old for further
+-- reprints.
 CREATE TABLE likeness_key (
     key BIGINT NOT NULL,
     item BIGINT NOT NULL,
@@ -69,16 +70,16 @@ CREATE TABLE stand_in (
     source TEXT COLLATE "C" PRIMARY KEY,
     stand_in TEXT NOT NULL
 );
--- Suppressions: the publications of a source, of an author, or of an author in a source are not stored. An empty text means
--- any.
+-- Suppressions: the publications of a source, of an author, or of an author in a source are not stored. An empty
+-- text means any.
 CREATE TABLE tombstone (
     source TEXT COLLATE "C" NOT NULL,
     author TEXT NOT NULL,
     at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (source, author)
 );
--- The addresses of items that were taken down. A publication at such an address is not stored again, even with a new
--- identifier.
+-- The addresses of items that were taken down. A publication at such an address is not stored again, even with a
+-- new identifier.
 CREATE TABLE removed_address (
     source TEXT COLLATE "C" NOT NULL,
     address TEXT NOT NULL,

@@ -1,6 +1,6 @@
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
--- The version of the declared objects. It rises with every change of them. A write that was matched against an older
--- version is rejected.
+-- The version of the declared objects. It rises with every change of them. A write that was matched against an
+-- older version is rejected.
 INSERT INTO meta VALUES ('objects_version', 1);
 
 CREATE TABLE source (

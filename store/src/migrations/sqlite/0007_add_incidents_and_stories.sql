@@ -1,5 +1,5 @@
--- The health of a host while sources of it fail, as JSON. Read before the host's turns, and written with harvests under the
--- host's lease.
+-- The health of a host while sources of it fail, as JSON. Read before the host's turns, and written with harvests
+-- under the host's lease.
 CREATE TABLE host_health (
     host TEXT PRIMARY KEY,
     health TEXT NOT NULL
@@ -13,8 +13,8 @@ CREATE TABLE host_incident (
     PRIMARY KEY (host, since)
 ) WITHOUT ROWID;
 CREATE INDEX host_incident_since ON host_incident (since);
--- The permanent moves that the servers of sources announce; NULL if an announcement was withdrawn. A trigger writes the table,
--- as with availability.
+-- The permanent moves that the servers of sources announce; NULL if an announcement was withdrawn. A trigger
+-- writes the table, as with availability.
 CREATE TABLE source_move (
     id INTEGER PRIMARY KEY,
     source TEXT NOT NULL,
@@ -55,7 +55,8 @@ BEGIN
     DELETE FROM unlinked WHERE item = OLD.row;
     DELETE FROM likeness WHERE item = OLD.row;
 END;
--- The sketch keys by which similar items are looked up. They are deleted when an item is too old for further reprints.
+-- The sketch keys by which similar items are looked up. They are deleted when an item is too old for further
+-- reprints.
 CREATE TABLE likeness_key (
     key INTEGER NOT NULL,
     item INTEGER NOT NULL,
@@ -68,16 +69,16 @@ CREATE TABLE stand_in (
     source TEXT PRIMARY KEY,
     stand_in TEXT NOT NULL
 ) WITHOUT ROWID;
--- Suppressions: the publications of a source, of an author, or of an author in a source are not stored. An empty text means
--- any.
+-- Suppressions: the publications of a source, of an author, or of an author in a source are not stored. An empty
+-- text means any.
 CREATE TABLE tombstone (
     source TEXT NOT NULL,
     author TEXT NOT NULL,
     at INTEGER NOT NULL,
     PRIMARY KEY (source, author)
 ) WITHOUT ROWID;
--- The addresses of items that were taken down. A publication at such an address is not stored again, even with a new
--- identifier.
+-- The addresses of items that were taken down. A publication at such an address is not stored again, even with a
+-- new identifier.
 CREATE TABLE removed_address (
     source TEXT NOT NULL,
     address TEXT NOT NULL,
