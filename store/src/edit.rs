@@ -30,18 +30,18 @@ pub(crate) enum Edit {
 }
 
 /// Returns the change that a finding makes to a stored item. A summary never replaces a whole text.
-pub(crate) fn classify_edit(stored: &ItemFingerprint, finding: &Finding, content_hash: &str) -> Edit {
-    let is_poorer = stored.whole && !finding.whole;
-    if is_poorer || stored.content_hash == content_hash {
-        let changes_metadata = stored.entry_hash != finding.entry_hash || finding.whole && !stored.whole;
+pub(crate) fn classify_edit(existing: &ItemFingerprint, finding: &Finding, content_hash: &str) -> Edit {
+    let is_poorer = existing.whole && !finding.whole;
+    if is_poorer || existing.content_hash == content_hash {
+        let changes_metadata = existing.entry_hash != finding.entry_hash || finding.whole && !existing.whole;
         return if changes_metadata { Edit::Metadata } else { Edit::Unchanged };
     }
     // The key keeps the time that the source gave first. Exception: the source gave none and no whole text was
     // stored yet. The time then comes from the article page, and the publication was not re-dated.
-    let published_key = if stored.published_key.is_empty() && !stored.whole {
+    let published_key = if existing.published_key.is_empty() && !existing.whole {
         published_key(finding)
     } else {
-        stored.published_key.clone()
+        existing.published_key.clone()
     };
     Edit::Content { published_key }
 }

@@ -71,8 +71,8 @@ pub trait DeclaredObjects: Send + Sync {
     /// The triggers `source_is_declared` and `source_state_changes` (PostgreSQL migration 0005, SQLite migration
     /// 0006) record the resulting states; see [`SourceStates::availability`](crate::SourceStates::availability).
     async fn declare(&self, objects: &Objects, prune: bool, now: Timestamp) -> Result<Applied, StoreError>;
-    /// Removes objects. A topic goes with its matches, a source with its history, waiting article pages and WebSub
-    /// subscription. Items stay. The trigger `source_is_removed` records the end of a source.
+    /// Removes objects, the matches of removed topics, and the fetch history, waiting article pages and WebSub
+    /// subscriptions of removed sources. Items stay. The trigger `source_is_removed` records the end of a source.
     async fn undeclare(&self, names: &ObjectNames) -> Result<Applied, StoreError>;
     /// Resumes, pauses or retires a source. Returns false if the source is not declared.
     async fn watch(&self, source: &Name, watch: Watch, now: Timestamp) -> Result<bool, StoreError>;

@@ -5,7 +5,7 @@ use crate::{
     Removals, SourceStates, Stories, WebSub,
 };
 
-/// A store. Each part is a trait that is defined beside its records; see the modules of this crate.
+/// A store. Each part is a trait in the same module as its records; see the modules of this crate.
 pub trait Store:
     DeclaredObjects
     + SourceStates

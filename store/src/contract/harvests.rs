@@ -8,8 +8,8 @@ async fn a_repeated_item_is_stored_once() {
         println!("on {}", bench.name);
         let first = bench.save(&[harvest(1, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
         assert_eq!(first, [Saved { new_items: 1, new_materials: 1, new_matches: 1, ..Saved::default() }]);
-        let again = bench.save(&[harvest(2, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
-        assert_eq!(again, [Saved::default()]);
+        let repeated = bench.save(&[harvest(2, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
+        assert_eq!(repeated, [Saved::default()]);
         // Another date and text is an edit. Another identifier with the same address, title and time is the same
         // item.
         let edited = bench.save(&[harvest(3, vec![finding("1", "екі сөз", DAY2, &["t", "u"])])]).await;
@@ -106,14 +106,14 @@ async fn stored_and_waiting_entries_are_recognized() {
             hash: hash.to_owned(),
             address: address.map(|address| Url::parse(address).unwrap()),
         };
-        let stored = format!("сөз{DAY1}");
+        let fingerprint = format!("сөз{DAY1}");
         let entries = [
-            entry_ref("1", &stored, None),
+            entry_ref("1", &fingerprint, None),
             entry_ref("1", "other", None),
             entry_ref("2", "h", None),
             entry_ref("9", "", None),
             // The publisher generates new identifiers: address and fingerprint together identify the entry.
-            entry_ref("new", &stored, Some("https://a.kz/n/1")),
+            entry_ref("new", &fingerprint, Some("https://a.kz/n/1")),
             entry_ref("new", "other", Some("https://a.kz/n/1")),
             entry_ref("new", "h", Some("https://a.kz/w")),
         ];

@@ -26,8 +26,8 @@ async fn materials_are_filtered_by_topic_and_words_and_ordered() {
         assert_eq!(bench.materials(words).await, [material("t", "бір сөз")]);
         let hostile = MaterialQuery { terms: vec![vec!["\" OR ~ән".into()]], ..MaterialQuery::default() };
         assert_eq!(bench.materials(hostile).await, []);
-        let after = MaterialQuery { after_seq: 2, ..MaterialQuery::default() };
-        assert_eq!(bench.materials(after).await, [material("u", "екі ән")]);
+        let after_second = MaterialQuery { after_seq: 2, ..MaterialQuery::default() };
+        assert_eq!(bench.materials(after_second).await, [material("u", "екі ән")]);
         let totals = bench.store.totals().await.unwrap();
         assert_eq!((totals.items, totals.materials, totals.matches), (2, 2, 3));
     }

@@ -41,7 +41,7 @@ async fn taken_down_items_are_not_stored_again() {
         findings[0].item.key = ItemKey::choose(Some("3"), None, "", "");
         findings[0].item.title = Some("басқа".into());
         let renamed = bench.save(&[harvest(3, findings)]).await;
-        assert_eq!(renamed[0].new_items, 0, "the address is suppressed");
+        assert_eq!(renamed[0].new_items, 0, "an item at this address was taken down");
     }
 }
 

@@ -103,10 +103,10 @@ async fn an_edit_keeps_matches_of_deferred_topics() {
             store.link(&[linked], at(0), store.objects_version().await.unwrap()).await.unwrap();
         };
         let originality_and_matches = async |id: &str| {
-            let (stored, matches) = store.item(id).await.unwrap().unwrap();
+            let (item, matches) = store.item(id).await.unwrap().unwrap();
             let topics: Vec<(String, i64)> =
                 matches.iter().map(|stored| (stored.found.topic.to_string(), stored.seq)).collect();
-            (stored.originality, topics)
+            (item.originality, topics)
         };
         bench.save(&[with_deferred(1, version("бір", DAY1, &["t", "u"]), &["t"])]).await;
         let first = waiting().await.remove(0);

@@ -52,10 +52,10 @@ pub(super) async fn save_step(
     step: &Backfill,
 ) -> Result<(), StoreError> {
     let sql = "SELECT backfill FROM backfill WHERE source = $1 FOR UPDATE";
-    let stored = rows(tx, sql, &[&source.as_str()]).await?;
-    let stored: Option<Backfill> = stored.first().map(|row| serde_json::from_str(row.get(0))).transpose()?;
-    let continues = |stored: Backfill| {
-        stored.began == step.began && stored.is_under_way() && stored.documents <= step.documents
+    let rows = rows(tx, sql, &[&source.as_str()]).await?;
+    let current: Option<Backfill> = rows.first().map(|row| serde_json::from_str(row.get(0))).transpose()?;
+    let continues = |current: Backfill| {
+        current.began == step.began && current.is_under_way() && current.documents <= step.documents
     };
-    if stored.is_some_and(continues) { save(tx, source, step).await } else { Ok(()) }
+    if current.is_some_and(continues) { save(tx, source, step).await } else { Ok(()) }
 }

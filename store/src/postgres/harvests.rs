@@ -135,14 +135,14 @@ async fn check_tokens(tx: &Transaction<'_>, harvests: &[Harvest]) -> Result<Vec<
         &[&hosts],
     )
     .await?;
-    let stored = rows(
+    let token_rows = rows(
         tx,
         "SELECT host, token, robots_delay FROM host_token WHERE host = ANY($1) ORDER BY host FOR UPDATE",
         &[&hosts],
     )
     .await?;
     let mut highest: BTreeMap<String, (i64, i64)> =
-        stored.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
+        token_rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
     let mut changes: BTreeMap<String, (i64, i64)> = BTreeMap::new();
     let mut is_fenced = Vec::with_capacity(harvests.len());
     for harvest in harvests {
@@ -273,7 +273,7 @@ pub(super) async fn select_statuses(
     let keys: Vec<String> = entries.iter().map(|entry| text(entry.key.as_str())).collect();
     let digests: Vec<Vec<u8>> = entries.iter().map(|entry| digest(source, &entry.key)).collect();
     // An identity without an item belongs to a removed one. It has no fingerprint, and always counts as known.
-    let stored = read(
+    let item_rows = read(
         client,
         "SELECT identity.digest, item.entry_hash FROM UNNEST($1::BYTEA[]) AS wanted (digest)
          JOIN identity ON identity.digest = wanted.digest
@@ -282,21 +282,21 @@ pub(super) async fn select_statuses(
     )
     .await?;
     let by_digest: HashMap<Vec<u8>, Option<String>> =
-        stored.iter().map(|row| (row.get(0), row.get(1))).collect();
-    let waiting = read(
+        item_rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let page_rows = read(
         client,
         "SELECT item_key, entry_hash FROM page WHERE source = $1 AND item_key = ANY($2)",
         &[&source.as_str(), &keys],
     )
     .await?;
-    let by_key: HashMap<String, String> = waiting.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let by_key: HashMap<String, String> = page_rows.iter().map(|row| (row.get(0), row.get(1))).collect();
     let has_known_address = match_by_address(client, source, entries).await?;
     let statuses = entries.iter().zip(keys).zip(digests).zip(has_known_address).map(
         |(((entry, key), digest), has_known_address)| {
             let fingerprint = by_key.get(&key).cloned().map(Some).or_else(|| by_digest.get(&digest).cloned());
             match fingerprint {
                 Some(None) => EntryStatus::Same,
-                Some(Some(stored)) if stored == entry.hash => EntryStatus::Same,
+                Some(Some(hash)) if hash == entry.hash => EntryStatus::Same,
                 Some(Some(_)) => EntryStatus::Changed,
                 None if has_known_address => EntryStatus::Same,
                 None => EntryStatus::New,

@@ -97,8 +97,9 @@ impl<'a> ItemBatch<'a> {
         let mut digest_of: HashMap<i64, Vec<u8>> =
             identities.iter().map(|row| (row.get(1), row.get(0))).collect();
         let mut ids: Vec<(i64, Timestamp)> = identities.iter().map(|row| (row.get(1), row.get(2))).collect();
-        let stored: HashSet<&[u8]> = identities.iter().map(|row| row.get(0)).collect();
-        let unknown = findings.zip(&digests).filter(|(_, digest)| !stored.contains(digest.as_slice()));
+        let stored_digests: HashSet<&[u8]> = identities.iter().map(|row| row.get(0)).collect();
+        let unknown =
+            findings.zip(&digests).filter(|(_, digest)| !stored_digests.contains(digest.as_slice()));
         ids.extend(select_by_address(tx, unknown.map(|(finding, _)| finding)).await?);
         ids.sort_unstable();
         ids.dedup();
@@ -189,7 +190,7 @@ impl<'a> ItemBatch<'a> {
                 && fingerprint.published_key == key
                 && (!key.is_empty() || fingerprint.content_hash == content_hash)
         };
-        // Several items are the same if an edit made them so. The oldest is the one.
+        // If an edit made several items the same, the oldest one is chosen.
         self.by_address.get(&source_address)?.iter().copied().filter(is_same).min()
     }
 

@@ -150,8 +150,8 @@ pub(super) async fn remember_rejected(
 /// Upper bound on items removed in one call from a month that is only partly too old.
 const RETAIN_BATCH: i64 = 5000;
 
-/// Removes a batch of old items: the oldest month as a whole, which counts as one, or [`RETAIN_BATCH`] items of
-/// the month that is partly too old. The identities stay.
+/// Removes a batch of old data: first story data, then the oldest month as a whole, which counts as one, then up
+/// to [`RETAIN_BATCH`] items of the month that is partly too old. The identities stay.
 pub(super) async fn remove_old(
     tx: &Transaction<'_>,
     keep: Duration,

@@ -167,8 +167,8 @@ async fn odd_texts_are_stored() {
         format!("~көк\0 {long} {}", (0..200_000).map(|n| format!("~w{n} ")).collect::<String>());
     odd.matches[0].excerpt = "x\0y".into();
     assert_eq!(save(&store, &[harvest(1, vec![odd])]).await[0].new_items, 1);
-    let stored = store.items(0, 1).await.unwrap().remove(0);
-    assert_eq!(stored.item.text, "a\0b \\ ' \" 😀");
+    let item = store.items(0, 1).await.unwrap().remove(0).item;
+    assert_eq!(item.text, "a\0b \\ ' \" 😀");
     let query = MaterialQuery { terms: vec![vec!["~w1".into()]], limit: 1, ..MaterialQuery::default() };
     assert_eq!(store.materials(&query).await.unwrap().len(), 1);
 }

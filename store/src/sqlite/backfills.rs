@@ -55,8 +55,8 @@ pub(super) fn save(tx: &Transaction<'_>, source: &Name, backfill: &Backfill) -> 
 /// Stores a step of a backfill, unless the backfill has ended or was replaced meanwhile, or the step is older than
 /// the stored one.
 pub(super) fn save_step(tx: &Transaction<'_>, source: &Name, step: &Backfill) -> Result<(), StoreError> {
-    let continues = |stored: Backfill| {
-        stored.began == step.began && stored.is_under_way() && stored.documents <= step.documents
+    let continues = |current: Backfill| {
+        current.began == step.began && current.is_under_way() && current.documents <= step.documents
     };
     if select_backfill(tx, source)?.is_some_and(continues) { save(tx, source, step) } else { Ok(()) }
 }

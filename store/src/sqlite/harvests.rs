@@ -61,7 +61,7 @@ pub(super) fn select_statuses(
         let stored_hash: Option<String> =
             by_key.query_row([source.as_str(), key.as_str()], |row| row.get(0)).optional()?;
         statuses.push(match (stored_hash, address) {
-            (Some(stored), _) if stored.is_empty() || stored == *hash => EntryStatus::Same,
+            (Some(existing), _) if existing.is_empty() || existing == *hash => EntryStatus::Same,
             (Some(_), _) => EntryStatus::Changed,
             (None, Some(address)) if by_address.exists([source.as_str(), address.as_str(), hash])? => {
                 EntryStatus::Same
@@ -119,14 +119,14 @@ fn is_declared(tx: &Transaction<'_>, harvest: &Harvest) -> Result<bool, StoreErr
 fn is_current(tx: &Transaction<'_>, harvest: &Harvest) -> Result<bool, StoreError> {
     let token = i64::try_from(harvest.token.0).unwrap_or(i64::MAX);
     let delay = length(harvest.robots_delay);
-    let stored: Option<(i64, i64)> = tx
+    let current: Option<(i64, i64)> = tx
         .prepare_cached("SELECT token, robots_delay FROM host_token WHERE host = ?1")?
         .query_row([harvest.host.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    if stored.is_some_and(|(highest, _)| highest > token) {
+    if current.is_some_and(|(highest, _)| highest > token) {
         return Ok(false);
     }
-    if stored != Some((token, delay)) {
+    if current != Some((token, delay)) {
         tx.prepare_cached(
             "INSERT OR REPLACE INTO host_token (host, token, robots_delay) VALUES (?1, ?2, ?3)",
         )?
@@ -177,7 +177,7 @@ fn save_finding(
             take_down(tx, &[row])?;
             return Ok(());
         }
-        Some((row, stored)) => match update_item(tx, finding, row, &stored, now)? {
+        Some((row, existing)) => match update_item(tx, finding, row, &existing, now)? {
             true => {
                 saved.edited_items += 1;
                 if !deferred_topics.is_empty() {
@@ -274,12 +274,12 @@ fn update_item(
     tx: &Transaction<'_>,
     finding: &Finding,
     row: i64,
-    stored: &ItemFingerprint,
+    existing: &ItemFingerprint,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let item = &finding.item;
     let hash = item.content_hash();
-    let key = match classify_edit(stored, finding, &hash) {
+    let key = match classify_edit(existing, finding, &hash) {
         Edit::Unchanged => return Ok(false),
         Edit::Metadata => {
             tx.prepare_cached("UPDATE item SET entry_hash = ?2, whole = whole OR ?3 WHERE row = ?1")?
