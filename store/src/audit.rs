@@ -5,26 +5,26 @@ use model::Timestamp;
 
 use crate::StoreError;
 
-/// Something that an operator changed.
+/// A change that an operator made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRecord {
-    /// When.
+    /// The time of the change.
     pub at: Timestamp,
-    /// Who, as the machine knows them.
+    /// The operator's account, as `user@machine`, or the node that made the change.
     pub who: String,
-    /// What was done: the command.
+    /// The command.
     pub action: String,
-    /// To what.
+    /// The changed object, as `kind/name`, with details if there are any.
     pub target: String,
-    /// Why; empty where nothing was said.
+    /// The operator's reason; empty if none was given.
     pub reason: String,
 }
 
 /// The audit log of operators' changes.
 #[async_trait]
 pub trait AuditLog: Send + Sync {
-    /// Writes down what an operator changed.
+    /// Appends a record to the log.
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError>;
-    /// What operators changed, the latest first.
+    /// Returns the last `limit` records, newest first.
     async fn audit_trail(&self, limit: usize) -> Result<Vec<AuditRecord>, StoreError>;
 }

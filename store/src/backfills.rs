@@ -5,13 +5,13 @@ use model::{Backfill, Name};
 
 use crate::StoreError;
 
-/// The progress of backfills.
+/// The progress of backfills. [`Harvests::save`](crate::Harvests::save) advances it.
 #[async_trait]
 pub trait Backfills: Send + Sync {
-    /// How far the past of a source was read: what is under way, or the last that ended. Steps are written with harvests.
+    /// Returns the source's running backfill, or else the last one that ended.
     async fn backfill(&self, source: &Name) -> Result<Option<Backfill>, StoreError>;
-    /// What is under way, in the order of sources.
+    /// Returns the running backfills of all sources, ordered by source.
     async fn backfills(&self) -> Result<Vec<(Name, Backfill)>, StoreError>;
-    /// Begins to read the past of a source, or ends it, instead of what was known of that.
+    /// Starts or ends a backfill of a source. Replaces the stored one.
     async fn set_backfill(&self, source: &Name, backfill: &Backfill) -> Result<(), StoreError>;
 }

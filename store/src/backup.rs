@@ -1,4 +1,4 @@
-//! Copies of the store.
+//! Backups of the store.
 
 use std::path::Path;
 
@@ -6,9 +6,10 @@ use async_trait::async_trait;
 
 use crate::StoreError;
 
-/// Copies of the store.
+/// Backups of the store.
 #[async_trait]
 pub trait Backup: Send + Sync {
-    /// Writes a consistent copy to a file that does not exist yet.
+    /// Writes a consistent copy of the store to `path`, which must not exist yet. Fails with
+    /// [`StoreError::Unsupported`] in PostgreSQL.
     async fn backup(&self, path: &Path) -> Result<(), StoreError>;
 }

@@ -1,61 +1,67 @@
-//! What a finding changes about an item that is stored already: the same in every store.
+//! The rules by which a finding edits a stored item. All stores share them.
 
 use model::Finding;
 
-/// What is stored of an item.
+/// The stored values that decide what a finding changes about an item.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Known {
+pub(crate) struct ItemFingerprint {
+    /// The hash of the item's content.
     pub(crate) content_hash: String,
+    /// The fingerprint of the entry that the item came from.
     pub(crate) entry_hash: String,
+    /// True if the stored text is the whole publication, false if it is a summary.
     pub(crate) whole: bool,
+    /// The publication time that identifies the item, as its source wrote it; empty if the source gave none.
     pub(crate) published_key: String,
 }
 
-/// What is to be done about it.
+/// The change that a finding makes to a stored item.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Edit {
-    /// It is the same.
-    Nothing,
-    /// Its content stays; the entry's fingerprint, or that it is the whole text, is news.
-    Marks,
-    /// It is another now, known by this time of the source.
+    /// No change.
+    Unchanged,
+    /// The content stays. The entry's fingerprint changes, or the stored text turns out to be the whole one.
+    Metadata,
+    /// The content changes.
     Content {
-        /// The key's time.
+        /// The publication time that identifies the item from now on.
         published_key: String,
     },
 }
 
-/// A summary never replaces a whole text, and what did not change is no edit.
-pub(crate) fn edit(known: &Known, finding: &Finding, content_hash: &str) -> Edit {
-    let is_poorer = known.whole && !finding.whole;
-    if is_poorer || known.content_hash == content_hash {
-        let is_news = known.entry_hash != finding.entry_hash || finding.whole && !known.whole;
-        return if is_news { Edit::Marks } else { Edit::Nothing };
+/// Returns the change that a finding makes to a stored item. A summary never replaces a whole text.
+pub(crate) fn classify_edit(existing: &ItemFingerprint, finding: &Finding, content_hash: &str) -> Edit {
+    let is_poorer = existing.whole && !finding.whole;
+    if is_poorer || existing.content_hash == content_hash {
+        let changes_metadata = existing.entry_hash != finding.entry_hash || finding.whole && !existing.whole;
+        return if changes_metadata { Edit::Metadata } else { Edit::Unchanged };
     }
-    // The key's time stays what the source gave first, unless it gave none and the item is younger than its
-    // first whole reading: a time learnt from the page is no re-dating.
-    let published_key = if known.published_key.is_empty() && !known.whole {
+    // The key keeps the time that the source gave first. Exception: the source gave none and no whole text was
+    // stored yet. The time then comes from the article page, and the publication was not re-dated.
+    let published_key = if existing.published_key.is_empty() && !existing.whole {
         published_key(finding)
     } else {
-        known.published_key.clone()
+        existing.published_key.clone()
     };
     Edit::Content { published_key }
 }
 
-/// The time of an item's key: as its source gives it, letter by letter.
+/// Returns the publication time that identifies an item, exactly as its source wrote it; empty if the source gave
+/// none.
 pub(crate) fn published_key(finding: &Finding) -> String {
     finding.item.published.as_ref().map(|published| published.original.clone()).unwrap_or_default()
 }
 
-/// Longer addresses cannot stand in an index of PostgreSQL (2,704 bytes a row); nobody is looked for by them.
-const MAX_ADDRESS: usize = 1000;
+/// Maximum length of an indexed address in bytes. PostgreSQL limits an index row to 2,704 bytes. Longer addresses
+/// are not indexed, so no item is looked up by them.
+const MAX_ADDRESS_LENGTH: usize = 1000;
 
-/// Where an entry without the same identifier is looked for.
-pub(crate) fn address(finding: &Finding) -> Option<String> {
-    indexed(finding.item.url.as_ref())
+/// Returns the address by which the item of an entry with an unknown identifier is looked up.
+pub(crate) fn lookup_address(finding: &Finding) -> Option<String> {
+    indexed_address(finding.item.url.as_ref())
 }
 
-/// An address as it stands in an index.
-pub(crate) fn indexed(url: Option<&url::Url>) -> Option<String> {
-    url.map(|url| model::canonical_url(url).to_string()).filter(|address| address.len() <= MAX_ADDRESS)
+/// Returns the canonical form of a URL as the address indexes hold it; `None` if it is too long to be indexed.
+pub(crate) fn indexed_address(url: Option<&url::Url>) -> Option<String> {
+    url.map(|url| model::canonical_url(url).to_string()).filter(|address| address.len() <= MAX_ADDRESS_LENGTH)
 }

@@ -1,56 +1,65 @@
-//! Why the store did not do what was asked, in words an operator can act on.
+//! Errors of the store, with messages that an operator can act on.
 
-/// Why the store did not do what was asked.
+/// An error of the store.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The topics changed since the harvest was matched: match again and save again.
-    #[error("the declared objects have changed meanwhile")]
+    /// The declared objects changed since the caller read them. The caller reloads them and tries again.
+    #[error("the declared objects changed during the operation; try again")]
     StaleObjects,
-    /// No room left.
+    /// The disk is full.
     #[error("the disk is full ({0}); free some space or move the data folder")]
     Full(String),
-    /// The folder or file may not be written.
+    /// The folder, file or server is not writable.
     #[error(
-        "the data cannot be written ({0}); check the owner and permissions, and that a server takes writes"
+        "the data cannot be written ({0}); check owner and permissions, and that the server accepts writes"
     )]
     ReadOnly(String),
-    /// The file is not a database, or a broken one.
-    #[error("the data file is damaged ({0}); restore a backup, or move the file away to begin anew")]
+    /// The data is corrupt, or the file is not a database.
+    #[error(
+        "the data file is damaged ({0}); restore a backup, or move the file away to start with an empty one"
+    )]
     Damaged(String),
-    /// The file was written by another build.
-    #[error("the data has schema version {found}, this build reads up to {known}; use the newer build")]
+    /// A newer build migrated the data.
+    #[error(
+        "the data has schema version {actual}, but this build only knows versions up to {latest}; use a newer build"
+    )]
     Version {
-        /// What the file has.
-        found: i64,
-        /// What this build knows.
-        known: i64,
+        /// The schema version of the data.
+        actual: i64,
+        /// The newest schema version that this build knows.
+        latest: i64,
     },
-    /// The disk failed a read or write; some file systems say so when they are full.
-    #[error("the disk cannot be used ({0}); is it full, or failing?")]
+    /// The disk failed a read or write. Some file systems report this when they are full.
+    #[error("the disk failed a read or write ({0}); check whether it is full or faulty")]
     Disk(String),
-    /// The server cannot be reached, or does not let us in.
-    #[error("{server} cannot be used: {reason}")]
+    /// The server cannot be reached or denies access.
+    #[error("{server} is unavailable: {reason}")]
     Unreachable {
-        /// Which one.
+        /// The server, without user and password.
         server: String,
-        /// Why.
+        /// The cause.
         reason: String,
     },
     /// The database must be migrated first.
-    #[error("the database has schema version {found}, this build needs {known}; run `qyran migrate up`")]
+    #[error(
+        "the database has schema version {actual}, but this build needs {required}; run `qyran migrate up`"
+    )]
     NotMigrated {
-        /// What the database has.
-        found: i64,
-        /// What this build knows.
-        known: i64,
+        /// The schema version of the database.
+        actual: i64,
+        /// The schema version of this build.
+        required: i64,
     },
-    /// It will not take what it was given, however often.
-    #[error("the store cannot hold this: {0}")]
+    /// The store rejects the data. A retry does not help.
+    #[error("the store rejected the data: {0}")]
     Refused(String),
-    /// Another writer was in the way again and again.
-    #[error("other writers were in the way again and again")]
+    /// Another writer held a lock or wrote the same rows, and the retries are exhausted.
+    #[error("other writers kept the store busy; try again later")]
     Collision,
-    /// Anything else.
+    /// The store does not support the operation.
+    #[error("{0}")]
+    Unsupported(String),
+    /// Any other error.
     #[error("the store failed: {0}")]
     Other(String),
 }
@@ -77,6 +86,6 @@ impl From<rusqlite::Error> for StoreError {
 
 impl From<serde_json::Error> for StoreError {
     fn from(error: serde_json::Error) -> Self {
-        Self::Damaged(format!("a stored record cannot be read: {error}"))
+        Self::Damaged(format!("cannot parse a stored record: {error}"))
     }
 }

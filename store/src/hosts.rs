@@ -1,4 +1,4 @@
-//! The health of hosts.
+//! Host health, host incidents and crawl delays.
 
 use std::time::Duration;
 
@@ -7,15 +7,18 @@ use model::{Host, HostHealth, HostIncident, Timestamp};
 
 use crate::StoreError;
 
-/// Hosts: health, incidents, crawl delays.
+/// Host health, host incidents and crawl delays. [`Harvests::save`](crate::Harvests::save) writes them.
 #[async_trait]
 pub trait Hosts: Send + Sync {
-    /// How a host is doing, beyond what each of its sources tells. It is written with harvests.
+    /// Returns the health of a host; the default if none of its sources fails.
     async fn host_health(&self, host: &Host) -> Result<HostHealth, StoreError>;
-    /// Incidents of hosts between `since` and `until`, in the order of time. What was ever noted stays.
+    /// Returns the incidents that overlap the interval from `since` to `until`, ordered by their start. Incidents
+    /// are never deleted.
     async fn incidents(&self, since: Timestamp, until: Timestamp) -> Result<Vec<HostIncident>, StoreError>;
-    /// Ends the incident of a host that nobody looks after any more.
+    /// Ends the open incident of a host and clears its health. Meant for a host that has too few sources left to
+    /// end the incident by harvests.
     async fn end_incident(&self, host: &Host, now: Timestamp) -> Result<(), StoreError>;
-    /// Hosts whose robots.txt asks for a delay, as their last harvest knew: for a schedule that is built anew.
+    /// Returns the hosts whose robots.txt sets a crawl delay, as of their last harvest. A schedule is rebuilt from
+    /// them.
     async fn robots_delays(&self) -> Result<Vec<(Host, Duration)>, StoreError>;
 }

@@ -1,10 +1,11 @@
-//! What is kept: objects, items, matches, source state, history.
+//! Storage of declared objects, items, matches, source states and history.
 //!
-//! [`Store`] is the seam, [`Sqlite`] the embedded one, [`Postgres`] that of a cluster; the contract suite is what every store
-//! promises. A harvest is stored whole in one transaction or not at all; a harvest gathered under
-//! an old token, or matched against an old set of topics, is refused in that same transaction.
+//! [`Store`] is the interface. [`Sqlite`] implements it in one embedded file, [`Postgres`] for a cluster. The
+//! contract suite in `contract` tests the guarantees that every store gives. A harvest is stored whole in one
+//! transaction or not at all. The same transaction rejects a harvest that was gathered under an outdated fencing
+//! token, or matched against an outdated set of topics.
 //!
-//! What is not here: text analysis (callers hand in search tokens), and any decision.
+//! The crate analyses no text (callers pass search tokens) and takes no decisions.
 
 mod audit;
 mod backfills;

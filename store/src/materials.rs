@@ -5,93 +5,93 @@ use model::{Item, ItemContext, Match, Name, Originality, Timestamp};
 
 use crate::StoreError;
 
-/// An item as it is stored.
+/// A stored item.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredItem {
-    /// Where it stands in the order of storing.
+    /// The row number. Later items have higher numbers.
     pub row: i64,
-    /// Its public identifier.
+    /// The public identifier.
     pub id: String,
     /// The item.
     pub item: Item,
-    /// Rises with each edit.
+    /// The version number. It rises with each edit.
     pub version: i64,
-    /// When it was first seen.
+    /// The time at which the item was first seen.
     pub first_seen: Timestamp,
-    /// When it last changed.
+    /// The time of the last edit.
     pub changed_at: Timestamp,
-    /// Whether it is a reprint; `None` where it was not looked at beside others yet.
+    /// The originality; `None` until the item is linked to a story.
     pub originality: Option<Originality>,
 }
 
 impl StoredItem {
-    /// How it came to us.
+    /// Returns the facts about the item's discovery that topics can test.
     pub fn sight(&self) -> ItemContext {
         ItemContext { at: self.first_seen, originality: self.originality }
     }
 }
 
-/// The originality of an item that is like an earlier one, or is not.
-pub(crate) fn originality(is_like_another: bool) -> Originality {
-    if is_like_another { Originality::Reprint } else { Originality::Original }
+/// Returns the originality of an item. `is_similar` is true if the item joined a story because of a similar item.
+pub(crate) fn originality(is_similar: bool) -> Originality {
+    if is_similar { Originality::Reprint } else { Originality::Original }
 }
 
-/// A match as it is stored.
+/// A stored match.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StoredMatch {
-    /// In the order of storing; rises.
+    /// The sequence number. Later matches have higher numbers.
     pub seq: i64,
     /// The item.
     pub item: StoredItem,
-    /// Which topic, and where.
+    /// The matching topic, with spans, excerpt and tags.
     pub found: Match,
-    /// When.
+    /// The time at which the match was stored.
     pub matched_at: Timestamp,
 }
 
-/// Which matches are wanted.
+/// A query for matches. A match must meet every condition that is set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MaterialQuery {
-    /// Of this topic.
+    /// The topic.
     pub topic: Option<Name>,
-    /// Of this source.
+    /// The source of the item.
     pub source: Option<Name>,
-    /// With this tag.
+    /// A tag of the match.
     pub tag: Option<Name>,
-    /// Of each story only what matched its topic first, among those of the source and with the tag.
+    /// Set to return only the first match of each story and topic, among those of the source and with the tag.
     pub one_of_each_story: bool,
-    /// Stored after this one.
+    /// The sequence number after which matches are returned.
     pub after_seq: i64,
-    /// For each of these, holding one of its search terms.
+    /// Groups of search terms. The item must contain at least one term of each group.
     pub terms: Vec<Vec<String>>,
-    /// At most so many; a page of a longer list.
+    /// Upper bound on the number of matches returned.
     pub limit: usize,
 }
 
-/// How much there is.
+/// Totals of the store.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Items stored.
+    /// The number of items.
     pub items: u64,
-    /// Items that matched at least one topic.
+    /// The number of items that match at least one topic.
     pub materials: u64,
-    /// Matches stored.
+    /// The number of matches.
     pub matches: u64,
-    /// Article pages that wait.
+    /// The number of article pages that wait to be fetched.
     pub pages: u64,
-    /// The seq of the match that was stored last; 0 where there is none.
+    /// The sequence number of the last match; 0 if there is none.
     pub last_seq: i64,
 }
 
 /// Items and the topics they match.
 #[async_trait]
 pub trait Materials: Send + Sync {
-    /// Matches, in the order of storing.
+    /// Returns matches in ascending order of their sequence number.
     async fn materials(&self, query: &MaterialQuery) -> Result<Vec<StoredMatch>, StoreError>;
-    /// One item with its matches.
+    /// Returns the item with this public identifier and its matches, ordered by topic.
     async fn item(&self, id: &str) -> Result<Option<(StoredItem, Vec<StoredMatch>)>, StoreError>;
-    /// Items in the order of storing, after a row.
+    /// Returns at most `limit` items whose row number is higher than `after_row`, in ascending order.
     async fn items(&self, after_row: i64, limit: usize) -> Result<Vec<StoredItem>, StoreError>;
-    /// How much there is.
+    /// Returns the totals of the store.
     async fn totals(&self) -> Result<Totals, StoreError>;
 }

@@ -5,78 +5,83 @@ use model::{Client, List, Name, Source, Timestamp, Topic, Watch};
 
 use crate::StoreError;
 
-/// A declared topic.
+/// A declared topic and the state of its matching.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TopicRecord {
-    /// As it is declared.
+    /// The declared topic.
     pub topic: Topic,
-    /// Rises with each edit.
+    /// The version number. It rises with each edit, and when matching is restarted.
     pub version: i64,
-    /// Everything stored has been matched against this version.
+    /// True if all stored items are matched against this version.
     pub is_matched: bool,
-    /// Where it has not: the row of the last item that was, 0 where none was.
+    /// The row of the last item that rematching has matched against this version; 0 if there is none.
     pub rematched: i64,
-    /// Materials it has.
+    /// The number of items that match the topic.
     pub materials: u64,
 }
 
-/// Declared objects, by kind.
+/// Objects to declare, by kind.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Objects {
-    /// What publishes.
+    /// The sources.
     pub sources: Vec<Source>,
-    /// What is watched for.
+    /// The topics.
     pub topics: Vec<Topic>,
-    /// Who watches.
+    /// The clients.
     pub clients: Vec<Client>,
-    /// What queries name together.
+    /// The lists of values that queries reference.
     pub lists: Vec<List>,
-    /// Topics that are as they were, but name what is edited, and so mean something else: as if they were edited.
+    /// Unedited topics that reference an edited list or topic. Their matching restarts as if they were edited.
     pub touched: Vec<Name>,
-    /// The version of the objects that were looked at to tell what is touched. Refused with
-    /// [`StoreError::StaleObjects`] where it is another one by now.
+    /// The version of the declared objects from which the caller derived this change. Declaring fails with
+    /// [`StoreError::StaleObjects`] if the stored version differs. `None` skips the check.
     pub seen: Option<i64>,
 }
 
 /// Names of declared objects, by kind.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ObjectNames {
-    /// Of what publishes.
+    /// The names of sources.
     pub sources: Vec<Name>,
-    /// Of what is watched for.
+    /// The names of topics.
     pub topics: Vec<Name>,
-    /// Of who watches.
+    /// The names of clients.
     pub clients: Vec<Name>,
-    /// Of what queries name together.
+    /// The names of lists.
     pub lists: Vec<Name>,
 }
 
-/// What declaring objects changed.
+/// The changes that a declaration made, each as `Kind/name`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// New ones, as `Kind/name`.
+    /// The added objects.
     pub added: Vec<String>,
-    /// Edited ones.
+    /// The edited objects.
     pub edited: Vec<String>,
-    /// Removed ones.
+    /// The removed objects.
     pub removed: Vec<String>,
 }
 
-/// Declared objects.
+/// Declared objects: sources, topics, clients and lists.
 #[async_trait]
 pub trait DeclaredObjects: Send + Sync {
-    /// Declares objects. With `prune`, what is not among them is removed.
+    /// Adds and edits objects. With `prune`, removes all objects that are not among them. Fails with
+    /// [`StoreError::StaleObjects`] if [`Objects::seen`] is set and differs from the stored version.
+    ///
+    /// The triggers `source_is_declared` and `source_state_changes` (PostgreSQL migration 0005, SQLite migration
+    /// 0006) record the resulting states; see [`SourceStates::availability`](crate::SourceStates::availability).
     async fn declare(&self, objects: &Objects, prune: bool, now: Timestamp) -> Result<Applied, StoreError>;
-    /// Removes objects, with the matches of topics. Items stay.
+    /// Removes objects, the matches of removed topics, and the fetch history, waiting article pages and WebSub
+    /// subscriptions of removed sources. Items stay. The trigger `source_is_removed` records the end of a source.
     async fn undeclare(&self, names: &ObjectNames) -> Result<Applied, StoreError>;
-    /// Watches a source from now on, or not. False where there is none of that name.
+    /// Resumes, pauses or retires a source. Returns false if the source is not declared.
     async fn watch(&self, source: &Name, watch: Watch, now: Timestamp) -> Result<bool, StoreError>;
-    /// Changes with every change of the declared objects.
+    /// Returns the version of the declared objects. It rises with every change of them.
     async fn objects_version(&self) -> Result<i64, StoreError>;
-    /// All topics, in the order of names.
+    /// Returns all topics, ordered by name.
     async fn topics(&self) -> Result<Vec<TopicRecord>, StoreError>;
-    /// All clients, in the order of names.
+    /// Returns all clients, ordered by name.
     async fn clients(&self) -> Result<Vec<Client>, StoreError>;
-    /// All lists, in the order of names.
+    /// Returns all lists, ordered by name.
     async fn lists(&self) -> Result<Vec<List>, StoreError>;
 }

@@ -1,14 +1,14 @@
-//! Article pages that wait to be fetched.
+//! The queue of article pages to fetch.
 
 use async_trait::async_trait;
 use model::{Host, Name, PageWork, Timestamp};
 
 use crate::StoreError;
 
-/// Article pages that wait to be fetched.
+/// The queue of article pages to fetch. [`Harvests::save`](crate::Harvests::save) adds and removes pages.
 #[async_trait]
 pub trait PageQueue: Send + Sync {
-    /// Article pages of a source that wait for a host, the newest publications first.
+    /// Returns at most `limit` pages of a source and host that may be fetched at `now`, newest publication first.
     async fn pages(
         &self,
         source: &Name,
@@ -16,8 +16,9 @@ pub trait PageQueue: Send + Sync {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<PageWork>, StoreError>;
-    /// When the first page of a source that waits for a host may be fetched.
+    /// Returns the earliest time at which a waiting page of a source and host may be fetched; `None` if no page
+    /// waits.
     async fn next_page(&self, source: &Name, host: &Host) -> Result<Option<Timestamp>, StoreError>;
-    /// Every source and host with waiting pages, and when the first of them may be fetched.
+    /// Returns every source and host with waiting pages, and the earliest time at which one of them may be fetched.
     async fn page_queues(&self) -> Result<Vec<(Name, Host, Timestamp)>, StoreError>;
 }

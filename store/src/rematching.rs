@@ -7,34 +7,39 @@ use model::{Match, Name, Timestamp};
 
 use crate::StoreError;
 
-/// What an item matches now.
+/// The new matches of a stored item.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rematched {
-    /// Which item.
+    /// The row of the item.
     pub row: i64,
-    /// The version of it that was looked at.
+    /// The version of the item that was matched.
     pub version: i64,
-    /// What it matches.
+    /// The matches.
     pub matches: Vec<Match>,
-    /// Topics that could not be decided: what they matched stays.
+    /// Topics that cannot be decided until the item is linked to a story. The item keeps its matches of these
+    /// topics.
     pub deferred_topics: Arc<[Name]>,
 }
 
 /// Matching of stored items against new and edited topics.
 #[async_trait]
 pub trait Rematching: Send + Sync {
-    /// Replaces what these topics matched among these items, but for topics that have another version by now, and items
-    /// that were edited meanwhile.
+    /// Replaces the matches of these topics among these items. Returns the number of new matches. Skips topics
+    /// that no longer have the given version, and items that were edited since they were matched. A match that
+    /// stays keeps its sequence number.
     async fn rematch(
         &self,
         topics: &[(Name, i64)],
         items: &[Rematched],
         now: Timestamp,
     ) -> Result<u64, StoreError>;
-    /// Everything stored has been matched against these versions of topics.
+    /// Records that all stored items are matched against these versions of topics. Skips topics that have another
+    /// version.
     async fn set_matched(&self, topics: &[(Name, i64)]) -> Result<(), StoreError>;
-    /// Items up to a row have been matched against these versions of topics: matching goes on behind it.
+    /// Records that the items up to `row` are matched against these versions of topics: rematching resumes after
+    /// this row. Skips topics that have another version.
     async fn set_rematched(&self, topics: &[(Name, i64)], row: i64) -> Result<(), StoreError>;
-    /// These topics are to be matched again from the beginning.
+    /// Restarts the matching of these topics from the first item. Raises the versions of the topics and of the
+    /// declared objects, so that running nodes notice.
     async fn set_unmatched(&self, topics: &[Name]) -> Result<(), StoreError>;
 }

@@ -10,87 +10,96 @@ use model::{
 
 use crate::StoreError;
 
-/// A declared source and how it is doing.
+/// A declared source and its state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SourceRecord {
-    /// As it is declared.
+    /// The declared source.
     pub source: Source,
-    /// How it is doing.
+    /// The state.
     pub state: SourceState,
-    /// Why, in words.
+    /// The reason for the state, in words.
     pub reason: String,
-    /// Failure points since the last success.
+    /// The failure points since the last success.
     pub failures: f64,
-    /// Failed polls since the last success.
+    /// The number of failed polls since the last success.
     pub failed_polls: u32,
-    /// Since when it is in this state.
+    /// The time of the last state change.
     pub since: Timestamp,
-    /// The last good poll.
+    /// The time of the last successful poll.
     pub last_ok: Option<Timestamp>,
-    /// The last poll.
+    /// The time of the last poll.
     pub last_poll: Option<Timestamp>,
-    /// The next poll; `None` before the first.
+    /// The time of the next poll; `None` before the first poll.
     pub next_poll: Option<Timestamp>,
-    /// The interval learnt so far.
+    /// The learnt poll interval.
     pub interval: Option<Duration>,
-    /// At which hours it publishes; `None` while nothing is known of that.
+    /// The distribution of publications over the hours of the day; `None` until one is learnt.
     pub rhythm: Option<Rhythm>,
-    /// What its last article pages were like; `None` while none was read.
+    /// The condition of the last article pages; `None` until one is read.
     pub article_pages: Option<ArticlePages>,
-    /// What it showed last, where that tells what is taken back; not told of all sources at once.
+    /// The entries that the source's document currently shows, kept to detect deletions. [`SourceStates::sources`]
+    /// leaves it out.
     pub page_window: Option<PageWindow>,
-    /// What makes the next request conditional.
+    /// The validators for conditional requests.
     pub validators: Option<Validators>,
-    /// Where its server says it has moved for good.
+    /// The address to which the source's server redirects permanently.
     pub moved_to: Option<String>,
-    /// Article pages that wait.
+    /// The number of article pages that wait to be fetched.
     pub pages_waiting: u64,
 }
 
-/// How a source did for a while.
+/// An interval during which a source had one state.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StateInterval {
-    /// Which source.
+    /// The source.
     pub source: Name,
-    /// When it began.
+    /// The start of the interval.
     pub from: Timestamp,
-    /// When it ended; `None`: it lasts.
+    /// The end of the interval; `None` for the current state.
     pub to: Option<Timestamp>,
     /// The state.
     pub state: SourceState,
-    /// Why, in words.
+    /// The reason for the state, in words.
     pub reason: String,
 }
 
-/// What a source's server began to say of its address.
+/// A change of the permanent move that a source's server announces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Move {
-    /// Since when.
+    /// The time of the change.
     pub at: Timestamp,
-    /// Where it has moved for good; `None`: it says so no more.
+    /// The new address; `None` if the server withdrew the announcement.
     pub to: Option<String>,
 }
 
-/// The state of each source and its history.
+/// The state of each source and its history. [`Harvests::save`](crate::Harvests::save) and
+/// [`DeclaredObjects`](crate::DeclaredObjects) write it.
 #[async_trait]
 pub trait SourceStates: Send + Sync {
-    /// All sources, in the order of names.
+    /// Returns all sources, ordered by name, without their page windows.
     async fn sources(&self) -> Result<Vec<SourceRecord>, StoreError>;
-    /// One source.
+    /// Returns one source.
     async fn source(&self, name: &Name) -> Result<Option<SourceRecord>, StoreError>;
-    /// How many sources there are of each kind and in each state.
+    /// Returns the number of sources of each kind in each state.
     async fn source_counts(&self) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError>;
-    /// How sources, or one, did between `since` and `until`: by source, in the order of time. What was ever noted stays.
+    /// Returns the state intervals of one source, or of all, that overlap the interval from `since` to `until`,
+    /// ordered by source and time.
+    ///
+    /// The table `availability` is append-only. The triggers `source_is_declared`, `source_state_changes` and
+    /// `source_is_removed` (PostgreSQL migration 0005, SQLite migration 0006) record each change of state, so
+    /// every statement that changes a state is covered. A removed source stays listed with the state `retired`.
     async fn availability(
         &self,
         source: Option<&Name>,
         since: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<StateInterval>, StoreError>;
-    /// What a source's server said of moves for good, the latest first: the last 100.
+    /// Returns the last 100 changes of the permanent move that the source's server announces, newest first. The
+    /// trigger `source_moves` (PostgreSQL migration 0006, SQLite migration 0007) records each change in
+    /// `source_move`.
     async fn moves(&self, source: &Name) -> Result<Vec<Move>, StoreError>;
-    /// The last fetches of a source, the newest first.
+    /// Returns the last `limit` fetches of a source, newest first. The store keeps a limited number per source.
     async fn history(&self, source: &Name, limit: usize) -> Result<Vec<FetchRecord>, StoreError>;
-    /// Which of a source's fallbacks stands in for it, or did last. It is written with harvests.
+    /// Returns the fallback by which the source is read, or was read last.
     async fn active_fallback(&self, source: &Name) -> Result<Option<ActiveFallback>, StoreError>;
 }

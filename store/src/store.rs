@@ -1,11 +1,11 @@
-//! The store as callers hold it: every part of it behind one trait object.
+//! The interface of a store: all of its traits behind one trait object.
 
 use crate::{
     AuditLog, Backfills, Backup, DeclaredObjects, Harvests, Hosts, Materials, PageQueue, Rematching,
     Removals, SourceStates, Stories, WebSub,
 };
 
-/// A store. Each part is a trait beside its records; see the modules of this crate.
+/// A store. Each part is a trait in the same module as its records; see the modules of this crate.
 pub trait Store:
     DeclaredObjects
     + SourceStates

@@ -5,38 +5,39 @@ use model::{Name, Similarity, Sketch, Timestamp};
 
 use crate::{StoreError, StoredItem};
 
-/// Of so many items that share a key the first are looked at: what very many share is a phrase, not a text.
-pub(crate) const KEPT_OF_A_KEY: usize = 20;
+/// Maximum number of candidates per sketch key. A key that more items share comes from a common phrase, not from a
+/// common text.
+pub(crate) const MAX_CANDIDATES_PER_KEY: usize = 20;
 
-/// An item that may be like another.
+/// An item that shares a sketch key with another item, and may be its near-duplicate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Candidate {
-    /// Which item.
+    /// The row of the item.
     pub row: i64,
-    /// The story that it belongs to: the row of its first item.
+    /// The story of the item: the row of the story's first item.
     pub story: i64,
-    /// Whose it is.
+    /// The source of the item.
     pub source: Name,
-    /// What it is known by, with those of its keys that were asked for.
+    /// The sketch of the item. It holds only those keys that the query asked for.
     pub sketch: Sketch,
 }
 
-/// An item that was looked at beside others.
+/// An item to link to its story.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Linked {
-    /// Which item.
+    /// The row of the item.
     pub row: i64,
-    /// As it was: one that was edited meanwhile waits to be looked at once more.
+    /// The version of the item that was compared. An item with another version stays queued.
     pub version: i64,
-    /// Whose it is.
+    /// The source of the item.
     pub source: Name,
-    /// When it was first seen.
+    /// The time at which the item was first seen.
     pub at: Timestamp,
-    /// The story that it belongs to; its own row where it is the first of one.
+    /// The story: the row of its first item. The item's own row starts a new story.
     pub story: i64,
-    /// How it is like the item by which it came to the story.
+    /// The similarity to the item that placed this one in the story; `None` for the first item.
     pub similarity: Option<Similarity>,
-    /// What it is known by.
+    /// The sketch of the item.
     pub sketch: Sketch,
 }
 
@@ -45,28 +46,36 @@ pub struct Linked {
 pub struct Reprint {
     /// The item.
     pub item: StoredItem,
-    /// How it is like the item by which it came to the story; `None` for the one that was there first.
+    /// The similarity to the item that placed this one in the story; `None` for the first item.
     pub similarity: Option<Similarity>,
 }
 
 /// Stories: groups of near-duplicate items.
 #[async_trait]
 pub trait Stories: Send + Sync {
-    /// Items that were not looked at beside others yet, the first stored first.
+    /// Returns at most `limit` items that wait to be linked to a story, oldest row first.
+    ///
+    /// The trigger `item_is_stored` (PostgreSQL migration 0006, SQLite migration 0007) queues each new item in
+    /// `unlinked`. [`Harvests::save`](crate::Harvests::save) queues an edited item again if topics are deferred.
     async fn unlinked(&self, limit: usize) -> Result<Vec<StoredItem>, StoreError>;
-    /// Items that share one of these keys and were first seen after `since`: the first twenty of each key.
+    /// Returns the items that share one of these sketch keys and were first seen after `since`: the first 20 of
+    /// each key.
     async fn candidates(&self, keys: &[i64], since: Timestamp) -> Result<Vec<Candidate>, StoreError>;
-    /// Links items to their stories, for good. Keys of items that were first seen before `forget` are forgotten: nothing is
-    /// linked to these any more. Refused with [`StoreError::StaleObjects`] unless the objects are still at `objects_version`:
-    /// topics that ask for reprints were decided by those.
+    /// Links items to their stories and takes them from the queue. The link of an item is permanent: linking it
+    /// again changes nothing. Items that were removed meanwhile are skipped.
+    ///
+    /// Deletes the sketch keys of items that were first seen before `forget`; they are candidates no longer. Fails
+    /// with [`StoreError::StaleObjects`] unless the declared objects have version `objects_version`: the deferred
+    /// topics were matched under that version.
     async fn link(
         &self,
         linked: &[Linked],
         forget: Timestamp,
         objects_version: i64,
     ) -> Result<(), StoreError>;
-    /// The items of the story that an item belongs to, by time of publication; none where it was not looked at yet.
+    /// Returns at most `limit` items of the story that an item belongs to, ordered by publication time. Empty if
+    /// the item is not linked yet.
     async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError>;
-    /// How many stories there are among a topic's materials: one that no other is like is a story of its own.
+    /// Returns the number of stories among a topic's materials. An item that is not linked yet counts as one story.
     async fn story_count(&self, topic: &Name) -> Result<u64, StoreError>;
 }

@@ -5,17 +5,18 @@ use model::{Name, Subscription, Timestamp, WebSubDocument};
 
 use crate::StoreError;
 
-/// What came of asking a hub.
+/// The response of a hub to a subscription request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HubDecision {
-    /// It tells until then, or does not, and says why.
+    /// The end of the lease if the hub granted it, otherwise the reason for the refusal.
     pub tells: Result<Timestamp, String>,
-    /// When it is asked again.
+    /// The time of the next subscription request.
     pub renew_at: Timestamp,
 }
 
 impl HubDecision {
-    pub(crate) fn parts(&self) -> (Option<Timestamp>, Option<&str>) {
+    /// Returns the columns `lease_until` and `refused`.
+    pub(crate) fn columns(&self) -> (Option<Timestamp>, Option<&str>) {
         match &self.tells {
             Ok(until) => (Some(*until), None),
             Err(reason) => (None, Some(reason)),
@@ -26,25 +27,32 @@ impl HubDecision {
 /// WebSub subscriptions and the documents that hubs push.
 #[async_trait]
 pub trait WebSub: Send + Sync {
-    /// The subscription of a source at a hub.
+    /// Returns the subscription of a source.
     async fn subscription(&self, source: &Name) -> Result<Option<Subscription>, StoreError>;
-    /// The subscription that a hub calls so.
+    /// Returns the subscription with this identifier, which is part of the callback URL.
     async fn subscription_by_id(&self, id: &str) -> Result<Option<Subscription>, StoreError>;
-    /// A hub is going to be asked. What was counted stays; what another one promised does not. False where that cannot be
-    /// kept: its source is gone.
-    async fn subscribe(&self, asked: &Subscription) -> Result<bool, StoreError>;
-    /// What came of it.
-    async fn record_hub_decision(&self, id: &str, answer: &HubDecision) -> Result<(), StoreError>;
-    /// Keeps a document that a hub pushed until it is read. False where `most` of its source wait already, or it has no
-    /// subscription.
-    async fn enqueue_websub_document(&self, push: &WebSubDocument, most: usize) -> Result<bool, StoreError>;
-    /// The newest document of a source that waits to be read and came before another one, or before now; it counts as begun. That
-    /// it was read is written with harvests.
+    /// Stores a subscription before the request is sent to the hub. Returns false if the source is not declared.
+    ///
+    /// The counters of an earlier subscription of the source stay. Its lease and credit stay only if identifier
+    /// and base of the callback URL are the same.
+    async fn subscribe(&self, subscription: &Subscription) -> Result<bool, StoreError>;
+    /// Stores the hub's decision on the subscription with this identifier. Does nothing if there is none.
+    async fn record_hub_decision(&self, id: &str, decision: &HubDecision) -> Result<(), StoreError>;
+    /// Stores a pushed document until it is read, and counts it in the subscription. Returns false if the source
+    /// has no subscription, or `max_waiting` of its documents wait already.
+    async fn enqueue_websub_document(
+        &self,
+        document: &WebSubDocument,
+        max_waiting: usize,
+    ) -> Result<bool, StoreError>;
+    /// Returns the newest waiting document of a source whose identifier is lower than `before` (any, if `None`),
+    /// and increments its `tries`. The document waits until [`Harvests::save`](crate::Harvests::save) reports it
+    /// as read.
     async fn next_websub_document(
         &self,
         source: &Name,
         before: Option<i64>,
     ) -> Result<Option<WebSubDocument>, StoreError>;
-    /// Sources of which documents wait.
+    /// Returns the sources with waiting documents.
     async fn sources_with_websub_documents(&self) -> Result<Vec<Name>, StoreError>;
 }

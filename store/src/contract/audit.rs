@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn what_operators_change_is_written_down() {
+async fn operator_changes_are_logged() {
     for bench in each().await {
         println!("on {}", bench.name);
         let record = |second, action: &str| AuditRecord {
@@ -13,8 +13,8 @@ async fn what_operators_change_is_written_down() {
             target: "source/s".into(),
             reason: "жөндеу".into(),
         };
-        for one in [record(1, "source pause"), record(2, "source resume")] {
-            bench.store.audit(&one).await.unwrap();
+        for entry in [record(1, "source pause"), record(2, "source resume")] {
+            bench.store.audit(&entry).await.unwrap();
         }
         let trail = bench.store.audit_trail(5).await.unwrap();
         assert_eq!(trail, [record(2, "source resume"), record(1, "source pause")]);

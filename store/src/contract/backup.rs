@@ -1,10 +1,10 @@
-//! Contract of copies, and of files that are full, damaged or newer.
+//! Tests of backups, and of full disks and damaged, newer and unwritable files.
 
 use super::*;
 
 #[tokio::test]
-async fn a_backup_can_be_opened_and_holds_everything() {
-    let (folder, store) = file().await;
+async fn a_backup_is_a_complete_store() {
+    let (folder, store) = sqlite_file().await;
     save(&store, &[harvest(1, vec![finding("1", "сөз", DAY1, &["t"])])]).await;
     let copy = folder.path().join("copy.db");
     store.backup(&copy).await.unwrap();
@@ -12,8 +12,8 @@ async fn a_backup_can_be_opened_and_holds_everything() {
 }
 
 #[tokio::test]
-async fn a_full_disk_is_told_and_harms_nothing() {
-    let (_folder, store) = file().await;
+async fn a_full_disk_is_reported_and_loses_nothing() {
+    let (_folder, store) = sqlite_file().await;
     store.limit_pages(60);
     let version = store.objects_version().await.unwrap();
     let big = "сөз ".repeat(200_000);
@@ -25,16 +25,16 @@ async fn a_full_disk_is_told_and_harms_nothing() {
 }
 
 #[tokio::test]
-async fn damaged_newer_and_unwritable_files_are_told_apart() {
+async fn damaged_newer_and_unwritable_files_give_different_errors() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store.db");
-    std::fs::write(&path, "this is no database, but it is long enough to be read as one".repeat(100))
+    std::fs::write(&path, "this is not a database, but it is long enough to be read as one".repeat(100))
         .unwrap();
     assert!(matches!(Sqlite::open(&path, 3), Err(StoreError::Damaged(_))));
     let newer = folder.path().join("newer.db");
     drop(Sqlite::open(&newer, 3).unwrap());
     rusqlite::Connection::open(&newer).unwrap().pragma_update(None, "user_version", 99).unwrap();
-    assert!(matches!(Sqlite::open(&newer, 3), Err(StoreError::Version { found: 99, .. })));
+    assert!(matches!(Sqlite::open(&newer, 3), Err(StoreError::Version { actual: 99, .. })));
     assert!(matches!(
         Sqlite::open(&folder.path().join("no/such/folder.db"), 3),
         Err(StoreError::ReadOnly(_))

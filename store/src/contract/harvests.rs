@@ -3,26 +3,27 @@
 use super::*;
 
 #[tokio::test]
-async fn an_item_is_stored_once_however_often_it_comes() {
+async fn a_repeated_item_is_stored_once() {
     for bench in each().await {
         println!("on {}", bench.name);
         let first = bench.save(&[harvest(1, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
         assert_eq!(first, [Saved { new_items: 1, new_materials: 1, new_matches: 1, ..Saved::default() }]);
-        let again = bench.save(&[harvest(2, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
-        assert_eq!(again, [Saved::default()]);
-        // Re-dated and re-worded: an edit. Re-identified: the same address, title and time are one item.
+        let repeated = bench.save(&[harvest(2, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
+        assert_eq!(repeated, [Saved::default()]);
+        // Another date and text is an edit. Another identifier with the same address, title and time is the same
+        // item.
         let edited = bench.save(&[harvest(3, vec![finding("1", "екі сөз", DAY2, &["t", "u"])])]).await;
         assert_eq!(edited, [Saved { edited_items: 1, new_matches: 1, ..Saved::default() }]);
         let renamed = bench.save(&[harvest(4, vec![finding("2", "екі сөз", DAY1, &["t"])])]).await;
-        assert_eq!(renamed[0].new_items, 0, "the key's time is the one first given");
+        assert_eq!(renamed[0].new_items, 0, "the key keeps the first publication time");
         assert_eq!(bench.keys().await.len(), 1);
         let another = bench.save(&[harvest(5, vec![finding("3", "үш", "2026-11-05T00:00:00Z", &[])])]).await;
-        assert_eq!(another[0].new_items, 1, "another post of the same thread is another item");
+        assert_eq!(another[0].new_items, 1, "another post of the same thread is a new item");
     }
 }
 
 #[tokio::test]
-async fn dateless_entries_are_not_doubled() {
+async fn undated_entries_are_stored_once() {
     for bench in each().await {
         println!("on {}", bench.name);
         for token in 1..4 {
@@ -33,7 +34,7 @@ async fn dateless_entries_are_not_doubled() {
 }
 
 #[tokio::test]
-async fn a_summary_never_replaces_a_whole_text_and_the_other_way_it_does() {
+async fn a_whole_text_replaces_a_summary_but_not_vice_versa() {
     for bench in each().await {
         println!("on {}", bench.name);
         let summary = Finding { whole: false, ..finding("1", "қысқа", DAY1, &[]) };
@@ -45,7 +46,7 @@ async fn a_summary_never_replaces_a_whole_text_and_the_other_way_it_does() {
 }
 
 #[tokio::test]
-async fn an_old_token_can_store_nothing() {
+async fn an_outdated_token_stores_nothing() {
     for bench in each().await {
         println!("on {}", bench.name);
         bench.save(&[harvest(5, vec![finding("1", "жаңа", DAY1, &[])])]).await;
@@ -61,20 +62,20 @@ async fn an_old_token_can_store_nothing() {
 }
 
 #[tokio::test]
-async fn a_harvest_matched_against_old_topics_is_refused_whole() {
+async fn a_harvest_matched_against_old_topics_is_rejected() {
     for bench in each().await {
         println!("on {}", bench.name);
         let version = bench.store.objects_version().await.unwrap();
         bench.store.declare(&objects(vec![], vec![topic("new", "сөз")]), false, at(1)).await.unwrap();
-        let refused =
+        let result =
             bench.store.save(&vec![harvest(1, vec![finding("1", "сөз", DAY1, &[])])].into(), version).await;
-        assert!(matches!(refused, Err(StoreError::StaleObjects)));
+        assert!(matches!(result, Err(StoreError::StaleObjects)));
         assert_eq!(bench.keys().await, []);
     }
 }
 
 #[tokio::test]
-async fn entries_are_known_once_stored_or_waiting() {
+async fn stored_and_waiting_entries_are_recognized() {
     for bench in each().await {
         println!("on {}", bench.name);
         let entry = |id: &str| Entry {
@@ -91,34 +92,34 @@ async fn entries_are_known_once_stored_or_waiting() {
             tries,
             not_before,
         };
-        let mut one = harvest(1, vec![finding("1", "сөз", DAY1, &[])]);
-        // Two that lead to one address are two.
-        one.pages = vec![
+        let mut first = harvest(1, vec![finding("1", "сөз", DAY1, &[])]);
+        // Two entries with one address are two pages.
+        first.pages = vec![
             page("2", "https://a.kz/w", 0, at(0)),
             page("2b", "https://a.kz/w", 0, at(5)),
             page("3", "https://a.kz/later", 1, at(100)),
         ];
-        bench.save(&[one]).await;
+        bench.save(&[first]).await;
         let key = |id: &str| ItemKey::new(Some(id), None, "", "");
-        let sighting = |id: &str, hash: &str, address: Option<&str>| EntryRef {
+        let entry_ref = |id: &str, hash: &str, address: Option<&str>| EntryRef {
             key: key(id),
             hash: hash.to_owned(),
             address: address.map(|address| Url::parse(address).unwrap()),
         };
-        let stored = format!("сөз{DAY1}");
-        let asked = [
-            sighting("1", &stored, None),
-            sighting("1", "other", None),
-            sighting("2", "h", None),
-            sighting("9", "", None),
-            // A publisher that invents identifiers: known by address and fingerprint together.
-            sighting("new", &stored, Some("https://a.kz/n/1")),
-            sighting("new", "other", Some("https://a.kz/n/1")),
-            sighting("new", "h", Some("https://a.kz/w")),
+        let fingerprint = format!("сөз{DAY1}");
+        let entries = [
+            entry_ref("1", &fingerprint, None),
+            entry_ref("1", "other", None),
+            entry_ref("2", "h", None),
+            entry_ref("9", "", None),
+            // The publisher generates new identifiers: address and fingerprint together identify the entry.
+            entry_ref("new", &fingerprint, Some("https://a.kz/n/1")),
+            entry_ref("new", "other", Some("https://a.kz/n/1")),
+            entry_ref("new", "h", Some("https://a.kz/w")),
         ];
-        let classify_entries = bench.store.classify_entries(&name("s"), &asked).await.unwrap();
+        let statuses = bench.store.classify_entries(&name("s"), &entries).await.unwrap();
         use EntryStatus::{Changed, New, Same};
-        assert_eq!(classify_entries, [Same, Changed, Same, New, Same, New, Same]);
+        assert_eq!(statuses, [Same, Changed, Same, New, Same, New, Same]);
         let host = Host::from_stored("a.kz".into());
         let waiting = bench.store.pages(&name("s"), &host, at(50), 10).await.unwrap();
         assert_eq!(waiting.iter().map(|page| page.key.as_str()).collect::<Vec<_>>(), ["id:2b", "id:2"]);
@@ -130,7 +131,7 @@ async fn entries_are_known_once_stored_or_waiting() {
         assert_eq!(bench.store.next_page(&name("s"), &host).await.unwrap(), Some(at(100)));
         assert_eq!(bench.store.next_page(&name("t"), &host).await.unwrap(), None);
 
-        // Of a source that is gone only publications are kept.
+        // Of an undeclared source only items are stored.
         bench
             .store
             .undeclare(&ObjectNames { sources: vec![name("s")], ..ObjectNames::default() })

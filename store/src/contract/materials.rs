@@ -3,7 +3,7 @@
 use super::*;
 
 #[tokio::test]
-async fn materials_are_listed_by_topic_source_words_and_order() {
+async fn materials_are_filtered_by_topic_and_words_and_ordered() {
     for bench in each().await {
         println!("on {}", bench.name);
         bench
@@ -12,22 +12,22 @@ async fn materials_are_listed_by_topic_source_words_and_order() {
                 vec![finding("1", "бір сөз", DAY1, &["t"]), finding("2", "екі ән", DAY2, &["t", "u"])],
             )])
             .await;
-        let one = |topic: &str, text: &str| (topic.to_owned(), text.to_owned());
+        let material = |topic: &str, text: &str| (topic.to_owned(), text.to_owned());
         assert_eq!(
             bench.materials(MaterialQuery::default()).await,
-            [one("t", "бір сөз"), one("t", "екі ән"), one("u", "екі ән")]
+            [material("t", "бір сөз"), material("t", "екі ән"), material("u", "екі ән")]
         );
         let of = |topic: &str| MaterialQuery { topic: Some(name(topic)), ..MaterialQuery::default() };
-        assert_eq!(bench.materials(of("u")).await, [one("u", "екі ән")]);
+        assert_eq!(bench.materials(of("u")).await, [material("u", "екі ән")]);
         let words = MaterialQuery {
             terms: vec![vec!["~жоқ".into(), "~сөз".into()]],
             ..MaterialQuery::default()
         };
-        assert_eq!(bench.materials(words).await, [one("t", "бір сөз")]);
+        assert_eq!(bench.materials(words).await, [material("t", "бір сөз")]);
         let hostile = MaterialQuery { terms: vec![vec!["\" OR ~ән".into()]], ..MaterialQuery::default() };
         assert_eq!(bench.materials(hostile).await, []);
-        let after = MaterialQuery { after_seq: 2, ..MaterialQuery::default() };
-        assert_eq!(bench.materials(after).await, [one("u", "екі ән")]);
+        let after_second = MaterialQuery { after_seq: 2, ..MaterialQuery::default() };
+        assert_eq!(bench.materials(after_second).await, [material("u", "екі ән")]);
         let totals = bench.store.totals().await.unwrap();
         assert_eq!((totals.items, totals.materials, totals.matches), (2, 2, 3));
     }

@@ -1,4 +1,4 @@
-//! What every store promises.
+//! The contract suite: tests that every store must pass.
 
 mod audit;
 mod backup;
@@ -31,8 +31,9 @@ use url::Url;
 
 use crate::*;
 
+/// Returns a fixed base time plus `seconds`.
 pub(crate) fn at(seconds: i64) -> Timestamp {
-    // In the past: a server with a clock of its own believes nobody who is ahead of it.
+    // The base is in the past: PostgreSQL does not accept times ahead of its server's clock for retention.
     Timestamp::from_second(1_780_000_000 + seconds).unwrap()
 }
 
@@ -51,11 +52,13 @@ pub(crate) fn topic(text: &str, query: &str) -> Topic {
     Topic::new(name(text), query.to_owned())
 }
 
-fn found(topic: &str) -> Match {
+/// Returns a match of a topic.
+fn match_of(topic: &str) -> Match {
     let span = Span { zone: Zone::Text, start: 0, end: 4, text: "сөз".into() };
     Match { topic: name(topic), spans: vec![span], excerpt: "сөз".into(), tags: Vec::new() }
 }
 
+/// Returns a finding that matches topics. An empty date means none.
 pub(crate) fn finding(id: &str, text: &str, date: &str, topics: &[&str]) -> Finding {
     let published = (!date.is_empty()).then(|| Published {
         at: date.parse().unwrap(),
@@ -82,11 +85,12 @@ pub(crate) fn finding(id: &str, text: &str, date: &str, topics: &[&str]) -> Find
         reservations: Vec::new(),
         problems: Vec::new(),
     };
-    let matches = topics.iter().map(|topic| found(topic)).collect();
+    let matches = topics.iter().map(|topic| match_of(topic)).collect();
     let tokens = text.split(' ').map(|word| format!("{word} ~{word} ")).collect();
     Finding { item, matches, search_tokens: tokens, entry_hash: format!("{text}{date}"), whole: true }
 }
 
+/// Returns a harvest of source `s` and host `a.kz`. The token also gives the time.
 pub(crate) fn harvest(token: u64, findings: Vec<Finding>) -> Harvest {
     Harvest {
         objects_version: 1,
@@ -103,11 +107,12 @@ pub(crate) fn harvest(token: u64, findings: Vec<Finding>) -> Harvest {
 pub(crate) const DAY1: &str = "2026-11-01T00:00:00Z";
 pub(crate) const DAY2: &str = "2026-11-02T00:00:00Z";
 
+/// A store under test.
 struct Bench {
-    /// Which store it is.
+    /// The name of the store.
     name: &'static str,
     store: Arc<dyn Store>,
-    /// What it goes with: a folder, a server.
+    /// The folder or server of the store, which lives as long as it.
     _home: Box<dyn std::any::Any>,
 }
 
@@ -115,17 +120,21 @@ pub(crate) fn objects(sources: Vec<Source>, topics: Vec<Topic>) -> Objects {
     Objects { sources, topics, ..Objects::default() }
 }
 
-/// Each store, with a source and two topics.
+/// Returns each store, with one source and two topics declared.
 async fn each() -> Vec<Bench> {
     let folder = tempfile::tempdir().unwrap();
     let sqlite = Sqlite::open(&folder.path().join("store.db"), 3).unwrap();
     let server = shared_postgres().await;
-    let postgres = empty(&server).await;
-    let before = empty_on(&server, MIGRATIONS.len() - 1).await;
+    let postgres = empty_postgres(&server).await;
+    let previous_schema = postgres_with_migrations(&server, MIGRATIONS.len() - 1).await;
     let benches = vec![
         Bench { name: "sqlite", store: Arc::new(sqlite), _home: Box::new(folder) },
         Bench { name: "postgres", store: Arc::new(postgres), _home: Box::new(server.clone()) },
-        Bench { name: "postgres on the schema before", store: Arc::new(before), _home: Box::new(server) },
+        Bench {
+            name: "postgres on the previous schema",
+            store: Arc::new(previous_schema),
+            _home: Box::new(server),
+        },
     ];
     for Bench { store, .. } in &benches {
         store
@@ -136,7 +145,7 @@ async fn each() -> Vec<Bench> {
     benches
 }
 
-/// One server for all tests that run at the same time; it ends with the last of them.
+/// Returns the PostgreSQL server that concurrent tests share. It stops with the last of them.
 pub(crate) async fn shared_postgres() -> Arc<PostgresServer> {
     static SERVER: Mutex<Weak<PostgresServer>> = Mutex::const_new(Weak::new());
     let mut shared = SERVER.lock().await;
@@ -148,39 +157,41 @@ pub(crate) async fn shared_postgres() -> Arc<PostgresServer> {
     server
 }
 
-/// A database of its own.
-pub(crate) async fn empty(server: &PostgresServer) -> Postgres {
-    empty_on(server, MIGRATIONS.len()).await
+/// Returns a store on a new database.
+pub(crate) async fn empty_postgres(server: &PostgresServer) -> Postgres {
+    postgres_with_migrations(server, MIGRATIONS.len()).await
 }
 
-/// One on which so many migrations were made.
-async fn empty_on(server: &PostgresServer, migrations: usize) -> Postgres {
+/// Returns a store on a new database with only the first `migrations` migrations applied.
+async fn postgres_with_migrations(server: &PostgresServer, migrations: usize) -> Postgres {
     static DATABASE: AtomicUsize = AtomicUsize::new(0);
     let name = format!("t{}", DATABASE.fetch_add(1, Ordering::Relaxed));
     server.create_database(&name).unwrap();
     let url = server.url(&name);
-    Postgres::to_migrate(&url, 3).await.unwrap().make(&MIGRATIONS[..migrations]).await.unwrap();
+    Postgres::to_migrate(&url, 3).await.unwrap().apply_migrations(&MIGRATIONS[..migrations]).await.unwrap();
     Postgres::connect(&url, 3).await.unwrap()
 }
 
-/// The embedded store alone, for what only a file can do.
-async fn file() -> (tempfile::TempDir, Sqlite) {
+/// Returns an SQLite store and its folder, for tests of the file itself.
+async fn sqlite_file() -> (tempfile::TempDir, Sqlite) {
     let folder = tempfile::tempdir().unwrap();
     let store = Sqlite::open(&folder.path().join("store.db"), 3).unwrap();
     store.declare(&objects(vec![source("s")], vec![topic("t", "сөз")]), false, at(0)).await.unwrap();
     (folder, store)
 }
 
+/// Saves harvests under the current version of the declared objects.
 pub(crate) async fn save(store: &dyn Store, harvests: &[Harvest]) -> Vec<Saved> {
     let version = store.objects_version().await.unwrap();
     store.save(&harvests.to_vec().into(), version).await.unwrap()
 }
 
 impl Bench {
-    /// A topic with its version.
+    /// Returns a topic with its version.
     async fn versions(&self, topic: &str) -> Vec<(Name, i64)> {
-        let all = self.store.topics().await.unwrap().into_iter();
-        all.map(|record| (record.topic.name, record.version))
+        let topics = self.store.topics().await.unwrap().into_iter();
+        topics
+            .map(|record| (record.topic.name, record.version))
             .filter(|(name, _)| name.as_str() == topic)
             .collect()
     }
@@ -189,6 +200,7 @@ impl Bench {
         save(&*self.store, harvests).await
     }
 
+    /// Returns key, text and version of each item.
     async fn keys(&self) -> Vec<(String, String, i64)> {
         let items = self.store.items(0, 100).await.unwrap();
         items
@@ -197,8 +209,9 @@ impl Bench {
             .collect()
     }
 
+    /// Returns topic and text of each match.
     async fn materials(&self, query: MaterialQuery) -> Vec<(String, String)> {
-        let all = self.store.materials(&MaterialQuery { limit: 100, ..query }).await.unwrap();
-        all.into_iter().map(|one| (one.found.topic.to_string(), one.item.item.text)).collect()
+        let matches = self.store.materials(&MaterialQuery { limit: 100, ..query }).await.unwrap();
+        matches.into_iter().map(|stored| (stored.found.topic.to_string(), stored.item.item.text)).collect()
     }
 }

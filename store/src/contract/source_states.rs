@@ -1,11 +1,11 @@
-//! How sources and hosts did.
+//! Contract of source states and their history.
 
 use model::{ArticlePages, PageCondition, PageWindow, WindowDocument};
 
 use super::*;
 
 #[tokio::test]
-async fn news_moves_the_state_history_is_bounded_and_a_pause_wins() {
+async fn outcomes_set_the_state_history_is_bounded_and_a_pause_wins() {
     for bench in each().await {
         println!("on {}", bench.name);
         let outcome = |state, ok, failures| PollOutcome {
@@ -30,56 +30,59 @@ async fn news_moves_the_state_history_is_bounded_and_a_pause_wins() {
             detail: String::new(),
         };
         for token in 1..8 {
-            let mut one = harvest(token, Vec::new());
-            one.outcome = Some(outcome(SourceState::Degraded, false, 0.5));
-            one.fetches = vec![record.clone()];
-            bench.save(&[one]).await;
+            let mut failed_poll = harvest(token, Vec::new());
+            failed_poll.outcome = Some(outcome(SourceState::Degraded, false, 0.5));
+            failed_poll.fetches = vec![record.clone()];
+            bench.save(&[failed_poll]).await;
         }
-        let known = bench.store.source(&name("s")).await.unwrap().unwrap();
-        assert_eq!((known.state, known.failed_polls, known.since), (SourceState::Degraded, 7, at(1)));
+        let source_record = bench.store.source(&name("s")).await.unwrap().unwrap();
         assert_eq!(
-            (known.interval, known.next_poll, known.last_ok),
+            (source_record.state, source_record.failed_polls, source_record.since),
+            (SourceState::Degraded, 7, at(1))
+        );
+        assert_eq!(
+            (source_record.interval, source_record.next_poll, source_record.last_ok),
             (Some(Duration::from_secs(90)), Some(at(500)), None)
         );
         assert_eq!(bench.store.history(&name("s"), 100).await.unwrap().len(), 3);
         let mut deferred = harvest(8, Vec::new());
         deferred.outcome = Some(PollOutcome { deferred: true, ..outcome(SourceState::Degraded, false, 0.5) });
         bench.save(&[deferred]).await;
-        let known = bench.store.source(&name("s")).await.unwrap().unwrap();
-        assert_eq!(known.failed_polls, 7, "no verdict is no failure");
+        let source_record = bench.store.source(&name("s")).await.unwrap().unwrap();
+        assert_eq!(source_record.failed_polls, 7, "a deferred poll is not a failure");
         assert!(bench.store.watch(&name("s"), Watch::Paused, at(9)).await.unwrap());
         let mut late = harvest(9, Vec::new());
         late.outcome = Some(outcome(SourceState::Live, true, 0.0));
         bench.save(&[late]).await;
-        let known = bench.store.source(&name("s")).await.unwrap().unwrap();
+        let source_record = bench.store.source(&name("s")).await.unwrap().unwrap();
         assert_eq!(
-            (known.state, known.source.paused, known.last_ok),
+            (source_record.state, source_record.source.paused, source_record.last_ok),
             (SourceState::Paused, true, Some(at(9)))
         );
-        assert!(!bench.store.watch(&name("nobody"), Watch::Paused, at(9)).await.unwrap());
-        let known = bench.store.availability(None, at(0), at(1000)).await.unwrap();
+        assert!(!bench.store.watch(&name("unknown"), Watch::Paused, at(9)).await.unwrap());
+        let intervals = bench.store.availability(None, at(0), at(1000)).await.unwrap();
         let states: Vec<_> =
-            known.iter().map(|interval| (interval.state, interval.from, interval.to)).collect();
+            intervals.iter().map(|interval| (interval.state, interval.from, interval.to)).collect();
         let expected = [
             (SourceState::Candidate, at(0), Some(at(1))),
             (SourceState::Degraded, at(1), Some(at(9))),
             (SourceState::Paused, at(9), None),
         ];
-        assert_eq!(states, expected, "each change is noted once");
-        let later = bench.store.availability(Some(&name("s")), at(5), at(8)).await.unwrap();
-        let reasons: Vec<&str> = later.iter().map(|interval| interval.reason.as_str()).collect();
+        assert_eq!(states, expected, "each change is recorded once");
+        let overlapping = bench.store.availability(Some(&name("s")), at(5), at(8)).await.unwrap();
+        let reasons: Vec<&str> = overlapping.iter().map(|interval| interval.reason.as_str()).collect();
         assert_eq!(reasons, ["HTTP status 500"]);
     }
 }
 
-/// Each change of what a server says of its address is noted once, whoever writes it.
+/// Each change of an announced move is recorded once.
 #[tokio::test]
-async fn moves_are_noted() {
+async fn moves_are_recorded() {
     for bench in each().await {
         println!("on {}", bench.name);
-        let says = async |token: u64, moved_to: Option<&str>, ok| {
-            let mut one = harvest(token, Vec::new());
-            one.outcome = Some(PollOutcome {
+        let save_outcome = async |token: u64, moved_to: Option<&str>, ok| {
+            let mut harvest = harvest(token, Vec::new());
+            harvest.outcome = Some(PollOutcome {
                 state: SourceState::Live,
                 reason: String::new(),
                 failures: 0.0,
@@ -90,35 +93,38 @@ async fn moves_are_noted() {
                 moved_to: moved_to.map(|url| Url::parse(url).unwrap()),
                 validators: None,
             });
-            bench.save(&[one]).await;
+            bench.save(&[harvest]).await;
         };
-        says(1, None, true).await;
-        says(2, Some("https://b.kz/rss"), true).await;
-        says(3, Some("https://b.kz/rss"), true).await;
-        says(4, None, false).await;
+        save_outcome(1, None, true).await;
+        save_outcome(2, Some("https://b.kz/rss"), true).await;
+        save_outcome(3, Some("https://b.kz/rss"), true).await;
+        save_outcome(4, None, false).await;
         let moved_to = async || bench.store.source(&name("s")).await.unwrap().unwrap().moved_to;
-        assert_eq!(moved_to().await.as_deref(), Some("https://b.kz/rss"), "a failure takes nothing back");
-        says(5, None, true).await;
+        assert_eq!(
+            moved_to().await.as_deref(),
+            Some("https://b.kz/rss"),
+            "a failed poll does not withdraw a move"
+        );
+        save_outcome(5, None, true).await;
         assert_eq!(moved_to().await, None);
         let moves = bench.store.moves(&name("s")).await.unwrap();
-        let moves: Vec<_> = moves.iter().map(|one| (one.at, one.to.as_deref())).collect();
+        let moves: Vec<_> = moves.iter().map(|change| (change.at, change.to.as_deref())).collect();
         let expected = [(at(5), None), (at(2), Some("https://b.kz/rss"))];
         assert_eq!(moves, expected);
     }
 }
 
-/// At which hours a source publishes, what its pages are like and what it showed is kept with it, until it is declared
-/// otherwise.
+/// Rhythm, condition of article pages and page window are stored until a declaration of the source voids them.
 #[tokio::test]
-async fn evidence_is_kept() {
+async fn learnt_facts_are_stored() {
     for bench in each().await {
         println!("on {}", bench.name);
         let rhythm = Rhythm::unknown(at(0)).with([at(3), at(7200)], at(7200));
-        let mut one = harvest(1, Vec::new());
-        one.updates.rhythm = Some(rhythm.clone());
+        let mut first = harvest(1, Vec::new());
+        first.updates.rhythm = Some(rhythm.clone());
         let pages = ArticlePages::default().with(PageCondition::Refused("HTTP 403".to_owned()), at(1));
-        one.updates.article_pages = Some(pages.clone());
-        bench.save(&[one]).await;
+        first.updates.article_pages = Some(pages.clone());
+        bench.save(&[first]).await;
         let page_window = PageWindow::default()
             .updated_with(
                 WindowDocument::new([(ItemKey::new(Some("1"), None, "", ""), None)], Vec::new()),
@@ -127,26 +133,29 @@ async fn evidence_is_kept() {
             .0;
         bench
             .save(&[{
-                let mut one = harvest(2, Vec::new());
-                one.updates.page_window = Some(page_window.clone());
-                one
+                let mut second = harvest(2, Vec::new());
+                second.updates.page_window = Some(page_window.clone());
+                second
             }])
             .await;
         bench.save(&[harvest(3, Vec::new())]).await;
-        let known = async || {
-            let known = bench.store.source(&name("s")).await.unwrap().unwrap();
-            (known.rhythm, known.article_pages, known.page_window)
+        let learnt = async || {
+            let record = bench.store.source(&name("s")).await.unwrap().unwrap();
+            (record.rhythm, record.article_pages, record.page_window)
         };
-        let is_kept = !bench.name.contains("before");
-        let kept =
-            (Some(rhythm.clone()), Some(pages).filter(|_| is_kept), Some(page_window).filter(|_| is_kept));
-        assert_eq!(known().await, kept);
+        let has_columns = !bench.name.contains("previous schema");
+        let expected = (
+            Some(rhythm.clone()),
+            Some(pages).filter(|_| has_columns),
+            Some(page_window).filter(|_| has_columns),
+        );
+        assert_eq!(learnt().await, expected);
         let edited = Source { timezone: Some("Asia/Almaty".to_owned()), ..source("s") };
         bench.store.declare(&objects(vec![edited], vec![]), false, at(9)).await.unwrap();
-        assert_eq!(known().await, (Some(rhythm), None, None), "it may be read otherwise now");
+        assert_eq!(learnt().await, (Some(rhythm), None, None), "the source may be read differently now");
         let moved = Source { url: Url::parse("https://moved.kz/").unwrap(), ..source("s") };
         bench.store.declare(&objects(vec![moved], vec![]), false, at(10)).await.unwrap();
-        assert_eq!(known().await, (None, None, None));
+        assert_eq!(learnt().await, (None, None, None));
     }
 }
 
@@ -154,8 +163,8 @@ async fn evidence_is_kept() {
 async fn sources_are_counted_by_kind_and_state() {
     for bench in each().await {
         println!("on {}", bench.name);
-        let more = ["a", "b"].map(|name| Source { paused: true, ..source(name) });
-        bench.store.declare(&objects(more.to_vec(), Vec::new()), false, at(1)).await.unwrap();
+        let paused = ["a", "b"].map(|name| Source { paused: true, ..source(name) });
+        bench.store.declare(&objects(paused.to_vec(), Vec::new()), false, at(1)).await.unwrap();
         let mut counts = bench.store.source_counts().await.unwrap();
         counts.sort_by_key(|(.., count)| *count);
         let feeds = [SourceState::Candidate, SourceState::Paused].map(|state| (SourceKind::Feed, state));

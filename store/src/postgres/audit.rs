@@ -1,4 +1,4 @@
-//! What operators changed, and why.
+//! The audit log in PostgreSQL.
 
 use async_trait::async_trait;
 use deadpool_postgres::Object;
@@ -9,15 +9,15 @@ use crate::{AuditLog, AuditRecord, StoreError};
 #[async_trait]
 impl AuditLog for Postgres {
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
-        write(&*self.client().await?, record).await
+        insert(&*self.client().await?, record).await
     }
 
     async fn audit_trail(&self, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
-        trail(&*self.client().await?, limit).await
+        select_last(&*self.client().await?, limit).await
     }
 }
 
-pub(super) async fn write(client: &Object, record: &AuditRecord) -> Result<(), StoreError> {
+pub(super) async fn insert(client: &Object, record: &AuditRecord) -> Result<(), StoreError> {
     let AuditRecord { at, who, action, target, reason } = record;
     read(
         client,
@@ -28,11 +28,11 @@ pub(super) async fn write(client: &Object, record: &AuditRecord) -> Result<(), S
     Ok(())
 }
 
-pub(super) async fn trail(client: &Object, most: usize) -> Result<Vec<AuditRecord>, StoreError> {
-    let found = read(
+pub(super) async fn select_last(client: &Object, max: usize) -> Result<Vec<AuditRecord>, StoreError> {
+    let rows = read(
         client,
         "SELECT at, who, action, target, reason FROM audit ORDER BY id DESC LIMIT $1",
-        &[&limit(most)],
+        &[&limit(max)],
     )
     .await?;
     let record = |row: &tokio_postgres::Row| AuditRecord {
@@ -42,5 +42,5 @@ pub(super) async fn trail(client: &Object, most: usize) -> Result<Vec<AuditRecor
         target: row.get(3),
         reason: row.get(4),
     };
-    Ok(found.iter().map(record).collect())
+    Ok(rows.iter().map(record).collect())
 }

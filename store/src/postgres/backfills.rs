@@ -1,4 +1,4 @@
-//! How far the past of sources was read.
+//! The progress of backfills in PostgreSQL.
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Transaction};
@@ -10,11 +10,11 @@ use crate::{Backfills, StoreError};
 #[async_trait]
 impl Backfills for Postgres {
     async fn backfill(&self, source: &Name) -> Result<Option<Backfill>, StoreError> {
-        one(&*self.client().await?, source).await
+        select_backfill(&*self.client().await?, source).await
     }
 
     async fn backfills(&self) -> Result<Vec<(Name, Backfill)>, StoreError> {
-        under_way(&*self.client().await?).await
+        select_running(&*self.client().await?).await
     }
 
     async fn set_backfill(&self, source: &Name, backfill: &Backfill) -> Result<(), StoreError> {
@@ -22,15 +22,15 @@ impl Backfills for Postgres {
     }
 }
 
-pub(super) async fn one(client: &Object, source: &Name) -> Result<Option<Backfill>, StoreError> {
-    let found = read(client, "SELECT backfill FROM backfill WHERE source = $1", &[&source.as_str()]).await?;
-    Ok(found.first().map(|row| serde_json::from_str(row.get(0))).transpose()?)
+pub(super) async fn select_backfill(client: &Object, source: &Name) -> Result<Option<Backfill>, StoreError> {
+    let rows = read(client, "SELECT backfill FROM backfill WHERE source = $1", &[&source.as_str()]).await?;
+    Ok(rows.first().map(|row| serde_json::from_str(row.get(0))).transpose()?)
 }
 
-pub(super) async fn under_way(client: &Object) -> Result<Vec<(Name, Backfill)>, StoreError> {
+pub(super) async fn select_running(client: &Object) -> Result<Vec<(Name, Backfill)>, StoreError> {
     let sql = "SELECT source, backfill FROM backfill WHERE is_under_way ORDER BY source";
-    let found = read(client, sql, &[]).await?;
-    found.iter().map(|row| Ok((Name::from_stored(row.get(0)), serde_json::from_str(row.get(1))?))).collect()
+    let rows = read(client, sql, &[]).await?;
+    rows.iter().map(|row| Ok((Name::from_stored(row.get(0)), serde_json::from_str(row.get(1))?))).collect()
 }
 
 pub(super) async fn save(tx: &Transaction<'_>, source: &Name, backfill: &Backfill) -> Result<(), StoreError> {
@@ -44,13 +44,18 @@ pub(super) async fn save(tx: &Transaction<'_>, source: &Name, backfill: &Backfil
     Ok(())
 }
 
-/// A step of one that is still the same: another may have been begun, or this one ended, meanwhile.
-pub(super) async fn go_on(tx: &Transaction<'_>, source: &Name, step: &Backfill) -> Result<(), StoreError> {
+/// Stores a step of a backfill, unless the backfill has ended or was replaced meanwhile, or the step is older than
+/// the stored one.
+pub(super) async fn save_step(
+    tx: &Transaction<'_>,
+    source: &Name,
+    step: &Backfill,
+) -> Result<(), StoreError> {
     let sql = "SELECT backfill FROM backfill WHERE source = $1 FOR UPDATE";
-    let known = rows(tx, sql, &[&source.as_str()]).await?;
-    let known: Option<Backfill> = known.first().map(|row| serde_json::from_str(row.get(0))).transpose()?;
-    let is_same = |known: Backfill| {
-        known.began == step.began && known.is_in_progress() && known.documents <= step.documents
+    let rows = rows(tx, sql, &[&source.as_str()]).await?;
+    let current: Option<Backfill> = rows.first().map(|row| serde_json::from_str(row.get(0))).transpose()?;
+    let continues = |current: Backfill| {
+        current.began == step.began && current.is_in_progress() && current.documents <= step.documents
     };
-    if known.is_some_and(is_same) { save(tx, source, step).await } else { Ok(()) }
+    if current.is_some_and(continues) { save(tx, source, step).await } else { Ok(()) }
 }

@@ -1,4 +1,4 @@
-//! Copies of the store.
+//! Backups of PostgreSQL, which this crate does not make.
 
 use std::path::Path;
 
@@ -10,6 +10,6 @@ use crate::{Backup, StoreError};
 #[async_trait]
 impl Backup for Postgres {
     async fn backup(&self, _path: &Path) -> Result<(), StoreError> {
-        Err(StoreError::Other(format!("{} is backed up with its own tools, such as pg_dump", self.server)))
+        Err(StoreError::Unsupported(format!("use pg_dump to back up {}", self.server)))
     }
 }

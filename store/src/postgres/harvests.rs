@@ -1,4 +1,5 @@
-//! Harvests: tokens first, then findings, then what is known of their sources.
+//! Storage of harvests in PostgreSQL: tokens first, then the records of sources, last the items, which lock the
+//! totals.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
@@ -10,13 +11,13 @@ use url::Url;
 
 use super::item_batch::{ItemBatch, digest};
 use super::locks::Lock;
-use super::removals::{take_down, vanish};
+use super::removals::{remove_missing, take_down};
 use super::source_states::has_evidence;
 use super::{
     Postgres, backfills, execute, hosts, limit, locks, objects, pages, read, rows, source_states, text,
     transaction, websub,
 };
-use crate::edit::indexed;
+use crate::edit::indexed_address;
 use crate::{EntryRef, EntryStatus, Harvests, Saved, StoreError};
 
 #[async_trait]
@@ -26,36 +27,37 @@ impl Harvests for Postgres {
         source: &Name,
         entries: &[EntryRef],
     ) -> Result<Vec<EntryStatus>, StoreError> {
-        classify_entries(&*self.client().await?, source, entries).await
+        select_statuses(&*self.client().await?, source, entries).await
     }
 
     async fn known_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError> {
-        known_addresses(&*self.client().await?, source, addresses).await
+        select_known_addresses(&*self.client().await?, source, addresses).await
     }
 
     async fn save(&self, harvests: &Arc<[Harvest]>, objects_version: i64) -> Result<Vec<Saved>, StoreError> {
-        self.make_room(harvests).await?;
+        self.create_partitions(harvests).await?;
         transaction!(self, |tx| {
             locks::share(&tx, Lock::Objects).await?;
             if objects::version_in(&tx).await? != objects_version {
                 return Err(StoreError::StaleObjects);
             }
-            save(&tx, harvests, self.history).await
+            save_harvests(&tx, harvests, self.history).await
         })
     }
 }
 
-pub(super) async fn save(
+/// Stores harvests, except those whose token is outdated. Of undeclared sources, stores only findings and deletions.
+pub(super) async fn save_harvests(
     tx: &Transaction<'_>,
     harvests: &[Harvest],
     history: usize,
 ) -> Result<Vec<Saved>, StoreError> {
-    let is_fenced = fence(tx, harvests).await?;
+    let is_fenced = check_tokens(tx, harvests).await?;
     let mut saved: Vec<Saved> =
         is_fenced.iter().map(|&fenced| Saved { fenced, ..Saved::default() }).collect();
     let current: Vec<(usize, &Harvest)> =
-        harvests.iter().enumerate().filter(|(at, _)| !is_fenced[*at]).collect();
-    let declared = declared(tx, harvests).await?;
+        harvests.iter().enumerate().filter(|(index, _)| !is_fenced[*index]).collect();
+    let declared = select_declared(tx, harvests).await?;
     let of_declared: Vec<&Harvest> = current
         .iter()
         .map(|(_, harvest)| *harvest)
@@ -63,32 +65,33 @@ pub(super) async fn save(
         .collect();
     pages::save_pages(tx, &of_declared).await?;
     for harvest in &of_declared {
-        save_news(tx, harvest).await?;
-        hosts::save(tx, harvest).await?;
+        save_outcome(tx, harvest).await?;
+        hosts::save_health(tx, harvest).await?;
         source_states::save_active_fallback(tx, harvest).await?;
-        save_evidence(tx, harvest).await?;
+        save_learnt(tx, harvest).await?;
         if let Some(step) = &harvest.updates.backfill {
-            backfills::go_on(tx, &harvest.source, step).await?;
+            backfills::save_step(tx, &harvest.source, step).await?;
         }
     }
-    websub::save(tx, &of_declared).await?;
+    websub::save_harvests(tx, &of_declared).await?;
     save_history(tx, &of_declared, history).await?;
-    // Last: it locks the totals.
+    // Items come last because writing them locks the totals.
     let mut item_batch =
         ItemBatch::load(tx, current.iter().flat_map(|(_, harvest)| &harvest.findings)).await?;
-    for (at, harvest) in current {
+    for (index, harvest) in current {
         for finding in &harvest.findings {
-            item_batch.put(harvest, finding, &mut saved[at]);
+            item_batch.add_finding(harvest, finding, &mut saved[index]);
         }
     }
     let now = harvests.iter().map(|harvest| harvest.at).max().unwrap_or(Timestamp::MIN);
     item_batch.write(tx, now).await?;
-    withdraw(tx, harvests, &is_fenced, now).await?;
+    remove_deleted(tx, harvests, &is_fenced, now).await?;
     Ok(saved)
 }
 
-/// What publishers took back is removed, and stays away.
-async fn withdraw(
+/// Removes items that their publisher deleted, for good, and items that the source no longer shows, until they
+/// reappear.
+async fn remove_deleted(
     tx: &Transaction<'_>,
     harvests: &[Harvest],
     is_fenced: &[bool],
@@ -105,22 +108,24 @@ async fn withdraw(
         missing.extend(harvest.missing.iter().map(|key| digest(&harvest.source, key)));
     }
     if !deletions.is_empty() {
-        take_down(tx, &items_of(tx, &deletions).await?, now).await?;
+        take_down(tx, &select_items(tx, &deletions).await?, now).await?;
     }
     if !missing.is_empty() {
-        vanish(tx, &items_of(tx, &missing).await?, &missing, now).await?;
+        remove_missing(tx, &select_items(tx, &missing).await?, &missing, now).await?;
     }
     Ok(())
 }
 
-async fn items_of(tx: &Transaction<'_>, digests: &[Vec<u8>]) -> Result<Vec<i64>, StoreError> {
-    let known = rows(tx, "SELECT item FROM identity WHERE digest = ANY($1)", &[&digests]).await?;
-    Ok(known.iter().map(|row| row.get(0)).collect())
+/// Returns the items with these identities.
+async fn select_items(tx: &Transaction<'_>, digests: &[Vec<u8>]) -> Result<Vec<i64>, StoreError> {
+    let items = rows(tx, "SELECT item FROM identity WHERE digest = ANY($1)", &[&digests]).await?;
+    Ok(items.iter().map(|row| row.get(0)).collect())
 }
 
-/// The highest token of each host is remembered; a lower one is a node that lost its lease. The row stays
-/// locked, so of two owners the later one stores after the earlier one.
-async fn fence(tx: &Transaction<'_>, harvests: &[Harvest]) -> Result<Vec<bool>, StoreError> {
+/// Returns for each harvest whether its token is outdated, and remembers the highest token of each host. A lower
+/// token comes from a node that lost its lease. The host's row stays locked until the commit, so the later of two
+/// owners stores after the earlier one.
+async fn check_tokens(tx: &Transaction<'_>, harvests: &[Harvest]) -> Result<Vec<bool>, StoreError> {
     let mut hosts: Vec<&str> = harvests.iter().map(|harvest| harvest.host.as_str()).collect();
     hosts.sort_unstable();
     hosts.dedup();
@@ -130,28 +135,28 @@ async fn fence(tx: &Transaction<'_>, harvests: &[Harvest]) -> Result<Vec<bool>, 
         &[&hosts],
     )
     .await?;
-    let known = rows(
+    let token_rows = rows(
         tx,
         "SELECT host, token, robots_delay FROM host_token WHERE host = ANY($1) ORDER BY host FOR UPDATE",
         &[&hosts],
     )
     .await?;
     let mut highest: BTreeMap<String, (i64, i64)> =
-        known.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
-    let mut outcome: BTreeMap<String, (i64, i64)> = BTreeMap::new();
+        token_rows.iter().map(|row| (row.get(0), (row.get(1), row.get(2)))).collect();
+    let mut changes: BTreeMap<String, (i64, i64)> = BTreeMap::new();
     let mut is_fenced = Vec::with_capacity(harvests.len());
     for harvest in harvests {
         let token = i64::try_from(harvest.token.0).unwrap_or(i64::MAX);
         let delay = i64::try_from(harvest.robots_delay.as_millis()).unwrap_or(i64::MAX);
-        let seen = highest.entry(harvest.host.to_string()).or_default();
-        is_fenced.push(token < seen.0);
-        if token >= seen.0 && *seen != (token, delay) {
-            *seen = (token, delay);
-            outcome.insert(harvest.host.to_string(), *seen);
+        let current = highest.entry(harvest.host.to_string()).or_default();
+        is_fenced.push(token < current.0);
+        if token >= current.0 && *current != (token, delay) {
+            *current = (token, delay);
+            changes.insert(harvest.host.to_string(), *current);
         }
     }
-    let (hosts, outcome): (Vec<String>, Vec<(i64, i64)>) = outcome.into_iter().unzip();
-    let (tokens, delays): (Vec<i64>, Vec<i64>) = outcome.into_iter().unzip();
+    let (hosts, changes): (Vec<String>, Vec<(i64, i64)>) = changes.into_iter().unzip();
+    let (tokens, delays): (Vec<i64>, Vec<i64>) = changes.into_iter().unzip();
     if !hosts.is_empty() {
         execute(
             tx,
@@ -165,17 +170,20 @@ async fn fence(tx: &Transaction<'_>, harvests: &[Harvest]) -> Result<Vec<bool>, 
     Ok(is_fenced)
 }
 
-async fn declared(tx: &Transaction<'_>, harvests: &[Harvest]) -> Result<HashSet<String>, StoreError> {
+/// Returns the names of those of the harvests' sources that are declared.
+async fn select_declared(tx: &Transaction<'_>, harvests: &[Harvest]) -> Result<HashSet<String>, StoreError> {
     let names: Vec<&str> = harvests.iter().map(|harvest| harvest.source.as_str()).collect();
-    let known = rows(tx, "SELECT name FROM source WHERE name = ANY($1)", &[&names]).await?;
-    Ok(known.iter().map(|row| row.get(0)).collect())
+    let declared = rows(tx, "SELECT name FROM source WHERE name = ANY($1)", &[&names]).await?;
+    Ok(declared.iter().map(|row| row.get(0)).collect())
 }
 
-async fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
+/// Stores the outcome of a poll. The triggers `source_state_changes` (migration 0005) and `source_moves`
+/// (migration 0006) record changes of the state and of the announced move.
+async fn save_outcome(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
     let Some(outcome) = &harvest.outcome else { return Ok(()) };
     let validators = outcome.validators.as_ref().map(serde_json::to_string).transpose()?;
     let interval = i64::try_from(outcome.interval.as_millis()).unwrap_or(i64::MAX);
-    // An operator's pause, or a quarantine, wins over news from work that was under way.
+    // A pause, retirement or quarantine wins over the outcome of a poll that was already running.
     execute(
         tx,
         "UPDATE source SET
@@ -207,22 +215,24 @@ async fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreE
     Ok(())
 }
 
-/// What was learnt of how the source publishes, and of what it shows.
-async fn save_evidence(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
+/// Stores the rhythm, the condition of article pages and the page window that were learnt about a source. A
+/// database of the schema before migration 0008 has no columns for the latter two.
+async fn save_learnt(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
     let source = harvest.source.as_str();
     if let Some(rhythm) = &harvest.updates.rhythm {
         let sql = "UPDATE source SET rhythm = $2 WHERE name = $1";
         execute(tx, sql, &[&source, &serde_json::to_string(rhythm)?]).await?;
     }
-    let pages = harvest.updates.article_pages.as_ref().map(serde_json::to_string).transpose()?;
+    let article_pages = harvest.updates.article_pages.as_ref().map(serde_json::to_string).transpose()?;
     let page_window = harvest.updates.page_window.as_ref().map(serde_json::to_string).transpose()?;
-    if (pages.is_some() || page_window.is_some()) && has_evidence(tx).await? {
+    if (article_pages.is_some() || page_window.is_some()) && has_evidence(tx).await? {
         let sql = "UPDATE source SET article_pages = coalesce($2, article_pages), shown = coalesce($3, shown) WHERE name = $1";
-        execute(tx, sql, &[&source, &pages, &page_window]).await?;
+        execute(tx, sql, &[&source, &article_pages, &page_window]).await?;
     }
     Ok(())
 }
 
+/// Appends fetches to the history of their sources, and deletes all but the last `history` of each.
 async fn save_history(tx: &Transaction<'_>, harvests: &[&Harvest], history: usize) -> Result<(), StoreError> {
     let (mut sources, mut times, mut records) = (Vec::new(), Vec::new(), Vec::new());
     for harvest in harvests {
@@ -254,15 +264,16 @@ async fn save_history(tx: &Transaction<'_>, harvests: &[&Harvest], history: usiz
     Ok(())
 }
 
-pub(super) async fn classify_entries(
+/// Returns the status of each entry.
+pub(super) async fn select_statuses(
     client: &Object,
     source: &Name,
     entries: &[EntryRef],
 ) -> Result<Vec<EntryStatus>, StoreError> {
     let keys: Vec<String> = entries.iter().map(|entry| text(entry.key.as_str())).collect();
     let digests: Vec<Vec<u8>> = entries.iter().map(|entry| digest(source, &entry.key)).collect();
-    // A key whose item is gone was removed by age: it has no fingerprint, and is known for ever.
-    let stored = read(
+    // An identity without an item belongs to a removed one. It has no fingerprint, and always counts as known.
+    let item_rows = read(
         client,
         "SELECT identity.digest, item.entry_hash FROM UNNEST($1::BYTEA[]) AS wanted (digest)
          JOIN identity ON identity.digest = wanted.digest
@@ -271,36 +282,40 @@ pub(super) async fn classify_entries(
     )
     .await?;
     let by_digest: HashMap<Vec<u8>, Option<String>> =
-        stored.iter().map(|row| (row.get(0), row.get(1))).collect();
-    let waiting = read(
+        item_rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let page_rows = read(
         client,
         "SELECT item_key, entry_hash FROM page WHERE source = $1 AND item_key = ANY($2)",
         &[&source.as_str(), &keys],
     )
     .await?;
-    let by_key: HashMap<String, String> = waiting.iter().map(|row| (row.get(0), row.get(1))).collect();
-    let known_by_address = by_address(client, source, entries).await?;
-    let known = entries.iter().zip(keys).zip(digests).zip(known_by_address).map(
-        |(((entry, key), digest), known_by_address)| {
+    let by_key: HashMap<String, String> = page_rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    let has_known_address = match_by_address(client, source, entries).await?;
+    let statuses = entries.iter().zip(keys).zip(digests).zip(has_known_address).map(
+        |(((entry, key), digest), has_known_address)| {
             let fingerprint = by_key.get(&key).cloned().map(Some).or_else(|| by_digest.get(&digest).cloned());
             match fingerprint {
                 Some(None) => EntryStatus::Same,
-                Some(Some(known)) if known == entry.hash => EntryStatus::Same,
+                Some(Some(hash)) if hash == entry.hash => EntryStatus::Same,
                 Some(Some(_)) => EntryStatus::Changed,
-                None if known_by_address => EntryStatus::Same,
+                None if has_known_address => EntryStatus::Same,
                 None => EntryStatus::New,
             }
         },
     );
-    Ok(known.collect())
+    Ok(statuses.collect())
 }
 
-/// Whether each entry is known by its address and fingerprint together.
-async fn by_address(client: &Object, source: &Name, entries: &[EntryRef]) -> Result<Vec<bool>, StoreError> {
+/// Returns for each entry whether an item or a waiting article page has both its address and its fingerprint.
+async fn match_by_address(
+    client: &Object,
+    source: &Name,
+    entries: &[EntryRef],
+) -> Result<Vec<bool>, StoreError> {
     let addresses: Vec<Option<String>> =
         entries.iter().map(|entry| entry.address.as_ref().map(ToString::to_string)).collect();
     let hashes: Vec<String> = entries.iter().map(|entry| text(&entry.hash)).collect();
-    let found = read(
+    let rows = read(
         client,
         "SELECT place FROM UNNEST($2::TEXT[], $3::TEXT[]) WITH ORDINALITY AS wanted (address, hash, place)
          WHERE wanted.address IS NOT NULL AND (
@@ -309,30 +324,30 @@ async fn by_address(client: &Object, source: &Name, entries: &[EntryRef]) -> Res
         &[&source.as_str(), &addresses, &hashes],
     )
     .await?;
-    let mut known = vec![false; entries.len()];
-    for row in &found {
-        let place: i64 = row.get(0);
-        if let Some(entry) = usize::try_from(place - 1).ok().and_then(|place| known.get_mut(place)) {
-            *entry = true;
+    let mut matches = vec![false; entries.len()];
+    for row in &rows {
+        let ordinal: i64 = row.get(0);
+        if let Some(is_match) = usize::try_from(ordinal - 1).ok().and_then(|index| matches.get_mut(index)) {
+            *is_match = true;
         }
     }
-    Ok(known)
+    Ok(matches)
 }
 
-/// Whether something of a source stands at each of these addresses.
-pub(super) async fn known_addresses(
+/// Returns for each address whether an item or a waiting article page of the source has it.
+pub(super) async fn select_known_addresses(
     client: &Object,
     source: &Name,
     addresses: &[Url],
 ) -> Result<Vec<bool>, StoreError> {
-    let asked: Vec<Option<String>> = addresses.iter().map(|url| indexed(Some(url))).collect();
-    let known = read(
+    let addresses: Vec<Option<String>> = addresses.iter().map(|url| indexed_address(Some(url))).collect();
+    let rows = read(
         client,
         "SELECT EXISTS (SELECT 1 FROM item WHERE source = $1 AND item.address = asked.address)
              OR EXISTS (SELECT 1 FROM page WHERE source = $1 AND page.address = asked.address)
          FROM UNNEST($2::TEXT[]) WITH ORDINALITY AS asked (address, place) ORDER BY place",
-        &[&source.as_str(), &asked],
+        &[&source.as_str(), &addresses],
     )
     .await?;
-    Ok(known.iter().map(|row| row.get(0)).collect())
+    Ok(rows.iter().map(|row| row.get(0)).collect())
 }

@@ -1,5 +1,5 @@
-//! A batch of findings and what is stored of them: read in a few statements, changed in memory in the order
-//! of the findings, written in a few statements.
+//! A batch of findings and their stored items: read in a few statements, edited in memory in the order of the
+//! findings, written in a few statements.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,63 +11,74 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::matches::Change;
 use super::removals::{Suppressions, take_down};
 use super::{execute, removals, rows, storable, text};
-use crate::edit::{Edit, Known, address, edit, published_key};
+use crate::edit::{Edit, ItemFingerprint, classify_edit, lookup_address, published_key};
 use crate::{Saved, StoreError};
 
-/// Search tokens of an item, bytes at most: PostgreSQL's limit for all of them is 1 MiB, for one 2,046 bytes.
-const MAX_WORDS: usize = 900_000;
-const MAX_WORD: usize = 2_000;
+/// Maximum size of an item's search tokens in bytes. PostgreSQL limits a tsvector to 1 MiB.
+const MAX_TOKENS_SIZE: usize = 900_000;
+/// Maximum size of one search token in bytes. PostgreSQL limits a lexeme to 2,046 bytes.
+const MAX_TOKEN_SIZE: usize = 2_000;
 
-/// What an item is known by.
+/// Returns the identity of an item: the XXH3 hash (128 bits) of its source and key.
 pub(super) fn digest(source: &Name, key: &ItemKey) -> Vec<u8> {
     xxh3_128(format!("{source}\0{}", key.as_str()).as_bytes()).to_be_bytes().to_vec()
 }
 
-/// The items that a batch is about.
+/// The items that a batch of findings is about.
 #[derive(Default)]
 pub(super) struct ItemBatch<'a> {
-    drafts: Vec<PendingItem<'a>>,
+    items: Vec<PendingItem<'a>>,
+    /// Indexes in `items` by identity.
     by_digest: HashMap<Vec<u8>, usize>,
+    /// Indexes in `items` by source and address.
     by_address: HashMap<(String, String), Vec<usize>>,
-    /// Identities whose items were removed by age, or by hand.
+    /// Identities whose items were removed.
     forgotten: HashSet<Vec<u8>>,
-    /// What must not be stored, and what of it was met.
+    /// The suppressions and removed addresses that apply to the batch.
     suppressions: Suppressions,
-    buried: Vec<Vec<u8>>,
-    /// Items that were stored, and must not be.
-    unearthed: Vec<i64>,
+    /// Identities of new publications that were rejected.
+    rejected: Vec<Vec<u8>>,
+    /// Stored items that turned out to be suppressed.
+    suppressed_items: Vec<i64>,
 }
 
-/// An item as it will be.
+/// An item with the changes to write.
 struct PendingItem<'a> {
-    /// Its number and month; a new one has its number when it is written.
+    /// The number of the item. A new item is numbered when it is written.
     item: i64,
+    /// The time at which the item was first seen. It determines the partition.
     first_seen: Timestamp,
-    /// Of a new one.
+    /// The identity of a new item; `None` for a stored one.
     digest: Option<Vec<u8>>,
-    known: Known,
+    fingerprint: ItemFingerprint,
     title: Option<String>,
     address: Option<String>,
-    /// The finding that it is to be like; `None` where only the marks change, or nothing.
+    /// The new content; `None` if the content does not change.
     content: Option<Content<'a>>,
-    marks_changed: bool,
+    /// Set when the entry's fingerprint or the `whole` flag changes, but not the content.
+    metadata_changed: bool,
+    /// The number of edits in the batch.
     edits: i64,
-    /// Topics it matched before, and matches now.
-    before: Vec<String>,
+    /// The topics of the stored matches.
+    previous_topics: Vec<String>,
+    /// The new matches by topic; `None` if they do not change.
     matches: Option<BTreeMap<String, &'a Match>>,
-    /// Of these none is taken away by an edit.
+    /// Topics whose matches an edit does not remove.
     deferred_topics: &'a [Name],
     matched_at: Timestamp,
 }
 
+/// The content of a finding.
 struct Content<'a> {
     item: &'a Item,
+    /// The search tokens.
     tokens: &'a str,
+    /// The time of the harvest.
     at: Timestamp,
 }
 
 impl<'a> ItemBatch<'a> {
-    /// Reads what is stored of the items that findings are about.
+    /// Reads and locks the stored items that the findings are about.
     pub(super) async fn load(
         tx: &Transaction<'_>,
         findings: impl Iterator<Item = &'a Finding> + Clone,
@@ -76,147 +87,157 @@ impl<'a> ItemBatch<'a> {
         let mut item_batch = Self { suppressions, ..Self::default() };
         let digests: Vec<Vec<u8>> =
             findings.clone().map(|finding| digest(&finding.item.source, &finding.item.key)).collect();
-        let known = rows(
+        let identities = rows(
             tx,
             "SELECT identity.digest, identity.item, identity.first_seen FROM UNNEST($1::BYTEA[]) AS wanted (digest)
              JOIN identity ON identity.digest = wanted.digest",
             &[&digests],
         )
         .await?;
-        let mut digest_of: HashMap<i64, Vec<u8>> = known.iter().map(|row| (row.get(1), row.get(0))).collect();
-        let mut places: Vec<(i64, Timestamp)> = known.iter().map(|row| (row.get(1), row.get(2))).collect();
-        let known: HashSet<&[u8]> = known.iter().map(|row| row.get(0)).collect();
-        let unknown = findings.zip(&digests).filter(|(_, digest)| !known.contains(digest.as_slice()));
-        places.extend(same_elsewhere(tx, unknown.map(|(finding, _)| finding)).await?);
-        places.sort_unstable();
-        places.dedup();
-        for row in stored(tx, &places).await? {
+        let mut digest_of: HashMap<i64, Vec<u8>> =
+            identities.iter().map(|row| (row.get(1), row.get(0))).collect();
+        let mut ids: Vec<(i64, Timestamp)> = identities.iter().map(|row| (row.get(1), row.get(2))).collect();
+        let stored_digests: HashSet<&[u8]> = identities.iter().map(|row| row.get(0)).collect();
+        let unknown =
+            findings.zip(&digests).filter(|(_, digest)| !stored_digests.contains(digest.as_slice()));
+        ids.extend(select_by_address(tx, unknown.map(|(finding, _)| finding)).await?);
+        ids.sort_unstable();
+        ids.dedup();
+        for row in lock_items(tx, &ids).await? {
             let item: i64 = row.get(0);
-            item_batch.add(digest_of.remove(&item), draft(&row), row.get(2), row.get(3));
+            item_batch.add(digest_of.remove(&item), parse_item(&row), row.get(2), row.get(3));
         }
+        // Identities without an item remain.
         item_batch.forgotten = digest_of.into_values().collect();
         Ok(item_batch)
     }
 
+    /// Adds an item and indexes it.
     fn add(
         &mut self,
         digest: Option<Vec<u8>>,
-        draft: PendingItem<'a>,
+        item: PendingItem<'a>,
         source: String,
         address: Option<String>,
     ) {
-        let at = self.drafts.len();
-        self.drafts.push(draft);
+        let index = self.items.len();
+        self.items.push(item);
         if let Some(digest) = digest {
-            self.by_digest.insert(digest, at);
+            self.by_digest.insert(digest, index);
         }
         if let Some(address) = address {
-            self.by_address.entry((source, address)).or_default().push(at);
+            self.by_address.entry((source, address)).or_default().push(index);
         }
     }
 
-    fn note_address(&mut self, at: usize, finding: &Finding) {
-        if let Some(address) = address(finding) {
-            self.by_address.entry((finding.item.source.to_string(), address)).or_default().push(at);
+    /// Indexes an item by the address of a finding too.
+    fn add_address(&mut self, index: usize, finding: &Finding) {
+        if let Some(address) = lookup_address(finding) {
+            self.by_address.entry((finding.item.source.to_string(), address)).or_default().push(index);
         }
     }
 
-    /// Takes a finding in.
-    pub(super) fn put(&mut self, harvest: &'a Harvest, finding: &'a Finding, saved: &mut Saved) {
+    /// Applies a finding to the batch, and adds to the counts in `saved`.
+    pub(super) fn add_finding(&mut self, harvest: &'a Harvest, finding: &'a Finding, saved: &mut Saved) {
         let now = harvest.at;
         let digest = digest(&finding.item.source, &finding.item.key);
         let content_hash = finding.item.content_hash();
-        let at = match self.find(&digest, finding, &content_hash) {
-            Some(at) if self.suppressions.suppresses(finding) => {
-                // It was stored before anybody knew whose it is.
-                self.unearthed.push(self.drafts[at].item);
+        let index = match self.find(&digest, finding, &content_hash) {
+            Some(index) if self.suppressions.is_suppressed(finding) => {
+                // The item was stored before its author was known.
+                self.suppressed_items.push(self.items[index].item);
                 return;
             }
-            Some(at) => {
-                if !self.drafts[at].edit(finding, content_hash, now) {
+            Some(index) => {
+                if !self.items[index].edit(finding, content_hash, now) {
                     return;
                 }
                 saved.edited_items += 1;
-                self.note_address(at, finding);
-                at
+                self.add_address(index, finding);
+                index
             }
             None if self.forgotten.contains(&digest) => return,
-            None if self.suppressions.covers(finding) => {
-                self.buried.push(digest);
+            None if self.suppressions.rejects_new(finding) => {
+                self.rejected.push(digest);
                 return;
             }
             None => {
                 saved.new_items += 1;
-                let draft = PendingItem::new(digest.clone(), finding, content_hash, now);
-                self.add(Some(digest), draft, finding.item.source.to_string(), address(finding));
-                self.drafts.len() - 1
+                let item = PendingItem::new(digest.clone(), finding, content_hash, now);
+                self.add(Some(digest), item, finding.item.source.to_string(), lookup_address(finding));
+                self.items.len() - 1
             }
         };
-        let fresh = self.drafts[at].replace_matches(&finding.matches, &harvest.deferred_topics, now);
-        saved.new_matches += fresh.matches;
-        saved.new_materials += u64::from(fresh.is_material);
+        let added = self.items[index].replace_matches(&finding.matches, &harvest.deferred_topics, now);
+        saved.new_matches += added.matches;
+        saved.new_materials += u64::from(added.is_material);
     }
 
+    /// Returns the index of the item that a finding is about. Searches by identity, then by address, title and
+    /// publication time.
     fn find(&self, digest: &[u8], finding: &Finding, content_hash: &str) -> Option<usize> {
-        if let Some(at) = self.by_digest.get(digest) {
-            return Some(*at);
+        if let Some(index) = self.by_digest.get(digest) {
+            return Some(*index);
         }
-        // Some publishers invent a new identifier each time: the same address, title and time are one item.
-        let place = (finding.item.source.to_string(), address(finding)?);
+        // Some publishers generate a new identifier each time. Address, title and publication time then identify
+        // the item.
+        let source_address = (finding.item.source.to_string(), lookup_address(finding)?);
         let key = published_key(finding);
-        // The oldest, where an edit made several alike.
-        let is_same = |at: &usize| {
-            let PendingItem { known, title, address, .. } = &self.drafts[*at];
+        let is_same = |index: &usize| {
+            let PendingItem { fingerprint, title, address, .. } = &self.items[*index];
             *title == finding.item.title
-                && address.as_deref() == Some(place.1.as_str())
-                && known.published_key == key
-                && (!key.is_empty() || known.content_hash == content_hash)
+                && address.as_deref() == Some(source_address.1.as_str())
+                && fingerprint.published_key == key
+                && (!key.is_empty() || fingerprint.content_hash == content_hash)
         };
-        self.by_address.get(&place)?.iter().copied().filter(is_same).min()
+        // If an edit made several items the same, the oldest one is chosen.
+        self.by_address.get(&source_address)?.iter().copied().filter(is_same).min()
     }
 
-    /// Writes what has changed. An item that another node stored meanwhile is a collision.
+    /// Writes the changes. Fails with [`StoreError::Collision`] if another node stored one of the new items
+    /// meanwhile.
     pub(super) async fn write(self, tx: &Transaction<'_>, now: Timestamp) -> Result<(), StoreError> {
-        let mut drafts = self.drafts;
-        if !self.unearthed.is_empty() {
-            take_down(tx, &self.unearthed, now).await?;
+        let mut items = self.items;
+        if !self.suppressed_items.is_empty() {
+            take_down(tx, &self.suppressed_items, now).await?;
         }
-        removals::forget(tx, self.buried).await?;
-        insert_new(tx, &mut drafts).await?;
-        update_known(tx, &drafts).await?;
-        write_matches(tx, &drafts).await
+        removals::remember_rejected(tx, self.rejected).await?;
+        insert_new(tx, &mut items).await?;
+        update_stored(tx, &items).await?;
+        write_matches(tx, &items).await
     }
 }
 
-/// Items that findings without a known key are the same as, by address, title and time.
-async fn same_elsewhere<'a>(
+/// Returns the items at the addresses of findings.
+async fn select_by_address<'a>(
     tx: &Transaction<'_>,
     findings: impl Iterator<Item = &'a Finding>,
 ) -> Result<Vec<(i64, Timestamp)>, StoreError> {
     let (mut sources, mut addresses) = (Vec::new(), Vec::new());
     for finding in findings {
-        if let Some(address) = address(finding) {
+        if let Some(address) = lookup_address(finding) {
             sources.push(finding.item.source.to_string());
             addresses.push(address);
         }
     }
-    let found = rows(
+    let items = rows(
         tx,
         "SELECT DISTINCT item.item, item.first_seen FROM UNNEST($1::TEXT[], $2::TEXT[]) AS wanted (source, address)
          JOIN item ON item.source = wanted.source AND item.address = wanted.address",
         &[&sources, &addresses],
     )
     .await?;
-    Ok(found.iter().map(|row| (row.get(0), row.get(1))).collect())
+    Ok(items.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// What is stored of items, locked until the end of the transaction.
-async fn stored(tx: &Transaction<'_>, places: &[(i64, Timestamp)]) -> Result<Vec<Row>, StoreError> {
-    if places.is_empty() {
+/// Locks items until the end of the transaction, and returns their rows.
+async fn lock_items(tx: &Transaction<'_>, ids: &[(i64, Timestamp)]) -> Result<Vec<Row>, StoreError> {
+    if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let (items, times): (Vec<i64>, Vec<Timestamp>) = places.iter().copied().unzip();
-    // Locked first: what a statement reads beside a lock is from before it waited.
+    let (items, times): (Vec<i64>, Vec<Timestamp>) = ids.iter().copied().unzip();
+    // Lock the rows in a statement of its own: a locking statement reads other rows from a snapshot taken before
+    // it waited.
     rows(
         tx,
         "SELECT item.item FROM UNNEST($1::BIGINT[], $2::TIMESTAMPTZ[]) AS wanted (item, first_seen)
@@ -238,13 +259,14 @@ async fn stored(tx: &Transaction<'_>, places: &[(i64, Timestamp)]) -> Result<Vec
     .await
 }
 
-fn draft<'a>(row: &Row) -> PendingItem<'a> {
+/// Converts a row of [`lock_items`] to an item without changes.
+fn parse_item<'a>(row: &Row) -> PendingItem<'a> {
     let first_seen = row.get(1);
     PendingItem {
         item: row.get(0),
         first_seen,
         digest: None,
-        known: Known {
+        fingerprint: ItemFingerprint {
             content_hash: row.get(5),
             entry_hash: row.get(6),
             whole: row.get(7),
@@ -253,60 +275,64 @@ fn draft<'a>(row: &Row) -> PendingItem<'a> {
         title: row.get(4),
         address: row.get(3),
         content: None,
-        marks_changed: false,
+        metadata_changed: false,
         edits: 0,
-        before: row.get(9),
+        previous_topics: row.get(9),
         matches: None,
         deferred_topics: &[],
         matched_at: first_seen,
     }
 }
 
-/// What matching did.
-struct Fresh {
+/// The matches that a finding added to an item.
+struct AddedMatches {
+    /// The number of new matches.
     matches: u64,
+    /// True if the item matched no topic before.
     is_material: bool,
 }
 
 impl<'a> PendingItem<'a> {
+    /// Returns a new item.
     fn new(digest: Vec<u8>, finding: &'a Finding, content_hash: String, now: Timestamp) -> Self {
         Self {
             item: 0,
             first_seen: now,
             digest: Some(digest),
-            known: Known {
+            fingerprint: ItemFingerprint {
                 content_hash,
                 entry_hash: finding.entry_hash.clone(),
                 whole: finding.whole,
                 published_key: published_key(finding),
             },
             title: finding.item.title.clone(),
-            address: address(finding),
+            address: lookup_address(finding),
             content: Some(Content { item: &finding.item, tokens: &finding.search_tokens, at: now }),
-            marks_changed: false,
+            metadata_changed: false,
             edits: 0,
-            before: Vec::new(),
+            previous_topics: Vec::new(),
             matches: None,
             deferred_topics: &[],
             matched_at: now,
         }
     }
 
-    /// False where there is nothing to match again.
+    /// Applies an edit. Returns false if the content is unchanged and the item's matches stay.
     fn edit(&mut self, finding: &'a Finding, content_hash: String, now: Timestamp) -> bool {
-        match edit(&self.known, finding, &content_hash) {
-            Edit::Nothing => false,
-            Edit::Marks => {
-                self.known.entry_hash.clone_from(&finding.entry_hash);
-                self.known.whole |= finding.whole;
-                self.marks_changed = true;
+        match classify_edit(&self.fingerprint, finding, &content_hash) {
+            Edit::Unchanged => false,
+            Edit::Metadata => {
+                self.fingerprint.entry_hash.clone_from(&finding.entry_hash);
+                self.fingerprint.whole |= finding.whole;
+                self.metadata_changed = true;
                 false
             }
             Edit::Content { published_key } => {
                 let entry_hash = finding.entry_hash.clone();
-                self.known = Known { content_hash, entry_hash, whole: finding.whole, published_key };
+                self.fingerprint =
+                    ItemFingerprint { content_hash, entry_hash, whole: finding.whole, published_key };
                 self.title.clone_from(&finding.item.title);
-                self.address = address(finding);
+                self.address = lookup_address(finding);
                 self.content = Some(Content { item: &finding.item, tokens: &finding.search_tokens, at: now });
                 self.edits += 1;
                 true
@@ -314,46 +340,50 @@ impl<'a> PendingItem<'a> {
         }
     }
 
+    /// Replaces the matches.
     fn replace_matches(
         &mut self,
         matches: &'a [Match],
         deferred_topics: &'a [Name],
         now: Timestamp,
-    ) -> Fresh {
-        let had: Vec<&str> = match &self.matches {
+    ) -> AddedMatches {
+        let previous: Vec<&str> = match &self.matches {
             Some(matches) => matches.keys().map(String::as_str).collect(),
-            None => self.before.iter().map(String::as_str).collect(),
+            None => self.previous_topics.iter().map(String::as_str).collect(),
         };
-        let fresh = matches.iter().filter(|found| !had.contains(&found.topic.as_str())).count();
-        let is_material = fresh > 0 && had.is_empty();
-        self.matches = Some(matches.iter().map(|found| (found.topic.to_string(), found)).collect());
+        let added = matches.iter().filter(|match_| !previous.contains(&match_.topic.as_str())).count();
+        let is_material = added > 0 && previous.is_empty();
+        self.matches = Some(matches.iter().map(|match_| (match_.topic.to_string(), match_)).collect());
         (self.matched_at, self.deferred_topics) = (now, deferred_topics);
-        Fresh { matches: fresh as u64, is_material }
+        AddedMatches { matches: added as u64, is_material }
     }
 }
 
-/// Distinct search tokens, as far as they fit.
-fn words(tokens: &str) -> Vec<String> {
-    let mut words: Vec<&str> = tokens.split_whitespace().filter(|word| word.len() <= MAX_WORD).collect();
+/// Returns the distinct search tokens in ascending order, up to [`MAX_TOKENS_SIZE`].
+fn distinct_tokens(tokens: &str) -> Vec<String> {
+    let mut words: Vec<&str> =
+        tokens.split_whitespace().filter(|word| word.len() <= MAX_TOKEN_SIZE).collect();
     words.sort_unstable();
     words.dedup();
-    let mut left = MAX_WORDS;
-    let fits = words.into_iter().take_while(|word| {
-        let fits = word.len() <= left;
-        left = left.saturating_sub(word.len());
+    let mut remaining = MAX_TOKENS_SIZE;
+    let fitting = words.into_iter().take_while(|word| {
+        let fits = word.len() <= remaining;
+        remaining = remaining.saturating_sub(word.len());
         fits
     });
-    fits.map(text).collect()
+    fitting.map(text).collect()
 }
 
-/// Tokens of items, as one text that the server splits again: an array of arrays would need equal lengths.
-fn joined(tokens: &str) -> String {
-    words(tokens).join(" ")
+/// Returns the distinct search tokens as one text, which the server splits again. An array of arrays would need
+/// equal lengths.
+fn join_tokens(tokens: &str) -> String {
+    distinct_tokens(tokens).join(" ")
 }
 
-async fn insert_new(tx: &Transaction<'_>, drafts: &mut [PendingItem<'_>]) -> Result<(), StoreError> {
-    let mut new: Vec<&mut PendingItem<'_>> =
-        drafts.iter_mut().filter(|draft| draft.digest.is_some()).collect();
+/// Inserts the new items with their identities. The trigger `item_is_stored` of migration 0006 queues them in
+/// `unlinked`.
+async fn insert_new(tx: &Transaction<'_>, items: &mut [PendingItem<'_>]) -> Result<(), StoreError> {
+    let mut new: Vec<&mut PendingItem<'_>> = items.iter_mut().filter(|item| item.digest.is_some()).collect();
     if new.is_empty() {
         return Ok(());
     }
@@ -362,16 +392,17 @@ async fn insert_new(tx: &Transaction<'_>, drafts: &mut [PendingItem<'_>]) -> Res
         rows(tx, "SELECT nextval('item_row') FROM generate_series(1, $1::BIGINT)", &[&count]).await?;
     let mut identities = Vec::with_capacity(new.len());
     let mut columns = Columns::default();
-    for (draft, number) in new.iter_mut().zip(&numbers) {
-        draft.item = number.get(0);
-        identities.extend(draft.digest.clone().map(|digest| (digest, draft.item, draft.first_seen)));
-        columns.push(draft)?;
+    for (item, number) in new.iter_mut().zip(&numbers) {
+        item.item = number.get(0);
+        identities.extend(item.digest.clone().map(|digest| (digest, item.item, item.first_seen)));
+        columns.push(item)?;
     }
     claim_identities(tx, identities).await?;
     columns.insert(tx).await
 }
 
-/// Writes identities. Sorted, so that two nodes that store the same things wait for each other in one order.
+/// Inserts identities. They are sorted, so that two nodes that store the same items lock them in the same order.
+/// Fails with [`StoreError::Collision`] if another node stored one of them meanwhile.
 async fn claim_identities(
     tx: &Transaction<'_>,
     mut identities: Vec<(Vec<u8>, i64, Timestamp)>,
@@ -384,18 +415,18 @@ async fn claim_identities(
         items.push(item);
         times.push(first_seen);
     }
-    let written = execute(
+    let inserted = execute(
         tx,
         "INSERT INTO identity (digest, item, first_seen)
          SELECT * FROM UNNEST($1::BYTEA[], $2::BIGINT[], $3::TIMESTAMPTZ[]) ON CONFLICT DO NOTHING",
         &[&digests, &items, &times],
     )
     .await?;
-    // Another node was faster with one of them: everything is read anew.
-    if written == count { Ok(()) } else { Err(StoreError::Collision) }
+    // After a collision the whole transaction is retried, and reads the other node's items.
+    if inserted == count { Ok(()) } else { Err(StoreError::Collision) }
 }
 
-/// New items, a column each.
+/// New items as one array per column.
 #[derive(Default)]
 struct Columns {
     items: Vec<i64>,
@@ -417,25 +448,25 @@ struct Columns {
 }
 
 impl Columns {
-    fn push(&mut self, draft: &PendingItem<'_>) -> Result<(), StoreError> {
-        let Some(content) = &draft.content else { return Ok(()) };
+    fn push(&mut self, pending: &PendingItem<'_>) -> Result<(), StoreError> {
+        let Some(content) = &pending.content else { return Ok(()) };
         let item = content.item;
-        self.items.push(draft.item);
+        self.items.push(pending.item);
         self.ids.push(ulid::Ulid::new().to_string());
         self.sources.push(item.source.to_string());
         self.keys.push(text(item.key.as_str()));
-        self.published_keys.push(text(&draft.known.published_key));
-        self.addresses.push(draft.address.clone());
+        self.published_keys.push(text(&pending.fingerprint.published_key));
+        self.addresses.push(pending.address.clone());
         self.titles.push(item.title.as_deref().map(text));
         self.published.push(item.published.as_ref().map(|published| storable(published.at)));
         self.bodies.push(serde_json::to_string(item)?);
-        self.content_hashes.push(draft.known.content_hash.clone());
-        self.entry_hashes.push(text(&draft.known.entry_hash));
-        self.wholes.push(draft.known.whole);
-        self.versions.push(1 + draft.edits);
-        self.first_seen.push(draft.first_seen);
+        self.content_hashes.push(pending.fingerprint.content_hash.clone());
+        self.entry_hashes.push(text(&pending.fingerprint.entry_hash));
+        self.wholes.push(pending.fingerprint.whole);
+        self.versions.push(1 + pending.edits);
+        self.first_seen.push(pending.first_seen);
         self.changed_at.push(content.at);
-        self.words.push(joined(content.tokens));
+        self.words.push(join_tokens(content.tokens));
         Ok(())
     }
 
@@ -475,40 +506,46 @@ impl Columns {
     }
 }
 
-/// Edits are few beside what is new: a statement each.
-async fn update_known(tx: &Transaction<'_>, drafts: &[PendingItem<'_>]) -> Result<(), StoreError> {
-    for draft in drafts.iter().filter(|draft| draft.digest.is_none()) {
-        match &draft.content {
-            Some(content) => update_content(tx, draft, content).await?,
-            None if draft.marks_changed => {
+/// Updates the stored items, with one statement each: edits are rare compared to new items.
+async fn update_stored(tx: &Transaction<'_>, items: &[PendingItem<'_>]) -> Result<(), StoreError> {
+    for item in items.iter().filter(|item| item.digest.is_none()) {
+        match &item.content {
+            Some(content) => update_content(tx, item, content).await?,
+            None if item.metadata_changed => {
                 execute(
                     tx,
                     "UPDATE item SET entry_hash = $3, whole = $4 WHERE item = $1 AND first_seen = $2",
-                    &[&draft.item, &draft.first_seen, &text(&draft.known.entry_hash), &draft.known.whole],
+                    &[
+                        &item.item,
+                        &item.first_seen,
+                        &text(&item.fingerprint.entry_hash),
+                        &item.fingerprint.whole,
+                    ],
                 )
                 .await?;
             }
             None => (),
         }
     }
-    let again = |draft: &&PendingItem<'_>| {
-        draft.digest.is_none() && draft.content.is_some() && !draft.deferred_topics.is_empty()
+    let needs_linking = |item: &&PendingItem<'_>| {
+        item.digest.is_none() && item.content.is_some() && !item.deferred_topics.is_empty()
     };
-    let again: Vec<i64> = drafts.iter().filter(again).map(|draft| draft.item).collect();
-    if !again.is_empty() {
-        // Once more: what they say now is matched against these topics then.
+    let edited: Vec<i64> = items.iter().filter(needs_linking).map(|item| item.item).collect();
+    if !edited.is_empty() {
+        // Queue the items again: linking matches their new text against the deferred topics.
         let sql = "INSERT INTO unlinked (item) SELECT UNNEST($1::BIGINT[]) ON CONFLICT DO NOTHING";
-        execute(tx, sql, &[&again]).await?;
+        execute(tx, sql, &[&edited]).await?;
     }
     Ok(())
 }
 
+/// Stores the new content of an item.
 async fn update_content(
     tx: &Transaction<'_>,
-    draft: &PendingItem<'_>,
+    pending: &PendingItem<'_>,
     content: &Content<'_>,
 ) -> Result<(), StoreError> {
-    let (item, known) = (content.item, &draft.known);
+    let (item, fingerprint) = (content.item, &pending.fingerprint);
     execute(
         tx,
         "UPDATE item SET body = $3, content_hash = $4, entry_hash = $5, whole = $6, changed_at = $7, title = $8,
@@ -516,39 +553,38 @@ async fn update_content(
                 words = array_to_tsvector(string_to_array($12, ' ')), address = $13
          WHERE item = $1 AND first_seen = $2",
         &[
-            &draft.item,
-            &draft.first_seen,
+            &pending.item,
+            &pending.first_seen,
             &serde_json::to_string(item)?,
-            &known.content_hash,
-            &text(&known.entry_hash),
-            &known.whole,
+            &fingerprint.content_hash,
+            &text(&fingerprint.entry_hash),
+            &fingerprint.whole,
             &content.at,
             &item.title.as_deref().map(text),
             &item.published.as_ref().map(|published| storable(published.at)),
-            &text(&known.published_key),
-            &draft.edits,
-            &joined(content.tokens),
-            &draft.address,
+            &text(&fingerprint.published_key),
+            &pending.edits,
+            &join_tokens(content.tokens),
+            &pending.address,
         ],
     )
     .await?;
     Ok(())
 }
 
-/// Makes the matches of items be what they are now, and counts. The row of the totals is locked by this, so
-/// it comes last.
-async fn write_matches(tx: &Transaction<'_>, drafts: &[PendingItem<'_>]) -> Result<(), StoreError> {
-    let new_items = drafts.iter().filter(|draft| draft.digest.is_some()).count();
+/// Writes the matches of items and updates the totals. This locks the row of the totals, so it comes last.
+async fn write_matches(tx: &Transaction<'_>, items: &[PendingItem<'_>]) -> Result<(), StoreError> {
+    let new_items = items.iter().filter(|item| item.digest.is_some()).count();
     let mut change = Change::of_items(i64::try_from(new_items).unwrap_or(0));
-    for draft in drafts {
-        if let Some(matches) = &draft.matches {
-            let may_go = |topic: &str| !draft.deferred_topics.iter().any(|name| name.as_str() == topic);
+    for item in items {
+        if let Some(matches) = &item.matches {
+            let may_go = |topic: &str| !item.deferred_topics.iter().any(|name| name.as_str() == topic);
             change.replace(
-                (draft.item, draft.first_seen),
-                &draft.before,
+                (item.item, item.first_seen),
+                &item.previous_topics,
                 may_go,
                 matches,
-                draft.matched_at,
+                item.matched_at,
             )?;
         }
     }

@@ -1,34 +1,37 @@
-//! Locks over more than rows. PostgreSQL queues for them in order, so nobody starves; they end with the
-//! transaction.
+//! Advisory locks for more than single rows. PostgreSQL grants them in the order of requests, so no node starves.
+//! They end with the transaction.
 
 use deadpool_postgres::Transaction;
 
 use crate::StoreError;
 
-/// What is locked.
+/// A subject of locking.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Lock {
-    /// The making of migrations.
+    /// The migration of the schema.
     Migration,
-    /// The declared objects: whoever stores shares it, whoever declares has it alone.
+    /// The declared objects. Storing takes a shared lock, declaring an exclusive one.
     Objects,
-    /// The making of partitions.
+    /// The creation and removal of partitions.
     Partitions,
 }
 
 impl Lock {
-    /// Any numbers will do that nobody else in the database uses: "qyran" and a place.
-    fn number(self) -> i64 {
+    /// Returns the key of the advisory lock: the letters "qyran" and a number. The key must be unique in the
+    /// database.
+    fn key(self) -> i64 {
         0x0071_7972_616e_0000 + self as i64
     }
 }
 
+/// Takes a lock exclusively until the end of the transaction.
 pub(super) async fn take(tx: &Transaction<'_>, lock: Lock) -> Result<(), StoreError> {
-    tx.execute("SELECT pg_advisory_xact_lock($1)", &[&lock.number()]).await?;
+    tx.execute("SELECT pg_advisory_xact_lock($1)", &[&lock.key()]).await?;
     Ok(())
 }
 
+/// Takes a shared lock until the end of the transaction.
 pub(super) async fn share(tx: &Transaction<'_>, lock: Lock) -> Result<(), StoreError> {
-    tx.execute("SELECT pg_advisory_xact_lock_shared($1)", &[&lock.number()]).await?;
+    tx.execute("SELECT pg_advisory_xact_lock_shared($1)", &[&lock.key()]).await?;
     Ok(())
 }

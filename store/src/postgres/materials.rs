@@ -1,4 +1,4 @@
-//! Items and matches, read; matching again; retention.
+//! Items, matches and totals in PostgreSQL.
 
 use async_trait::async_trait;
 use deadpool_postgres::Object;
@@ -12,29 +12,32 @@ use crate::{MaterialQuery, Materials, StoreError, StoredItem, StoredMatch, Total
 #[async_trait]
 impl Materials for Postgres {
     async fn materials(&self, query: &MaterialQuery) -> Result<Vec<StoredMatch>, StoreError> {
-        list(&*self.client().await?, query).await
+        select_matches(&*self.client().await?, query).await
     }
 
     async fn item(&self, id: &str) -> Result<Option<(StoredItem, Vec<StoredMatch>)>, StoreError> {
-        item(&*self.client().await?, id).await
+        select_item(&*self.client().await?, id).await
     }
 
     async fn items(&self, after_row: i64, limit: usize) -> Result<Vec<StoredItem>, StoreError> {
-        items(&*self.client().await?, after_row, limit).await
+        select_items(&*self.client().await?, after_row, limit).await
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
-        totals(&*self.client().await?).await
+        select_totals(&*self.client().await?).await
     }
 }
 
-/// The columns of [`item_of`], from a table called `item`.
-pub(super) const ITEM: &str = "item.item, item.id, item.body, item.version, item.first_seen, item.changed_at,
+/// The columns that [`parse_item`] reads, selected from the table `item`.
+pub(super) const ITEM_COLUMNS: &str =
+    "item.item, item.id, item.body, item.version, item.first_seen, item.changed_at,
     (SELECT originality.how IS NOT NULL FROM likeness AS originality WHERE originality.item = item.item)";
-/// The columns of [`found`] behind those of [`ITEM`], from a table called `match`.
-const MATCH: &str = "match.seq, match.topic, match.spans, match.excerpt, match.matched_at, match.tags";
+/// The columns that [`parse_match`] reads after [`ITEM_COLUMNS`], selected from the table `match`.
+const MATCH_COLUMNS: &str =
+    "match.seq, match.topic, match.spans, match.excerpt, match.matched_at, match.tags";
 
-pub(super) fn item_of(row: &Row) -> Result<StoredItem, StoreError> {
+/// Converts a row of [`ITEM_COLUMNS`] to an item.
+pub(super) fn parse_item(row: &Row) -> Result<StoredItem, StoreError> {
     Ok(StoredItem {
         row: row.get(0),
         id: row.get(1),
@@ -46,10 +49,11 @@ pub(super) fn item_of(row: &Row) -> Result<StoredItem, StoreError> {
     })
 }
 
-fn found(row: &Row) -> Result<StoredMatch, StoreError> {
+/// Converts a row of [`ITEM_COLUMNS`] and [`MATCH_COLUMNS`] to a match.
+fn parse_match(row: &Row) -> Result<StoredMatch, StoreError> {
     Ok(StoredMatch {
         seq: row.get(7),
-        item: item_of(row)?,
+        item: parse_item(row)?,
         found: Match {
             topic: Name::from_stored(row.get(8)),
             spans: serde_json::from_str(row.get(9))?,
@@ -60,12 +64,15 @@ fn found(row: &Row) -> Result<StoredMatch, StoreError> {
     })
 }
 
-pub(super) async fn list(client: &Object, query: &MaterialQuery) -> Result<Vec<StoredMatch>, StoreError> {
+pub(super) async fn select_matches(
+    client: &Object,
+    query: &MaterialQuery,
+) -> Result<Vec<StoredMatch>, StoreError> {
     let words = (!query.terms.is_empty()).then(|| words_query(&query.terms));
-    let found_rows = read(
+    let rows = read(
         client,
         &format!(
-            "SELECT {ITEM}, {MATCH} FROM match
+            "SELECT {ITEM_COLUMNS}, {MATCH_COLUMNS} FROM match
              JOIN item ON item.item = match.item AND item.first_seen = match.first_seen
              WHERE match.seq > $1 AND ($2::TEXT IS NULL OR match.topic = $2)
                AND ($3::TEXT IS NULL OR item.source = $3) AND ($4::TEXT IS NULL OR item.words @@ $4::TEXT::TSQUERY)
@@ -88,58 +95,59 @@ pub(super) async fn list(client: &Object, query: &MaterialQuery) -> Result<Vec<S
         ],
     )
     .await?;
-    found_rows.iter().map(found).collect()
+    rows.iter().map(parse_match).collect()
 }
 
-/// One of each must be there; each is quoted, so nothing in it is an operator.
+/// Returns a tsquery that requires one term of each group. Each term is quoted, so it cannot contain operators.
 fn words_query(terms: &[Vec<String>]) -> String {
     let quoted = |term: &String| format!("'{}'", text(term).replace('\\', "\\\\").replace('\'', "''"));
-    let any = |terms: &Vec<String>| format!("({})", terms.iter().map(quoted).collect::<Vec<_>>().join(" | "));
-    terms.iter().map(any).collect::<Vec<_>>().join(" & ")
+    let any_of =
+        |terms: &Vec<String>| format!("({})", terms.iter().map(quoted).collect::<Vec<_>>().join(" | "));
+    terms.iter().map(any_of).collect::<Vec<_>>().join(" & ")
 }
 
-pub(super) async fn item(
+pub(super) async fn select_item(
     client: &Object,
     id: &str,
 ) -> Result<Option<(StoredItem, Vec<StoredMatch>)>, StoreError> {
-    let one = read(client, &format!("SELECT {ITEM} FROM item WHERE id = $1"), &[&id]).await?;
-    let Some(row) = one.first() else { return Ok(None) };
-    let item = item_of(row)?;
-    let all = read(
+    let items = read(client, &format!("SELECT {ITEM_COLUMNS} FROM item WHERE id = $1"), &[&id]).await?;
+    let Some(row) = items.first() else { return Ok(None) };
+    let item = parse_item(row)?;
+    let matches = read(
         client,
         &format!(
-            "SELECT {ITEM}, {MATCH} FROM match
+            "SELECT {ITEM_COLUMNS}, {MATCH_COLUMNS} FROM match
              JOIN item ON item.item = match.item AND item.first_seen = match.first_seen
              WHERE match.item = $1 AND match.first_seen = $2 ORDER BY match.topic"
         ),
         &[&item.row, &item.first_seen],
     )
     .await?;
-    Ok(Some((item, all.iter().map(found).collect::<Result<_, _>>()?)))
+    Ok(Some((item, matches.iter().map(parse_match).collect::<Result<_, _>>()?)))
 }
 
-pub(super) async fn items(
+pub(super) async fn select_items(
     client: &Object,
     after_row: i64,
-    most: usize,
+    max: usize,
 ) -> Result<Vec<StoredItem>, StoreError> {
-    let page = read(
+    let rows = read(
         client,
-        &format!("SELECT {ITEM} FROM item WHERE item > $1 ORDER BY item LIMIT $2"),
-        &[&after_row, &limit(most)],
+        &format!("SELECT {ITEM_COLUMNS} FROM item WHERE item > $1 ORDER BY item LIMIT $2"),
+        &[&after_row, &limit(max)],
     )
     .await?;
-    page.iter().map(item_of).collect()
+    rows.iter().map(parse_item).collect()
 }
 
-pub(super) async fn totals(client: &Object) -> Result<Totals, StoreError> {
+pub(super) async fn select_totals(client: &Object) -> Result<Totals, StoreError> {
     let counts = read(
         client,
         "SELECT items, materials, matches, (SELECT count(*) FROM page), match_seq FROM total",
         &[],
     )
     .await?;
-    let count = |at: usize| counts.first().map_or(0, |row| row.get::<_, i64>(at).unsigned_abs());
+    let count = |index: usize| counts.first().map_or(0, |row| row.get::<_, i64>(index).unsigned_abs());
     Ok(Totals {
         items: count(0),
         materials: count(1),

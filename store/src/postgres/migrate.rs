@@ -1,5 +1,5 @@
-//! Migrations: expand first, contract a version later, so that a build works on the schema of the one
-//! before it and of the one after it.
+//! Migrations. A migration only extends the schema; what it replaces is dropped one version later. So a build
+//! works on the schema of the build before it and of the one after it.
 
 use deadpool_postgres::Object;
 use model::Timestamp;
@@ -8,17 +8,17 @@ use super::locks;
 use super::locks::Lock;
 use crate::StoreError;
 
-/// A step from one shape of the database to the next.
+/// A step from one schema version to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Migration {
-    /// In their order, from 1.
+    /// The schema version that the migration leads to. The first one is 1.
     pub version: i64,
-    /// What it is called.
+    /// The name.
     pub name: &'static str,
     sql: &'static str,
 }
 
-/// Every migration this build knows, in order.
+/// The migrations that this build knows, in order.
 pub const MIGRATIONS: &[Migration] = &[
     Migration {
         version: 1,
@@ -58,84 +58,88 @@ pub const MIGRATIONS: &[Migration] = &[
     },
 ];
 
-/// A migration, and when it was made here.
+/// A migration and the time it was applied to this database.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationStatus {
-    /// In their order.
+    /// The schema version that the migration leads to.
     pub version: i64,
-    /// What it is called.
+    /// The name.
     pub name: String,
-    /// When it was made; `None` where it is to come.
+    /// The time at which it was applied; `None` if it is pending.
     pub made_at: Option<Timestamp>,
 }
 
-const LEDGER: &str = "CREATE TABLE IF NOT EXISTS schema_migration
+/// Creates the table of applied migrations.
+const CREATE_SCHEMA_MIGRATION: &str = "CREATE TABLE IF NOT EXISTS schema_migration
     (version BIGINT PRIMARY KEY, name TEXT NOT NULL, made_at TIMESTAMPTZ NOT NULL DEFAULT now())";
 
-/// Makes those of these migrations that are to come, each in a transaction. Several callers do no harm.
-pub(super) async fn up(client: &mut Object, migrations: &[Migration]) -> Result<Vec<i64>, StoreError> {
-    let mut made = Vec::new();
+/// Applies those of these migrations that are pending, each in a transaction. Returns the versions applied. An
+/// advisory lock makes concurrent callers safe.
+pub(super) async fn apply(client: &mut Object, migrations: &[Migration]) -> Result<Vec<i64>, StoreError> {
+    let mut applied = Vec::new();
     for migration in migrations {
         let tx = client.transaction().await?;
         locks::take(&tx, Lock::Migration).await?;
-        tx.batch_execute(LEDGER).await?;
-        let known =
+        tx.batch_execute(CREATE_SCHEMA_MIGRATION).await?;
+        let existing =
             tx.query_opt("SELECT 1 FROM schema_migration WHERE version = $1", &[&migration.version]).await?;
-        if known.is_none() {
+        if existing.is_none() {
             tx.batch_execute(migration.sql).await?;
             tx.execute(
                 "INSERT INTO schema_migration (version, name) VALUES ($1, $2)",
                 &[&migration.version, &migration.name],
             )
             .await?;
-            made.push(migration.version);
+            applied.push(migration.version);
         }
         tx.commit().await?;
     }
-    Ok(made)
+    Ok(applied)
 }
 
-/// Every migration that this build or the database knows.
+/// Returns every migration that this build or the database knows, in order.
 pub(super) async fn status(client: &Object) -> Result<Vec<MigrationStatus>, StoreError> {
-    let made = made(client).await?;
+    let applied = select_applied(client).await?;
     let mut all: Vec<MigrationStatus> = MIGRATIONS
         .iter()
-        .filter(|migration| made.iter().all(|other| other.version != migration.version))
+        .filter(|migration| applied.iter().all(|other| other.version != migration.version))
         .map(|migration| MigrationStatus {
             version: migration.version,
             name: migration.name.to_owned(),
             made_at: None,
         })
-        .chain(made.iter().cloned())
+        .chain(applied.iter().cloned())
         .collect();
     all.sort_by_key(|migration| migration.version);
     Ok(all)
 }
 
-/// Whether this build can work on the database: on its own schema, the one before and the one after.
+/// Checks that this build can use the database: its schema version may differ by one from that of the build. Fails
+/// with [`StoreError::Version`] if the schema is too new, and with [`StoreError::NotMigrated`] if it is too old.
 pub(super) async fn check(client: &Object) -> Result<(), StoreError> {
-    let found = made(client).await?.last().map_or(0, |migration| migration.version);
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    if found > known + 1 {
-        return Err(StoreError::Version { found, known });
+    let actual = select_applied(client).await?.last().map_or(0, |migration| migration.version);
+    let latest = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if actual > latest + 1 {
+        return Err(StoreError::Version { actual, latest });
     }
-    if found < (known - 1).max(1) {
-        return Err(StoreError::NotMigrated { found, known });
+    if actual < (latest - 1).max(1) {
+        return Err(StoreError::NotMigrated { actual, required: latest });
     }
     Ok(())
 }
 
-async fn made(client: &Object) -> Result<Vec<MigrationStatus>, StoreError> {
-    let there = client.query_one("SELECT to_regclass('schema_migration') IS NOT NULL", &[]).await?;
-    if !there.get::<_, bool>(0) {
+/// Returns the migrations applied to the database, in order.
+async fn select_applied(client: &Object) -> Result<Vec<MigrationStatus>, StoreError> {
+    let exists = client.query_one("SELECT to_regclass('schema_migration') IS NOT NULL", &[]).await?;
+    if !exists.get::<_, bool>(0) {
         return Ok(Vec::new());
     }
     let rows =
         client.query("SELECT version, name, made_at FROM schema_migration ORDER BY version", &[]).await?;
-    let made = rows.iter().map(|row| MigrationStatus {
+    let applied = rows.iter().map(|row| MigrationStatus {
         version: row.get(0),
         name: row.get(1),
         made_at: Some(row.get(2)),
     });
-    Ok(made.collect())
+    Ok(applied.collect())
 }

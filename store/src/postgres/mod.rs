@@ -1,8 +1,8 @@
 //! The store of a cluster: PostgreSQL 15 or newer.
 //!
-//! Every node stores into it. What one node does and another must not undo meanwhile is guarded by locks
-//! that end with the transaction: a share in the declared objects while storing, the row of a host's
-//! highest token, and last the row of the totals, whose lock makes `match.seq` rise in the order of commits.
+//! All nodes write to one database. Locks that end with the transaction protect a node's work from the others: a
+//! shared lock on the declared objects while storing, the row lock on a host's highest token, and last the row
+//! lock on the totals. Because of the latter, `match.seq` rises in the order of commits.
 
 #[cfg(test)]
 mod tests;
@@ -41,19 +41,19 @@ use crate::StoreError;
 
 pub use migrate::{MIGRATIONS, Migration, MigrationStatus};
 
-/// Tries of a transaction that another one was in the way of.
-const TRIES: u32 = 5;
+/// Maximum number of attempts at a transaction that collides with others.
+const MAX_ATTEMPTS: u32 = 5;
 
-/// Values of a statement.
+/// The parameter values of a statement.
 type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// One transaction, again where another one was in the way. (No function: a closure that is async, borrows and
-/// can be sent to another thread is not to be had yet, rust-lang/rust#110338.)
+/// Runs a transaction, and retries it if it collides with another one. This is a macro because Rust cannot express
+/// an async closure that borrows and is `Send` yet (rust-lang/rust#110338).
 macro_rules! transaction {
     ($store:expr, |$tx:ident| $work:expr) => {{
-        let mut tries = 1;
+        let mut attempt = 1;
         loop {
-            let done: Result<_, $crate::StoreError> = async {
+            let result: Result<_, $crate::StoreError> = async {
                 let mut client = $store.client().await?;
                 let $tx = client
                     .build_transaction()
@@ -65,9 +65,11 @@ macro_rules! transaction {
                 Ok(value)
             }
             .await;
-            match done {
-                Err($crate::StoreError::Collision) if tries < $crate::postgres::TRIES => tries += 1,
-                done => break done,
+            match result {
+                Err($crate::StoreError::Collision) if attempt < $crate::postgres::MAX_ATTEMPTS => {
+                    attempt += 1
+                }
+                result => break result,
             }
         }
     }};
@@ -79,20 +81,23 @@ use transaction;
 pub struct Postgres {
     pool: Pool,
     server: String,
+    /// The number of fetches kept per source.
     history: usize,
-    /// Months whose partitions are there.
+    /// The months whose partitions are known to exist.
     months: Arc<Mutex<HashSet<Month>>>,
 }
 
 impl Postgres {
-    /// Connects to a database that has been migrated, keeping `history` lines of fetches for each source.
+    /// Connects to a migrated database. The store keeps the last `history` fetches of each source. Fails with
+    /// [`StoreError::NotMigrated`] or [`StoreError::Version`] if this build cannot use the schema, and with
+    /// [`StoreError::Unreachable`] if the server is unavailable.
     pub async fn connect(url: &str, history: usize) -> Result<Self, StoreError> {
         let store = Self::to_migrate(url, history).await?;
         migrate::check(&*store.client().await?).await?;
         Ok(store)
     }
 
-    /// Connects to a database whatever its shape.
+    /// Connects to a database without checking its schema version.
     pub async fn to_migrate(url: &str, history: usize) -> Result<Self, StoreError> {
         let (pool, server) = connect::pool(url)?;
         let store = Self { pool, server, history, months: Arc::default() };
@@ -100,76 +105,83 @@ impl Postgres {
         Ok(store)
     }
 
-    /// Makes the migrations that are to come. Which ones it made.
+    /// Applies the pending migrations. Returns the versions applied.
     pub async fn migrate(&self) -> Result<Vec<i64>, StoreError> {
-        self.make(MIGRATIONS).await
+        self.apply_migrations(MIGRATIONS).await
     }
 
-    /// Makes those of these migrations that are to come.
-    pub(crate) async fn make(&self, migrations: &[Migration]) -> Result<Vec<i64>, StoreError> {
-        migrate::up(&mut *self.client().await?, migrations).await
+    /// Applies those of these migrations that are pending. Returns the versions applied.
+    pub(crate) async fn apply_migrations(&self, migrations: &[Migration]) -> Result<Vec<i64>, StoreError> {
+        migrate::apply(&mut *self.client().await?, migrations).await
     }
 
-    /// Every migration that this build or the database knows.
+    /// Returns every migration that this build or the database knows, in order.
     pub async fn migrations(&self) -> Result<Vec<MigrationStatus>, StoreError> {
         migrate::status(&*self.client().await?).await
     }
 
-    /// The server as messages name it: without user and password.
+    /// Returns the server's name for messages, without user and password.
     pub fn server(&self) -> &str {
         &self.server
     }
 
+    /// Borrows a connection from the pool.
     async fn client(&self) -> Result<Box<Object>, StoreError> {
-        // On the heap: it is large, and held over many awaits.
+        // On the heap: the object is large and lives across many await points.
         Ok(Box::new(connect::connection(&self.pool, &self.server).await?))
     }
 
-    /// Makes the partitions of the months that harvests are from.
-    async fn make_room(&self, harvests: &[Harvest]) -> Result<(), StoreError> {
-        let wanted: HashSet<Month> = harvests.iter().map(|harvest| Month::of(harvest.at)).collect();
-        let known = self.months.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        for &month in wanted.difference(&known) {
+    /// Creates the partitions for the months of these harvests.
+    async fn create_partitions(&self, harvests: &[Harvest]) -> Result<(), StoreError> {
+        let months: HashSet<Month> = harvests.iter().map(|harvest| Month::of(harvest.at)).collect();
+        let existing = self.months.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for &month in months.difference(&existing) {
             let mut client = self.client().await?;
-            // The next one as well: nobody waits for it at the turn of the month.
-            partitions::make(&mut client, month).await?;
-            partitions::make(&mut client, month.next()).await?;
+            // Create the next month too, so that no harvest waits for it at the turn of the month.
+            partitions::create(&mut client, month).await?;
+            partitions::create(&mut client, month.next()).await?;
             self.months.lock().unwrap_or_else(PoisonError::into_inner).insert(month);
         }
         Ok(())
     }
 }
 
+/// Runs a query in a transaction and returns its rows.
 async fn rows(tx: &Transaction<'_>, sql: &str, values: Values<'_>) -> Result<Vec<Row>, StoreError> {
     let statement = tx.prepare_cached(sql).await?;
     Ok(tx.query(&statement, values).await?)
 }
 
+/// Runs a statement in a transaction and returns the number of rows affected.
 async fn execute(tx: &Transaction<'_>, sql: &str, values: Values<'_>) -> Result<u64, StoreError> {
     let statement = tx.prepare_cached(sql).await?;
     Ok(tx.execute(&statement, values).await?)
 }
 
+/// Runs a query outside a transaction and returns its rows.
 async fn read(client: &Object, sql: &str, values: Values<'_>) -> Result<Vec<Row>, StoreError> {
     let statement = client.prepare_cached(sql).await?;
     Ok(client.query(&statement, values).await?)
 }
 
-/// PostgreSQL's texts cannot hold this one character.
+/// Replaces NUL, the one character that PostgreSQL texts cannot hold.
 fn text(text: &str) -> String {
     if text.contains('\0') { text.replace('\0', "\u{fffd}") } else { text.to_owned() }
 }
 
-/// PostgreSQL's times begin in the year -4712; what claims to be from before 1 is nonsense in any case.
+/// Raises a time to the year 1 at least. PostgreSQL times begin in the year -4712; a time before year 1 is an
+/// error of its source anyway.
 fn storable(at: Timestamp) -> Timestamp {
-    let first = jiff::civil::date(1, 1, 1).to_zoned(jiff::tz::TimeZone::UTC);
-    first.map_or(at, |first| at.max(first.timestamp()))
+    let earliest = jiff::civil::date(1, 1, 1).to_zoned(jiff::tz::TimeZone::UTC);
+    earliest.map_or(at, |earliest| at.max(earliest.timestamp()))
 }
 
+/// Converts a limit to an SQL integer.
 fn limit(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
 }
 
+/// Returns true if the error means that the connection is lost.
 fn is_connection_lost(error: &tokio_postgres::Error) -> bool {
     error.is_closed() || std::error::Error::source(error).is_some_and(|cause| cause.is::<std::io::Error>())
 }
@@ -201,9 +213,9 @@ impl From<tokio_postgres::Error> for StoreError {
             ) => Self::Collision,
             Some(&(SqlState::DATA_CORRUPTED | SqlState::INDEX_CORRUPTED)) => Self::Damaged(text),
             Some(&SqlState::UNDEFINED_TABLE) => {
-                Self::Other(format!("{text}; has `qyran migrate up` been run?"))
+                Self::Other(format!("{text}; run `qyran migrate up` if the database is not migrated"))
             }
-            // Data exceptions, violated constraints, limits of the program (SQLSTATE classes 22, 23, 54).
+            // SQLSTATE classes 22 (data exceptions), 23 (constraint violations) and 54 (program limits).
             Some(code) if ["22", "23", "54"].iter().any(|class| code.code().starts_with(class)) => {
                 Self::Refused(text)
             }

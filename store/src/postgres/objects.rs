@@ -1,4 +1,4 @@
-//! Declared objects: sources with their state, topics with their versions.
+//! Declared objects in PostgreSQL: sources with their state, topics with their versions.
 
 use std::collections::{HashMap, HashSet};
 
@@ -42,22 +42,26 @@ impl DeclaredObjects for Postgres {
     }
 }
 
+/// Selects the version of the declared objects.
 const VERSION: &str = "SELECT value FROM meta WHERE key = 'objects_version'";
 
+/// Returns the version of the declared objects.
 pub(super) async fn version(client: &Object) -> Result<i64, StoreError> {
     Ok(client.query_one(&client.prepare_cached(VERSION).await?, &[]).await?.get(0))
 }
 
+/// Returns the version of the declared objects within a transaction.
 pub(super) async fn version_in(tx: &Transaction<'_>) -> Result<i64, StoreError> {
     Ok(tx.query_one(&tx.prepare_cached(VERSION).await?, &[]).await?.get(0))
 }
 
+/// Raises the version of the declared objects. Running nodes then reload them.
 pub(super) async fn bump_version(tx: &Transaction<'_>) -> Result<(), StoreError> {
     execute(tx, "UPDATE meta SET value = value + 1 WHERE key = 'objects_version'", &[]).await?;
     Ok(())
 }
 
-/// What is stored: names with their specs, by kind.
+/// The stored objects: specs by name, for each kind.
 struct Known {
     sources: HashMap<String, String>,
     topics: HashMap<String, String>,
@@ -73,7 +77,7 @@ impl Known {
     }
 }
 
-/// Names of what is removed.
+/// The names of objects to remove, by kind.
 struct Gone {
     sources: Vec<String>,
     topics: Vec<String>,
@@ -81,6 +85,7 @@ struct Gone {
     lists: Vec<String>,
 }
 
+/// Adds and edits objects, and removes the others if `prune` is set.
 pub(super) async fn declare(
     tx: &Transaction<'_>,
     objects: &Objects,
@@ -127,24 +132,27 @@ pub(super) async fn declare(
     Ok(applied)
 }
 
-/// Names with their specs.
+/// Returns the specs in a table by name.
 async fn specs(tx: &Transaction<'_>, table: &str) -> Result<HashMap<String, String>, StoreError> {
     let known = rows(tx, &format!("SELECT name, spec FROM {table}"), &[]).await?;
     Ok(known.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// What is known beside these, in the order of names.
+/// Returns the stored names that are not among these, in ascending order.
 fn beside<'a>(known: &HashMap<String, String>, kept: impl Iterator<Item = &'a Name>) -> Vec<String> {
     let kept: HashSet<&str> = kept.map(Name::as_str).collect();
     left(known, |name| !kept.contains(name))
 }
 
+/// Returns the stored names that meet a condition, in ascending order.
 fn left(known: &HashMap<String, String>, is_wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let mut names: Vec<String> = known.keys().filter(|name| is_wanted(name)).cloned().collect();
     names.sort();
     names
 }
 
+/// Adds or edits a source. The triggers `source_is_declared` and `source_state_changes` of migration 0005 record
+/// its state in `availability`; `source_moves` of migration 0006 records that `moved_to` was cleared.
 async fn declare_source(
     tx: &Transaction<'_>,
     source: &Source,
@@ -171,7 +179,7 @@ async fn declare_source(
     execute(tx, "UPDATE source SET spec = $2 WHERE name = $1", &[&name, &spec]).await?;
     let before: Source = serde_json::from_str(before)?;
     if source.reads_differently_from(&before) {
-        // What was learnt of another address, or read in another way, is worth nothing here.
+        // Facts learnt about another address, or by another way of reading, are void.
         execute(
             tx,
             "UPDATE source SET state = 'candidate', reason = '', failures = 0, failed_polls = 0, next_poll = NULL,
@@ -185,7 +193,7 @@ async fn declare_source(
     if has_evidence(tx).await? {
         execute(tx, "UPDATE source SET article_pages = NULL, shown = NULL WHERE name = $1", &[&name]).await?;
     }
-    // What is stopped stays so, wherever it would be read.
+    // A paused or retired source stays so even if its address changed.
     if before.watch() != source.watch() || source.watch() != Watch::On {
         set_standing(tx, &source.name, source.watch(), now).await?;
     }
@@ -193,6 +201,7 @@ async fn declare_source(
     Ok(())
 }
 
+/// Adds or edits a topic.
 async fn declare_topic(
     tx: &Transaction<'_>,
     topic: &Topic,
@@ -203,7 +212,7 @@ async fn declare_topic(
     let name = topic.name.as_str();
     match before {
         None => {
-            // Higher than any that a topic of this name had before it was removed.
+            // The version must be higher than that of any removed topic with this name.
             let sql = format!("INSERT INTO topic (name, spec, version) VALUES ($1, $2, ({VERSION}) + 1)");
             execute(tx, &sql, &[&name, &spec]).await?;
             applied.added.push(format!("Topic/{name}"));
@@ -218,7 +227,7 @@ async fn declare_topic(
     Ok(())
 }
 
-/// What has nothing but its spec.
+/// Adds or edits an object that is stored as its spec alone: a client or a list.
 async fn declare_whole(
     tx: &Transaction<'_>,
     (table, kind): (&str, &str),
@@ -238,6 +247,7 @@ async fn declare_whole(
     Ok(())
 }
 
+/// Removes the named objects that are declared.
 pub(super) async fn undeclare(tx: &Transaction<'_>, names: &ObjectNames) -> Result<Applied, StoreError> {
     locks::take(tx, Lock::Objects).await?;
     let mut applied = Applied::default();
@@ -258,6 +268,8 @@ pub(super) async fn undeclare(tx: &Transaction<'_>, names: &ObjectNames) -> Resu
     Ok(applied)
 }
 
+/// Removes declared objects. The trigger `source_is_removed` of migration 0005 records the end of a source in
+/// `availability`.
 async fn remove(
     tx: &Transaction<'_>,
     Gone { sources, topics, clients, lists }: &Gone,
@@ -294,6 +306,7 @@ async fn remove(
     Ok(())
 }
 
+/// Resumes, pauses or retires a source. Returns false if it is not declared.
 pub(super) async fn set_watch(
     tx: &Transaction<'_>,
     source: &Name,
@@ -311,7 +324,7 @@ pub(super) async fn set_watch(
     Ok(true)
 }
 
-/// How a source stands that is watched, or not, from now on.
+/// Returns the state and reason of a source that is resumed, paused or retired.
 fn standing(watch: Watch) -> (SourceState, &'static str) {
     match watch {
         Watch::On => (SourceState::Candidate, ""),
@@ -320,6 +333,8 @@ fn standing(watch: Watch) -> (SourceState, &'static str) {
     }
 }
 
+/// Resumes, pauses or retires a source and clears its failures. The trigger `source_state_changes` of migration
+/// 0005 records a change of state.
 async fn set_standing(
     tx: &Transaction<'_>,
     source: &Name,
@@ -369,7 +384,8 @@ pub(super) async fn lists(client: &Object) -> Result<Vec<List>, StoreError> {
     found.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
 }
 
-/// As an edit: what a pass that is under way notes of the version before says nothing of this one.
+/// Restarts the matching of topics. The versions rise as with an edit, so that a running pass cannot record its
+/// progress on the earlier versions for these.
 pub(super) async fn restart_matching(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
     let names: Vec<String> = topics.iter().map(|name| text(name.as_str())).collect();
     execute(tx, "UPDATE topic SET version = version + 1 WHERE name = ANY($1)", &[&names]).await?;

@@ -1,4 +1,4 @@
-//! A partition a month for items and their matches.
+//! Monthly partitions of items and their matches.
 
 use deadpool_postgres::{Object, Transaction};
 use jiff::civil::Date;
@@ -9,40 +9,45 @@ use super::locks;
 use super::locks::Lock;
 use crate::StoreError;
 
-const TABLES: [&str; 2] = ["item", "match"];
+/// The partitioned tables.
+const PARTITIONED_TABLES: [&str; 2] = ["item", "match"];
 
 /// A month in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Month(Date);
 
 impl Month {
+    /// Returns the month of a time.
     pub(super) fn of(at: Timestamp) -> Self {
         Self(at.to_zoned(TimeZone::UTC).date().first_of_month())
     }
 
-    fn begins(self) -> Timestamp {
+    /// Returns the start of the month.
+    fn start(self) -> Timestamp {
         self.0.to_zoned(TimeZone::UTC).map_or(Timestamp::MIN, |zoned| zoned.timestamp())
     }
 
+    /// Returns the following month.
     pub(super) fn next(self) -> Self {
         Self(self.0.last_of_month().tomorrow().unwrap_or(self.0))
     }
 
-    fn partition(self, table: &str) -> String {
+    /// Returns the name of the month's partition of a table.
+    fn partition_name(self, table: &str) -> String {
         format!("{table}_y{:04}m{:02}", self.0.year(), self.0.month())
     }
 }
 
-/// Makes a month's partitions, unless they are there. Made apart and attached: nobody who reads or stores is
-/// in the way, or made to wait.
-pub(super) async fn make(client: &mut Object, month: Month) -> Result<(), StoreError> {
+/// Creates the partitions of a month unless they exist. Creates each as a separate table and attaches it, which
+/// neither blocks readers and writers nor waits for them.
+pub(super) async fn create(client: &mut Object, month: Month) -> Result<(), StoreError> {
     let tx = client.transaction().await?;
     locks::take(&tx, Lock::Partitions).await?;
-    for table in TABLES {
-        let name = month.partition(table);
-        let is_there = tx.query_one("SELECT to_regclass($1) IS NOT NULL", &[&name]).await?;
-        if !is_there.get::<_, bool>(0) {
-            let (from, to) = (month.begins(), month.next().begins());
+    for table in PARTITIONED_TABLES {
+        let name = month.partition_name(table);
+        let exists = tx.query_one("SELECT to_regclass($1) IS NOT NULL", &[&name]).await?;
+        if !exists.get::<_, bool>(0) {
+            let (from, to) = (month.start(), month.next().start());
             tx.batch_execute(&format!(
                 "CREATE TABLE {name} (LIKE {table} INCLUDING DEFAULTS);
                  ALTER TABLE {table} ATTACH PARTITION {name} FOR VALUES FROM ('{from}') TO ('{to}')"
@@ -54,9 +59,9 @@ pub(super) async fn make(client: &mut Object, month: Month) -> Result<(), StoreE
     Ok(())
 }
 
-/// Drops the oldest month that lies wholly before a time, and takes what was in it from the totals. True where
-/// there was one.
-pub(super) async fn drop_oldest_before(tx: &Transaction<'_>, before: Timestamp) -> Result<bool, StoreError> {
+/// Drops the partitions of the oldest month if it ends before `cutoff`, and subtracts its items and matches from
+/// the totals. Returns true if a month was dropped.
+pub(super) async fn drop_oldest_before(tx: &Transaction<'_>, cutoff: Timestamp) -> Result<bool, StoreError> {
     locks::take(tx, Lock::Partitions).await?;
     let names = tx
         .query(
@@ -66,11 +71,12 @@ pub(super) async fn drop_oldest_before(tx: &Transaction<'_>, before: Timestamp) 
             &[],
         )
         .await?;
-    let months = names.iter().filter_map(|row| month_of(row.get(0)));
-    let Some(oldest) = months.min().filter(|month| month.next().begins() <= before) else { return Ok(false) };
-    let (items, matches) = (oldest.partition("item"), oldest.partition("match"));
-    // Nobody changes that month from now on; then, for a moment, nobody reads either: dropping a partition needs
-    // that, and must not wait for a long reader while everybody waits for us.
+    let months = names.iter().filter_map(|row| parse_partition_name(row.get(0)));
+    let Some(oldest) = months.min().filter(|month| month.next().start() <= cutoff) else { return Ok(false) };
+    let (items, matches) = (oldest.partition_name("item"), oldest.partition_name("match"));
+    // First block writes to that month, then briefly all access to the tables, which dropping a partition
+    // requires. The lock timeout keeps a long-running reader from holding up all others, who would queue behind
+    // this lock.
     tx.batch_execute(&format!(
         "SET LOCAL lock_timeout = '2s';
          LOCK TABLE ONLY {items}, {matches} IN SHARE ROW EXCLUSIVE MODE;
@@ -92,7 +98,8 @@ pub(super) async fn drop_oldest_before(tx: &Transaction<'_>, before: Timestamp) 
     Ok(true)
 }
 
-fn month_of(partition: &str) -> Option<Month> {
+/// Returns the month of a partition of the table `item`; `None` for any other name.
+fn parse_partition_name(partition: &str) -> Option<Month> {
     let (year, month) = partition.strip_prefix("item_y")?.split_once('m')?;
     Some(Month(Date::new(year.parse().ok()?, month.parse().ok()?, 1).ok()?))
 }
@@ -102,12 +109,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn months_are_named_and_read_back() {
+    fn partition_names_round_trip() {
         let month = Month::of("2026-12-31T23:59:59.999Z".parse().unwrap());
-        assert_eq!(month.partition("item"), "item_y2026m12");
-        assert_eq!(month_of("item_y2026m12"), Some(month));
-        assert_eq!(month.next().begins(), "2027-01-01T00:00:00Z".parse().unwrap());
-        assert_eq!(Month::of(month.next().begins()), month.next());
-        assert_eq!(month_of("item_old"), None);
+        assert_eq!(month.partition_name("item"), "item_y2026m12");
+        assert_eq!(parse_partition_name("item_y2026m12"), Some(month));
+        assert_eq!(month.next().start(), "2027-01-01T00:00:00Z".parse().unwrap());
+        assert_eq!(Month::of(month.next().start()), month.next());
+        assert_eq!(parse_partition_name("item_old"), None);
     }
 }

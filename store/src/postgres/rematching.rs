@@ -1,4 +1,4 @@
-//! Matching of stored items against new and edited topics.
+//! Matching of stored items against new and edited topics, in PostgreSQL.
 
 use std::collections::BTreeMap;
 
@@ -74,7 +74,7 @@ pub(super) async fn set_unmatched(tx: &Transaction<'_>, topics: &[Name]) -> Resu
     objects::bump_version(tx).await
 }
 
-/// Those of these topics that still have this version.
+/// Returns the topics that still have the given version.
 pub(super) async fn unchanged(
     tx: &Transaction<'_>,
     topics: &[(Name, i64)],
@@ -86,6 +86,7 @@ pub(super) async fn unchanged(
     Ok(rows(tx, sql, &[&names, &versions]).await?.iter().map(|row| row.get(0)).collect())
 }
 
+/// Replaces the matches of unchanged topics among unchanged items. Returns the number of new matches.
 pub(super) async fn rematch(
     tx: &Transaction<'_>,
     topics: &[(Name, i64)],
@@ -95,7 +96,8 @@ pub(super) async fn rematch(
     locks::share(tx, Lock::Objects).await?;
     let only = unchanged(tx, topics).await?;
     let numbers: Vec<i64> = items.iter().map(|item| item.row).collect();
-    // Locked first: what a statement reads beside a lock is from before it waited.
+    // Lock the rows in a statement of its own: a locking statement reads other rows from a snapshot taken before
+    // it waited.
     rows(tx, "SELECT item FROM item WHERE item = ANY($1) ORDER BY item FOR UPDATE", &[&numbers]).await?;
     let known = rows(
         tx,
@@ -108,7 +110,7 @@ pub(super) async fn rematch(
     let known: BTreeMap<i64, &Row> = known.iter().map(|row| (row.get(0), row)).collect();
     let (mut change, mut fresh) = (Change::default(), 0);
     for Rematched { row: number, version, matches, deferred_topics } in items {
-        // An edit that was stored meanwhile was matched against these topics already, or waits for it.
+        // An item that was edited meanwhile was matched against these topics when it was saved, or waits to be.
         let Some(row) = known.get(number).filter(|row| row.get::<_, i64>(2) == *version) else { continue };
         let before: Vec<String> = row.get(3);
         let matches = matches.iter().map(|found| (found.topic.to_string(), found));

@@ -1,4 +1,6 @@
-//! The state of each source and its history.
+//! The state of each source and its history in PostgreSQL.
+//!
+//! The triggers of migrations 0005 and 0006 write the tables `availability` and `source_move`.
 
 use std::time::Duration;
 
@@ -12,15 +14,15 @@ use crate::{Move, SourceRecord, SourceStates, StateInterval, StoreError, counts}
 #[async_trait]
 impl SourceStates for Postgres {
     async fn sources(&self) -> Result<Vec<SourceRecord>, StoreError> {
-        sources(&*self.client().await?, None).await
+        select_sources(&*self.client().await?, None).await
     }
 
     async fn source(&self, name: &Name) -> Result<Option<SourceRecord>, StoreError> {
-        Ok(sources(&*self.client().await?, Some(name)).await?.pop())
+        Ok(select_sources(&*self.client().await?, Some(name)).await?.pop())
     }
 
     async fn source_counts(&self) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError> {
-        source_counts(&*self.client().await?).await
+        count_sources(&*self.client().await?).await
     }
 
     async fn availability(
@@ -29,28 +31,30 @@ impl SourceStates for Postgres {
         since: Timestamp,
         until: Timestamp,
     ) -> Result<Vec<StateInterval>, StoreError> {
-        intervals(&*self.client().await?, source, (since, until)).await
+        select_intervals(&*self.client().await?, source, (since, until)).await
     }
 
     async fn moves(&self, source: &Name) -> Result<Vec<Move>, StoreError> {
-        moves(&*self.client().await?, source).await
+        select_moves(&*self.client().await?, source).await
     }
 
     async fn history(&self, source: &Name, limit: usize) -> Result<Vec<FetchRecord>, StoreError> {
-        history(&*self.client().await?, source, limit).await
+        select_history(&*self.client().await?, source, limit).await
     }
 
     async fn active_fallback(&self, source: &Name) -> Result<Option<ActiveFallback>, StoreError> {
-        active_fallback(&*self.client().await?, source).await
+        select_active_fallback(&*self.client().await?, source).await
     }
 }
 
-pub(super) async fn intervals(
+/// Returns the state intervals that overlap the interval from `since` to `until`. Each row of the ledger lasts
+/// until the next row of its source.
+pub(super) async fn select_intervals(
     client: &Object,
     only: Option<&Name>,
     (since, until): (Timestamp, Timestamp),
 ) -> Result<Vec<StateInterval>, StoreError> {
-    let found = read(
+    let rows = read(
         client,
         "SELECT source, at, ends, state, reason FROM (
              SELECT id, source, at, state, reason, lead(at) OVER (PARTITION BY source ORDER BY id) AS ends
@@ -66,22 +70,22 @@ pub(super) async fn intervals(
         state: SourceState::parse(row.get(3)).unwrap_or(SourceState::Candidate),
         reason: row.get(4),
     };
-    Ok(found.iter().map(interval).collect())
+    Ok(rows.iter().map(interval).collect())
 }
 
-pub(super) async fn moves(client: &Object, source: &Name) -> Result<Vec<Move>, StoreError> {
+pub(super) async fn select_moves(client: &Object, source: &Name) -> Result<Vec<Move>, StoreError> {
     let sql = "SELECT at, moved_to FROM source_move WHERE source = $1 ORDER BY id DESC LIMIT 100";
-    let found = read(client, sql, &[&source.as_str()]).await?;
-    Ok(found.iter().map(|row| Move { at: row.get(0), to: row.get(1) }).collect())
+    let rows = read(client, sql, &[&source.as_str()]).await?;
+    Ok(rows.iter().map(|row| Move { at: row.get(0), to: row.get(1) }).collect())
 }
 
-pub(super) async fn active_fallback(
+pub(super) async fn select_active_fallback(
     client: &Object,
     source: &Name,
 ) -> Result<Option<ActiveFallback>, StoreError> {
     let sql = "SELECT stand_in FROM stand_in WHERE source = $1";
-    let found = read(client, sql, &[&source.as_str()]).await?;
-    Ok(found.first().map(|row| serde_json::from_str(row.get(0))).transpose()?)
+    let rows = read(client, sql, &[&source.as_str()]).await?;
+    Ok(rows.first().map(|row| serde_json::from_str(row.get(0))).transpose()?)
 }
 
 pub(super) async fn save_active_fallback(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
@@ -96,15 +100,19 @@ pub(super) async fn save_active_fallback(tx: &Transaction<'_>, harvest: &Harvest
     Ok(())
 }
 
-pub(super) async fn sources(client: &Object, only: Option<&Name>) -> Result<Vec<SourceRecord>, StoreError> {
-    // A database of the version before has none.
+/// Returns one source, or all ordered by name.
+pub(super) async fn select_sources(
+    client: &Object,
+    only: Option<&Name>,
+) -> Result<Vec<SourceRecord>, StoreError> {
+    // The schema before migration 0008 has no such columns.
     let evidence = match (has_evidence(client).await?, only) {
         (false, _) => "NULL::TEXT, NULL::TEXT",
         (true, Some(_)) => "article_pages, shown",
-        // What each showed is long, and of interest to whoever reads it only.
+        // Page windows are long, and only needed when reading one source.
         (true, None) => "article_pages, NULL::TEXT",
     };
-    let found = read(
+    let rows = read(
         client,
         &format!(
             "SELECT spec, state, reason, failures, failed_polls, since, last_ok, last_poll, next_poll, interval_ms,
@@ -117,7 +125,7 @@ pub(super) async fn sources(client: &Object, only: Option<&Name>) -> Result<Vec<
     let record = |row: &tokio_postgres::Row| {
         let interval: Option<i64> = row.get(9);
         let [validators, rhythm, article_pages, page_window]: [Option<&str>; 4] =
-            [10, 13, 14, 15].map(|at| row.get(at));
+            [10, 13, 14, 15].map(|index| row.get(index));
         let failed_polls: i32 = row.get(4);
         Ok(SourceRecord {
             source: serde_json::from_str(row.get(0))?,
@@ -134,39 +142,39 @@ pub(super) async fn sources(client: &Object, only: Option<&Name>) -> Result<Vec<
             moved_to: row.get(11),
             pages_waiting: row.get::<_, i64>(12).unsigned_abs(),
             rhythm: rhythm.map(serde_json::from_str).transpose()?,
-            // What another build wrote otherwise is learnt anew.
+            // Another build may have written another format. The values are then learnt again.
             article_pages: article_pages.and_then(|text| serde_json::from_str(text).ok()),
             page_window: page_window.and_then(|text| serde_json::from_str(text).ok()),
         })
     };
-    found.iter().map(record).collect()
+    rows.iter().map(record).collect()
 }
 
-pub(super) async fn source_counts(
+pub(super) async fn count_sources(
     client: &Object,
 ) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError> {
     let sql = "SELECT spec::JSON ->> 'kind', state, count(*) FROM source GROUP BY 1, 2";
     let counts = read(client, sql, &[]).await?;
-    counts::of_sources(counts.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
+    counts::parse_source_counts(counts.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
 }
 
-/// Whether the database has what came with this build.
+/// Returns true if the table `source` has the columns of migration 0008.
 pub(super) async fn has_evidence(client: &impl GenericClient) -> Result<bool, StoreError> {
     let sql = "SELECT EXISTS (SELECT 1 FROM pg_attribute
                WHERE attrelid = 'source'::REGCLASS AND attname = 'article_pages' AND NOT attisdropped)";
     Ok(client.query_one(sql, &[]).await?.get(0))
 }
 
-pub(super) async fn history(
+pub(super) async fn select_history(
     client: &Object,
     source: &Name,
-    most: usize,
+    max: usize,
 ) -> Result<Vec<FetchRecord>, StoreError> {
-    let found = read(
+    let rows = read(
         client,
         "SELECT record FROM fetch_record WHERE source = $1 ORDER BY id DESC LIMIT $2",
-        &[&source.as_str(), &limit(most)],
+        &[&source.as_str(), &limit(max)],
     )
     .await?;
-    found.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
+    rows.iter().map(|row| Ok(serde_json::from_str(row.get(0))?)).collect()
 }

@@ -1,4 +1,4 @@
-//! What operators changed, and why.
+//! The audit log in SQLite.
 
 use async_trait::async_trait;
 use rusqlite::{Connection, Transaction, params};
@@ -11,15 +11,15 @@ use crate::{AuditLog, AuditRecord, StoreError};
 impl AuditLog for Sqlite {
     async fn audit(&self, record: &AuditRecord) -> Result<(), StoreError> {
         let record = record.clone();
-        self.write(move |tx| write(tx, &record)).await
+        self.write(move |tx| insert(tx, &record)).await
     }
 
     async fn audit_trail(&self, limit: usize) -> Result<Vec<AuditRecord>, StoreError> {
-        self.read(move |connection| trail(connection, limit)).await
+        self.read(move |connection| select_last(connection, limit)).await
     }
 }
 
-pub(super) fn write(tx: &Transaction<'_>, record: &AuditRecord) -> Result<(), StoreError> {
+pub(super) fn insert(tx: &Transaction<'_>, record: &AuditRecord) -> Result<(), StoreError> {
     let AuditRecord { at, who, action, target, reason } = record;
     tx.execute(
         "INSERT INTO audit (at, who, action, target, reason) VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -28,7 +28,7 @@ pub(super) fn write(tx: &Transaction<'_>, record: &AuditRecord) -> Result<(), St
     Ok(())
 }
 
-pub(super) fn trail(connection: &Connection, most: usize) -> Result<Vec<AuditRecord>, StoreError> {
+pub(super) fn select_last(connection: &Connection, max: usize) -> Result<Vec<AuditRecord>, StoreError> {
     let mut query =
         connection.prepare("SELECT at, who, action, target, reason FROM audit ORDER BY id DESC LIMIT ?1")?;
     let record = |row: &rusqlite::Row<'_>| {
@@ -40,5 +40,5 @@ pub(super) fn trail(connection: &Connection, most: usize) -> Result<Vec<AuditRec
             reason: row.get(4)?,
         })
     };
-    Ok(query.query_map([limit(most)], record)?.collect::<Result<_, _>>()?)
+    Ok(query.query_map([limit(max)], record)?.collect::<Result<_, _>>()?)
 }

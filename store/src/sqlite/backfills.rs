@@ -1,4 +1,4 @@
-//! How far the past of sources was read.
+//! The progress of backfills in SQLite.
 
 use async_trait::async_trait;
 use model::{Backfill, Name};
@@ -11,11 +11,11 @@ use crate::{Backfills, StoreError};
 impl Backfills for Sqlite {
     async fn backfill(&self, source: &Name) -> Result<Option<Backfill>, StoreError> {
         let source = source.clone();
-        self.read(move |connection| one(connection, &source)).await
+        self.read(move |connection| select_backfill(connection, &source)).await
     }
 
     async fn backfills(&self) -> Result<Vec<(Name, Backfill)>, StoreError> {
-        self.read(under_way).await
+        self.read(select_running).await
     }
 
     async fn set_backfill(&self, source: &Name, backfill: &Backfill) -> Result<(), StoreError> {
@@ -24,21 +24,24 @@ impl Backfills for Sqlite {
     }
 }
 
-pub(super) fn one(connection: &Connection, source: &Name) -> Result<Option<Backfill>, StoreError> {
+pub(super) fn select_backfill(
+    connection: &Connection,
+    source: &Name,
+) -> Result<Option<Backfill>, StoreError> {
     let mut query = connection.prepare_cached("SELECT backfill FROM backfill WHERE source = ?1")?;
     let text: Option<String> = query.query_row([source.as_str()], |row| row.get(0)).optional()?;
     Ok(text.map(|text| serde_json::from_str(&text)).transpose()?)
 }
 
-pub(super) fn under_way(connection: &Connection) -> Result<Vec<(Name, Backfill)>, StoreError> {
+pub(super) fn select_running(connection: &Connection) -> Result<Vec<(Name, Backfill)>, StoreError> {
     let mut query = connection
         .prepare_cached("SELECT source, backfill FROM backfill WHERE is_under_way ORDER BY source")?;
     let mut rows = query.query([])?;
-    let mut all = Vec::new();
+    let mut backfills = Vec::new();
     while let Some(row) = rows.next()? {
-        all.push((Name::from_stored(row.get(0)?), serde_json::from_str(&row.get::<_, String>(1)?)?));
+        backfills.push((Name::from_stored(row.get(0)?), serde_json::from_str(&row.get::<_, String>(1)?)?));
     }
-    Ok(all)
+    Ok(backfills)
 }
 
 pub(super) fn save(tx: &Transaction<'_>, source: &Name, backfill: &Backfill) -> Result<(), StoreError> {
@@ -49,10 +52,11 @@ pub(super) fn save(tx: &Transaction<'_>, source: &Name, backfill: &Backfill) -> 
     Ok(())
 }
 
-/// A step of one that is still the same: another may have been begun, or this one ended, meanwhile.
-pub(super) fn go_on(tx: &Transaction<'_>, source: &Name, step: &Backfill) -> Result<(), StoreError> {
-    let is_same = |known: Backfill| {
-        known.began == step.began && known.is_in_progress() && known.documents <= step.documents
+/// Stores a step of a backfill, unless the backfill has ended or was replaced meanwhile, or the step is older than
+/// the stored one.
+pub(super) fn save_step(tx: &Transaction<'_>, source: &Name, step: &Backfill) -> Result<(), StoreError> {
+    let continues = |current: Backfill| {
+        current.began == step.began && current.is_in_progress() && current.documents <= step.documents
     };
-    if one(tx, source)?.is_some_and(is_same) { save(tx, source, step) } else { Ok(()) }
+    if select_backfill(tx, source)?.is_some_and(continues) { save(tx, source, step) } else { Ok(()) }
 }

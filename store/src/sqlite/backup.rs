@@ -1,4 +1,4 @@
-//! Copies of the store.
+//! Backups of the SQLite file.
 
 use std::path::Path;
 
@@ -12,7 +12,8 @@ impl Backup for Sqlite {
     async fn backup(&self, path: &Path) -> Result<(), StoreError> {
         let path = path.to_path_buf();
         self.read(move |connection| {
-            // One statement, one snapshot: copying page by page would begin anew with each commit of a node.
+            // One statement copies one snapshot. SQLite's page by page backup would restart with each commit of a
+            // node.
             connection.execute("VACUUM INTO ?1", [path.to_string_lossy()])?;
             Ok(())
         })

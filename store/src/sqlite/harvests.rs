@@ -1,4 +1,4 @@
-//! Harvests: items, matches, waiting pages, source news and history, in one transaction.
+//! Storage of harvests in SQLite: items, matches, article pages, source states and history, in one transaction.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use model::{Finding, Harvest, ItemKey, Match, Name, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use url::Url;
 
-use super::removals::{take_down, vanish};
+use super::removals::{remove_missing, take_down};
 use super::rows::{length, limit, millis};
 use super::{Sqlite, backfills, hosts, objects, pages, removals, source_states, websub};
-use crate::edit::{Edit, Known, address, edit, indexed, published_key};
+use crate::edit::{Edit, ItemFingerprint, classify_edit, indexed_address, lookup_address, published_key};
 use crate::{EntryRef, EntryStatus, Harvests, Saved, StoreError};
 
 #[async_trait]
@@ -21,12 +21,12 @@ impl Harvests for Sqlite {
         entries: &[EntryRef],
     ) -> Result<Vec<EntryStatus>, StoreError> {
         let (source, entries) = (source.clone(), entries.to_vec());
-        self.read(move |connection| classify_entries(connection, &source, &entries)).await
+        self.read(move |connection| select_statuses(connection, &source, &entries)).await
     }
 
     async fn known_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError> {
         let (source, addresses) = (source.clone(), addresses.to_vec());
-        self.read(move |connection| known_addresses(connection, &source, &addresses)).await
+        self.read(move |connection| select_known_addresses(connection, &source, &addresses)).await
     }
 
     async fn save(&self, harvests: &Arc<[Harvest]>, objects_version: i64) -> Result<Vec<Saved>, StoreError> {
@@ -35,13 +35,14 @@ impl Harvests for Sqlite {
             if objects::version(tx)? != objects_version {
                 return Err(StoreError::StaleObjects);
             }
-            harvests.iter().map(|one| save(tx, one, history)).collect()
+            harvests.iter().map(|harvest| save_harvest(tx, harvest, history)).collect()
         })
         .await
     }
 }
 
-pub(super) fn classify_entries(
+/// Returns the status of each entry. A forgotten key has an empty fingerprint and always counts as known.
+pub(super) fn select_statuses(
     connection: &Connection,
     source: &Name,
     entries: &[EntryRef],
@@ -55,12 +56,12 @@ pub(super) fn classify_entries(
         "SELECT 1 FROM item WHERE source = ?1 AND address = ?2 AND entry_hash = ?3
          UNION ALL SELECT 1 FROM page WHERE source = ?1 AND address = ?2 AND entry_hash = ?3",
     )?;
-    let mut classify_entries = Vec::with_capacity(entries.len());
+    let mut statuses = Vec::with_capacity(entries.len());
     for EntryRef { key, hash, address } in entries {
-        let known: Option<String> =
+        let stored_hash: Option<String> =
             by_key.query_row([source.as_str(), key.as_str()], |row| row.get(0)).optional()?;
-        classify_entries.push(match (known, address) {
-            (Some(known), _) if known.is_empty() || known == *hash => EntryStatus::Same,
+        statuses.push(match (stored_hash, address) {
+            (Some(existing), _) if existing.is_empty() || existing == *hash => EntryStatus::Same,
             (Some(_), _) => EntryStatus::Changed,
             (None, Some(address)) if by_address.exists([source.as_str(), address.as_str(), hash])? => {
                 EntryStatus::Same
@@ -68,10 +69,15 @@ pub(super) fn classify_entries(
             (None, _) => EntryStatus::New,
         });
     }
-    Ok(classify_entries)
+    Ok(statuses)
 }
 
-pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> Result<Saved, StoreError> {
+/// Stores a harvest. Skips it if its token is outdated. Of an undeclared source, stores only findings and deletions.
+pub(super) fn save_harvest(
+    tx: &Transaction<'_>,
+    harvest: &Harvest,
+    history: usize,
+) -> Result<Saved, StoreError> {
     let mut saved = Saved::default();
     if !is_current(tx, harvest)? {
         saved.fenced = true;
@@ -80,7 +86,7 @@ pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> R
     for finding in &harvest.findings {
         save_finding(tx, harvest, finding, &mut saved)?;
     }
-    withdraw(tx, harvest)?;
+    remove_deleted(tx, harvest)?;
     if !is_declared(tx, harvest)? {
         return Ok(saved);
     }
@@ -91,13 +97,13 @@ pub(super) fn save(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> R
         tx.prepare_cached("DELETE FROM page WHERE source = ?1 AND item_key = ?2")?
             .execute([harvest.source.as_str(), key.as_str()])?;
     }
-    save_news(tx, harvest)?;
-    hosts::save(tx, harvest)?;
+    save_outcome(tx, harvest)?;
+    hosts::save_health(tx, harvest)?;
     source_states::save_active_fallback(tx, harvest)?;
-    save_evidence(tx, harvest)?;
-    websub::save(tx, harvest)?;
+    save_learnt(tx, harvest)?;
+    websub::save_harvest(tx, harvest)?;
     if let Some(step) = &harvest.updates.backfill {
-        backfills::go_on(tx, &harvest.source, step)?;
+        backfills::save_step(tx, &harvest.source, step)?;
     }
     save_history(tx, harvest, history)?;
     Ok(saved)
@@ -108,18 +114,19 @@ fn is_declared(tx: &Transaction<'_>, harvest: &Harvest) -> Result<bool, StoreErr
     Ok(query.exists([harvest.source.as_str()])?)
 }
 
-/// The highest token of each host is remembered; a lower one is a node that lost its lease.
+/// Returns true if the harvest's token is current, and remembers the highest token of the host. A lower token
+/// comes from a node that lost its lease.
 fn is_current(tx: &Transaction<'_>, harvest: &Harvest) -> Result<bool, StoreError> {
     let token = i64::try_from(harvest.token.0).unwrap_or(i64::MAX);
     let delay = length(harvest.robots_delay);
-    let seen: Option<(i64, i64)> = tx
+    let current: Option<(i64, i64)> = tx
         .prepare_cached("SELECT token, robots_delay FROM host_token WHERE host = ?1")?
         .query_row([harvest.host.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    if seen.is_some_and(|(seen, _)| seen > token) {
+    if current.is_some_and(|(highest, _)| highest > token) {
         return Ok(false);
     }
-    if seen != Some((token, delay)) {
+    if current != Some((token, delay)) {
         tx.prepare_cached(
             "INSERT OR REPLACE INTO host_token (host, token, robots_delay) VALUES (?1, ?2, ?3)",
         )?
@@ -128,8 +135,9 @@ fn is_current(tx: &Transaction<'_>, harvest: &Harvest) -> Result<bool, StoreErro
     Ok(true)
 }
 
-/// What publishers took back is removed, and stays away.
-fn withdraw(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
+/// Removes items that their publisher deleted, for good, and items that the source no longer shows, until they
+/// reappear.
+fn remove_deleted(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
     let row_of = |key: &ItemKey| {
         tx.prepare_cached("SELECT row FROM item WHERE source = ?1 AND item_key = ?2")?
             .query_row([harvest.source.as_str(), key.as_str()], |row| row.get::<_, i64>(0))
@@ -144,12 +152,13 @@ fn withdraw(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
         tx.prepare_cached("DELETE FROM page WHERE source = ?1 AND item_key = ?2")?
             .execute([harvest.source.as_str(), key.as_str()])?;
         if let Some(row) = row_of(key)? {
-            vanish(tx, row, &harvest.source, key)?;
+            remove_missing(tx, row, &harvest.source, key)?;
         }
     }
     Ok(())
 }
 
+/// Stores a finding as a new item or as an edit, replaces its matches, and adds to the counts.
 fn save_finding(
     tx: &Transaction<'_>,
     harvest: &Harvest,
@@ -157,22 +166,22 @@ fn save_finding(
     saved: &mut Saved,
 ) -> Result<(), StoreError> {
     let (now, deferred_topics) = (harvest.at, &harvest.deferred_topics);
-    let row = match find(tx, finding)? {
-        None if is_forgotten(tx, finding)? || removals::covers(tx, finding)? => return Ok(()),
+    let row = match select_item(tx, finding)? {
+        None if is_forgotten(tx, finding)? || removals::reject_new(tx, finding)? => return Ok(()),
         None => {
             saved.new_items += 1;
-            insert(tx, finding, now)?
+            insert_item(tx, finding, now)?
         }
-        Some((row, _)) if removals::suppresses(tx, finding)? => {
-            // It was stored before anybody knew whose it is.
+        Some((row, _)) if removals::is_suppressed(tx, finding)? => {
+            // The item was stored before its author was known.
             take_down(tx, &[row])?;
             return Ok(());
         }
-        Some((row, known)) => match update(tx, finding, row, &known, now)? {
+        Some((row, existing)) => match update_item(tx, finding, row, &existing, now)? {
             true => {
                 saved.edited_items += 1;
                 if !deferred_topics.is_empty() {
-                    // Once more: what it says now is matched against them then.
+                    // Queue the item again: linking matches its new text against the deferred topics.
                     tx.prepare_cached("INSERT OR IGNORE INTO unlinked (item) VALUES (?1)")?.execute([row])?;
                 }
                 row
@@ -180,52 +189,60 @@ fn save_finding(
             false => return Ok(()),
         },
     };
-    let before: bool = tx.prepare_cached("SELECT 1 FROM match WHERE item = ?1")?.exists([row])?;
+    let had_matches: bool = tx.prepare_cached("SELECT 1 FROM match WHERE item = ?1")?.exists([row])?;
     let may_go = |topic: &str| !deferred_topics.iter().any(|name| name.as_str() == topic);
-    let fresh = replace_matches(tx, row, may_go, &finding.matches, now)?;
-    saved.new_matches += fresh;
-    saved.new_materials += u64::from(fresh > 0 && !before);
+    let new_matches = replace_matches(tx, row, may_go, &finding.matches, now)?;
+    saved.new_matches += new_matches;
+    saved.new_materials += u64::from(new_matches > 0 && !had_matches);
     Ok(())
 }
 
-fn find(tx: &Transaction<'_>, finding: &Finding) -> Result<Option<(i64, Known)>, StoreError> {
-    const COLUMNS: &str = "SELECT row, content_hash, entry_hash, whole, published_key FROM item";
-    let known = |row: &rusqlite::Row<'_>| {
-        let known = Known {
+/// Returns the row and fingerprint of the item that a finding is about. Searches by key, then by address, title
+/// and publication time.
+fn select_item(
+    tx: &Transaction<'_>,
+    finding: &Finding,
+) -> Result<Option<(i64, ItemFingerprint)>, StoreError> {
+    const SELECT_FINGERPRINT: &str = "SELECT row, content_hash, entry_hash, whole, published_key FROM item";
+    let row_and_fingerprint = |row: &rusqlite::Row<'_>| {
+        let fingerprint = ItemFingerprint {
             content_hash: row.get(1)?,
             entry_hash: row.get(2)?,
             whole: row.get(3)?,
             published_key: row.get(4)?,
         };
-        Ok((row.get(0)?, known))
+        Ok((row.get(0)?, fingerprint))
     };
     let item = &finding.item;
     let by_key = tx
-        .prepare_cached(&format!("{COLUMNS} WHERE source = ?1 AND item_key = ?2"))?
-        .query_row([item.source.as_str(), item.key.as_str()], known)
+        .prepare_cached(&format!("{SELECT_FINGERPRINT} WHERE source = ?1 AND item_key = ?2"))?
+        .query_row([item.source.as_str(), item.key.as_str()], row_and_fingerprint)
         .optional()?;
     if by_key.is_some() {
         return Ok(by_key);
     }
-    // Some publishers invent a new identifier each time: the same address, title and time are one item.
-    let Some(address) = address(finding) else { return Ok(None) };
-    let mut same = tx.prepare_cached(&format!(
-        "{COLUMNS} WHERE source = ?1 AND address = ?2 AND title IS ?3 AND published_key = ?4
+    // Some publishers generate a new identifier each time. Address, title and publication time then identify the
+    // item.
+    let Some(address) = lookup_address(finding) else { return Ok(None) };
+    let mut by_address = tx.prepare_cached(&format!(
+        "{SELECT_FINGERPRINT} WHERE source = ?1 AND address = ?2 AND title IS ?3 AND published_key = ?4
          AND (?4 != '' OR content_hash = ?5) ORDER BY row LIMIT 1"
     ))?;
     let hash = item.content_hash();
-    let found = same
-        .query_row(params![item.source.as_str(), address, item.title, published_key(finding), hash], known)
-        .optional()?;
-    Ok(found)
+    let key = published_key(finding);
+    Ok(by_address
+        .query_row(params![item.source.as_str(), address, item.title, key, hash], row_and_fingerprint)
+        .optional()?)
 }
 
+/// Returns true if the finding's item was removed or rejected earlier.
 fn is_forgotten(tx: &Transaction<'_>, finding: &Finding) -> Result<bool, StoreError> {
     let mut query = tx.prepare_cached("SELECT 1 FROM forgotten WHERE source = ?1 AND item_key = ?2")?;
     Ok(query.exists([finding.item.source.as_str(), finding.item.key.as_str()])?)
 }
 
-fn insert(tx: &Transaction<'_>, finding: &Finding, now: Timestamp) -> Result<i64, StoreError> {
+/// Inserts an item and its search tokens. The trigger `item_is_stored` of migration 0007 queues it in `unlinked`.
+fn insert_item(tx: &Transaction<'_>, finding: &Finding, now: Timestamp) -> Result<i64, StoreError> {
     let item = &finding.item;
     tx.prepare_cached(
         "INSERT INTO item (id, source, item_key, published_key, address, title, published_at, body, content_hash,
@@ -237,7 +254,7 @@ fn insert(tx: &Transaction<'_>, finding: &Finding, now: Timestamp) -> Result<i64
         item.source.as_str(),
         item.key.as_str(),
         published_key(finding),
-        address(finding),
+        lookup_address(finding),
         item.title,
         item.published.as_ref().map(|published| millis(published.at)),
         serde_json::to_string(item)?,
@@ -252,19 +269,19 @@ fn insert(tx: &Transaction<'_>, finding: &Finding, now: Timestamp) -> Result<i64
     Ok(row)
 }
 
-/// Stores an edit; false where there is nothing to match again.
-fn update(
+/// Stores an edit. Returns false if the content is unchanged and the item's matches stay.
+fn update_item(
     tx: &Transaction<'_>,
     finding: &Finding,
     row: i64,
-    known: &Known,
+    existing: &ItemFingerprint,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let item = &finding.item;
     let hash = item.content_hash();
-    let key = match edit(known, finding, &hash) {
-        Edit::Nothing => return Ok(false),
-        Edit::Marks => {
+    let key = match classify_edit(existing, finding, &hash) {
+        Edit::Unchanged => return Ok(false),
+        Edit::Metadata => {
             tx.prepare_cached("UPDATE item SET entry_hash = ?2, whole = whole OR ?3 WHERE row = ?1")?
                 .execute(params![row, finding.entry_hash, finding.whole])?;
             return Ok(false);
@@ -285,7 +302,7 @@ fn update(
         item.title,
         item.published.as_ref().map(|published| millis(published.at)),
         key,
-        address(finding),
+        lookup_address(finding),
     ])?;
     tx.prepare_cached("DELETE FROM item_words WHERE rowid = ?1")?.execute([row])?;
     tx.prepare_cached("INSERT INTO item_words (rowid, tokens) VALUES (?1, ?2)")?
@@ -293,8 +310,8 @@ fn update(
     Ok(true)
 }
 
-/// Makes an item's matches be these, but that only those of some topics may go. A match that stays keeps its place in the
-/// order. How many are new.
+/// Replaces the matches of an item. Removes only matches of topics for which `may_go` returns true. A match that
+/// stays keeps its sequence number. Returns the number of new matches.
 pub(super) fn replace_matches(
     tx: &Transaction<'_>,
     row: i64,
@@ -303,37 +320,39 @@ pub(super) fn replace_matches(
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     let mut query = tx.prepare_cached("SELECT topic FROM match WHERE item = ?1")?;
-    let before: Vec<String> = query.query_map([row], |row| row.get(0))?.collect::<Result<_, _>>()?;
-    for topic in &before {
-        if may_go(topic) && !matches.iter().any(|found| found.topic.as_str() == topic) {
+    let previous: Vec<String> = query.query_map([row], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    for topic in &previous {
+        if may_go(topic) && !matches.iter().any(|match_| match_.topic.as_str() == topic) {
             tx.prepare_cached("DELETE FROM match WHERE item = ?1 AND topic = ?2")?
                 .execute(params![row, topic])?;
         }
     }
-    let mut fresh = 0;
-    for found in matches {
-        let spans = serde_json::to_string(&found.spans)?;
-        let tags = serde_json::to_string(&found.tags)?;
-        if before.iter().any(|topic| topic == found.topic.as_str()) {
+    let mut new_matches = 0;
+    for match_ in matches {
+        let spans = serde_json::to_string(&match_.spans)?;
+        let tags = serde_json::to_string(&match_.tags)?;
+        if previous.iter().any(|topic| topic == match_.topic.as_str()) {
             tx.prepare_cached(
                 "UPDATE match SET spans = ?3, excerpt = ?4, tags = ?5 WHERE item = ?1 AND topic = ?2",
             )?
-            .execute(params![row, found.topic.as_str(), spans, found.excerpt, tags])?;
+            .execute(params![row, match_.topic.as_str(), spans, match_.excerpt, tags])?;
         } else {
-            fresh += 1;
+            new_matches += 1;
             tx.prepare_cached(
                 "INSERT INTO match (topic, item, spans, excerpt, tags, matched_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
             )?
-            .execute(params![found.topic.as_str(), row, spans, found.excerpt, tags, millis(now)])?;
+            .execute(params![match_.topic.as_str(), row, spans, match_.excerpt, tags, millis(now)])?;
         }
     }
-    Ok(fresh)
+    Ok(new_matches)
 }
 
-fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
+/// Stores the outcome of a poll. The triggers `source_state_changes` (migration 0006) and `source_moves`
+/// (migration 0007) record changes of the state and of the announced move.
+fn save_outcome(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
     let Some(outcome) = &harvest.outcome else { return Ok(()) };
     let validators = outcome.validators.as_ref().map(serde_json::to_string).transpose()?;
-    // An operator's pause, or a quarantine, wins over news from work that was under way.
+    // A pause, retirement or quarantine wins over the outcome of a poll that was already running.
     tx.prepare_cached(
         "UPDATE source SET
             since = CASE WHEN state IN (?2, 'paused', 'quarantined', 'retired') THEN since ELSE ?3 END,
@@ -363,8 +382,8 @@ fn save_news(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// What was learnt of how the source publishes, and of what it shows.
-fn save_evidence(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
+/// Stores the rhythm, the condition of article pages and the page window that were learnt about a source.
+fn save_learnt(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreError> {
     let model::SourceUpdates { rhythm, article_pages, page_window, .. } = &harvest.updates;
     if rhythm.is_none() && article_pages.is_none() && page_window.is_none() {
         return Ok(());
@@ -382,6 +401,7 @@ fn save_evidence(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), StoreErr
     Ok(())
 }
 
+/// Appends a harvest's fetches to the history of its source.
 fn save_history(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> Result<(), StoreError> {
     for record in &harvest.fetches {
         tx.prepare_cached("INSERT INTO fetch (source, at, record) VALUES (?1, ?2, ?3)")?.execute(params![
@@ -396,12 +416,12 @@ fn save_history(tx: &Transaction<'_>, harvest: &Harvest, history: usize) -> Resu
     Ok(())
 }
 
-/// Forgets what is older than the last `history` lines, once an eighth more has gathered: SQLite (3.54)
-/// plans a cached statement of this form anew each time, which every poll would pay for.
+/// Deletes all but the last `history` fetches of a source, once the history is an eighth longer than that. SQLite
+/// (3.54) replans a cached statement of this form each time, so deleting at every poll would be expensive.
 fn prune_history(tx: &Transaction<'_>, source: &Name, history: usize) -> Result<(), StoreError> {
     let mut count = tx.prepare_cached("SELECT count(*) FROM fetch WHERE source = ?1")?;
-    let kept: i64 = count.query_row([source.as_str()], |row| row.get(0))?;
-    if kept > limit(history + history / 8) {
+    let fetches: i64 = count.query_row([source.as_str()], |row| row.get(0))?;
+    if fetches > limit(history + history / 8) {
         tx.prepare_cached(
             "DELETE FROM fetch WHERE source = ?1 AND id <=
                 (SELECT id FROM fetch WHERE source = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)",
@@ -411,8 +431,8 @@ fn prune_history(tx: &Transaction<'_>, source: &Name, history: usize) -> Result<
     Ok(())
 }
 
-/// Whether something of a source stands at each of these addresses.
-pub(super) fn known_addresses(
+/// Returns for each address whether an item or a waiting article page of the source has it.
+pub(super) fn select_known_addresses(
     connection: &Connection,
     source: &Name,
     addresses: &[Url],
@@ -421,6 +441,6 @@ pub(super) fn known_addresses(
         "SELECT 1 FROM item WHERE source = ?1 AND address = ?2
          UNION ALL SELECT 1 FROM page WHERE source = ?1 AND address = ?2",
     )?;
-    let is_known = |url: &Url| Ok(query.exists(params![source.as_str(), indexed(Some(url))])?);
+    let is_known = |url: &Url| Ok(query.exists(params![source.as_str(), indexed_address(Some(url))])?);
     addresses.iter().map(is_known).collect()
 }

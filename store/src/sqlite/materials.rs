@@ -1,38 +1,41 @@
-//! Items and matches, read; matching again; retention.
+//! Items, matches and totals in SQLite.
 
 use async_trait::async_trait;
 use model::Name;
 use rusqlite::{Connection, params};
 
 use super::Sqlite;
-use super::rows::{ITEM, MATCH, found, item as stored_item, limit};
+use super::rows::{ITEM_COLUMNS, MATCH_COLUMNS, limit, parse_item, parse_match};
 use crate::{MaterialQuery, Materials, StoreError, StoredItem, StoredMatch, Totals};
 
 #[async_trait]
 impl Materials for Sqlite {
     async fn materials(&self, query: &MaterialQuery) -> Result<Vec<StoredMatch>, StoreError> {
         let query = query.clone();
-        self.read(move |connection| list(connection, &query)).await
+        self.read(move |connection| select_matches(connection, &query)).await
     }
 
     async fn item(&self, id: &str) -> Result<Option<(StoredItem, Vec<StoredMatch>)>, StoreError> {
         let id = id.to_owned();
-        self.read(move |connection| item(connection, &id)).await
+        self.read(move |connection| select_item(connection, &id)).await
     }
 
     async fn items(&self, after_row: i64, limit: usize) -> Result<Vec<StoredItem>, StoreError> {
-        self.read(move |connection| items(connection, after_row, limit)).await
+        self.read(move |connection| select_items(connection, after_row, limit)).await
     }
 
     async fn totals(&self) -> Result<Totals, StoreError> {
-        self.read(totals).await
+        self.read(select_totals).await
     }
 }
 
-pub(super) fn list(connection: &Connection, query: &MaterialQuery) -> Result<Vec<StoredMatch>, StoreError> {
+pub(super) fn select_matches(
+    connection: &Connection,
+    query: &MaterialQuery,
+) -> Result<Vec<StoredMatch>, StoreError> {
     let words = (!query.terms.is_empty()).then(|| fts_query(&query.terms));
     let mut statement = connection.prepare_cached(&format!(
-        "SELECT {ITEM}, {MATCH} FROM match JOIN item ON item.row = match.item
+        "SELECT {ITEM_COLUMNS}, {MATCH_COLUMNS} FROM match JOIN item ON item.row = match.item
          WHERE match.seq > ?1 AND (?2 IS NULL OR match.topic = ?2) AND (?3 IS NULL OR item.source = ?3)
            AND (?4 IS NULL OR item.row IN (SELECT rowid FROM item_words WHERE item_words MATCH ?4))
            AND (?6 IS NULL OR EXISTS (SELECT 1 FROM json_each(match.tags) WHERE value = ?6))
@@ -54,54 +57,54 @@ pub(super) fn list(connection: &Connection, query: &MaterialQuery) -> Result<Vec
     ])?;
     let mut matches = Vec::new();
     while let Some(row) = rows.next()? {
-        matches.push(found(row)?);
+        matches.push(parse_match(row)?);
     }
     Ok(matches)
 }
 
-/// One of each must be there; each is quoted, so nothing in it is an operator.
+/// Returns an FTS5 query that requires one term of each group. Each term is quoted, so it cannot contain operators.
 fn fts_query(terms: &[Vec<String>]) -> String {
     let quoted = |term: &String| format!("\"{}\"", term.replace('"', "\"\""));
-    let any =
+    let any_of =
         |terms: &Vec<String>| format!("({})", terms.iter().map(quoted).collect::<Vec<_>>().join(" OR "));
-    terms.iter().map(any).collect::<Vec<_>>().join(" AND ")
+    terms.iter().map(any_of).collect::<Vec<_>>().join(" AND ")
 }
 
-pub(super) fn item(
+pub(super) fn select_item(
     connection: &Connection,
     id: &str,
 ) -> Result<Option<(StoredItem, Vec<StoredMatch>)>, StoreError> {
-    let mut one = connection.prepare_cached(&format!("SELECT {ITEM} FROM item WHERE id = ?1"))?;
-    let mut rows = one.query([id])?;
+    let mut by_id = connection.prepare_cached(&format!("SELECT {ITEM_COLUMNS} FROM item WHERE id = ?1"))?;
+    let mut rows = by_id.query([id])?;
     let Some(row) = rows.next()? else { return Ok(None) };
-    let item = stored_item(row)?;
-    let mut all = connection.prepare_cached(&format!(
-        "SELECT {ITEM}, {MATCH} FROM match JOIN item ON item.row = match.item WHERE item.row = ?1 ORDER BY match.topic"
+    let item = parse_item(row)?;
+    let mut by_row = connection.prepare_cached(&format!(
+        "SELECT {ITEM_COLUMNS}, {MATCH_COLUMNS} FROM match JOIN item ON item.row = match.item WHERE item.row = ?1 ORDER BY match.topic"
     ))?;
-    let mut rows = all.query([item.row])?;
+    let mut rows = by_row.query([item.row])?;
     let mut matches = Vec::new();
     while let Some(row) = rows.next()? {
-        matches.push(found(row)?);
+        matches.push(parse_match(row)?);
     }
     Ok(Some((item, matches)))
 }
 
-pub(super) fn items(
+pub(super) fn select_items(
     connection: &Connection,
     after_row: i64,
-    most: usize,
+    max: usize,
 ) -> Result<Vec<StoredItem>, StoreError> {
     let mut query = connection
-        .prepare_cached(&format!("SELECT {ITEM} FROM item WHERE row > ?1 ORDER BY row LIMIT ?2"))?;
-    let mut rows = query.query(params![after_row, limit(most)])?;
+        .prepare_cached(&format!("SELECT {ITEM_COLUMNS} FROM item WHERE row > ?1 ORDER BY row LIMIT ?2"))?;
+    let mut rows = query.query(params![after_row, limit(max)])?;
     let mut items = Vec::new();
     while let Some(row) = rows.next()? {
-        items.push(stored_item(row)?);
+        items.push(parse_item(row)?);
     }
     Ok(items)
 }
 
-pub(super) fn totals(connection: &Connection) -> Result<Totals, StoreError> {
+pub(super) fn select_totals(connection: &Connection) -> Result<Totals, StoreError> {
     let mut query = connection.prepare_cached(
         "SELECT (SELECT count(*) FROM item), (SELECT count(DISTINCT item) FROM match), (SELECT count(*) FROM match),
                 (SELECT count(*) FROM page), (SELECT coalesce(max(seq), 0) FROM match)",

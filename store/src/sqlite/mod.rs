@@ -1,7 +1,7 @@
 //! The embedded store: one SQLite file.
 //!
-//! One connection writes, one reads; both work on blocking threads. WAL lets other processes read
-//! (and declare objects) while a node runs.
+//! One connection writes, another reads; both work on blocking threads. WAL mode lets other processes read the
+//! file (and declare objects) while a node runs.
 
 mod audit;
 mod backfills;
@@ -27,7 +27,7 @@ use tokio::sync::Mutex;
 
 use crate::StoreError;
 
-/// Migrations in their order; the file's `user_version` counts those that were made.
+/// The migrations in order. The file's `user_version` is the number of applied migrations.
 const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0001_create_tables.sql"),
     include_str!("../migrations/sqlite/0002_add_robots_delay_and_audit.sql"),
@@ -40,16 +40,18 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0009_add_article_pages_and_shown.sql"),
 ];
 
-/// A store in a file.
+/// A store in an SQLite file.
 #[derive(Clone)]
 pub struct Sqlite {
     writer: Arc<Mutex<Connection>>,
     reader: Arc<Mutex<Connection>>,
+    /// The number of fetches kept per source.
     history: usize,
 }
 
 impl Sqlite {
-    /// Opens or makes the file, keeping `history` lines of fetches for each source.
+    /// Opens or creates the file, and applies pending migrations. The store keeps the last `history` fetches of
+    /// each source. Fails with [`StoreError::Version`] if a newer build migrated the file.
     pub fn open(path: &Path, history: usize) -> Result<Self, StoreError> {
         let mut writer = connect(path)?;
         migrate(&mut writer)?;
@@ -60,24 +62,26 @@ impl Sqlite {
         })
     }
 
-    /// Opens a file that is there, to look at it where nothing can be written.
+    /// Opens an existing file without write access. Fails with [`StoreError::Version`] if a newer build migrated
+    /// the file, and with [`StoreError::Other`] if a migration is pending.
     pub fn open_to_read(path: &Path, history: usize) -> Result<Self, StoreError> {
-        let reader = connect_to_read(path)?;
-        let made: i64 = reader.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-        let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-        if made > known {
-            return Err(StoreError::Version { found: made, known });
+        let reader = connect_read_only(path)?;
+        let actual: i64 = reader.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+        let latest = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+        if actual > latest {
+            return Err(StoreError::Version { actual, latest });
         }
-        if made < known {
+        if actual < latest {
             let reason = format!(
-                "it has schema version {made} and must be brought to {known} where it can be written"
+                "cannot migrate a read-only file from schema version {actual} to {latest}; open it once with write access"
             );
             return Err(StoreError::Other(reason));
         }
-        let writer = Arc::new(Mutex::new(connect_to_read(path)?));
+        let writer = Arc::new(Mutex::new(connect_read_only(path)?));
         Ok(Self { writer, reader: Arc::new(Mutex::new(reader)), history })
     }
 
+    /// Runs `work` in a transaction of the writing connection, and commits it.
     async fn write<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError> + Send + 'static,
@@ -91,6 +95,7 @@ impl Sqlite {
         .await
     }
 
+    /// Runs `work` on the reading connection.
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
@@ -98,7 +103,7 @@ impl Sqlite {
         blocking(&self.reader, move |connection| work(connection)).await
     }
 
-    /// Limits the file's size, to see what a full disk does.
+    /// Limits the size of the file in pages, to simulate a full disk.
     #[cfg(test)]
     pub(crate) fn limit_pages(&self, pages: i64) {
         let writer = self.writer.try_lock().unwrap();
@@ -107,16 +112,18 @@ impl Sqlite {
     }
 }
 
+/// Runs `work` on a blocking thread as soon as the connection is free.
 async fn blocking<T: Send + 'static>(
     connection: &Arc<Mutex<Connection>>,
     work: impl FnOnce(&mut Connection) -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    // Waiting for the connection is done here, not on a thread: one thread a connection is enough.
+    // Wait for the connection here, not on a thread: each connection then uses at most one thread.
     let mut connection = connection.clone().lock_owned().await;
-    let done = tokio::task::spawn_blocking(move || work(&mut connection));
-    done.await.unwrap_or_else(|error| Err(StoreError::Other(error.to_string())))
+    let task = tokio::task::spawn_blocking(move || work(&mut connection));
+    task.await.unwrap_or_else(|error| Err(StoreError::Other(error.to_string())))
 }
 
+/// Opens a connection that reads and writes.
 fn connect(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_secs(10))?;
@@ -127,19 +134,19 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     Ok(connection)
 }
 
-/// A connection that changes nothing. Without room for WAL's shared memory the file can still be read
-/// as one that nobody changes, which is true where no log stands beside it.
-fn connect_to_read(path: &Path) -> Result<Connection, StoreError> {
+/// Opens a read-only connection. WAL needs a shared memory file; if that cannot be created, the database file can
+/// still be opened as immutable. This is safe only if no write-ahead log is pending.
+fn connect_read_only(path: &Path) -> Result<Connection, StoreError> {
     let flags =
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
-    let tried = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0));
+    let probe = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0));
     let has_log = std::fs::metadata(with_suffix(path, "-wal")).is_ok_and(|log| log.len() > 0);
-    match tried {
+    match probe {
         Err(error) if has_log => Err(error.into()),
         Err(_) => {
-            let mut address = url::Url::from_file_path(std::path::absolute(path).map_err(other)?)
-                .map_err(|()| StoreError::Other("the path is no address".to_owned()))?;
+            let mut address = url::Url::from_file_path(std::path::absolute(path).map_err(io_error)?)
+                .map_err(|()| StoreError::Other("cannot convert the path to a URL".to_owned()))?;
             address.set_query(Some("immutable=1"));
             Ok(Connection::open_with_flags(address.as_str(), flags)?)
         }
@@ -147,27 +154,30 @@ fn connect_to_read(path: &Path) -> Result<Connection, StoreError> {
     }
 }
 
-fn other(error: std::io::Error) -> StoreError {
+fn io_error(error: std::io::Error) -> StoreError {
     StoreError::Other(error.to_string())
 }
 
+/// Appends a suffix to the file name of a path.
 fn with_suffix(path: &Path, suffix: &str) -> std::path::PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     name.into()
 }
 
+/// Applies the pending migrations in one transaction. Fails with [`StoreError::Version`] if a newer build migrated
+/// the file.
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let made: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
-    if made > known {
-        return Err(StoreError::Version { found: made, known });
+    let actual: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let latest = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if actual > latest {
+        return Err(StoreError::Version { actual, latest });
     }
-    for migration in MIGRATIONS.iter().skip(usize::try_from(made).unwrap_or(0)) {
+    for migration in MIGRATIONS.iter().skip(usize::try_from(actual).unwrap_or(0)) {
         transaction.execute_batch(migration)?;
     }
-    transaction.pragma_update(None, "user_version", known)?;
+    transaction.pragma_update(None, "user_version", latest)?;
     transaction.commit()?;
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Declared objects: sources with their state, topics with their versions.
+//! Declared objects in SQLite: sources with their state, topics with their versions.
 
 use std::collections::HashSet;
 
@@ -44,17 +44,20 @@ impl DeclaredObjects for Sqlite {
     }
 }
 
+/// Returns the version of the declared objects.
 pub(super) fn version(connection: &Connection) -> Result<i64, StoreError> {
     let mut query = connection.prepare_cached("SELECT value FROM meta WHERE key = 'objects_version'")?;
     Ok(query.query_row([], |row| row.get(0))?)
 }
 
-/// Running nodes look at the objects again.
+/// Raises the version of the declared objects. Running nodes then reload them.
 pub(super) const BUMP_VERSION: &str = "UPDATE meta SET value = value + 1 WHERE key = 'objects_version'";
 
-/// As an edit: what a pass that is under way notes of the version before says nothing of this one.
+/// Restarts the matching of a topic. The version rises as with an edit, so that a running pass cannot record its
+/// progress on the earlier version for this one.
 pub(super) const RESTART_MATCHING: &str = "UPDATE topic SET version = version + 1 WHERE name = ?1";
 
+/// Raises the version of the declared objects if anything was applied.
 fn changed(tx: &Transaction<'_>, applied: &Applied) -> Result<(), StoreError> {
     if *applied != Applied::default() {
         tx.execute(BUMP_VERSION, [])?;
@@ -62,6 +65,7 @@ fn changed(tx: &Transaction<'_>, applied: &Applied) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// Adds and edits objects, and removes the others if `prune` is set.
 pub(super) fn declare(
     tx: &Transaction<'_>,
     Objects { sources, topics, clients, lists, touched, seen }: &Objects,
@@ -105,6 +109,8 @@ pub(super) fn declare(
     Ok(applied)
 }
 
+/// Adds or edits a source. The triggers `source_is_declared` and `source_state_changes` of migration 0006 record
+/// its state in `availability`; `source_moves` of migration 0007 records that `moved_to` was cleared.
 fn declare_source(
     tx: &Transaction<'_>,
     source: &Source,
@@ -135,7 +141,7 @@ fn declare_source(
     )?;
     let before: Source = serde_json::from_str(&before)?;
     if source.reads_differently_from(&before) {
-        // What was learnt of another address, or read in another way, is worth nothing here.
+        // Facts learnt about another address, or by another way of reading, are void.
         tx.execute(
             "UPDATE source SET state = 'candidate', reason = '', failures = 0, failed_polls = 0, next_poll = NULL,
                     validators = NULL, interval = NULL, rhythm = NULL, moved_to = NULL, last_ok = NULL, since = ?2 WHERE name = ?1",
@@ -143,7 +149,7 @@ fn declare_source(
         )?;
         websub::unsubscribe(tx, &source.name)?;
     }
-    // What is stopped stays so, wherever it would be read.
+    // A paused or retired source stays so even if its address changed.
     if before.watch() != source.watch() || source.watch() != Watch::On {
         set_standing(tx, &source.name, source.watch(), now)?;
     }
@@ -151,6 +157,7 @@ fn declare_source(
     Ok(())
 }
 
+/// Adds or edits a topic.
 fn declare_topic(tx: &Transaction<'_>, topic: &Topic, applied: &mut Applied) -> Result<(), StoreError> {
     let spec = serde_json::to_string(topic)?;
     let label = format!("Topic/{}", topic.name);
@@ -160,7 +167,7 @@ fn declare_topic(tx: &Transaction<'_>, topic: &Topic, applied: &mut Applied) -> 
         .optional()?;
     match before {
         None => {
-            // Higher than any that a topic of this name had before it was removed.
+            // The version must be higher than that of any removed topic with this name.
             let version = version(tx)? + 1;
             tx.prepare_cached("INSERT INTO topic (name, spec, version) VALUES (?1, ?2, ?3)")?
                 .execute(params![topic.name.as_str(), spec, version])?;
@@ -178,7 +185,7 @@ fn declare_topic(tx: &Transaction<'_>, topic: &Topic, applied: &mut Applied) -> 
     Ok(())
 }
 
-/// What has nothing but its spec.
+/// Adds or edits an object that is stored as its spec alone: a client or a list.
 fn declare_whole(
     tx: &Transaction<'_>,
     (table, kind): (&str, &str),
@@ -201,6 +208,7 @@ fn declare_whole(
     Ok(())
 }
 
+/// Removes the named objects that are declared.
 pub(super) fn undeclare(tx: &Transaction<'_>, wanted: &ObjectNames) -> Result<Applied, StoreError> {
     let mut applied = Applied::default();
     let known = |table: &str, wanted: &[Name]| -> Result<Vec<Name>, StoreError> {
@@ -217,6 +225,8 @@ pub(super) fn undeclare(tx: &Transaction<'_>, wanted: &ObjectNames) -> Result<Ap
     Ok(applied)
 }
 
+/// Removes declared objects. The trigger `source_is_removed` of migration 0006 records the end of a source in
+/// `availability`.
 fn remove(
     tx: &Transaction<'_>,
     ObjectNames { sources, topics, clients, lists }: &ObjectNames,
@@ -245,12 +255,14 @@ fn remove(
     Ok(())
 }
 
+/// Returns the names of the objects in a table, in ascending order.
 fn names(tx: &Transaction<'_>, table: &str) -> Result<Vec<Name>, StoreError> {
     let mut query = tx.prepare(&format!("SELECT name FROM {table} ORDER BY name"))?;
     let texts: Vec<String> = query.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
     Ok(texts.into_iter().map(Name::from_stored).collect())
 }
 
+/// Resumes, pauses or retires a source. Returns false if it is not declared.
 pub(super) fn set_watch(
     tx: &Transaction<'_>,
     source: &Name,
@@ -269,7 +281,7 @@ pub(super) fn set_watch(
     Ok(true)
 }
 
-/// How a source stands that is watched, or not, from now on.
+/// Returns the state and reason of a source that is resumed, paused or retired.
 fn standing(watch: Watch) -> (SourceState, &'static str) {
     match watch {
         Watch::On => (SourceState::Candidate, ""),
@@ -278,6 +290,8 @@ fn standing(watch: Watch) -> (SourceState, &'static str) {
     }
 }
 
+/// Resumes, pauses or retires a source and clears its failures. The trigger `source_state_changes` of migration
+/// 0006 records a change of state.
 fn set_standing(tx: &Transaction<'_>, source: &Name, watch: Watch, now: Timestamp) -> Result<(), StoreError> {
     let (state, reason) = standing(watch);
     tx.execute(

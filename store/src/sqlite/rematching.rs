@@ -1,4 +1,4 @@
-//! Matching of stored items against new and edited topics.
+//! Matching of stored items against new and edited topics, in SQLite.
 
 use async_trait::async_trait;
 use model::{Match, Name, Timestamp};
@@ -69,7 +69,7 @@ pub(super) fn set_unmatched(tx: &Transaction<'_>, topics: &[Name]) -> Result<(),
     Ok(())
 }
 
-/// Those of these topics that still have this version.
+/// Returns the topics that still have the given version.
 pub(super) fn unchanged(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Result<Vec<Name>, StoreError> {
     let mut query = tx.prepare_cached("SELECT 1 FROM topic WHERE name = ?1 AND version = ?2")?;
     let mut same = Vec::new();
@@ -81,6 +81,7 @@ pub(super) fn unchanged(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Result<
     Ok(same)
 }
 
+/// Replaces the matches of unchanged topics among unchanged items. Returns the number of new matches.
 pub(super) fn rematch(
     tx: &Transaction<'_>,
     topics: &[(Name, i64)],
@@ -90,7 +91,7 @@ pub(super) fn rematch(
     let only = unchanged(tx, topics)?;
     let mut fresh = 0;
     for Rematched { row, version, matches, deferred_topics } in items {
-        // An edit that was stored meanwhile was matched against these topics already, or waits for it.
+        // An item that was edited meanwhile was matched against these topics when it was saved, or waits to be.
         let same: bool = tx
             .prepare_cached("SELECT 1 FROM item WHERE row = ?1 AND version = ?2")?
             .exists([row, version])?;

@@ -1,4 +1,6 @@
-//! The state of each source and its history.
+//! The state of each source and its history in SQLite.
+//!
+//! The triggers of migrations 0006 and 0007 write the tables `availability` and `source_move`.
 
 use std::time::Duration;
 
@@ -13,16 +15,16 @@ use crate::{Move, SourceRecord, SourceStates, StateInterval, StoreError, counts}
 #[async_trait]
 impl SourceStates for Sqlite {
     async fn sources(&self) -> Result<Vec<SourceRecord>, StoreError> {
-        self.read(|connection| sources(connection, None)).await
+        self.read(|connection| select_sources(connection, None)).await
     }
 
     async fn source(&self, name: &Name) -> Result<Option<SourceRecord>, StoreError> {
         let name = name.clone();
-        self.read(move |connection| Ok(sources(connection, Some(&name))?.pop())).await
+        self.read(move |connection| Ok(select_sources(connection, Some(&name))?.pop())).await
     }
 
     async fn source_counts(&self) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError> {
-        self.read(source_counts).await
+        self.read(count_sources).await
     }
 
     async fn availability(
@@ -32,26 +34,28 @@ impl SourceStates for Sqlite {
         until: Timestamp,
     ) -> Result<Vec<StateInterval>, StoreError> {
         let source = source.cloned();
-        self.read(move |connection| intervals(connection, source.as_ref(), (since, until))).await
+        self.read(move |connection| select_intervals(connection, source.as_ref(), (since, until))).await
     }
 
     async fn moves(&self, source: &Name) -> Result<Vec<Move>, StoreError> {
         let source = source.clone();
-        self.read(move |connection| moves(connection, &source)).await
+        self.read(move |connection| select_moves(connection, &source)).await
     }
 
     async fn history(&self, source: &Name, limit: usize) -> Result<Vec<FetchRecord>, StoreError> {
         let source = source.clone();
-        self.read(move |connection| history(connection, &source, limit)).await
+        self.read(move |connection| select_history(connection, &source, limit)).await
     }
 
     async fn active_fallback(&self, source: &Name) -> Result<Option<ActiveFallback>, StoreError> {
         let source = source.clone();
-        self.read(move |connection| active_fallback(connection, &source)).await
+        self.read(move |connection| select_active_fallback(connection, &source)).await
     }
 }
 
-pub(super) fn intervals(
+/// Returns the state intervals that overlap the interval from `since` to `until`. Each row of the ledger lasts
+/// until the next row of its source.
+pub(super) fn select_intervals(
     connection: &Connection,
     only: Option<&Name>,
     (since, until): (Timestamp, Timestamp),
@@ -71,20 +75,21 @@ pub(super) fn intervals(
             reason: row.get(4)?,
         })
     };
-    let found = query.query_map(params![only.map(Name::as_str), millis(since), millis(until)], interval)?;
-    Ok(found.collect::<Result<_, _>>()?)
+    let intervals =
+        query.query_map(params![only.map(Name::as_str), millis(since), millis(until)], interval)?;
+    Ok(intervals.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn moves(connection: &Connection, source: &Name) -> Result<Vec<Move>, StoreError> {
+pub(super) fn select_moves(connection: &Connection, source: &Name) -> Result<Vec<Move>, StoreError> {
     let mut query = connection.prepare_cached(
         "SELECT at, moved_to FROM source_move WHERE source = ?1 ORDER BY id DESC LIMIT 100",
     )?;
-    let found =
+    let moves =
         query.query_map([source.as_str()], |row| Ok(Move { at: time(row.get(0)?), to: row.get(1)? }))?;
-    Ok(found.collect::<Result<_, _>>()?)
+    Ok(moves.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn active_fallback(
+pub(super) fn select_active_fallback(
     connection: &Connection,
     source: &Name,
 ) -> Result<Option<ActiveFallback>, StoreError> {
@@ -100,16 +105,20 @@ pub(super) fn save_active_fallback(tx: &Transaction<'_>, harvest: &Harvest) -> R
     Ok(())
 }
 
-pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Vec<SourceRecord>, StoreError> {
-    const COLUMNS: &str =
+/// Returns one source, or all ordered by name.
+pub(super) fn select_sources(
+    connection: &Connection,
+    only: Option<&Name>,
+) -> Result<Vec<SourceRecord>, StoreError> {
+    const SELECT_SOURCES: &str =
         "SELECT spec, state, reason, failures, failed_polls, since, last_ok, last_poll, next_poll,
         interval, validators, moved_to, (SELECT count(*) FROM page WHERE page.source = source.name), rhythm,
         article_pages";
-    // Two queries: with an OR in it SQLite would read every source to find one.
+    // Two queries: with an OR condition, SQLite would scan all sources to find one.
     let mut query = connection.prepare_cached(&match only {
-        Some(_) => format!("{COLUMNS}, shown FROM source WHERE name = ?1"),
-        // What each showed is long, and of interest to whoever reads it only.
-        None => format!("{COLUMNS}, NULL FROM source ORDER BY name"),
+        Some(_) => format!("{SELECT_SOURCES}, shown FROM source WHERE name = ?1"),
+        // Page windows are long, and only needed when reading one source.
+        None => format!("{SELECT_SOURCES}, NULL FROM source ORDER BY name"),
     })?;
     let mut rows = match only {
         Some(name) => query.query([name.as_str()])?,
@@ -139,7 +148,7 @@ pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Ve
             moved_to: row.get(11)?,
             pages_waiting: row.get::<_, i64>(12)?.unsigned_abs(),
             rhythm: rhythm.map(|text| serde_json::from_str(&text)).transpose()?,
-            // What another build wrote otherwise is learnt anew.
+            // Another build may have written another format. The values are then learnt again.
             article_pages: article_pages.and_then(|text| serde_json::from_str(&text).ok()),
             page_window: page_window.and_then(|text| serde_json::from_str(&text).ok()),
         });
@@ -147,24 +156,23 @@ pub(super) fn sources(connection: &Connection, only: Option<&Name>) -> Result<Ve
     Ok(records)
 }
 
-pub(super) fn source_counts(
+pub(super) fn count_sources(
     connection: &Connection,
 ) -> Result<Vec<(SourceKind, SourceState, u64)>, StoreError> {
     let mut query =
         connection.prepare_cached("SELECT spec ->> '$.kind', state, count(*) FROM source GROUP BY 1, 2")?;
     let counts = query.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    counts::of_sources(counts.collect::<Result<_, _>>()?)
+    counts::parse_source_counts(counts.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn history(
+pub(super) fn select_history(
     connection: &Connection,
     source: &Name,
-    most: usize,
+    max: usize,
 ) -> Result<Vec<FetchRecord>, StoreError> {
     let mut query =
         connection.prepare_cached("SELECT record FROM fetch WHERE source = ?1 ORDER BY id DESC LIMIT ?2")?;
-    let records: Vec<String> = query
-        .query_map(params![source.as_str(), limit(most)], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+    let records: Vec<String> =
+        query.query_map(params![source.as_str(), limit(max)], |row| row.get(0))?.collect::<Result<_, _>>()?;
     records.iter().map(|record| Ok(serde_json::from_str(record)?)).collect()
 }

@@ -1,23 +1,23 @@
-//! Which items are reprints of which.
+//! Stories in SQLite.
 
 use async_trait::async_trait;
 use model::{Name, Similarity, SimilarityKind, Sketch, Timestamp};
 use rusqlite::{Connection, Transaction, params};
 
-use super::rows::{ITEM, item as stored_item, limit, millis};
+use super::rows::{ITEM_COLUMNS, limit, millis, parse_item};
 use super::{Sqlite, objects};
-use crate::stories::KEPT_OF_A_KEY;
+use crate::stories::MAX_CANDIDATES_PER_KEY;
 use crate::{Candidate, Linked, Reprint, StoreError, StoredItem, Stories};
 
 #[async_trait]
 impl Stories for Sqlite {
     async fn unlinked(&self, limit: usize) -> Result<Vec<StoredItem>, StoreError> {
-        self.read(move |connection| unlinked(connection, limit)).await
+        self.read(move |connection| select_unlinked(connection, limit)).await
     }
 
     async fn candidates(&self, keys: &[i64], since: Timestamp) -> Result<Vec<Candidate>, StoreError> {
         let keys = keys.to_vec();
-        self.read(move |connection| candidates(connection, &keys, since)).await
+        self.read(move |connection| select_candidates(connection, &keys, since)).await
     }
 
     async fn link(
@@ -37,28 +37,28 @@ impl Stories for Sqlite {
     }
 
     async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError> {
-        self.read(move |connection| story(connection, row, limit)).await
+        self.read(move |connection| select_story(connection, row, limit)).await
     }
 
     async fn story_count(&self, topic: &Name) -> Result<u64, StoreError> {
         let topic = topic.clone();
-        self.read(move |connection| count(connection, &topic)).await
+        self.read(move |connection| count_stories(connection, &topic)).await
     }
 }
 
-pub(super) fn unlinked(connection: &Connection, most: usize) -> Result<Vec<StoredItem>, StoreError> {
+pub(super) fn select_unlinked(connection: &Connection, max: usize) -> Result<Vec<StoredItem>, StoreError> {
     let mut query = connection.prepare_cached(&format!(
-        "SELECT {ITEM} FROM unlinked JOIN item ON item.row = unlinked.item ORDER BY unlinked.item LIMIT ?1"
+        "SELECT {ITEM_COLUMNS} FROM unlinked JOIN item ON item.row = unlinked.item ORDER BY unlinked.item LIMIT ?1"
     ))?;
-    let mut rows = query.query([limit(most)])?;
+    let mut rows = query.query([limit(max)])?;
     let mut items = Vec::new();
     while let Some(row) = rows.next()? {
-        items.push(stored_item(row)?);
+        items.push(parse_item(row)?);
     }
     Ok(items)
 }
 
-pub(super) fn candidates(
+pub(super) fn select_candidates(
     connection: &Connection,
     keys: &[i64],
     since: Timestamp,
@@ -68,17 +68,17 @@ pub(super) fn candidates(
          JOIN likeness ON likeness.item = likeness_key.item
          WHERE key = ?1 AND likeness_key.at > ?2 ORDER BY likeness_key.item LIMIT ?3",
     )?;
-    let mut found: Vec<Candidate> = Vec::new();
+    let mut candidates: Vec<Candidate> = Vec::new();
     for key in keys {
-        let mut rows = query.query(params![key, millis(since), limit(KEPT_OF_A_KEY)])?;
+        let mut rows = query.query(params![key, millis(since), limit(MAX_CANDIDATES_PER_KEY)])?;
         while let Some(row) = rows.next()? {
-            let number: i64 = row.get(0)?;
-            if let Some(known) = found.iter_mut().find(|candidates| candidates.row == number) {
-                known.sketch.keys.push(*key);
+            let item: i64 = row.get(0)?;
+            if let Some(candidate) = candidates.iter_mut().find(|candidate| candidate.row == item) {
+                candidate.sketch.keys.push(*key);
                 continue;
             }
-            found.push(Candidate {
-                row: number,
+            candidates.push(Candidate {
+                row: item,
                 story: row.get(1)?,
                 source: Name::from_stored(row.get(2)?),
                 sketch: Sketch {
@@ -90,18 +90,20 @@ pub(super) fn candidates(
             });
         }
     }
-    Ok(found)
+    Ok(candidates)
 }
 
+/// Links items to their stories, and deletes the sketch keys of items first seen before `forget`.
 pub(super) fn link(tx: &Transaction<'_>, linked: &[Linked], forget: Timestamp) -> Result<(), StoreError> {
     for Linked { row, version, source, at, story, similarity, sketch } in linked {
+        // An item that was edited since it was compared stays queued.
         tx.prepare_cached(
             "DELETE FROM unlinked WHERE item = ?1
              AND NOT EXISTS (SELECT 1 FROM item WHERE row = ?1 AND version != ?2)",
         )?
         .execute([row, version])?;
-        // It may have been removed meanwhile.
-        let stored = tx
+        // The item may have been removed meanwhile.
+        let inserted = tx
             .prepare_cached(
                 "INSERT OR IGNORE INTO likeness (item, story, source, at, how, share, exact, title, sketch)
                  SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9 WHERE EXISTS (SELECT 1 FROM item WHERE row = ?1)",
@@ -117,7 +119,7 @@ pub(super) fn link(tx: &Transaction<'_>, linked: &[Linked], forget: Timestamp) -
                 sketch.title,
                 sketch.sketch,
             ])?;
-        if stored == 0 {
+        if inserted == 0 {
             continue;
         }
         for key in &sketch.keys {
@@ -129,25 +131,30 @@ pub(super) fn link(tx: &Transaction<'_>, linked: &[Linked], forget: Timestamp) -
     Ok(())
 }
 
-pub(super) fn story(connection: &Connection, row: i64, most: usize) -> Result<Vec<Reprint>, StoreError> {
+pub(super) fn select_story(
+    connection: &Connection,
+    row: i64,
+    max: usize,
+) -> Result<Vec<Reprint>, StoreError> {
     let mut query = connection.prepare_cached(&format!(
-        "SELECT {ITEM}, how, share FROM likeness JOIN item ON item.row = likeness.item
+        "SELECT {ITEM_COLUMNS}, how, share FROM likeness JOIN item ON item.row = likeness.item
          WHERE story = (SELECT story FROM likeness WHERE item = ?1)
          ORDER BY coalesce(item.published_at, item.first_seen), item.row LIMIT ?2"
     ))?;
-    let mut rows = query.query(params![row, limit(most)])?;
-    let mut all = Vec::new();
+    let mut rows = query.query(params![row, limit(max)])?;
+    let mut reprints = Vec::new();
     while let Some(row) = rows.next()? {
         let how: Option<String> = row.get("how")?;
         let share: Option<f64> = row.get("share")?;
         let how = how.and_then(|how| SimilarityKind::parse(&how));
         let similarity = how.map(|how| Similarity { how, share: share.unwrap_or(0.0) });
-        all.push(Reprint { item: stored_item(row)?, similarity });
+        reprints.push(Reprint { item: parse_item(row)?, similarity });
     }
-    Ok(all)
+    Ok(reprints)
 }
 
-pub(super) fn count(connection: &Connection, topic: &Name) -> Result<u64, StoreError> {
+/// Returns the number of stories among the matches of a topic. An item without a story counts as one.
+pub(super) fn count_stories(connection: &Connection, topic: &Name) -> Result<u64, StoreError> {
     let mut query = connection.prepare_cached(
         "SELECT count(DISTINCT coalesce(likeness.story, -match.item)) FROM match LEFT JOIN likeness USING (item)
          WHERE match.topic = ?1",

@@ -1,9 +1,10 @@
--- Rises with every change of the declared objects: whoever matches against an older set is told.
+-- The version of the declared objects. It rises with every change of them. A write that was matched against an
+-- older version is rejected.
 CREATE TABLE meta (key TEXT PRIMARY KEY, value BIGINT NOT NULL);
 INSERT INTO meta VALUES ('objects_version', 1);
 
--- How much there is. Its one row is locked last in a transaction that stores matches, until the commit: so
--- `match.seq` rises in the order of commits, and who reads behind a seq skips nothing.
+-- Totals, in a single row. A transaction that stores matches locks this row last and until the commit. So
+-- `match.seq` rises in the order of commits, and a reader that continues after a seq skips nothing.
 CREATE TABLE total (
     one_row BOOLEAN PRIMARY KEY DEFAULT TRUE CHECK (one_row),
     match_seq BIGINT NOT NULL DEFAULT 0,
@@ -33,13 +34,13 @@ CREATE TABLE topic (
     name TEXT COLLATE "C" PRIMARY KEY,
     spec TEXT NOT NULL,
     version BIGINT NOT NULL DEFAULT 1,
-    -- The version that everything stored was matched against.
+    -- The topic version that all stored items are matched against.
     matched_version BIGINT NOT NULL DEFAULT 0,
     materials BIGINT NOT NULL DEFAULT 0
 );
 
--- What an item is known by: the hash (XXH3, 128 bits) of its source and item key. It stays when the item is
--- removed by age: an old entry that is still in its feed is not stored again.
+-- The identity of an item: the hash (XXH3, 128 bits) of its source and item key. It stays when the item is
+-- removed, so that an old entry that is still in its feed is not stored again.
 CREATE TABLE identity (
     digest BYTEA PRIMARY KEY,
     item BIGINT NOT NULL,
@@ -48,15 +49,15 @@ CREATE TABLE identity (
 
 CREATE SEQUENCE item_row CACHE 64;
 
--- A partition a month; what is too old goes with its partition.
+-- One partition per month. Old items are removed by dropping their partition.
 CREATE TABLE item (
     item BIGINT NOT NULL,
     id TEXT NOT NULL,
     source TEXT NOT NULL,
     item_key TEXT NOT NULL,
-    -- As the source first gave it; empty where it gave none. Never our clock.
+    -- The publication time as the source first wrote it; empty if it gave none. Never taken from the local clock.
     published_key TEXT NOT NULL,
-    -- Where an entry without the same identifier is looked for.
+    -- The canonical address, by which an entry with an unknown identifier is looked up.
     address TEXT,
     title TEXT,
     published_at TIMESTAMPTZ,
@@ -67,7 +68,7 @@ CREATE TABLE item (
     version BIGINT NOT NULL DEFAULT 1,
     first_seen TIMESTAMPTZ NOT NULL,
     changed_at TIMESTAMPTZ NOT NULL,
-    -- The tokens of its analysis, as whoever stored it handed them in.
+    -- The search tokens, as the caller passed them.
     words TSVECTOR NOT NULL,
     PRIMARY KEY (item, first_seen)
 ) PARTITION BY RANGE (first_seen);
@@ -79,7 +80,7 @@ CREATE TABLE match (
     seq BIGINT NOT NULL,
     topic TEXT COLLATE "C" NOT NULL,
     item BIGINT NOT NULL,
-    -- Its item's: a match goes with the month of its item.
+    -- The value of the item: a match is in the partition of the same month as its item.
     first_seen TIMESTAMPTZ NOT NULL,
     spans TEXT NOT NULL,
     excerpt TEXT NOT NULL,
@@ -93,7 +94,7 @@ CREATE TABLE page (
     source TEXT COLLATE "C" NOT NULL,
     item_key TEXT NOT NULL,
     url TEXT NOT NULL,
-    -- The entry's canonical address, as in item.
+    -- The entry's canonical address, as in the table item.
     address TEXT,
     host TEXT COLLATE "C" NOT NULL,
     entry_hash TEXT NOT NULL,
@@ -116,13 +117,13 @@ CREATE INDEX fetch_record_source ON fetch_record (source, id);
 
 CREATE TABLE host_token (
     host TEXT COLLATE "C" PRIMARY KEY,
-    -- The highest one seen: a lower one is a node that lost its lease.
+    -- The highest fencing token seen. A lower one comes from a node that lost its lease.
     token BIGINT NOT NULL,
-    -- What its robots.txt asks for, in milliseconds: for a schedule that is built anew.
+    -- The crawl delay of the host's robots.txt in milliseconds, for rebuilding the schedule.
     robots_delay BIGINT NOT NULL DEFAULT 0
 );
 
--- What operators changed, and why.
+-- The audit log of operators' changes.
 CREATE TABLE audit (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     at TIMESTAMPTZ NOT NULL,

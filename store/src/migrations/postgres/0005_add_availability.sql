@@ -1,5 +1,5 @@
--- How each source did, and since when: only ever added to. Written by the database itself, whoever changes a state, so that
--- builds that know nothing of it write it as well.
+-- The state history of each source. Append-only. Triggers write it, so that every change of state is recorded,
+-- also those made by builds that do not know this table.
 CREATE TABLE availability (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source TEXT COLLATE "C" NOT NULL,

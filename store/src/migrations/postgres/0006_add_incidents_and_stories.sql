@@ -1,9 +1,10 @@
--- How a host is doing while something of it fails, as JSON: read before its turns, written with harvests, under its lease.
+-- The health of a host while sources of it fail, as JSON. Read before the host's turns, and written with harvests
+-- under the host's lease.
 CREATE TABLE host_health (
     host TEXT COLLATE "C" PRIMARY KEY,
     health TEXT NOT NULL
 );
--- The ledger of incidents: only ever added to, and ended once.
+-- The history of incidents. Rows are only inserted, and updated once when the incident ends.
 CREATE TABLE host_incident (
     host TEXT COLLATE "C" NOT NULL,
     since TIMESTAMPTZ NOT NULL,
@@ -12,8 +13,8 @@ CREATE TABLE host_incident (
     PRIMARY KEY (host, since)
 );
 CREATE INDEX host_incident_since ON host_incident (since);
--- Where the servers of sources said that they moved for good, and since when; NULL: they say so no more. Written by the
--- database itself, as the ledger of availability is.
+-- The permanent moves that the servers of sources announce; NULL if an announcement was withdrawn. A trigger
+-- writes the table, as with availability.
 CREATE TABLE source_move (
     id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source TEXT COLLATE "C" NOT NULL,
@@ -29,7 +30,7 @@ BEGIN
 END $$;
 CREATE TRIGGER source_moves AFTER UPDATE OF moved_to ON source FOR EACH ROW
     WHEN (NEW.moved_to IS DISTINCT FROM OLD.moved_to) EXECUTE FUNCTION note_move();
--- Items whose likeness to others is not known yet: put here by the database itself, whoever stores them.
+-- Items that wait to be linked to a story. A trigger queues every new item.
 CREATE TABLE unlinked (item BIGINT PRIMARY KEY);
 INSERT INTO unlinked (item) SELECT item FROM item WHERE first_seen > now() - INTERVAL '3 days';
 CREATE FUNCTION note_unlinked() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -39,14 +40,14 @@ BEGIN
 END $$;
 CREATE TRIGGER item_is_stored AFTER INSERT ON item REFERENCING NEW TABLE AS stored
     FOR EACH STATEMENT EXECUTE FUNCTION note_unlinked();
--- What an item is known by beside others, and the story it belongs to: the first item of it that was looked at.
+-- The sketch of an item, and the story it belongs to. A story is identified by its first item.
 CREATE TABLE likeness (
     item BIGINT PRIMARY KEY,
     story BIGINT NOT NULL,
     source TEXT NOT NULL,
-    -- When the item was first seen.
+    -- The time at which the item was first seen.
     at TIMESTAMPTZ NOT NULL,
-    -- In which way it is like the item by which it came to the story; NULL for the first one.
+    -- The kind of similarity to the item that placed this one in the story; NULL for the first item.
     how TEXT,
     share DOUBLE PRECISION,
     exact BIGINT,
@@ -55,7 +56,8 @@ CREATE TABLE likeness (
 );
 CREATE INDEX likeness_story ON likeness (story);
 CREATE INDEX likeness_at ON likeness (at);
--- The keys under which it is looked up, for as long as reprints are linked.
+-- The sketch keys by which similar items are looked up. They are deleted when an item is too old for further
+-- reprints.
 CREATE TABLE likeness_key (
     key BIGINT NOT NULL,
     item BIGINT NOT NULL,
@@ -63,25 +65,27 @@ CREATE TABLE likeness_key (
     PRIMARY KEY (key, item)
 );
 CREATE INDEX likeness_key_at ON likeness_key (at);
--- Which fallback of a source stands in for the way in which it is declared to be read, as JSON.
+-- The fallback that replaces the declared way of reading a source, as JSON.
 CREATE TABLE stand_in (
     source TEXT COLLATE "C" PRIMARY KEY,
     stand_in TEXT NOT NULL
 );
--- Whose publications are not stored any more: of a source, of an author, or of an author in a source. Empty: of any.
+-- Suppressions: the publications of a source, of an author, or of an author in a source are not stored. An empty
+-- text means any.
 CREATE TABLE tombstone (
     source TEXT COLLATE "C" NOT NULL,
     author TEXT NOT NULL,
     at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (source, author)
 );
--- Where something stood that was removed by hand: it is known there, whatever identifier its publisher invents for it.
+-- The addresses of items that were taken down. A publication at such an address is not stored again, even with a
+-- new identifier.
 CREATE TABLE removed_address (
     source TEXT COLLATE "C" NOT NULL,
     address TEXT NOT NULL,
     PRIMARY KEY (source, address)
 );
--- How far the past of a source was read, as JSON: one that is under way, or the last that ended.
+-- The progress of a source's backfill, as JSON: the running one, or else the last that ended.
 CREATE TABLE backfill (
     source TEXT COLLATE "C" PRIMARY KEY,
     backfill TEXT NOT NULL,

@@ -1,11 +1,11 @@
--- At which hours of the day it publishes, as JSON; NULL while nothing is known of that.
+-- The distribution of publications over the hours of the day, as JSON; NULL until one is learnt.
 ALTER TABLE source ADD COLUMN rhythm TEXT;
--- Which hub was asked to tell what is new in a source, and what came of it.
+-- WebSub subscriptions: the hub that was asked to push a source's new entries, and its decision.
 CREATE TABLE subscription (
     source TEXT COLLATE "C" PRIMARY KEY REFERENCES source (name) ON DELETE CASCADE,
-    -- Where the source was read then.
+    -- The address of the source at the time of the request.
     source_url TEXT NOT NULL,
-    -- What the hub calls, behind the base: nobody can guess it.
+    -- The last part of the callback URL, after the base. It is random, so that it cannot be guessed.
     id TEXT COLLATE "C" NOT NULL UNIQUE,
     base TEXT NOT NULL,
     hub TEXT NOT NULL,
@@ -21,12 +21,12 @@ CREATE TABLE subscription (
     missed BIGINT NOT NULL DEFAULT 0,
     polls_saved DOUBLE PRECISION NOT NULL DEFAULT 0
 );
--- Documents that hubs pushed, and that nobody has read yet.
+-- Documents that hubs pushed and that are not read yet.
 CREATE TABLE push (
     push BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     source TEXT COLLATE "C" NOT NULL REFERENCES source (name) ON DELETE CASCADE,
     at TIMESTAMPTZ NOT NULL,
-    -- How often its reading was begun.
+    -- The number of times that reading the document was started.
     tries INTEGER NOT NULL DEFAULT 0,
     content_type TEXT,
     body BYTEA NOT NULL

@@ -1,4 +1,4 @@
--- What its last article pages were like, as JSON; NULL while none was read.
+-- The condition of the last article pages, as JSON; NULL until one is read.
 ALTER TABLE source ADD COLUMN article_pages TEXT;
--- What it showed last, as JSON, where that tells what is taken back.
+-- The entries that the source's document currently shows, as JSON, kept to detect deletions.
 ALTER TABLE source ADD COLUMN shown TEXT;

@@ -1,5 +1,6 @@
 CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
--- Rises with every change of the declared objects: whoever matches against an older set is told.
+-- The version of the declared objects. It rises with every change of them. A write that was matched against an
+-- older version is rejected.
 INSERT INTO meta VALUES ('objects_version', 1);
 
 CREATE TABLE source (
@@ -22,7 +23,7 @@ CREATE TABLE topic (
     name TEXT PRIMARY KEY,
     spec TEXT NOT NULL,
     version INTEGER NOT NULL,
-    -- The version that everything stored was matched against.
+    -- The topic version that all stored items are matched against.
     matched_version INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 
@@ -31,9 +32,9 @@ CREATE TABLE item (
     id TEXT NOT NULL UNIQUE,
     source TEXT NOT NULL,
     item_key TEXT NOT NULL,
-    -- As the source first gave it; empty where it gave none. Never our clock.
+    -- The publication time as the source first wrote it; empty if it gave none. Never taken from the local clock.
     published_key TEXT NOT NULL,
-    -- Where an entry without the same identifier is looked for.
+    -- The canonical address, by which an entry with an unknown identifier is looked up.
     address TEXT,
     title TEXT,
     published_at INTEGER,
@@ -49,7 +50,7 @@ CREATE TABLE item (
 CREATE INDEX item_address ON item(source, address) WHERE address IS NOT NULL;
 CREATE INDEX item_first_seen ON item(first_seen);
 
--- What was removed by age stays known: an old entry that is still in its feed is not stored again.
+-- The keys of removed items, so that an old entry that is still in its feed is not stored again.
 CREATE TABLE forgotten (
     source TEXT NOT NULL,
     item_key TEXT NOT NULL,
@@ -71,7 +72,7 @@ CREATE TABLE page (
     source TEXT NOT NULL,
     item_key TEXT NOT NULL,
     url TEXT NOT NULL,
-    -- The entry's canonical address, as in item.
+    -- The entry's canonical address, as in the table item.
     address TEXT,
     host TEXT NOT NULL,
     entry_hash TEXT NOT NULL,

@@ -1,7 +1,7 @@
--- What a host's robots.txt asks for, in milliseconds: for a schedule that is built anew.
+-- The crawl delay of the host's robots.txt in milliseconds, for rebuilding the schedule.
 ALTER TABLE host_token ADD COLUMN robots_delay INTEGER NOT NULL DEFAULT 0;
 
--- What operators changed, and why.
+-- The audit log of operators' changes.
 CREATE TABLE audit (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     at INTEGER NOT NULL,

@@ -1,2 +1,2 @@
--- Declared lists: values that queries name together.
+-- Declared lists: values that queries reference by one name.
 CREATE TABLE list (name TEXT PRIMARY KEY, spec TEXT NOT NULL) WITHOUT ROWID;

@@ -1,4 +1,4 @@
--- How each source did, and since when: only ever added to. Written by the database itself, whoever changes a state.
+-- The state history of each source. Append-only. Triggers write it, so that every change of state is recorded.
 CREATE TABLE availability (
     id INTEGER PRIMARY KEY,
     source TEXT NOT NULL,

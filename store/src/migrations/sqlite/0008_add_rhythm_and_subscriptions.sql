@@ -1,11 +1,11 @@
--- At which hours of the day it publishes, as JSON; NULL while nothing is known of that.
+-- The distribution of publications over the hours of the day, as JSON; NULL until one is learnt.
 ALTER TABLE source ADD COLUMN rhythm TEXT;
--- Which hub was asked to tell what is new in a source, and what came of it.
+-- WebSub subscriptions: the hub that was asked to push a source's new entries, and its decision.
 CREATE TABLE subscription (
     source TEXT PRIMARY KEY,
-    -- Where the source was read then.
+    -- The address of the source at the time of the request.
     source_url TEXT NOT NULL,
-    -- What the hub calls, behind the base: nobody can guess it.
+    -- The last part of the callback URL, after the base. It is random, so that it cannot be guessed.
     id TEXT NOT NULL UNIQUE,
     base TEXT NOT NULL,
     hub TEXT NOT NULL,
@@ -21,12 +21,12 @@ CREATE TABLE subscription (
     missed INTEGER NOT NULL DEFAULT 0,
     polls_saved REAL NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
--- Documents that hubs pushed, and that nobody has read yet.
+-- Documents that hubs pushed and that are not read yet.
 CREATE TABLE push (
     push INTEGER PRIMARY KEY AUTOINCREMENT,
     source TEXT NOT NULL,
     at INTEGER NOT NULL,
-    -- How often its reading was begun.
+    -- The number of times that reading the document was started.
     tries INTEGER NOT NULL DEFAULT 0,
     content_type TEXT,
     body BLOB NOT NULL
