@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use config::Object;
 use serde_json::json;
-use store::{Applied, Objects, Store, StoreError};
+use store::{AppliedChanges, Objects, Store, StoreError};
 
 use crate::audit::Reason;
 use crate::backend::Backend;
@@ -55,14 +55,14 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         }
     }
     rows.finish("nothing has changed")?;
-    if applied != Applied::default() {
+    if applied != AppliedChanges::default() {
         args.reason.note(&data, "apply", &summary(&applied), global).await?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
 /// What was changed, in a line: the first objects by name.
-fn summary(applied: &Applied) -> String {
+fn summary(applied: &AppliedChanges) -> String {
     const NAMED: usize = 10;
     let signed = [("+", &applied.added), ("~", &applied.edited), ("-", &applied.removed)];
     let all: Vec<String> = signed
@@ -83,12 +83,12 @@ pub(crate) async fn apply(
     objects: Vec<Object>,
     prune: bool,
     global: &Global,
-) -> anyhow::Result<Applied> {
+) -> anyhow::Result<AppliedChanges> {
     let mut tries = 0;
     let applied = loop {
         let seen = Some(store.objects_version().await?);
-        let touched = Known::of(store).await?.naming_what_changes(&objects);
-        let declared = Objects { touched, seen, ..by_kind(objects.clone()) };
+        let affected_topics = Known::of(store).await?.naming_what_changes(&objects);
+        let declared = Objects { affected_topics, seen, ..by_kind(objects.clone()) };
         tries += 1;
         match store.declare(&declared, prune, global.clock.now()).await {
             // Someone else declared meanwhile: what is touched may be more.

@@ -49,7 +49,7 @@ impl DataFolder {
                 Err(error) => return Err(told(error).into()),
             }
         }
-        let store = store::Sqlite::open_to_read(&file, settings.store.history).map_err(told)?;
+        let store = store::Sqlite::open_read_only(&file, settings.store.history).map_err(told)?;
         // What a schedule holds can be rebuilt; for looking at what is stored, an empty one does.
         let schedule = Arc::new(scheduler::InMemory::default());
         Ok(Self { path: path.clone(), store: Arc::new(store), schedule })

@@ -9,7 +9,7 @@ use actors::Importer;
 use model::{Entry, Name, Post, Precision, Published, PublishedMethod, Timestamp};
 use serde::Deserialize;
 use serde_json::json;
-use store::Saved;
+use store::SaveOutcome;
 use url::Url;
 
 use crate::backend::Backend;
@@ -78,7 +78,7 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     };
     let mut input = BufReader::new(input);
     let mut status = StatusLine::new(global.output == Format::Table);
-    let (mut total, mut kept, mut failed, mut number) = (Saved::default(), 0u64, 0u64, 0u64);
+    let (mut total, mut kept, mut failed, mut number) = (SaveOutcome::default(), 0u64, 0u64, 0u64);
     let mut batch: Vec<(Name, Entry)> = Vec::new();
     loop {
         let mut line = Vec::new();

@@ -127,7 +127,7 @@ impl Wanted {
             source: name(&self.source)?,
             tag: name(&self.tag)?,
             terms,
-            one_of_each_story: self.stories,
+            first_of_each_story: self.stories,
             after_seq: 0,
             limit: PAGE,
         })

@@ -78,13 +78,13 @@ impl Known {
             .collect();
         let mut naming = Vec::new();
         loop {
-            let (touched, others): (Vec<_>, Vec<_>) =
+            let (affected_topics, others): (Vec<_>, Vec<_>) =
                 rest.into_iter().partition(|(_, names)| !names.is_disjoint(&changed));
-            if touched.is_empty() {
+            if affected_topics.is_empty() {
                 return naming;
             }
-            changed.extend(touched.iter().map(|(name, _)| QueryReference::Topic(name.to_string())));
-            naming.extend(touched.into_iter().map(|(name, _)| name.clone()));
+            changed.extend(affected_topics.iter().map(|(name, _)| QueryReference::Topic(name.to_string())));
+            naming.extend(affected_topics.into_iter().map(|(name, _)| name.clone()));
             rest = others;
         }
     }

@@ -7,7 +7,7 @@ use config::format_duration;
 use model::{FetchRecord, Item, Name, Reservation, Rights, Timestamp, rfc3339};
 use scheduler::due;
 use serde_json::{Value, json};
-use store::{Reprint, SourceRecord, Store, StoreError, StoredItem, StoredMatch, TopicRecord};
+use store::{StoryItem, SourceRecord, Store, StoreError, StoredItem, StoredMatch, TopicRecord};
 
 /// A time as it is printed; unknown is null.
 pub(crate) fn time(at: Option<Timestamp>) -> Value {
@@ -184,7 +184,7 @@ pub(crate) fn item(stored: &StoredItem, matches: &[StoredMatch], rights: &Rights
 
 /// What story an item belongs to: how many reprints there are, and who was first, as far as times of publication tell; null
 /// where it was not looked at yet.
-pub(crate) fn story(stored: &StoredItem, story: &[Reprint]) -> Value {
+pub(crate) fn story(stored: &StoredItem, story: &[StoryItem]) -> Value {
     let own = story.iter().find(|reprint| reprint.item.row == stored.row);
     let first = story.first().map(|reprint| &reprint.item);
     json!(own.zip(first).map(|(own, first)| json!({
@@ -197,8 +197,8 @@ pub(crate) fn story(stored: &StoredItem, story: &[Reprint]) -> Value {
 }
 
 /// One of a story's items.
-pub(crate) fn reprint(reprint: &Reprint) -> Value {
-    let Reprint { item: stored, similarity } = reprint;
+pub(crate) fn reprint(reprint: &StoryItem) -> Value {
+    let StoryItem { item: stored, similarity } = reprint;
     json!({
         "id": stored.id,
         "source": stored.item.source,

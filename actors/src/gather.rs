@@ -104,7 +104,7 @@ async fn know_by_address(
         .filter_map(|(entry, known)| Some((canonical_url(entry.url.as_ref()?), known)))
         .filter(|(url, _)| times.get(url) == Some(&1))
         .unzip();
-    let known = run.context.store.known_addresses(&run.source.name, &addresses).await;
+    let known = run.context.store.has_addresses(&run.source.name, &addresses).await;
     let known = known.map_err(|error| Interrupted::Storage(error.to_string()))?;
     for (new, _) in new.into_iter().zip(known).filter(|(_, is_known)| *is_known) {
         *new = EntryStatus::Same;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crawler::extract::entry_hash;
 use model::{Entry, Finding, Harvest, Host, ItemKey, Name, PollOutcome, SourceState, Timestamp, Token};
-use store::{EntryRef, EntryStatus, Saved, Store, StoreError};
+use store::{EntryRef, EntryStatus, SaveOutcome, Store, StoreError};
 
 use crate::job_run::finding_of_entry;
 use crate::snapshot::Snapshot;
@@ -33,7 +33,7 @@ impl Importer {
 
     /// Stores publications, each with its source; one that is known as it is changes nothing. Of an undeclared source is an
     /// error: nothing is stored then.
-    pub async fn keep(&mut self, entries: Vec<(Name, Entry)>, now: Timestamp) -> Result<Saved, StoreError> {
+    pub async fn keep(&mut self, entries: Vec<(Name, Entry)>, now: Timestamp) -> Result<SaveOutcome, StoreError> {
         let mut by_source: BTreeMap<Name, Vec<Entry>> = BTreeMap::new();
         for (source, entry) in entries {
             by_source.entry(source).or_default().push(entry);
@@ -48,7 +48,7 @@ impl Importer {
                     self.snapshot = Snapshot::load(&*self.store, self.snapshot.topics.clone()).await?.0;
                 }
                 saved => {
-                    let saved = saved?.into_iter().fold(Saved::default(), added);
+                    let saved = saved?.into_iter().fold(SaveOutcome::default(), added);
                     let at_once = "something else imports the same source at the same moment: run it again";
                     return if saved.fenced { Err(StoreError::Other(at_once.to_owned())) } else { Ok(saved) };
                 }
@@ -101,8 +101,8 @@ impl Importer {
     }
 }
 
-fn added(one: Saved, other: Saved) -> Saved {
-    Saved {
+fn added(one: SaveOutcome, other: SaveOutcome) -> SaveOutcome {
+    SaveOutcome {
         fenced: one.fenced || other.fenced,
         new_items: one.new_items + other.new_items,
         edited_items: one.edited_items + other.edited_items,

@@ -11,7 +11,7 @@ use model::{
     Planned, PollOutcome, Settlement, Source, Subscription, Timestamp, Turn, after,
 };
 use scheduler::{Lease, Settle, due};
-use store::Saved;
+use store::SaveOutcome;
 use tokio::time::sleep;
 use url::Url;
 
@@ -253,7 +253,7 @@ impl JobRun {
         &mut self,
         harvest: Harvest,
         settle: Option<Settle>,
-    ) -> Result<Saved, Interrupted> {
+    ) -> Result<SaveOutcome, Interrupted> {
         let (fetches, outcome) = (harvest.fetches.clone(), harvest.outcome.clone());
         let storage = self.context.storage.borrow().clone();
         let Some(storage) = storage else {

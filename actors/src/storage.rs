@@ -9,7 +9,7 @@ use std::time::Duration;
 use model::{Harvest, ItemContext, Name, Source};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use scheduler::Settle;
-use store::{Saved, StoreError};
+use store::{SaveOutcome, StoreError};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep};
 
@@ -38,7 +38,7 @@ pub(crate) enum StorageMsg {
         settle: Option<Box<Settle>>,
         /// Comes back when the harvest is stored.
         _credit: Option<OwnedSemaphorePermit>,
-        reply: RpcReplyPort<Result<Saved, String>>,
+        reply: RpcReplyPort<Result<SaveOutcome, String>>,
     },
     /// Store what was gathered.
     Flush,
@@ -56,7 +56,7 @@ struct Waiting {
     source: Option<Arc<Source>>,
     settle: Option<Settle>,
     _credit: Option<OwnedSemaphorePermit>,
-    reply: RpcReplyPort<Result<Saved, String>>,
+    reply: RpcReplyPort<Result<SaveOutcome, String>>,
 }
 
 impl Actor for Storage {
@@ -159,7 +159,7 @@ impl StorageState {
         &self,
         mut harvests: Arc<[Harvest]>,
         sources: &[Option<Arc<Source>>],
-    ) -> Result<(Arc<[Harvest]>, Vec<Saved>), String> {
+    ) -> Result<(Arc<[Harvest]>, Vec<SaveOutcome>), String> {
         let mut wait = RETRY.0;
         let mut waited = Duration::ZERO;
         loop {
@@ -177,7 +177,7 @@ impl StorageState {
                     self.context.reload().await?;
                 }
                 Err(_) if self.context.config.forgets_unstored => {
-                    let nothing = vec![Saved::default(); harvests.len()];
+                    let nothing = vec![SaveOutcome::default(); harvests.len()];
                     return Ok((harvests, nothing));
                 }
                 Err(error) => {
@@ -197,7 +197,7 @@ impl StorageState {
         }
     }
 
-    async fn save_once(&self, harvests: &Arc<[Harvest]>) -> Result<Vec<Saved>, StoreError> {
+    async fn save_once(&self, harvests: &Arc<[Harvest]>) -> Result<Vec<SaveOutcome>, StoreError> {
         let version = self.context.snapshot().version;
         if self.context.config.stores_in_parts {
             self.context.store.save(&emptied(harvests), version).await?;
@@ -241,12 +241,12 @@ impl StorageState {
     }
 
     /// Settles what was stored; the answer for each harvest, in order.
-    async fn settle(&self, batch: &[Waiting], saved: Vec<Saved>) -> Vec<Result<Saved, String>> {
-        let settled = |waiting: &Waiting, saved: &Saved| waiting.settle.clone().filter(|_| !saved.fenced);
+    async fn settle(&self, batch: &[Waiting], saved: Vec<SaveOutcome>) -> Vec<Result<SaveOutcome, String>> {
+        let settled = |waiting: &Waiting, saved: &SaveOutcome| waiting.settle.clone().filter(|_| !saved.fenced);
         let settles: Vec<Settle> =
             batch.iter().zip(&saved).filter_map(|(waiting, saved)| settled(waiting, saved)).collect();
         let mut done = self.settle_all(&settles).await.into_iter();
-        let answer = |(waiting, saved): (&Waiting, Saved)| {
+        let answer = |(waiting, saved): (&Waiting, SaveOutcome)| {
             if saved.fenced {
                 return Err("the lease was over before the harvest was stored".to_owned());
             }
@@ -278,7 +278,7 @@ impl StorageState {
         }
     }
 
-    fn tell(&self, harvest: &Harvest, saved: &Saved) {
+    fn tell(&self, harvest: &Harvest, saved: &SaveOutcome) {
         self.context.tally.stored(saved);
         self.context.metrics.stored(saved);
         if saved.new_materials == 0 {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use matcher::sketch;
 use model::{Originality, Similarity, Sketch, Timestamp};
-use store::{Candidate, Linked, Rematched, StoreError, StoredItem};
+use store::{Candidate, StoryLink, ItemMatches, StoreError, StoredItem};
 
 use crate::context::Context;
 use crate::snapshot::Snapshot;
@@ -27,7 +27,7 @@ pub async fn link_all(context: &Context) -> Result<(), String> {
 /// Links a step of items. False where none waits, or it is another node's duty.
 pub(crate) async fn link_some(context: &Context) -> Result<bool, String> {
     let failed = |error: StoreError| error.to_string();
-    let items = context.store.unlinked(STEP).await.map_err(failed)?;
+    let items = context.store.unlinked_items(STEP).await.map_err(failed)?;
     if items.is_empty() || !context.take_duty("stories", LINK).await? {
         return Ok(false);
     }
@@ -67,7 +67,7 @@ async fn link(context: &Context, items: Vec<StoredItem>) -> Result<(), StoreErro
         stored.originality.get_or_insert(Originality::of(similarity));
         by_key.add(Candidate { row: stored.row, story, source: source.clone(), sketch: sketch.clone() });
         let (row, version, at) = (stored.row, stored.version, stored.first_seen);
-        linked.push(Linked { row, version, source, at, story, similarity, sketch });
+        linked.push(StoryLink { row, version, source, at, story, similarity, sketch });
         compared.push(stored);
     }
     // Before they count as linked: whoever is stopped here does it again.
@@ -91,7 +91,7 @@ async fn decide(
             let source = of.declared(&stored.item.source)?;
             let matches = of.topics.matches(&stored.item, &source, stored.sight()).1;
             let deferred_topics = [].into();
-            Some(Rematched { row: stored.row, version: stored.version, matches, deferred_topics })
+            Some(ItemMatches { row: stored.row, version: stored.version, matches, deferred_topics })
         };
         items.iter().filter_map(matched).collect::<Vec<_>>()
     };
@@ -212,7 +212,7 @@ mod tests {
             names(&found().await) == ["all a.kz", "first a.kz"]
         })
         .await;
-        until("all are looked at", async || stage.store.unlinked(1).await.unwrap().is_empty()).await;
+        until("all are looked at", async || stage.store.unlinked_items(1).await.unwrap().is_empty()).await;
         let kept: Vec<_> = before.into_iter().filter(|(_, name)| name.ends_with("a.kz")).collect();
         assert_eq!(found().await, kept);
 
@@ -247,7 +247,7 @@ mod tests {
             .unwrap();
         let _node = stage.start().await;
         until("all are stored", async || stage.items().await == 5).await;
-        until("all are looked at", async || stage.store.unlinked(1).await.unwrap().is_empty()).await;
+        until("all are looked at", async || stage.store.unlinked_items(1).await.unwrap().is_empty()).await;
         let mut stories = Vec::new();
         for stored in stage.store.items(0, 10).await.unwrap() {
             let story = stage.store.story(stored.row, 10).await.unwrap();

@@ -133,7 +133,7 @@ impl Tally {
         self.tell(|| Event::State { source: source.clone(), state });
     }
 
-    pub(crate) fn stored(&self, saved: &store::Saved) {
+    pub(crate) fn stored(&self, saved: &store::SaveOutcome) {
         add(&self.items, saved.new_items);
         add(&self.edited, saved.edited_items);
         add(&self.materials, saved.new_materials);

@@ -56,7 +56,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let data = Backend::open(global).await?;
     let records = wanted(args, &*data.store).await?;
     let names: Vec<Name> = records.iter().map(|record| record.topic.name.clone()).collect();
-    data.store.set_unmatched(&names).await?;
+    data.store.restart_matching(&names).await?;
     for name in &names {
         args.reason.note(&data, "topic rematch", &format!("topic/{name}"), global).await?;
     }
@@ -135,14 +135,14 @@ async fn dry_run(store: &dyn Store, records: Vec<TopicRecord>, global: &Global) 
         after = items.last().map_or(after, |last| last.row);
         seen += items.len();
         // What is not looked at again stays as it is.
-        let looked: BTreeSet<i64> = matched.iter().map(|rematched| rematched.row).collect();
+        let looked: BTreeSet<i64> = matched.iter().map(|rematch_row| rematch_row.row).collect();
         for stored in items.iter().filter(|stored| !looked.contains(&stored.row)) {
             changes.values_mut().for_each(|change| change.keep(stored));
         }
         let by_row: BTreeMap<i64, &StoredItem> = items.iter().map(|stored| (stored.row, stored)).collect();
-        for rematched in &matched {
-            let Some(stored) = by_row.get(&rematched.row) else { continue };
-            for found in &rematched.matches {
+        for rematch_row in &matched {
+            let Some(stored) = by_row.get(&rematch_row.row) else { continue };
+            for found in &rematch_row.matches {
                 changes.entry(found.topic.clone()).or_default().add(stored);
             }
         }

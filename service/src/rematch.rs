@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use matcher::{Definitions, RejectedTopic, TopicIndex};
 use model::{Name, Source, Timestamp, Topic};
-use store::{Rematched, Store, StoreError, StoredItem, TopicRecord};
+use store::{ItemMatches, Store, StoreError, StoredItem, TopicRecord};
 use tokio::time::Instant;
 
 /// Items matched in one step: small enough for harvests to be stored in between.
@@ -41,7 +41,7 @@ pub async fn rematch(
     let is_read = |record: &&TopicRecord| archive.bad.iter().all(|bad| bad.topic.name != record.topic.name);
     let read: Vec<&TopicRecord> = behind.iter().filter(is_read).collect();
     // What some have seen already does no harm twice.
-    let Some(mut after) = read.iter().map(|record| record.rematched).min() else { return Ok(done) };
+    let Some(mut after) = read.iter().map(|record| record.rematch_row).min() else { return Ok(done) };
     let versions: Vec<(Name, i64)> =
         read.iter().map(|record| (record.topic.name.clone(), record.version)).collect();
     let mut noted = Instant::now();
@@ -50,12 +50,12 @@ pub async fn rematch(
         done.items += items.len() as u64;
         done.new_matches += store.rematch(&versions, &matched, now).await?;
         if noted.elapsed() >= NOTE {
-            store.set_rematched(&versions, after).await?;
+            store.save_rematch_progress(&versions, after).await?;
             noted = Instant::now();
         }
         progress(done);
     }
-    store.set_matched(&versions).await?;
+    store.mark_matched(&versions).await?;
     Ok(done)
 }
 
@@ -84,7 +84,7 @@ impl Archive {
         &self,
         store: &dyn Store,
         after: i64,
-    ) -> Result<Option<(Vec<StoredItem>, Vec<Rematched>)>, StoreError> {
+    ) -> Result<Option<(Vec<StoredItem>, Vec<ItemMatches>)>, StoreError> {
         let items = store.items(after, STEP).await?;
         if items.is_empty() {
             return Ok(None);
@@ -98,11 +98,11 @@ impl Archive {
     }
 }
 
-fn matched(index: &TopicIndex, sources: &HashMap<Name, Source>, stored: &StoredItem) -> Option<Rematched> {
+fn matched(index: &TopicIndex, sources: &HashMap<Name, Source>, stored: &StoredItem) -> Option<ItemMatches> {
     let source = sources.get(&stored.item.source)?;
     let matches = index.matches(&stored.item, source, stored.sight()).1;
     // Whoever links it decides these, and may have done so by now.
     let waiting = || index.deferred().cloned().collect();
     let deferred_topics = stored.originality.map_or_else(waiting, |_| [].into());
-    Some(Rematched { row: stored.row, version: stored.version, matches, deferred_topics })
+    Some(ItemMatches { row: stored.row, version: stored.version, matches, deferred_topics })
 }

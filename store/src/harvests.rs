@@ -34,7 +34,7 @@ pub struct EntryRef {
 
 /// The result of saving one harvest.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Saved {
+pub struct SaveOutcome {
     /// True if the harvest's token was outdated. Nothing of the harvest was stored.
     pub fenced: bool,
     /// The number of items stored for the first time.
@@ -58,7 +58,7 @@ pub trait Harvests: Send + Sync {
     ) -> Result<Vec<EntryStatus>, StoreError>;
     /// Returns for each canonical address whether an item of the source, or an entry that waits for its article
     /// page, has this address. Identifiers and fingerprints are ignored.
-    async fn known_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError>;
+    async fn has_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError>;
     /// Stores harvests in one transaction. Returns one result per harvest, in their order.
     ///
     /// A harvest whose token is lower than the highest one seen for its host is skipped and reported as fenced. Of
@@ -68,5 +68,9 @@ pub trait Harvests: Send + Sync {
     /// Database triggers complete the write: `item_is_stored` queues each new item in `unlinked` (see
     /// [`Stories::unlinked`](crate::Stories::unlinked)); `source_state_changes` and `source_moves` record changes
     /// of a source's state and address (see [`SourceStates`](crate::SourceStates)).
-    async fn save(&self, harvests: &Arc<[Harvest]>, objects_version: i64) -> Result<Vec<Saved>, StoreError>;
+    async fn save(
+        &self,
+        harvests: &Arc<[Harvest]>,
+        objects_version: i64,
+    ) -> Result<Vec<SaveOutcome>, StoreError>;
 }

@@ -18,7 +18,7 @@ pub trait Hosts: Send + Sync {
     /// Ends the open incident of a host and clears its health. Meant for a host that has too few sources left to
     /// end the incident by harvests.
     async fn end_incident(&self, host: &Host, now: Timestamp) -> Result<(), StoreError>;
-    /// Returns the hosts whose robots.txt sets a crawl delay, as of their last harvest. A schedule is rebuilt from
-    /// them.
-    async fn robots_delays(&self) -> Result<Vec<(Host, Duration)>, StoreError>;
+    /// Returns those of these hosts whose robots.txt sets a crawl delay, as of their last harvest. A schedule is rebuilt
+    /// from them.
+    async fn robots_delays(&self, hosts: &[Host]) -> Result<Vec<(Host, Duration)>, StoreError>;
 }

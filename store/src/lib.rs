@@ -33,16 +33,19 @@ pub use audit::{AuditLog, AuditRecord};
 pub use backfills::Backfills;
 pub use backup::Backup;
 pub use error::StoreError;
-pub use harvests::{EntryRef, EntryStatus, Harvests, Saved};
+pub use harvests::{EntryRef, EntryStatus, Harvests, SaveOutcome};
 pub use hosts::Hosts;
 pub use materials::{MaterialQuery, Materials, StoredItem, StoredMatch, Totals};
-pub use objects::{Applied, DeclaredObjects, ObjectNames, Objects, TopicRecord};
+pub use objects::{
+    AppliedChanges, DeclaredObjects, ObjectChanges, ObjectNames, ObjectReference, Objects, TopicRecord,
+    VersionedTopic,
+};
 pub use pages::PageQueue;
 pub use postgres::{MIGRATIONS, Migration, MigrationStatus, Postgres};
-pub use rematching::{Rematched, Rematching};
+pub use rematching::{ItemMatches, Rematching};
 pub use removals::{Removals, Suppression};
 pub use source_states::{Move, SourceRecord, SourceStates, StateInterval};
 pub use sqlite::Sqlite;
 pub use store::Store;
-pub use stories::{Candidate, Linked, Reprint, Stories};
+pub use stories::{Candidate, Stories, StoryItem, StoryLink};
 pub use websub::{HubDecision, WebSub};

@@ -59,7 +59,7 @@ pub struct MaterialQuery {
     /// A tag of the match.
     pub tag: Option<Name>,
     /// Set to return only the first match of each story and topic, among those of the source and with the tag.
-    pub one_of_each_story: bool,
+    pub first_of_each_story: bool,
     /// The sequence number after which matches are returned.
     pub after_seq: i64,
     /// Groups of search terms. The item must contain at least one term of each group.

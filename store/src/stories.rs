@@ -24,7 +24,7 @@ pub struct Candidate {
 
 /// An item to link to its story.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Linked {
+pub struct StoryLink {
     /// The row of the item.
     pub row: i64,
     /// The version of the item that was compared. An item with another version stays queued.
@@ -43,7 +43,7 @@ pub struct Linked {
 
 /// An item of a story.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Reprint {
+pub struct StoryItem {
     /// The item.
     pub item: StoredItem,
     /// The similarity to the item that placed this one in the story; `None` for the first item.
@@ -57,7 +57,7 @@ pub trait Stories: Send + Sync {
     ///
     /// The trigger `item_is_stored` (PostgreSQL migration 0006, SQLite migration 0007) queues each new item in
     /// `unlinked`. [`Harvests::save`](crate::Harvests::save) queues an edited item again if topics are deferred.
-    async fn unlinked(&self, limit: usize) -> Result<Vec<StoredItem>, StoreError>;
+    async fn unlinked_items(&self, limit: usize) -> Result<Vec<StoredItem>, StoreError>;
     /// Returns the items that share one of these sketch keys and were first seen after `since`: the first 20 of
     /// each key.
     async fn candidates(&self, keys: &[i64], since: Timestamp) -> Result<Vec<Candidate>, StoreError>;
@@ -69,13 +69,13 @@ pub trait Stories: Send + Sync {
     /// topics were matched under that version.
     async fn link(
         &self,
-        linked: &[Linked],
+        linked: &[StoryLink],
         forget: Timestamp,
         objects_version: i64,
     ) -> Result<(), StoreError>;
     /// Returns at most `limit` items of the story that an item belongs to, ordered by publication time. Empty if
     /// the item is not linked yet.
-    async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError>;
+    async fn story(&self, row: i64, limit: usize) -> Result<Vec<StoryItem>, StoreError>;
     /// Returns the number of stories among a topic's materials. An item that is not linked yet counts as one story.
     async fn story_count(&self, topic: &Name) -> Result<u64, StoreError>;
 }

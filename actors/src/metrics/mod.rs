@@ -395,7 +395,7 @@ impl Metrics {
         self.leases_ended.get_or_create(&Reason { reason }).inc();
     }
 
-    pub(crate) fn stored(&self, saved: &store::Saved) {
+    pub(crate) fn stored(&self, saved: &store::SaveOutcome) {
         self.items.get_or_create(&Outcome { result: "new" }).inc_by(saved.new_items);
         self.items.get_or_create(&Outcome { result: "updated" }).inc_by(saved.edited_items);
         self.materials.inc_by(saved.new_materials);

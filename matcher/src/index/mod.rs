@@ -15,7 +15,9 @@ mod vocabulary;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
-use model::{Item, ItemContext, List, Match, Name, Post, PostKind, Source, Span, Topic, Zone, excerpt_around};
+use model::{
+    Item, ItemContext, List, Match, Name, Post, PostKind, Source, Span, Topic, Zone, excerpt_around,
+};
 use rustc_hash::FxHashMap;
 
 use crate::query::{Definitions, Facts, Lists, ORIGINALITY, QueryError, QueryReference, SpanBuffer};

@@ -27,34 +27,41 @@ pub(super) fn import(text: &str, dialect: Dialect) -> Result<(Expr, Vec<Warning>
         return parse(text);
     }
     match dialect {
-        Dialect::Youscan => parse(text).map(without_lists),
+        Dialect::Youscan => parse(text).and_then(without_lists),
         Dialect::Brandwatch => {
             let (expr, mut warnings) = Rewritten::new(text, rewrite_operator).parse()?;
             warnings.retain(|warning| warning.code != "W_QUOTES_FIX_FORM");
-            Ok(without_lists((with_exact_words(expr), warnings)))
+            without_lists((with_exact_words(expr), warnings))
         }
-        Dialect::Yandex => Rewritten::new(text, rewrite_yandex).parse().map(without_lists),
+        Dialect::Yandex => Rewritten::new(text, rewrite_yandex).parse().and_then(without_lists),
     }
 }
 
-/// Replaces list references by literal values: in other systems, `author:@nike` is a name.
-fn without_lists((expr, mut warnings): (Expr, Vec<Warning>)) -> (Expr, Vec<Warning>) {
+/// Replaces list references by literal values: in other systems, `author:@nike` is a name. Fails with `E_VALUE` if the
+/// field does not accept that value.
+fn without_lists((expr, mut warnings): (Expr, Vec<Warning>)) -> Result<(Expr, Vec<Warning>), QueryError> {
     warnings.retain(|warning| warning.code != "W_LIST");
-    (lists_to_names(expr), warnings)
+    Ok((lists_to_names(expr)?, warnings))
 }
 
-fn lists_to_names(expr: Expr) -> Expr {
-    let all = |parts: Vec<Expr>| parts.into_iter().map(lists_to_names).collect();
-    match expr {
-        Expr::Field(field) => Expr::Field(field.without_list()),
-        Expr::And(parts) => Expr::And(all(parts)),
-        Expr::Or(parts) => Expr::Or(all(parts)),
-        Expr::Not(inner) => Expr::Not(Box::new(lists_to_names(*inner))),
-        Expr::In(scope, inner) => Expr::In(scope, Box::new(lists_to_names(*inner))),
-        Expr::Preferred(weight, inner) => Expr::Preferred(weight, Box::new(lists_to_names(*inner))),
+fn lists_to_names(expr: Expr) -> Result<Expr, QueryError> {
+    let all = |parts: Vec<Expr>| parts.into_iter().map(lists_to_names).collect::<Result<Vec<_>, _>>();
+    Ok(match expr {
+        Expr::Field(field) => {
+            let field = field.without_list();
+            if let Some(message) = field.validation_error() {
+                return Err(QueryError::new("E_VALUE", 0, 1, message, "correct the value"));
+            }
+            Expr::Field(field)
+        }
+        Expr::And(parts) => Expr::And(all(parts)?),
+        Expr::Or(parts) => Expr::Or(all(parts)?),
+        Expr::Not(inner) => Expr::Not(Box::new(lists_to_names(*inner)?)),
+        Expr::In(scope, inner) => Expr::In(scope, Box::new(lists_to_names(*inner)?)),
+        Expr::Preferred(weight, inner) => Expr::Preferred(weight, Box::new(lists_to_names(*inner)?)),
         // Other expressions contain no fields.
         other => other,
-    }
+    })
 }
 
 /// Makes words exact. Phrases keep their style.

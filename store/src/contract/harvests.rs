@@ -7,13 +7,16 @@ async fn a_repeated_item_is_stored_once() {
     for bench in each().await {
         println!("on {}", bench.name);
         let first = bench.save(&[harvest(1, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
-        assert_eq!(first, [Saved { new_items: 1, new_materials: 1, new_matches: 1, ..Saved::default() }]);
+        assert_eq!(
+            first,
+            [SaveOutcome { new_items: 1, new_materials: 1, new_matches: 1, ..SaveOutcome::default() }]
+        );
         let repeated = bench.save(&[harvest(2, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
-        assert_eq!(repeated, [Saved::default()]);
+        assert_eq!(repeated, [SaveOutcome::default()]);
         // Another date and text is an edit. Another identifier with the same address, title and time is the same
         // item.
         let edited = bench.save(&[harvest(3, vec![finding("1", "екі сөз", DAY2, &["t", "u"])])]).await;
-        assert_eq!(edited, [Saved { edited_items: 1, new_matches: 1, ..Saved::default() }]);
+        assert_eq!(edited, [SaveOutcome { edited_items: 1, new_matches: 1, ..SaveOutcome::default() }]);
         let renamed = bench.save(&[harvest(4, vec![finding("2", "екі сөз", DAY1, &["t"])])]).await;
         assert_eq!(renamed[0].new_items, 0, "the key keeps the first publication time");
         assert_eq!(bench.keys().await.len(), 1);
@@ -123,11 +126,11 @@ async fn stored_and_waiting_entries_are_recognized() {
         let host = Host::from_stored("a.kz".into());
         let waiting = bench.store.pages(&name("s"), &host, at(50), 10).await.unwrap();
         assert_eq!(waiting.iter().map(|page| page.key.as_str()).collect::<Vec<_>>(), ["id:2b", "id:2"]);
-        assert_eq!(bench.store.page_queues().await.unwrap(), [(name("s"), host.clone(), at(0))]);
+        assert_eq!(bench.store.page_queues(None).await.unwrap(), [(name("s"), host.clone(), at(0))]);
         let mut done = harvest(2, Vec::new());
         done.pages_done = vec![key("2"), key("2b")];
         bench.save(&[done]).await;
-        assert_eq!(bench.store.page_queues().await.unwrap(), [(name("s"), host.clone(), at(100))]);
+        assert_eq!(bench.store.page_queues(None).await.unwrap(), [(name("s"), host.clone(), at(100))]);
         assert_eq!(bench.store.next_page(&name("s"), &host).await.unwrap(), Some(at(100)));
         assert_eq!(bench.store.next_page(&name("t"), &host).await.unwrap(), None);
 
@@ -140,6 +143,6 @@ async fn stored_and_waiting_entries_are_recognized() {
         let mut late = harvest(3, vec![finding("late", "сөз", DAY2, &[])]);
         late.pages = vec![page("4", "https://a.kz/x", 0, at(0))];
         assert_eq!(bench.save(&[late]).await[0].new_items, 1);
-        assert_eq!(bench.store.page_queues().await.unwrap(), []);
+        assert_eq!(bench.store.page_queues(None).await.unwrap(), []);
     }
 }

@@ -11,10 +11,11 @@ async fn robots_delays_are_stored() {
             ..harvest(token, Vec::new())
         };
         bench.save(&[delayed(1, 0), delayed(2, 30), delayed(1, 99)]).await;
-        let delays = bench.store.robots_delays().await.unwrap();
+        let host = [Host::from_stored("a.kz".into())];
+        let delays = bench.store.robots_delays(&host).await.unwrap();
         assert_eq!(delays, [(Host::from_stored("a.kz".into()), Duration::from_secs(30))]);
         bench.save(&[delayed(2, 0)]).await;
-        assert_eq!(bench.store.robots_delays().await.unwrap(), [], "robots.txt no longer sets a delay");
+        assert_eq!(bench.store.robots_delays(&host).await.unwrap(), [], "robots.txt no longer sets a delay");
     }
 }
 

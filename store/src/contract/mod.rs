@@ -181,7 +181,7 @@ async fn sqlite_file() -> (tempfile::TempDir, Sqlite) {
 }
 
 /// Saves harvests under the current version of the declared objects.
-pub(crate) async fn save(store: &dyn Store, harvests: &[Harvest]) -> Vec<Saved> {
+pub(crate) async fn save(store: &dyn Store, harvests: &[Harvest]) -> Vec<SaveOutcome> {
     let version = store.objects_version().await.unwrap();
     store.save(&harvests.to_vec().into(), version).await.unwrap()
 }
@@ -196,7 +196,7 @@ impl Bench {
             .collect()
     }
 
-    async fn save(&self, harvests: &[Harvest]) -> Vec<Saved> {
+    async fn save(&self, harvests: &[Harvest]) -> Vec<SaveOutcome> {
         save(&*self.store, harvests).await
     }
 

@@ -14,7 +14,7 @@ async fn declaring_is_idempotent_and_prunes_only_when_told() {
             .unwrap();
         assert_eq!(
             (again, bench.store.objects_version().await.unwrap()),
-            (crate::Applied::default(), version)
+            (crate::AppliedChanges::default(), version)
         );
         let edited = bench
             .store
@@ -31,7 +31,8 @@ async fn declaring_is_idempotent_and_prunes_only_when_told() {
 #[tokio::test]
 async fn an_edited_list_makes_topics_that_name_it_see_what_is_stored() {
     let list = |value: &str| model::List { name: name("media"), values: vec![value.to_owned()] };
-    let only = |value, touched| Objects { lists: vec![list(value)], touched, ..Objects::default() };
+    let only =
+        |value, affected_topics| Objects { lists: vec![list(value)], affected_topics, ..Objects::default() };
     for bench in each().await {
         println!("on {}", bench.name);
         let store = &bench.store;
@@ -40,7 +41,7 @@ async fn an_edited_list_makes_topics_that_name_it_see_what_is_stored() {
         assert_eq!(store.declare(&only("a.kz", vec![]), false, at(1)).await.unwrap().added, ["List/media"]);
         let all = store.topics().await.unwrap();
         let versions: Vec<_> = all.iter().map(|one| (one.topic.name.clone(), one.version)).collect();
-        store.set_matched(&versions).await.unwrap();
+        store.mark_matched(&versions).await.unwrap();
         let version = store.objects_version().await.unwrap();
         let stale = Objects { seen: Some(version - 1), ..only("c.kz", vec![]) };
         let refused = store.declare(&stale, false, at(1)).await.unwrap_err();
@@ -68,7 +69,7 @@ async fn clients_are_declared_like_anything_else() {
         let version = store.objects_version().await.unwrap();
         assert_eq!(store.declare(&only(3), false, at(1)).await.unwrap().added, ["Client/acme"]);
         assert_eq!(store.declare(&only(5), false, at(1)).await.unwrap().edited, ["Client/acme"]);
-        assert_eq!(store.declare(&only(5), false, at(1)).await.unwrap(), crate::Applied::default());
+        assert_eq!(store.declare(&only(5), false, at(1)).await.unwrap(), crate::AppliedChanges::default());
         assert_eq!(store.clients().await.unwrap(), [client(5)]);
         assert!(store.objects_version().await.unwrap() > version, "nodes are told");
         let gone = ObjectNames { clients: vec![name("acme"), name("nobody")], ..ObjectNames::default() };
@@ -76,5 +77,145 @@ async fn clients_are_declared_like_anything_else() {
         store.declare(&only(3), false, at(1)).await.unwrap();
         let pruned = store.declare(&objects(vec![source("s")], Vec::new()), true, at(1)).await.unwrap();
         assert_eq!(pruned.removed, ["Topic/t", "Topic/u", "Client/acme"]);
+    }
+}
+
+/// Returns the names of the changed objects since a version, each with `+` if it exists and `-` if it was removed.
+async fn changes(store: &dyn Store, version: i64) -> Option<Vec<String>> {
+    fn signed<T>(kind: &'static str, changes: &[(Name, Option<T>)]) -> Vec<String> {
+        let sign = |object: &Option<T>| if object.is_some() { "+" } else { "-" };
+        changes.iter().map(|(name, object)| format!("{}{kind}/{name}", sign(object))).collect()
+    }
+    let changes = store.changes_since(version).await.unwrap()?;
+    assert_eq!(changes.version, store.objects_version().await.unwrap());
+    let mut names = signed("source", &changes.sources);
+    names.extend(signed("topic", &changes.topics));
+    names.extend(signed("client", &changes.clients));
+    names.extend(signed("list", &changes.lists));
+    names.sort();
+    Some(names)
+}
+
+/// Changes are logged by triggers, so nothing that changes an object can forget the log.
+#[tokio::test]
+async fn changes_of_objects_are_logged() {
+    for bench in each().await.into_iter().filter(|bench| bench.name != "postgres on the previous schema") {
+        println!("on {}", bench.name);
+        let store = &*bench.store;
+        let start = store.objects_version().await.unwrap();
+        assert_eq!(changes(store, start).await.unwrap(), Vec::<String>::new());
+        assert!(changes(store, start + 1).await.is_none(), "a version of another database");
+        let list = model::List { name: name("media"), values: vec!["a.kz".to_owned()] };
+        let client = Client { name: name("c"), weight: 1, searches: None };
+        let edit =
+            Objects {
+                lists: vec![list], clients: vec![client], ..objects(vec![], vec![topic("t", "жаңа")])
+            };
+        store.declare(&edit, false, at(1)).await.unwrap();
+        let edited = store.objects_version().await.unwrap();
+        assert_eq!(changes(store, start).await.unwrap(), ["+client/c", "+list/media", "+topic/t"]);
+        // What is equal to the stored object is no change.
+        store.declare(&edit, false, at(1)).await.unwrap();
+        assert_eq!(changes(store, edited).await.unwrap(), Vec::<String>::new());
+        store.watch(&name("s"), Watch::Paused, at(2)).await.unwrap();
+        let names = ObjectNames { topics: vec![name("u")], ..ObjectNames::default() };
+        store.undeclare(&names).await.unwrap();
+        assert_eq!(changes(store, edited).await.unwrap(), ["+source/s", "-topic/u"]);
+        let changed = store.changes_since(edited).await.unwrap().unwrap();
+        assert_eq!(changed.sources[0].1.as_ref().unwrap().state, SourceState::Paused);
+        let restarted = store.objects_version().await.unwrap();
+        store.restart_matching(&[name("t")]).await.unwrap();
+        let changed = store.changes_since(restarted).await.unwrap().unwrap();
+        let stored = store.topics_named(&[name("t"), name("unknown")]).await.unwrap();
+        assert_eq!(changed.topics[0].1.as_ref().unwrap().version, stored[0].version);
+        assert_eq!(stored.len(), 1);
+    }
+}
+
+/// A log that no longer reaches back says so, or a node would miss changes.
+#[tokio::test]
+async fn a_trimmed_log_is_reported() {
+    for bench in each().await.into_iter().filter(|bench| bench.name != "postgres on the previous schema") {
+        println!("on {}", bench.name);
+        let store = &*bench.store;
+        let start = store.objects_version().await.unwrap();
+        for round in 0..=crate::objects::LOGGED_VERSIONS {
+            let edit = objects(vec![], vec![topic("t", &format!("сөз{round}"))]);
+            store.declare(&edit, false, at(1)).await.unwrap();
+        }
+        assert!(changes(store, start).await.is_none());
+        assert_eq!(changes(store, start + 1).await.unwrap(), ["+topic/t"]);
+    }
+}
+
+/// The schema before has no log: everything is loaded, as before.
+#[tokio::test]
+async fn without_a_log_everything_is_loaded() {
+    for bench in each().await.into_iter().filter(|bench| bench.name == "postgres on the previous schema") {
+        let store = &*bench.store;
+        assert!(changes(store, store.objects_version().await.unwrap()).await.is_none());
+        assert_eq!(store.topics_without_references().await.unwrap().len(), 2);
+        assert_eq!(store.topics_referencing(&[ObjectReference::List("l".to_owned())]).await.unwrap(), []);
+    }
+}
+
+/// References are recorded for a version of a topic. A topic that was declared without them counts as unknown.
+#[tokio::test]
+async fn references_lead_to_topics() {
+    for bench in each().await.into_iter().filter(|bench| bench.name != "postgres on the previous schema") {
+        println!("on {}", bench.name);
+        let store = &*bench.store;
+        let names = |topics: Vec<Topic>| -> Vec<String> {
+            let mut names: Vec<String> = topics.into_iter().map(|topic| topic.name.to_string()).collect();
+            names.sort();
+            names
+        };
+        let media = ObjectReference::List("media".to_owned());
+        let bank = ObjectReference::Topic("bank".to_owned());
+        assert_eq!(names(store.topics_without_references().await.unwrap()), ["t", "u"]);
+        let mut edit = objects(vec![], vec![topic("t", "site:@media topic:bank")]);
+        edit.references = vec![(name("t"), vec![media.clone(), bank.clone()]), (name("u"), vec![])];
+        store.declare(&edit, false, at(1)).await.unwrap();
+        assert_eq!(names(store.topics_without_references().await.unwrap()), [""; 0]);
+        for reference in [&media, &bank] {
+            let found = store.topics_referencing(std::slice::from_ref(reference)).await.unwrap();
+            assert_eq!(names(found), ["t"], "{reference:?}");
+        }
+        // A restart of matching keeps them; an edit by a build that records none does not.
+        let restart =
+            Objects { affected_topics: vec![name("t")], ..objects(vec![], vec![topic("v", "сөз")]) };
+        store.declare(&restart, false, at(1)).await.unwrap();
+        store.restart_matching(&[name("t")]).await.unwrap();
+        assert_eq!(names(store.topics_without_references().await.unwrap()), ["v"]);
+        store.declare(&objects(vec![], vec![topic("t", "басқа")]), false, at(1)).await.unwrap();
+        assert_eq!(names(store.topics_without_references().await.unwrap()), ["t", "v"]);
+        // A removed topic takes its references along.
+        let removed = ObjectNames { topics: vec![name("t")], ..ObjectNames::default() };
+        store.undeclare(&removed).await.unwrap();
+        assert_eq!(names(store.topics_referencing(&[media]).await.unwrap()), [""; 0]);
+    }
+}
+
+/// Only topics that were not matched against everything stored are read for matching again.
+#[tokio::test]
+async fn unmatched_topics_are_found() {
+    for bench in each().await {
+        println!("on {}", bench.name);
+        let store = &*bench.store;
+        let unmatched = async || -> Vec<String> {
+            store
+                .unmatched_topics()
+                .await
+                .unwrap()
+                .into_iter()
+                .map(|one| one.topic.name.to_string())
+                .collect()
+        };
+        assert_eq!(unmatched().await, ["t", "u"]);
+        let versions = bench.versions("t").await;
+        store.mark_matched(&versions).await.unwrap();
+        assert_eq!(unmatched().await, ["u"]);
+        store.declare(&objects(vec![], vec![topic("t", "жаңа")]), false, at(1)).await.unwrap();
+        assert_eq!(unmatched().await, ["t", "u"]);
     }
 }

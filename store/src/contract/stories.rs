@@ -17,7 +17,7 @@ async fn links_of_reprints_are_removed_with_their_items() {
             finding
         });
         bench.save(&[harvest(1, findings.to_vec())]).await;
-        let waiting = store.unlinked(10).await.unwrap();
+        let waiting = store.unlinked_items(10).await.unwrap();
         let rows: Vec<i64> = waiting.iter().map(|stored| stored.row).collect();
         assert_eq!(rows.len(), 3);
         let sketch_of = |exact, keys: &[i64]| Sketch {
@@ -27,7 +27,7 @@ async fn links_of_reprints_are_removed_with_their_items() {
             keys: keys.to_vec(),
         };
         let near = Similarity { how: SimilarityKind::Near, share: 0.75 };
-        let link = |index: usize, story: usize, similarity, sketch| Linked {
+        let link = |index: usize, story: usize, similarity, sketch| StoryLink {
             row: rows[index],
             version: 1,
             source: name("s"),
@@ -39,8 +39,9 @@ async fn links_of_reprints_are_removed_with_their_items() {
         let linked = [link(0, 0, None, sketch_of(7, &[1, -2])), link(1, 0, Some(near), sketch_of(8, &[-2]))];
         store.link(&linked, at(0), store.objects_version().await.unwrap()).await.unwrap();
         store.link(&linked, at(0), store.objects_version().await.unwrap()).await.unwrap();
-        let unlinked: Vec<i64> = store.unlinked(10).await.unwrap().iter().map(|stored| stored.row).collect();
-        assert_eq!(unlinked, rows[2..]);
+        let unlinked_items: Vec<i64> =
+            store.unlinked_items(10).await.unwrap().iter().map(|stored| stored.row).collect();
+        assert_eq!(unlinked_items, rows[2..]);
         let candidates = async |keys: &[i64], since| {
             let mut candidates = store.candidates(keys, at(since)).await.unwrap();
             candidates.sort_by_key(|candidate| candidate.row);
@@ -63,7 +64,7 @@ async fn links_of_reprints_are_removed_with_their_items() {
         store.take_down(&rows[..1], at(9)).await.unwrap();
         assert_eq!(story(rows[1]).await, [(rows[1], Some(near))]);
         store.take_down(&rows[2..], at(9)).await.unwrap();
-        assert!(store.unlinked(10).await.unwrap().is_empty());
+        assert!(store.unlinked_items(10).await.unwrap().is_empty());
         store
             .link(&[link(2, 2, None, sketch_of(9, &[3]))], at(0), store.objects_version().await.unwrap())
             .await
@@ -88,10 +89,10 @@ async fn an_edit_keeps_matches_of_deferred_topics() {
             deferred_topics: topics.iter().map(|topic| name(topic)).collect(),
             ..harvest(token, vec![finding])
         };
-        let waiting = async || store.unlinked(10).await.unwrap();
+        let waiting = async || store.unlinked_items(10).await.unwrap();
         let link = async |stored: &StoredItem| {
             let near = Similarity { how: SimilarityKind::Near, share: 0.75 };
-            let linked = Linked {
+            let linked = StoryLink {
                 row: stored.row,
                 version: stored.version,
                 source: name("s"),
@@ -152,8 +153,9 @@ async fn stories_are_listed_and_counted_once() {
         for (token, finding) in findings.into_iter().enumerate() {
             bench.save(&[harvest(token as u64 + 1, vec![finding])]).await;
         }
-        let rows: Vec<i64> = store.unlinked(10).await.unwrap().iter().map(|stored| stored.row).collect();
-        let link = |index: usize, story: usize, source: &str| Linked {
+        let rows: Vec<i64> =
+            store.unlinked_items(10).await.unwrap().iter().map(|stored| stored.row).collect();
+        let link = |index: usize, story: usize, source: &str| StoryLink {
             row: rows[index],
             version: 1,
             source: name(source),
@@ -164,11 +166,11 @@ async fn stories_are_listed_and_counted_once() {
         };
         let linked = [link(0, 0, "s"), link(1, 0, "s"), link(2, 2, "s"), link(3, 0, "s")];
         store.link(&linked, at(0), store.objects_version().await.unwrap()).await.unwrap();
-        let listed = async |topic: &str, source: Option<&str>, one_of_each_story| {
+        let listed = async |topic: &str, source: Option<&str>, first_of_each_story| {
             let query = MaterialQuery {
                 topic: Some(name(topic)),
                 source: source.map(name),
-                one_of_each_story,
+                first_of_each_story,
                 limit: 10,
                 ..MaterialQuery::default()
             };

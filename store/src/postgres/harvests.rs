@@ -12,13 +12,12 @@ use url::Url;
 use super::item_batch::{ItemBatch, digest};
 use super::locks::Lock;
 use super::removals::{remove_missing, take_down};
-use super::source_states::has_evidence;
 use super::{
     Postgres, backfills, execute, hosts, limit, locks, objects, pages, read, rows, source_states, text,
     transaction, websub,
 };
 use crate::edit::indexed_address;
-use crate::{EntryRef, EntryStatus, Harvests, Saved, StoreError};
+use crate::{EntryRef, EntryStatus, Harvests, SaveOutcome, StoreError};
 
 #[async_trait]
 impl Harvests for Postgres {
@@ -30,11 +29,15 @@ impl Harvests for Postgres {
         select_statuses(&*self.client().await?, source, entries).await
     }
 
-    async fn known_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError> {
+    async fn has_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError> {
         select_known_addresses(&*self.client().await?, source, addresses).await
     }
 
-    async fn save(&self, harvests: &Arc<[Harvest]>, objects_version: i64) -> Result<Vec<Saved>, StoreError> {
+    async fn save(
+        &self,
+        harvests: &Arc<[Harvest]>,
+        objects_version: i64,
+    ) -> Result<Vec<SaveOutcome>, StoreError> {
         self.create_partitions(harvests).await?;
         transaction!(self, |tx| {
             locks::share(&tx, Lock::Objects).await?;
@@ -51,10 +54,10 @@ pub(super) async fn save_harvests(
     tx: &Transaction<'_>,
     harvests: &[Harvest],
     history: usize,
-) -> Result<Vec<Saved>, StoreError> {
+) -> Result<Vec<SaveOutcome>, StoreError> {
     let is_fenced = check_tokens(tx, harvests).await?;
-    let mut saved: Vec<Saved> =
-        is_fenced.iter().map(|&fenced| Saved { fenced, ..Saved::default() }).collect();
+    let mut saved: Vec<SaveOutcome> =
+        is_fenced.iter().map(|&fenced| SaveOutcome { fenced, ..SaveOutcome::default() }).collect();
     let current: Vec<(usize, &Harvest)> =
         harvests.iter().enumerate().filter(|(index, _)| !is_fenced[*index]).collect();
     let declared = select_declared(tx, harvests).await?;
@@ -225,7 +228,7 @@ async fn save_learnt(tx: &Transaction<'_>, harvest: &Harvest) -> Result<(), Stor
     }
     let article_pages = harvest.updates.article_pages.as_ref().map(serde_json::to_string).transpose()?;
     let page_window = harvest.updates.page_window.as_ref().map(serde_json::to_string).transpose()?;
-    if (article_pages.is_some() || page_window.is_some()) && has_evidence(tx).await? {
+    if article_pages.is_some() || page_window.is_some() {
         let sql = "UPDATE source SET article_pages = coalesce($2, article_pages), shown = coalesce($3, shown) WHERE name = $1";
         execute(tx, sql, &[&source, &article_pages, &page_window]).await?;
     }

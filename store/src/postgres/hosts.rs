@@ -23,8 +23,8 @@ impl Hosts for Postgres {
         transaction!(self, |tx| end_incident(&tx, host, now).await)
     }
 
-    async fn robots_delays(&self) -> Result<Vec<(Host, Duration)>, StoreError> {
-        select_robots_delays(&*self.client().await?).await
+    async fn robots_delays(&self, hosts: &[Host]) -> Result<Vec<(Host, Duration)>, StoreError> {
+        select_robots_delays(&*self.client().await?, hosts).await
     }
 }
 
@@ -103,8 +103,13 @@ pub(super) async fn select_incidents(
     Ok(rows.iter().map(incident).collect())
 }
 
-pub(super) async fn select_robots_delays(client: &Object) -> Result<Vec<(Host, Duration)>, StoreError> {
-    let rows = read(client, "SELECT host, robots_delay FROM host_token WHERE robots_delay > 0", &[]).await?;
+pub(super) async fn select_robots_delays(
+    client: &Object,
+    hosts: &[Host],
+) -> Result<Vec<(Host, Duration)>, StoreError> {
+    let hosts: Vec<&str> = hosts.iter().map(Host::as_str).collect();
+    let sql = "SELECT host, robots_delay FROM host_token WHERE host = ANY($1) AND robots_delay > 0";
+    let rows = read(client, sql, &[&hosts]).await?;
     let delay = |row: &tokio_postgres::Row| {
         let millis: i64 = row.get(1);
         (Host::from_stored(row.get(0)), Duration::from_millis(millis.unsigned_abs()))

@@ -12,7 +12,7 @@ use super::matches::Change;
 use super::removals::{Suppressions, take_down};
 use super::{execute, removals, rows, storable, text};
 use crate::edit::{Edit, ItemFingerprint, classify_edit, lookup_address, published_key};
-use crate::{Saved, StoreError};
+use crate::{SaveOutcome, StoreError};
 
 /// Maximum size of an item's search tokens in bytes. PostgreSQL limits a tsvector to 1 MiB.
 const MAX_TOKENS_SIZE: usize = 900_000;
@@ -138,7 +138,12 @@ impl<'a> ItemBatch<'a> {
     }
 
     /// Applies a finding to the batch, and adds to the counts in `saved`.
-    pub(super) fn add_finding(&mut self, harvest: &'a Harvest, finding: &'a Finding, saved: &mut Saved) {
+    pub(super) fn add_finding(
+        &mut self,
+        harvest: &'a Harvest,
+        finding: &'a Finding,
+        saved: &mut SaveOutcome,
+    ) {
         let now = harvest.at;
         let digest = digest(&finding.item.source, &finding.item.key);
         let content_hash = finding.item.content_hash();

@@ -91,7 +91,7 @@ pub(super) async fn select_matches(
             &words,
             &limit(query.limit),
             &query.tag.as_ref().map(Name::as_str),
-            &query.one_of_each_story,
+            &query.first_of_each_story,
         ],
     )
     .await?;

@@ -56,6 +56,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "add_article_pages_and_shown",
         sql: include_str!("../migrations/postgres/0008_add_article_pages_and_shown.sql"),
     },
+    Migration {
+        version: 9,
+        name: "add_object_changes",
+        sql: include_str!("../migrations/postgres/0009_add_object_changes.sql"),
+    },
 ];
 
 /// A migration and the time it was applied to this database.

@@ -18,6 +18,7 @@ mod locks;
 mod matches;
 mod materials;
 mod migrate;
+mod object_changes;
 mod objects;
 mod pages;
 mod partitions;

@@ -7,17 +7,24 @@ use deadpool_postgres::{GenericClient, Object, Transaction};
 use model::{Client, List, Name, Source, SourceState, Timestamp, Topic, Watch};
 
 use super::locks::Lock;
-use super::source_states::has_evidence;
-use super::{Postgres, execute, locks, read, rows, text, transaction, websub};
-use crate::{Applied, DeclaredObjects, ObjectNames, Objects, StoreError, TopicRecord};
+use super::{Postgres, execute, locks, object_changes, read, rows, text, transaction, websub};
+use crate::{
+    AppliedChanges, DeclaredObjects, ObjectChanges, ObjectNames, ObjectReference, Objects, StoreError,
+    TopicRecord, VersionedTopic,
+};
 
 #[async_trait]
 impl DeclaredObjects for Postgres {
-    async fn declare(&self, objects: &Objects, prune: bool, now: Timestamp) -> Result<Applied, StoreError> {
+    async fn declare(
+        &self,
+        objects: &Objects,
+        prune: bool,
+        now: Timestamp,
+    ) -> Result<AppliedChanges, StoreError> {
         transaction!(self, |tx| declare(&tx, objects, prune, now).await)
     }
 
-    async fn undeclare(&self, names: &ObjectNames) -> Result<Applied, StoreError> {
+    async fn undeclare(&self, names: &ObjectNames) -> Result<AppliedChanges, StoreError> {
         transaction!(self, |tx| undeclare(&tx, names).await)
     }
 
@@ -29,8 +36,32 @@ impl DeclaredObjects for Postgres {
         version(&*self.client().await?).await
     }
 
+    async fn changes_since(&self, version: i64) -> Result<Option<ObjectChanges>, StoreError> {
+        object_changes::changes_since(&mut *self.client().await?, version).await
+    }
+
+    async fn versioned_topics(&self) -> Result<Vec<VersionedTopic>, StoreError> {
+        object_changes::versioned_topics(&*self.client().await?).await
+    }
+
+    async fn topics_named(&self, names: &[Name]) -> Result<Vec<TopicRecord>, StoreError> {
+        object_changes::topics_named(&*self.client().await?, names).await
+    }
+
+    async fn lists_named(&self, names: &[Name]) -> Result<Vec<List>, StoreError> {
+        object_changes::lists_named(&*self.client().await?, names).await
+    }
+
+    async fn topics_referencing(&self, references: &[ObjectReference]) -> Result<Vec<Topic>, StoreError> {
+        object_changes::topics_referencing(&*self.client().await?, references).await
+    }
+
+    async fn topics_without_references(&self) -> Result<Vec<Topic>, StoreError> {
+        object_changes::topics_without_references(&*self.client().await?).await
+    }
+
     async fn topics(&self) -> Result<Vec<TopicRecord>, StoreError> {
-        topics(&*self.client().await?).await
+        topics(&*self.client().await?, "ORDER BY name").await
     }
 
     async fn clients(&self) -> Result<Vec<Client>, StoreError> {
@@ -43,37 +74,44 @@ impl DeclaredObjects for Postgres {
 }
 
 /// Selects the version of the declared objects.
-const VERSION: &str = "SELECT value FROM meta WHERE key = 'objects_version'";
+const SELECT_VERSION: &str = "SELECT value FROM meta WHERE key = 'objects_version'";
 
 /// Returns the version of the declared objects.
 pub(super) async fn version(client: &Object) -> Result<i64, StoreError> {
-    Ok(client.query_one(&client.prepare_cached(VERSION).await?, &[]).await?.get(0))
+    Ok(client.query_one(&client.prepare_cached(SELECT_VERSION).await?, &[]).await?.get(0))
 }
 
 /// Returns the version of the declared objects within a transaction.
 pub(super) async fn version_in(tx: &Transaction<'_>) -> Result<i64, StoreError> {
-    Ok(tx.query_one(&tx.prepare_cached(VERSION).await?, &[]).await?.get(0))
+    Ok(tx.query_one(&tx.prepare_cached(SELECT_VERSION).await?, &[]).await?.get(0))
 }
 
 /// Raises the version of the declared objects. Running nodes then reload them.
 pub(super) async fn bump_version(tx: &Transaction<'_>) -> Result<(), StoreError> {
     execute(tx, "UPDATE meta SET value = value + 1 WHERE key = 'objects_version'", &[]).await?;
-    Ok(())
+    object_changes::trim_log(tx).await
 }
 
 /// The stored objects: specs by name, for each kind.
-struct Known {
+struct StoredSpecs {
     sources: HashMap<String, String>,
     topics: HashMap<String, String>,
     clients: HashMap<String, String>,
     lists: HashMap<String, String>,
 }
 
-impl Known {
-    async fn read(tx: &Transaction<'_>) -> Result<Self, StoreError> {
-        let (sources, topics) = (specs(tx, "source").await?, specs(tx, "topic").await?);
-        let (clients, lists) = (specs(tx, "client").await?, specs(tx, "list").await?);
-        Ok(Self { sources, topics, clients, lists })
+impl StoredSpecs {
+    /// Reads the named objects, or all objects if `names` is `None`.
+    async fn read(tx: &Transaction<'_>, names: Option<&ObjectNames>) -> Result<Self, StoreError> {
+        let named = |names: fn(&ObjectNames) -> &Vec<Name>, all: Option<&ObjectNames>| {
+            all.map(|all| names(all).iter().map(|name| text(name.as_str())).collect::<Vec<String>>())
+        };
+        Ok(Self {
+            sources: specs(tx, "source", named(|all| &all.sources, names)).await?,
+            topics: specs(tx, "topic", named(|all| &all.topics, names)).await?,
+            clients: specs(tx, "client", named(|all| &all.clients, names)).await?,
+            lists: specs(tx, "list", named(|all| &all.lists, names)).await?,
+        })
     }
 }
 
@@ -91,15 +129,22 @@ pub(super) async fn declare(
     objects: &Objects,
     prune: bool,
     now: Timestamp,
-) -> Result<Applied, StoreError> {
+) -> Result<AppliedChanges, StoreError> {
     locks::take(tx, Lock::Objects).await?;
-    let known = Known::read(tx).await?;
-    let Objects { sources, topics, clients, lists, touched, seen } = objects;
+    let Objects { sources, topics, clients, lists, affected_topics, references, seen } = objects;
+    let names = ObjectNames {
+        sources: sources.iter().map(|source| source.name.clone()).collect(),
+        topics: topics.iter().map(|topic| topic.name.clone()).collect(),
+        clients: clients.iter().map(|client| client.name.clone()).collect(),
+        lists: lists.iter().map(|list| list.name.clone()).collect(),
+    };
+    // Only pruning needs to know the other objects.
+    let known = StoredSpecs::read(tx, (!prune).then_some(&names)).await?;
     let found = version_in(tx).await?;
     if seen.is_some_and(|seen| seen != found) {
         return Err(StoreError::StaleObjects);
     }
-    let mut applied = Applied::default();
+    let mut applied = AppliedChanges::default();
     for source in sources {
         declare_source(tx, source, known.sources.get(source.name.as_str()), now, &mut applied).await?;
     }
@@ -116,7 +161,8 @@ pub(super) async fn declare(
         let before = known.lists.get(name.as_str());
         declare_whole(tx, ("list", "List"), (name, &spec), before, &mut applied).await?;
     }
-    restart_matching(tx, touched).await?;
+    restart_matching(tx, affected_topics).await?;
+    object_changes::record_references(tx, references).await?;
     if prune {
         let gone = Gone {
             sources: beside(&known.sources, sources.iter().map(|source| &source.name)),
@@ -126,16 +172,26 @@ pub(super) async fn declare(
         };
         remove(tx, &gone, &mut applied).await?;
     }
-    if applied != Applied::default() {
+    if applied != AppliedChanges::default() {
         bump_version(tx).await?;
     }
     Ok(applied)
 }
 
-/// Returns the specs in a table by name.
-async fn specs(tx: &Transaction<'_>, table: &str) -> Result<HashMap<String, String>, StoreError> {
-    let known = rows(tx, &format!("SELECT name, spec FROM {table}"), &[]).await?;
-    Ok(known.iter().map(|row| (row.get(0), row.get(1))).collect())
+/// Returns the specs of the named objects in a table, or of all objects, by name.
+async fn specs(
+    tx: &Transaction<'_>,
+    table: &str,
+    names: Option<Vec<String>>,
+) -> Result<HashMap<String, String>, StoreError> {
+    let rows = match names {
+        Some(names) if names.is_empty() => Vec::new(),
+        Some(names) => {
+            rows(tx, &format!("SELECT name, spec FROM {table} WHERE name = ANY($1)"), &[&names]).await?
+        }
+        None => rows(tx, &format!("SELECT name, spec FROM {table}"), &[]).await?,
+    };
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
 /// Returns the stored names that are not among these, in ascending order.
@@ -158,7 +214,7 @@ async fn declare_source(
     source: &Source,
     before: Option<&String>,
     now: Timestamp,
-    applied: &mut Applied,
+    applied: &mut AppliedChanges,
 ) -> Result<(), StoreError> {
     let spec = serde_json::to_string(source)?;
     let name = source.name.as_str();
@@ -190,9 +246,7 @@ async fn declare_source(
         .await?;
         websub::unsubscribe(tx, &[name.to_string()]).await?;
     }
-    if has_evidence(tx).await? {
-        execute(tx, "UPDATE source SET article_pages = NULL, shown = NULL WHERE name = $1", &[&name]).await?;
-    }
+    execute(tx, "UPDATE source SET article_pages = NULL, shown = NULL WHERE name = $1", &[&name]).await?;
     // A paused or retired source stays so even if its address changed.
     if before.watch() != source.watch() || source.watch() != Watch::On {
         set_standing(tx, &source.name, source.watch(), now).await?;
@@ -206,14 +260,15 @@ async fn declare_topic(
     tx: &Transaction<'_>,
     topic: &Topic,
     before: Option<&String>,
-    applied: &mut Applied,
+    applied: &mut AppliedChanges,
 ) -> Result<(), StoreError> {
     let spec = serde_json::to_string(topic)?;
     let name = topic.name.as_str();
     match before {
         None => {
             // The version must be higher than that of any removed topic with this name.
-            let sql = format!("INSERT INTO topic (name, spec, version) VALUES ($1, $2, ({VERSION}) + 1)");
+            let sql =
+                format!("INSERT INTO topic (name, spec, version) VALUES ($1, $2, ({SELECT_VERSION}) + 1)");
             execute(tx, &sql, &[&name, &spec]).await?;
             applied.added.push(format!("Topic/{name}"));
         }
@@ -233,7 +288,7 @@ async fn declare_whole(
     (table, kind): (&str, &str),
     (name, spec): (&Name, &str),
     before: Option<&String>,
-    applied: &mut Applied,
+    applied: &mut AppliedChanges,
 ) -> Result<(), StoreError> {
     match before {
         None => applied.added.push(format!("{kind}/{name}")),
@@ -248,10 +303,13 @@ async fn declare_whole(
 }
 
 /// Removes the named objects that are declared.
-pub(super) async fn undeclare(tx: &Transaction<'_>, names: &ObjectNames) -> Result<Applied, StoreError> {
+pub(super) async fn undeclare(
+    tx: &Transaction<'_>,
+    names: &ObjectNames,
+) -> Result<AppliedChanges, StoreError> {
     locks::take(tx, Lock::Objects).await?;
-    let mut applied = Applied::default();
-    let known = Known::read(tx).await?;
+    let mut applied = AppliedChanges::default();
+    let known = StoredSpecs::read(tx, Some(names)).await?;
     let named = |known: &HashMap<String, String>, wanted: &[Name]| {
         left(known, |name| wanted.iter().any(|one| one.as_str() == name))
     };
@@ -262,7 +320,7 @@ pub(super) async fn undeclare(tx: &Transaction<'_>, names: &ObjectNames) -> Resu
         lists: named(&known.lists, &names.lists),
     };
     remove(tx, &gone, &mut applied).await?;
-    if applied != Applied::default() {
+    if applied != AppliedChanges::default() {
         bump_version(tx).await?;
     }
     Ok(applied)
@@ -273,7 +331,7 @@ pub(super) async fn undeclare(tx: &Transaction<'_>, names: &ObjectNames) -> Resu
 async fn remove(
     tx: &Transaction<'_>,
     Gone { sources, topics, clients, lists }: &Gone,
-    applied: &mut Applied,
+    applied: &mut AppliedChanges,
 ) -> Result<(), StoreError> {
     execute(tx, "DELETE FROM source WHERE name = ANY($1)", &[&sources]).await?;
     execute(tx, "DELETE FROM page WHERE source = ANY($1)", &[&sources]).await?;
@@ -329,7 +387,7 @@ fn standing(watch: Watch) -> (SourceState, &'static str) {
     match watch {
         Watch::On => (SourceState::Candidate, ""),
         Watch::Paused => (SourceState::Paused, "paused by the operator"),
-        Watch::Retired => (SourceState::Retired, "taken out by the operator"),
+        Watch::Retired => (SourceState::Retired, "retired by the operator"),
     }
 }
 
@@ -352,26 +410,26 @@ async fn set_standing(
     Ok(())
 }
 
-pub(super) async fn topics(client: &Object) -> Result<Vec<TopicRecord>, StoreError> {
-    let found = read(
-        client,
-        "SELECT spec, version, matched_version, materials,
-                CASE WHEN rematch_version = version THEN rematch_row ELSE 0 END
-         FROM topic ORDER BY name",
-        &[],
-    )
-    .await?;
-    let record = |row: &tokio_postgres::Row| {
-        let (version, matched): (i64, i64) = (row.get(1), row.get(2));
-        Ok(TopicRecord {
-            topic: serde_json::from_str(row.get(0))?,
-            version,
-            is_matched: matched == version,
-            materials: row.get::<_, i64>(3).unsigned_abs(),
-            rematched: row.get(4),
-        })
-    };
-    found.iter().map(record).collect()
+/// Selects the columns of a [`TopicRecord`].
+pub(super) const SELECT_TOPICS: &str = "SELECT spec, version, matched_version, materials,
+        CASE WHEN rematch_version = version THEN rematch_row ELSE 0 END
+     FROM topic";
+
+/// Returns the topics that `condition`, a WHERE or ORDER BY clause, selects.
+pub(super) async fn topics(client: &Object, condition: &str) -> Result<Vec<TopicRecord>, StoreError> {
+    read(client, &format!("{SELECT_TOPICS} {condition}"), &[]).await?.iter().map(topic_record).collect()
+}
+
+/// Reads a topic from the columns of [`SELECT_TOPICS`].
+pub(super) fn topic_record(row: &tokio_postgres::Row) -> Result<TopicRecord, StoreError> {
+    let (version, matched): (i64, i64) = (row.get(1), row.get(2));
+    Ok(TopicRecord {
+        topic: serde_json::from_str(row.get(0))?,
+        version,
+        is_matched: matched == version,
+        materials: row.get::<_, i64>(3).unsigned_abs(),
+        rematch_row: row.get(4),
+    })
 }
 
 pub(super) async fn clients(client: &Object) -> Result<Vec<Client>, StoreError> {
@@ -387,7 +445,18 @@ pub(super) async fn lists(client: &Object) -> Result<Vec<List>, StoreError> {
 /// Restarts the matching of topics. The versions rise as with an edit, so that a running pass cannot record its
 /// progress on the earlier versions for these.
 pub(super) async fn restart_matching(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
+    if topics.is_empty() {
+        return Ok(());
+    }
     let names: Vec<String> = topics.iter().map(|name| text(name.as_str())).collect();
-    execute(tx, "UPDATE topic SET version = version + 1 WHERE name = ANY($1)", &[&names]).await?;
+    let sql = match object_changes::has_change_log(tx).await? {
+        true => {
+            "UPDATE topic SET version = version + 1, reference_version =
+                 CASE WHEN reference_version = version THEN version + 1 ELSE reference_version END
+             WHERE name = ANY($1)"
+        }
+        false => "UPDATE topic SET version = version + 1 WHERE name = ANY($1)",
+    };
+    execute(tx, sql, &[&names]).await?;
     Ok(())
 }

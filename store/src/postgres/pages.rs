@@ -26,8 +26,8 @@ impl PageQueue for Postgres {
         select_next_page(&*self.client().await?, source, host).await
     }
 
-    async fn page_queues(&self) -> Result<Vec<(Name, Host, Timestamp)>, StoreError> {
-        select_page_queues(&*self.client().await?).await
+    async fn page_queues(&self, source: Option<&Name>) -> Result<Vec<(Name, Host, Timestamp)>, StoreError> {
+        select_page_queues(&*self.client().await?, source).await
     }
 }
 
@@ -77,13 +77,15 @@ pub(super) async fn select_next_page(
     Ok(rows.first().and_then(|row| row.get(0)))
 }
 
-pub(super) async fn select_page_queues(client: &Object) -> Result<Vec<(Name, Host, Timestamp)>, StoreError> {
-    let rows = read(
-        client,
-        "SELECT source, host, min(not_before) FROM page GROUP BY source, host ORDER BY source, host",
-        &[],
-    )
-    .await?;
+pub(super) async fn select_page_queues(
+    client: &Object,
+    source: Option<&Name>,
+) -> Result<Vec<(Name, Host, Timestamp)>, StoreError> {
+    let condition = if source.is_some() { "source = $1" } else { "$1::TEXT IS NULL" };
+    let sql = format!(
+        "SELECT source, host, min(not_before) FROM page WHERE {condition} GROUP BY source, host ORDER BY source, host"
+    );
+    let rows = read(client, &sql, &[&source.map(Name::as_str)]).await?;
     let queue = |row: &tokio_postgres::Row| {
         (Name::from_stored(row.get(0)), Host::from_stored(row.get(1)), row.get(2))
     };

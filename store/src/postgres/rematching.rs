@@ -10,33 +10,37 @@ use tokio_postgres::Row;
 use super::locks::Lock;
 use super::matches::Change;
 use super::{Postgres, execute, locks, objects, rows, text, transaction};
-use crate::{Rematched, Rematching, StoreError};
+use crate::{ItemMatches, Rematching, StoreError, TopicRecord};
 
 #[async_trait]
 impl Rematching for Postgres {
+    async fn unmatched_topics(&self) -> Result<Vec<TopicRecord>, StoreError> {
+        objects::topics(&*self.client().await?, "WHERE matched_version <> version ORDER BY name").await
+    }
+
     async fn rematch(
         &self,
         topics: &[(Name, i64)],
-        items: &[Rematched],
+        items: &[ItemMatches],
         now: Timestamp,
     ) -> Result<u64, StoreError> {
         transaction!(self, |tx| rematch(&tx, topics, items, now).await)
     }
 
-    async fn set_matched(&self, topics: &[(Name, i64)]) -> Result<(), StoreError> {
-        transaction!(self, |tx| set_matched(&tx, topics).await)
+    async fn mark_matched(&self, topics: &[(Name, i64)]) -> Result<(), StoreError> {
+        transaction!(self, |tx| mark_matched(&tx, topics).await)
     }
 
-    async fn set_rematched(&self, topics: &[(Name, i64)], row: i64) -> Result<(), StoreError> {
-        transaction!(self, |tx| set_rematched(&tx, topics, row).await)
+    async fn save_rematch_progress(&self, topics: &[(Name, i64)], row: i64) -> Result<(), StoreError> {
+        transaction!(self, |tx| save_rematch_progress(&tx, topics, row).await)
     }
 
-    async fn set_unmatched(&self, topics: &[Name]) -> Result<(), StoreError> {
-        transaction!(self, |tx| set_unmatched(&tx, topics).await)
+    async fn restart_matching(&self, topics: &[Name]) -> Result<(), StoreError> {
+        transaction!(self, |tx| restart_topics(&tx, topics).await)
     }
 }
 
-pub(super) async fn set_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Result<(), StoreError> {
+pub(super) async fn mark_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Result<(), StoreError> {
     let names: Vec<String> = topics.iter().map(|(name, _)| text(name.as_str())).collect();
     let versions: Vec<i64> = topics.iter().map(|(_, version)| *version).collect();
     execute(
@@ -50,7 +54,7 @@ pub(super) async fn set_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) ->
     Ok(())
 }
 
-pub(super) async fn set_rematched(
+pub(super) async fn save_rematch_progress(
     tx: &Transaction<'_>,
     topics: &[(Name, i64)],
     row: i64,
@@ -68,7 +72,7 @@ pub(super) async fn set_rematched(
     Ok(())
 }
 
-pub(super) async fn set_unmatched(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
+pub(super) async fn restart_topics(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
     locks::take(tx, Lock::Objects).await?;
     objects::restart_matching(tx, topics).await?;
     objects::bump_version(tx).await
@@ -90,7 +94,7 @@ pub(super) async fn unchanged(
 pub(super) async fn rematch(
     tx: &Transaction<'_>,
     topics: &[(Name, i64)],
-    items: &[Rematched],
+    items: &[ItemMatches],
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     locks::share(tx, Lock::Objects).await?;
@@ -109,7 +113,7 @@ pub(super) async fn rematch(
     .await?;
     let known: BTreeMap<i64, &Row> = known.iter().map(|row| (row.get(0), row)).collect();
     let (mut change, mut fresh) = (Change::default(), 0);
-    for Rematched { row: number, version, matches, deferred_topics } in items {
+    for ItemMatches { row: number, version, matches, deferred_topics } in items {
         // An item that was edited meanwhile was matched against these topics when it was saved, or waits to be.
         let Some(row) = known.get(number).filter(|row| row.get::<_, i64>(2) == *version) else { continue };
         let before: Vec<String> = row.get(3);

@@ -102,26 +102,19 @@ pub(super) async fn save_active_fallback(tx: &Transaction<'_>, harvest: &Harvest
 
 /// Returns one source, or all ordered by name.
 pub(super) async fn select_sources(
-    client: &Object,
+    client: &impl GenericClient,
     only: Option<&Name>,
 ) -> Result<Vec<SourceRecord>, StoreError> {
-    // The schema before migration 0008 has no such columns.
-    let evidence = match (has_evidence(client).await?, only) {
-        (false, _) => "NULL::TEXT, NULL::TEXT",
-        (true, Some(_)) => "article_pages, shown",
-        // Page windows are long, and only needed when reading one source.
-        (true, None) => "article_pages, NULL::TEXT",
-    };
-    let rows = read(
-        client,
-        &format!(
+    // Page windows are long, and only needed when reading one source.
+    let page_window = if only.is_some() { "shown" } else { "NULL::TEXT" };
+    let statement = client
+        .prepare_cached(&format!(
             "SELECT spec, state, reason, failures, failed_polls, since, last_ok, last_poll, next_poll, interval_ms,
-                    validators, moved_to, (SELECT count(*) FROM page WHERE page.source = source.name), rhythm, {evidence}
+                    validators, moved_to, (SELECT count(*) FROM page WHERE page.source = source.name), rhythm, article_pages, {page_window}
              FROM source WHERE $1::TEXT IS NULL OR name = $1 ORDER BY name"
-        ),
-        &[&only.map(Name::as_str)],
-    )
-    .await?;
+        ))
+        .await?;
+    let rows = client.query(&statement, &[&only.map(Name::as_str)]).await?;
     let record = |row: &tokio_postgres::Row| {
         let interval: Option<i64> = row.get(9);
         let [validators, rhythm, article_pages, page_window]: [Option<&str>; 4] =
@@ -156,13 +149,6 @@ pub(super) async fn count_sources(
     let sql = "SELECT spec::JSON ->> 'kind', state, count(*) FROM source GROUP BY 1, 2";
     let counts = read(client, sql, &[]).await?;
     counts::parse_source_counts(counts.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect())
-}
-
-/// Returns true if the table `source` has the columns of migration 0008.
-pub(super) async fn has_evidence(client: &impl GenericClient) -> Result<bool, StoreError> {
-    let sql = "SELECT EXISTS (SELECT 1 FROM pg_attribute
-               WHERE attrelid = 'source'::REGCLASS AND attname = 'article_pages' AND NOT attisdropped)";
-    Ok(client.query_one(sql, &[]).await?.get(0))
 }
 
 pub(super) async fn select_history(

@@ -10,11 +10,11 @@ use super::locks::Lock;
 use super::materials::{ITEM_COLUMNS, parse_item};
 use super::{Postgres, execute, limit, locks, objects, read, transaction};
 use crate::stories::MAX_CANDIDATES_PER_KEY;
-use crate::{Candidate, Linked, Reprint, StoreError, StoredItem, Stories};
+use crate::{Candidate, StoreError, StoredItem, Stories, StoryItem, StoryLink};
 
 #[async_trait]
 impl Stories for Postgres {
-    async fn unlinked(&self, limit: usize) -> Result<Vec<StoredItem>, StoreError> {
+    async fn unlinked_items(&self, limit: usize) -> Result<Vec<StoredItem>, StoreError> {
         select_unlinked(&*self.client().await?, limit).await
     }
 
@@ -24,7 +24,7 @@ impl Stories for Postgres {
 
     async fn link(
         &self,
-        linked: &[Linked],
+        linked: &[StoryLink],
         forget: Timestamp,
         objects_version: i64,
     ) -> Result<(), StoreError> {
@@ -37,7 +37,7 @@ impl Stories for Postgres {
         })
     }
 
-    async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError> {
+    async fn story(&self, row: i64, limit: usize) -> Result<Vec<StoryItem>, StoreError> {
         select_story(&*self.client().await?, row, limit).await
     }
 
@@ -84,7 +84,7 @@ pub(super) async fn select_candidates(
 /// Links items to their stories, and deletes the sketch keys of items first seen before `forget`.
 pub(super) async fn link(
     tx: &Transaction<'_>,
-    linked: &[Linked],
+    linked: &[StoryLink],
     forget: Timestamp,
 ) -> Result<(), StoreError> {
     let rows: Vec<i64> = linked.iter().map(|link| link.row).collect();
@@ -135,7 +135,11 @@ pub(super) async fn link(
     Ok(())
 }
 
-pub(super) async fn select_story(client: &Object, row: i64, max: usize) -> Result<Vec<Reprint>, StoreError> {
+pub(super) async fn select_story(
+    client: &Object,
+    row: i64,
+    max: usize,
+) -> Result<Vec<StoryItem>, StoreError> {
     let sql = format!(
         "SELECT {ITEM_COLUMNS}, likeness.how, likeness.share FROM likeness JOIN item USING (item)
          WHERE story = (SELECT story FROM likeness WHERE item = $1)
@@ -146,7 +150,7 @@ pub(super) async fn select_story(client: &Object, row: i64, max: usize) -> Resul
         let how = row.get::<_, Option<&str>>("how").and_then(SimilarityKind::parse);
         let share: Option<f64> = row.get("share");
         let similarity = how.map(|how| Similarity { how, share: share.unwrap_or(0.0) });
-        Ok(Reprint { item: parse_item(row)?, similarity })
+        Ok(StoryItem { item: parse_item(row)?, similarity })
     };
     rows.iter().map(reprint).collect()
 }

@@ -10,7 +10,7 @@ use crate::contract::{
     DAY1, at, empty_postgres, finding, harvest, objects, save, shared_postgres, source, topic,
 };
 use crate::*;
-use crate::{Saved, StoreError};
+use crate::{SaveOutcome, StoreError};
 
 /// Returns two stores on one database, like those of two nodes.
 async fn two_nodes(server: &servers::PostgresServer) -> (Postgres, Postgres) {
@@ -101,7 +101,7 @@ async fn months_are_dropped_whole_and_identities_stay() {
     let row = client.query_one("SELECT to_regclass('item_y2026m09') IS NULL", &[]).await.unwrap();
     assert!(row.get::<_, bool>(0), "the partition of September is dropped");
     let repeated = save(&store, &[Harvest { at: second.at, token: model::Token(9), ..old }]).await;
-    assert_eq!(repeated, [Saved::default()], "an expired item is not stored again");
+    assert_eq!(repeated, [SaveOutcome::default()], "an expired item is not stored again");
 }
 
 /// A node whose clock is years ahead removes only items that are old by the server's clock.

@@ -11,7 +11,7 @@ use super::removals::{remove_missing, take_down};
 use super::rows::{length, limit, millis};
 use super::{Sqlite, backfills, hosts, objects, pages, removals, source_states, websub};
 use crate::edit::{Edit, ItemFingerprint, classify_edit, indexed_address, lookup_address, published_key};
-use crate::{EntryRef, EntryStatus, Harvests, Saved, StoreError};
+use crate::{EntryRef, EntryStatus, Harvests, SaveOutcome, StoreError};
 
 #[async_trait]
 impl Harvests for Sqlite {
@@ -24,12 +24,16 @@ impl Harvests for Sqlite {
         self.read(move |connection| select_statuses(connection, &source, &entries)).await
     }
 
-    async fn known_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError> {
+    async fn has_addresses(&self, source: &Name, addresses: &[Url]) -> Result<Vec<bool>, StoreError> {
         let (source, addresses) = (source.clone(), addresses.to_vec());
         self.read(move |connection| select_known_addresses(connection, &source, &addresses)).await
     }
 
-    async fn save(&self, harvests: &Arc<[Harvest]>, objects_version: i64) -> Result<Vec<Saved>, StoreError> {
+    async fn save(
+        &self,
+        harvests: &Arc<[Harvest]>,
+        objects_version: i64,
+    ) -> Result<Vec<SaveOutcome>, StoreError> {
         let (harvests, history) = (harvests.clone(), self.history);
         self.write(move |tx| {
             if objects::version(tx)? != objects_version {
@@ -77,8 +81,8 @@ pub(super) fn save_harvest(
     tx: &Transaction<'_>,
     harvest: &Harvest,
     history: usize,
-) -> Result<Saved, StoreError> {
-    let mut saved = Saved::default();
+) -> Result<SaveOutcome, StoreError> {
+    let mut saved = SaveOutcome::default();
     if !is_current(tx, harvest)? {
         saved.fenced = true;
         return Ok(saved);
@@ -163,7 +167,7 @@ fn save_finding(
     tx: &Transaction<'_>,
     harvest: &Harvest,
     finding: &Finding,
-    saved: &mut Saved,
+    saved: &mut SaveOutcome,
 ) -> Result<(), StoreError> {
     let (now, deferred_topics) = (harvest.at, &harvest.deferred_topics);
     let row = match select_item(tx, finding)? {

@@ -26,8 +26,9 @@ impl Hosts for Sqlite {
         self.write(move |tx| end_incident(tx, &host, now)).await
     }
 
-    async fn robots_delays(&self) -> Result<Vec<(Host, Duration)>, StoreError> {
-        self.read(select_robots_delays).await
+    async fn robots_delays(&self, hosts: &[Host]) -> Result<Vec<(Host, Duration)>, StoreError> {
+        let hosts = hosts.to_vec();
+        self.read(move |connection| select_robots_delays(connection, &hosts)).await
     }
 }
 
@@ -94,12 +95,16 @@ pub(super) fn select_incidents(
     Ok(incidents.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn select_robots_delays(connection: &Connection) -> Result<Vec<(Host, Duration)>, StoreError> {
-    let mut query =
-        connection.prepare_cached("SELECT host, robots_delay FROM host_token WHERE robots_delay > 0")?;
-    let delay = |row: &rusqlite::Row<'_>| {
-        let millis: i64 = row.get(1)?;
-        Ok((Host::from_stored(row.get(0)?), Duration::from_millis(millis.unsigned_abs())))
-    };
-    Ok(query.query_map([], delay)?.collect::<Result<_, _>>()?)
+pub(super) fn select_robots_delays(
+    connection: &Connection,
+    hosts: &[Host],
+) -> Result<Vec<(Host, Duration)>, StoreError> {
+    let mut query = connection
+        .prepare_cached("SELECT robots_delay FROM host_token WHERE host = ?1 AND robots_delay > 0")?;
+    let mut delays = Vec::new();
+    for host in hosts {
+        let millis: Option<i64> = query.query_row([host.as_str()], |row| row.get(0)).optional()?;
+        delays.extend(millis.map(|millis| (host.clone(), Duration::from_millis(millis.unsigned_abs()))));
+    }
+    Ok(delays)
 }

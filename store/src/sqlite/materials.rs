@@ -53,7 +53,7 @@ pub(super) fn select_matches(
         words,
         limit(query.limit),
         query.tag.as_ref().map(Name::as_str),
-        query.one_of_each_story,
+        query.first_of_each_story,
     ])?;
     let mut matches = Vec::new();
     while let Some(row) = rows.next()? {

@@ -9,6 +9,7 @@ mod backup;
 mod harvests;
 mod hosts;
 mod materials;
+mod object_changes;
 mod objects;
 mod pages;
 mod rematching;
@@ -38,6 +39,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../migrations/sqlite/0007_add_incidents_and_stories.sql"),
     include_str!("../migrations/sqlite/0008_add_rhythm_and_subscriptions.sql"),
     include_str!("../migrations/sqlite/0009_add_article_pages_and_shown.sql"),
+    include_str!("../migrations/sqlite/0010_add_object_changes.sql"),
 ];
 
 /// A store in an SQLite file.
@@ -64,7 +66,7 @@ impl Sqlite {
 
     /// Opens an existing file without write access. Fails with [`StoreError::Version`] if a newer build migrated
     /// the file, and with [`StoreError::Other`] if a migration is pending.
-    pub fn open_to_read(path: &Path, history: usize) -> Result<Self, StoreError> {
+    pub fn open_read_only(path: &Path, history: usize) -> Result<Self, StoreError> {
         let reader = connect_read_only(path)?;
         let actual: i64 = reader.query_row("PRAGMA user_version", [], |row| row.get(0))?;
         let latest = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);

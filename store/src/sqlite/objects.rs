@@ -4,20 +4,28 @@ use std::collections::HashSet;
 
 use async_trait::async_trait;
 use model::{Client, List, Name, Source, SourceState, Timestamp, Topic, Watch};
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{Connection, OptionalExtension, Params, Transaction, params};
 
 use super::rows::millis;
-use super::{Sqlite, websub};
-use crate::{Applied, DeclaredObjects, ObjectNames, Objects, StoreError, TopicRecord};
+use super::{Sqlite, blocking, object_changes, websub};
+use crate::{
+    AppliedChanges, DeclaredObjects, ObjectChanges, ObjectNames, ObjectReference, Objects, StoreError,
+    TopicRecord, VersionedTopic,
+};
 
 #[async_trait]
 impl DeclaredObjects for Sqlite {
-    async fn declare(&self, objects: &Objects, prune: bool, now: Timestamp) -> Result<Applied, StoreError> {
+    async fn declare(
+        &self,
+        objects: &Objects,
+        prune: bool,
+        now: Timestamp,
+    ) -> Result<AppliedChanges, StoreError> {
         let objects = objects.clone();
         self.write(move |tx| declare(tx, &objects, prune, now)).await
     }
 
-    async fn undeclare(&self, names: &ObjectNames) -> Result<Applied, StoreError> {
+    async fn undeclare(&self, names: &ObjectNames) -> Result<AppliedChanges, StoreError> {
         let names = names.clone();
         self.write(move |tx| undeclare(tx, &names)).await
     }
@@ -31,8 +39,35 @@ impl DeclaredObjects for Sqlite {
         self.read(version).await
     }
 
+    async fn changes_since(&self, version: i64) -> Result<Option<ObjectChanges>, StoreError> {
+        blocking(&self.reader, move |connection| object_changes::changes_since(connection, version)).await
+    }
+
+    async fn versioned_topics(&self) -> Result<Vec<VersionedTopic>, StoreError> {
+        self.read(object_changes::versioned_topics).await
+    }
+
+    async fn topics_named(&self, names: &[Name]) -> Result<Vec<TopicRecord>, StoreError> {
+        let names = names.to_vec();
+        self.read(move |connection| object_changes::topics_named(connection, &names)).await
+    }
+
+    async fn lists_named(&self, names: &[Name]) -> Result<Vec<List>, StoreError> {
+        let names = names.to_vec();
+        self.read(move |connection| object_changes::lists_named(connection, &names)).await
+    }
+
+    async fn topics_referencing(&self, references: &[ObjectReference]) -> Result<Vec<Topic>, StoreError> {
+        let references = references.to_vec();
+        self.read(move |connection| object_changes::topics_referencing(connection, &references)).await
+    }
+
+    async fn topics_without_references(&self) -> Result<Vec<Topic>, StoreError> {
+        self.read(object_changes::topics_without_references).await
+    }
+
     async fn topics(&self) -> Result<Vec<TopicRecord>, StoreError> {
-        self.read(topics).await
+        self.read(|connection| topics(connection, "ORDER BY name", [])).await
     }
 
     async fn clients(&self) -> Result<Vec<Client>, StoreError> {
@@ -55,12 +90,14 @@ pub(super) const BUMP_VERSION: &str = "UPDATE meta SET value = value + 1 WHERE k
 
 /// Restarts the matching of a topic. The version rises as with an edit, so that a running pass cannot record its
 /// progress on the earlier version for this one.
-pub(super) const RESTART_MATCHING: &str = "UPDATE topic SET version = version + 1 WHERE name = ?1";
+pub(super) const RESTART_MATCHING: &str = "UPDATE topic SET version = version + 1,
+     reference_version = iif(reference_version = version, version + 1, reference_version) WHERE name = ?1";
 
 /// Raises the version of the declared objects if anything was applied.
-fn changed(tx: &Transaction<'_>, applied: &Applied) -> Result<(), StoreError> {
-    if *applied != Applied::default() {
+fn changed(tx: &Transaction<'_>, applied: &AppliedChanges) -> Result<(), StoreError> {
+    if *applied != AppliedChanges::default() {
         tx.execute(BUMP_VERSION, [])?;
+        object_changes::trim_log(tx)?;
     }
     Ok(())
 }
@@ -68,15 +105,15 @@ fn changed(tx: &Transaction<'_>, applied: &Applied) -> Result<(), StoreError> {
 /// Adds and edits objects, and removes the others if `prune` is set.
 pub(super) fn declare(
     tx: &Transaction<'_>,
-    Objects { sources, topics, clients, lists, touched, seen }: &Objects,
+    Objects { sources, topics, clients, lists, affected_topics, references, seen }: &Objects,
     prune: bool,
     now: Timestamp,
-) -> Result<Applied, StoreError> {
+) -> Result<AppliedChanges, StoreError> {
     let found = version(tx)?;
     if seen.is_some_and(|seen| seen != found) {
         return Err(StoreError::StaleObjects);
     }
-    let mut applied = Applied::default();
+    let mut applied = AppliedChanges::default();
     for source in sources {
         declare_source(tx, source, now, &mut applied)?;
     }
@@ -90,8 +127,11 @@ pub(super) fn declare(
     for list in lists {
         declare_whole(tx, ("list", "List"), &list.name, &serde_json::to_string(list)?, &mut applied)?;
     }
-    for topic in touched {
+    for topic in affected_topics {
         tx.execute(RESTART_MATCHING, [topic.as_str()])?;
+    }
+    for (topic, references) in references {
+        object_changes::record_references(tx, topic, references)?;
     }
     if prune {
         let left = |table, kept: HashSet<&Name>| -> Result<Vec<Name>, StoreError> {
@@ -115,7 +155,7 @@ fn declare_source(
     tx: &Transaction<'_>,
     source: &Source,
     now: Timestamp,
-    applied: &mut Applied,
+    applied: &mut AppliedChanges,
 ) -> Result<(), StoreError> {
     let spec = serde_json::to_string(source)?;
     let label = format!("Source/{}", source.name);
@@ -158,7 +198,11 @@ fn declare_source(
 }
 
 /// Adds or edits a topic.
-fn declare_topic(tx: &Transaction<'_>, topic: &Topic, applied: &mut Applied) -> Result<(), StoreError> {
+fn declare_topic(
+    tx: &Transaction<'_>,
+    topic: &Topic,
+    applied: &mut AppliedChanges,
+) -> Result<(), StoreError> {
     let spec = serde_json::to_string(topic)?;
     let label = format!("Topic/{}", topic.name);
     let before: Option<String> = tx
@@ -191,7 +235,7 @@ fn declare_whole(
     (table, kind): (&str, &str),
     name: &Name,
     spec: &str,
-    applied: &mut Applied,
+    applied: &mut AppliedChanges,
 ) -> Result<(), StoreError> {
     let label = format!("{kind}/{name}");
     let before: Option<String> = tx
@@ -209,18 +253,27 @@ fn declare_whole(
 }
 
 /// Removes the named objects that are declared.
-pub(super) fn undeclare(tx: &Transaction<'_>, wanted: &ObjectNames) -> Result<Applied, StoreError> {
-    let mut applied = Applied::default();
-    let known = |table: &str, wanted: &[Name]| -> Result<Vec<Name>, StoreError> {
-        Ok(names(tx, table)?.into_iter().filter(|name| wanted.contains(name)).collect())
+pub(super) fn undeclare(tx: &Transaction<'_>, wanted: &ObjectNames) -> Result<AppliedChanges, StoreError> {
+    let mut applied = AppliedChanges::default();
+    let declared = |table: &str, wanted: &[Name]| -> Result<Vec<Name>, StoreError> {
+        let mut query = tx.prepare(&format!("SELECT 1 FROM {table} WHERE name = ?1"))?;
+        let mut names = Vec::new();
+        for name in wanted {
+            if query.exists([name.as_str()])? {
+                names.push(name.clone());
+            }
+        }
+        names.sort_unstable();
+        names.dedup();
+        Ok(names)
     };
-    let known = ObjectNames {
-        sources: known("source", &wanted.sources)?,
-        topics: known("topic", &wanted.topics)?,
-        clients: known("client", &wanted.clients)?,
-        lists: known("list", &wanted.lists)?,
+    let declared = ObjectNames {
+        sources: declared("source", &wanted.sources)?,
+        topics: declared("topic", &wanted.topics)?,
+        clients: declared("client", &wanted.clients)?,
+        lists: declared("list", &wanted.lists)?,
     };
-    remove(tx, &known, &mut applied)?;
+    remove(tx, &declared, &mut applied)?;
     changed(tx, &applied)?;
     Ok(applied)
 }
@@ -230,7 +283,7 @@ pub(super) fn undeclare(tx: &Transaction<'_>, wanted: &ObjectNames) -> Result<Ap
 fn remove(
     tx: &Transaction<'_>,
     ObjectNames { sources, topics, clients, lists }: &ObjectNames,
-    applied: &mut Applied,
+    applied: &mut AppliedChanges,
 ) -> Result<(), StoreError> {
     for source in sources {
         tx.execute("DELETE FROM source WHERE name = ?1", [source.as_str()])?;
@@ -286,7 +339,7 @@ fn standing(watch: Watch) -> (SourceState, &'static str) {
     match watch {
         Watch::On => (SourceState::Candidate, ""),
         Watch::Paused => (SourceState::Paused, "paused by the operator"),
-        Watch::Retired => (SourceState::Retired, "taken out by the operator"),
+        Watch::Retired => (SourceState::Retired, "retired by the operator"),
     }
 }
 
@@ -302,13 +355,18 @@ fn set_standing(tx: &Transaction<'_>, source: &Name, watch: Watch, now: Timestam
     Ok(())
 }
 
-pub(super) fn topics(connection: &Connection) -> Result<Vec<TopicRecord>, StoreError> {
-    let mut query = connection.prepare_cached(
+/// Returns the topics that `condition`, a WHERE or ORDER BY clause, selects.
+pub(super) fn topics(
+    connection: &Connection,
+    condition: &str,
+    values: impl Params,
+) -> Result<Vec<TopicRecord>, StoreError> {
+    let mut query = connection.prepare_cached(&format!(
         "SELECT spec, version, matched_version, (SELECT count(*) FROM match WHERE match.topic = topic.name),
                 iif(rematch_version = version, rematch_row, 0)
-         FROM topic ORDER BY name",
-    )?;
-    let mut rows = query.query([])?;
+         FROM topic {condition}"
+    ))?;
+    let mut rows = query.query(values)?;
     let mut records = Vec::new();
     while let Some(row) = rows.next()? {
         let spec: String = row.get(0)?;
@@ -318,7 +376,7 @@ pub(super) fn topics(connection: &Connection) -> Result<Vec<TopicRecord>, StoreE
             version,
             is_matched: matched == version,
             materials: row.get::<_, i64>(3)?.unsigned_abs(),
-            rematched: row.get(4)?,
+            rematch_row: row.get(4)?,
         });
     }
     Ok(records)

@@ -27,8 +27,9 @@ impl PageQueue for Sqlite {
         self.read(move |connection| select_next_page(connection, &source, &host)).await
     }
 
-    async fn page_queues(&self) -> Result<Vec<(Name, Host, Timestamp)>, StoreError> {
-        self.read(select_page_queues).await
+    async fn page_queues(&self, source: Option<&Name>) -> Result<Vec<(Name, Host, Timestamp)>, StoreError> {
+        let source = source.cloned();
+        self.read(move |connection| select_page_queues(connection, source.as_ref())).await
     }
 }
 
@@ -70,10 +71,14 @@ pub(super) fn select_next_page(
 
 pub(super) fn select_page_queues(
     connection: &Connection,
+    source: Option<&Name>,
 ) -> Result<Vec<(Name, Host, Timestamp)>, StoreError> {
-    let mut query =
-        connection.prepare_cached("SELECT source, host, min(not_before) FROM page GROUP BY source, host")?;
-    let mut rows = query.query([])?;
+    // Two queries: with an OR, SQLite would read every page.
+    let condition = if source.is_some() { "WHERE source = ?1" } else { "WHERE ?1 IS NULL" };
+    let mut query = connection.prepare_cached(&format!(
+        "SELECT source, host, min(not_before) FROM page {condition} GROUP BY source, host"
+    ))?;
+    let mut rows = query.query([source.map(Name::as_str)])?;
     let mut queues = Vec::new();
     while let Some(row) = rows.next()? {
         let source: String = row.get(0)?;

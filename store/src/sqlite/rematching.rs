@@ -6,37 +6,42 @@ use rusqlite::{Transaction, params};
 
 use super::harvests::replace_matches;
 use super::{Sqlite, objects};
-use crate::{Rematched, Rematching, StoreError};
+use crate::{ItemMatches, Rematching, StoreError, TopicRecord};
 
 #[async_trait]
 impl Rematching for Sqlite {
+    async fn unmatched_topics(&self) -> Result<Vec<TopicRecord>, StoreError> {
+        let condition = "WHERE matched_version <> version ORDER BY name";
+        self.read(move |connection| objects::topics(connection, condition, [])).await
+    }
+
     async fn rematch(
         &self,
         topics: &[(Name, i64)],
-        items: &[Rematched],
+        items: &[ItemMatches],
         now: Timestamp,
     ) -> Result<u64, StoreError> {
         let (topics, items) = (topics.to_vec(), items.to_vec());
         self.write(move |tx| rematch(tx, &topics, &items, now)).await
     }
 
-    async fn set_matched(&self, topics: &[(Name, i64)]) -> Result<(), StoreError> {
+    async fn mark_matched(&self, topics: &[(Name, i64)]) -> Result<(), StoreError> {
         let topics = topics.to_vec();
-        self.write(move |tx| set_matched(tx, &topics)).await
+        self.write(move |tx| mark_matched(tx, &topics)).await
     }
 
-    async fn set_rematched(&self, topics: &[(Name, i64)], row: i64) -> Result<(), StoreError> {
+    async fn save_rematch_progress(&self, topics: &[(Name, i64)], row: i64) -> Result<(), StoreError> {
         let topics = topics.to_vec();
-        self.write(move |tx| set_rematched(tx, &topics, row)).await
+        self.write(move |tx| save_rematch_progress(tx, &topics, row)).await
     }
 
-    async fn set_unmatched(&self, topics: &[Name]) -> Result<(), StoreError> {
+    async fn restart_matching(&self, topics: &[Name]) -> Result<(), StoreError> {
         let topics = topics.to_vec();
-        self.write(move |tx| set_unmatched(tx, &topics)).await
+        self.write(move |tx| restart_topics(tx, &topics)).await
     }
 }
 
-pub(super) fn set_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Result<(), StoreError> {
+pub(super) fn mark_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Result<(), StoreError> {
     for (name, version) in topics {
         tx.execute(
             "UPDATE topic SET matched_version = ?2 WHERE name = ?1 AND version = ?2",
@@ -46,7 +51,7 @@ pub(super) fn set_matched(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Resul
     Ok(())
 }
 
-pub(super) fn set_rematched(
+pub(super) fn save_rematch_progress(
     tx: &Transaction<'_>,
     topics: &[(Name, i64)],
     row: i64,
@@ -60,7 +65,7 @@ pub(super) fn set_rematched(
     Ok(())
 }
 
-pub(super) fn set_unmatched(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
+pub(super) fn restart_topics(tx: &Transaction<'_>, topics: &[Name]) -> Result<(), StoreError> {
     let mut update = tx.prepare_cached(objects::RESTART_MATCHING)?;
     for name in topics {
         update.execute([name.as_str()])?;
@@ -85,12 +90,12 @@ pub(super) fn unchanged(tx: &Transaction<'_>, topics: &[(Name, i64)]) -> Result<
 pub(super) fn rematch(
     tx: &Transaction<'_>,
     topics: &[(Name, i64)],
-    items: &[Rematched],
+    items: &[ItemMatches],
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     let only = unchanged(tx, topics)?;
     let mut fresh = 0;
-    for Rematched { row, version, matches, deferred_topics } in items {
+    for ItemMatches { row, version, matches, deferred_topics } in items {
         // An item that was edited meanwhile was matched against these topics when it was saved, or waits to be.
         let same: bool = tx
             .prepare_cached("SELECT 1 FROM item WHERE row = ?1 AND version = ?2")?

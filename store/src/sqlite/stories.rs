@@ -7,11 +7,11 @@ use rusqlite::{Connection, Transaction, params};
 use super::rows::{ITEM_COLUMNS, limit, millis, parse_item};
 use super::{Sqlite, objects};
 use crate::stories::MAX_CANDIDATES_PER_KEY;
-use crate::{Candidate, Linked, Reprint, StoreError, StoredItem, Stories};
+use crate::{Candidate, StoreError, StoredItem, Stories, StoryItem, StoryLink};
 
 #[async_trait]
 impl Stories for Sqlite {
-    async fn unlinked(&self, limit: usize) -> Result<Vec<StoredItem>, StoreError> {
+    async fn unlinked_items(&self, limit: usize) -> Result<Vec<StoredItem>, StoreError> {
         self.read(move |connection| select_unlinked(connection, limit)).await
     }
 
@@ -22,7 +22,7 @@ impl Stories for Sqlite {
 
     async fn link(
         &self,
-        linked: &[Linked],
+        linked: &[StoryLink],
         forget: Timestamp,
         objects_version: i64,
     ) -> Result<(), StoreError> {
@@ -36,7 +36,7 @@ impl Stories for Sqlite {
         .await
     }
 
-    async fn story(&self, row: i64, limit: usize) -> Result<Vec<Reprint>, StoreError> {
+    async fn story(&self, row: i64, limit: usize) -> Result<Vec<StoryItem>, StoreError> {
         self.read(move |connection| select_story(connection, row, limit)).await
     }
 
@@ -94,8 +94,8 @@ pub(super) fn select_candidates(
 }
 
 /// Links items to their stories, and deletes the sketch keys of items first seen before `forget`.
-pub(super) fn link(tx: &Transaction<'_>, linked: &[Linked], forget: Timestamp) -> Result<(), StoreError> {
-    for Linked { row, version, source, at, story, similarity, sketch } in linked {
+pub(super) fn link(tx: &Transaction<'_>, linked: &[StoryLink], forget: Timestamp) -> Result<(), StoreError> {
+    for StoryLink { row, version, source, at, story, similarity, sketch } in linked {
         // An item that was edited since it was compared stays queued.
         tx.prepare_cached(
             "DELETE FROM unlinked WHERE item = ?1
@@ -135,7 +135,7 @@ pub(super) fn select_story(
     connection: &Connection,
     row: i64,
     max: usize,
-) -> Result<Vec<Reprint>, StoreError> {
+) -> Result<Vec<StoryItem>, StoreError> {
     let mut query = connection.prepare_cached(&format!(
         "SELECT {ITEM_COLUMNS}, how, share FROM likeness JOIN item ON item.row = likeness.item
          WHERE story = (SELECT story FROM likeness WHERE item = ?1)
@@ -148,7 +148,7 @@ pub(super) fn select_story(
         let share: Option<f64> = row.get("share")?;
         let how = how.and_then(|how| SimilarityKind::parse(&how));
         let similarity = how.map(|how| Similarity { how, share: share.unwrap_or(0.0) });
-        reprints.push(Reprint { item: parse_item(row)?, similarity });
+        reprints.push(StoryItem { item: parse_item(row)?, similarity });
     }
     Ok(reprints)
 }
