@@ -10,7 +10,7 @@ use model::{Clock, Name, Timestamp};
 use ractor::ActorRef;
 use scheduler::Schedule;
 use scheduler::membership::Order;
-use store::{SourceRecord, Store};
+use store::{SourceRecord, Store, StoreError};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
 use url::Url;
@@ -18,9 +18,9 @@ use url::Url;
 use crate::health::Health;
 use crate::metrics::{Metrics, NodeGauges};
 use crate::pool::Pool;
-use crate::snapshot::{Snapshot, Terms, plan_all, plan_changes};
-use crate::storage::StorageMsg;
+use crate::supervision::storage::StorageMsg;
 use crate::tally::Tally;
+use service::{BackendError, PlanTerms, Snapshot, plan_all, plan_changes};
 
 /// How a node runs.
 #[derive(Debug, Clone)]
@@ -170,8 +170,8 @@ impl Context {
     }
 
     /// Of a cluster, one node does it at a time.
-    pub(crate) async fn take_duty(&self, duty: &str, hold: Duration) -> Result<bool, String> {
-        self.schedule.take_duty(duty, &self.config.name, hold).await.map_err(|error| error.to_string())
+    pub(crate) async fn take_duty(&self, duty: &str, hold: Duration) -> Result<bool, BackendError> {
+        Ok(self.schedule.take_duty(duty, &self.config.name, hold).await?)
     }
 
     pub(crate) fn is_draining(&self) -> bool {
@@ -215,61 +215,82 @@ impl Context {
         }
     }
 
-    /// Loads the declared objects, for a visit by hand: nothing is planned.
-    pub async fn look(&self) -> Result<(), String> {
+    /// Loads the declared objects for a manual run, and plans nothing.
+    pub async fn load_objects(&self) -> Result<(), StoreError> {
         self.load().await.map(drop)
     }
 
-    /// Loads the declared objects anew and plans what their change asks for.
-    pub(crate) async fn reload(&self) -> Result<(), String> {
-        let before = self.snapshot();
-        let planned = self.schedule.planned().await.map_err(|error| error.to_string())?;
-        let (snapshot, records) = self.load().await?;
-        let after = (&*snapshot, records.as_slice());
-        // Another node was first: to plan it once more would make what is new due once more.
-        if planned == Some(snapshot.version) {
+    /// Applies the changes of the declared objects since the current snapshot, and plans what they require.
+    pub(crate) async fn reload(&self) -> Result<(), BackendError> {
+        let previous = self.snapshot();
+        let Some(changes) = self.store.changes_since(previous.version()).await? else {
+            let planned = self.schedule.planned().await?;
+            return self.load_and_plan(planned).await;
+        };
+        if changes.version == previous.version() {
             return Ok(());
         }
-        // The change is all there is to plan where the schedule has seen what was before.
-        if planned == Some(before.version) {
-            plan_changes(&*self.store, &*self.schedule, &before, after, self.terms()).await
+        let planned = self.schedule.planned().await?;
+        let next = self.publish(previous.with_changes(&changes).await?);
+        // Another node planned the change. Planning it again would make new jobs due again.
+        if planned == Some(next.version()) {
+            return Ok(());
+        }
+        // The changes are all there is to plan if the schedule is at the previous version.
+        if planned == Some(previous.version()) {
+            let snapshots = (&*previous, &*next);
+            plan_changes(&*self.store, &*self.schedule, snapshots, &changes, self.terms()).await
         } else {
-            plan_all(&*self.store, &*self.schedule, after, self.terms()).await
+            self.catch_up(true).await
         }
     }
 
-    /// Loads the declared objects and plans everything, where the schedule has not seen all of them: it is
-    /// new, or lost what it had. `anew`: in any case, which loses nothing.
-    pub(crate) async fn catch_up(&self, anew: bool) -> Result<(), String> {
-        let planned = self.schedule.planned().await.map_err(|error| error.to_string())?;
-        if !anew && planned == Some(self.snapshot().version) {
+    /// Loads and plans all declared objects if the schedule does not know all of them: it is new, or lost its data. With
+    /// `always`, in any case, which loses nothing.
+    pub(crate) async fn catch_up(&self, always: bool) -> Result<(), BackendError> {
+        let planned = self.schedule.planned().await?;
+        if !always && planned == Some(self.snapshot().version()) {
             return Ok(());
         }
+        self.load_and_plan(planned.filter(|_| !always)).await
+    }
+
+    /// Loads all declared objects, and plans them unless the schedule is at their version.
+    async fn load_and_plan(&self, planned: Option<i64>) -> Result<(), BackendError> {
         let (snapshot, records) = self.load().await?;
-        if !anew && planned == Some(snapshot.version) {
+        if planned == Some(snapshot.version()) {
             return Ok(());
         }
         plan_all(&*self.store, &*self.schedule, (&snapshot, &records), self.terms()).await
     }
 
-    async fn load(&self) -> Result<(Arc<Snapshot>, Vec<SourceRecord>), String> {
-        let (snapshot, records) = Snapshot::load(&*self.store, self.snapshot().topics.clone())
-            .await
-            .map_err(|error| error.to_string())?;
-        for bad in snapshot.rejected_topics() {
-            tracing::warn!(topic = %bad.topic.name, "the topic is not matched: {}", bad.error);
-        }
-        let snapshot = Arc::new(snapshot);
-        self.snapshot.send_replace(snapshot.clone());
-        Ok((snapshot, records))
+    async fn load(&self) -> Result<(Arc<Snapshot>, Vec<SourceRecord>), StoreError> {
+        let (snapshot, records) = Snapshot::load(&*self.store, self.snapshot().topics().clone()).await?;
+        Ok((self.publish(snapshot), records))
     }
 
-    /// Puts the topics' small segments together, aside. What changes meanwhile is there first, and this is done again.
-    pub(crate) async fn merge_topics(&self) -> Result<(), String> {
+    /// Makes a snapshot the current one, unless a newer one is current already.
+    fn publish(&self, snapshot: Snapshot) -> Arc<Snapshot> {
+        for rejected in snapshot.rejected_topics() {
+            tracing::warn!(topic = %rejected.topic.name, "the topic is not matched: {}", rejected.error);
+        }
+        let snapshot = Arc::new(snapshot);
+        self.snapshot.send_if_modified(|current| {
+            let is_newer = current.version() <= snapshot.version();
+            if is_newer {
+                *current = snapshot.clone();
+            }
+            is_newer
+        });
+        snapshot
+    }
+
+    /// Merges small segments of the topic index in the background. If the objects change meanwhile, the next call merges.
+    pub(crate) async fn merge_topics(&self) {
         let before = self.snapshot();
-        let index = before.topics.clone();
+        let index = before.topics().clone();
         let merged = tokio::task::spawn_blocking(move || index.merged()).await;
-        let Some(merged) = merged.map_err(|error| error.to_string())? else { return Ok(()) };
+        let Ok(Some(merged)) = merged else { return };
         self.snapshot.send_if_modified(|snapshot| {
             let is_the_same = Arc::ptr_eq(snapshot, &before);
             if is_the_same {
@@ -277,10 +298,9 @@ impl Context {
             }
             is_the_same
         });
-        Ok(())
     }
 
-    pub(crate) fn terms(&self) -> Terms {
-        Terms { delay: self.config.delay, now: self.clock.now(), all_now: false }
+    pub(crate) fn terms(&self) -> PlanTerms {
+        PlanTerms { delay: self.config.delay, now: self.clock.now(), all_now: false }
     }
 }

@@ -78,7 +78,7 @@ impl Context {
 
     /// Whether it has begun: its objects are loaded.
     pub fn startup(&self) -> Vec<Check> {
-        let version = self.snapshot().version;
+        let version = self.snapshot().version();
         vec![Check { name: "objects", is_well: version > 0, detail: format!("version {version}") }]
     }
 }

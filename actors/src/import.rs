@@ -7,8 +7,8 @@ use crawler::extract::entry_hash;
 use model::{Entry, Finding, Harvest, Host, ItemKey, Name, PollOutcome, SourceState, Timestamp, Token};
 use store::{EntryRef, EntryStatus, SaveOutcome, Store, StoreError};
 
-use crate::job_run::finding_of_entry;
-use crate::snapshot::Snapshot;
+use crate::job::job_run::finding_of_entry;
+use service::Snapshot;
 
 /// How often objects may change while something is imported, before it is given up.
 const MOST_CHANGES: u32 = 10;
@@ -28,12 +28,16 @@ impl Importer {
 
     /// The names of the sources that publications may be of.
     pub fn sources(&self) -> Vec<Name> {
-        self.snapshot.names()
+        self.snapshot.source_names()
     }
 
     /// Stores publications, each with its source; one that is known as it is changes nothing. Of an undeclared source is an
     /// error: nothing is stored then.
-    pub async fn keep(&mut self, entries: Vec<(Name, Entry)>, now: Timestamp) -> Result<SaveOutcome, StoreError> {
+    pub async fn keep(
+        &mut self,
+        entries: Vec<(Name, Entry)>,
+        now: Timestamp,
+    ) -> Result<SaveOutcome, StoreError> {
         let mut by_source: BTreeMap<Name, Vec<Entry>> = BTreeMap::new();
         for (source, entry) in entries {
             by_source.entry(source).or_default().push(entry);
@@ -43,9 +47,9 @@ impl Importer {
             for (source, entries) in &by_source {
                 harvests.push(self.harvest(source, entries, now).await?);
             }
-            match self.store.save(&harvests.into(), self.snapshot.version).await {
+            match self.store.save(&harvests.into(), self.snapshot.version()).await {
                 Err(StoreError::StaleObjects) => {
-                    self.snapshot = Snapshot::load(&*self.store, self.snapshot.topics.clone()).await?.0;
+                    self.snapshot = Snapshot::load(&*self.store, self.snapshot.topics().clone()).await?.0;
                 }
                 saved => {
                     let saved = saved?.into_iter().fold(SaveOutcome::default(), added);
@@ -72,7 +76,7 @@ impl Importer {
         let mut findings: Vec<Finding> = Vec::new();
         for ((entry, sighting), known) in entries.iter().zip(sightings).zip(classify_entries) {
             if known != EntryStatus::Same && seen.insert(sighting.key) {
-                findings.push(finding_of_entry(&source, entry, None, &self.snapshot.topics, now));
+                findings.push(finding_of_entry(&source, entry, None, &self.snapshot.topics(), now));
             }
         }
         let interval = source.every.min;
@@ -81,7 +85,7 @@ impl Importer {
         // Tokens must rise, and time does.
         let token = Token(u64::try_from(now.as_millisecond()).unwrap_or(0));
         Ok(Harvest {
-            objects_version: self.snapshot.version,
+            objects_version: self.snapshot.version(),
             deferred_topics: self.snapshot.deferred_topics(),
             findings,
             // Only what is never fetched is known to be well by this.

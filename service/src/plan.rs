@@ -15,9 +15,9 @@ use crate::source_set::read_url;
 /// Upper bound on the wait for a search, in intervals: the interval with its jitter, and a margin for rounding.
 const MAX_SEARCH_WAIT: f64 = 1.11;
 
-/// An error while planning.
+/// An error of the store or of the schedule.
 #[derive(Debug, thiserror::Error)]
-pub enum PlanError {
+pub enum BackendError {
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -42,7 +42,7 @@ pub async fn plan_sources(
     store: &dyn Store,
     schedule: &dyn Schedule,
     terms: PlanTerms,
-) -> Result<(), PlanError> {
+) -> Result<(), BackendError> {
     let (snapshot, records) = Snapshot::load(store, Arc::default()).await?;
     plan_all(store, schedule, (&snapshot, &records), terms).await
 }
@@ -53,7 +53,7 @@ pub async fn plan_all(
     schedule: &dyn Schedule,
     (snapshot, records): (&Snapshot, &[SourceRecord]),
     terms: PlanTerms,
-) -> Result<(), PlanError> {
+) -> Result<(), BackendError> {
     let all: Vec<&SourceRecord> = records.iter().collect();
     let mut readings: Vec<Planned> =
         records.iter().flat_map(|record| readings_of(snapshot, record, terms)).collect();
@@ -72,7 +72,7 @@ pub async fn plan_changes(
     (previous, next): (&Snapshot, &Snapshot),
     changes: &ObjectChanges,
     terms: PlanTerms,
-) -> Result<(), PlanError> {
+) -> Result<(), BackendError> {
     let mut records = Vec::new();
     let mut obsolete: Vec<JobId> = Vec::new();
     let changed: HashMap<&Name, &Option<SourceRecord>> =
@@ -121,9 +121,8 @@ fn affected_sources(previous: &Snapshot, next: &Snapshot, changes: &ObjectChange
         .filter_map(|source| next.group_of(&source).map(|(host, _)| host))
         .collect();
     if !moved.is_empty() {
-        let is_moved = |source: &&Arc<Source>| {
-            next.group_of(source).is_some_and(|(host, _)| moved.contains(&host))
-        };
+        let is_moved =
+            |source: &&Arc<Source>| next.group_of(source).is_some_and(|(host, _)| moved.contains(&host));
         names.extend(next.declared_sources().filter(is_moved).map(|source| source.name.clone()));
     }
     names
@@ -140,7 +139,7 @@ async fn plan(
     (snapshot, records): (&Snapshot, &[&SourceRecord]),
     mut planned: Vec<Planned>,
     terms: PlanTerms,
-) -> Result<(), PlanError> {
+) -> Result<(), BackendError> {
     let active: BTreeMap<Name, Arc<Source>> = records
         .iter()
         .filter(|record| record.state != SourceState::Quarantined)
@@ -199,7 +198,7 @@ pub async fn plan_backfill(
     source: &Name,
     backfill: &Backfill,
     terms: PlanTerms,
-) -> Result<(), PlanError> {
+) -> Result<(), BackendError> {
     let snapshot = Snapshot::load_for(store, std::slice::from_ref(source)).await?.0;
     let declared = snapshot.source(source);
     let job = declared.and_then(|declared| backfill_job(&snapshot, &declared, backfill, terms));
@@ -273,7 +272,7 @@ pub async fn plan_now(
     schedule: &dyn Schedule,
     source: &Name,
     terms: PlanTerms,
-) -> Result<(), PlanError> {
+) -> Result<(), BackendError> {
     let (snapshot, record) = Snapshot::load_for(store, std::slice::from_ref(source)).await?;
     let terms = PlanTerms { all_now: true, ..terms };
     let planned: Vec<Planned> =

@@ -47,7 +47,9 @@ impl SearchNeeds {
                 searches.entry(text.clone()).or_default().push(&needs.topic);
             }
         }
-        searches.values_mut().for_each(|topics| topics.sort_unstable_by(|one, other| one.name.cmp(&other.name)));
+        searches
+            .values_mut()
+            .for_each(|topics| topics.sort_unstable_by(|one, other| one.name.cmp(&other.name)));
         searches
     }
 }

@@ -119,8 +119,12 @@ impl Snapshot {
     async fn compile(&mut self, changes: &ObjectChanges) -> Result<(), StoreError> {
         let present = |change: &(Name, Option<VersionedTopic>)| change.1.clone();
         let topics: Vec<VersionedTopic> = changes.topics.iter().filter_map(present).collect();
-        let removed: Vec<Name> =
-            changes.topics.iter().filter(|(_, topic)| topic.is_none()).map(|(name, _)| name.clone()).collect();
+        let removed: Vec<Name> = changes
+            .topics
+            .iter()
+            .filter(|(_, topic)| topic.is_none())
+            .map(|(name, _)| name.clone())
+            .collect();
         let versions: HashMap<Name, i64> =
             topics.iter().map(|one| (one.topic.name.clone(), one.version)).collect();
         let (index, lists) = (self.topics.clone(), changes.lists.clone());
@@ -139,11 +143,8 @@ impl Snapshot {
     }
 
     fn set_deferred(&mut self, version_of: impl Fn(&Name) -> Option<i64>) {
-        let deferred: BTreeMap<Name, i64> = self
-            .topics
-            .deferred()
-            .filter_map(|name| Some((name.clone(), version_of(name)?)))
-            .collect();
+        let deferred: BTreeMap<Name, i64> =
+            self.topics.deferred().filter_map(|name| Some((name.clone(), version_of(name)?))).collect();
         if deferred != *self.deferred {
             self.deferred_names = deferred.keys().cloned().collect();
             self.deferred = Arc::new(deferred);

@@ -90,7 +90,7 @@ pub struct Objects {
     pub references: Vec<(Name, Vec<ObjectReference>)>,
     /// The version of the declared objects from which the caller derived this change. Declaring fails with
     /// [`StoreError::StaleObjects`] if the stored version differs. `None` skips the check.
-    pub seen: Option<i64>,
+    pub expected_version: Option<i64>,
 }
 
 /// Names of declared objects, by kind.
@@ -121,7 +121,7 @@ pub struct AppliedChanges {
 #[async_trait]
 pub trait DeclaredObjects: Send + Sync {
     /// Adds and edits objects. With `prune`, removes all objects that are not among them. Fails with
-    /// [`StoreError::StaleObjects`] if [`Objects::seen`] is set and differs from the stored version.
+    /// [`StoreError::StaleObjects`] if [`Objects::expected_version`] is set and differs from the stored version.
     ///
     /// The triggers `source_is_declared` and `source_state_changes` (PostgreSQL migration 0005, SQLite migration
     /// 0006) record the resulting states; see [`SourceStates::availability`](crate::SourceStates::availability).

@@ -453,7 +453,7 @@ impl Metrics {
         set(&self.credits, now.credits);
         set(&self.hosts, now.hosts);
         set(&self.draining, usize::from(now.is_draining));
-        let host_workers = self.actors.get_or_create(&Role { role: "fleet" }).clone();
+        let host_workers = self.actors.get_or_create(&Role { role: "host_worker" }).clone();
         set(&host_workers, now.hosts);
     }
 

@@ -43,10 +43,10 @@ async fn an_edited_list_makes_topics_that_name_it_see_what_is_stored() {
         let versions: Vec<_> = all.iter().map(|one| (one.topic.name.clone(), one.version)).collect();
         store.mark_matched(&versions).await.unwrap();
         let version = store.objects_version().await.unwrap();
-        let stale = Objects { seen: Some(version - 1), ..only("c.kz", vec![]) };
+        let stale = Objects { expected_version: Some(version - 1), ..only("c.kz", vec![]) };
         let refused = store.declare(&stale, false, at(1)).await.unwrap_err();
         assert!(matches!(refused, StoreError::StaleObjects), "{refused}");
-        let edited = Objects { seen: Some(version), ..only("b.kz", vec![name("t")]) };
+        let edited = Objects { expected_version: Some(version), ..only("b.kz", vec![name("t")]) };
         let edited = store.declare(&edited, false, at(1)).await.unwrap();
         assert_eq!(edited.edited, ["List/media"]);
         assert_eq!(store.lists().await.unwrap(), [list("b.kz")]);

@@ -131,7 +131,7 @@ pub(super) async fn declare(
     now: Timestamp,
 ) -> Result<AppliedChanges, StoreError> {
     locks::take(tx, Lock::Objects).await?;
-    let Objects { sources, topics, clients, lists, affected_topics, references, seen } = objects;
+    let Objects { sources, topics, clients, lists, affected_topics, references, expected_version } = objects;
     let names = ObjectNames {
         sources: sources.iter().map(|source| source.name.clone()).collect(),
         topics: topics.iter().map(|topic| topic.name.clone()).collect(),
@@ -141,7 +141,7 @@ pub(super) async fn declare(
     // Only pruning needs to know the other objects.
     let known = StoredSpecs::read(tx, (!prune).then_some(&names)).await?;
     let found = version_in(tx).await?;
-    if seen.is_some_and(|seen| seen != found) {
+    if expected_version.is_some_and(|expected| expected != found) {
         return Err(StoreError::StaleObjects);
     }
     let mut applied = AppliedChanges::default();

@@ -105,12 +105,12 @@ fn changed(tx: &Transaction<'_>, applied: &AppliedChanges) -> Result<(), StoreEr
 /// Adds and edits objects, and removes the others if `prune` is set.
 pub(super) fn declare(
     tx: &Transaction<'_>,
-    Objects { sources, topics, clients, lists, affected_topics, references, seen }: &Objects,
+    Objects { sources, topics, clients, lists, affected_topics, references, expected_version }: &Objects,
     prune: bool,
     now: Timestamp,
 ) -> Result<AppliedChanges, StoreError> {
     let found = version(tx)?;
-    if seen.is_some_and(|seen| seen != found) {
+    if expected_version.is_some_and(|expected| expected != found) {
         return Err(StoreError::StaleObjects);
     }
     let mut applied = AppliedChanges::default();

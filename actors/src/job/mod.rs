@@ -1,0 +1,13 @@
+//! The steps of one job: plain async functions, called by a fetcher.
+
+pub(crate) mod backfill;
+pub(crate) mod deletions;
+pub(crate) mod fallback;
+pub(crate) mod gather;
+pub(crate) mod host_permits;
+pub(crate) mod job_run;
+pub(crate) mod pages;
+pub(crate) mod poll;
+pub(crate) mod poll_outcome;
+pub(crate) mod subscribe;
+pub(crate) mod websub;

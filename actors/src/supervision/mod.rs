@@ -1,0 +1,9 @@
+//! The actors of a node, in the order of supervision.
+
+pub(crate) mod dispatcher;
+pub(crate) mod fetcher;
+pub(crate) mod host_worker;
+pub(crate) mod membership;
+pub(crate) mod node;
+pub(crate) mod object_sync;
+pub(crate) mod storage;

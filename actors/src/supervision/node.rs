@@ -1,0 +1,257 @@
+//! The root: starts the parts of a node, starts them again when they fail, and ends them in order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, SupervisionEvent};
+use scheduler::Leaving;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use crate::context::Context;
+use crate::supervision::dispatcher::{Dispatcher, DispatcherMsg};
+use crate::supervision::membership::Membership;
+use crate::supervision::object_sync::ObjectSync;
+use crate::supervision::storage::Storage;
+use crate::upkeep::maintenance::Maintenance;
+
+/// Restarts of a part within [`WINDOW`] before the node gives up.
+const MAX_RESTARTS: usize = 3;
+const WINDOW: Duration = Duration::from_secs(60);
+/// How often the root shows that it moves.
+const PULSE: Duration = Duration::from_secs(1);
+/// First wait before a restart; it doubles.
+const FIRST_WAIT: Duration = Duration::from_millis(100);
+
+/// Why a node could not go on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NodeError {
+    /// It could not start.
+    #[error("the node cannot start: {0}")]
+    Start(String),
+    /// A part failed again and again.
+    #[error("the {0} failed more than {MAX_RESTARTS} times within a minute")]
+    Meltdown(&'static str),
+}
+
+/// A running node.
+pub struct Node {
+    context: Arc<Context>,
+    root: ActorRef<RootMsg>,
+    ended: JoinHandle<()>,
+    outcome: tokio::sync::watch::Receiver<Option<NodeError>>,
+}
+
+impl Node {
+    /// Starts a node: hosts that an earlier process of this name left behind rest for one delay.
+    pub async fn start(context: Context) -> Result<Self, NodeError> {
+        let context = Arc::new(context);
+        let failed = |error: String| NodeError::Start(error);
+        let now = context.clock.now();
+        context
+            .schedule
+            .reclaim(&context.config.name, now, Leaving::Crashed)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+        context.catch_up(false).await.map_err(|error| failed(error.to_string()))?;
+        let (tell, outcome) = tokio::sync::watch::channel(None);
+        let args = RootArgs { context: context.clone(), outcome: tell };
+        let (root, ended) =
+            Actor::spawn(None, Root, args).await.map_err(|error| failed(error.to_string()))?;
+        Ok(Self { context, root, ended, outcome })
+    }
+
+    /// What the node did so far, and the stream of what it does.
+    pub fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// Asks the node to stop: no new turns, what is under way is finished or handed back.
+    pub fn drain(&self) {
+        drop(self.root.cast(RootMsg::Drain));
+    }
+
+    /// Waits until the node has ended: after [`Node::drain`], at the end of a single pass, or when it
+    /// cannot go on.
+    pub async fn ended(&mut self) -> Result<(), NodeError> {
+        drop((&mut self.ended).await);
+        let outcome = self.outcome.borrow().clone();
+        outcome.map_or(Ok(()), Err)
+    }
+}
+
+enum RootMsg {
+    Drain,
+    /// A sign of life.
+    Pulse,
+    /// The time for finishing is over.
+    Enough,
+    Restart(Part),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Storage,
+    ObjectSync,
+    Maintenance,
+    Membership,
+    Dispatcher,
+}
+
+impl Part {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Storage => "storage",
+            Self::ObjectSync => "object_sync",
+            Self::Maintenance => "maintenance",
+            Self::Membership => "membership",
+            Self::Dispatcher => "dispatcher",
+        }
+    }
+}
+
+struct Root;
+
+struct RootArgs {
+    context: Arc<Context>,
+    outcome: tokio::sync::watch::Sender<Option<NodeError>>,
+}
+
+struct RootState {
+    context: Arc<Context>,
+    outcome: tokio::sync::watch::Sender<Option<NodeError>>,
+    parts: Vec<(Part, ActorCell)>,
+    dispatcher: Option<ActorRef<DispatcherMsg>>,
+    failures: VecDeque<(Part, Instant)>,
+}
+
+impl Actor for Root {
+    type Msg = RootMsg;
+    type State = RootState;
+    type Arguments = RootArgs;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<RootMsg>,
+        args: RootArgs,
+    ) -> Result<RootState, ActorProcessingErr> {
+        let RootArgs { context, outcome } = args;
+        let mut state =
+            RootState { context, outcome, parts: Vec::new(), dispatcher: None, failures: VecDeque::new() };
+        state.context.health.pulse();
+        myself.send_interval(PULSE, || RootMsg::Pulse);
+        // In the order in which data flows back: who stores is there before who fetches.
+        for part in [Part::Storage, Part::ObjectSync, Part::Maintenance, Part::Membership, Part::Dispatcher] {
+            state.start(&myself, part).await?;
+        }
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<RootMsg>,
+        message: RootMsg,
+        state: &mut RootState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            RootMsg::Drain => state.drain(&myself),
+            RootMsg::Pulse => state.context.health.pulse(),
+            RootMsg::Enough => state.end(&myself).await,
+            RootMsg::Restart(part) => state.start(&myself, part).await?,
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<RootMsg>,
+        event: SupervisionEvent,
+        state: &mut RootState,
+    ) -> Result<(), ActorProcessingErr> {
+        match event {
+            SupervisionEvent::ActorFailed(cell, error) => {
+                if let Some(part) = state.take(&cell) {
+                    tracing::error!(part = part.name(), %error, "a part of the node failed");
+                    state.restart(&myself, part).await;
+                }
+            }
+            SupervisionEvent::ActorTerminated(cell, ..) => match state.take(&cell) {
+                // The dispatcher ends when there is nothing left to do: the others then have nothing either.
+                Some(Part::Dispatcher) => state.end(&myself).await,
+                Some(part) => state.restart(&myself, part).await,
+                None => (),
+            },
+            _ => (),
+        }
+        Ok(())
+    }
+}
+
+impl RootState {
+    async fn start(&mut self, myself: &ActorRef<RootMsg>, part: Part) -> Result<(), ActorProcessingErr> {
+        let (context, root) = (self.context.clone(), myself.get_cell());
+        let cell = match part {
+            Part::Storage => {
+                let (storage, _) = Actor::spawn_linked(None, Storage, context, root).await?;
+                self.context.storage.send_replace(Some(storage.clone()));
+                storage.get_cell()
+            }
+            Part::ObjectSync => Actor::spawn_linked(None, ObjectSync, context, root).await?.0.get_cell(),
+            Part::Maintenance => Actor::spawn_linked(None, Maintenance, context, root).await?.0.get_cell(),
+            Part::Membership => Actor::spawn_linked(None, Membership, context, root).await?.0.get_cell(),
+            Part::Dispatcher => {
+                let (dispatcher, _) = Actor::spawn_linked(None, Dispatcher, context, root).await?;
+                self.dispatcher = Some(dispatcher.clone());
+                dispatcher.get_cell()
+            }
+        };
+        self.parts.push((part, cell));
+        Ok(())
+    }
+
+    fn take(&mut self, cell: &ActorCell) -> Option<Part> {
+        let at = self.parts.iter().position(|(_, known)| known.get_id() == cell.get_id())?;
+        Some(self.parts.swap_remove(at).0)
+    }
+
+    /// Starts a part again after a wait that grows, a few times a minute; then the node gives up.
+    async fn restart(&mut self, myself: &ActorRef<RootMsg>, part: Part) {
+        self.context.tally.restarted();
+        self.context.metrics.restarted(part.name());
+        self.failures.push_back((part, Instant::now()));
+        self.failures.retain(|(_, at)| at.elapsed() < WINDOW);
+        let failures = self.failures.iter().filter(|(failed, _)| *failed == part).count();
+        if failures > MAX_RESTARTS {
+            self.outcome.send_replace(Some(NodeError::Meltdown(part.name())));
+            self.end(myself).await;
+            return;
+        }
+        let wait = FIRST_WAIT * (1 << failures.min(8));
+        drop(myself.send_after(wait, move || RootMsg::Restart(part)));
+    }
+
+    fn drain(&mut self, myself: &ActorRef<RootMsg>) {
+        self.context.draining.send_replace(true);
+        match &self.dispatcher {
+            Some(dispatcher) => drop(dispatcher.cast(DispatcherMsg::Drain)),
+            None => myself.stop(None),
+        }
+        drop(myself.send_after(self.context.config.drain, || RootMsg::Enough));
+    }
+
+    /// Ends everything; what was under way and not settled is due again.
+    async fn end(&mut self, myself: &ActorRef<RootMsg>) {
+        self.context.draining.send_replace(true);
+        for (_, cell) in &self.parts {
+            cell.kill();
+        }
+        let now = self.context.clock.now();
+        if let Err(error) =
+            self.context.schedule.reclaim(&self.context.config.name, now, Leaving::HandedBack).await
+        {
+            tracing::warn!(%error, "hosts could not be handed back; their leases run out");
+        }
+        myself.stop(None);
+    }
+}

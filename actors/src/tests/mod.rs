@@ -1,0 +1,8 @@
+//! Tests of whole nodes on an in-memory web and a paused clock.
+
+mod availability;
+mod backfill;
+mod evidence;
+pub(crate) mod stage;
+mod supervision;
+mod websub;
