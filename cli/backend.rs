@@ -9,8 +9,8 @@ use scheduler::{Address, Redis, Schedule};
 use store::{Postgres, Store};
 
 use crate::data_folder::DataFolder;
-use crate::failure::Failure;
 use crate::global::Global;
+use crate::terminal::failure::Failure;
 
 /// What a command works on.
 pub(crate) struct Backend {

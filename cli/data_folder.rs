@@ -9,7 +9,7 @@ use config::Settings;
 use scheduler::Schedule;
 use store::{Store, StoreError};
 
-use crate::failure::Failure;
+use crate::terminal::failure::Failure;
 
 /// An open data folder.
 pub(crate) struct DataFolder {

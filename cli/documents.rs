@@ -9,9 +9,9 @@ use model::Selectors;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::failure::{Failure, say};
 use crate::global::Global;
-use crate::output::{Format, rows, wide};
+use crate::terminal::failure::{Failure, say};
+use crate::terminal::output::{Format, rows, wide};
 
 /// A document larger than this is refused: no page, feed or robots.txt is.
 const MAX_BYTES: u64 = 256 << 20;

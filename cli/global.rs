@@ -8,8 +8,8 @@ use config::Settings;
 use model::{Clock, SystemClock};
 use tracing_subscriber::EnvFilter;
 
-use crate::failure::{Failure, log_is_json};
-use crate::output::Format;
+use crate::terminal::failure::{Failure, log_is_json};
+use crate::terminal::output::Format;
 
 #[derive(Args)]
 pub(crate) struct GlobalArgs {

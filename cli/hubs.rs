@@ -11,8 +11,8 @@ use hyper::header::{ALLOW, CONTENT_ENCODING, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, StatusCode};
 use tokio::time::timeout;
 
-use crate::failure::Failure;
 use crate::serve::{Answered, Served, response, serve};
+use crate::terminal::failure::Failure;
 
 /// How long a document may take to be said.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -57,7 +57,7 @@ async fn answer(request: Request<Incoming>, most: usize, context: &Context) -> A
     match is_subscribed(context, &id).await {
         Ok(true) => (),
         Ok(false) => return told(HubReply::Unknown, StatusCode::GONE),
-        Err(reason) => return told(HubReply::Later(reason), StatusCode::GONE),
+        Err(reason) => return told(HubReply::Later(reason.to_string()), StatusCode::GONE),
     }
     let field =
         |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);

@@ -5,58 +5,29 @@
 //! a node is put together).
 
 mod backend;
+mod bench;
+mod commands;
 mod data_folder;
 mod documents;
-mod failure;
 mod global;
-mod list;
-mod live;
-mod named;
-mod output;
+mod hubs;
 mod probes;
 mod process_stats;
-mod stop;
-mod take_down;
-mod view;
-mod wiring;
-
-mod apply;
-mod archive;
-mod audit;
-mod backup;
-mod bench;
-mod check;
-mod client;
-mod cluster;
-mod completion;
-mod delete;
-mod demo;
-mod diff;
-mod dlq;
-mod export;
-mod extract;
-mod feed;
-mod host;
-mod hubs;
-mod import;
-mod job;
-mod material;
-mod migrate;
-mod node;
-mod queue;
-mod robots;
-mod run;
-mod schedule;
 mod serve;
-mod source;
-mod topic;
+mod terminal;
+mod wiring;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
-use crate::failure::Failure;
+use crate::commands::{
+    apply, audit, backup, check, client, cluster, completion, delete, demo, diff, dlq, export, extract, feed,
+    host, import, job, list, material, migrate, node, queue, robots, run, schedule, source, topic,
+};
 use crate::global::{Global, GlobalArgs};
+use crate::terminal::failure;
+use crate::terminal::failure::Failure;
 
 /// Pages and matches are made of many small strings; the allocators of C libraries spend a third of the matcher's time
 /// on those.

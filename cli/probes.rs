@@ -10,8 +10,8 @@ use hyper::header::ACCEPT;
 use hyper::{Request, StatusCode};
 use serde_json::json;
 
-use crate::failure::Failure;
 use crate::serve::{Answered, Served, response, serve};
+use crate::terminal::failure::Failure;
 
 /// Connections at the same time: monitoring needs few.
 const CONNECTIONS: usize = 32;

@@ -10,7 +10,7 @@ use crawler::{Door, FetchPolicy};
 use model::Clock;
 
 use crate::backend::Backend;
-use crate::failure::{Failure, tell};
+use crate::terminal::failure::{Failure, tell};
 
 /// The door to the network that the settings describe.
 pub(crate) fn door(

@@ -19,7 +19,18 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("actors", &["model", "matcher", "crawler", "scheduler", "store", "service"]),
     (
         "qyran",
-        &["model", "origin", "servers", "config", "matcher", "crawler", "scheduler", "store", "service", "actors"],
+        &[
+            "model",
+            "origin",
+            "servers",
+            "config",
+            "matcher",
+            "crawler",
+            "scheduler",
+            "store",
+            "service",
+            "actors",
+        ],
     ),
 ];
 

@@ -10,6 +10,7 @@ use model::{Clock, Name, Timestamp};
 use ractor::ActorRef;
 use scheduler::Schedule;
 use scheduler::membership::Order;
+use service::{BackendError, PlanTerms, Snapshot, plan_all, plan_changes};
 use store::{SourceRecord, Store, StoreError};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::Instant;
@@ -20,7 +21,6 @@ use crate::metrics::{Metrics, NodeGauges};
 use crate::pool::Pool;
 use crate::supervision::storage::StorageMsg;
 use crate::tally::Tally;
-use service::{BackendError, PlanTerms, Snapshot, plan_all, plan_changes};
 
 /// How a node runs.
 #[derive(Debug, Clone)]

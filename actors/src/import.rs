@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use crawler::extract::entry_hash;
 use model::{Entry, Finding, Harvest, Host, ItemKey, Name, PollOutcome, SourceState, Timestamp, Token};
+use service::Snapshot;
 use store::{EntryRef, EntryStatus, SaveOutcome, Store, StoreError};
 
 use crate::job::job_run::finding_of_entry;
-use service::Snapshot;
 
 /// How often objects may change while something is imported, before it is given up.
 const MOST_CHANGES: u32 = 10;

@@ -9,7 +9,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::failure::Failure;
+use crate::terminal::failure::Failure;
 
 /// What it does is beside this file.
 const SCRIPT: &str = include_str!("bullmq.js");

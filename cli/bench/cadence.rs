@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use self::pollers::{EVERY, Exponential, Fixed, ItemContext, Ours, Poller, Told};
 use self::web::{BEFORE, BEHIND, DAY, Hub, Simulated, due_hash};
 use crate::global::Global;
-use crate::output::object;
+use crate::terminal::output::object;
 
 /// Entries that a source shows: what falls out of them before anybody looks is lost.
 const WINDOW: usize = 20;

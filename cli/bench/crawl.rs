@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use super::laboratory::{Laboratory, TOPICS, answer, bytes_of, source, spread};
 use super::yardstick::Plan;
 use crate::global::Global;
-use crate::live::StatusLine;
-use crate::output::{Format, object};
+use crate::terminal::live::StatusLine;
+use crate::terminal::output::{Format, object};
 
 /// Links of clutter that make a page of about 23 KB.
 const CLUTTER: usize = 128;

@@ -10,10 +10,10 @@ use tokio::time::{Instant, interval};
 
 use super::crawl::format;
 use super::laboratory::{Laboratory, TOPICS, background, source, spread};
-use crate::failure::Failure;
 use crate::global::Global;
-use crate::output::object;
 use crate::process_stats;
+use crate::terminal::failure::Failure;
+use crate::terminal::output::object;
 
 /// When they are due: not while anybody looks.
 const LATER: Duration = Duration::from_secs(86_400);
@@ -68,7 +68,7 @@ async fn prepare(laboratory: &Laboratory, sources: usize, global: &Global) -> an
     settings.store.data = laboratory.path("data");
     let data = crate::data_folder::DataFolder::create(&settings)?;
     let objects = declared.into_iter().map(|one| one.object).collect();
-    crate::apply::apply(&*data.store, objects, false, global).await?;
+    crate::commands::apply::apply(&*data.store, objects, false, global).await?;
     let now = global.clock.now();
     let next_poll = now.saturating_add(LATER)?;
     let polled = |record: store::SourceRecord| {

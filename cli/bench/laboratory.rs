@@ -8,7 +8,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::failure::Failure;
+use crate::terminal::failure::Failure;
 
 /// A folder that goes when the bench ends.
 pub(super) struct Laboratory {

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::laboratory::{any_source, spread};
 use super::making::Asked;
-use crate::failure::Failure;
+use crate::terminal::failure::Failure;
 
 /// What it does is beside this file.
 const PROGRAM: &str = include_str!("LuceneMonitor.java");

@@ -10,10 +10,10 @@ use super::laboratory::{any_source, spread};
 use super::lucene;
 use super::making::{Asked, LENGTH, Making, words_of};
 use crate::documents::read;
-use crate::failure::Failure;
 use crate::global::Global;
-use crate::output::object;
 use crate::process_stats;
+use crate::terminal::failure::Failure;
+use crate::terminal::output::object;
 
 /// When it is in a bench.
 const NOW: ItemContext = ItemContext { at: Timestamp::UNIX_EPOCH, originality: None };

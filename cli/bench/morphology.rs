@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 
 use super::laboratory::{any_source, item_of};
 use crate::documents::read;
-use crate::failure::Failure;
 use crate::global::Global;
-use crate::output::object;
+use crate::terminal::failure::Failure;
+use crate::terminal::output::object;
 
 /// Parts of speech that people look for (Universal Dependencies).
 const CONTENT: &[&str] = &["NOUN", "PROPN", "VERB", "ADJ", "ADV"];

@@ -12,10 +12,10 @@ use tokio::time::Instant;
 
 use super::bullmq;
 use super::laboratory::spread;
-use crate::failure::Failure;
 use crate::global::Global;
-use crate::live::StatusLine;
-use crate::output::{Format, object};
+use crate::terminal::failure::Failure;
+use crate::terminal::live::StatusLine;
+use crate::terminal::output::{Format, object};
 
 /// Nodes that claim at the same time.
 const NODES: usize = 8;

@@ -9,11 +9,11 @@ use tokio::time::{Instant, interval};
 
 use super::crawl::format;
 use super::laboratory::{Laboratory, TOPICS, background, source};
-use crate::failure::Failure;
 use crate::global::Global;
-use crate::live::StatusLine;
-use crate::output::{Format, object};
 use crate::process_stats;
+use crate::terminal::failure::Failure;
+use crate::terminal::live::StatusLine;
+use crate::terminal::output::{Format, object};
 
 /// Sites that publish all the time.
 const SITES: usize = 40;

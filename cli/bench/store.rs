@@ -15,9 +15,9 @@ use url::Url;
 use super::laboratory::spread;
 use crate::backend::{is_cluster, store_address};
 use crate::global::Global;
-use crate::live::StatusLine;
-use crate::output::{Format, object};
 use crate::process_stats::cpu_seconds;
+use crate::terminal::live::StatusLine;
+use crate::terminal::output::{Format, object};
 
 /// Harvests in one transaction, as a node gathers them.
 const BATCH: usize = 64;

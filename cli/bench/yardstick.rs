@@ -13,8 +13,8 @@ use serde_json::json;
 use url::Url;
 
 use super::crawl::Read;
-use crate::failure::Failure;
 use crate::process_stats;
+use crate::terminal::failure::Failure;
 
 /// Requests at the same time: as many as the measured crawl visits hosts.
 const AT_ONCE: usize = 40;
@@ -73,5 +73,5 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<()> {
         "cpu_seconds": process_stats::cpu_seconds(),
         "peak_memory_bytes": process_stats::peak_memory(),
     });
-    crate::demo::println(&done.to_string())
+    crate::commands::demo::println(&done.to_string())
 }

@@ -96,6 +96,14 @@ impl Surroundings {
         Ok(surroundings)
     }
 
+    /// Loads all topics and lists, for callers whose queries are not known yet.
+    pub async fn all(store: &dyn Store) -> Result<Self, StoreError> {
+        let topics =
+            store.versioned_topics().await?.into_iter().map(|one| (one.topic.name.clone(), one.topic));
+        let lists = store.lists().await?.into_iter().map(|list| (list.name.clone(), list));
+        Ok(Self { topics: topics.collect(), lists: lists.collect(), ..Self::default() })
+    }
+
     /// Loads the objects that some topics reference, directly or through other topics.
     pub async fn of_topics(store: &dyn Store, topics: &[Topic]) -> Result<Self, StoreError> {
         let mut surroundings = Self::default();

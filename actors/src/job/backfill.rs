@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use crawler::FetchError;
-use crawler::read::{self, Alarm, Reading, detect_wall};
+use crawler::read::{Alarm, Reading, detect_wall};
+use crawler::{FetchError, read};
 use model::{Backfill, Entry, FailureWeight, FetchStatus, Harvest, SourceKind, Timestamp};
+use service::{PlanTerms, backfill_job};
 use url::Url;
 
 use crate::job::gather::{Gathered, detail_of, read_on_pool, want};
 use crate::job::job_run::{JobError, JobRun};
 use crate::job::poll::{found_jobs, sort_entries};
-use service::{PlanTerms, backfill_job};
 
 /// A document that cannot be had is tried so often, then left out.
 const MAX_TRIES: u32 = 4;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crawler::extract::entry_hash;
-use crawler::read::{self, Alarm, Page, Reading, detect_wall, read};
-use crawler::{FetchParams, Fetched};
+use crawler::read::{Alarm, Page, Reading, detect_wall, read};
+use crawler::{FetchParams, Fetched, read};
 use model::{Entry, Failure, FetchRecord, ItemKey, WindowDocument, canonical_url};
 use store::{EntryRef, EntryStatus};
 use tokio::time::Instant;

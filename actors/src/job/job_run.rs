@@ -11,16 +11,14 @@ use model::{
     Planned, PollOutcome, Settlement, Source, Subscription, Timestamp, Turn, after,
 };
 use scheduler::{Lease, Settle, due};
-use store::SaveOutcome;
+use service::{BackendError, Snapshot};
+use store::{SaveOutcome, StoreError};
 use tokio::time::sleep;
 use url::Url;
 
 use crate::context::Context;
 use crate::job::host_permits::HostPermits;
 use crate::supervision::storage::StorageMsg;
-use service::BackendError;
-use service::Snapshot;
-use store::StoreError;
 
 /// How often a single pass asks for a host that is busy: ten seconds each, some minutes in all.
 const BUSY_TRIES: u32 = 30;

@@ -7,7 +7,8 @@ use model::{
     Entry, Failure, FailureWeight, Incident, Pace, PollOutcome, Precision, Rhythm, SourceState, Standing,
     Timestamp,
 };
-use scheduler::due::{self, Backoff, Seen};
+use scheduler::due;
+use scheduler::due::{Backoff, Seen};
 use store::SourceRecord;
 
 use crate::job::job_run::JobRun;

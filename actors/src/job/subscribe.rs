@@ -6,11 +6,11 @@ use std::time::Duration;
 use crawler::{FetchError, FetchParams, websub};
 use model::{FailureWeight, HubOffer, HubSecret, Subscription, SubscriptionDelta, after};
 use scheduler::due;
+use service::BackendError;
 use store::{HubDecision, SourceRecord};
 
 use crate::job::job_run::{JobError, JobRun};
 use crate::job::poll::Ending;
-use service::BackendError;
 
 /// What came out longer ago than this, a hub would have told of.
 pub(crate) const LATE: Duration = Duration::from_secs(300);

@@ -7,6 +7,7 @@ use model::{
     FetchRecord, FetchStatus, Harvest, JobId, JobKind, Name, Planned, Subscription, SubscriptionDelta,
     Timestamp, WebSubDocument, after,
 };
+use service::{BackendError, websub_job};
 use store::{EntryStatus, HubDecision, SourceRecord};
 
 use crate::context::Context;
@@ -14,8 +15,6 @@ use crate::job::gather::{Gathered, read_on_pool};
 use crate::job::job_run::{JobError, JobRun};
 use crate::job::poll::{found_jobs, sort_entries};
 use crate::job::poll_outcome;
-use service::BackendError;
-use service::websub_job;
 
 /// Documents read in one turn; the others wait for the next.
 const IN_A_TURN: usize = 5;

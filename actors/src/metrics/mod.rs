@@ -11,6 +11,10 @@ use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use crawler::fetch::{FetchObserver, RobotsOutcome, Rule};
+use exposition::in_prometheus_format;
+use labels::{
+    BackendName, BackendOp, Broken, Ended, Kind, KindOutcome, KindState, Outcome, Reason, Role, State,
+};
 use model::{FetchRecord, FetchStatus, JobKind, SourceKind, SourceState};
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -20,11 +24,6 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use scheduler::HostCounts;
-
-use exposition::in_prometheus_format;
-use labels::{
-    BackendName, BackendOp, Broken, Ended, Kind, KindOutcome, KindState, Outcome, Reason, Role, State,
-};
 
 /// How a job ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crawler::Permit;
 use model::{HostHealth, JobId, JobKind, Turn};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use service::Snapshot;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -17,7 +18,6 @@ use crate::job::host_permits::HostPermits;
 use crate::job::job_run::{JobError, JobRun};
 use crate::job::{backfill, pages, poll, websub};
 use crate::supervision::host_worker::{Done, HostWorkerMsg};
-use service::Snapshot;
 
 pub(crate) enum FetcherMsg {
     /// Do the job, then report to the fleet.

@@ -11,6 +11,7 @@ use crawler::Permit;
 use model::{HostHealth, Job, JobId, Name, PollOutcome, Settlement, SourceState, Timestamp, Turn, after};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use scheduler::{Lease, ScheduleError, Settle};
+use service::{BackendError, jobs_of};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
@@ -20,8 +21,6 @@ use crate::job::job_run::JobError;
 use crate::metrics::{Backend, JobEnd, LeaseEnd};
 use crate::supervision::fetcher::{Fetcher, FetcherArgs, FetcherMsg};
 use crate::supervision::storage::StorageMsg;
-use service::BackendError;
-use service::jobs_of;
 
 /// How a host is doing is not waited for longer than this: its sources are read all the same.
 const LOOK: Duration = Duration::from_secs(5);

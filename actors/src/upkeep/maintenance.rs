@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use model::{HostHealth, Timestamp};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
+use service::{BackendError, rematch};
 use tokio::time::Instant;
 
 use crate::context::Context;
 use crate::upkeep::moves::follow;
 use crate::upkeep::stories;
-use service::BackendError;
-use service::rematch;
 
 /// How soon a change of the objects is noticed.
 const LOOK: Duration = Duration::from_secs(1);

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use crawler::read;
 use model::{Source, SourceKind, SourceState, Timestamp, Watch};
+use service::BackendError;
 use store::{AuditRecord, Move, Objects, SourceRecord};
 use url::Url;
 
 use crate::context::Context;
-use service::BackendError;
 
 /// A server is to say so for this long, each time it is asked: who is led astray for an evening is not followed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(86_400);

@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use matcher::sketch;
 use model::{Originality, Similarity, Sketch, Timestamp};
+use service::{BackendError, Snapshot};
 use store::{Candidate, ItemMatches, StoreError, StoredItem, StoryLink};
 
 use crate::context::Context;
-use service::BackendError;
-use service::Snapshot;
 
 /// What was first seen within this may be a reprint; what comes later of the same words is another story.
 const WITHIN: Duration = Duration::from_secs(3 * 86_400);

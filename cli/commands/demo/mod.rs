@@ -1,0 +1,158 @@
+//! `qyran demo`: the main job on a simulated internet, on loopback only.
+
+mod scene;
+mod screen;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use actors::Node;
+use config::{Settings, parse_duration};
+use origin::{Judgement, Origin, Rules, World, judge};
+use screen::Screen;
+use store::Objects;
+use tokio::time::Instant;
+
+use crate::backend::Backend;
+use crate::data_folder::DataFolder;
+use crate::global::Global;
+use crate::terminal::failure::Failure;
+use crate::terminal::stop::Stop;
+use crate::wiring;
+
+/// From the end of one exchange with a simulated host to the start of the next.
+const DELAY: Duration = Duration::from_millis(250);
+/// How late the simulator's own log may be on a busy machine.
+const TOLERANCE: Duration = Duration::from_millis(25);
+const REFRESH: Duration = Duration::from_millis(200);
+
+/// See it work: several dozen simulated sites, on loopback only
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  qyran demo              half a minute, with a live view on a terminal
+  qyran demo --for 5m     longer; Ctrl-C ends it at any time
+  qyran demo | cat        plain lines")]
+pub(crate) struct Args {
+    /// How long
+    #[arg(long = "for", value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
+    length: Duration,
+    /// Another seed is another internet
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    seed: u64,
+}
+
+pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let mut stop = Stop::listen()?;
+    let origin = Origin::start(World::demo(args.seed), global.clock.now()).await.map_err(|error| {
+        Failure::failed(format!("the simulated internet cannot start on loopback: {error}"))
+    })?;
+    let settings = settings(global, &origin);
+    let data = DataFolder::create(&settings)?;
+    let _lock = DataFolder::lock(&data.path)?;
+    let scene = scene::declared_objects(&origin)?;
+    check_folder(&data, &scene).await?;
+    // Only this run's world is watched: an earlier one's ports are closed.
+    data.store.declare(&scene, true, global.clock.now()).await?;
+    let backend = Backend::from(DataFolder::create(&settings)?);
+    let before = data.store.totals().await?.materials;
+    let context = wiring::context(&settings, &backend, global.clock.clone(), None)?;
+    let mut screen = Screen::open(&origin, args.length, &context.tally)?;
+    let mut node = Node::start(context).await?;
+    watch(&mut node, &mut screen, &mut stop, args.length).await?;
+    node.drain();
+    screen.closing()?;
+    let ended = stop.or_at_once(node.ended()).await;
+    screen.close()?;
+    let Some(ended) = ended else { return Ok(ExitCode::from(130)) };
+    ended?;
+    let verdict = judge(origin.world(), &origin.log(), Rules { delay: DELAY, tolerance: TOLERANCE });
+    let stored = data.store.totals().await?.materials.saturating_sub(before);
+    tell(&data, &verdict, stored)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The demo declares its own world: a folder with anything else in it is somebody's work.
+async fn check_folder(data: &DataFolder, scene: &Objects) -> anyhow::Result<()> {
+    let known = service::declared_objects(&*data.store).await?;
+    let is_ours = |object: &config::Object| match object {
+        config::Object::Source(source) => scene.sources.iter().any(|ours| ours.name == source.name),
+        config::Object::Topic(topic) => scene.topics.iter().any(|ours| ours.name == topic.name),
+        config::Object::Client(_) | config::Object::List(_) => false,
+    };
+    if known.iter().all(is_ours) {
+        return Ok(());
+    }
+    let message = format!("{} holds declared objects that are not the demo's", data.path.display());
+    Err(Failure::usage(message).hint("name an empty folder, or none").into())
+}
+
+/// Settings for a simulated world: its names are pinned to loopback, which the guard lets through here.
+fn settings(global: &Global, origin: &Origin) -> Settings {
+    let mut settings = global.settings.clone();
+    if !global.data_is_named {
+        settings.store.data = std::env::temp_dir().join(format!("qyran-demo-{}", std::process::id()));
+    }
+    settings.fetch.resolve =
+        origin.world().sites.iter().map(|site| (site.name.clone(), site.address.into())).collect();
+    settings.fetch.allow_addresses = vec![scene::loopback()];
+    settings.fetch.contact = "qyran demo".to_owned();
+    settings.fetch.proxy = String::new();
+    settings.fetch.delay = DELAY;
+    settings.fetch.connect_timeout = Duration::from_secs(2);
+    settings.fetch.first_byte_timeout = Duration::from_secs(4);
+    settings.fetch.total_timeout = Duration::from_secs(4);
+    settings.fetch.max_decoded_bytes = config::Bytes(8 << 20);
+    settings.poll.backoff = Duration::from_secs(3);
+    settings.run.drain = Duration::from_secs(6);
+    settings
+}
+
+async fn watch(
+    node: &mut Node,
+    screen: &mut Screen,
+    stop: &mut Stop,
+    length: Duration,
+) -> anyhow::Result<()> {
+    let end = Instant::now() + length;
+    let mut refresh = tokio::time::interval(REFRESH);
+    loop {
+        tokio::select! {
+            ended = node.ended() => return Ok(ended?),
+            () = stop.asked() => return Ok(()),
+            () = tokio::time::sleep_until(end) => return Ok(()),
+            _ = refresh.tick() => screen.refresh()?,
+        }
+    }
+}
+
+fn tell(data: &DataFolder, verdict: &Judgement, stored: u64) -> anyhow::Result<()> {
+    let smallest = verdict.smallest_gap.values().min().copied().unwrap_or_default();
+    let violations = verdict.violations();
+    let lines = [
+        format!(
+            "the sites counted {} requests, {:.1} an article",
+            verdict.requests, verdict.requests_per_article
+        ),
+        format!(
+            "smallest gap on one host {} ms where {} are owed, {} violations of politeness",
+            smallest.as_millis(),
+            DELAY.as_millis(),
+            violations.len()
+        ),
+        format!("the data is in {}; look at it:", data.path.display()),
+        format!("  qyran --data {} source list", data.path.display()),
+        format!("  qyran --data {} material list --topic national-bank", data.path.display()),
+        format!("  qyran --data {} material list --search 'ипотека' -o jsonl", data.path.display()),
+    ];
+    for line in lines.iter().chain(&violations) {
+        println(line)?;
+    }
+    println(&format!("{stored} materials stored"))
+}
+
+/// A line on stdout. Whoever closed it has seen enough, and the command ends quietly.
+pub(crate) fn println(line: &str) -> anyhow::Result<()> {
+    use std::io::Write;
+    Ok(writeln!(std::io::stdout(), "{line}")?)
+}

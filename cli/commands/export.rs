@@ -1,0 +1,38 @@
+//! `qyran export`: what is declared, as files that `apply` takes.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use config::objects;
+use config::objects::Object;
+
+use crate::backend::Backend;
+use crate::global::Global;
+use crate::terminal::output::{Format, column, rows};
+
+/// Print every declared object
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  qyran export > all.yaml && qyran --data elsewhere apply -f all.yaml")]
+pub(crate) struct Args {}
+
+pub(crate) async fn run(_args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let data = Backend::to_read(global).await?;
+    let objects = service::declared_objects(&*data.store).await?;
+    print_objects(&objects, "", global)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Objects as files that `apply` takes, or as the output format has them.
+pub(crate) fn print_objects(objects: &[Object], empty: &str, global: &Global) -> anyhow::Result<()> {
+    if matches!(global.output, Format::Table | Format::Wide | Format::Yaml) {
+        return Ok(std::io::stdout().lock().write_all(objects::print(objects).as_bytes())?);
+    }
+    let mut rows = rows(global.output, &[column("name")], "name");
+    for object in objects {
+        rows.row(match global.output {
+            Format::Name => serde_json::json!({"name": format!("{}/{}", object.kind(), object.name())}),
+            _ => object.to_value(),
+        })?;
+    }
+    Ok(rows.finish(empty)?)
+}

@@ -1,0 +1,54 @@
+//! `qyran extract`: an article page, read from a file.
+
+use std::process::ExitCode;
+
+use crawler::extract::{Article, extract};
+use serde_json::{Value, json};
+
+use crate::documents::Documents;
+use crate::global::Global;
+use crate::terminal::output::{object, time};
+
+/// Read an article page from a file: title, text, author, time, language
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  qyran extract page.html --url https://site.kz/news/1
+  curl -s https://site.kz/news/1 | qyran extract - --url https://site.kz/news/1 -o json
+  qyran extract --batch pages/ --urls urls.tsv > read.jsonl    a JSON line a file")]
+pub(crate) struct Args {
+    #[command(flatten)]
+    documents: Documents,
+}
+
+pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
+    let documents = &args.documents;
+    if let Some(folder) = documents.folder() {
+        documents.each(folder, global, extract, |article| shown(&article.unwrap_or_else(unread)))?;
+    } else {
+        let article = documents.one(global, extract)?;
+        object(&mut std::io::stdout().lock(), global.output, &shown(&article), "title")?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn unread(reason: String) -> Article {
+    Article { problems: vec![reason], ..Article::default() }
+}
+
+fn shown(article: &Article) -> Value {
+    let published = article.published.as_ref();
+    json!({
+        "title": article.title,
+        "text": (!article.text.is_empty()).then_some(&article.text),
+        "author": article.author,
+        "published_at": time(published.map(|published| published.at)),
+        "language": article.language,
+        "canonical_url": article.canonical_url,
+        "problems": article.problems,
+        "published_precision": published.map(|published| published.precision),
+        "published_method": published.map(|published| published.method),
+        "updated_at": time(article.updated_at),
+        "image": article.image,
+    })
+}

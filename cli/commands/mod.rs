@@ -1,0 +1,30 @@
+//! The commands, one a file. Each parses its arguments, calls the crates below, and presents the result.
+
+pub(crate) mod apply;
+pub(crate) mod audit;
+pub(crate) mod backup;
+pub(crate) mod check;
+pub(crate) mod client;
+pub(crate) mod cluster;
+pub(crate) mod completion;
+pub(crate) mod delete;
+pub(crate) mod demo;
+pub(crate) mod diff;
+pub(crate) mod dlq;
+pub(crate) mod export;
+pub(crate) mod extract;
+pub(crate) mod feed;
+pub(crate) mod host;
+pub(crate) mod import;
+pub(crate) mod job;
+pub(crate) mod list;
+pub(crate) mod material;
+pub(crate) mod migrate;
+pub(crate) mod node;
+pub(crate) mod queue;
+pub(crate) mod removal;
+pub(crate) mod robots;
+pub(crate) mod run;
+pub(crate) mod schedule;
+pub(crate) mod source;
+pub(crate) mod topic;

@@ -1,0 +1,50 @@
+//! The catalogue: sources of Kazakhstan, its neighbours and the world, as objects that nobody has verified.
+
+use std::path::Path;
+
+use config::objects::{Object, SpecChecks, parse};
+use model::Source;
+
+use crate::terminal::failure::Failure;
+
+/// Its files, built in: what is probed is what was delivered with this build.
+const FILES: &[(&str, &str)] = &[
+    ("kazakhstan.yaml", include_str!("../../../config/catalogue/kazakhstan.yaml")),
+    ("central-asia.yaml", include_str!("../../../config/catalogue/central-asia.yaml")),
+    ("russia.yaml", include_str!("../../../config/catalogue/russia.yaml")),
+    ("international.yaml", include_str!("../../../config/catalogue/international.yaml")),
+];
+
+/// Every source of the catalogue.
+pub(super) fn all() -> anyhow::Result<Vec<Source>> {
+    let mut sources = Vec::new();
+    for (name, text) in FILES {
+        let loaded = parse(Path::new(name), text, SpecChecks::LENIENT);
+        if let Some(problem) = loaded.problems.first() {
+            return Err(Failure::failed(format!("the catalogue: {problem}")).into());
+        }
+        sources.extend(loaded.objects.into_iter().filter_map(|declared| match declared.object {
+            Object::Source(source) => Some(source),
+            _ => None,
+        }));
+    }
+    Ok(sources)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn the_catalogue_is_whole_and_names_each_source_once() {
+        let sources = all().unwrap();
+        let names: HashSet<&str> = sources.iter().map(|source| source.name.as_str()).collect();
+        assert_eq!(names.len(), sources.len());
+        for source in &sources {
+            assert!(source.country.is_some() && !source.languages.is_empty(), "{}", source.name);
+            assert_eq!(crawler::read::endpoint(source.kind, &source.url).err(), None, "{}", source.name);
+        }
+        assert!(sources.iter().filter(|source| source.country.as_deref() == Some("kz")).count() >= 20);
+    }
+}

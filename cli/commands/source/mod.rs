@@ -1,0 +1,493 @@
+//! `qyran source`: what is watched, and how it is doing.
+
+mod backfill;
+mod by_hand;
+mod catalogue;
+mod discover;
+mod dry_run;
+mod follow;
+mod probe;
+mod tables;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use config::format_duration;
+use model::{JobKind, Name, SourceKind, SourceState, Subscription, Timestamp, Watch};
+use scheduler::HostView;
+use scheduler::due::{LATE, a_day, is_rare, paced};
+use serde_json::{Value, json};
+use service::views::{FetchView, SourceView};
+use service::{PlanTerms, jobs_of};
+use store::{SourceRecord, Store};
+
+use crate::backend::Backend;
+use crate::commands::audit::Reason;
+use crate::global::Global;
+use crate::terminal::failure::{Failure, say};
+use crate::terminal::output::{Format, column, object, rows, show, time, wide};
+
+/// Sources: list, show, try out, pause
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List sources and how they are doing
+    #[command(after_help = "\
+Examples:
+  qyran source list --state degraded,unreachable
+  qyran source list -o json")]
+    List {
+        /// Only sources in these states, separated by commas
+        #[arg(long, value_name = "STATES", value_delimiter = ',')]
+        state: Vec<String>,
+        /// At most so many [default: all]
+        #[arg(long, value_name = "N")]
+        limit: Option<usize>,
+        /// Look again and again
+        #[arg(short, long)]
+        watch: bool,
+    },
+    /// Show one source: its state and why, its host, its last fetches
+    Get {
+        /// Which source
+        name: String,
+        /// Look again and again
+        #[arg(short, long)]
+        watch: bool,
+    },
+    Test(dry_run::Args),
+    Discover(discover::Args),
+    Probe(probe::Args),
+    Follow(follow::Args),
+    Backfill(backfill::Args),
+    Import(tables::ImportArgs),
+    Export(tables::ExportArgs),
+    /// Show the last fetches of a source, the newest first
+    History {
+        /// Which source
+        name: String,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Show the states that a source was in, and why, the newest first
+    Availability {
+        /// Which source
+        name: String,
+        /// At most so many
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: usize,
+    },
+    /// Stop polling a source until it is resumed; apply leaves it as its file says
+    Pause {
+        /// Which source
+        name: String,
+        #[command(flatten)]
+        reason: Reason,
+    },
+    /// Take a source out for good: where it is not read is no gap; what it published stays
+    Retire {
+        /// Which source
+        name: String,
+        #[command(flatten)]
+        reason: Reason,
+    },
+    /// Poll a paused, retired or quarantined source again
+    Resume {
+        /// Which source
+        name: String,
+        #[command(flatten)]
+        reason: Reason,
+    },
+    /// Make a source due at once; its host's delay is kept all the same
+    Poll {
+        /// Which source
+        name: String,
+        /// At once; said or not
+        #[arg(long)]
+        now: bool,
+        #[command(flatten)]
+        reason: Reason,
+    },
+}
+
+pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
+    match &args.command {
+        Command::Test(args) => return dry_run::run(args, global).await,
+        Command::Discover(args) => return discover::run(args, global).await,
+        Command::Probe(args) => return probe::run(args, global).await,
+        Command::Follow(args) => return follow::run(args, global).await,
+        Command::Backfill(args) => return backfill::run(args, global).await,
+        Command::Import(args) => return tables::import(args, global),
+        Command::Export(args) => return tables::export(args, global).await,
+        _ => (),
+    }
+    let changes = matches!(
+        args.command,
+        Command::Pause { .. } | Command::Retire { .. } | Command::Resume { .. } | Command::Poll { .. }
+    );
+    let data = if changes { Backend::open(global).await? } else { Backend::to_read(global).await? };
+    match args.command {
+        Command::List { state, limit, watch } => list(&data, &states(&state)?, limit, watch, global).await?,
+        Command::Get { name, watch } => get(&data, &name, watch, global).await?,
+        Command::History { name, limit } => history(&data, &name, limit, global).await?,
+        Command::Availability { name, limit } => availability(&data, &name, limit, global).await?,
+        Command::Pause { name, reason } => watch_or_not(&data, &name, Watch::Paused, &reason, global).await?,
+        Command::Retire { name, reason } => {
+            watch_or_not(&data, &name, Watch::Retired, &reason, global).await?
+        }
+        Command::Resume { name, reason } => watch_or_not(&data, &name, Watch::On, &reason, global).await?,
+        Command::Poll { name, reason, .. } => poll(&data, &name, &reason, global).await?,
+        _ => (), // done above
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn states(words: &[String]) -> anyhow::Result<Vec<SourceState>> {
+    let parse = |word: &String| {
+        let word = word.trim();
+        SourceState::parse(word).ok_or_else(|| {
+            let known = SourceState::ALL.map(SourceState::as_str);
+            let hint = match config::nearest(word, known) {
+                Some(near) => format!("did you mean {near}?"),
+                None => format!("states are: {}", known.join(", ")),
+            };
+            Failure::usage(format!("there is no state {word:?}")).hint(hint).into()
+        })
+    };
+    words.iter().map(parse).collect()
+}
+
+async fn list(
+    data: &Backend,
+    states: &[SourceState],
+    limit: Option<usize>,
+    watch: bool,
+    global: &Global,
+) -> anyhow::Result<()> {
+    let columns = [
+        column("name"),
+        column("kind"),
+        column("state"),
+        column("next_poll"),
+        column("reason"),
+        wide("last_ok"),
+        wide("every"),
+        wide("url"),
+        wide("pages_waiting"),
+    ];
+    show(watch, async |out, width| {
+        let records = data.store.sources().await?;
+        let wanted = records.iter().filter(|record| states.is_empty() || states.contains(&record.state));
+        let mut rows = crate::terminal::output::Rows::new(global.output, &columns, "name", out, width);
+        for record in wanted.take(limit.unwrap_or(usize::MAX)) {
+            rows.row(SourceView::from(record))?;
+        }
+        Ok(rows.finish("no sources; declare some with `qyran apply -f FILE`")?)
+    })
+    .await
+}
+
+async fn get(data: &Backend, name: &str, watch: bool, global: &Global) -> anyhow::Result<()> {
+    show(watch, async |out, _| {
+        let record = known(&*data.store, name).await?;
+        let history = data.store.history(&record.source.name, 5).await?;
+        let subscription = data.store.subscription(&record.source.name).await?;
+        let host = match record.source.host_for(&crawler::read::address_of(&record.source, "")) {
+            Some(host) => data.schedule.host(&host).await?.map(|view| (host, view)),
+            None => None,
+        };
+        let now = global.clock.now();
+        let mut shown = serde_json::to_value(SourceView::from(&record))?;
+        if let Some(shown) = shown.as_object_mut() {
+            let spec = config::Object::Source(record.source.clone()).spec();
+            shown.insert("why".to_owned(), json!(why(&record, host.as_ref().map(|(_, view)| view), now)));
+            shown.insert(
+                "host".to_owned(),
+                host.map_or(Value::Null, |(host, view)| host_of(host.as_str(), &view, now)),
+            );
+            shown.insert("cadence".to_owned(), cadence(&record, now));
+            shown.insert(
+                "websub".to_owned(),
+                subscription.map_or(Value::Null, |known| websub_of(&known, now)),
+            );
+            shown.insert("spec".to_owned(), spec);
+            shown.insert(
+                "fetches".to_owned(),
+                serde_json::to_value(history.iter().map(FetchView::from).collect::<Vec<_>>())?,
+            );
+        }
+        if matches!(global.output, Format::Table | Format::Wide) {
+            flatten(&mut shown);
+        }
+        Ok(object(out, global.output, &shown, "name")?)
+    })
+    .await
+}
+
+/// What is next for a source, and what it waits for.
+fn why(record: &SourceRecord, host: Option<&HostView>, now: Timestamp) -> String {
+    let wait = |at: Timestamp| {
+        let seconds = at.duration_since(now).as_secs().max(0).unsigned_abs();
+        format_duration(std::time::Duration::from_secs(seconds))
+    };
+    match record.state {
+        SourceState::Paused => return "paused: it is not polled until `qyran source resume`".to_owned(),
+        SourceState::Retired => {
+            return "retired: it is not read any more, unless by `qyran source resume`".to_owned();
+        }
+        SourceState::Quarantined => {
+            return "in quarantine: it is not polled until `qyran source resume`".to_owned();
+        }
+        _ => (),
+    }
+    if record.source.kind == SourceKind::Import {
+        return "it is not fetched: `qyran import` feeds it".to_owned();
+    }
+    let Some(host) = host else { return "no node has planned it yet".to_owned() };
+    let job =
+        host.jobs.iter().find(|job| job.id.source == record.source.name && job.id.kind != JobKind::Pages);
+    let Some(job) = job else {
+        return if record.source.is_searched() {
+            "no topic needs it searched, or no node has planned that yet".to_owned()
+        } else {
+            "no node has planned it yet".to_owned()
+        };
+    };
+    if let Some((until, reason)) = host.blocked.as_ref().filter(|(until, _)| *until > now) {
+        return format!("its host asked to be left alone for {} more ({reason})", wait(*until));
+    }
+    if let Some((owner, until)) = host.owner.as_ref().filter(|(_, until)| *until > now) {
+        return format!("its host is being visited by node {owner} (lease for {} more)", wait(*until));
+    }
+    if job.due > now {
+        return format!("due in {}", wait(job.due));
+    }
+    if host.next_allowed_at > now {
+        return format!("due; its host's delay lasts {} more", wait(host.next_allowed_at));
+    }
+    "due; it is polled as soon as a node runs".to_owned()
+}
+
+/// The terms that make up when a source is polled.
+fn cadence(record: &SourceRecord, now: Timestamp) -> Value {
+    let source = &record.source;
+    let second = |length: std::time::Duration| {
+        format_duration(std::time::Duration::from_secs(length.as_secs().max(1)))
+    };
+    let pace = record.rhythm.as_ref().map_or(1.0, |rhythm| rhythm.pace(now));
+    let fresh_for = record.validators.as_ref().and_then(|validators| validators.fresh_for);
+    json!({
+        "at_least_every": second(source.every.max),
+        "at_most_every": second(source.every.min),
+        "learnt": record.interval.map(second),
+        // An interval at its bound says only that there is more than that.
+        "publications_a_day": record
+            .interval
+            .filter(|interval| source.every.min < *interval)
+            .map(|interval| (a_day(interval) * 100.0).round() / 100.0),
+        "at_this_hour": record.rhythm.as_ref().map(|rhythm| format!("{:.1} times the mean", rhythm.pace(now))),
+        "late_after": record.interval.filter(|interval| !is_rare(*interval, pace)).map(|_| second(LATE)),
+        "by_the_hour": record
+            .interval
+            .map(|interval| second(paced(interval, source.every, record.rhythm.as_ref(), now))),
+        "server_says_unchanged_for": fresh_for.map(second),
+        "failed_polls": record.failed_polls,
+        "failure_points": record.failures,
+        "state": record.state.as_str(),
+    })
+}
+
+/// What a hub tells of a source.
+fn websub_of(known: &Subscription, now: Timestamp) -> Value {
+    json!({
+        "state": match (known.is_active(now), known.credit > 0, &known.refused) {
+            (true, true, _) => "reliable",
+            (true, false, _) => "unreliable",
+            (false, _, Some(_)) => "refused",
+            (false, _, None) if known.lease_until.is_some() => "expired",
+            (false, _, None) => "requested",
+        },
+        "hub": known.offer.hub,
+        "topic_url": known.offer.topic_url,
+        "requested_at": time(Some(known.asked_at)),
+        "renewed_at": time(Some(known.renew_at)),
+        "lease_until": time(known.lease_until),
+        "refused": known.refused,
+        "documents": known.pushes,
+        "new_entries": known.entries,
+        "missed_entries": known.missed,
+        "waiting": known.waiting,
+        "polls_saved": (known.polls_saved * 10.0).round() / 10.0,
+    })
+}
+
+fn host_of(name: &str, host: &HostView, now: Timestamp) -> Value {
+    let blocked = host.blocked.as_ref().filter(|(until, _)| *until > now);
+    json!({
+        "name": name,
+        "delay": format_duration(host.delay),
+        "next_allowed_at": time(Some(host.next_allowed_at)),
+        "blocked_until": time(blocked.map(|(until, _)| *until)),
+        "block_reason": blocked.map(|(_, reason)| reason),
+        "owner": host.owner.as_ref().map(|(owner, _)| owner),
+        "token": host.token.0,
+        "jobs": host.jobs.len(),
+    })
+}
+
+/// Inner objects as text, so that people can read them.
+fn flatten(shown: &mut Value) {
+    let Some(object) = shown.as_object_mut() else { return };
+    for (key, value) in object.iter_mut() {
+        match value {
+            Value::Object(inner) => {
+                let lines: Vec<String> = inner
+                    .iter()
+                    .filter(|(_, value)| !value.is_null())
+                    .map(|(key, value)| format!("{key}: {}", plain(value)))
+                    .collect();
+                *value = Value::String(format!("{}\n", lines.join("\n")));
+            }
+            Value::Array(list) if key == "fetches" => {
+                let lines: Vec<String> = list
+                    .iter()
+                    .map(|fetch| {
+                        let detail = fetch["detail"].as_str().unwrap_or("");
+                        format!(
+                            "{}  {}  {} items  {} {detail}",
+                            plain(&fetch["at"]),
+                            plain(&fetch["status"]),
+                            fetch["items"],
+                            plain(&fetch["url"])
+                        )
+                    })
+                    .collect();
+                *value = Value::String(format!("{}\n", lines.join("\n")));
+            }
+            _ => (),
+        }
+    }
+}
+
+fn plain(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+async fn history(data: &Backend, name: &str, limit: usize, global: &Global) -> anyhow::Result<()> {
+    let record = known(&*data.store, name).await?;
+    let columns = [
+        column("at"),
+        column("status"),
+        column("items"),
+        column("url"),
+        column("detail"),
+        wide("http_status"),
+        wide("bytes"),
+        wide("duration_seconds"),
+    ];
+    let mut rows = rows(global.output, &columns, "at");
+    for fetch in data.store.history(&record.source.name, limit).await? {
+        rows.row(FetchView::from(&fetch))?;
+    }
+    Ok(rows.finish("not fetched yet")?)
+}
+
+async fn availability(data: &Backend, name: &str, limit: usize, global: &Global) -> anyhow::Result<()> {
+    let record = known(&*data.store, name).await?;
+    let (since, until) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
+    let intervals = data.store.availability(Some(&record.source.name), since, until).await?;
+    let columns = [column("from"), column("to"), column("state"), column("reason")];
+    let mut rows = rows(global.output, &columns, "from");
+    for interval in intervals.iter().rev().take(limit) {
+        rows.row(json!({
+            "from": time(Some(interval.from)),
+            "to": time(interval.to),
+            "state": interval.state.as_str(),
+            "reason": (!interval.reason.is_empty()).then_some(&interval.reason),
+        }))?;
+    }
+    Ok(rows.finish("nothing is noted of it yet")?)
+}
+
+async fn watch_or_not(
+    data: &Backend,
+    name: &str,
+    watch: Watch,
+    reason: &Reason,
+    global: &Global,
+) -> anyhow::Result<()> {
+    let record = known(&*data.store, name).await?;
+    data.store.watch(&record.source.name, watch, global.clock.now()).await?;
+    let (action, now) = match watch {
+        Watch::On => ("source resume", "due"),
+        Watch::Paused => ("source pause", "paused"),
+        Watch::Retired => ("source retire", "retired"),
+    };
+    reason.note(data, action, &format!("source/{name}"), global).await?;
+    if watch != Watch::On {
+        data.schedule
+            .remove(&jobs_of(&*data.store, std::slice::from_ref(&record.source.name)).await?)
+            .await?;
+        say(&format!("{name} is {now}; a running node stops polling it within a second or two"));
+    } else {
+        plan_now(data, &record, global).await?;
+        say(&format!("{name} is {now} now"));
+    }
+    changed(data, name, global).await
+}
+
+async fn poll(data: &Backend, name: &str, reason: &Reason, global: &Global) -> anyhow::Result<()> {
+    let record = known(&*data.store, name).await?;
+    if record.state.is_stopped() {
+        return Err(Failure::failed(format!("{name} is {}", record.state.as_str()))
+            .hint(format!("qyran source resume {name} makes it due, too"))
+            .into());
+    }
+    plan_now(data, &record, global).await?;
+    reason.note(data, "source poll", &format!("source/{name}"), global).await?;
+    say(&format!("{name} is due now; a running node polls it as soon as its host's delay allows"));
+    changed(data, name, global).await
+}
+
+/// What a program is told of a change: the source as it is now. People were told in words.
+async fn changed(data: &Backend, name: &str, global: &Global) -> anyhow::Result<()> {
+    if matches!(global.output, Format::Table | Format::Wide) {
+        return Ok(());
+    }
+    let record = known(&*data.store, name).await?;
+    Ok(object(&mut std::io::stdout().lock(), global.output, &SourceView::from(&record), "name")?)
+}
+
+/// Returns the parameters of planning from the settings.
+pub(crate) fn plan_terms(global: &Global) -> PlanTerms {
+    PlanTerms { delay: global.settings.fetch.delay, now: global.clock.now(), all_now: false }
+}
+
+pub(crate) async fn plan_now(data: &Backend, record: &SourceRecord, global: &Global) -> anyhow::Result<()> {
+    let terms = plan_terms(global);
+    let planned = service::plan_now(&*data.store, &*data.schedule, &record.source.name, terms).await;
+    planned.map_err(|error| Failure::failed(error.to_string()).into())
+}
+
+/// The source of that name, or what might have been meant.
+pub(crate) async fn known(store: &dyn Store, name: &str) -> anyhow::Result<SourceRecord> {
+    let found = match Name::new(name) {
+        Ok(name) => store.source(&name).await?,
+        Err(_) => None,
+    };
+    if let Some(record) = found {
+        return Ok(record);
+    }
+    let all = store.sources().await?;
+    let hint = match config::nearest(name, all.iter().map(|record| record.source.name.as_str())) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None => "qyran source list shows them".to_owned(),
+    };
+    Err(Failure::not_found(format!("there is no source {name:?}")).hint(hint).into())
+}

@@ -1,0 +1,6 @@
+//! Output for people and programs: tables, JSON, progress, errors, signals.
+
+pub(crate) mod failure;
+pub(crate) mod live;
+pub(crate) mod output;
+pub(crate) mod stop;
