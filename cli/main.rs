@@ -5,15 +5,11 @@
 //! a node is put together).
 
 mod backend;
-mod bench;
 mod commands;
 mod data_folder;
 mod documents;
 mod global;
-mod hubs;
-mod probes;
-mod process_stats;
-mod serve;
+mod node_api;
 mod terminal;
 mod wiring;
 
@@ -81,7 +77,6 @@ enum Command {
     Extract(extract::Args),
     Feed(feed::Args),
     Robots(robots::Args),
-    Bench(bench::Args),
     Completion(completion::Args),
 }
 
@@ -141,7 +136,6 @@ async fn dispatch(command: Command, global: &Global) -> anyhow::Result<ExitCode>
         Command::Extract(args) => extract::run(&args, global),
         Command::Feed(args) => feed::run(&args, global),
         Command::Robots(args) => robots::run(&args, global),
-        Command::Bench(args) => bench::run(args, global).await,
         Command::Completion(_) => Ok(ExitCode::SUCCESS),
     }
 }

@@ -214,7 +214,7 @@ async fn every_command_explains_itself() {
         .collect();
     assert_eq!(
         commands,
-        "demo run check apply diff export delete import backup source topic client list material cluster node queue host job dlq rebalance schedule migrate audit extract feed robots bench completion help"
+        "demo run check apply diff export delete import backup source topic client list material cluster node queue host job dlq rebalance schedule migrate audit extract feed robots completion help"
             .split(' ')
             .collect::<Vec<_>>()
     );

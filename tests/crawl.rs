@@ -124,7 +124,7 @@ async fn control_a_bare_loop_is_seen_to_be_rude() {
     }
     let hosts: Vec<_> =
         stage.origin.world().sites.iter().map(|site| (site.name.clone(), site.address.into())).collect();
-    let read = crawler::yardstick::fetch_all(addresses, &hosts, 8, |_, _| ()).await.unwrap();
+    let read = crate::support::fetch_rudely(addresses, &hosts, 8).await;
     assert_eq!(read, 18);
     let judgement = stage.judge();
     assert_eq!(judgement.against_robots.len(), 8, "{:?}", judgement.against_robots);

@@ -10,7 +10,6 @@ mod support;
 mod architecture;
 mod archive;
 mod articles;
-mod bench;
 mod chaos;
 mod cli;
 mod cluster;

@@ -76,7 +76,7 @@ impl Importer {
         let mut findings: Vec<Finding> = Vec::new();
         for ((entry, sighting), known) in entries.iter().zip(sightings).zip(classify_entries) {
             if known != EntryStatus::Same && seen.insert(sighting.key) {
-                findings.push(finding_of_entry(&source, entry, None, &self.snapshot.topics(), now));
+                findings.push(finding_of_entry(&source, entry, None, self.snapshot.topics(), now));
             }
         }
         let interval = source.every.min;

@@ -41,7 +41,7 @@ pub use health::Check;
 pub use import::Importer;
 pub use job::host_permits::HostPermits;
 pub use job::websub::{HubReply, hub_asks, hub_pushes, hub_was_refused, is_subscribed};
-pub use metrics::Metrics;
+pub use metrics::{Metrics, process_stats};
 pub use robots_store::ScheduleRobotsStore;
 pub use supervision::node::{Node, NodeError};
 pub use tally::{Event, Tally, Totals};

@@ -18,13 +18,12 @@ use crate::commands::check::checked_objects;
 use crate::commands::source::plan_terms;
 use crate::data_folder::DataFolder;
 use crate::global::Global;
-use crate::hubs::serve_hubs;
-use crate::probes::serve_probes;
+use crate::node_api::{serve_monitoring, serve_websub};
 use crate::terminal::failure::{Failure, tell};
 use crate::terminal::live::StatusLine;
 use crate::terminal::output::{Format, object, time};
 use crate::terminal::stop::Stop;
-use crate::{process_stats, wiring};
+use crate::wiring;
 
 /// How often the status line is written anew.
 const REFRESH: Duration = Duration::from_millis(250);
@@ -125,7 +124,7 @@ async fn endless(
     let _probes = match global.settings.node.listen.as_str() {
         "" => None,
         listen => {
-            let probes = serve_probes(listen, node.context().clone()).await?;
+            let probes = serve_monitoring(listen, node.context().clone()).await?;
             tell(&format!("metrics and probes on http://{}", probes.address));
             Some(probes)
         }
@@ -135,7 +134,7 @@ async fn endless(
         ("", _) => None,
         (listen, url) => {
             let most = global.settings.fetch.max_wire_bytes.0;
-            let hubs = serve_hubs(listen, most, node.context().clone()).await?;
+            let hubs = serve_websub(listen, most, node.context().clone()).await?;
             tell(&format!("hubs that call {url} are heard on http://{}", hubs.address));
             Some(hubs)
         }
@@ -240,8 +239,8 @@ fn report(totals: &Totals, pages_waiting: u64, next: Option<Timestamp>, took: Du
         "pages_waiting": pages_waiting,
         "interrupted": totals.interrupted,
         "next_poll": time(next),
-        "cpu_seconds": process_stats::cpu_seconds(),
-        "peak_memory_bytes": process_stats::peak_memory(),
+        "cpu_seconds": actors::process_stats::cpu_seconds(),
+        "peak_memory_bytes": actors::process_stats::peak_memory(),
     })
 }
 

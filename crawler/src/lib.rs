@@ -18,7 +18,6 @@ mod charset;
 mod dates;
 mod html;
 mod plain;
-pub mod yardstick;
 
 pub use charset::{Decoded, decode};
 pub use fetch::{Accept, Door, FetchError, FetchParams, FetchPolicy, Fetched, Permit, Permits};

@@ -327,7 +327,7 @@ impl Snapshot {
                 || record.as_ref().is_some_and(|record| record.source.is_searched())
         };
         changes.sources.iter().any(is_searched)
-            || (!self.searches.is_empty()
-                && !(changes.topics.is_empty() && changes.clients.is_empty() && changes.lists.is_empty()))
+            || !(self.searches.is_empty()
+                || changes.topics.is_empty() && changes.clients.is_empty() && changes.lists.is_empty())
     }
 }

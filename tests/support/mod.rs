@@ -290,3 +290,33 @@ pub(crate) fn unpacked(archive: &Path) -> TempDir {
     assert!(tar.unwrap().success(), "{}", archive.display());
     folder
 }
+
+/// Fetches every URL, at most `at_once` concurrently, without robots rules or delays. Returns the number of answers. `hosts`
+/// pins host names to loopback addresses.
+pub(crate) async fn fetch_rudely(
+    urls: Vec<url::Url>,
+    hosts: &[(String, std::net::IpAddr)],
+    at_once: usize,
+) -> usize {
+    use futures_util::StreamExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let fetch = |url: url::Url| async move {
+        let host = url.host_str().unwrap().to_owned();
+        let (_, address) = hosts.iter().find(|(name, _)| *name == host).unwrap();
+        assert!(address.is_loopback());
+        let port = url.port_or_known_default().unwrap();
+        let mut stream = tokio::net::TcpStream::connect((*address, port)).await.ok()?;
+        let path = &url[url::Position::BeforePath..url::Position::AfterQuery];
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.ok().filter(|_| answer.starts_with(b"HTTP/1.1"))
+    };
+    futures_util::stream::iter(urls)
+        .map(fetch)
+        .buffer_unordered(at_once)
+        .filter_map(async |one| one)
+        .count()
+        .await
+}

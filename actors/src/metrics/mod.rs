@@ -6,6 +6,7 @@
 
 mod exposition;
 mod labels;
+pub mod process_stats;
 
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;

@@ -146,7 +146,8 @@ impl Term {
     /// Returns true for a word of small letters of one script, which every notation parses back to.
     fn is_plain(&self) -> bool {
         let is_plain = |form: &str| {
-            form.chars().all(|c| c.is_ascii_lowercase()) || form.chars().all(|c| ('а'..='я').contains(&c))
+            let all = |is_letter: fn(char) -> bool| form.chars().all(is_letter);
+            !form.is_empty() && (all(|c| c.is_ascii_lowercase()) || all(|c| ('а'..='я').contains(&c)))
         };
         matches!(self, Self::Forms { form, .. } | Self::Exact(form) if is_plain(form))
     }

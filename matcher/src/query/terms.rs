@@ -72,7 +72,8 @@ pub(super) fn parse_terms(text: &str, style: MatchStyle) -> Result<Vec<Term>, Te
 fn plain_words(text: &str, style: MatchStyle) -> Vec<Term> {
     let mut terms = Vec::new();
     let is_word = |text: &str| text.chars().any(|c| c.is_alphanumeric() || is_emoji(c));
-    for word in words(text).filter(|word| is_word(&word.text)) {
+    // A combining mark alone folds to nothing.
+    for word in words(text).filter(|word| is_word(&word.text) && !normalize(&word.text).is_empty()) {
         // Web addresses and tags are whole words. Other words are split into adjacent parts.
         let is_whole =
             word.parts.len() < 2 || style == MatchStyle::Case || matches!(word.kind, Kind::Tag | Kind::Url);

@@ -8,8 +8,6 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-use crate::terminal::failure::Failure;
-
 /// A folder that goes when the bench ends.
 pub(super) struct Laboratory {
     folder: TempDir,
@@ -42,9 +40,9 @@ impl Laboratory {
         Ok(path)
     }
 
-    /// This binary, on the laboratory's settings and a data folder in it.
+    /// The `qyran` binary beside this one, or `QYRAN_BIN`, on the laboratory's settings and a data folder in it.
     pub(super) fn command(&self, data: &str) -> anyhow::Result<Command> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(qyran()?);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QYRAN_"))
         {
             command.env_remove(name);
@@ -55,12 +53,26 @@ impl Laboratory {
     }
 }
 
+/// Returns the path of the measured binary.
+pub(super) fn qyran() -> anyhow::Result<PathBuf> {
+    let path = match std::env::var_os("QYRAN_BIN") {
+        Some(path) => PathBuf::from(path),
+        None => std::env::current_exe()?.with_file_name("qyran"),
+    };
+    anyhow::ensure!(
+        path.exists(),
+        "{} does not exist; build it with cargo build --release, or set QYRAN_BIN",
+        path.display()
+    );
+    Ok(path)
+}
+
 /// Runs a process that prints one JSON object, to its end. Exit code 6 is an answer, too.
 pub(super) async fn answer(mut command: Command) -> anyhow::Result<Value> {
     let output = command.output().await?;
     serde_json::from_slice(&output.stdout).map_err(|error| {
         let told = String::from_utf8_lossy(&output.stderr);
-        Failure::failed(format!("the measured process failed ({}): {error}\n{told}", output.status)).into()
+        anyhow::anyhow!("the measured process failed ({}): {error}\n{told}", output.status)
     })
 }
 
@@ -94,6 +106,19 @@ kind: Topic
 metadata: {name: none}
 spec: {query: 'никогда AND nowhere'}
 ";
+
+/// Returns the topics of [`TOPICS`].
+pub(super) fn topics() -> anyhow::Result<Vec<config::Object>> {
+    let queries = [
+        ("bank", "(\"базовую ставку\" OR ипотек*) AND банк"),
+        ("floods", "паводок OR flood OR тасқын*"),
+        ("none", "никогда AND nowhere"),
+    ];
+    let topic = |(name, query): (&str, &str)| {
+        Ok(config::Object::Topic(model::Topic::new(model::Name::new(name)?, query.to_owned())))
+    };
+    queries.into_iter().map(topic).collect()
+}
 
 /// Smallest, middle and largest of some figures.
 pub(super) fn spread(mut figures: Vec<f64>) -> Value {

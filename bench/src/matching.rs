@@ -1,4 +1,4 @@
-//! `qyran bench match`: documents matched in a CPU-second of one core, beside Lucene Monitor where it is at hand.
+//! `bench match`: documents matched in a CPU-second of one core, beside Lucene Monitor where it is at hand.
 
 use std::path::PathBuf;
 
@@ -6,14 +6,9 @@ use matcher::TopicIndex;
 use model::{Item, ItemContext, Timestamp, Topic};
 use serde_json::json;
 
-use super::laboratory::{any_source, spread};
-use super::lucene;
-use super::making::{Asked, LENGTH, Making, words_of};
-use crate::documents::read;
-use crate::global::Global;
-use crate::process_stats;
-use crate::terminal::failure::Failure;
-use crate::terminal::output::object;
+use crate::laboratory::{any_source, spread};
+use crate::lucene;
+use crate::making::{Asked, LENGTH, Making, words_of};
 
 /// When it is in a bench.
 const NOW: ItemContext = ItemContext { at: Timestamp::UNIX_EPOCH, originality: None };
@@ -24,10 +19,10 @@ const ADDED: usize = 100;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  qyran bench match --topics 10000 --docs news.txt
-  qyran bench match --topics 100000 --docs ru_taiga-ud-dev.conllu -o json
+  bench match --topics 10000 --docs news.txt
+  bench match --topics 100000 --docs ru_taiga-ud-dev.conllu -o json
 
-  sh cli/bench/lucene.sh target/lucene && qyran bench match --docs news.txt --lucene target/lucene
+  sh cli/bench/lucene.sh target/lucene && bench match --docs news.txt --lucene target/lucene
 
 The text gives the words: a million letters of news make a fair vocabulary. Of CoNLL-U files the forms are taken.
 Lucene Monitor, the matcher of stored queries beside which ours is measured, is fetched and compiled by a script,
@@ -54,13 +49,13 @@ pub(super) struct Args {
     seed: u64,
 }
 
-pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut words = Vec::new();
     for path in &args.docs {
-        words.extend(words_of(&String::from_utf8_lossy(&read(path)?)));
+        words.extend(words_of(&String::from_utf8_lossy(&crate::report::read_input(path)?)));
     }
     if words.len() < 1_000 {
-        return Err(Failure::usage("--docs: a text of at least a thousand words is needed").into());
+        return Err(anyhow::anyhow!("--docs: a text of at least a thousand words is needed"));
     }
     let mut making = Making::of(words, args.seed);
     let documents: Vec<Item> = (0..args.documents).map(|_| making.document()).collect::<Result<_, _>>()?;
@@ -69,10 +64,10 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         (0..).zip(&asked).map(|(number, asked)| asked.topic(number)).collect::<Result<_, _>>()?;
     let source = any_source()?;
 
-    let memory = process_stats::memory_of(std::process::id());
+    let memory = actors::process_stats::memory_of(std::process::id());
     let (index, built) = timed(|| TopicIndex::new(topics));
     let (index, bad) = index;
-    let memory = process_stats::memory_of(std::process::id())
+    let memory = actors::process_stats::memory_of(std::process::id())
         .zip(memory)
         .map(|(after, before)| after.saturating_sub(before));
     let mut matches = 0;
@@ -110,7 +105,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
             edited = merged;
         }
     }
-    let mut page_window = json!({
+    let mut figures = json!({
         "topics": args.topics, "refused": bad.len(), "documents": documents.len(), "words_of_each": LENGTH,
         "matches_per_document": matches as f64 / documents.len() as f64,
         "build_cpu_seconds": built,
@@ -122,21 +117,22 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         },
         "microseconds_to_add_a_topic": spread(edits), "microseconds_to_merge_aside": spread(merges),
     });
-    if let (Some(peer), Some(page_window)) = (&peer, page_window.as_object_mut()) {
-        page_window.insert("lucene_monitor".to_owned(), peer.page_window());
-        page_window.insert("names_to_lucene".to_owned(), peer.ratio(&named));
+    if let (Some(peer), Some(figures)) = (&peer, figures.as_object_mut()) {
+        figures.insert("lucene_monitor".to_owned(), peer.figures());
+        figures.insert("names_to_lucene".to_owned(), peer.ratio(&named));
     }
-    object(&mut std::io::stdout().lock(), global.output, &page_window, "topics")?;
+    crate::report::print(&figures)?;
     if peer.is_some_and(|peer| peer.finds_otherwise()) {
-        return Err(Failure::failed("Lucene Monitor finds something else").into());
+        return Err(anyhow::anyhow!("Lucene Monitor finds something else"));
     }
     Ok(())
 }
 
 /// What comes of it, and the CPU-seconds it took.
 fn timed<T>(work: impl FnOnce() -> T) -> (T, Option<f64>) {
-    let before = process_stats::cpu_seconds();
+    let before = actors::process_stats::cpu_seconds();
     let done = work();
-    let took = process_stats::cpu_seconds().zip(before).map(|(after, before)| (after - before).max(0.01));
+    let took =
+        actors::process_stats::cpu_seconds().zip(before).map(|(after, before)| (after - before).max(0.01));
     (done, took)
 }

@@ -1,4 +1,4 @@
-//! `qyran bench store`: how fast materials are stored.
+//! `bench store`: how fast materials are stored.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +12,7 @@ use store::{Objects, Postgres, Sqlite, Store};
 use tokio::time::Instant;
 use url::Url;
 
-use super::laboratory::spread;
-use crate::backend::{is_cluster, store_address};
-use crate::global::Global;
-use crate::process_stats::cpu_seconds;
-use crate::terminal::live::StatusLine;
-use crate::terminal::output::{Format, object};
+use crate::laboratory::spread;
 
 /// Harvests in one transaction, as a node gathers them.
 const BATCH: usize = 64;
@@ -28,7 +23,7 @@ const WORDS: usize = 300;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  qyran bench store
+  bench store
   qyran --store postgres://postgres@127.0.0.1/bench --schedule redis://127.0.0.1 bench store
 
 What is stored stays there: name a database that you can throw away. Every harvest has one article of 300 words
@@ -40,59 +35,61 @@ pub(super) struct Args {
     /// How often each is measured, in turn
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     repeats: u16,
+    /// PostgreSQL to measure beside SQLite: postgres://USER@HOST/DATABASE, migrated and empty
+    #[arg(long, value_name = "URL")]
+    store: Option<String>,
 }
 
-pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+pub(super) async fn run(args: &Args, clock: &std::sync::Arc<dyn model::Clock>) -> anyhow::Result<()> {
     let folder = std::env::temp_dir().join(format!("qyran-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let measured = measure(args, &folder, global).await;
+    let measured = measure(args, &folder, clock).await;
     // Whatever came of it; what cannot be removed is in the folder for temporary things.
     let _ = std::fs::remove_dir_all(&folder);
-    let page_window = measured?;
-    Ok(object(&mut std::io::stdout().lock(), super::crawl::format(global), &page_window, "materials")?)
+    let figures = measured?;
+    crate::report::print(&figures)
 }
 
 async fn measure(
     args: &Args,
     folder: &std::path::Path,
-    global: &Global,
+    clock: &std::sync::Arc<dyn model::Clock>,
 ) -> anyhow::Result<serde_json::Value> {
     let mut stores: Vec<(&str, Arc<dyn Store>)> =
         vec![("sqlite", Arc::new(Sqlite::open(&folder.join("store.db"), 50)?))];
-    if is_cluster(&global.settings) {
-        stores.push(("postgres", Arc::new(Postgres::connect(&store_address(&global.settings)?, 50).await?)));
+    if let Some(url) = &args.store {
+        stores.push(("postgres", Arc::new(Postgres::connect(url, 50).await?)));
     }
     for (_, store) in &stores {
         let objects = Objects { sources: vec![source()?], topics: vec![topic()?], ..Objects::default() };
-        store.declare(&objects, false, global.clock.now()).await?;
+        store.declare(&objects, false, clock.now()).await?;
     }
-    let mut line = StatusLine::new(global.output == Format::Table);
     let mut figures: Vec<(Vec<f64>, Vec<f64>)> = vec![Default::default(); stores.len()];
-    let mut first = global.clock.now().as_millisecond().unsigned_abs();
+    let mut first = clock.now().as_millisecond().unsigned_abs();
     for round in 1..=args.repeats {
         for ((name, store), (per_second, cpu)) in stores.iter().zip(&mut figures) {
-            line.show(&format!("round {round} of {}: {name}", args.repeats));
-            let batches = batches(first, args.materials, global.clock.now())?;
+            crate::report::progress(&format!("round {round} of {}: {name}", args.repeats));
+            let batches = batches(first, args.materials, clock.now())?;
             first += u64::from(args.materials);
             let version = store.objects_version().await?;
-            let (began, spent) = (Instant::now(), cpu_seconds());
+            let (began, spent) = (Instant::now(), actors::process_stats::cpu_seconds());
             for batch in batches {
                 store.save(&batch, version).await?;
             }
             per_second.push(f64::from(args.materials) / began.elapsed().as_secs_f64());
-            if let (Some(before), Some(after)) = (spent, cpu_seconds()) {
+            if let (Some(before), Some(after)) = (spent, actors::process_stats::cpu_seconds()) {
                 cpu.push((after - before) * 1e6 / f64::from(args.materials));
             }
         }
     }
-    line.clear();
-    let mut page_window = serde_json::Map::new();
-    page_window.insert("materials".to_owned(), json!(args.materials));
+    crate::report::clear_progress();
+    let mut all = serde_json::Map::new();
+    all.insert("materials".to_owned(), json!(args.materials));
     for ((name, _), (per_second, cpu)) in stores.iter().zip(&figures) {
-        let figures = json!({"materials_per_second": spread(per_second.clone()), "our_cpu_microseconds_per_material": spread(cpu.clone())});
-        page_window.insert((*name).to_owned(), figures);
+        let figures_of_store = json!({"materials_per_second": spread(per_second.clone()), "our_cpu_microseconds_per_material": spread(cpu.clone())});
+        all.insert((*name).to_owned(), figures_of_store);
     }
-    Ok(page_window.into())
+    Ok(all.into())
 }
 
 fn name(text: &str) -> anyhow::Result<Name> {

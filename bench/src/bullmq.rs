@@ -9,10 +9,8 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{ChildStdout, Command};
 use tokio::time::timeout;
 
-use crate::terminal::failure::Failure;
-
 /// What it does is beside this file.
-const SCRIPT: &str = include_str!("bullmq.js");
+const SCRIPT: &str = include_str!("../bullmq.js");
 /// Jobs of one measurement.
 const JOBS: usize = 20_000;
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -32,9 +30,9 @@ pub(super) async fn jobs_per_cpu_second(
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| Failure::failed(format!("node: {error}")).hint("install Node.js"))?;
+        .map_err(|error| anyhow::anyhow!("node: {error}"))?;
     let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
-    let (mut stdin, stdout) = stdin.zip(stdout).ok_or_else(|| Failure::failed("node cannot be talked to"))?;
+    let (mut stdin, stdout) = stdin.zip(stdout).ok_or_else(|| anyhow::anyhow!("node cannot be talked to"))?;
     let mut words = BufReader::new(stdout).lines();
     hears(&mut words, "added").await?;
     let before = redis.usage().await?.cpu_seconds;
@@ -49,6 +47,5 @@ async fn hears(words: &mut Lines<BufReader<ChildStdout>>, word: &str) -> anyhow:
     if said.as_deref() == Some(word) {
         return Ok(());
     }
-    let hint = "name the folder where `npm install bullmq ioredis` was run";
-    Err(Failure::failed("BullMQ ended early").hint(hint).into())
+    Err(anyhow::anyhow!("BullMQ ended early; name the folder where `npm install bullmq ioredis` was run"))
 }

@@ -11,12 +11,11 @@ use matcher::{Analysis, TopicIndex};
 use model::{Item, ItemContext, Timestamp};
 use serde_json::{Value, json};
 
-use super::laboratory::{any_source, spread};
-use super::making::Asked;
-use crate::terminal::failure::Failure;
+use crate::laboratory::{any_source, spread};
+use crate::making::Asked;
 
 /// What it does is beside this file.
-const PROGRAM: &str = include_str!("LuceneMonitor.java");
+const PROGRAM: &str = include_str!("../LuceneMonitor.java");
 /// Documents that it is given: it is not quick.
 const DOCUMENTS: usize = 200;
 
@@ -34,7 +33,7 @@ impl Peer {
         !self.differences.is_empty()
     }
 
-    pub(super) fn page_window(&self) -> Value {
+    pub(super) fn figures(&self) -> Value {
         json!({
             "documents": self.documents, "matched_otherwise": self.differences, "heap_bytes": self.heap,
             "documents_per_cpu_second": spread(self.per_second.clone()),
@@ -55,9 +54,7 @@ pub(super) fn measure(
     asked: &[Asked],
 ) -> anyhow::Result<Peer> {
     if !folder.join("classes").is_dir() {
-        return Err(Failure::usage(format!("--lucene: {} has no Lucene Monitor", folder.display()))
-            .hint("run: sh cli/bench/lucene.sh FOLDER")
-            .into());
+        return Err(anyhow::anyhow!("--lucene: {} has no Lucene Monitor", folder.display()));
     }
     let documents = documents.get(..DOCUMENTS).unwrap_or(documents);
     let given = tempfile::tempdir()?;
@@ -76,11 +73,9 @@ pub(super) fn measure(
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
-        .map_err(|error| {
-            Failure::failed(format!("java: {error}")).hint("run: sh cli/bench/lucene.sh FOLDER")
-        })?;
+        .map_err(|error| anyhow::anyhow!("java: {error}"))?;
     if !output.status.success() {
-        return Err(Failure::failed(format!("Lucene Monitor ended early ({})", output.status)).into());
+        return Err(anyhow::anyhow!("Lucene Monitor ended early ({})", output.status));
     }
     let said = String::from_utf8_lossy(&output.stdout);
     let values = |name: &'static str| {

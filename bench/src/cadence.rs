@@ -1,4 +1,4 @@
-//! `qyran bench cadence`: a month of a simulated web, read by our cadence and by plain ones.
+//! `bench cadence`: a month of a simulated web, read by our cadence and by plain ones.
 //!
 //! Sources publish by rhythms of their own, more or less from some day on; they move for good, are blocked for hours, answer 404
 //! in storms, are slow, die, and some rise again. Several pollers read the same web in the same month, each at moments of its
@@ -19,8 +19,6 @@ use serde_json::{Value, json};
 
 use self::pollers::{EVERY, Exponential, Fixed, ItemContext, Ours, Poller, Told};
 use self::web::{BEFORE, BEHIND, DAY, Hub, Simulated, due_hash};
-use crate::global::Global;
-use crate::terminal::output::object;
 
 /// Entries that a source shows: what falls out of them before anybody looks is lost.
 const WINDOW: usize = 20;
@@ -29,8 +27,8 @@ const WINDOW: usize = 20;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  qyran bench cadence
-  qyran bench cadence --sources 2000 --days 30 --seed 3 -o json
+  bench cadence
+  bench cadence --sources 2000 --days 30 --seed 3 -o json
 
 Nothing is fetched: sources, their troubles and the pollers are simulated, each with the same number of sources and the same
 bounds (5m to 6h). The fixed poller asks every hour; the other doubles its interval, from 5 minutes on, after each
@@ -48,7 +46,7 @@ pub(super) struct Args {
     seed: u64,
 }
 
-pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let web: Vec<Simulated> =
         (0..args.sources).map(|number| Simulated::new(args.seed, number, args.days)).collect();
     let days = BEFORE * DAY..(BEFORE + args.days) * DAY;
@@ -57,17 +55,17 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let ours = of(&|| Box::new(Ours::new(true)));
     // As many requests as ours, spread evenly.
     let same = Duration::from_secs(args.days * DAY * args.sources / ours.requests.max(1) as u64);
-    let page_window = json!({
+    let figures = json!({
         "sources": args.sources,
         "days": args.days,
         "publications": publications,
-        "ours": ours.page_window(publications),
-        "ours_without_hubs": of(&|| Box::new(Ours::new(false))).page_window(publications),
-        "fixed_hourly": of(&|| Box::new(Fixed(Duration::from_secs(3600)))).page_window(publications),
-        "fixed_as_many_requests": of(&|| Box::new(Fixed(same))).page_window(publications),
-        "exponential": of(&|| Box::new(Exponential(EVERY.min))).page_window(publications),
+        "ours": ours.figures(publications),
+        "ours_without_hubs": of(&|| Box::new(Ours::new(false))).figures(publications),
+        "fixed_hourly": of(&|| Box::new(Fixed(Duration::from_secs(3600)))).figures(publications),
+        "fixed_as_many_requests": of(&|| Box::new(Fixed(same))).figures(publications),
+        "exponential": of(&|| Box::new(Exponential(EVERY.min))).figures(publications),
     });
-    Ok(object(&mut std::io::stdout().lock(), global.output, &page_window, "sources")?)
+    crate::report::print(&figures)
 }
 
 /// Where a poller asks for a source, and how far it read.
@@ -120,7 +118,7 @@ impl Month {
         self.requests += usize::from(self.days.contains(&now));
     }
 
-    fn page_window(mut self, publications: usize) -> Value {
+    fn figures(mut self, publications: usize) -> Value {
         self.delays.sort_unstable();
         // Of all publications: what never came home is late without end.
         let at = |share: f64| self.delays.get((publications as f64 * share) as usize).copied();
@@ -169,18 +167,18 @@ fn poll(
         return poller.wait(&ItemContext::Failed(trouble), now, key);
     }
     let out = source.publications.partition_point(|at| *at <= now);
-    let page_window = out.saturating_sub(WINDOW);
+    let figures = out.saturating_sub(WINDOW);
     let (mut told, mut fresh) = (Told::default(), Vec::new());
     for (number, at) in source.publications.iter().copied().enumerate().take(out).skip(way.seen) {
         let hub = source.hub.filter(|_| way.hub_tells.is_some_and(|since| since <= at));
         let pushed = hub.and_then(|hub| hub.tells_at(number, at)).filter(|pushed| *pushed <= now);
         if pushed.is_some() {
             told.entries += 1;
-        } else if number >= page_window {
+        } else if number >= figures {
             fresh.push(at);
             told.missed += u64::from(hub.is_some() && now - at > 300);
         }
-        if month.days.contains(&at) && (pushed.is_some() || number >= page_window) {
+        if month.days.contains(&at) && (pushed.is_some() || number >= figures) {
             month.delays.push(pushed.unwrap_or(now) - at);
         }
     }

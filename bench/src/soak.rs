@@ -1,4 +1,4 @@
-//! `qyran bench soak`: whether memory stays flat while a node works.
+//! `bench soak`: whether memory stays flat while a node works.
 
 use std::time::Duration;
 
@@ -7,13 +7,7 @@ use origin::{Behaviour, Kind, Origin, World};
 use serde_json::json;
 use tokio::time::{Instant, interval};
 
-use super::crawl::format;
-use super::laboratory::{Laboratory, TOPICS, background, source};
-use crate::global::Global;
-use crate::process_stats;
-use crate::terminal::failure::Failure;
-use crate::terminal::live::StatusLine;
-use crate::terminal::output::{Format, object};
+use crate::laboratory::{Laboratory, TOPICS, background, source};
 
 /// Sites that publish all the time.
 const SITES: usize = 40;
@@ -26,13 +20,13 @@ pub(super) struct Args {
     length: Duration,
 }
 
-pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+pub(super) async fn run(args: &Args, clock: &std::sync::Arc<dyn model::Clock>) -> anyhow::Result<()> {
     let mut world = World::empty(5);
     for index in 0..SITES {
         let kind = [Kind::Feed, Kind::Listing, Kind::FullFeed, Kind::Sitemap][index % 4];
         world.add(kind, Behaviour::Healthy, 10, Duration::from_millis(400)).clutter = 128;
     }
-    let origin = Origin::start(world, global.clock.now()).await?;
+    let origin = Origin::start(world, clock.now()).await?;
     let laboratory = Laboratory::open(&origin, "")?;
     let mut text = TOPICS.to_owned();
     for site in &origin.world().sites {
@@ -43,17 +37,16 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let mut command = laboratory.command("data")?;
     command.arg("run").arg("-f").arg(laboratory.write("objects.yaml", &text)?);
     let mut node = background(command)?;
-    let pid = node.id().ok_or_else(|| Failure::failed("the measured node ended at once"))?;
+    let pid = node.id().ok_or_else(|| anyhow::anyhow!("the measured node ended at once"))?;
     let (began, end) = (Instant::now(), Instant::now() + args.length);
     let mut samples: Vec<u64> = Vec::new();
     let mut look = interval((args.length / 200).max(Duration::from_millis(50)));
-    let mut line = StatusLine::new(global.output == Format::Table);
     while Instant::now() < end {
         look.tick().await;
-        samples.extend(process_stats::memory_of(pid));
-        line.show(&format!("{} s, {} requests", began.elapsed().as_secs(), origin.log().len()));
+        samples.extend(actors::process_stats::memory_of(pid));
+        crate::report::progress(&format!("{} s, {} requests", began.elapsed().as_secs(), origin.log().len()));
     }
-    line.clear();
+    crate::report::clear_progress();
     node.kill().await?;
     // The mean of each tenth: single samples jump with what is in flight.
     let tenths: Vec<u64> = (0..10)
@@ -61,11 +54,11 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         .filter(|tenth| !tenth.is_empty())
         .map(|tenth| tenth.iter().sum::<u64>() / tenth.len() as u64)
         .collect();
-    let page_window = json!({
+    let figures = json!({
         "seconds": args.length.as_secs(),
         "requests": origin.log().len(),
         "memory_bytes_by_tenth": tenths,
         "peak_memory_bytes": samples.iter().max(),
     });
-    Ok(object(&mut std::io::stdout().lock(), format(global), &page_window, "requests")?)
+    crate::report::print(&figures)
 }

@@ -1,4 +1,4 @@
-//! Topics and documents of `qyran bench match`.
+//! Topics and documents of `bench match`.
 //!
 //! They are made of the words of a text, by its own frequencies, so the text decides the language. What is made follows
 //! from a seed. One word in a hundred is a name, made of a word and an ending. Of the topics 30 % are lists of names and
@@ -11,7 +11,7 @@ use std::fmt;
 
 use model::{Item, Name, Topic};
 
-use super::laboratory::item_of;
+use crate::laboratory::item_of;
 
 /// Words of a document.
 pub(super) const LENGTH: usize = 500;

@@ -1,4 +1,4 @@
-//! `qyran bench schedule`: what a claim and its end cost a Redis.
+//! `bench schedule`: what a claim and its end cost a Redis.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,12 +10,8 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::bullmq;
-use super::laboratory::spread;
-use crate::global::Global;
-use crate::terminal::failure::Failure;
-use crate::terminal::live::StatusLine;
-use crate::terminal::output::{Format, object};
+use crate::bullmq;
+use crate::laboratory::spread;
 
 /// Nodes that claim at the same time.
 const NODES: usize = 8;
@@ -28,10 +24,10 @@ const BATCHES: [(usize, usize); 3] = [(1, 1), (1, 10), (10, 10)];
 #[command(after_help = "\
 Examples:
   redis-server --port 7379 --save '' &
-  qyran bench schedule --redis redis://127.0.0.1:7379
-  qyran bench schedule --redis redis://127.0.0.1:7379 --hosts 200 --jobs 5000
+  bench schedule --redis redis://127.0.0.1:7379
+  bench schedule --redis redis://127.0.0.1:7379 --hosts 200 --jobs 5000
   (mkdir -p /tmp/peer && cd /tmp/peer && npm install bullmq ioredis)
-  qyran bench schedule --redis redis://127.0.0.1:7379 --bullmq /tmp/peer     beside a peer, in the same rounds
+  bench schedule --redis redis://127.0.0.1:7379 --bullmq /tmp/peer     beside a peer, in the same rounds
 
 Everything is under keys of its own, which are left there: name a Redis that you can throw away. CPU-seconds and
 memory are the server's own figures (INFO).")]
@@ -56,18 +52,19 @@ pub(super) struct Args {
     repeats: u16,
 }
 
-pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
-    let space = format!("bench-{:x}", global.clock.now().as_millisecond());
+pub(super) async fn run(args: &Args, clock: &std::sync::Arc<dyn model::Clock>) -> anyhow::Result<()> {
+    let space = format!("bench-{:x}", clock.now().as_millisecond());
     let connect = async |node: String| -> anyhow::Result<Redis> {
-        let address =
-            args.redis.parse().map_err(|error: scheduler::AddressError| Failure::usage(error.to_string()))?;
-        Ok(Redis::connect(address, &space, &node, global.clock.clone()).await?)
+        let address = args
+            .redis
+            .parse()
+            .map_err(|error: scheduler::AddressError| anyhow::anyhow!(error.to_string()))?;
+        Ok(Redis::connect(address, &space, &node, clock.clone()).await?)
     };
     let redis = connect("planner".to_owned()).await?;
     redis.set_planned(1).await?;
-    let mut line = StatusLine::new(global.output == Format::Table);
     let before = redis.usage().await?;
-    plan(&redis, args, &mut line).await?;
+    plan(&redis, args).await?;
     let planned = redis.usage().await?;
     let count = f64::from(args.hosts) * f64::from(args.jobs);
     let mut nodes = Vec::new();
@@ -79,44 +76,47 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let mut peer = Vec::new();
     for round in 1..=args.repeats {
         for ((hosts, jobs), (per_cpu, per_second)) in BATCHES.iter().zip(&mut results) {
-            line.show(&format!("round {round} of {}: {hosts} hosts, {jobs} jobs of each", args.repeats));
+            crate::report::progress(&format!(
+                "round {round} of {}: {hosts} hosts, {jobs} jobs of each",
+                args.repeats
+            ));
             let (began, spent) = (Instant::now(), redis.usage().await?.cpu_seconds);
             let done = drive(&nodes, *hosts, *jobs, args.turns).await?;
             per_second.push(done as f64 / began.elapsed().as_secs_f64());
             per_cpu.push(done as f64 / (redis.usage().await?.cpu_seconds - spent));
         }
         if let Some(folder) = &args.bullmq {
-            line.show(&format!("round {round} of {}: BullMQ", args.repeats));
+            crate::report::progress(&format!("round {round} of {}: BullMQ", args.repeats));
             let prefix = format!("{space}-bullmq-{round}");
             peer.push(bullmq::jobs_per_cpu_second(folder, &redis, port(&args.redis)?, &prefix).await?);
         }
     }
-    line.clear();
+    crate::report::clear_progress();
     let batches = BATCHES.iter().zip(&results).map(|((hosts, jobs), (per_cpu, per_second))| {
         let figures = json!({"jobs_per_cpu_second": spread(per_cpu.clone()), "jobs_per_second": spread(per_second.clone())});
         (format!("{hosts}x{jobs}"), figures)
     });
     let batches: serde_json::Map<String, Value> = batches.collect();
     let memory = (planned.memory_bytes - before.memory_bytes) / count;
-    let mut page_window = json!({
+    let mut figures = json!({
         "hosts": args.hosts,
         "jobs_of_each": args.jobs,
         "memory_bytes_per_job": (memory * 10.0).round() / 10.0,
         "batches": batches,
     });
-    if let (false, Some(page_window)) = (peer.is_empty(), page_window.as_object_mut()) {
+    if let (false, Some(figures)) = (peer.is_empty(), figures.as_object_mut()) {
         // One job a call, as BullMQ has it, and ten jobs a host, as we have them: round by round.
         for (name, batch) in [("1x1_to_bullmq", 0), ("1x10_to_bullmq", 1)] {
             let ratios = results[batch].0.iter().zip(&peer).map(|(ours, theirs)| ours / theirs);
-            page_window.insert(name.to_owned(), spread(ratios.collect()));
+            figures.insert(name.to_owned(), spread(ratios.collect()));
         }
-        page_window.insert("bullmq_jobs_per_cpu_second".to_owned(), spread(peer));
+        figures.insert("bullmq_jobs_per_cpu_second".to_owned(), spread(peer));
     }
-    Ok(object(&mut std::io::stdout().lock(), super::crawl::format(global), &page_window, "hosts")?)
+    crate::report::print(&figures)
 }
 
 fn port(address: &str) -> anyhow::Result<u16> {
-    let url: url::Url = address.parse().map_err(|_| Failure::usage("--redis is no address"))?;
+    let url: url::Url = address.parse().map_err(|_| anyhow::anyhow!("--redis is no address"))?;
     Ok(url.port().unwrap_or(6379))
 }
 
@@ -127,10 +127,10 @@ fn id(host: u32, job: u32) -> JobId {
     )
 }
 
-async fn plan(redis: &Redis, args: &Args, line: &mut StatusLine) -> anyhow::Result<()> {
+async fn plan(redis: &Redis, args: &Args) -> anyhow::Result<()> {
     let now = Timestamp::now();
     for first in (0..args.hosts).step_by(1000) {
-        line.show(&format!("planning: {first} of {} hosts", args.hosts));
+        crate::report::progress(&format!("planning: {first} of {} hosts", args.hosts));
         let hosts = first..(first + 1000).min(args.hosts);
         let planned =
             hosts.flat_map(|host| (0..args.jobs).map(move |job| (host, job))).map(|(host, job)| Planned {

@@ -1,4 +1,4 @@
-//! `qyran bench morphology`: how well word forms are found, on treebanks that no one here wrote.
+//! `bench morphology`: how well word forms are found, on treebanks that no one here wrote.
 //!
 //! For every lemma of a treebank's content words: which of its words does a query of that lemma find? *Recall* is the
 //! share of words that their own lemma finds; *precision* is the share of what lemmas find that is theirs. Both count
@@ -11,11 +11,7 @@ use matcher::{Analysis, TopicIndex};
 use model::{ItemContext, Name, Timestamp, Topic};
 use serde_json::{Value, json};
 
-use super::laboratory::{any_source, item_of};
-use crate::documents::read;
-use crate::global::Global;
-use crate::terminal::failure::Failure;
-use crate::terminal::output::object;
+use crate::laboratory::{any_source, item_of};
 
 /// Parts of speech that people look for (Universal Dependencies).
 const CONTENT: &[&str] = &["NOUN", "PROPN", "VERB", "ADJ", "ADV"];
@@ -24,8 +20,8 @@ const CONTENT: &[&str] = &["NOUN", "PROPN", "VERB", "ADJ", "ADV"];
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  qyran bench morphology ru_taiga-ud-dev.conllu ru_gsd-ud-dev.conllu --lang ru
-  qyran bench morphology kk_ktb-ud-train.conllu --lang kk -o json
+  bench morphology ru_taiga-ud-dev.conllu ru_gsd-ud-dev.conllu --lang ru
+  bench morphology kk_ktb-ud-train.conllu --lang kk -o json
 
 The files are in CoNLL-U, as universaldependencies.org publishes them.")]
 pub(super) struct Args {
@@ -40,16 +36,16 @@ pub(super) struct Args {
     mistakes: usize,
 }
 
-pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+pub(super) fn run(args: &Args) -> anyhow::Result<()> {
     let mut words = BTreeMap::new();
     for path in &args.treebanks {
-        gather(&read(path)?, &mut words);
+        gather(&crate::report::read_input(path)?, &mut words);
     }
     if words.is_empty() {
-        return Err(Failure::usage("these files hold no words in CoNLL-U").into());
+        return Err(anyhow::anyhow!("these files hold no words in CoNLL-U"));
     }
-    let page_window = measured(&words, &args.lang, args.mistakes)?;
-    Ok(object(&mut std::io::stdout().lock(), global.output, &page_window, "language")?)
+    let figures = measured(&words, &args.lang, args.mistakes)?;
+    crate::report::print(&figures)
 }
 
 /// A word as the treebank has it.
@@ -84,7 +80,7 @@ struct Score {
 }
 
 impl Score {
-    fn page_window(self) -> Value {
+    fn figures(self) -> Value {
         let share = |of: usize, others: usize| {
             let share = of as f64 / (of + others).max(1) as f64;
             (share * 10_000.0).round() / 10_000.0
@@ -135,14 +131,14 @@ fn measured(words: &BTreeMap<Gold, usize>, language: &str, mistakes: usize) -> a
         }
     }
     let scores: BTreeMap<&str, Value> =
-        scores.into_iter().map(|(kind, score)| (kind, score.page_window())).collect();
-    let mut page_window =
+        scores.into_iter().map(|(kind, score)| (kind, score.figures())).collect();
+    let mut figures =
         json!({"language": language, "lemmas": lemmas.len(), "refused": bad.len(), "scores": scores});
-    if let (Some(page_window), true) = (page_window.as_object_mut(), mistakes > 0) {
-        page_window.insert("missed".to_owned(), json!(commonest(missed, mistakes)));
-        page_window.insert("wrong".to_owned(), json!(commonest(wrong, mistakes)));
+    if let (Some(figures), true) = (figures.as_object_mut(), mistakes > 0) {
+        figures.insert("missed".to_owned(), json!(commonest(missed, mistakes)));
+        figures.insert("wrong".to_owned(), json!(commonest(wrong, mistakes)));
     }
-    Ok(page_window)
+    Ok(figures)
 }
 
 fn commonest(counts: BTreeMap<String, usize>, most: usize) -> Vec<String> {

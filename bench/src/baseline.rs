@@ -14,7 +14,7 @@ use url::Url;
 ///
 /// `hosts` pins host names to addresses. Fails if one of these addresses is not loopback, or if a URL is on
 /// another host.
-pub async fn fetch_all(
+pub(crate) async fn fetch_all(
     addresses: Vec<Url>,
     hosts: &[(String, IpAddr)],
     at_once: usize,

@@ -3,18 +3,16 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use crate::baseline::fetch_all;
 use crawler::extract::extract;
 use crawler::read::{Page, read};
-use crawler::yardstick::fetch_all;
 use model::{Clock, Selectors, SourceKind, SystemClock};
 use origin::Origin;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 
-use super::crawl::Read;
-use crate::process_stats;
-use crate::terminal::failure::Failure;
+use crate::crawl::Read;
 
 /// Requests at the same time: as many as the measured crawl visits hosts.
 const AT_ONCE: usize = 40;
@@ -66,12 +64,14 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<()> {
     let article = move |url: &Url, body: &[u8]| {
         std::hint::black_box(extract(&Page::new(url, body, &Selectors::default(), None, now)));
     };
-    let listings = fetch_all(plan.listings, &plan.hosts, AT_ONCE, listing).await.map_err(Failure::failed)?;
-    let articles = fetch_all(plan.articles, &plan.hosts, AT_ONCE, article).await.map_err(Failure::failed)?;
+    let listings =
+        fetch_all(plan.listings, &plan.hosts, AT_ONCE, listing).await.map_err(anyhow::Error::msg)?;
+    let articles =
+        fetch_all(plan.articles, &plan.hosts, AT_ONCE, article).await.map_err(anyhow::Error::msg)?;
     let done = json!({
         "pages": listings + articles,
-        "cpu_seconds": process_stats::cpu_seconds(),
-        "peak_memory_bytes": process_stats::peak_memory(),
+        "cpu_seconds": actors::process_stats::cpu_seconds(),
+        "peak_memory_bytes": actors::process_stats::peak_memory(),
     });
-    crate::commands::demo::println(&done.to_string())
+    crate::report::print(&done)
 }

@@ -1,14 +1,11 @@
-//! `qyran bench crawl`: the whole pipeline beside a bare loop that does the same reading.
+//! `bench crawl`: the whole pipeline beside a bare loop that does the same reading.
 
 use clap::ValueEnum;
 use origin::{Kind, Origin, World};
 use serde_json::{Value, json};
 
-use super::laboratory::{Laboratory, TOPICS, answer, bytes_of, source, spread};
-use super::yardstick::Plan;
-use crate::global::Global;
-use crate::terminal::live::StatusLine;
-use crate::terminal::output::{Format, object};
+use crate::laboratory::{Laboratory, TOPICS, answer, bytes_of, source, spread};
+use crate::yardstick::Plan;
 
 /// Links of clutter that make a page of about 23 KB.
 const CLUTTER: usize = 128;
@@ -17,8 +14,8 @@ const CLUTTER: usize = 128;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  qyran bench crawl                   article pages of about 23 KB
-  qyran bench crawl --read links      listing pages of about 23 KB
+  bench crawl                   article pages of about 23 KB
+  bench crawl --read links      listing pages of about 23 KB
 
 The yardstick is a loop of requests with the same client, the same reading and nothing around it: no
 robots, no politeness, no matching, no store. CPU-seconds are those of the measured process alone.")]
@@ -52,21 +49,20 @@ struct Run {
     memory: f64,
 }
 
-pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
+pub(super) async fn run(args: &Args, clock: &std::sync::Arc<dyn model::Clock>) -> anyhow::Result<()> {
     // A listing is polled again and again: most polls that bring something bring one new publication.
     let articles = if args.read == Read::Article { args.pages } else { 1 };
     let world = World::uniform(5, args.sites.into(), Kind::Listing, articles, CLUTTER);
-    let origin = Origin::start(world, global.clock.now()).await?;
+    let origin = Origin::start(world, clock.now()).await?;
     let laboratory = Laboratory::open(&origin, "[run]\nhosts = 64\n")?;
     let objects = objects(&origin, args);
     let objects = laboratory.write("objects.yaml", &objects)?;
     let plan = Plan::of(&origin, args.read, args.pages);
     let plan = laboratory.write("plan.json", &serde_json::to_string(&plan)?)?;
     let (mut ours, mut yardstick, mut items) = (Vec::new(), Vec::new(), 0.0);
-    let mut line = StatusLine::new(global.output == Format::Table);
     let mut bytes = 0;
     for turn in 1..=args.repeats {
-        line.show(&format!("{turn} of {}", args.repeats));
+        crate::report::progress(&format!("{turn} of {}", args.repeats));
         let data = format!("data-{turn}");
         let mut declare = laboratory.command(&data)?;
         declare.args(["apply", "-o", "json", "-f"]).arg(&objects);
@@ -77,16 +73,16 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         items = number(&report, "items");
         ours.push(Run { pages: number(&report, "fetches"), ..measured(&report) });
         bytes = bytes_of(&laboratory.path(&data));
-        let mut bare = laboratory.command("none")?;
-        bare.args(["bench", "yardstick"]).arg(&plan);
+        let mut bare = tokio::process::Command::new(std::env::current_exe()?);
+        bare.arg("yardstick").arg(&plan).kill_on_drop(true);
         let report = answer(bare).await?;
         yardstick.push(Run { pages: number(&report, "pages"), ..measured(&report) });
     }
-    line.clear();
+    crate::report::clear_progress();
     let rates = |runs: &[Run]| runs.iter().map(|run| run.pages / run.cpu).collect::<Vec<f64>>();
     let ratios: Vec<f64> =
         rates(&ours).iter().zip(rates(&yardstick)).map(|(ours, bare)| ours / bare).collect();
-    let page_window = json!({
+    let figures = json!({
         "read": if args.read == Read::Links { "links" } else { "article" },
         "repeats": args.repeats,
         "pages": ours.first().map(|run| run.pages),
@@ -99,12 +95,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
         "yardstick_peak_memory_bytes": spread(yardstick.iter().map(|run| run.memory).collect()),
         "data_bytes": bytes,
     });
-    Ok(object(&mut std::io::stdout().lock(), format(global), &page_window, "ratio")?)
-}
-
-/// Figures are for programs first: JSON unless something else is asked for.
-pub(super) fn format(global: &Global) -> Format {
-    if global.output == Format::Table { Format::Json } else { global.output }
+    crate::report::print(&figures)
 }
 
 fn measured(report: &Value) -> Run {

@@ -4,7 +4,7 @@
 const TICKS: f64 = 100.0;
 
 /// Seconds of CPU, user and system, of all threads; `None` where there is no /proc.
-pub(crate) fn cpu_seconds() -> Option<f64> {
+pub fn cpu_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     // The command's name is in brackets and may hold spaces: count from behind it.
     let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
@@ -13,12 +13,12 @@ pub(crate) fn cpu_seconds() -> Option<f64> {
 }
 
 /// The most memory that was resident at once, bytes.
-pub(crate) fn peak_memory() -> Option<u64> {
+pub fn peak_memory() -> Option<u64> {
     kibibytes("/proc/self/status", "VmHWM:")
 }
 
 /// Memory of another process that is resident now, bytes.
-pub(crate) fn memory_of(pid: u32) -> Option<u64> {
+pub fn memory_of(pid: u32) -> Option<u64> {
     kibibytes(&format!("/proc/{pid}/status"), "VmRSS:")
 }
 
