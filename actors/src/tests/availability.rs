@@ -49,13 +49,13 @@ async fn a_host_that_fails_for_all_is_one_incident() {
         stage.store.sources().await.unwrap().iter().filter(|record| record.state == state).count()
     };
     until("all are read", async || are(SourceState::Live).await == SECTIONS).await;
-    all_say(&stage, SECTIONS, &Page::Says(503, None));
+    all_say(&stage, SECTIONS, &Page::Status(503, None));
     let incident =
         async || stage.store.host_health(&crate::tests::stage::host("a.kz")).await.unwrap().incident;
     until("it is noticed", async || incident().await.is_some()).await;
-    let before = stage.web.asked().len();
+    let before = stage.web.requests().len();
     sleep(Duration::from_secs(1800)).await;
-    let canaries = stage.web.asked().len() - before;
+    let canaries = stage.web.requests().len() - before;
     assert!((25..=31).contains(&canaries), "one a minute, not {canaries}");
     // The first four were told before anybody could know; the fifth made it an incident.
     let counted: Vec<f64> = failures(&stage).await.into_iter().filter(|failures| *failures > 0.0).collect();
@@ -77,7 +77,7 @@ async fn a_few_sources_answer_for_themselves() {
     all_say(&stage, 4, &feed(2));
     let _node = stage.start().await;
     until("all are read", async || stage.items().await == 8).await;
-    all_say(&stage, 4, &Page::Says(503, None));
+    all_say(&stage, 4, &Page::Status(503, None));
     let states = async || stage.store.sources().await.unwrap();
     until("all are unreachable", async || {
         states().await.iter().all(|record| record.state == SourceState::Unreachable)
@@ -95,7 +95,7 @@ async fn sources_that_fail_beside_others_answer_for_themselves() {
     let _node = stage.start().await;
     until("all are read", async || stage.items().await == 2 * SECTIONS as u64).await;
     for n in (0..SECTIONS).filter(|n| n % 3 > 0) {
-        stage.web.put(&section_url(n), Page::Says(404, None));
+        stage.web.put(&section_url(n), Page::Status(404, None));
     }
     sleep(Duration::from_secs(1200)).await;
     let failing = failures(&stage).await.into_iter().filter(|failures| *failures >= 1.0).count();
@@ -118,17 +118,17 @@ async fn old_pages_wait_behind_what_is_new() {
     };
     publish(1);
     let _node = stage.start().await;
-    until("the first is read", async || stage.web.times_asked(&fresh(0)) > 0).await;
-    until("old pages are under way", async || stage.web.asked().len() > 100).await;
+    until("the first is read", async || stage.web.request_count(&fresh(0)) > 0).await;
+    until("old pages are under way", async || stage.web.requests().len() > 100).await;
     for n in 1..6 {
         publish(n + 1);
-        let before = stage.web.asked().len();
-        until("what is new is read", async || stage.web.times_asked(&fresh(n)) > 0).await;
-        let meanwhile = stage.web.asked().len() - before;
+        let before = stage.web.requests().len();
+        until("what is new is read", async || stage.web.request_count(&fresh(n)) > 0).await;
+        let meanwhile = stage.web.requests().len() - before;
         // A minute until it is polled, at one exchange a second; then four pages of each archive and its next poll, at most.
         assert!(meanwhile <= 66 + 5 * ARCHIVES, "{n}: {meanwhile} exchanges with others came first");
     }
-    assert!(stage.web.asked().len() < ARCHIVES * 100, "old pages wait still: or nothing was shown");
+    assert!(stage.web.requests().len() < ARCHIVES * 100, "old pages wait still: or nothing was shown");
 }
 
 /// A channel's preview with these posts, and older ones behind them.
@@ -185,7 +185,7 @@ async fn a_channel_is_read_back_to_what_is_known() {
     publish(&stage, 75);
     until("all are read", async || stage.items().await == 75).await;
     // 75 to 56, 55 to 36, 35 to 16, 15 to 1: the last page holds what is known.
-    let back: Vec<String> = stage.web.asked().into_iter().filter(|url| url.contains("before")).collect();
+    let back: Vec<String> = stage.web.requests().into_iter().filter(|url| url.contains("before")).collect();
     assert_eq!(
         back,
         [56, 36, 16].map(|first| format!("http://a.kz/s/qala?before={first}")),
@@ -214,7 +214,7 @@ async fn a_way_back_that_breaks_off_is_told() {
     let _node = stage.start().await;
     until("the first are read", async || stage.items().await == 10).await;
     publish(&stage, 75);
-    stage.web.put("http://a.kz/s/qala?before=36", Page::Says(500, None));
+    stage.web.put("http://a.kz/s/qala?before=36", Page::Status(500, None));
     until("what can be is read", async || stage.items().await == 50).await;
     let history = stage.store.history(&name("a.kz"), 100).await.unwrap();
     assert!(history.iter().any(|line| line.detail.contains("may have been missed")), "{history:?}");
@@ -248,17 +248,17 @@ async fn states_follow_the_evidence_and_are_noted() {
     let good = || feed(2);
     for (page, state) in [
         (good(), Live),
-        (Page::Says(500, None), Degraded),
-        (Page::Says(500, None), Unreachable),
+        (Page::Status(500, None), Degraded),
+        (Page::Status(500, None), Unreachable),
         (good(), Live),
-        (Page::Says(404, None), Degraded),
+        (Page::Status(404, None), Degraded),
         (Page::Body("<!DOCTYPE html><p>Сайт на ремонте".to_owned()), BrokenLayout),
         (good(), Live),
-        (Page::Says(403, None), Restricted),
+        (Page::Status(403, None), Restricted),
         (good(), Live),
-        (Page::Says(302, Some(("location", "http://a.kz/login".to_owned()))), Restricted),
+        (Page::Status(302, Some(("location", "http://a.kz/login".to_owned()))), Restricted),
         (good(), Live),
-        (Page::Says(410, None), Gone),
+        (Page::Status(410, None), Gone),
         (good(), Live),
     ] {
         stage.web.put("http://a.kz/login", feed(2));
@@ -306,10 +306,10 @@ async fn a_busy_host_rests_whatever_its_status() {
     let objects = Objects { sources, ..Objects::default() };
     stage.store.declare(&objects, false, stage.clock.now()).await.unwrap();
     let _node = stage.start().await;
-    until("one was asked", async || !stage.web.asked().is_empty()).await;
+    until("one was asked", async || !stage.web.requests().is_empty()).await;
     sleep(Duration::from_secs(50)).await;
-    assert_eq!(stage.web.asked().len(), 1, "the other waits as well");
-    until("then it is asked again", async || stage.web.asked().len() >= 2).await;
+    assert_eq!(stage.web.requests().len(), 1, "the other waits as well");
+    until("then it is asked again", async || stage.web.requests().len() >= 2).await;
 }
 
 /// What looks as if a layout had changed is told, and what was read is kept.
@@ -353,10 +353,10 @@ async fn a_layout_that_changed_is_told_and_loses_nothing() {
 async fn a_source_that_moved_for_good_is_followed() {
     let stage = Stage::with(&["a.kz"]).await;
     stage.web.put("http://b.kz/news/rss", feed(2));
-    stage.web.put("http://b.kz/robots.txt", Page::Says(404, None));
+    stage.web.put("http://b.kz/robots.txt", Page::Status(404, None));
     let _node = stage.start().await;
     until("it is read", async || stage.items().await == 2).await;
-    stage.web.put(FEED, Page::Says(301, Some(("location", "http://b.kz/news/rss".to_owned()))));
+    stage.web.put(FEED, Page::Status(301, Some(("location", "http://b.kz/news/rss".to_owned()))));
     let record = async || stage.store.source(&name("a.kz")).await.unwrap().unwrap();
     until("the move is noted", async || record().await.moved_to.is_some()).await;
     sleep(Duration::from_secs(7200)).await;
@@ -364,10 +364,10 @@ async fn a_source_that_moved_for_good_is_followed() {
     tokio::time::advance(Duration::from_secs(24 * 3600)).await;
     until("it is followed", async || record().await.source.url.as_str() == "http://b.kz/news/rss").await;
     until("it is read there", async || record().await.state == SourceState::Live).await;
-    let before = stage.web.times_asked(FEED);
+    let before = stage.web.request_count(FEED);
     stage.web.put("http://b.kz/news/rss", feed(3));
     until("what is new is read", async || stage.items().await == 3).await;
-    assert_eq!(stage.web.times_asked(FEED), before, "nobody asks where it was");
+    assert_eq!(stage.web.request_count(FEED), before, "nobody asks where it was");
     let noted = stage.store.audit_trail(10).await.unwrap();
     assert!(noted[0].target.contains("from http://a.kz/feed to http://b.kz/news/rss"), "{noted:?}");
 }
@@ -399,9 +399,9 @@ async fn a_fallback_stands_in_and_steps_back() {
     stage.web.put("http://control.kz/feed", feed(1));
     let _node = stage.start().await;
     until("all is read", async || stage.items().await == 4).await;
-    assert_eq!(stage.web.times_asked("http://a.kz/news.xml"), 0, "nobody needs it");
-    stage.web.put(FEED, Page::Says(403, None));
-    stage.web.put("http://control.kz/feed", Page::Says(403, None));
+    assert_eq!(stage.web.request_count("http://a.kz/news.xml"), 0, "nobody needs it");
+    stage.web.put(FEED, Page::Status(403, None));
+    stage.web.put("http://control.kz/feed", Page::Status(403, None));
     publish(5);
     until("what is new is read elsewhere", async || stage.items().await == 6).await;
     let record = async || stage.store.source(&name("a.kz")).await.unwrap().unwrap();
@@ -411,16 +411,16 @@ async fn a_fallback_stands_in_and_steps_back() {
         "its sitemap http://a.kz/news.xml stands in for it"
     );
     until("the control has none", async || stage.state("control.kz").await == SourceState::Restricted).await;
-    let before = stage.web.times_asked(FEED);
+    let before = stage.web.request_count(FEED);
     sleep(Duration::from_secs(1800)).await;
-    assert!((1..=2).contains(&(stage.web.times_asked(FEED) - before)), "the feed is tried now and then");
+    assert!((1..=2).contains(&(stage.web.request_count(FEED) - before)), "the feed is tried now and then");
     stage.web.put(FEED, publish(7));
-    stage.web.put("http://a.kz/news.xml", Page::Says(404, None));
+    stage.web.put("http://a.kz/news.xml", Page::Status(404, None));
     until("all is read again", async || stage.items().await == 8).await;
     until("it is read as declared", async || stage.state("a.kz").await == SourceState::Live).await;
-    let asked = stage.web.times_asked("http://a.kz/news.xml");
+    let asked = stage.web.request_count("http://a.kz/news.xml");
     sleep(Duration::from_secs(600)).await;
-    assert_eq!(stage.web.times_asked("http://a.kz/news.xml"), asked, "nobody stands in for it any more");
+    assert_eq!(stage.web.request_count("http://a.kz/news.xml"), asked, "nobody stands in for it any more");
     assert_eq!(stage.items().await, 8, "nothing is stored twice");
     assert!(stage.store.active_fallback(&name("a.kz")).await.unwrap().unwrap().is_over);
 }
@@ -455,7 +455,7 @@ async fn a_stream_is_listened_to_behind_its_cursor() {
     stage.web.put(&at("&cursor=105"), Page::Body(event(106, "create", "3", "Новость третья, снова")));
     stage.web.put(&at("&cursor=106"), Page::Body(String::new()));
     let _node = stage.start().await;
-    until("it has caught up", async || stage.web.times_asked(&at("&cursor=106")) >= 3).await;
+    until("it has caught up", async || stage.web.request_count(&at("&cursor=106")) >= 3).await;
     let items = stage.store.items(0, 100).await.unwrap();
     let texts: Vec<&str> =
         items.iter().map(|one| one.item.text.as_str()).filter(|text| !text.contains("Полный")).collect();
@@ -465,16 +465,16 @@ async fn a_stream_is_listened_to_behind_its_cursor() {
         "what was deleted stays away, whoever posts it under its name"
     );
     for cursor in ["", "&cursor=102", "&cursor=105"] {
-        assert_eq!(stage.web.times_asked(&at(cursor)), 1, "{cursor}");
+        assert_eq!(stage.web.request_count(&at(cursor)), 1, "{cursor}");
     }
-    assert!(stage.web.asked().iter().all(|url| !url.contains("bsky.app")), "no page is asked for");
+    assert!(stage.web.requests().iter().all(|url| !url.contains("bsky.app")), "no page is asked for");
 }
 
 /// A source that nobody ever read is not degraded.
 #[tokio::test(start_paused = true)]
 async fn what_was_never_read_is_being_tried() {
     let stage = Stage::with(&["a.kz"]).await;
-    stage.web.put(FEED, Page::Says(500, None));
+    stage.web.put(FEED, Page::Status(500, None));
     let _node = stage.start().await;
     until("it was asked", async || stage.state("a.kz").await != SourceState::Candidate).await;
     assert_eq!(stage.state("a.kz").await, SourceState::Probing);
@@ -493,7 +493,7 @@ async fn what_is_said_to_stay_is_not_asked_for() {
     let items: String = (10..40).map(item).collect();
     let with =
         |head: &str| format!("<rss version='2.0'><channel><title>Лента</title>{head}{items}</channel></rss>");
-    stage.web.put("http://a.kz/feed", Page::With(("cache-control", "public, max-age=1800"), with("")));
+    stage.web.put("http://a.kz/feed", Page::WithHeader(("cache-control", "public, max-age=1800"), with("")));
     stage.web.put("http://b.kz/feed", Page::Body(with("<ttl>30</ttl>")));
     stage.web.put("http://control.kz/feed", Page::Body(with("")));
     let every = model::Every { min: Duration::from_secs(60), max: Duration::from_secs(6 * 3600) };
@@ -502,7 +502,7 @@ async fn what_is_said_to_stay_is_not_asked_for() {
     stage.store.declare(&Objects { sources, ..Objects::default() }, false, stage.clock.now()).await.unwrap();
     let _node = stage.start().await;
     sleep(Duration::from_secs(3500)).await;
-    let times = |host: &str| stage.web.times_asked(&format!("http://{host}/feed"));
+    let times = |host: &str| stage.web.request_count(&format!("http://{host}/feed"));
     assert_eq!((times("a.kz"), times("b.kz")), (2, 2));
     assert!(times("control.kz") >= 9, "{}", times("control.kz"));
 }
@@ -512,7 +512,7 @@ async fn what_is_said_to_stay_is_not_asked_for() {
 async fn validators_that_lie_are_found_out() {
     let stage = Stage::with(&["a.kz"]).await;
     let tagged = |entries| match feed(entries) {
-        Page::Body(body) => Page::Tagged("\"always\"", body),
+        Page::Body(body) => Page::WithETag("\"always\"", body),
         other => other,
     };
     stage.web.put(FEED, tagged(2));

@@ -201,7 +201,7 @@ async fn a_wall_before_all_pages_is_told_and_left_out() {
 async fn pages_that_lead_to_a_login_are_refused() {
     let stage = site().await;
     let mut known = Vec::new();
-    let login = || Page::Says(302, Some(("location", "http://a.kz/login".to_owned())));
+    let login = || Page::Status(302, Some(("location", "http://a.kz/login".to_owned())));
     stage.web.put("http://a.kz/login", article("body", "Войдите, чтобы читать дальше. "));
     publish(&stage, &mut known, (0..5).map(|n| (n.to_string(), login())));
     let _node = stage.start().await;
@@ -216,7 +216,7 @@ async fn pages_that_lead_to_a_login_are_refused() {
 #[tokio::test(start_paused = true)]
 async fn old_pages_and_missing_ones_tell_nothing_of_the_source() {
     for (day, page) in
-        [("Mon, 02 Nov 2026 09:00:00 GMT", article("text", &words(1))), (DAY, Page::Says(404, None))]
+        [("Mon, 02 Nov 2026 09:00:00 GMT", article("text", &words(1))), (DAY, Page::Status(404, None))]
     {
         let stage = site().await;
         let addresses: Vec<String> = (0..6).map(|n| format!("http://a.kz/{n}")).collect();
@@ -234,7 +234,7 @@ async fn old_pages_and_missing_ones_tell_nothing_of_the_source() {
 async fn pages_that_are_refused_are_told() {
     let stage = site().await;
     let mut known = Vec::new();
-    publish(&stage, &mut known, (0..5).map(|n| (n.to_string(), Page::Says(403, None))));
+    publish(&stage, &mut known, (0..5).map(|n| (n.to_string(), Page::Status(403, None))));
     let _node = stage.start().await;
     until("it is told", async || stage.state("a.kz").await == SourceState::Degraded).await;
     let (_, told) = reason(&stage, &name("a.kz")).await;

@@ -43,7 +43,7 @@ async fn stage() -> Stage {
     stage.store.declare(&Objects { sources, ..Objects::default() }, false, stage.clock.now()).await.unwrap();
     stage.config.websub_url = Some("https://push.kz/qyran/".parse().unwrap());
     stage.web.put(FEED, Page::Body(feed(0..4)));
-    stage.web.put(HUB, Page::Says(202, None));
+    stage.web.put(HUB, Page::Status(202, None));
     stage
 }
 
@@ -53,7 +53,7 @@ async fn subscription(stage: &Stage) -> Option<Subscription> {
 
 /// The subscription, once the hub was asked.
 async fn asked(stage: &Stage) -> Subscription {
-    until("the hub is asked", async || stage.web.times_asked(HUB) == 1).await;
+    until("the hub is asked", async || stage.web.request_count(HUB) == 1).await;
     subscription(stage).await.unwrap()
 }
 
@@ -98,10 +98,10 @@ async fn what_a_hub_pushes_is_read() {
     assert_eq!(verify(&node, &known).await, HubReply::Challenge("xyz".to_owned()));
     let until_then = subscription(&stage).await.unwrap().lease_until.unwrap();
     assert_eq!(until_then.duration_since(stage.clock.now()).as_hours(), 3);
-    let polls = stage.web.times_asked(FEED);
+    let polls = stage.web.request_count(FEED);
     assert_eq!(push(&node, &known, feed(4..6)).await, HubReply::Thanks);
     until("what it pushed is stored", async || stage.items().await == 6).await;
-    assert_eq!(stage.web.times_asked(FEED), polls, "without asking its source");
+    assert_eq!(stage.web.request_count(FEED), polls, "without asking its source");
     assert_eq!(push(&node, &known, feed(4..6)).await, HubReply::Thanks);
     sleep(Duration::from_secs(60)).await;
     assert_eq!(stage.items().await, 6, "once");
@@ -110,15 +110,15 @@ async fn what_a_hub_pushes_is_read() {
     // It shows what was pushed, and polls are slow from the next one on.
     stage.web.put(FEED, Page::Body(feed(0..6)));
     until("a poll relies on it", async || waits_long(&stage).await).await;
-    let polls = stage.web.times_asked(FEED);
+    let polls = stage.web.request_count(FEED);
     sleep(HOUR - Duration::from_secs(60)).await;
-    assert_eq!(stage.web.times_asked(FEED), polls);
+    assert_eq!(stage.web.request_count(FEED), polls);
     sleep(HOUR / 5).await;
-    assert_eq!(stage.web.times_asked(FEED), polls + 1);
+    assert_eq!(stage.web.request_count(FEED), polls + 1);
     // Instead of one in a quarter of an hour, or a little more.
     let saved = subscription(&stage).await.unwrap().polls_saved;
     assert!((1.5..4.0).contains(&saved), "{saved}");
-    assert_eq!(stage.web.times_asked(HUB), 1);
+    assert_eq!(stage.web.request_count(HUB), 1);
     drop(node);
 }
 
@@ -129,9 +129,9 @@ async fn a_hub_that_tells_nothing_is_not_relied_on() {
     let node = stage.start().await;
     let known = asked(&stage).await;
     assert_eq!(verify(&node, &known).await, HubReply::Challenge("xyz".to_owned()));
-    let polls = stage.web.times_asked(FEED);
+    let polls = stage.web.request_count(FEED);
     sleep(HOUR).await;
-    assert!(stage.web.times_asked(FEED) >= polls + 3, "it is polled as without it");
+    assert!(stage.web.request_count(FEED) >= polls + 3, "it is polled as without it");
     assert_eq!(push(&node, &known, feed(4..5)).await, HubReply::Thanks);
     stage.web.put(FEED, Page::Body(feed(0..5)));
     until("it is relied on", async || waits_long(&stage).await).await;
@@ -153,18 +153,18 @@ async fn leases_are_renewed() {
     push(&node, &known, feed(4..5)).await;
     stage.web.put(FEED, Page::Body(feed(0..5)));
     sleep(2 * HOUR - Duration::from_secs(300)).await;
-    assert_eq!(stage.web.times_asked(HUB), 1);
+    assert_eq!(stage.web.request_count(HUB), 1);
     sleep(HOUR / 2).await;
-    assert_eq!(stage.web.times_asked(HUB), 2, "after two thirds of three hours");
+    assert_eq!(stage.web.request_count(HUB), 2, "after two thirds of three hours");
     let again = subscription(&stage).await.unwrap();
     assert_eq!((&again.id, &again.secret), (&known.id, &known.secret));
     // It does not ask back any more.
     sleep(HOUR).await;
     let over = subscription(&stage).await.unwrap();
     assert!(!over.is_active(stage.clock.now()));
-    let before = stage.web.times_asked(FEED);
+    let before = stage.web.request_count(FEED);
     sleep(HOUR).await;
-    assert!(stage.web.times_asked(FEED) >= before + 3, "polls go on as without it");
+    assert!(stage.web.request_count(FEED) >= before + 3, "polls go on as without it");
     drop(node);
 }
 
@@ -215,24 +215,24 @@ async fn what_cannot_be_read_is_polled() {
     let known = asked(&stage).await;
     verify(&node, &known).await;
     stage.web.put(FEED, Page::Body(feed(0..5)));
-    let polls = stage.web.times_asked(FEED);
+    let polls = stage.web.request_count(FEED);
     push(&node, &known, "<html>maintenance</html>".to_owned()).await;
     // As soon as the source allows.
     sleep(Duration::from_secs(10)).await;
-    assert_eq!(stage.web.times_asked(FEED), polls);
+    assert_eq!(stage.web.request_count(FEED), polls);
     sleep(Duration::from_secs(60)).await;
-    assert_eq!((stage.web.times_asked(FEED), stage.items().await), (polls + 1, 5));
+    assert_eq!((stage.web.request_count(FEED), stage.items().await), (polls + 1, 5));
     assert!(subscription(&stage).await.unwrap().credit < 0);
     let lines = stage.store.history(&name("a.kz"), 10).await.unwrap();
     assert!(lines.iter().any(|line| line.detail.starts_with("pushed by its hub: ")), "{lines:?}");
     // Nobody reads while the store is out; the hub is told so.
-    stage.outage(true);
+    stage.set_outage(true);
     sleep(Duration::from_secs(1)).await;
     let mut answers = Vec::new();
     for n in 10..40 {
         answers.push(push(&node, &known, feed(n..n + 1)).await);
     }
-    stage.outage(false);
+    stage.set_outage(false);
     let kept = answers.iter().filter(|answer| **answer == HubReply::Thanks).count();
     assert!((Subscription::MAX_WAITING_DOCUMENTS..30).contains(&kept), "{kept}");
     assert!(answers.iter().any(|answer| matches!(answer, HubReply::Later(_))));
@@ -244,20 +244,20 @@ async fn what_cannot_be_read_is_polled() {
 #[tokio::test(start_paused = true)]
 async fn polls_go_on_without_hubs() {
     let mut stage = stage().await;
-    stage.web.put(HUB, Page::Says(500, None));
+    stage.web.put(HUB, Page::Status(500, None));
     let node = stage.start().await;
     asked(&stage).await;
     sleep(Duration::from_secs(60)).await;
     let refused = subscription(&stage).await.unwrap().refused.unwrap();
     assert!(refused.contains("500"), "{refused}");
     sleep(2 * HOUR).await;
-    assert_eq!(stage.web.times_asked(HUB), 1, "not again soon");
+    assert_eq!(stage.web.request_count(HUB), 1, "not again soon");
     drop(node);
     stage = self::stage().await;
     stage.config.websub_url = None;
     let node = stage.start().await;
     sleep(Duration::from_secs(3600)).await;
-    assert_eq!((stage.web.times_asked(HUB), subscription(&stage).await), (0, None));
+    assert_eq!((stage.web.request_count(HUB), subscription(&stage).await), (0, None));
     assert_eq!(stage.items().await, 4);
     drop(node);
 }
@@ -320,14 +320,14 @@ async fn the_last_version_is_kept() {
 #[tokio::test(start_paused = true)]
 async fn hubs_are_asked_when_it_is_time_to() {
     let mut stage = stage().await;
-    stage.web.put(HUB, Page::Says(503, Some(("retry-after", "30".to_owned()))));
+    stage.web.put(HUB, Page::Status(503, Some(("retry-after", "30".to_owned()))));
     let node = stage.start().await;
     asked(&stage).await;
     until("it is said why not", async || subscription(&stage).await.unwrap().refused.is_some()).await;
     node.drain();
     drop(node);
     // It answers by now, and another address leads to us.
-    stage.web.put(HUB, Page::Says(202, None));
+    stage.web.put(HUB, Page::Status(202, None));
     stage.config.websub_url = Some("https://new.kz/".parse().unwrap());
     let node = stage.start().await;
     until("it is asked at once", async || {
@@ -342,10 +342,10 @@ async fn hubs_are_asked_when_it_is_time_to() {
     assert_eq!((known.base.as_str(), known.refused.as_deref()), ("https://new.kz/", None));
     assert_eq!(verify(&node, &known).await, HubReply::Challenge("xyz".to_owned()));
     // A feed without a hub: nobody asks for more.
-    let asked = stage.web.times_asked(HUB);
+    let asked = stage.web.request_count(HUB);
     stage.web.put(FEED, Page::Body(feed(0..5).replace("rel='hub'", "rel='none'")));
     sleep(3 * HOUR).await;
-    assert_eq!(stage.web.times_asked(HUB), asked);
+    assert_eq!(stage.web.request_count(HUB), asked);
     drop(node);
 }
 
@@ -362,7 +362,7 @@ async fn searches_ask_no_hub() {
     let node = stage.start().await;
     until("it is searched", async || stage.items().await == 4).await;
     sleep(HOUR / 4).await;
-    assert!(stage.web.times_asked(found) > 1);
-    assert_eq!((stage.web.times_asked(HUB), subscription(&stage).await), (0, None));
+    assert!(stage.web.request_count(found) > 1);
+    assert_eq!((stage.web.request_count(HUB), subscription(&stage).await), (0, None));
     drop(node);
 }
