@@ -199,8 +199,8 @@ impl Context {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Returns the number of article pages of a source that may be fetched now. The limit applies to each turn, or, in a
-    /// single pass, to the whole pass and all hosts.
+    /// Returns the number of article pages of a source that may be fetched now. The limit applies to each turn, or,
+    /// in a single pass, to the whole pass and all hosts.
     pub(crate) fn pages_left(&self, source: &Name) -> usize {
         let fetched = self.pass_pages.lock().unwrap_or_else(PoisonError::into_inner).get(source).copied();
         self.config.pages.saturating_sub(fetched.unwrap_or(0))
@@ -244,8 +244,8 @@ impl Context {
         }
     }
 
-    /// Loads and plans all declared objects if the schedule is not at the current version, because it is new or lost its
-    /// data. With `always`, plans them in any case; planning twice loses nothing.
+    /// Loads and plans all declared objects if the schedule is not at the current version, because it is new or lost
+    /// its data. With `always`, plans them in any case; planning twice loses nothing.
     pub(crate) async fn catch_up(&self, always: bool) -> Result<(), BackendError> {
         let planned = self.schedule.planned().await?;
         if !always && planned == Some(self.snapshot().version()) {
@@ -284,7 +284,8 @@ impl Context {
         snapshot
     }
 
-    /// Merges small segments of the topic index in the background. If the objects change meanwhile, the next call merges.
+    /// Merges small segments of the topic index in the background. If the objects change meanwhile, the next call
+    /// merges.
     pub(crate) async fn merge_topics(&self) {
         let previous = self.snapshot();
         let index = previous.topics().clone();

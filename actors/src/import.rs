@@ -1,5 +1,5 @@
-//! Import of publications from files. They take the same path as fetched ones: rights, identity, matching and storing in
-//! one transaction.
+//! Import of publications from files. They take the same path as fetched ones: rights, identity, matching and storing
+//! in one transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -32,8 +32,8 @@ impl Importer {
         self.snapshot.source_names()
     }
 
-    /// Stores publications, each with the name of its source. A publication that is already stored in the same version
-    /// changes nothing. Fails without storing anything if a source is not declared.
+    /// Stores publications, each with the name of its source. A publication that is already stored in the same
+    /// version changes nothing. Fails without storing anything if a source is not declared.
     pub async fn keep(
         &mut self,
         entries: Vec<(Name, Entry)>,

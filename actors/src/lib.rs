@@ -15,12 +15,12 @@
 //! *credit*. The credit travels with the harvest and returns when the harvest is saved: the number of credits bounds the
 //! memory of the node.
 //!
-//! Restarts: Node restarts its children at most three times a minute, with growing waits; more failures end the node. The
-//! lease of a failed HostWorker expires, and its host rests for one delay. A Fetcher that panics or makes no progress counts
-//! as a crash of its job; five in a row quarantine the source.
+//! Restarts: Node restarts its children at most three times a minute, with growing waits; more failures end the node.
+//! The lease of a failed HostWorker expires, and its host rests for one delay. A Fetcher that panics or makes no
+//! progress counts as a crash of its job; five in a row quarantine the source.
 //!
-//! The folders: `supervision` holds the actors, `job` the steps of one job, `upkeep` the periodic duties, `metrics` the
-//! metrics. Decisions about text, addresses and schedules are functions of the crates below.
+//! The folders: `supervision` holds the actors, `job` the steps of one job, `upkeep` the periodic duties, `metrics`
+//! the metrics. Decisions about text, addresses and schedules are functions of the crates below.
 
 mod context;
 mod health;

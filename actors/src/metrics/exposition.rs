@@ -2,8 +2,8 @@
 
 /// Converts OpenMetrics text to the Prometheus text format 0.0.4.
 ///
-/// The Prometheus format has neither `# UNIT` lines nor `# EOF`, and its `# HELP` and `# TYPE` lines name a counter with
-/// its `_total` suffix.
+/// The Prometheus format has neither `# UNIT` lines nor `# EOF`, and its `# HELP` and `# TYPE` lines name a counter
+/// with its `_total` suffix.
 pub(super) fn to_prometheus_format(open_metrics: &str) -> String {
     let names_of_type = |suffix: &'static str| -> Vec<&str> {
         let type_lines = open_metrics.lines().filter_map(|line| line.strip_prefix("# TYPE "));

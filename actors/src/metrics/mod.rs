@@ -3,8 +3,9 @@
 //! Each area has its own file and struct, whose `register` creates the metrics, adds them to the registry and creates
 //! their series.
 //!
-//! No label grows with the number of sources, hosts, topics or clients: a node exports the same number of series for ten
-//! sources and for a million. All series exist from the start with the value 0, so that an alert detects the first error.
+//! No label grows with the number of sources, hosts, topics or clients: a node exports the same number of series for
+//! ten sources and for a million. All series exist from the start with the value 0, so that an alert detects the
+//! first error.
 
 mod backends;
 mod cluster;

@@ -1,4 +1,5 @@
-//! Tests of source states on an in-memory web and a paused clock: moves, failures, blocks, wrong validators, recovery.
+//! Tests of source states on an in-memory web and a paused clock: moves, failures, blocks, wrong validators,
+//! recovery.
 
 use std::time::Duration;
 
@@ -39,8 +40,8 @@ async fn failures(stage: &Stage) -> Vec<f64> {
     stage.store.sources().await.unwrap().iter().map(|record| record.failures).collect()
 }
 
-/// If all sources of a host fail, one incident is recorded, the sources keep their states, a canary checks the host once a
-/// minute, and a success ends the incident.
+/// If all sources of a host fail, one incident is recorded, the sources keep their states, a canary checks the host
+/// once a minute, and a success ends the incident.
 #[tokio::test(start_paused = true)]
 async fn a_failing_host_is_one_incident() {
     const SECTIONS: usize = 20;
@@ -127,8 +128,8 @@ async fn old_pages_wait_behind_fresh_ones() {
         let requests = stage.web.requests().len();
         until("the next fresh page is read", async || stage.web.request_count(&fresh(n)) > 0).await;
         let delay = stage.web.requests().len() - requests;
-        // The poll is due after at most a minute, at one exchange a second. Then at most four pages of each archive and
-        // its next poll come first.
+        // The poll is due after at most a minute, at one exchange a second. Then at most four pages of each archive
+        // and its next poll come first.
         assert!(delay <= 66 + 5 * ARCHIVES, "page {n}: {delay} other exchanges came first");
     }
     assert!(
@@ -390,8 +391,8 @@ async fn a_permanent_move_is_followed_after_a_day() {
     );
 }
 
-/// While a feed fails, its declared fallback, a sitemap, is read instead, and no entry is stored twice. When the feed works
-/// again, the fallback ends.
+/// While a feed fails, its declared fallback, a sitemap, is read instead, and no entry is stored twice. When the feed
+/// works again, the fallback ends.
 #[tokio::test(start_paused = true)]
 async fn a_fallback_replaces_a_failing_feed_until_it_recovers() {
     let stage = Stage::with(&[]).await;
@@ -535,7 +536,8 @@ async fn an_announced_time_to_live_defers_the_next_poll() {
     assert!(requests("control.kz") >= 9, "{}", requests("control.kz"));
 }
 
-/// A server that sends the same validator with a changed body is detected within a day. Its validators are not used again.
+/// A server that sends the same validator with a changed body is detected within a day. Its validators are not used
+/// again.
 #[tokio::test(start_paused = true)]
 async fn wrong_validators_are_detected_within_a_day() {
     let stage = Stage::with(&["a.kz"]).await;

@@ -94,7 +94,8 @@ async fn a_backfill_ends_at_the_requested_time() {
     assert_eq!((backfill().await.documents, backfill().await.new), (4, 4));
 }
 
-/// A sitemap on another host is read by a job of that host only. A sitemap that cannot be fetched is retried, then reported.
+/// A sitemap on another host is read by a job of that host only. A sitemap that cannot be fetched is retried, then
+/// reported.
 #[tokio::test(start_paused = true)]
 async fn a_backfill_follows_its_documents_to_other_hosts() {
     let stage = Stage::with(&["a.kz"]).await;

@@ -48,7 +48,8 @@ async fn account(posts: &[u32]) -> Stage {
     stage
 }
 
-/// An item that is missing from two documents which still show older items is removed. It is stored again if it reappears.
+/// An item that is missing from two documents which still show older items is removed. It is stored again if it
+/// reappears.
 #[tokio::test(start_paused = true)]
 async fn deleted_posts_are_removed() {
     let stage = account(&[14, 13, 12, 11, 10]).await;

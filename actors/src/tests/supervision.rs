@@ -118,8 +118,8 @@ async fn a_rejected_harvest_does_not_affect_others() {
     assert_eq!(node.context().tally.totals().restarts, 0);
 }
 
-/// During an outage of the store, the waiting harvests hold the credits. No more is fetched than there are credits, and
-/// nothing is lost.
+/// During an outage of the store, the waiting harvests hold the credits. No more is fetched than there are credits,
+/// and nothing is lost.
 #[tokio::test(start_paused = true)]
 async fn fetching_stops_during_a_store_outage_and_nothing_is_lost() {
     const HOSTS: &[&str] = &["a.kz", "b.kz", "c.kz", "d.kz", "e.kz", "f.kz", "g.kz"];

@@ -34,8 +34,8 @@ fn feed(entries: std::ops::Range<u32>) -> String {
     )
 }
 
-/// Creates a stage with a source whose feed offers a hub. The source publishes every ten minutes, so it is polled about
-/// every quarter of an hour; the longest poll interval is one hour.
+/// Creates a stage with a source whose feed offers a hub. The source publishes every ten minutes, so it is polled
+/// about every quarter of an hour; the longest poll interval is one hour.
 async fn stage() -> Stage {
     let mut stage = Stage::with(&["a.kz"]).await;
     let every = Every { min: Duration::from_secs(60), max: HOUR };
@@ -79,8 +79,8 @@ async fn push(node: &Node, subscription: &Subscription, body: String) -> HubRepl
     hub_pushes(node.context(), &subscription.id, Some(&signature), content_type, Bytes::from(body)).await
 }
 
-/// The hub receives a WebSub subscription request, verifies it and sends documents. Their entries are stored at once, and
-/// polls become rare.
+/// The hub receives a WebSub subscription request, verifies it and sends documents. Their entries are stored at once,
+/// and polls become rare.
 #[tokio::test(start_paused = true)]
 async fn documents_from_a_hub_are_read_and_replace_polls() {
     let stage = stage().await;
@@ -209,8 +209,8 @@ async fn requests_of_third_parties_are_rejected() {
     drop(node);
 }
 
-/// A document that cannot be parsed triggers a poll of the source. A document that cannot be stored is rejected, so that
-/// the hub retries.
+/// A document that cannot be parsed triggers a poll of the source. A document that cannot be stored is rejected, so
+/// that the hub retries.
 #[tokio::test(start_paused = true)]
 async fn an_unreadable_document_triggers_a_poll() {
     let stage = stage().await;
@@ -284,8 +284,8 @@ async fn text_of_first_entry(stage: &Stage) -> String {
         .text
 }
 
-/// Of several waiting documents with the same entry, the last one wins. A document that is older than the last poll does not
-/// change entries of that poll.
+/// Of several waiting documents with the same entry, the last one wins. A document that is older than the last poll
+/// does not change entries of that poll.
 #[tokio::test(start_paused = true)]
 async fn the_last_version_of_an_entry_wins() {
     let stage = stage().await;
@@ -323,8 +323,8 @@ async fn the_last_version_of_an_entry_wins() {
     drop(node);
 }
 
-/// A subscription request that a busy hub rejects is retried after minutes, or at once if the callback URL changes. It is
-/// not renewed after the feed stops offering the hub.
+/// A subscription request that a busy hub rejects is retried after minutes, or at once if the callback URL changes.
+/// It is not renewed after the feed stops offering the hub.
 #[tokio::test(start_paused = true)]
 async fn subscriptions_follow_the_callback_url_and_the_offer() {
     let mut stage = stage().await;

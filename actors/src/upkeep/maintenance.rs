@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use crate::context::Context;
 use crate::upkeep::moves::follow_moves;
 use crate::upkeep::stories;
-use service::BackendError;
-use service::rematch;
+use service::{BackendError, rematch};
 
 /// The interval between checks for pending duties.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// The time for which a node has the duty of rematching. Another node may take it then; a repeated rematch has no effect.
+/// The time for which a node has the duty of rematching. Another node may take it then; a repeated rematch has no
+/// effect.
 const REMATCH_DUTY: Duration = Duration::from_secs(60);
 /// The interval between removals of expired items.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(600);

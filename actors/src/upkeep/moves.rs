@@ -1,5 +1,5 @@
-//! Permanent moves of sources: a source that its server redirects permanently is declared at the new URL. The audit trail
-//! records the change.
+//! Permanent moves of sources: a source that its server redirects permanently is declared at the new URL. The audit
+//! trail records the change.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -12,10 +12,12 @@ use url::Url;
 use crate::context::Context;
 use service::BackendError;
 
-/// The time for which each poll must be redirected before a move is followed. A redirect of a few hours may be a mistake.
+/// The time for which each poll must be redirected before a move is followed. A redirect of a few hours may be a
+/// mistake.
 const MIN_MOVE_AGE: Duration = Duration::from_secs(86_400);
 
-/// Declares moved sources at their new URLs. Polls have followed the redirect meanwhile, so the new URLs are readable.
+/// Declares moved sources at their new URLs. Polls have followed the redirect meanwhile, so the new URLs are
+/// readable.
 pub(crate) async fn follow_moves(context: &Context) -> Result<(), BackendError> {
     let (store, now) = (&context.store, context.clock.now());
     let version = store.objects_version().await?;

@@ -1,5 +1,5 @@
-//! Links of near-duplicates: each stored item is compared with the items of the last days, and a reprint joins the story of
-//! the most similar one.
+//! Links of near-duplicates: each stored item is compared with the items of the last days, and a reprint joins the
+//! story of the most similar one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use model::{Originality, Similarity, Sketch, Timestamp};
 use store::{Candidate, ItemMatches, StoreError, StoredItem, StoryLink};
 
 use crate::context::Context;
-use service::BackendError;
-use service::Snapshot;
+use service::{BackendError, Snapshot};
 
 /// The time within which similar items count as one story. A later item with the same text starts another story.
 const STORY_WINDOW: Duration = Duration::from_secs(3 * 86_400);
 /// Upper bound on the items linked in one step.
 const MAX_ITEMS_PER_STEP: usize = 200;
-/// The time for which a node has the duty of linking. Two nodes that link concurrently would miss links between their items.
+/// The time for which a node has the duty of linking. Two nodes that link concurrently would miss links between their
+/// items.
 const LINK_DUTY: Duration = Duration::from_secs(60);
 
 /// Links all unlinked items. A single pass calls this last, because no node may run afterwards.
@@ -46,8 +46,8 @@ async fn link(context: &Context, items: Vec<StoredItem>) -> Result<(), StoreErro
     let (snapshot, now) = (context.snapshot(), context.clock.now());
     let since = now.checked_sub(STORY_WINDOW).unwrap_or(Timestamp::MIN);
     let compute_sketches = move || {
-        // An edit does not change the story of a linked item, and an item older than the window is no reprint. Both get an
-        // empty sketch, which is similar to nothing.
+        // An edit does not change the story of a linked item, and an item older than the window is no reprint. Both
+        // get an empty sketch, which is similar to nothing.
         let sketch_of = |stored: &StoredItem| match stored.originality {
             None if stored.first_seen > since => sketch(&stored.item),
             None | Some(_) => Sketch::default(),
@@ -121,7 +121,8 @@ impl CandidateIndex {
         self.candidates.push(candidate);
     }
 
-    /// Returns the story of the most similar candidate, and the similarity. Of equally similar ones, the first stored wins.
+    /// Returns the story of the most similar candidate, and the similarity. Of equally similar ones, the first stored
+    /// wins.
     fn nearest(&self, sketch: &Sketch, stored: &StoredItem) -> Option<(i64, Similarity)> {
         let positions = sketch.keys.iter().filter_map(|key| self.by_key.get(key)).flatten();
         let similarity = |position: &usize| {
@@ -160,7 +161,8 @@ mod tests {
         (0..count).map(|n| format!("{word}{n} ")).collect()
     }
 
-    /// A topic that depends on originality matches an item once, after it is linked. An edit of the item is matched again.
+    /// A topic that depends on originality matches an item once, after it is linked. An edit of the item is matched
+    /// again.
     #[tokio::test(start_paused = true)]
     async fn topics_on_originality_match_after_items_are_linked() {
         let stage = Stage::with(&[]).await;
@@ -221,8 +223,8 @@ mod tests {
         .await;
     }
 
-    /// A shortened and framed reprint on another source joins the story of the original. An unrelated text with the same
-    /// title, and texts that one source publishes in the same form, are separate stories.
+    /// A shortened and framed reprint on another source joins the story of the original. An unrelated text with the
+    /// same title, and texts that one source publishes in the same form, are separate stories.
     #[tokio::test(start_paused = true)]
     async fn reprints_join_the_story_of_the_original() {
         let stage = Stage::with(&[]).await;
