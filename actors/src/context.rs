@@ -1,4 +1,4 @@
-//! What every actor of a node shares: the seams, the settings, the current roster, the credits.
+//! The state that the actors of a node share: backends, settings, the current snapshot of declared objects, credits.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -22,78 +22,77 @@ use crate::pool::Pool;
 use crate::supervision::storage::StorageMsg;
 use crate::tally::Tally;
 
-/// How a node runs.
+/// The settings of a node.
 #[derive(Debug, Clone)]
 pub struct NodeConfig {
-    /// The node's name: its leases carry it.
+    /// The node's name. Leases are recorded under it.
     pub name: String,
-    /// Where it serves metrics and probes; empty where it does not.
+    /// The address of metrics and probes; empty to serve none.
     pub listen: String,
-    /// Where hubs reach the cluster; none where they do not, and are asked for nothing.
+    /// The base URL at which WebSub hubs reach the cluster. `None` disables WebSub subscriptions.
     pub websub_url: Option<Url>,
-    /// Hosts visited at the same time.
+    /// Upper bound on concurrently visited hosts.
     pub hosts: usize,
-    /// Exchanges whose bodies may be in memory at once.
+    /// Upper bound on the exchanges whose bodies are in memory.
     pub credits: usize,
-    /// Largest body once decoded, bytes.
+    /// Upper bound on the size of a decoded body, in bytes.
     pub max_decoded: u64,
-    /// CPU-bound calls at the same time.
+    /// Upper bound on concurrent CPU-bound calls.
     pub cpus: usize,
-    /// Article pages of one source in one turn.
+    /// Upper bound on the article pages of a source in one turn.
     pub pages: usize,
-    /// How long a host's lease lasts without renewal.
+    /// The duration of a host's lease without renewal.
     pub lease: Duration,
-    /// Harvests that cannot be stored are dropped, and their jobs settled: only for tests that show what it is
-    /// good for to keep them.
+    /// Drops harvests that cannot be stored, and settles their jobs. Set only by tests that show why they are kept.
     pub forgets_unstored: bool,
-    /// What a harvest says of its source is stored before what it holds: only for tests that show what it is
-    /// good for to store both in one transaction.
+    /// Stores the source state of a harvest before its items, in two transactions. Set only by tests
+    /// that show why both share one transaction.
     pub stores_in_parts: bool,
-    /// Work without progress for this long is stopped.
+    /// The time without progress after which a job is stopped.
     pub stuck_after: Duration,
-    /// Time to finish what was begun once the node is told to stop.
+    /// The time to finish running jobs after the node is told to stop.
     pub drain: Duration,
-    /// Delay between exchanges where nobody asks for longer.
+    /// The default delay between exchanges with a host.
     pub delay: Duration,
-    /// First wait after a failed poll.
+    /// The wait after the first failed poll.
     pub backoff: Duration,
-    /// Longest wait after failed polls.
+    /// Upper bound on the wait after failed polls.
     pub max_backoff: Duration,
-    /// Items first seen longer ago are removed; zero keeps all.
+    /// The age since first sight at which items are removed. Zero keeps all items.
     pub retention: Duration,
-    /// Lines of history kept for each source.
+    /// The number of history lines kept for each source.
     pub history: usize,
-    /// A single pass instead of running for ever.
+    /// Set to run a single pass; `None` runs until stopped.
     pub pass: Option<Pass>,
-    /// Goes on after the end of its leases: only for tests that show what their end is good for.
+    /// Continues after the end of leases. Set only by tests that show why work stops at the deadline.
     pub ignores_deadlines: bool,
 }
 
 impl NodeConfig {
-    /// When a lease that was asked for at `asked_at` is over for certain, less a margin for the way.
-    pub(crate) fn deadline(&self, asked_at: Instant, lease: Duration) -> Instant {
+    /// Returns the deadline of a lease that was requested at `requested_at`, less a margin of 250 ms for transit.
+    pub(crate) fn deadline(&self, requested_at: Instant, lease: Duration) -> Instant {
         if self.ignores_deadlines {
-            return asked_at + Duration::from_secs(86_400);
+            return requested_at + Duration::from_secs(86_400);
         }
-        asked_at + lease.saturating_sub(Duration::from_millis(250))
+        requested_at + lease.saturating_sub(Duration::from_millis(250))
     }
 }
 
-/// A single pass: what was due at its beginning, then the end.
+/// The settings of a single pass, which runs the jobs that are due at its start and ends.
 #[derive(Debug, Clone)]
 pub struct Pass {
-    /// Jobs due by then are done.
+    /// The time until which jobs must be due to be part of the pass.
     pub due_by: Timestamp,
-    /// Retry-After and backoff up to this are waited for, and tried again.
+    /// Upper bound on a `Retry-After` or backoff that the pass waits for before a retry.
     pub longest_wait: Duration,
-    /// First backoff between tries; it doubles.
+    /// The first backoff between attempts. Each further one is twice as long.
     pub first_wait: Duration,
-    /// Tries of one address.
+    /// Upper bound on the attempts for one URL.
     pub tries: u32,
 }
 
 impl Pass {
-    /// The pass of `run --once`: at most three tries, waits up to 15 s, the first backoff 2 s.
+    /// Returns the pass of `run --once`: three attempts, waits of up to 15 s, a first backoff of 2 s.
     pub fn starting(now: Timestamp) -> Self {
         Self {
             due_by: now,
@@ -104,38 +103,38 @@ impl Pass {
     }
 }
 
-/// What every actor of a node shares.
+/// The state that the actors of a node share.
 pub struct Context {
-    /// What is kept.
+    /// The store.
     pub store: Arc<dyn Store>,
-    /// Which host next.
+    /// The schedule.
     pub schedule: Arc<dyn Schedule>,
-    /// The network.
+    /// The only access to the network.
     pub door: Arc<Door>,
-    /// The wall time.
+    /// The wall clock.
     pub clock: Arc<dyn Clock>,
-    /// How the node runs.
+    /// The settings of the node.
     pub config: NodeConfig,
-    /// What was done so far.
+    /// Counters and events since the start.
     pub tally: Arc<Tally>,
     pub(crate) snapshot: watch::Sender<Arc<Snapshot>>,
     pub(crate) storage: watch::Sender<Option<ActorRef<StorageMsg>>>,
     pub(crate) credits: Arc<Semaphore>,
     pub(crate) pool: Pool,
-    /// Article pages that each source had in a single pass.
+    /// The number of article pages that a single pass has fetched for each source.
     pass_pages: Mutex<HashMap<Name, usize>>,
-    /// True once the node is told to stop.
+    /// True after the node is told to stop.
     pub(crate) draining: watch::Sender<bool>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) health: Health,
-    /// What operators ask of it.
+    /// The current order of operators.
     pub(crate) order: watch::Sender<Order>,
-    /// Hosts that it holds.
+    /// The number of hosts that the node leases.
     pub(crate) held: AtomicUsize,
 }
 
 impl Context {
-    /// The surroundings of a node. The roster is loaded when the node starts.
+    /// Creates the context of a node. The declared objects are loaded when the node starts.
     pub fn new(
         store: Arc<dyn Store>,
         schedule: Arc<dyn Schedule>,
@@ -169,7 +168,7 @@ impl Context {
         self.snapshot.borrow().clone()
     }
 
-    /// Of a cluster, one node does it at a time.
+    /// Tries to take a duty of the cluster for `hold`. Returns true if this node has it; one node has it at a time.
     pub(crate) async fn take_duty(&self, duty: &str, hold: Duration) -> Result<bool, BackendError> {
         Ok(self.schedule.take_duty(duty, &self.config.name, hold).await?)
     }
@@ -178,7 +177,7 @@ impl Context {
         *self.draining.borrow()
     }
 
-    /// What monitoring sees, as it is now.
+    /// Returns the metrics, with current gauges.
     pub fn metrics(&self) -> &Metrics {
         let exchanges = self.config.credits.saturating_sub(self.credits.available_permits());
         self.metrics.snapshot(&NodeGauges {
@@ -190,28 +189,28 @@ impl Context {
         &self.metrics
     }
 
-    /// What operators ask of the node.
+    /// Returns the current order of operators.
     pub fn order(&self) -> Order {
         *self.order.borrow()
     }
 
-    /// Hosts that it holds.
+    /// Returns the number of hosts that the node leases.
     pub fn hosts_held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// How many article pages of a source may be fetched now: a turn's worth, or what is left of a single
-    /// pass, however many hosts they are on.
+    /// Returns the number of article pages of a source that may be fetched now. The limit applies to each turn, or,
+    /// in a single pass, to the whole pass and all hosts.
     pub(crate) fn pages_left(&self, source: &Name) -> usize {
-        let had = self.pass_pages.lock().unwrap_or_else(PoisonError::into_inner).get(source).copied();
-        self.config.pages.saturating_sub(had.unwrap_or(0))
+        let fetched = self.pass_pages.lock().unwrap_or_else(PoisonError::into_inner).get(source).copied();
+        self.config.pages.saturating_sub(fetched.unwrap_or(0))
     }
 
-    /// An article page was fetched. It counts in a single pass only.
+    /// Counts a fetched article page. Only a single pass counts pages.
     pub(crate) fn had_page(&self, source: &Name) {
         if self.config.pass.is_some() {
-            let mut had = self.pass_pages.lock().unwrap_or_else(PoisonError::into_inner);
-            *had.entry(source.clone()).or_default() += 1;
+            let mut pages = self.pass_pages.lock().unwrap_or_else(PoisonError::into_inner);
+            *pages.entry(source.clone()).or_default() += 1;
         }
     }
 
@@ -236,7 +235,7 @@ impl Context {
         if planned == Some(next.version()) {
             return Ok(());
         }
-        // The changes are all there is to plan if the schedule is at the previous version.
+        // If the schedule is at the previous version, only the changes need planning.
         if planned == Some(previous.version()) {
             let snapshots = (&*previous, &*next);
             plan_changes(&*self.store, &*self.schedule, snapshots, &changes, self.terms()).await
@@ -245,8 +244,8 @@ impl Context {
         }
     }
 
-    /// Loads and plans all declared objects if the schedule does not know all of them: it is new, or lost its data. With
-    /// `always`, in any case, which loses nothing.
+    /// Loads and plans all declared objects if the schedule is not at the current version, because it is new or lost
+    /// its data. With `always`, plans them in any case; planning twice loses nothing.
     pub(crate) async fn catch_up(&self, always: bool) -> Result<(), BackendError> {
         let planned = self.schedule.planned().await?;
         if !always && planned == Some(self.snapshot().version()) {
@@ -272,7 +271,7 @@ impl Context {
     /// Makes a snapshot the current one, unless a newer one is current already.
     fn publish(&self, snapshot: Snapshot) -> Arc<Snapshot> {
         for rejected in snapshot.rejected_topics() {
-            tracing::warn!(topic = %rejected.topic.name, "the topic is not matched: {}", rejected.error);
+            tracing::warn!(topic = %rejected.topic.name, "could not compile the topic; it is not matched: {}", rejected.error);
         }
         let snapshot = Arc::new(snapshot);
         self.snapshot.send_if_modified(|current| {
@@ -285,18 +284,19 @@ impl Context {
         snapshot
     }
 
-    /// Merges small segments of the topic index in the background. If the objects change meanwhile, the next call merges.
+    /// Merges small segments of the topic index in the background. If the objects change meanwhile, the next call
+    /// merges.
     pub(crate) async fn merge_topics(&self) {
-        let before = self.snapshot();
-        let index = before.topics().clone();
+        let previous = self.snapshot();
+        let index = previous.topics().clone();
         let merged = tokio::task::spawn_blocking(move || index.merged()).await;
         let Ok(Some(merged)) = merged else { return };
         self.snapshot.send_if_modified(|snapshot| {
-            let is_the_same = Arc::ptr_eq(snapshot, &before);
-            if is_the_same {
-                *snapshot = Arc::new(before.with_topics(merged));
+            let is_unchanged = Arc::ptr_eq(snapshot, &previous);
+            if is_unchanged {
+                *snapshot = Arc::new(previous.with_topics(merged));
             }
-            is_the_same
+            is_unchanged
         });
     }
 

@@ -1,4 +1,4 @@
-//! Whether a node is well: what liveness, readiness and startup probes ask.
+//! Health of a node, as liveness, readiness and startup probes report it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -8,38 +8,38 @@ use tokio::time::Instant;
 
 use crate::context::Context;
 
-/// A root that has not moved for this long hangs.
-const HANGS: Duration = Duration::from_secs(30);
-/// A node whose claims have failed for this long has lost its schedule.
-const LOST: Duration = Duration::from_secs(30);
+/// The time without a pulse after which the root actor counts as hung.
+const MAX_PULSE_AGE: Duration = Duration::from_secs(30);
+/// The time without a successful claim after which the schedule counts as lost.
+const MAX_CLAIM_AGE: Duration = Duration::from_secs(30);
 
-/// One thing that was looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Check {
-    /// What.
+    /// The name of the check.
     pub name: &'static str,
-    /// Whether it is as it should be.
+    /// True if the check passed.
     pub is_well: bool,
-    /// In words.
+    /// The reason in words.
     pub detail: String,
 }
 
-/// Signs of life.
+/// The times of the last signs of life.
 #[derive(Debug, Default)]
 pub(crate) struct Health {
-    pulse: Mutex<Option<Instant>>,
-    claimed: Mutex<Option<Instant>>,
+    last_pulse: Mutex<Option<Instant>>,
+    last_claim: Mutex<Option<Instant>>,
 }
 
 impl Health {
-    /// The root moves.
+    /// Records that the root actor handled a pulse.
     pub(crate) fn pulse(&self) {
-        *self.pulse.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.last_pulse.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
-    /// The schedule has answered.
+    /// Records a successful request to the schedule.
     pub(crate) fn claimed(&self) {
-        *self.claimed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        *self.last_claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 }
 
@@ -47,36 +47,36 @@ fn age(moment: &Mutex<Option<Instant>>) -> Option<Duration> {
     moment.lock().unwrap_or_else(PoisonError::into_inner).map(|at| at.elapsed())
 }
 
-fn recent(name: &'static str, age: Option<Duration>, most: Duration) -> Check {
+fn check_age(name: &'static str, age: Option<Duration>, max_age: Duration) -> Check {
     let detail = match age {
         None => "not yet".to_owned(),
         Some(age) => format!("{} s ago", age.as_secs()),
     };
-    Check { name, is_well: age.is_some_and(|age| age <= most), detail }
+    Check { name, is_well: age.is_some_and(|age| age <= max_age), detail }
 }
 
 impl Context {
-    /// Whether this process works at all. Nothing outside of it is asked.
+    /// Returns the liveness checks: whether this process makes progress. They do not depend on other systems.
     pub fn liveness(&self) -> Vec<Check> {
-        vec![recent("root", age(&self.health.pulse), HANGS)]
+        vec![check_age("root", age(&self.health.last_pulse), MAX_PULSE_AGE)]
     }
 
-    /// Whether it takes part: it claims, and is not told to stop.
+    /// Returns the readiness checks: whether the node can claim hosts, and is neither stopping nor ordered to drain.
     pub fn readiness(&self) -> Vec<Check> {
-        let is_asked_to_stop = self.is_draining();
+        let is_stopping = self.is_draining();
         let order = self.order();
         vec![
-            recent("schedule", age(&self.health.claimed), LOST),
+            check_age("schedule", age(&self.health.last_claim), MAX_CLAIM_AGE),
             Check {
                 name: "draining",
-                is_well: !is_asked_to_stop,
-                detail: if is_asked_to_stop { "told to stop" } else { "no" }.to_owned(),
+                is_well: !is_stopping,
+                detail: if is_stopping { "stopping" } else { "no" }.to_owned(),
             },
             Check { name: "order", is_well: order != Order::Drain, detail: order.as_str().to_owned() },
         ]
     }
 
-    /// Whether it has begun: its objects are loaded.
+    /// Returns the startup checks: whether the declared objects are loaded.
     pub fn startup(&self) -> Vec<Check> {
         let version = self.snapshot().version();
         vec![Check { name: "objects", is_well: version > 0, detail: format!("version {version}") }]

@@ -1,38 +1,39 @@
-//! Publications that come as files, by the same way as what is fetched: rights, identity, matching, one transaction.
+//! Import of publications from files. They take the same path as fetched ones: rights, identity, matching and storing
+//! in one transaction.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crawler::extract::entry_hash;
 use model::{Entry, Finding, Harvest, Host, ItemKey, Name, PollOutcome, SourceState, Timestamp, Token};
-use service::Snapshot;
 use store::{EntryRef, EntryStatus, SaveOutcome, Store, StoreError};
 
 use crate::job::job_run::finding_of_entry;
+use service::Snapshot;
 
-/// How often objects may change while something is imported, before it is given up.
-const MOST_CHANGES: u32 = 10;
+/// Upper bound on the attempts while the declared objects change during an import.
+const MAX_ATTEMPTS: u32 = 10;
 
-/// Takes publications of declared sources.
+/// Imports publications of declared sources.
 pub struct Importer {
     store: Arc<dyn Store>,
     snapshot: Snapshot,
 }
 
 impl Importer {
-    /// With the objects as they are declared now.
+    /// Creates an importer with the current declared objects.
     pub async fn new(store: Arc<dyn Store>) -> Result<Self, StoreError> {
         let (snapshot, _) = Snapshot::load(&*store, Arc::default()).await?;
         Ok(Self { store, snapshot })
     }
 
-    /// The names of the sources that publications may be of.
+    /// Returns the names of the sources that publications can be imported for.
     pub fn sources(&self) -> Vec<Name> {
         self.snapshot.source_names()
     }
 
-    /// Stores publications, each with its source; one that is known as it is changes nothing. Of an undeclared source is an
-    /// error: nothing is stored then.
+    /// Stores publications, each with the name of its source. A publication that is already stored in the same
+    /// version changes nothing. Fails without storing anything if a source is not declared.
     pub async fn keep(
         &mut self,
         entries: Vec<(Name, Entry)>,
@@ -42,7 +43,7 @@ impl Importer {
         for (source, entry) in entries {
             by_source.entry(source).or_default().push(entry);
         }
-        for _ in 0..MOST_CHANGES {
+        for _ in 0..MAX_ATTEMPTS {
             let mut harvests = Vec::new();
             for (source, entries) in &by_source {
                 harvests.push(self.harvest(source, entries, now).await?);
@@ -51,10 +52,10 @@ impl Importer {
                 Err(StoreError::StaleObjects) => {
                     self.snapshot = Snapshot::load(&*self.store, self.snapshot.topics().clone()).await?.0;
                 }
-                saved => {
-                    let saved = saved?.into_iter().fold(SaveOutcome::default(), added);
-                    let at_once = "something else imports the same source at the same moment: run it again";
-                    return if saved.fenced { Err(StoreError::Other(at_once.to_owned())) } else { Ok(saved) };
+                outcomes => {
+                    let total = outcomes?.into_iter().fold(SaveOutcome::default(), sum);
+                    let message = "another import of the same source is running; run the import again";
+                    return if total.fenced { Err(StoreError::Other(message.to_owned())) } else { Ok(total) };
                 }
             }
         }
@@ -62,33 +63,33 @@ impl Importer {
     }
 
     async fn harvest(&self, name: &Name, entries: &[Entry], now: Timestamp) -> Result<Harvest, StoreError> {
-        let undeclared = || StoreError::Other(format!("no source {name} is declared"));
+        let undeclared = || StoreError::Other(format!("source {name} is not declared"));
         let source = self.snapshot.declared(name).ok_or_else(undeclared)?;
-        let sighting = |entry: &Entry| {
+        let entry_ref = |entry: &Entry| {
             let text = entry.text.as_deref().or(entry.summary.as_deref()).unwrap_or("");
             let title = entry.title.as_deref().unwrap_or("");
             let key = ItemKey::new(entry.id.as_deref(), entry.url.as_ref(), title, text);
             EntryRef { key, hash: entry_hash(entry, &source), address: None }
         };
-        let sightings: Vec<EntryRef> = entries.iter().map(sighting).collect();
-        let classify_entries = self.store.classify_entries(name, &sightings).await?;
-        let mut seen = BTreeSet::new();
+        let entry_refs: Vec<EntryRef> = entries.iter().map(entry_ref).collect();
+        let statuses = self.store.classify_entries(name, &entry_refs).await?;
+        let mut keys = BTreeSet::new();
         let mut findings: Vec<Finding> = Vec::new();
-        for ((entry, sighting), known) in entries.iter().zip(sightings).zip(classify_entries) {
-            if known != EntryStatus::Same && seen.insert(sighting.key) {
+        for ((entry, entry_ref), status) in entries.iter().zip(entry_refs).zip(statuses) {
+            if status != EntryStatus::Same && keys.insert(entry_ref.key) {
                 findings.push(finding_of_entry(&source, entry, None, self.snapshot.topics(), now));
             }
         }
         let interval = source.every.min;
-        // No host is asked: no real host has this name.
+        // The import sends no request. No real host has this name.
         let host = Host::group(&format!("import-{name}"));
-        // Tokens must rise, and time does.
+        // Tokens must increase, and time does.
         let token = Token(u64::try_from(now.as_millisecond()).unwrap_or(0));
         Ok(Harvest {
             objects_version: self.snapshot.version(),
             deferred_topics: self.snapshot.deferred_topics(),
             findings,
-            // Only what is never fetched is known to be well by this.
+            // An import proves the state only of a source that is never fetched.
             outcome: (source.kind == model::SourceKind::Import).then(|| PollOutcome {
                 state: SourceState::Live,
                 reason: String::new(),
@@ -105,7 +106,7 @@ impl Importer {
     }
 }
 
-fn added(one: SaveOutcome, other: SaveOutcome) -> SaveOutcome {
+fn sum(one: SaveOutcome, other: SaveOutcome) -> SaveOutcome {
     SaveOutcome {
         fenced: one.fenced || other.fenced,
         new_items: one.new_items + other.new_items,

@@ -10,17 +10,17 @@
 //!                   └─ Fetcher    one at a time: runs one job of one source
 //! ```
 //!
-//! Data flows one way: a Fetcher sends a harvest to Storage and waits until it is saved. Reading, extraction and matching
-//! are function calls on the CPU pool (`pool.rs`). The mailboxes of ractor are unbounded, so each exchange first needs a
-//! *credit*. The credit travels with the harvest and returns when the harvest is saved: the number of credits bounds the
-//! memory of the node.
+//! Data flows one way: a Fetcher sends a harvest to Storage and waits until it is saved. Reading, extraction and
+//! matching are function calls on the CPU pool (`pool.rs`). The mailboxes of ractor are unbounded, so each exchange
+//! first needs a *credit*. The credit travels with the harvest and returns when the harvest is saved: the number of
+//! credits bounds the memory of the node.
 //!
-//! Restarts: Node restarts its children at most three times a minute, with growing waits; more failures end the node. The
-//! lease of a failed HostWorker expires, and its host rests for one delay. A Fetcher that panics or makes no progress counts
-//! as a crash of its job; five in a row quarantine the source.
+//! Restarts: Node restarts its children at most three times a minute, with growing waits; more failures end the node.
+//! The lease of a failed HostWorker expires, and its host rests for one delay. A Fetcher that panics or makes no
+//! progress counts as a crash of its job; five in a row quarantine the source.
 //!
-//! The folders: `supervision` holds the actors, `job` the steps of one job, `upkeep` the periodic duties, `metrics` the
-//! metrics. Decisions about text, addresses and schedules are functions of the crates below.
+//! The folders: `supervision` holds the actors, `job` the steps of one job, `upkeep` the periodic duties, `metrics`
+//! the metrics. Decisions about text, addresses and schedules are functions of the crates below.
 
 mod context;
 mod health;

@@ -1,4 +1,4 @@
-//! What a node did so far: counters that only rise, and events for whoever watches.
+//! Counters and events of a node since its start.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -6,33 +6,33 @@ use model::{FetchRecord, Name, SourceState};
 use serde::Serialize;
 use tokio::sync::broadcast;
 
-/// Events kept for a slow watcher; it misses older ones.
-const EVENTS: usize = 4096;
+/// The number of events buffered for a slow subscriber, which misses older ones.
+const EVENT_BUFFER: usize = 4096;
 
-/// Something that happened.
+/// An event of a node.
 #[derive(Debug, Clone)]
 pub enum Event {
-    /// An exchange ended, or was not made.
+    /// An exchange ended or was skipped.
     Fetched {
-        /// For which source.
+        /// The source.
         source: Name,
-        /// How it ended.
+        /// The record of the exchange.
         record: FetchRecord,
     },
-    /// A poll told something about its source.
+    /// A poll determined the state of its source.
     State {
-        /// Which source.
+        /// The source.
         source: Name,
-        /// How it is doing.
+        /// The state of the source.
         state: SourceState,
     },
-    /// An item that matched was stored for the first time.
+    /// An item that matches a topic was stored for the first time.
     Material {
-        /// The source that published it.
+        /// The source of the item.
         source: Name,
-        /// The topics that it matched.
+        /// The topics that the item matches.
         topics: Vec<Name>,
-        /// Its title.
+        /// The title of the item.
         title: String,
     },
 }
@@ -56,25 +56,25 @@ pub struct Tally {
 /// The counters at one moment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct Totals {
-    /// Exchanges made for sources; robots.txt not counted.
+    /// Exchanges for sources, without those for robots.txt.
     pub fetches: u64,
     /// Items stored for the first time.
     pub items: u64,
-    /// Items changed.
+    /// Items updated.
     pub edited: u64,
-    /// Items that matched a topic, stored for the first time.
+    /// Items stored for the first time that match a topic.
     pub materials: u64,
-    /// Exchanges that brought nothing.
+    /// Failed exchanges.
     pub errors: u64,
-    /// Polls that succeeded.
+    /// Successful polls.
     pub sources_read: u64,
-    /// Polls that did not.
+    /// Failed polls.
     pub sources_failed: u64,
-    /// Actors started again.
+    /// Restarted actors.
     pub restarts: u64,
-    /// Harvests refused because their lease was over.
+    /// Harvests rejected because their lease had ended.
     pub fenced: u64,
-    /// Jobs that crashed, or whose harvest could not be stored: they are due again.
+    /// Jobs that are due again because they crashed or their harvest could not be stored.
     pub interrupted: u64,
 }
 
@@ -91,30 +91,30 @@ impl Default for Tally {
             restarts: AtomicU64::default(),
             fenced: AtomicU64::default(),
             interrupted: AtomicU64::default(),
-            events: broadcast::Sender::new(EVENTS),
+            events: broadcast::Sender::new(EVENT_BUFFER),
         }
     }
 }
 
 impl Tally {
-    /// The counters now.
+    /// Returns the current counters.
     pub fn totals(&self) -> Totals {
-        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Totals {
-            fetches: read(&self.fetches),
-            items: read(&self.items),
-            edited: read(&self.edited),
-            materials: read(&self.materials),
-            errors: read(&self.errors),
-            sources_read: read(&self.sources_read),
-            sources_failed: read(&self.sources_failed),
-            restarts: read(&self.restarts),
-            fenced: read(&self.fenced),
-            interrupted: read(&self.interrupted),
+            fetches: load(&self.fetches),
+            items: load(&self.items),
+            edited: load(&self.edited),
+            materials: load(&self.materials),
+            errors: load(&self.errors),
+            sources_read: load(&self.sources_read),
+            sources_failed: load(&self.sources_failed),
+            restarts: load(&self.restarts),
+            fenced: load(&self.fenced),
+            interrupted: load(&self.interrupted),
         }
     }
 
-    /// Events from now on.
+    /// Subscribes to the events from now on.
     pub fn watch(&self) -> broadcast::Receiver<Event> {
         self.events.subscribe()
     }
@@ -148,7 +148,7 @@ impl Tally {
         add(&self.restarts, 1);
     }
 
-    /// Tells watchers, if there are any.
+    /// Sends an event to the subscribers. The event is created only if there are any.
     pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
         if self.events.receiver_count() > 0 {
             drop(self.events.send(event()));
@@ -156,6 +156,6 @@ impl Tally {
     }
 }
 
-fn add(counter: &AtomicU64, more: u64) {
-    counter.fetch_add(more, Ordering::Relaxed);
+fn add(counter: &AtomicU64, count: u64) {
+    counter.fetch_add(count, Ordering::Relaxed);
 }

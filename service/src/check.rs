@@ -33,8 +33,8 @@ pub enum ObjectsError {
     Store(#[from] StoreError),
 }
 
-/// Reads and validates the objects that files and folders declare. With a store, references to stored objects are valid
-/// too; `None` means that only the declared objects will exist.
+/// Reads and validates the objects that files and folders declare. With a store, references to stored objects are
+/// valid too; `None` means that only the declared objects will exist.
 pub async fn check_files(
     paths: &[PathBuf],
     store: Option<&dyn Store>,
@@ -81,14 +81,14 @@ fn query_error(query: &str, error: QueryError) -> CheckError {
 fn check_css_selector(selector: &str) -> Result<(), CheckError> {
     check_selector(selector).map_err(|error| CheckError {
         message: format!("{selector:?} is not a CSS selector: {error}"),
-        remedy: "write one such as div.article > h1".to_owned(),
+        remedy: "use a selector such as div.article > h1".to_owned(),
     })
 }
 
 fn check_json_pointer(pointer: &str) -> Result<(), CheckError> {
     check_pointer(pointer).map_err(|error| CheckError {
         message: format!("{pointer:?} is not a JSON pointer: {error}"),
-        remedy: "write one such as /data/0/title (RFC 6901)".to_owned(),
+        remedy: "use a pointer such as /data/0/title (RFC 6901)".to_owned(),
     })
 }
 
@@ -101,7 +101,7 @@ pub fn check_address(kind: SourceKind, url: &Url) -> Result<(), CheckError> {
     if model::has_query_placeholder(url) && !model::has_query_placeholder(&endpoint) {
         return Err(CheckError {
             message: format!("{:?} cannot be searched as kind {}", url.as_str(), kind.as_str()),
-            remedy: format!("it would be read at {endpoint} for every search"),
+            remedy: format!("every search would read the same URL, {endpoint}"),
         });
     }
     Ok(())
@@ -114,7 +114,8 @@ fn missing_tokens(loaded: &Loaded) -> Vec<Problem> {
             file: declared.file.clone(),
             line: Some(declared.line),
             message: format!("source {:?} needs a token: its host requires one", source.name.as_str()),
-            remedy: "add spec.token, the name of a token; README says where its value is read".to_owned(),
+            remedy: "set spec.token to the name of a token; the README describes where its value is read"
+                .to_owned(),
         }),
         _ => None,
     };
@@ -136,12 +137,12 @@ async fn unknown_sources(
         return Ok(Vec::new());
     }
     // All names are read only to suggest the nearest one.
-    let stored: Vec<Name> = match store {
+    let stored_names: Vec<Name> = match store {
         Some(store) => store.sources().await?.into_iter().map(|record| record.source.name).collect(),
         None => Vec::new(),
     };
     let problem = |one: &Reference| {
-        let names = declared.iter().copied().chain(&stored).map(Name::as_str);
+        let names = declared.iter().copied().chain(&stored_names).map(Name::as_str);
         let nearest = config::nearest(one.source.as_str(), names);
         Problem {
             file: one.file.clone(),

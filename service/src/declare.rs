@@ -11,8 +11,9 @@ use crate::references::{Surroundings, object_references};
 /// Upper bound on the attempts while other callers declare objects at the same time.
 const MAX_ATTEMPTS: usize = 10;
 
-/// Adds and edits objects. With `prune`, removes all others. Topics whose meaning changes, because they reference an edited
-/// list or topic, count as edited: stored items are matched against them again by [`rematch`](crate::rematch()).
+/// Adds and edits objects. With `prune`, removes all others. Topics whose meaning changes, because they reference an
+/// edited list or topic, count as edited: stored items are matched against them again by
+/// [`rematch`](crate::rematch()).
 ///
 /// Fails with [`StoreError::StaleObjects`] if other callers declare objects all the time.
 pub async fn declare(
@@ -50,8 +51,8 @@ fn references(objects: &[Object], surroundings: &Surroundings) -> Vec<(Name, Vec
         })
         .collect();
     let declared: BTreeSet<Name> = references.iter().map(|(name, _)| name.clone()).collect();
-    let stored = surroundings.unrecorded().iter().filter(|(name, _)| !declared.contains(name));
-    references.extend(stored.cloned());
+    let unrecorded = surroundings.unrecorded().iter().filter(|(name, _)| !declared.contains(name));
+    references.extend(unrecorded.cloned());
     references
 }
 

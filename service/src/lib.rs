@@ -1,7 +1,9 @@
-//! What the command line, the API and the nodes share: decisions about stored objects, without presentation.
+//! The logic that the command line, the API and the nodes share: decisions about stored objects, without
+//! presentation.
 //!
-//! Three types matter most: [`Snapshot`] (the declared objects at one version, compiled), [`Surroundings`] (the stored
-//! objects around a change) and the [`views`] (stored data as callers may see it, with the rights of sources applied).
+//! Three types matter most: [`Snapshot`] (the declared objects at one version, compiled), [`Surroundings`] (the
+//! stored objects around a change) and the [`views`] (stored data as callers may see it, with the rights of sources
+//! applied).
 //!
 //! This crate has no actors, no command-line parsing and no HTTP.
 

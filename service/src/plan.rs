@@ -37,7 +37,8 @@ pub struct PlanTerms {
     pub all_now: bool,
 }
 
-/// Plans the polls of all sources, the waiting pages, backfills and WebSub documents: all jobs that a new schedule needs.
+/// Plans the polls of all sources, the waiting pages, backfills and WebSub documents: all jobs that a new schedule
+/// needs.
 pub async fn plan_sources(
     store: &dyn Store,
     schedule: &dyn Schedule,
@@ -146,7 +147,7 @@ async fn plan(
         .filter_map(|record| snapshot.source(&record.source.name))
         .map(|source| (source.name.clone(), source))
         .collect();
-    // One source is looked up alone; many are cheaper to find among all.
+    // For a single source, only its queues are read. For several sources, reading all queues is cheaper.
     let only = if let [record] = records { Some(&record.source.name) } else { None };
     for (name, host, not_before) in store.page_queues(only).await? {
         if let Some(source) = active.get(&name) {
@@ -229,8 +230,8 @@ fn readings_of(snapshot: &Snapshot, record: &SourceRecord, terms: PlanTerms) -> 
     snapshot.jobs_of(source).into_iter().map(planned).collect()
 }
 
-/// Moves a search forward by a part of its wait that depends on the query. Otherwise all searches of an empty schedule
-/// would be due at the same time.
+/// Moves a search forward by a part of its wait that depends on the query. Otherwise all searches of an empty
+/// schedule would be due at the same time.
 fn spread_search(planned: &mut Planned, now: Timestamp) {
     if !planned.id.query.is_empty() {
         planned.due = after(now, due::part_of(model::elapsed(now, planned.due), &planned.id.query));

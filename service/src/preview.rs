@@ -1,4 +1,4 @@
-//! Preview of a query: what it matches among the stored items, before it is saved.
+//! Preview of a query: its matches among the stored items, before it is saved.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,7 +20,7 @@ const OFFSET_SECONDS: i64 = 5 * 3600;
 /// Matches of a topic read at once.
 const PAGE_MATCHES: usize = 500;
 
-/// What a query matches among the stored items.
+/// The matches of a query among the stored items.
 #[derive(Debug, Clone, Serialize)]
 pub struct Preview {
     /// The canonical text of the query.
@@ -88,7 +88,7 @@ pub struct MatchChange {
     pub going: Vec<String>,
 }
 
-/// Evaluates a query on all stored items. With `topic`, compares the result with what that topic has matched.
+/// Evaluates a query on all stored items. With `topic`, compares the result with the matches of that topic.
 pub async fn preview(
     store: &dyn Store,
     text: &str,

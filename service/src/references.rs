@@ -12,7 +12,7 @@ const MAX_ROUNDS: usize = 32;
 
 /// Returns the lists and topics that a topic names in its query and in the rules of its tags.
 pub fn query_references(topic: &Topic) -> BTreeSet<QueryReference> {
-    // Most queries name nothing, and need not be parsed to know that.
+    // Most queries contain no reference. This check avoids parsing them.
     let may_reference = |text: &str| text.contains('@') || text.to_ascii_lowercase().contains("topic");
     let queries = std::iter::once(&topic.query).chain(topic.tags.iter().map(|tag| &tag.query));
     let parsed = queries.filter(|text| may_reference(text)).filter_map(|text| Query::parse_rule(text).ok());
@@ -33,8 +33,8 @@ fn object_reference(reference: &QueryReference) -> ObjectReference {
     }
 }
 
-/// The stored objects around a set of declarations: those that the declarations reference, directly or through topics, and
-/// the topics that reference them.
+/// The stored objects around a set of declarations: those that the declarations reference, directly or through
+/// topics, and the topics that reference them.
 #[derive(Debug, Clone, Default)]
 pub struct Surroundings {
     topics: BTreeMap<Name, Topic>,
@@ -47,8 +47,8 @@ pub struct Surroundings {
 }
 
 impl Surroundings {
-    /// Loads the surroundings of `objects`. The cost grows with what they reference, and with the topics that reference
-    /// them, not with the number of stored objects.
+    /// Loads the surroundings of `objects`. The cost grows with what they reference, and with the topics that
+    /// reference them, not with the number of stored objects.
     pub async fn load(store: &dyn Store, objects: &[Object]) -> Result<Self, StoreError> {
         let mut surroundings = Self::default();
         // Topics of older builds: their references are not recorded, so they may reference anything.
@@ -68,8 +68,8 @@ impl Surroundings {
             if pending.is_empty() {
                 break;
             }
-            let wanted: Vec<ObjectReference> = pending.iter().cloned().collect();
-            let mut topics = store.topics_referencing(&wanted).await?;
+            let targets: Vec<ObjectReference> = pending.iter().cloned().collect();
+            let mut topics = store.topics_referencing(&targets).await?;
             let names_pending = |topic: &&Topic| {
                 references.get(&topic.name).is_some_and(|all| all.iter().any(|one| pending.contains(one)))
             };
@@ -134,7 +134,7 @@ impl Surroundings {
             }
         }
         let names: Vec<Name> = topics.iter().map(|topic| topic.name.clone()).collect();
-        let stored: BTreeMap<Name, String> = store
+        let stored_queries: BTreeMap<Name, String> = store
             .topics_named(&names)
             .await?
             .into_iter()
@@ -143,7 +143,7 @@ impl Surroundings {
         let names: Vec<Name> = lists.iter().map(|list| list.name.clone()).collect();
         let stored_lists: BTreeMap<Name, List> =
             store.lists_named(&names).await?.into_iter().map(|list| (list.name.clone(), list)).collect();
-        let topics = topics.into_iter().filter(|topic| stored.get(&topic.name) != Some(&topic.query));
+        let topics = topics.into_iter().filter(|topic| stored_queries.get(&topic.name) != Some(&topic.query));
         let lists = lists.into_iter().filter(|list| stored_lists.get(&list.name) != Some(list));
         let topics = topics.map(|topic| ObjectReference::Topic(topic.name.to_string()));
         Ok(topics.chain(lists.map(|list| ObjectReference::List(list.name.to_string()))).collect())
@@ -174,7 +174,7 @@ impl Surroundings {
         Ok(())
     }
 
-    /// Finds out which sources that topics reference are declared.
+    /// Records the referenced sources that are declared.
     async fn find_sources(&mut self, store: &dyn Store, topics: &[Topic]) -> Result<(), StoreError> {
         let names: BTreeSet<&Name> =
             topics.iter().flat_map(|topic| topic.sources.iter().chain(&topic.exclude_sources)).collect();
@@ -209,7 +209,8 @@ impl Surroundings {
         self.sources.contains(name)
     }
 
-    /// Iterates over the stored topics whose meaning the declarations change, though they are not declared themselves.
+    /// Iterates over the stored topics whose meaning the declarations change, though they are not declared
+    /// themselves.
     pub fn affected_topics(&self) -> impl Iterator<Item = &Topic> {
         self.affected.iter().filter_map(|name| self.topics.get(name))
     }

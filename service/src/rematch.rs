@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use crate::references::Surroundings;
 use crate::source_cache::SourceCache;
 
-/// Items matched in one step. Harvests are stored between steps.
+/// Upper bound on the items matched in one step. Harvests are stored between steps.
 const STEP_ITEMS: usize = 500;
 /// The interval at which progress is recorded. An interruption repeats the work since then.
 const PROGRESS_INTERVAL: Duration = Duration::from_secs(5);
@@ -27,8 +27,8 @@ pub struct Progress {
     pub new_matches: u64,
 }
 
-/// Matches all stored items against the topics that have not seen them yet, and calls `progress` after each step. After an
-/// interruption, the next call resumes. Repeated work stores nothing twice.
+/// Matches all stored items against the topics that have not been matched yet, and calls `progress` after each step.
+/// After an interruption, the next call resumes. Repeated work stores nothing twice.
 pub async fn rematch(
     store: &dyn Store,
     now: Timestamp,
@@ -41,21 +41,22 @@ pub async fn rematch(
     }
     let archive = Archive::new(store, unmatched.iter().map(|record| record.topic.clone()).collect()).await?;
     // A topic that this build cannot compile keeps its matches.
-    let is_compiled =
-        |record: &&TopicRecord| archive.rejected.iter().all(|bad| bad.topic.name != record.topic.name);
+    let is_compiled = |record: &&TopicRecord| {
+        archive.rejected.iter().all(|rejected| rejected.topic.name != record.topic.name)
+    };
     let records: Vec<&TopicRecord> = unmatched.iter().filter(is_compiled).collect();
-    // Topics that are further along see some items again, which changes nothing.
+    // Topics with more progress are matched with some items again, which changes nothing.
     let Some(mut row) = records.iter().map(|record| record.rematch_row).min() else { return Ok(total) };
     let versions: Vec<(Name, i64)> =
         records.iter().map(|record| (record.topic.name.clone(), record.version)).collect();
-    let mut recorded = Instant::now();
+    let mut last_record = Instant::now();
     while let Some((items, matches)) = archive.step(store, row).await? {
         row = items.last().map_or(row, |last| last.row);
         total.items += items.len() as u64;
         total.new_matches += store.rematch(&versions, &matches, now).await?;
-        if recorded.elapsed() >= PROGRESS_INTERVAL {
+        if last_record.elapsed() >= PROGRESS_INTERVAL {
             store.save_rematch_progress(&versions, row).await?;
-            recorded = Instant::now();
+            last_record = Instant::now();
         }
         progress(total);
     }
@@ -79,8 +80,8 @@ impl Archive {
         Ok(Self { index: Arc::new(index), sources: Mutex::default(), rejected })
     }
 
-    /// Returns the next items after a row, with the matches of each; `None` at the end. Items of undeclared sources have
-    /// no entry among the matches.
+    /// Returns the next items after a row, with the matches of each; `None` at the end. Items of undeclared sources
+    /// have no entry among the matches.
     pub async fn step(
         &self,
         store: &dyn Store,

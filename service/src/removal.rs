@@ -3,7 +3,7 @@
 use model::{Name, Timestamp};
 use store::{Store, StoreError, StoredItem, Suppression};
 
-/// Items read, and removed, at once.
+/// The number of items read or removed in one request.
 const PAGE_ITEMS: usize = 500;
 
 /// The items to remove.
@@ -45,7 +45,7 @@ impl RemovalTarget {
                 Ok(rows)
             }
             Self::Publications { author, source } => {
-                let is_meant = |stored: &&StoredItem| {
+                let is_selected = |stored: &&StoredItem| {
                     source.as_ref().is_none_or(|source| stored.item.source == *source)
                         && author.as_ref().is_none_or(|author| stored.item.author.as_ref() == Some(author))
                 };
@@ -54,7 +54,7 @@ impl RemovalTarget {
                     let page = store.items(row, PAGE_ITEMS).await?;
                     let Some(last) = page.last() else { return Ok(rows) };
                     row = last.row;
-                    rows.extend(page.iter().filter(is_meant).map(|stored| stored.row));
+                    rows.extend(page.iter().filter(is_selected).map(|stored| stored.row));
                 }
             }
         }

@@ -34,8 +34,8 @@ pub struct Evaluation {
     pub spans: Vec<Option<Vec<Span>>>,
 }
 
-/// Evaluates queries on all stored items, in the order of storing, and calls `progress` with the number of items after each
-/// page. Memory is bounded by a page. Returns the number of items.
+/// Evaluates queries on all stored items, in the order of storing, and calls `progress` with the number of items
+/// after each page. Memory is bounded by a page. Returns the number of items.
 pub async fn evaluate_all(
     store: &dyn Store,
     queries: Vec<Query>,

@@ -10,7 +10,8 @@ use store::{Store, StoreError};
 
 use crate::snapshot::Snapshot;
 
-/// The searches that clients may still use, over all sources. A client without an entry is limited by the sources only.
+/// The searches that clients may still use, over all sources. A client without an entry is limited by the sources
+/// only.
 pub(crate) struct ClientBudgets(HashMap<String, usize>);
 
 impl ClientBudgets {
@@ -24,8 +25,8 @@ impl ClientBudgets {
         match self.0.get_mut(client) {
             None => true,
             Some(0) => false,
-            Some(left) => {
-                *left -= 1;
+            Some(remaining) => {
+                *remaining -= 1;
                 true
             }
         }
@@ -34,12 +35,12 @@ impl ClientBudgets {
 
 /// Selects the searches of a source among those that topics need, with the tenant of each.
 ///
-/// Clients take turns: the next turn goes to the client with the fewest searches in proportion to its weight, and takes
-/// the search that most of its topics need. A search that several clients need is performed once, uses the budget of the
-/// client that selected it, and is charged to the client with the largest weight.
+/// Clients take turns: the next turn goes to the client with the fewest searches in proportion to its weight, and
+/// takes the search that most of its topics need. A search that several clients need is performed once, uses the
+/// budget of the client that selected it, and is charged to the client with the largest weight.
 pub(crate) fn within_budget(
     needed: &BTreeMap<String, Vec<&Topic>>,
-    most: usize,
+    limit: usize,
     tenant_of: &dyn Fn(Option<&str>) -> Tenant,
     budgets: &mut ClientBudgets,
 ) -> BTreeMap<String, Tenant> {
@@ -63,28 +64,28 @@ pub(crate) fn within_budget(
         })
         .collect();
     let mut admitted: BTreeMap<String, Tenant> = BTreeMap::new();
-    while admitted.len() < most
-        && let Some((given, client)) = turns.pop_first()
+    while admitted.len() < limit
+        && let Some((share, client)) = turns.pop_first()
     {
         let Some(queue) = queues.get_mut(&client) else { continue };
         let next = std::iter::from_fn(|| queue.pop_front()).find(|query| !admitted.contains_key(*query));
         let Some(query) = next.filter(|_| budgets.take(client.unwrap_or_default())) else { continue };
         let topics = needed.get(query).map_or(&[][..], Vec::as_slice);
-        admitted.insert(query.to_owned(), weightiest(topics, tenant_of));
-        turns.insert((given + SHARE / u64::from(tenant_of(client).weight.max(1)), client));
+        admitted.insert(query.to_owned(), heaviest_tenant(topics, tenant_of));
+        turns.insert((share + SEARCH_SHARE / u64::from(tenant_of(client).weight.max(1)), client));
     }
     admitted
 }
 
-/// The shares of one search; divided by the weight of a client.
-const SHARE: u64 = 1_000_000;
+/// The share of one search. It is divided by the weight of the client.
+const SEARCH_SHARE: u64 = 1_000_000;
 
-fn weightiest(topics: &[&Topic], tenant_of: &dyn Fn(Option<&str>) -> Tenant) -> Tenant {
+/// Returns the tenant with the largest weight among the clients of some topics; of equal ones, the first by name.
+fn heaviest_tenant(topics: &[&Topic], tenant_of: &dyn Fn(Option<&str>) -> Tenant) -> Tenant {
     let clients: BTreeSet<Option<&str>> = topics.iter().map(|topic| topic.client.as_deref()).collect();
     let tenants = clients.into_iter().map(tenant_of);
-    let weightiest =
-        tenants.max_by(|one, other| (one.weight, &other.client).cmp(&(other.weight, &one.client)));
-    weightiest.unwrap_or_else(Tenant::shared)
+    let heaviest = tenants.max_by(|one, other| (one.weight, &other.client).cmp(&(other.weight, &one.client)));
+    heaviest.unwrap_or_else(Tenant::shared)
 }
 
 /// A search that is performed for a topic.
@@ -107,8 +108,8 @@ pub struct TopicSearches {
     pub active: Vec<Search>,
     /// Searches that the topic needs and that exceed a budget, with their sources.
     pub over_budget: Vec<(Name, String)>,
-    /// Sources that the topic's filters admit but that cannot be searched for it, because no set of strings covers its
-    /// query.
+    /// Sources that the topic's filters admit but that cannot be searched for it, because no set of strings covers
+    /// its query.
     pub not_searchable: Vec<Name>,
 }
 
@@ -155,8 +156,9 @@ mod tests {
         needs.iter().enumerate().map(topic).collect()
     }
 
-    /// Queries of clients (`client query`, one a topic), the budget, what clients may: what is asked for.
-    fn check(needs: &[(&str, &str)], most: usize, may: &[(&str, usize)], expected: &[&str]) {
+    /// Asserts the searches that are selected for topics (client, query) within the budget of a source and of
+    /// clients.
+    fn check(needs: &[(&str, &str)], limit: usize, client_limits: &[(&str, usize)], expected: &[&str]) {
         let topics = topics(needs);
         let mut needed: BTreeMap<String, Vec<&Topic>> = BTreeMap::new();
         for (query, topic) in &topics {
@@ -166,43 +168,44 @@ mod tests {
             None => Tenant::shared(),
             Some(name) => Tenant { client: name.to_owned(), weight: if name == "big" { 3 } else { 1 } },
         };
-        let mut budgets = ClientBudgets(may.iter().map(|(name, most)| ((*name).to_owned(), *most)).collect());
-        let admitted = within_budget(&needed, most, &tenant, &mut budgets);
+        let mut budgets =
+            ClientBudgets(client_limits.iter().map(|(name, limit)| ((*name).to_owned(), *limit)).collect());
+        let admitted = within_budget(&needed, limit, &tenant, &mut budgets);
         assert_eq!(
             admitted.keys().map(String::as_str).collect::<Vec<_>>(),
             expected,
-            "{needs:?} {most} {may:?}"
+            "{needs:?} {limit} {client_limits:?}"
         );
         for (query, tenant) in admitted.iter().filter(|_| needs.iter().any(|(client, _)| *client == "big")) {
             let is_of_big = needs.iter().any(|(client, other)| *client == "big" && other == query);
             assert_eq!(
                 tenant.client == "big",
                 is_of_big,
-                "{query} is the work of the weightiest that needs it"
+                "{query} must be charged to the client with the largest weight"
             );
         }
     }
 
     #[test]
-    fn budgets_are_shared_as_clients_weigh() {
+    fn budgets_are_shared_in_proportion_to_client_weights() {
         let flood: Vec<(&str, &str)> =
             ["a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8"].map(|query| ("flood", query)).into();
         let with = |more: &[(&'static str, &'static str)]| [flood.as_slice(), more].concat();
-        // All fit.
+        // All searches fit into the budget.
         check(&with(&[("small", "z")]), 9, &[], &["a1", "a2", "a3", "a4", "a5", "a6", "a7", "a8", "z"]);
-        // A client with many topics leaves room for one with few, whatever the letters.
+        // A client with many topics does not displace one with few, even if its queries sort first.
         check(&with(&[("small", "z")]), 4, &[], &["a1", "a2", "a3", "z"]);
-        // Three to one.
+        // A client with weight 3 gets three searches for each one of a client with weight 1.
         check(
             &with(&[("big", "z1"), ("big", "z2"), ("big", "z3"), ("big", "z4")]),
             4,
             &[],
             &["a1", "z1", "z2", "z3"],
         );
-        // What most topics need comes first; what two clients need is made once.
+        // The search that most topics need comes first. A search that two clients need is performed once.
         check(&[("x", "one"), ("x", "two"), ("x", "two")], 1, &[], &["two"]);
         check(&with(&[("small", "a1"), ("small", "z")]), 3, &[], &["a1", "a2", "z"]);
-        // A client's own budget, over all sources.
+        // The budget of a client limits it over all sources.
         check(&flood, 8, &[("flood", 2)], &["a1", "a2"]);
         check(&flood, 8, &[("flood", 0)], &[]);
         check(&flood, 0, &[], &[]);

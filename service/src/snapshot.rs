@@ -1,7 +1,7 @@
 //! The declared objects as a node uses them: an immutable snapshot.
 //!
-//! A full load reads every object. An edit makes a new snapshot from the previous one and the changes since its version,
-//! and shares everything that did not change.
+//! A full load reads every object. An edit makes a new snapshot from the previous one and the changes since its
+//! version, and shares everything that did not change.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -63,8 +63,8 @@ impl Snapshot {
         Ok((snapshot, records))
     }
 
-    /// Loads the objects that are needed to plan the jobs of some sources, with the records of these sources. Topics are
-    /// loaded only if one of the sources is searched.
+    /// Loads the objects that are needed to plan the jobs of some sources, with the records of these sources. Topics
+    /// are loaded only if one of the sources is searched.
     pub async fn load_for(
         store: &dyn Store,
         names: &[Name],
@@ -73,8 +73,8 @@ impl Snapshot {
         let is_named = |record: &&SourceRecord| names.contains(&record.source.name);
         if records.iter().filter(is_named).any(|record| record.source.is_searched()) {
             let (snapshot, records) = Self::load(store, Arc::default()).await?;
-            let named = records.into_iter().filter(|record| is_named(&record)).collect();
-            return Ok((snapshot, named));
+            let records = records.into_iter().filter(|record| is_named(&record)).collect();
+            return Ok((snapshot, records));
         }
         let clients = store.clients().await?;
         let snapshot = Self {
@@ -82,8 +82,8 @@ impl Snapshot {
             clients: Arc::new(clients.into_iter().map(|client| (client.name.to_string(), client)).collect()),
             ..Self::default()
         };
-        let named = records.into_iter().filter(|record| is_named(&record)).collect();
-        Ok((snapshot, named))
+        let records = records.into_iter().filter(|record| is_named(&record)).collect();
+        Ok((snapshot, records))
     }
 
     /// Returns the snapshot after `changes`. The cost grows with the changes, except where a searched source is
@@ -223,8 +223,8 @@ impl Snapshot {
         self.clients.get(client).map_or_else(undeclared, Client::tenant)
     }
 
-    /// Returns the jobs that read a source, with the tenant of each: one poll, or, for a searched source, a search for
-    /// each string that topics need.
+    /// Returns the jobs that read a source, with the tenant of each: one poll, or, for a searched source, a search
+    /// for each string that topics need.
     pub fn jobs_of(&self, source: &Source) -> BTreeMap<JobId, Tenant> {
         if source.kind == SourceKind::Import {
             return BTreeMap::new(); // imported items are never fetched
@@ -284,14 +284,14 @@ impl Snapshot {
         if changes.is_some_and(|changes| !self.has_search_changes(changes)) {
             return;
         }
-        let mut searched: Vec<Arc<Source>> =
+        let mut sources: Vec<Arc<Source>> =
             self.sources.iter().filter(|source| source.is_searched()).cloned().collect();
-        if searched.is_empty() {
+        if sources.is_empty() {
             self.needs = Arc::default();
             self.searches = Arc::default();
             return;
         }
-        // A change of a list may change any topic that names it; the index knows which.
+        // A change of a list may change any topic that names it, so all needs are computed again.
         let names = changes
             .filter(|changes| !self.needs.is_empty() && changes.lists.is_empty())
             .map(|changes| changes.topics.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>());
@@ -299,15 +299,15 @@ impl Snapshot {
             Some(names) => self.needs.with_changes(&self.topics, &names),
             None => SearchNeeds::new(&self.topics),
         });
-        searched.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        sources.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         let mut budgets = ClientBudgets::new(self.clients.values());
         let mut searches = HashMap::new();
-        for source in searched {
+        for source in sources {
             let needed = self.needs.of_source(&source);
             let limit = source.searches.unwrap_or(Source::DEFAULT_SEARCHES) as usize;
             let tenant_of =
                 |client: Option<&str>| client.map_or_else(Tenant::shared, |name| self.tenant(name));
-            // An inactive source uses no budget. Its jobs are planned all the same, so that they can be removed.
+            // An inactive source uses no budget. Its jobs are still planned, so that they can be removed.
             let mut unused = ClientBudgets::new(self.clients.values());
             let budgets = if source.watch() == Watch::On { &mut budgets } else { &mut unused };
             let admitted = within_budget(&needed, limit, &tenant_of, budgets);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use model::{Name, Source};
 use store::{Store, StoreError, StoredItem};
 
-/// A cache of declared sources by name. `None` stands for a source that is not declared.
+/// A cache of declared sources by name. `None` marks a source that is not declared.
 #[derive(Debug, Default)]
 pub(crate) struct SourceCache(HashMap<Name, Option<Arc<Source>>>);
 

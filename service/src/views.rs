@@ -158,15 +158,15 @@ impl SourceRights {
         Ok(Self(records.into_iter().map(|record| (record.source.name, record.source.rights)).collect()))
     }
 
-    /// Returns the rights to an item: those of its source, reduced by the publisher's reservations. The rights to items of
-    /// undeclared sources are unknown, so the least apply.
+    /// Returns the rights to an item: those of its source, reduced by the publisher's reservations. The rights to
+    /// items of undeclared sources are unknown, so the least apply.
     fn of(&self, item: &Item) -> Rights {
         let declared = self.0.get(&item.source).copied().unwrap_or(Rights::Link);
         declared.min(Reservation::most(&item.reservations))
     }
 }
 
-/// What the rights to an item leave of its text.
+/// The parts of an item's text that its rights permit.
 struct Permitted<'i> {
     rights: Rights,
     item: &'i Item,

@@ -86,7 +86,7 @@ impl Actor for Dispatcher {
             SupervisionEvent::ActorFailed(cell, error) => {
                 if let Some((Lease { host, .. }, _)) = state.host_workers.remove(&cell.get_id()) {
                     state.context.tally.restarted();
-                    state.context.metrics.restarted("fleet");
+                    state.context.metrics.restarted("host_worker");
                     tracing::error!(%host, %error, "a fleet crashed; its lease runs out");
                 }
             }

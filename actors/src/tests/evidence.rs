@@ -1,4 +1,4 @@
-//! What is seen only over several documents: what publishers take back, and article pages that changed.
+//! Tests of evidence from several documents: deletions by publishers, and changed article pages.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::tests::stage::{Page, Stage, dated_links, name, source, until};
 
 const TIMELINE: &str = "http://m.kz/api/v1/accounts/1/statuses?limit=40";
 
-/// A timeline of these posts, the newest first, as Mastodon's documentation has it.
+/// Returns a timeline of these posts, newest first, in the format of Mastodon's documentation.
 fn timeline(posts: &[u32]) -> Page {
     let status = |id: &u32| {
         format!(
@@ -21,7 +21,7 @@ fn timeline(posts: &[u32]) -> Page {
     Page::Body(format!("[{}]", posts.iter().map(status).collect::<Vec<_>>().join(",")))
 }
 
-async fn stage_of(source: Source) -> Stage {
+async fn stage_with(source: Source) -> Stage {
     let stage = Stage::with(&[]).await;
     let topics = stage.store.topics().await.unwrap().into_iter().map(|record| record.topic).collect();
     let objects = Objects { sources: vec![source], topics, ..Objects::default() };
@@ -29,52 +29,61 @@ async fn stage_of(source: Source) -> Stage {
     stage
 }
 
-/// What is stored, by the last part of its address.
-async fn stored(stage: &Stage) -> Vec<String> {
+/// Returns the last path segments of the URLs of all stored items, sorted.
+async fn stored_ids(stage: &Stage) -> Vec<String> {
     let items = stage.store.items(0, 1000).await.unwrap();
     let last = |url: &url::Url| url.path_segments().unwrap().next_back().unwrap().to_owned();
-    let mut stored: Vec<String> = items.iter().filter_map(|item| item.item.url.as_ref().map(last)).collect();
-    stored.sort_unstable();
-    stored
+    let mut ids: Vec<String> = items.iter().filter_map(|item| item.item.url.as_ref().map(last)).collect();
+    ids.sort_unstable();
+    ids
 }
 
-/// An account of these posts.
+/// Creates a stage with a Mastodon account that has these posts.
 async fn account(posts: &[u32]) -> Stage {
     let url = "http://m.kz/@u".parse().unwrap();
-    let stage = stage_of(Source { kind: SourceKind::Mastodon, url, ..source("m.kz") }).await;
-    let who = r#"{"id":"1","acct":"u"}"#.to_owned();
-    stage.web.put("http://m.kz/api/v1/accounts/lookup?acct=u", Page::Body(who));
+    let stage = stage_with(Source { kind: SourceKind::Mastodon, url, ..source("m.kz") }).await;
+    let profile = r#"{"id":"1","acct":"u"}"#.to_owned();
+    stage.web.put("http://m.kz/api/v1/accounts/lookup?acct=u", Page::Body(profile));
     stage.web.put(TIMELINE, timeline(posts));
     stage
 }
 
-/// What stands there no more, while what is older does, goes after a second look; it comes back where it is shown again.
+/// An item that is missing from two documents which still show older items is removed. It is stored again if it
+/// reappears.
 #[tokio::test(start_paused = true)]
-async fn what_is_taken_back_is_removed() {
+async fn deleted_posts_are_removed() {
     let stage = account(&[14, 13, 12, 11, 10]).await;
     let _node = stage.start().await;
-    until("all are stored", async || stage.items().await == 5).await;
-    // One is gone, and one is pushed out.
+    until("all posts are stored", async || stage.items().await == 5).await;
+    // Post 13 is deleted, and post 10 no longer fits into the window.
     stage.web.put(TIMELINE, timeline(&[15, 14, 12, 11]));
-    until("what is new is stored", async || stage.items().await == 6).await;
+    until("the new post is stored", async || stage.items().await == 6).await;
     sleep(Duration::from_secs(600)).await;
-    assert_eq!(stored(&stage).await, ["10", "11", "12", "13", "14", "15"], "it may be a copy of a while ago");
+    assert_eq!(
+        stored_ids(&stage).await,
+        ["10", "11", "12", "13", "14", "15"],
+        "the document may be an outdated copy"
+    );
     stage.web.put(TIMELINE, timeline(&[16, 15, 14, 12, 11]));
-    until("it is removed", async || !stored(&stage).await.contains(&"13".to_owned())).await;
-    assert_eq!(stored(&stage).await, ["10", "11", "12", "14", "15", "16"]);
-    assert_eq!(stage.store.totals().await.unwrap().matches, 6, "and is in no topic any more");
-    let told = stage.store.history(&name("m.kz"), 100).await.unwrap();
+    until("the deleted post is removed", async || !stored_ids(&stage).await.contains(&"13".to_owned())).await;
+    assert_eq!(stored_ids(&stage).await, ["10", "11", "12", "14", "15", "16"]);
+    assert_eq!(
+        stage.store.totals().await.unwrap().matches,
+        6,
+        "the match of the deleted post was not removed"
+    );
+    let history = stage.store.history(&name("m.kz"), 100).await.unwrap();
     assert!(
-        told.iter().any(|line| line.detail == "1 gone from what it shows: removed here as well"),
-        "{told:?}"
+        history.iter().any(|line| line.detail == "1 gone from what it shows: removed here as well"),
+        "{history:?}"
     );
     stage.web.put(TIMELINE, timeline(&[16, 15, 14, 13, 12, 11]));
-    until("it is back", async || stage.items().await == 7).await;
+    until("the post is stored again", async || stage.items().await == 7).await;
 }
 
-/// A source at which nothing else happens: what is missing for six hours is gone, though its document stands as it stood.
+/// An item that is missing for six hours is removed, even if the document does not change otherwise.
 #[tokio::test(start_paused = true)]
-async fn what_is_long_missing_is_removed() {
+async fn items_missing_for_six_hours_are_removed() {
     const NEWEST: &str = "http://hn.algolia.com/api/v1/search_by_date?tags=story&hitsPerPage=100";
     let hits = |ids: &[u32]| {
         let hit = |id: &u32| {
@@ -89,10 +98,10 @@ async fn what_is_long_missing_is_removed() {
     };
     let url = "http://news.ycombinator.com/newest".parse().unwrap();
     let every = Every { min: Duration::from_secs(1800), max: Duration::from_secs(1800) };
-    let stage = stage_of(Source { kind: SourceKind::HackerNews, url, every, ..source("hn") }).await;
+    let stage = stage_with(Source { kind: SourceKind::HackerNews, url, every, ..source("hn") }).await;
     stage.web.put(NEWEST, hits(&[14, 13, 12, 11, 10]));
     let _node = stage.start().await;
-    until("all are stored", async || stage.items().await == 5).await;
+    until("all posts are stored", async || stage.items().await == 5).await;
     stage.web.put(NEWEST, hits(&[14, 13, 11, 10]));
     sleep(Duration::from_secs(5 * 3600)).await;
     assert_eq!(stage.items().await, 5);
@@ -100,43 +109,43 @@ async fn what_is_long_missing_is_removed() {
     assert_eq!(stage.items().await, 4);
 }
 
-/// The control: where a document shows a choice, what it shows no more stays.
+/// The control: if a document shows only a selection of posts, missing posts are not removed.
 #[tokio::test(start_paused = true)]
-async fn what_a_choice_leaves_out_stays() {
-    for choice in
+async fn posts_missing_from_a_selection_are_kept() {
+    for selection in
         ["trends/statuses?limit=40", "timelines/tag/kz?limit=40", "accounts/1/statuses?pinned=true&limit=40"]
     {
-        let url = format!("http://m.kz/api/v1/{choice}");
+        let url = format!("http://m.kz/api/v1/{selection}");
         let declared = Source { kind: SourceKind::Mastodon, url: url.parse().unwrap(), ..source("m.kz") };
-        let stage = stage_of(declared).await;
+        let stage = stage_with(declared).await;
         stage.web.put(&url, timeline(&[14, 13, 12, 11, 10]));
         let _node = stage.start().await;
-        until("all are stored", async || stage.items().await == 5).await;
+        until("all posts are stored", async || stage.items().await == 5).await;
         for (newest, posts) in [(6, &[15, 14, 12, 11][..]), (7, &[16, 15, 14, 12, 11])] {
             stage.web.put(&url, timeline(posts));
-            until("what is new is stored", async || stage.items().await == newest).await;
+            until("the new post is stored", async || stage.items().await == newest).await;
         }
         sleep(Duration::from_secs(300)).await;
-        assert_eq!(stage.items().await, 7, "{choice}");
+        assert_eq!(stage.items().await, 7, "{selection}");
     }
 }
 
 const DAY: &str = "Mon, 23 Nov 2026 09:00:00 GMT";
 
-/// A site whose feed leads to article pages, the text of which a selector finds.
+/// Creates a stage with a feed that links to article pages. A selector extracts their texts.
 async fn site() -> Stage {
     let selectors = Selectors { text: Some(".body".to_owned()), ..Selectors::default() };
-    stage_of(Source { article: ArticleMode::Always, selectors, ..source("a.kz") }).await
+    stage_with(Source { article: ArticleMode::Always, selectors, ..source("a.kz") }).await
 }
 
-/// The site publishes these pages as well.
-fn publish(stage: &Stage, known: &mut Vec<String>, pages: impl Iterator<Item = (String, Page)>) {
+/// Publishes article pages, and adds them to the feed.
+fn publish(stage: &Stage, urls: &mut Vec<String>, pages: impl Iterator<Item = (String, Page)>) {
     for (path, page) in pages {
         let url = format!("http://a.kz/{path}");
         stage.web.put(&url, page);
-        known.insert(0, url);
+        urls.insert(0, url);
     }
-    stage.web.put("http://a.kz/feed", dated_links(known, DAY));
+    stage.web.put("http://a.kz/feed", dated_links(urls, DAY));
 }
 
 fn article(class: &str, text: &str) -> Page {
@@ -149,97 +158,107 @@ fn words(n: u32) -> String {
     format!("Новость номер {n}. ").repeat(20)
 }
 
-async fn reason(stage: &Stage, source: &Name) -> (SourceState, String) {
-    let record = stage.store.source(source).await.unwrap().unwrap();
-    (record.state, record.reason)
+async fn reason(stage: &Stage, source: &Name) -> String {
+    stage.store.source(source).await.unwrap().unwrap().reason
 }
 
 #[tokio::test(start_paused = true)]
-async fn pages_that_changed_are_told_until_they_are_read_again() {
+async fn changed_article_pages_degrade_a_source_until_they_are_read_again() {
     let stage = site().await;
-    let mut known = Vec::new();
-    publish(&stage, &mut known, (0..6).map(|n| (n.to_string(), article("body", &words(n)))));
+    let mut urls = Vec::new();
+    publish(&stage, &mut urls, (0..6).map(|n| (n.to_string(), article("body", &words(n)))));
     let _node = stage.start().await;
-    let is = async |state: SourceState| stage.state("a.kz").await == state;
-    until("all are read", async || stage.items().await == 6).await;
+    let has_state = async |state: SourceState| stage.state("a.kz").await == state;
+    until("all articles are stored", async || stage.items().await == 6).await;
     sleep(Duration::from_secs(300)).await;
-    assert!(is(SourceState::Live).await, "the control: pages as they are declared");
-    publish(&stage, &mut known, (6..8).map(|n| (n.to_string(), article("text", &words(n)))));
-    until("two are read", async || stage.items().await == 8).await;
+    assert!(has_state(SourceState::Live).await, "the control: pages that the selectors match");
+    publish(&stage, &mut urls, (6..8).map(|n| (n.to_string(), article("text", &words(n)))));
+    until("two changed pages are stored", async || stage.items().await == 8).await;
     sleep(Duration::from_secs(300)).await;
-    assert!(is(SourceState::Live).await, "two pages are chance");
-    publish(&stage, &mut known, (8..9).map(|n| (n.to_string(), article("text", &words(n)))));
-    until("the third tells", async || is(SourceState::Degraded).await).await;
-    let (_, told) = reason(&stage, &name("a.kz")).await;
-    assert!(told.contains("selectors.text `.body` matches nothing on the last 3 article pages"), "{told}");
-    assert_eq!(stage.items().await, 9, "what could be read is kept");
-    // The same feed, again and again, says nothing else.
+    assert!(has_state(SourceState::Live).await, "two pages are not enough evidence");
+    publish(&stage, &mut urls, (8..9).map(|n| (n.to_string(), article("text", &words(n)))));
+    until("the third page degrades the source", async || has_state(SourceState::Degraded).await).await;
+    let reason = reason(&stage, &name("a.kz")).await;
+    assert!(
+        reason.contains("selectors.text `.body` matches nothing on the last 3 article pages"),
+        "{reason}"
+    );
+    assert_eq!(stage.items().await, 9, "a changed page was not stored");
+    // Repeated polls of the same feed do not change the state.
     sleep(Duration::from_secs(600)).await;
-    assert!(is(SourceState::Degraded).await);
-    publish(&stage, &mut known, (9..10).map(|n| (n.to_string(), article("body", &words(n)))));
-    until("it is as it was", async || is(SourceState::Live).await).await;
+    assert!(has_state(SourceState::Degraded).await);
+    publish(&stage, &mut urls, (9..10).map(|n| (n.to_string(), article("body", &words(n)))));
+    until("the source is live again", async || has_state(SourceState::Live).await).await;
 }
 
-/// A wall before all pages is no article.
+/// A consent wall in front of all article pages is detected, and its text is not stored as an article.
 #[tokio::test(start_paused = true)]
-async fn a_wall_before_all_pages_is_told_and_left_out() {
+async fn a_consent_wall_degrades_the_source_and_is_not_stored() {
     let stage = site().await;
-    let mut known = Vec::new();
+    let mut urls = Vec::new();
     let wall = "Чтобы читать дальше, примите условия. ".repeat(20);
-    publish(&stage, &mut known, (0..6).map(|n| (n.to_string(), article("body", &wall))));
+    publish(&stage, &mut urls, (0..6).map(|n| (n.to_string(), article("body", &wall))));
     let _node = stage.start().await;
-    until("it is told", async || stage.state("a.kz").await == SourceState::Degraded).await;
-    let (_, told) = reason(&stage, &name("a.kz")).await;
-    assert!(told.contains("the last 6 article pages have the same text"), "{told}");
+    until("the source is degraded", async || stage.state("a.kz").await == SourceState::Degraded).await;
+    let reason = reason(&stage, &name("a.kz")).await;
+    assert!(reason.contains("the last 6 article pages have the same text"), "{reason}");
     let items = stage.store.items(0, 100).await.unwrap();
-    let walled = items.iter().filter(|item| item.item.text.contains("примите условия")).count();
-    assert_eq!((items.len(), walled), (6, 2), "two came before anybody could know");
+    let wall_texts = items.iter().filter(|item| item.item.text.contains("примите условия")).count();
+    assert_eq!(
+        (items.len(), wall_texts),
+        (6, 2),
+        "the first two pages are stored before the wall is detected"
+    );
 }
 
-/// Pages that lead to a login are no articles, wherever they lead.
+/// Article pages that redirect to a login page are not stored as articles.
 #[tokio::test(start_paused = true)]
-async fn pages_that_lead_to_a_login_are_refused() {
+async fn redirects_to_a_login_page_degrade_the_source() {
     let stage = site().await;
-    let mut known = Vec::new();
-    let login = || Page::Says(302, Some(("location", "http://a.kz/login".to_owned())));
+    let mut urls = Vec::new();
+    let login = || Page::Status(302, Some(("location", "http://a.kz/login".to_owned())));
     stage.web.put("http://a.kz/login", article("body", "Войдите, чтобы читать дальше. "));
-    publish(&stage, &mut known, (0..5).map(|n| (n.to_string(), login())));
+    publish(&stage, &mut urls, (0..5).map(|n| (n.to_string(), login())));
     let _node = stage.start().await;
-    until("it is told", async || stage.state("a.kz").await == SourceState::Degraded).await;
-    let (_, told) = reason(&stage, &name("a.kz")).await;
-    assert!(told.contains("could not fetch the last 5 article pages: ") && told.contains("login"), "{told}");
+    until("the source is degraded", async || stage.state("a.kz").await == SourceState::Degraded).await;
+    let reason = reason(&stage, &name("a.kz")).await;
+    assert!(
+        reason.contains("could not fetch the last 5 article pages: ") && reason.contains("login"),
+        "{reason}"
+    );
     let items = stage.store.items(0, 100).await.unwrap();
     assert!(items.iter().all(|item| !item.item.text.contains("Войдите")), "{items:?}");
 }
 
-/// Old pages are made otherwise, and missing ones say nothing of the others.
+/// Old pages may have another layout, and missing pages are no evidence about others: neither changes the state.
 #[tokio::test(start_paused = true)]
-async fn old_pages_and_missing_ones_tell_nothing_of_the_source() {
+async fn old_and_missing_pages_do_not_change_the_state() {
     for (day, page) in
-        [("Mon, 02 Nov 2026 09:00:00 GMT", article("text", &words(1))), (DAY, Page::Says(404, None))]
+        [("Mon, 02 Nov 2026 09:00:00 GMT", article("text", &words(1))), (DAY, Page::Status(404, None))]
     {
         let stage = site().await;
         let addresses: Vec<String> = (0..6).map(|n| format!("http://a.kz/{n}")).collect();
         addresses.iter().for_each(|url| stage.web.put(url, page.clone()));
         stage.web.put("http://a.kz/feed", dated_links(&addresses, day));
         let _node = stage.start().await;
-        until("all are stored", async || stage.items().await == 6).await;
+        until("all entries are stored", async || stage.items().await == 6).await;
         sleep(Duration::from_secs(600)).await;
         assert_eq!(stage.state("a.kz").await, SourceState::Live, "{day}");
     }
 }
 
-/// Pages that are for some only: the state says so, and what the feed told is kept.
+/// Article pages with restricted access degrade the source. The entries of the feed are stored.
 #[tokio::test(start_paused = true)]
-async fn pages_that_are_refused_are_told() {
+async fn restricted_article_pages_degrade_the_source() {
     let stage = site().await;
-    let mut known = Vec::new();
-    publish(&stage, &mut known, (0..5).map(|n| (n.to_string(), Page::Says(403, None))));
+    let mut urls = Vec::new();
+    publish(&stage, &mut urls, (0..5).map(|n| (n.to_string(), Page::Status(403, None))));
     let _node = stage.start().await;
-    until("it is told", async || stage.state("a.kz").await == SourceState::Degraded).await;
-    let (_, told) = reason(&stage, &name("a.kz")).await;
-    assert!(told.contains("could not fetch the last 5 article pages: HTTP status 403"), "{told}");
+    until("the source is degraded", async || stage.state("a.kz").await == SourceState::Degraded).await;
+    let reason = reason(&stage, &name("a.kz")).await;
+    assert!(reason.contains("could not fetch the last 5 article pages: HTTP status 403"), "{reason}");
     assert_eq!(stage.items().await, 5);
-    publish(&stage, &mut known, (5..6).map(|n| (n.to_string(), article("body", &words(n)))));
-    until("one came", async || stage.state("a.kz").await == SourceState::Live).await;
+    publish(&stage, &mut urls, (5..6).map(|n| (n.to_string(), article("body", &words(n)))));
+    until("a readable page makes the source live", async || stage.state("a.kz").await == SourceState::Live)
+        .await;
 }

@@ -1,4 +1,4 @@
-//! The stage of this crate's tests: a web in memory, a clock that follows tokio's paused one, a node.
+//! The fixture of the tests of this crate: an in-memory web, a clock that follows tokio's paused clock, and a node.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use url::Url;
 
 use crate::{Context, Node, NodeConfig, ScheduleRobotsStore};
 
-/// Wall time that moves with tokio's.
+/// A wall clock that moves with tokio's clock.
 #[derive(Debug)]
 struct FollowingClock {
     start: Timestamp,
@@ -28,30 +28,30 @@ impl Clock for FollowingClock {
     }
 }
 
-/// How an address of the web in memory behaves.
+/// The behaviour of a URL of the in-memory web.
 #[derive(Debug, Clone)]
 pub(crate) enum Page {
-    /// 200 with a body.
+    /// A response with status 200 and a body.
     Body(String),
-    /// Answers after a while.
+    /// A response with status 200 and a body, after a delay.
     Slow(Duration, String),
-    /// A status, with a header where it needs one.
-    Says(u16, Option<(&'static str, String)>),
-    /// A body with a header field.
-    With((&'static str, &'static str), String),
-    /// A body with this `ETag`; 304 for whoever knows the tag, whatever the body is by now.
-    Tagged(&'static str, String),
-    /// Never answers, whatever its deadlines say: a bug of ours.
+    /// A response with a status and an optional header field.
+    Status(u16, Option<(&'static str, String)>),
+    /// A response with status 200, a header field and a body.
+    WithHeader((&'static str, &'static str), String),
+    /// A response with this `ETag` and a body; 304 for a request with the same tag, even if the body has changed.
+    WithETag(&'static str, String),
+    /// No response, and no timeout. Simulates a bug of the crawler.
     Hangs,
-    /// Reading it panics: a bug of ours.
+    /// A panic of the fetcher. Simulates a bug of the crawler.
     Panics,
 }
 
-/// A web in memory. What is not there answers 404.
+/// An in-memory web. An unknown URL has status 404.
 #[derive(Default)]
 pub(crate) struct FakeWeb {
     pages: Mutex<HashMap<String, Page>>,
-    asked: Mutex<Vec<(String, Instant)>>,
+    requests: Mutex<Vec<(String, Instant)>>,
     forms: Mutex<Vec<(String, String)>>,
 }
 
@@ -60,33 +60,33 @@ impl FakeWeb {
         self.pages.lock().unwrap().insert(url.to_owned(), page);
     }
 
-    /// Everything that was asked for, robots.txt left out.
-    pub(crate) fn asked(&self) -> Vec<String> {
-        let asked = self.asked.lock().unwrap();
-        asked.iter().map(|(url, _)| url.clone()).filter(|url| !url.ends_with("/robots.txt")).collect()
+    /// Returns the requested URLs in order, without robots.txt.
+    pub(crate) fn requests(&self) -> Vec<String> {
+        let requests = self.requests.lock().unwrap();
+        requests.iter().map(|(url, _)| url.clone()).filter(|url| !url.ends_with("/robots.txt")).collect()
     }
 
-    /// Forms that were sent, with where.
+    /// Returns the URLs and bodies of the submitted forms in order.
     pub(crate) fn forms(&self) -> Vec<(String, String)> {
         self.forms.lock().unwrap().clone()
     }
 
-    /// The shortest time between the beginnings of two exchanges, robots.txt included.
+    /// Returns the shortest time between the starts of two consecutive requests, including robots.txt.
     pub(crate) fn shortest_gap(&self) -> Duration {
-        let asked = self.asked.lock().unwrap();
-        let gaps = asked.windows(2).map(|pair| pair[1].1.duration_since(pair[0].1));
+        let requests = self.requests.lock().unwrap();
+        let gaps = requests.windows(2).map(|pair| pair[1].1.duration_since(pair[0].1));
         gaps.min().unwrap_or(Duration::MAX)
     }
 
-    pub(crate) fn times_asked(&self, url: &str) -> usize {
-        self.asked().iter().filter(|asked| *asked == url).count()
+    pub(crate) fn request_count(&self, url: &str) -> usize {
+        self.requests().iter().filter(|request| *request == url).count()
     }
 }
 
 #[async_trait]
 impl Transport for FakeWeb {
     async fn exchange(&self, _pass: Passed, request: &Request) -> Result<Response, TransportError> {
-        self.asked.lock().unwrap().push((request.url.to_string(), Instant::now()));
+        self.requests.lock().unwrap().push((request.url.to_string(), Instant::now()));
         if let Some(form) = &request.form {
             self.forms.lock().unwrap().push((request.url.to_string(), form.clone()));
         }
@@ -98,28 +98,28 @@ impl Transport for FakeWeb {
                 tokio::time::sleep(wait).await;
                 body
             }
-            Some(Page::Says(status, header)) => {
+            Some(Page::Status(status, header)) => {
                 let headers = header.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
                 return Ok(Response { status, headers, ..Response::default() });
             }
-            Some(Page::With((name, value), body)) => {
+            Some(Page::WithHeader((name, value), body)) => {
                 let headers = vec![(name.to_owned(), value.to_owned())];
                 return Ok(Response { status: 200, headers, body: body.into(), ..Response::default() });
             }
-            Some(Page::Tagged(tag, body)) => {
+            Some(Page::WithETag(tag, body)) => {
                 let headers = vec![("etag".to_owned(), tag.to_owned())];
-                let is_known = request.if_none_match.as_deref() == Some(tag);
-                let (status, body) = if is_known { (304, String::new()) } else { (200, body) };
+                let is_unchanged = request.if_none_match.as_deref() == Some(tag);
+                let (status, body) = if is_unchanged { (304, String::new()) } else { (200, body) };
                 return Ok(Response { status, headers, body: body.into(), ..Response::default() });
             }
             Some(Page::Hangs) => std::future::pending().await,
-            Some(Page::Panics) => panic!("a bug, as the test asks for"),
+            Some(Page::Panics) => panic!("simulated bug"),
         };
         Ok(Response { status: 200, body: body.into(), ..Response::default() })
     }
 }
 
-/// A feed with so many whole entries.
+/// Returns a feed of `entries` entries with full texts.
 pub(crate) fn feed(entries: usize) -> Page {
     let items: String = (0..entries)
         .map(|n| {
@@ -132,7 +132,7 @@ pub(crate) fn feed(entries: usize) -> Page {
     Page::Body(format!("<rss version='2.0'><channel><title>Лента</title>{items}</channel></rss>"))
 }
 
-/// A feed whose entries are links, each with an identifier of its own.
+/// Returns a feed whose entries are links, each with its own identifier.
 pub(crate) fn links(addresses: &[&str]) -> Page {
     let items: String = addresses
         .iter()
@@ -142,7 +142,7 @@ pub(crate) fn links(addresses: &[&str]) -> Page {
     Page::Body(format!("<rss version='2.0'><channel><title>Лента</title>{items}</channel></rss>"))
 }
 
-/// A feed whose entries are links, all published on one day (RFC 822).
+/// Returns a feed whose entries are links with the same publication date (RFC 822).
 pub(crate) fn dated_links(addresses: &[String], day: &str) -> Page {
     let item = |url: &String| {
         format!(
@@ -153,7 +153,7 @@ pub(crate) fn dated_links(addresses: &[String], day: &str) -> Page {
     Page::Body(format!("<rss version='2.0'><channel><title>Лента</title>{items}</channel></rss>"))
 }
 
-/// A node, and everything around it.
+/// The surroundings of a node: web, store, schedule, clock and settings.
 pub(crate) struct Stage {
     pub(crate) web: Arc<FakeWeb>,
     pub(crate) store: Arc<dyn Store>,
@@ -164,7 +164,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// With a source of each of these hosts, read at `http://HOST/feed`, and a topic that all match.
+    /// Creates a stage with one source per host, read at `http://HOST/feed`, and a topic that all entries match.
     pub(crate) async fn with(hosts: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store: Arc<dyn Store> = Arc::new(Sqlite::open(&folder.path().join("store.db"), 100).unwrap());
@@ -201,22 +201,22 @@ impl Stage {
         Node::start(context).await.unwrap()
     }
 
-    /// Lets the store refuse every new item, or take them again.
-    pub(crate) fn outage(&self, is_out: bool) {
+    /// Makes the store fail to save harvests, or ends the outage.
+    pub(crate) fn set_outage(&self, is_out: bool) {
         let database = rusqlite::Connection::open(self.folder.path().join("store.db")).unwrap();
         let change =
             if is_out { "ALTER TABLE fetch RENAME TO away" } else { "ALTER TABLE away RENAME TO fetch" };
         database.execute_batch(change).unwrap();
     }
 
-    /// The store takes nothing of a source, however often it is given.
-    pub(crate) fn refuse(&self, host: &str) {
+    /// Makes the store reject every new item of a source.
+    pub(crate) fn reject_items_of(&self, host: &str) {
         let database = rusqlite::Connection::open(self.folder.path().join("store.db")).unwrap();
-        let refusal = format!(
+        let trigger = format!(
             "CREATE TRIGGER refuse BEFORE INSERT ON item WHEN NEW.source = '{host}'
-             BEGIN SELECT RAISE(ABORT, 'the test says so'); END"
+             BEGIN SELECT RAISE(ABORT, 'rejected by the test'); END"
         );
-        database.execute_batch(&refusal).unwrap();
+        database.execute_batch(&trigger).unwrap();
     }
 
     pub(crate) async fn state(&self, host: &str) -> SourceState {
@@ -228,11 +228,11 @@ impl Stage {
     }
 }
 
-/// Waits, in paused time, until something is so. An hour at most.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, is_so: impl Fn() -> F) {
-    let end = Instant::now() + Duration::from_secs(3600);
-    while !is_so().await {
-        assert!(Instant::now() < end, "{what}: it never came to that");
+/// Waits until a condition holds, for up to an hour of paused time. `condition` completes "timed out waiting until".
+pub(crate) async fn until<F: Future<Output = bool>>(condition: &str, is_met: impl Fn() -> F) {
+    let deadline = Instant::now() + Duration::from_secs(3600);
+    while !is_met().await {
+        assert!(Instant::now() < deadline, "timed out waiting until {condition}");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }

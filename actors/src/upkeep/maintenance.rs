@@ -1,44 +1,44 @@
-//! What has to happen now and then: noticing changed objects, matching again, retention.
+//! The actor that runs periodic duties: rematching, retention, links of near-duplicates, permanent moves of sources.
 //!
-//! Supervised by [`crate::supervision::node::Node`]. If it dies, nothing is lost: each duty begins anew.
+//! Supervised by [`crate::supervision::node::Node`]. A restart loses nothing, because each duty can start again.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::{HostHealth, Timestamp};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use service::{BackendError, rematch};
 use tokio::time::Instant;
 
 use crate::context::Context;
-use crate::upkeep::moves::follow;
+use crate::upkeep::moves::follow_moves;
 use crate::upkeep::stories;
+use service::{BackendError, rematch};
 
-/// How soon a change of the objects is noticed.
-const LOOK: Duration = Duration::from_secs(1);
-/// How long matching again is a node's after it began: then another one may, and nothing is doubled.
-const REMATCH: Duration = Duration::from_secs(60);
-/// How often what is old is removed.
-const RETAIN: Duration = Duration::from_secs(600);
-
-/// Steps of linking reprints in one look.
+/// The interval between checks for pending duties.
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The time for which a node has the duty of rematching. Another node may take it then; a repeated rematch has no
+/// effect.
+const REMATCH_DUTY: Duration = Duration::from_secs(60);
+/// The interval between removals of expired items.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(600);
+/// Upper bound on the linking steps in one check, so that other duties do not wait.
 const LINK_STEPS: usize = 5;
-/// How often sources are looked at that moved.
-const MOVES: Duration = Duration::from_secs(1800);
+/// The interval between checks for moved sources.
+const MOVE_INTERVAL: Duration = Duration::from_secs(1800);
 
 pub(crate) enum MaintenanceMsg {
-    /// Look whether something is to be done.
-    Look,
+    /// Run the pending duties.
+    Check,
 }
 
 pub(crate) struct Maintenance;
 
 pub(crate) struct MaintenanceState {
     context: Arc<Context>,
-    /// The version of the objects that everything stored has been matched against.
-    matched: Option<i64>,
-    retained_at: Option<Instant>,
-    followed_at: Option<Instant>,
+    /// The version of the declared objects that all stored items have been matched against.
+    matched_version: Option<i64>,
+    last_retention: Option<Instant>,
+    last_move_check: Option<Instant>,
 }
 
 impl Actor for Maintenance {
@@ -51,17 +51,17 @@ impl Actor for Maintenance {
         myself: ActorRef<MaintenanceMsg>,
         context: Arc<Context>,
     ) -> Result<MaintenanceState, ActorProcessingErr> {
-        myself.send_interval(LOOK, || MaintenanceMsg::Look);
-        Ok(MaintenanceState { context, matched: None, retained_at: None, followed_at: None })
+        myself.send_interval(CHECK_INTERVAL, || MaintenanceMsg::Check);
+        Ok(MaintenanceState { context, matched_version: None, last_retention: None, last_move_check: None })
     }
 
     async fn handle(
         &self,
         _myself: ActorRef<MaintenanceMsg>,
-        MaintenanceMsg::Look: MaintenanceMsg,
+        MaintenanceMsg::Check: MaintenanceMsg,
         state: &mut MaintenanceState,
     ) -> Result<(), ActorProcessingErr> {
-        if let Err(error) = state.look().await {
+        if let Err(error) = state.run_duties().await {
             tracing::warn!(%error, "maintenance failed; will retry");
         }
         Ok(())
@@ -69,33 +69,36 @@ impl Actor for Maintenance {
 }
 
 impl MaintenanceState {
-    async fn look(&mut self) -> Result<(), BackendError> {
+    async fn run_duties(&mut self) -> Result<(), BackendError> {
         let context = &self.context;
         let version = context.store.objects_version().await?;
-        if self.matched != Some(version) && self.has_duty("rematch", REMATCH).await? {
+        if self.matched_version != Some(version) && self.has_duty("rematch", REMATCH_DUTY).await? {
             rematch(&*context.store, context.clock.now(), |_| ()).await?;
-            self.matched = Some(version);
+            self.matched_version = Some(version);
         }
-        if self.retained_at.is_none_or(|at| at.elapsed() >= RETAIN) && self.has_duty("upkeep", RETAIN).await?
+        if self.last_retention.is_none_or(|at| at.elapsed() >= RETENTION_INTERVAL)
+            && self.has_duty("upkeep", RETENTION_INTERVAL).await?
         {
-            self.retained_at = Some(Instant::now());
-            self.retain().await?;
+            self.last_retention = Some(Instant::now());
+            self.remove_expired().await?;
             self.end_incidents().await?;
-            // Planning anew loses nothing, and finds pages whose job got lost between store and schedule.
+            // Planning again loses nothing, and restores page jobs that were lost between store and schedule.
             context.catch_up(true).await?;
         }
-        if self.followed_at.is_none_or(|at| at.elapsed() >= MOVES) && self.has_duty("moves", MOVES).await? {
-            self.followed_at = Some(Instant::now());
-            follow(&self.context).await?;
+        if self.last_move_check.is_none_or(|at| at.elapsed() >= MOVE_INTERVAL)
+            && self.has_duty("moves", MOVE_INTERVAL).await?
+        {
+            self.last_move_check = Some(Instant::now());
+            follow_moves(&self.context).await?;
         }
         self.link().await
     }
 
-    /// Of a host that has too few sources by now nobody looks how it is doing: its incident is over.
+    /// Ends the incidents of hosts that no longer have enough sources to detect the end of an incident.
     async fn end_incidents(&self) -> Result<(), BackendError> {
         let (context, now) = (&self.context, self.context.clock.now());
-        let open = context.store.incidents(now, Timestamp::MAX).await?;
-        for incident in open.iter().filter(|incident| incident.to.is_none()) {
+        let incidents = context.store.incidents(now, Timestamp::MAX).await?;
+        for incident in incidents.iter().filter(|incident| incident.to.is_none()) {
             if context.snapshot().sources_at(&incident.host) < HostHealth::MIN_FAILING_SOURCES {
                 context.store.end_incident(&incident.host, now).await?;
             }
@@ -103,7 +106,7 @@ impl MaintenanceState {
         Ok(())
     }
 
-    /// Links reprints, for a while: the other duties must not wait until all are.
+    /// Runs a bounded number of linking steps, so that other duties do not wait for all items.
     async fn link(&self) -> Result<(), BackendError> {
         for _ in 0..LINK_STEPS {
             if self.context.is_draining() || !stories::link_some(&self.context).await? {
@@ -113,19 +116,18 @@ impl MaintenanceState {
         Ok(())
     }
 
-    /// Of a cluster, one node does it at a time.
+    /// Tries to take a duty of the cluster for `hold`. Returns true if this node has it.
     async fn has_duty(&self, duty: &str, hold: Duration) -> Result<bool, BackendError> {
         self.context.take_duty(duty, hold).await
     }
 
-    async fn retain(&self) -> Result<(), BackendError> {
+    async fn remove_expired(&self) -> Result<(), BackendError> {
         let config = &self.context.config;
         let now = self.context.clock.now();
         if config.retention.is_zero() {
             return Ok(());
         }
-        let retain = || self.context.store.retain(config.retention, now);
-        while retain().await? > 0 {}
+        while self.context.store.retain(config.retention, now).await? > 0 {}
         Ok(())
     }
 }

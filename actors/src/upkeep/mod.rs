@@ -1,4 +1,4 @@
-//! Upkeep: what a node does besides fetching.
+//! Periodic duties: rematching, retention, links of near-duplicates, permanent moves of sources.
 
 pub(crate) mod maintenance;
 pub(crate) mod moves;

@@ -1,4 +1,5 @@
-//! Sources whose servers say that they moved for good are declared where they moved to, with the operator's audit as history.
+//! Permanent moves of sources: a source that its server redirects permanently is declared at the new URL. The audit
+//! trail records the change.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -11,19 +12,21 @@ use url::Url;
 
 use crate::context::Context;
 
-/// A server is to say so for this long, each time it is asked: who is led astray for an evening is not followed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(86_400);
+/// The time for which each poll must be redirected before a move is followed. A redirect of a few hours may be a
+/// mistake.
+const MIN_MOVE_AGE: Duration = Duration::from_secs(86_400);
 
-/// Declares sources where they moved to. What was read through the redirect all the while is known to be readable there.
-pub(crate) async fn follow(context: &Context) -> Result<(), BackendError> {
+/// Declares moved sources at their new URLs. Polls have followed the redirect meanwhile, so the new URLs are
+/// readable.
+pub(crate) async fn follow_moves(context: &Context) -> Result<(), BackendError> {
     let (store, now) = (&context.store, context.clock.now());
     let version = store.objects_version().await?;
     let records = store.sources().await?;
-    let led_to = led_to(&records);
+    let sources_at = count_sources_by_url(&records);
     let mut followed = Vec::new();
     for record in records.iter().filter(|record| record.moved_to.is_some()) {
         let moves = store.moves(&record.source.name).await?;
-        if let Some((url, since)) = whither(record, moves.first(), &led_to) {
+        if let Some((url, since)) = move_target(record, moves.first(), &sources_at) {
             followed.push((Source { url, ..record.source.clone() }, record.source.url.clone(), since));
         }
     }
@@ -31,62 +34,64 @@ pub(crate) async fn follow(context: &Context) -> Result<(), BackendError> {
         return Ok(());
     }
     let sources = followed.iter().map(|(source, ..)| source.clone()).collect();
-    // An operator who edits them at this moment is right; the next round looks again.
+    // A concurrent edit by an operator takes precedence. The next round tries again.
     store
         .declare(&Objects { sources, expected_version: Some(version), ..Objects::default() }, false, now)
         .await?;
     for (source, from, since) in followed {
-        tracing::info!(source = %source.name, %from, to = %source.url, "moved for good: it is read there from now on");
+        tracing::info!(source = %source.name, %from, to = %source.url, "followed the permanent move of a source");
         let record = AuditRecord {
             at: now,
             who: format!("node {}", context.config.name),
             action: "source follow".to_owned(),
             target: format!("source/{} from {from} to {}", source.name, source.url),
-            reason: format!("its server has said so since {}", model::rfc3339(since)),
+            reason: format!("redirected permanently since {}", model::rfc3339(since)),
         };
         store.audit(&record).await?;
     }
     Ok(())
 }
 
-/// How many sources are, or are led, to each address.
-fn led_to(records: &[SourceRecord]) -> HashMap<Url, usize> {
-    let mut led_to = HashMap::new();
+/// Counts the sources that are declared at, or redirected to, each URL.
+fn count_sources_by_url(records: &[SourceRecord]) -> HashMap<Url, usize> {
+    let mut counts = HashMap::new();
     for record in records {
-        let moved = record.moved_to.as_deref().and_then(|url| Url::parse(url).ok());
-        for url in [Some(record.source.url.clone()), moved].into_iter().flatten() {
-            *led_to.entry(url).or_default() += 1;
+        let target = record.moved_to.as_deref().and_then(|url| Url::parse(url).ok());
+        for url in [Some(record.source.url.clone()), target].into_iter().flatten() {
+            *counts.entry(url).or_default() += 1;
         }
     }
-    led_to
+    counts
 }
 
-/// Where a source is to be read from now on, and since when its server has said so; `None`: where it is.
-fn whither(
+/// Returns the new URL of a source and the start of its redirect, or `None` if the source stays at its declared URL.
+fn move_target(
     record: &SourceRecord,
-    last: Option<&Move>,
-    led_to: &HashMap<Url, usize>,
+    last_move: Option<&Move>,
+    sources_at: &HashMap<Url, usize>,
 ) -> Option<(Url, Timestamp)> {
     let source = &record.source;
     let to = Url::parse(record.moved_to.as_deref()?).ok()?;
-    let since = last.filter(|last| last.to == record.moved_to)?.at;
-    // As it was asked last: that it said so a day ago, and was not asked since, is one word.
+    let since = last_move.filter(|last| last.to == record.moved_to)?.at;
+    // The age ends at the last successful poll: a redirect that no later poll confirmed is a single observation.
     let is_lasting =
-        Duration::try_from(record.last_ok?.duration_since(since)).unwrap_or_default() >= PATIENCE;
-    // Platforms lead elsewhere for reasons of their own.
+        Duration::try_from(record.last_ok?.duration_since(since)).unwrap_or_default() >= MIN_MOVE_AGE;
+    // Platforms redirect for other reasons.
     let is_plain = matches!(
         source.kind,
         SourceKind::Feed | SourceKind::Sitemap | SourceKind::Listing | SourceKind::Json
     );
-    let is_well = record.state == SourceState::Live && record.failures == 0.0 && source.watch() == Watch::On;
-    // A search that is led elsewhere may have lost its query; a token was meant for where it was declared.
+    let is_healthy =
+        record.state == SourceState::Live && record.failures == 0.0 && source.watch() == Watch::On;
+    // The redirect of a search may lose the query, and a token is meant for the declared URL only.
     let is_bound = source.is_searched() || read::token_of(source).is_some();
-    let is_guarded = source.url.scheme() != "https" || to.scheme() == "https";
-    // A catch-all: what was one section of many ends at the front page, or where others end.
+    let is_as_secure = source.url.scheme() != "https" || to.scheme() == "https";
+    // A catch-all redirect leads a section to the front page, or several sections to the same URL.
     let is_front = to.path() == "/" && source.url.path() != "/";
-    let is_shared = led_to.get(&to).is_some_and(|sources| *sources > 1);
-    let is_right = is_lasting && is_plain && is_well && !is_bound && is_guarded && !is_front && !is_shared;
-    is_right.then_some((to, since))
+    let is_shared = sources_at.get(&to).is_some_and(|sources| *sources > 1);
+    let is_followed =
+        is_lasting && is_plain && is_healthy && !is_bound && is_as_secure && !is_front && !is_shared;
+    is_followed.then_some((to, since))
 }
 
 #[cfg(test)]
@@ -119,40 +124,45 @@ mod tests {
         }
     }
 
-    /// Each guard, one at a time; the first is the control.
+    /// Each case violates one condition. The second case is the control.
     #[test]
-    fn only_a_lasting_move_of_one_source_to_its_like_is_followed() {
+    fn only_a_lasting_move_of_a_single_healthy_source_is_followed() {
         type Change = fn(&mut SourceRecord);
         let cases: [(&str, Change, i64, bool); 12] = [
-            ("that was not asked since", |record| record.last_ok = Some(at(-23)), -24, false),
-            ("a move", |_| (), -24, true),
-            ("of an hour", |_| (), -1, false),
-            ("while it fails", |record| record.failures = 0.25, -24, false),
-            ("of one that is not read", |record| record.state = SourceState::BrokenLayout, -24, false),
-            ("of one that is paused", |record| record.source.paused = true, -24, false),
-            ("to the front page", |record| record.moved_to = Some("https://b.kz/".to_owned()), -24, false),
+            ("no poll since the redirect began", |record| record.last_ok = Some(at(-23)), -24, false),
+            ("a lasting move", |_| (), -24, true),
+            ("a move of an hour", |_| (), -1, false),
+            ("a failing source", |record| record.failures = 0.25, -24, false),
+            ("a source with a broken layout", |record| record.state = SourceState::BrokenLayout, -24, false),
+            ("a paused source", |record| record.source.paused = true, -24, false),
             (
-                "to where it can be overheard",
+                "a redirect to the front page",
+                |record| record.moved_to = Some("https://b.kz/".to_owned()),
+                -24,
+                false,
+            ),
+            (
+                "a redirect from https to http",
                 |record| record.moved_to = Some("http://b.kz/feed".to_owned()),
                 -24,
                 false,
             ),
-            ("of one with a token", |record| record.source.token = Some(stage::name("secret")), -24, false),
+            ("a source with a token", |record| record.source.token = Some(stage::name("secret")), -24, false),
             (
-                "of a search",
+                "a searched source",
                 |record| record.source.url = "https://a.kz/?q={query}".parse().unwrap(),
                 -24,
                 false,
             ),
-            ("on a platform", |record| record.source.kind = SourceKind::Telegram, -24, false),
+            ("a source on a platform", |record| record.source.kind = SourceKind::Telegram, -24, false),
             (
-                "to where another is",
+                "a redirect to the URL of another source",
                 |record| record.moved_to = Some("https://c.kz/feed".to_owned()),
                 -24,
                 false,
             ),
         ];
-        for (what, change, since, expected) in cases {
+        for (case, change, since, expected) in cases {
             let mut record = record();
             change(&mut record);
             let other = SourceRecord {
@@ -160,11 +170,11 @@ mod tests {
                 moved_to: None,
                 ..record.clone()
             };
-            let led_to = led_to(&[record.clone(), other]);
-            let last = Move { at: at(since), to: record.moved_to.clone() };
-            let found = whither(&record, Some(&last), &led_to);
-            assert_eq!(found.is_some(), expected, "{what}");
-            assert!(whither(&record, None, &led_to).is_none(), "{what}, of which nothing is noted");
+            let sources_at = count_sources_by_url(&[record.clone(), other]);
+            let last_move = Move { at: at(since), to: record.moved_to.clone() };
+            let target = move_target(&record, Some(&last_move), &sources_at);
+            assert_eq!(target.is_some(), expected, "{case}");
+            assert!(move_target(&record, None, &sources_at).is_none(), "{case}, without a recorded move");
         }
     }
 }

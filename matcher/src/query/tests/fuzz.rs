@@ -167,10 +167,10 @@ fn fuzz_of_queries_and_texts() {
     let Some(seconds) = variable("QYRAN_FUZZ_SECONDS") else {
         return run(variable("QYRAN_FUZZ_SEED").unwrap_or(FIXED_SEED), CASES_PER_SEED);
     };
-    let end = std::time::Instant::now() + std::time::Duration::from_secs(seconds);
-    let first = std::time::UNIX_EPOCH.elapsed().map_or(0, |now| now.as_secs()) << 20;
+    let now = || std::time::UNIX_EPOCH.elapsed().map_or(0, |now| now.as_secs());
+    let (first, end) = (now() << 20, now() + seconds);
     let mut seeds = 0;
-    while std::time::Instant::now() < end {
+    while now() < end {
         run(first + seeds, CASES_PER_SEED);
         seeds += 1;
     }
