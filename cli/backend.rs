@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use config::Settings;
+use model::DisabledProtections;
 use scheduler::{Address, Redis, Schedule};
 use store::{Postgres, Store};
 
@@ -19,23 +20,6 @@ pub(crate) struct Backend {
     pub(crate) place: Place,
     /// Whose leases these are, if this process takes any.
     pub(crate) node: String,
-}
-
-/// What tests switch off, to show what it is good for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Protection {
-    /// A node ends its work when its lease ends.
-    Deadline,
-    /// A harvest that cannot be stored is kept until it can, and fetching stops meanwhile.
-    Retry,
-    /// What a harvest holds and what is remembered of its source are stored together or not at all.
-    Transaction,
-    /// A Redis that may not know every lease hands out nothing for a while.
-    Embargo,
-    /// A master that still answers is left when Sentinels name another.
-    Following,
-    /// A node that is told to stop ends what it began and hands its hosts over.
-    Drain,
 }
 
 /// Where it is.
@@ -55,15 +39,14 @@ impl fmt::Display for Place {
 
 impl Backend {
     /// To run a node: begins a data folder where there is none, and refuses a Redis that would lose leases.
-    pub(crate) async fn to_run(global: &Global, without: &[Protection]) -> anyhow::Result<Self> {
+    pub(crate) async fn to_run(global: &Global, disabled: &DisabledProtections) -> anyhow::Result<Self> {
         if !is_cluster(&global.settings) {
             return Ok(DataFolder::create(&global.settings)?.into());
         }
         let (name, clock) = (node_name(global), global.clock.clone());
         let space = &global.settings.schedule.space;
         let redis = Redis::connect(schedule_address(&global.settings)?, space, &name, clock).await?;
-        let redis = if without.contains(&Protection::Embargo) { redis.without_embargo() } else { redis };
-        let redis = if without.contains(&Protection::Following) { redis.without_following() } else { redis };
+        let redis = redis.without(disabled);
         Self::cluster(&global.settings, redis, name).await
     }
 

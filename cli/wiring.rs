@@ -7,7 +7,7 @@ use config::Settings;
 use crawler::fetch::{AddressGuard, Http, HttpSettings, TokenReader};
 use crawler::robots::RobotsStore;
 use crawler::{Door, FetchPolicy};
-use model::Clock;
+use model::{Clock, DisabledProtections};
 
 use crate::backend::Backend;
 use crate::terminal::failure::{Failure, tell};
@@ -81,9 +81,7 @@ fn node_config(settings: &Settings, name: String, pass: Option<Pass>) -> NodeCon
         retention: settings.store.retention,
         history: settings.store.history,
         pass,
-        ignores_deadlines: false,
-        forgets_unstored: false,
-        stores_in_parts: false,
+        disabled: DisabledProtections::default(),
         listen: settings.node.listen.clone(),
         websub_url: None,
     }

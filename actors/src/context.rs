@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crawler::Door;
-use model::{Clock, Name, Timestamp};
+use model::{Clock, DisabledProtections, Name, Protection, Timestamp};
 use ractor::ActorRef;
 use scheduler::Schedule;
 use scheduler::membership::Order;
@@ -43,11 +43,6 @@ pub struct NodeConfig {
     pub pages: usize,
     /// The duration of a host's lease without renewal.
     pub lease: Duration,
-    /// Drops harvests that cannot be stored, and settles their jobs. Set only by tests that show why they are kept.
-    pub forgets_unstored: bool,
-    /// Stores the source state of a harvest before its items, in two transactions. Set only by tests
-    /// that show why both share one transaction.
-    pub stores_in_parts: bool,
     /// The time without progress after which a job is stopped.
     pub stuck_after: Duration,
     /// The time to finish running jobs after the node is told to stop.
@@ -64,14 +59,14 @@ pub struct NodeConfig {
     pub history: usize,
     /// Set to run a single pass; `None` runs until stopped.
     pub pass: Option<Pass>,
-    /// Continues after the end of leases. Set only by tests that show why work stops at the deadline.
-    pub ignores_deadlines: bool,
+    /// Protections that a control of a test switches off.
+    pub disabled: DisabledProtections,
 }
 
 impl NodeConfig {
     /// Returns the deadline of a lease that was requested at `requested_at`, less a margin of 250 ms for transit.
     pub(crate) fn deadline(&self, requested_at: Instant, lease: Duration) -> Instant {
-        if self.ignores_deadlines {
+        if self.disabled.contains(Protection::Deadline) {
             return requested_at + Duration::from_secs(86_400);
         }
         requested_at + lease.saturating_sub(Duration::from_millis(250))

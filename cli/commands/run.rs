@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use actors::{Context, Node, Pass, Totals};
 use config::format_duration;
-use model::{Timestamp, rfc3339};
+use model::{DisabledProtections, Protection, Timestamp, rfc3339};
 use serde_json::{Value, json};
 use service::PlanTerms;
 use store::Store;
 use tokio::time::Instant;
 
-use crate::backend::{Backend, Place, Protection};
+use crate::backend::{Backend, Place};
 use crate::commands::apply::apply;
 use crate::commands::check::checked_objects;
 use crate::commands::source::plan_terms;
@@ -56,7 +56,7 @@ pub(crate) struct Args {
     /// Serves metrics and probes there, as 127.0.0.1:9090
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Breaks a protection, for tests that show what it is good for
+    /// Switches a protection off; only in builds with fault injection
     #[arg(long, value_name = "PROTECTION", hide = true)]
     without: Vec<Protection>,
 }
@@ -75,12 +75,13 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     let objects = checked_objects(&args.file, false, global).await?;
     wiring::warn_without_contact(&global.settings);
     let mut stop = Stop::listen()?;
-    let data = Backend::to_run(global, &args.without).await?;
+    let disabled = DisabledProtections::new(&args.without).map_err(Failure::usage)?;
+    let data = Backend::to_run(global, &disabled).await?;
     let _lock = match &data.place {
         Place::Folder(path) => Some(DataFolder::lock(path)?),
         Place::Cluster { .. } => None,
     };
-    let drains = !args.without.contains(&Protection::Drain);
+    let drains = !disabled.contains(Protection::Drain);
     if !objects.is_empty() {
         apply(&*data.store, objects, false, global).await?;
     }
@@ -96,9 +97,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     let mut context = wiring::context(&settings, &data, global.clock.clone(), pass.clone())?;
     // A single pass is not there when hubs ask back.
     context.config.websub_url = if pass.is_some() { None } else { settings.websub.base() };
-    context.config.ignores_deadlines = args.without.contains(&Protection::Deadline);
-    context.config.stores_in_parts = args.without.contains(&Protection::Transaction);
-    context.config.forgets_unstored = args.without.contains(&Protection::Retry);
+    context.config.disabled = disabled;
     if !args.without.is_empty() {
         tell("warning: a protection is switched off: this node is for tests that show what it is good for");
     }

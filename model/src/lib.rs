@@ -24,6 +24,7 @@ mod near_duplicate;
 mod page_window;
 mod pointers;
 mod post;
+mod protection;
 mod reservation;
 mod rhythm;
 mod source;
@@ -51,6 +52,7 @@ pub use near_duplicate::{ItemContext, Originality, Similarity, SimilarityKind, S
 pub use page_window::{PageWindow, WindowDocument};
 pub use pointers::Pointers;
 pub use post::{Post, PostKind};
+pub use protection::{DisabledProtections, Protection};
 pub use reservation::Reservation;
 pub use rhythm::Rhythm;
 pub use source::{

@@ -312,7 +312,7 @@ impl HostWorkerState {
         self.context.metrics.asked(Backend::Schedule, "renew", asked_at.elapsed(), is_answered);
         match answer {
             Ok(()) => drop(self.lease.send_replace(config.deadline(asked_at, config.lease))),
-            Err(ScheduleError::Fenced { .. }) if config.ignores_deadlines => (),
+            Err(ScheduleError::Fenced { .. }) if config.disabled.contains(model::Protection::Deadline) => (),
             Err(ScheduleError::Fenced { .. }) => {
                 // Somebody else has the host: whatever is under way must end now.
                 tracing::warn!(host = %self.turn.host, "the lease was lost");

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Harvest, ItemContext, Name, Source};
+use model::{Harvest, ItemContext, Name, Protection, Source};
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use scheduler::Settle;
 use store::{SaveOutcome, StoreError};
@@ -176,7 +176,7 @@ impl StorageState {
                 Err(StoreError::StaleObjects) => {
                     self.context.reload().await.map_err(|error| error.to_string())?;
                 }
-                Err(_) if self.context.config.forgets_unstored => {
+                Err(_) if self.context.config.disabled.contains(Protection::Retry) => {
                     let nothing = vec![SaveOutcome::default(); harvests.len()];
                     return Ok((harvests, nothing));
                 }
@@ -199,7 +199,7 @@ impl StorageState {
 
     async fn save_once(&self, harvests: &Arc<[Harvest]>) -> Result<Vec<SaveOutcome>, StoreError> {
         let version = self.context.snapshot().version();
-        if self.context.config.stores_in_parts {
+        if self.context.config.disabled.contains(Protection::Transaction) {
             self.context.store.save(&emptied(harvests), version).await?;
         }
         self.context.store.save(harvests, version).await

@@ -262,9 +262,7 @@ fn config() -> NodeConfig {
         retention: Duration::ZERO,
         history: 100,
         pass: None,
-        ignores_deadlines: false,
-        forgets_unstored: false,
-        stores_in_parts: false,
+        disabled: model::DisabledProtections::default(),
         listen: String::new(),
         websub_url: None,
     }

@@ -26,7 +26,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::try_join_all;
-use model::{Clock, Host, Job, JobId, Planned, Settlement, Tenant, Timestamp, Token, Turn};
+use model::{
+    Clock, DisabledProtections, Host, Job, JobId, Planned, Protection, Settlement, Tenant, Timestamp, Token,
+    Turn,
+};
 use tokio::sync::{Mutex, watch};
 
 use crate::membership::{Beat, NodeView, Order, Spread};
@@ -92,15 +95,15 @@ impl Redis {
         Ok(redis)
     }
 
-    /// Disables the embargo, so that every server is trusted at once. Only for tests that show the purpose of the
-    /// embargo.
-    pub fn without_embargo(self) -> Self {
-        Self { embargo: Duration::ZERO, ..self }
-    }
-
-    /// Disables the periodic queries to the Sentinels while the current master responds. Only for tests.
-    pub fn without_following(mut self) -> Self {
-        self.link.disable_following();
+    /// Switches off the protections among `disabled` that concern the schedule: the embargo on servers that may not know
+    /// every lease, and the periodic queries to the Sentinels while the current master responds.
+    pub fn without(mut self, disabled: &DisabledProtections) -> Self {
+        if disabled.contains(Protection::Embargo) {
+            self.embargo = Duration::ZERO;
+        }
+        if disabled.contains(Protection::Following) {
+            self.link.disable_following();
+        }
         self
     }
 
