@@ -1,6 +1,6 @@
 //! The layers of the workspace, and the rules that no compiler keeps.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -140,6 +140,90 @@ fn versions_stand_in_the_workspace_only() {
         }
         assert_eq!(manifest["lints"]["workspace"].as_bool(), Some(true), "`{member}` has lints of its own");
     }
+}
+
+/// The modules of a crate that each module imports: `crate::a::b::X` in `c/d.rs` leads from `c::d` to `a::b`.
+fn imports_of(member: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let source = root().join(member).join("src");
+    let module = |path: &Path| -> String {
+        let path = path.strip_prefix(&source).unwrap().with_extension("");
+        let parts: Vec<_> = path.iter().map(|part| part.to_string_lossy().into_owned()).collect();
+        parts.join("::").trim_end_matches("::mod").to_owned()
+    };
+    let files: Vec<PathBuf> = sources().into_iter().filter(|file| file.starts_with(&source)).collect();
+    let modules: BTreeSet<String> = files.iter().map(|file| module(file)).collect();
+    let mut imports = BTreeMap::new();
+    for file in &files {
+        let text = fs::read_to_string(file).unwrap();
+        // Tests may import anything.
+        let text = text.split("#[cfg(test)]").next().unwrap();
+        let mut targets = BTreeSet::new();
+        for path in text.split("crate::").skip(1) {
+            let end = path.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(path.len());
+            let mut parts: Vec<&str> = path[..end].split("::").filter(|part| !part.is_empty()).collect();
+            while !parts.is_empty() && !modules.contains(&parts.join("::")) {
+                parts.pop();
+            }
+            targets.extend(Some(parts.join("::")).filter(|target| !target.is_empty()));
+        }
+        let own = module(file);
+        targets.remove(&own);
+        if own != "lib" && !own.starts_with("tests") {
+            imports.insert(own, targets);
+        }
+    }
+    imports
+}
+
+/// Returns the modules on a circle of imports.
+fn circle(imports: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
+    let mut left = imports.clone();
+    loop {
+        let names: BTreeSet<String> = left.keys().cloned().collect();
+        let before = left.len();
+        // A module whose imports are all settled is on no circle.
+        left.retain(|_, targets| targets.iter().any(|target| names.contains(target)));
+        if left.len() == before {
+            return left.into_keys().collect();
+        }
+    }
+}
+
+/// Modules can be read in an order in which each builds on those before it.
+#[test]
+fn no_module_of_these_crates_is_on_a_circle_of_imports() {
+    for member in ["service", "api", "model"] {
+        assert_eq!(circle(&imports_of(member)), Vec::<String>::new(), "in {member}");
+    }
+    // The control: a circle is found, and what only leads to it is not.
+    let module = |name: &str, targets: &[&str]| {
+        (name.to_owned(), targets.iter().map(|target| (*target).to_owned()).collect::<BTreeSet<_>>())
+    };
+    let imports = BTreeMap::from([module("a", &["b"]), module("b", &["a"]), module("c", &[])]);
+    assert_eq!(circle(&imports), ["a", "b"]);
+}
+
+/// Documentation comments name the thing. At most 3 % begin with a question word.
+#[test]
+fn documentation_comments_name_the_thing() {
+    const QUESTIONS: &[&str] = &["What", "How", "Whether", "Where", "When", "Which", "Who", "Whose", "Why"];
+    let (mut all, mut questions) = (0, Vec::new());
+    for file in sources() {
+        let text = fs::read_to_string(&file).unwrap();
+        let mut previous_is_comment = false;
+        for line in text.lines().map(str::trim) {
+            let comment = line.strip_prefix("/// ").or(line.strip_prefix("//! "));
+            if let Some(comment) = comment.filter(|_| !previous_is_comment) {
+                all += 1;
+                let first = comment.split_whitespace().next().unwrap_or_default();
+                if QUESTIONS.contains(&first) {
+                    questions.push(format!("{}: {comment}", file.display()));
+                }
+            }
+            previous_is_comment = comment.is_some();
+        }
+    }
+    assert!(questions.len() * 100 <= all * 3, "{} of {all}: {questions:#?}", questions.len());
 }
 
 /// A file or folder called after a kind of code instead of a thing of the domain is a drawer.

@@ -1,4 +1,4 @@
-//! What the documents say is so: commands parse, examples check, the map names what is there.
+//! The documents are correct: commands parse, examples pass the check, the map names what exists.
 
 use std::path::Path;
 
@@ -6,6 +6,43 @@ use crate::support::{finished, qyran, text};
 
 fn read(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).unwrap()
+}
+
+/// Returns the paths of all documents.
+fn documents() -> Vec<String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let markdown = |folder: &str| -> Vec<String> {
+        let entries = std::fs::read_dir(root.join(folder)).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        names.filter(|name| name.ends_with(".md")).map(|name| format!("{folder}{name}")).collect()
+    };
+    let documents = [markdown(""), markdown("docs/"), vec!["k8s/README.md".to_owned()]].concat();
+    assert!(documents.len() >= 12, "{documents:?}");
+    documents
+}
+
+/// README and ARCHITECTURE are read in one sitting.
+#[test]
+fn the_entry_documents_are_short() {
+    for document in ["README.md", "ARCHITECTURE.md"] {
+        let bytes = read(document).len();
+        assert!(bytes <= 12 * 1024, "{document} has {bytes} bytes");
+    }
+}
+
+/// Links between documents lead to files that exist.
+#[test]
+fn links_lead_to_files() {
+    for document in documents() {
+        let folder = Path::new(&document).parent().unwrap().to_path_buf();
+        for link in read(&document).split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            if link.is_empty() || link.contains("://") {
+                continue;
+            }
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(&folder).join(link);
+            assert!(path.exists(), "{document} links to {link}");
+        }
+    }
 }
 
 /// Lines of fenced blocks, with the language each block names.
@@ -58,8 +95,8 @@ fn words(line: &str) -> Vec<String> {
 #[tokio::test]
 async fn every_command_of_the_documents_parses() {
     let mut tried = 0;
-    for document in ["README.md", "CONTRIBUTING.md", "ARCHITECTURE.md"] {
-        for command in commands(&read(document)) {
+    for document in documents() {
+        for command in commands(&read(&document)) {
             // Help comes before anything is done, and after everything before it was understood.
             let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
             arguments.push("--help");

@@ -17,6 +17,7 @@ mod references;
 mod rematch;
 mod removal;
 mod search;
+mod search_budgets;
 mod search_needs;
 mod searches;
 mod snapshot;

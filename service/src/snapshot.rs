@@ -11,8 +11,8 @@ use model::{Client, Host, JobId, JobKind, Name, Source, SourceKind, Tenant, Watc
 use store::{ObjectChanges, SourceRecord, Store, StoreError, VersionedTopic};
 use url::Url;
 
+use crate::search_budgets::{ClientBudgets, within_budget};
 use crate::search_needs::SearchNeeds;
-use crate::searches::{ClientBudgets, within_budget};
 use crate::source_set::{SourceSet, read_url};
 
 /// The declared objects at one version.
