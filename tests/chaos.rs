@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use origin::{Behaviour, Kind, World};
 
-use crate::support::{Stage, Staging, eventually, finished, not_exactly_once, signal, skipped, text};
+use crate::support::{Stage, StageOptions, eventually, finished, delivery_errors, signal, report_skip, text};
 
 /// Longer than a restart takes, so that only what was written down can keep it.
 const DELAY: Duration = Duration::from_millis(1500);
@@ -19,7 +19,7 @@ fn world() -> World {
 
 /// Kills a node in the middle of its delays, lets `between` happen, and finishes with a new one.
 async fn killed_and_restarted(between: impl FnOnce(&Stage)) -> Stage {
-    let stage = Stage::with(world(), Staging { delay: DELAY, ..Staging::default() }).await;
+    let stage = Stage::with_options(world(), StageOptions { delay: DELAY, ..StageOptions::default() }).await;
     let mut node = stage.node();
     // Three hosts, each with robots.txt, front and one page behind it: now every host is in a delay.
     eventually("some pages are read", || stage.origin.log().len() >= 9).await;
@@ -42,7 +42,7 @@ async fn after_kill_9_everything_is_stored_once_and_politeness_held() {
     let stage = killed_and_restarted(|_| ()).await;
     let expected: Vec<_> =
         stage.origin.world().sites.iter().flat_map(|site| stage.published(site, site)).collect();
-    assert_eq!(not_exactly_once(&expected, &stage.materials("all").await), Vec::<String>::new());
+    assert_eq!(delivery_errors(&expected, &stage.materials("all").await), Vec::<String>::new());
     assert_eq!(stage.judge().violations(), Vec::<String>::new());
 }
 
@@ -62,14 +62,14 @@ async fn control_without_the_schedule_the_delay_is_forgotten() {
     // What the store keeps needs no schedule.
     let expected: Vec<_> =
         stage.origin.world().sites.iter().flat_map(|site| stage.published(site, site)).collect();
-    assert_eq!(not_exactly_once(&expected, &stage.materials("all").await), Vec::<String>::new());
+    assert_eq!(delivery_errors(&expected, &stage.materials("all").await), Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn sigterm_finishes_what_is_under_way_and_ends_well() {
     let mut world = World::empty(22);
     world.add(Kind::Feed, Behaviour::Slow, 3, Duration::ZERO);
-    let stage = Stage::of(world).await;
+    let stage = Stage::new(world).await;
     let mut node = stage.node();
     // Its front is being answered, which takes two seconds; robots.txt was first.
     eventually("the front is asked for", || stage.origin.log().len() == 1).await;
@@ -89,12 +89,12 @@ async fn a_second_signal_ends_at_once() {
     let mut world = World::empty(23);
     world.add(Kind::Feed, Behaviour::Stalled, 1, Duration::ZERO);
     // An hour, were it not for the second signal: the exchange may take so long on this stage.
-    let patient = Staging {
+    let patient = StageOptions {
         deadline: Duration::from_secs(100),
         more: "[run]\nstuck_after = \"200s\"\ndrain = \"1h\"\nlease = \"250s\"\n[log]\nlevel = \"error\"\n",
-        ..Staging::default()
+        ..StageOptions::default()
     };
-    let stage = Stage::with(world, patient).await;
+    let stage = Stage::with_options(world, patient).await;
     let mut node = stage.node();
     let leased = || {
         stage.path("data/schedule.db").exists()
@@ -120,7 +120,7 @@ async fn a_second_signal_ends_at_once() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_process_on_one_folder_is_told_who_has_it() {
-    let stage = Stage::of(world()).await;
+    let stage = Stage::new(world()).await;
     let mut node = stage.node();
     eventually("it reads", || !stage.origin.log().is_empty()).await;
     let second = finished(stage.command(&["run", "--once"])).await;
@@ -137,7 +137,7 @@ async fn a_second_process_on_one_folder_is_told_who_has_it() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_file_is_told_and_left_alone() {
-    let stage = Stage::of(world()).await;
+    let stage = Stage::new(world()).await;
     std::fs::create_dir_all(stage.path("data")).unwrap();
     for (file, remedy) in [("store.db", "restore a backup"), ("schedule.db", "rebuilt from the store")] {
         let path = stage.path("data").join(file);
@@ -155,7 +155,7 @@ async fn a_damaged_file_is_told_and_left_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_newer_schema_is_told() {
-    let stage = Stage::of(world()).await;
+    let stage = Stage::new(world()).await;
     stage.pass().await;
     stage.database("store.db").pragma_update(None, "user_version", 99).unwrap();
     let output = finished(stage.command(&["source", "list"])).await;
@@ -166,7 +166,7 @@ async fn a_newer_schema_is_told() {
 /// The same tmpfs, mounted so that nothing can be written, as a backup or another user's folder.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_folder_that_cannot_be_written_is_told_and_can_be_looked_at() {
-    let stage = Stage::of(world()).await;
+    let stage = Stage::new(world()).await;
     stage.pass().await;
     let data = stage.path("data").to_str().unwrap().to_owned();
     let mount = |options: &str| {
@@ -174,12 +174,12 @@ async fn a_folder_that_cannot_be_written_is_told_and_can_be_looked_at() {
         mount.args(["-o", options, &data, &data]).output().is_ok_and(|output| output.status.success())
     };
     if !(mount("bind") && mount("bind,remount,ro")) {
-        skipped("no right to mount a folder read-only");
+        report_skip("no right to mount a folder read-only");
         return;
     }
     let _unmount = Unmount(data.clone());
     assert_eq!(stage.materials("all").await.len(), 12);
-    assert_eq!(stage.lines(&["source", "list", "-o", "jsonl"]).await.len(), 3);
+    assert_eq!(stage.json_lines(&["source", "list", "-o", "jsonl"]).await.len(), 3);
     let output = finished(stage.command(&["source", "pause", &stage.origin.world().sites[0].name])).await;
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("cannot be written"), "{}", text(&output.stderr));
@@ -188,14 +188,14 @@ async fn a_folder_that_cannot_be_written_is_told_and_can_be_looked_at() {
 /// A disk of its own, of a few megabytes: needs the right to mount one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_and_survived() {
-    let stage = Stage::of(world()).await;
+    let stage = Stage::new(world()).await;
     let data = stage.path("data");
     std::fs::create_dir_all(&data).unwrap();
     let disk = data.to_str().unwrap().to_owned();
     let mount =
         std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=16M", "tmpfs", &disk]).output();
     if !mount.is_ok_and(|output| output.status.success()) {
-        skipped("no right to mount a small disk");
+        report_skip("no right to mount a small disk");
         return;
     }
     let _unmount = Unmount(disk);
@@ -213,7 +213,7 @@ async fn a_full_disk_is_told_and_survived() {
     assert!(!output.status.success(), "{}{told}", text(&output.stdout));
     assert!(told.contains("full"), "{told}");
     // What is there can still be looked at.
-    assert_eq!(stage.lines(&["source", "list", "-o", "jsonl"]).await.len(), 3);
+    assert_eq!(stage.json_lines(&["source", "list", "-o", "jsonl"]).await.len(), 3);
     std::fs::remove_file(&filler).unwrap();
     let (_, output) = stage.pass().await;
     let (_, _) = stage.pass().await;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{fed, finished, qyran, text};
+use crate::support::{run_with_input, finished, qyran, text};
 
 async fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = finished(qyran(arguments)).await;
@@ -54,7 +54,7 @@ async fn extract_prints_what_the_manual_says() {
     assert_eq!(article["canonical_url"], "https://a.kz/news/1");
     assert_eq!(article["author"], Value::Null);
     let from_stdin =
-        fed(qyran(&["extract", "-", "--url", "https://a.kz/x", "-o", "json"]), PAGE.as_bytes()).await;
+        run_with_input(qyran(&["extract", "-", "--url", "https://a.kz/x", "-o", "json"]), PAGE.as_bytes()).await;
     assert_eq!(serde_json::from_slice::<Value>(&from_stdin.stdout).unwrap()["text"], article["text"]);
 }
 
@@ -96,12 +96,12 @@ async fn batches_print_a_line_a_file() {
 #[tokio::test]
 async fn feed_prints_an_item_a_line() {
     let output =
-        fed(qyran(&["feed", "-", "--url", "https://a.kz/rss", "-o", "jsonl"]), FEED.as_bytes()).await;
+        run_with_input(qyran(&["feed", "-", "--url", "https://a.kz/rss", "-o", "jsonl"]), FEED.as_bytes()).await;
     let item: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(keys(&item), ["id", "title", "url", "published_at", "updated_at", "author", "summary"]);
     assert_eq!(item["title"], "Первая «новость»");
     assert_eq!(item["published_at"], "2026-11-20T05:00:00Z");
-    let none = fed(qyran(&["feed", "-"]), b"<html><body>hello</body></html>").await;
+    let none = run_with_input(qyran(&["feed", "-"]), b"<html><body>hello</body></html>").await;
     assert_eq!(none.status.code(), Some(1));
     assert!(text(&none.stderr).contains("expected a feed, got a web page"), "{}", text(&none.stderr));
 }
@@ -148,7 +148,7 @@ async fn robots_prints_a_verdict_a_line_with_the_rule() {
 async fn topic_test_prints_matched_spans_and_warnings() {
     let words = "Базовые ставки банков";
     let output =
-        fed(qyran(&["topic", "test", "банк ставка", "-", "--lang", "ru", "-o", "json"]), words.as_bytes())
+        run_with_input(qyran(&["topic", "test", "банк ставка", "-", "--lang", "ru", "-o", "json"]), words.as_bytes())
             .await;
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(keys(&found), ["matched", "spans", "warnings"]);
@@ -159,7 +159,7 @@ async fn topic_test_prints_matched_spans_and_warnings() {
         spans.iter().map(|span| words.get(at(span, "start")..at(span, "end")).unwrap()).collect();
     assert_eq!(shown, ["ставки", "банков"]);
 
-    let bad = fed(qyran(&["topic", "test", "банк AND \"ставка", "-", "-o", "json"]), b"x").await;
+    let bad = run_with_input(qyran(&["topic", "test", "банк AND \"ставка", "-", "-o", "json"]), b"x").await;
     assert_eq!(bad.status.code(), Some(2));
     let told: Value = serde_json::from_slice(&bad.stderr).unwrap();
     assert_eq!(told["error"]["code"], "usage");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use origin::{Behaviour, Kind, World};
 
-use crate::support::{Stage, Staging, count, not_exactly_once, text};
+use crate::support::{Stage, StageOptions, count, delivery_errors, text};
 
 /// One site of each behaviour, in each kind that makes sense, with a backlog and nothing new.
 fn troubled_world() -> World {
@@ -49,15 +49,15 @@ fn reachable(stage: &Stage) -> Vec<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_material_once_and_none_from_forbidden_places() {
-    let stage = Stage::of(troubled_world()).await;
+    let stage = Stage::new(troubled_world()).await;
     let (first, output) = stage.pass().await;
     assert_eq!(output.status.code(), Some(6), "some sources cannot be read: {}", text(&output.stderr));
     let (second, _) = stage.pass().await; // whoever was busy the first time
 
     let expected = reachable(&stage);
     let found = stage.materials("all").await;
-    let states = stage.lines(&["source", "list", "-o", "jsonl"]).await;
-    assert_eq!(not_exactly_once(&expected, &found), Vec::<String>::new(), "{first}\n{second}\n{states:#?}");
+    let states = stage.json_lines(&["source", "list", "-o", "jsonl"]).await;
+    assert_eq!(delivery_errors(&expected, &found), Vec::<String>::new(), "{first}\n{second}\n{states:#?}");
     assert!(first["materials"].as_u64().unwrap() > 60, "{first}");
 
     // Whole texts come from pages that may be read, and that are there.
@@ -89,12 +89,12 @@ async fn every_material_once_and_none_from_forbidden_places() {
 async fn a_site_that_never_answers_ends_no_pass() {
     let mut world = World::empty(12);
     world.add(Kind::Feed, Behaviour::Stalled, 1, Duration::ZERO);
-    let hasty = Staging { deadline: Duration::from_secs(1), ..Staging::default() };
-    let stage = Stage::with(world, hasty).await;
+    let hasty = StageOptions { deadline: Duration::from_secs(1), ..StageOptions::default() };
+    let stage = Stage::with_options(world, hasty).await;
     let (report, output) = stage.pass().await;
     assert_eq!((output.status.code(), &report["items"]), (Some(6), &0.into()), "{report}");
     // Its robots.txt never came: that is deferred, and never counts against the source.
-    let source = &stage.lines(&["source", "list", "-o", "jsonl"]).await[0];
+    let source = &stage.json_lines(&["source", "list", "-o", "jsonl"]).await[0];
     assert!(source["reason"].as_str().unwrap().contains("cannot fetch robots.txt"), "{source}");
     assert_eq!(source["failures"], 0.0, "{source}");
 }
@@ -102,8 +102,8 @@ async fn a_site_that_never_answers_ends_no_pass() {
 /// The control of the judge on a real log: with the delay switched off, the same crawl is a violation.
 #[tokio::test(flavor = "multi_thread")]
 async fn control_without_a_delay_the_judge_objects() {
-    let rude = Staging { delay: Duration::ZERO, ..Staging::default() };
-    let mut stage = Stage::with(healthy_world(3, 6), rude).await;
+    let rude = StageOptions { delay: Duration::ZERO, ..StageOptions::default() };
+    let mut stage = Stage::with_options(healthy_world(3, 6), rude).await;
     stage.pass().await;
     stage.delay = Duration::from_secs(5);
     assert!(stage.judge().violations().len() > 10);
@@ -112,7 +112,7 @@ async fn control_without_a_delay_the_judge_objects() {
 /// The control of robots and of "one at a time": a bare loop over the same pages keeps neither.
 #[tokio::test(flavor = "multi_thread")]
 async fn control_a_bare_loop_is_seen_to_be_rude() {
-    let stage = Stage::of(troubled_world()).await;
+    let stage = Stage::new(troubled_world()).await;
     let mut addresses = Vec::new();
     for site in &stage.origin.world().sites {
         if site.behaviour == Behaviour::PartlyForbidden {
@@ -134,7 +134,7 @@ async fn control_a_bare_loop_is_seen_to_be_rude() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_pass_only_asks_whether_something_changed() {
-    let stage = Stage::of(healthy_world(8, 5)).await;
+    let stage = Stage::new(healthy_world(8, 5)).await;
     let (first, output) = stage.pass().await;
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert_eq!(first["items"], 40);
@@ -159,10 +159,10 @@ async fn a_second_pass_only_asks_whether_something_changed() {
 /// stores everything again, and the check says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn control_without_identities_everything_is_stored_twice() {
-    let stage = Stage::of(healthy_world(4, 3)).await;
+    let stage = Stage::new(healthy_world(4, 3)).await;
     stage.pass().await;
     let expected = reachable(&stage);
-    assert_eq!(not_exactly_once(&expected, &stage.materials("all").await), Vec::<String>::new());
+    assert_eq!(delivery_errors(&expected, &stage.materials("all").await), Vec::<String>::new());
     stage
         .database("store.db")
         .execute_batch(
@@ -170,17 +170,17 @@ async fn control_without_identities_everything_is_stored_twice() {
         )
         .unwrap();
     stage.pass().await;
-    assert_eq!(not_exactly_once(&expected, &stage.materials("all").await).len(), 12);
+    assert_eq!(delivery_errors(&expected, &stage.materials("all").await).len(), 12);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_address_guard_is_on_unless_it_is_opened() {
-    let closed = Staging { allow: "[]", ..Staging::default() };
-    let stage = Stage::with(healthy_world(3, 2), closed).await;
+    let closed = StageOptions { allow: "[]", ..StageOptions::default() };
+    let stage = Stage::with_options(healthy_world(3, 2), closed).await;
     let (report, output) = stage.pass().await;
     assert_eq!((report["sources_failed"].as_u64(), output.status.code()), (Some(3), Some(6)));
     assert_eq!(stage.origin.log(), [], "something was asked for although its address is not public");
-    let sources = stage.lines(&["source", "list", "-o", "jsonl"]).await;
+    let sources = stage.json_lines(&["source", "list", "-o", "jsonl"]).await;
     assert!(sources[0]["reason"].as_str().unwrap().contains("not public"), "{}", sources[0]);
 }
 
@@ -188,14 +188,14 @@ async fn the_address_guard_is_on_unless_it_is_opened() {
 async fn what_an_entry_lures_to_is_kept_as_text_and_never_asked() {
     let mut world = World::empty(3);
     world.add(Kind::Feed, Behaviour::Luring, 2, Duration::ZERO);
-    let stage = Stage::of(world).await;
+    let stage = Stage::new(world).await;
     stage.declare(
         &std::fs::read_to_string(stage.path("objects/all.yaml"))
             .unwrap()
             .replace("{query: 'qyransim'}", "{query: 'деректер OR файл'}"),
     );
     stage.pass().await;
-    let lures = stage.lines(&["material", "list", "--topic", "whole", "-o", "jsonl"]).await;
+    let lures = stage.json_lines(&["material", "list", "--topic", "whole", "-o", "jsonl"]).await;
     let told: Vec<String> = lures.iter().map(|lure| lure["problems"].to_string()).collect();
     assert_eq!(lures.len(), 2, "{lures:?}");
     assert!(told.iter().any(|told| told.contains("169.254.169.254 is not public")), "{told:?}");
@@ -204,7 +204,7 @@ async fn what_an_entry_lures_to_is_kept_as_text_and_never_asked() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_turn_takes_at_most_its_pages_and_the_rest_stays_queued() {
-    let stage = Stage::of(healthy_world(1, 9)).await;
+    let stage = Stage::new(healthy_world(1, 9)).await;
     let objects = stage.path("objects");
     let run = ["run", "--once", "-o", "json", "--pages", "4", "-f", objects.to_str().unwrap()];
     let output = crate::support::finished(stage.command(&run)).await;
@@ -222,9 +222,9 @@ async fn a_turn_takes_at_most_its_pages_and_the_rest_stays_queued() {
 async fn a_source_without_dates_is_not_stored_twice_and_an_edit_is_no_new_item() {
     let mut world = World::empty(9);
     world.add(Kind::Feed, Behaviour::Dateless, 3, Duration::ZERO);
-    let stage = Stage::of(world).await;
+    let stage = Stage::new(world).await;
     stage.pass().await;
-    let before = stage.lines(&["material", "list", "--topic", "all", "-o", "jsonl"]).await;
+    let before = stage.json_lines(&["material", "list", "--topic", "all", "-o", "jsonl"]).await;
     assert!(before.iter().all(|material| material["published_at"].is_null()), "{before:?}");
     // As if the publisher's pages had said something else then.
     stage
@@ -235,13 +235,13 @@ async fn a_source_without_dates_is_not_stored_twice_and_an_edit_is_no_new_item()
         .unwrap();
     let (report, _) = stage.pass().await;
     assert_eq!((report["items"].as_u64(), report["edited"].as_u64()), (Some(0), Some(3)), "{report}");
-    let after = stage.lines(&["material", "list", "--topic", "all", "-o", "jsonl"]).await;
+    let after = stage.json_lines(&["material", "list", "--topic", "all", "-o", "jsonl"]).await;
     assert_eq!(count(&before), count(&after));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_topic_sees_what_is_stored_already() {
-    let stage = Stage::of(healthy_world(2, 3)).await;
+    let stage = Stage::new(healthy_world(2, 3)).await;
     stage.pass().await;
     let topic = "apiVersion: qyran.dev/v1alpha1\nkind: Topic\nmetadata: {name: late}\nspec: {query: 'qyransim AND 1'}\n";
     std::fs::write(stage.path("late.yaml"), topic).unwrap();
@@ -255,7 +255,7 @@ async fn a_new_topic_sees_what_is_stored_already() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dry_run_reads_politely_and_stores_nothing() {
     let stage =
-        Stage::with(healthy_world(1, 3), Staging { delay: Duration::from_millis(700), ..Staging::default() })
+        Stage::with_options(healthy_world(1, 3), StageOptions { delay: Duration::from_millis(700), ..StageOptions::default() })
             .await;
     let site = &stage.origin.world().sites[0];
     let front = stage.origin.front(site);
@@ -296,25 +296,25 @@ async fn a_dry_run_reads_politely_and_stores_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_stored_can_be_looked_at_in_every_way() {
-    let stage = Stage::of(healthy_world(2, 3)).await;
+    let stage = Stage::new(healthy_world(2, 3)).await;
     stage.pass().await;
-    let all = stage.lines(&["material", "list", "--topic", "all", "-o", "jsonl"]).await;
+    let all = stage.json_lines(&["material", "list", "--topic", "all", "-o", "jsonl"]).await;
     for key in ["id", "source", "topic", "title", "url", "published_at", "text", "language", "matched_at"] {
         assert!(all[0].get(key).is_some(), "{key}: {}", all[0]);
     }
     let id = all[0]["id"].as_str().unwrap();
-    let one = &stage.lines(&["material", "get", id, "-o", "jsonl"]).await[0];
+    let one = &stage.json_lines(&["material", "get", id, "-o", "jsonl"]).await[0];
     assert_eq!((one["id"].as_str(), one["matches"].as_array().unwrap().len()), (Some(id), 2), "{one}");
-    let sources = stage.lines(&["source", "list", "-o", "jsonl"]).await;
+    let sources = stage.json_lines(&["source", "list", "-o", "jsonl"]).await;
     for key in ["name", "kind", "url", "state", "reason", "last_ok", "next_poll", "every"] {
         assert!(sources[0].get(key).is_some(), "{key}: {}", sources[0]);
     }
     let unknown = stage.command(&["material", "list", "--source", "nosuch"]);
     assert_eq!(crate::support::finished(unknown).await.status.code(), Some(3));
     let feed = &stage.origin.world().sites[0].name;
-    let history = stage.lines(&["source", "history", feed, "-o", "jsonl"]).await;
+    let history = stage.json_lines(&["source", "history", feed, "-o", "jsonl"]).await;
     assert_eq!(history.iter().filter(|fetch| fetch["status"] == "ok").count(), 4, "a feed and three pages");
-    let found = stage.lines(&["material", "list", "--search", "qyransim 1", "-o", "jsonl"]).await;
+    let found = stage.json_lines(&["material", "list", "--search", "qyransim 1", "-o", "jsonl"]).await;
     assert!(!found.is_empty() && found.len() < all.len(), "{}", found.len());
 
     // The same list in the other forms.
@@ -353,7 +353,7 @@ async fn what_is_stored_can_be_looked_at_in_every_way() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_tail_follows_what_is_stored() {
     use tokio::io::AsyncBufReadExt;
-    let stage = Stage::of(healthy_world(1, 3)).await;
+    let stage = Stage::new(healthy_world(1, 3)).await;
     stage.pass().await;
     let mut tail = stage.command(&["material", "tail", "--topic", "all", "--after", "1", "-o", "jsonl"]);
     tail.stdout(std::process::Stdio::piped()).kill_on_drop(true);
@@ -368,7 +368,7 @@ async fn a_tail_follows_what_is_stored() {
 /// Nothing but JSON stands in a log that programs read; and a log that cannot be written ends nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_is_of_one_form_and_its_loss_costs_nothing() {
-    let stage = Stage::of(healthy_world(2, 2)).await;
+    let stage = Stage::new(healthy_world(2, 2)).await;
     let objects = stage.path("objects").to_str().unwrap().to_owned();
     let arguments =
         ["--log-format", "json", "--log-level", "debug", "run", "--once", "--now", "-o", "json", "-f"];

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::support::{finished, qyran, shared_data, text, unpacked};
+use crate::support::{finished, qyran, shared_data, text, unpack};
 
 fn first_words(out: &str) -> Vec<&str> {
     out.lines().filter_map(|line| line.split_whitespace().next()).collect()
@@ -12,7 +12,7 @@ fn first_words(out: &str) -> Vec<&str> {
 #[tokio::test]
 async fn robots_are_read_as_google_reads_them() {
     let Some(archive) = shared_data("robots.tar.gz") else { return };
-    let folder = unpacked(&archive);
+    let folder = unpack(&archive);
     let data = folder.path().join("robots");
 
     let cases = data.join("google_cases.jsonl");
@@ -45,7 +45,7 @@ async fn robots_are_read_as_google_reads_them() {
 #[tokio::test]
 async fn every_real_feed_is_read() {
     let Some(archive) = shared_data("feeds.tar.gz") else { return };
-    let folder = unpacked(&archive);
+    let folder = unpack(&archive);
     let data = folder.path().join("feeds");
     let output = finished(qyran(&["feed", "--batch", data.to_str().unwrap(), "-o", "jsonl"])).await;
     assert!(output.status.success(), "{}", text(&output.stderr));
@@ -73,7 +73,7 @@ async fn articles_are_read_as_well_as_by_the_crate_that_was_chosen() {
     let (Some(archive), Some(score)) = (shared_data("articles-aeb.tar.gz"), shared_data("score.py")) else {
         return;
     };
-    let folder = unpacked(&archive);
+    let folder = unpack(&archive);
     let data = folder.path().join("aeb");
     let (pages, urls, out) = (data.join("pages"), data.join("urls.tsv"), data.join("out.jsonl"));
     let mut extract = qyran(&["extract", "-o", "jsonl"]);

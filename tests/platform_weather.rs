@@ -7,7 +7,7 @@ use std::time::Duration;
 use origin::{Behaviour, Kind, Rules, Site, World, judge};
 use serde_json::Value;
 
-use crate::support::{Stage, Staging, TOLERANCE, finished, signal, text};
+use crate::support::{Stage, StageOptions, TOLERANCE, finished, signal, text};
 
 /// Platforms that are polled.
 const POLLED: [Kind; 9] = [
@@ -26,8 +26,8 @@ const HASTE: &str = "[poll]\nbackoff = \"1s\"\nmax_backoff = \"2s\"\n";
 
 /// A stage on which each site is declared as people declare its platform, at a pace that a test has time for.
 async fn stage(world: World, delay: &str) -> Stage {
-    let mut stage = Stage::with(world, Staging { more: HASTE, ..Staging::default() }).await;
-    stage.set("QYRAN_TOKEN_CLUB", origin::TOKEN);
+    let mut stage = Stage::with_options(world, StageOptions { more: HASTE, ..StageOptions::default() }).await;
+    stage.set_env("QYRAN_TOKEN_CLUB", origin::TOKEN);
     let declared = std::fs::read_to_string(stage.path("objects/all.yaml")).unwrap();
     let declared = declared
         .replace("every:", &format!("delay: {delay}, every:"))
@@ -228,7 +228,7 @@ async fn edits_and_deletions_are_followed() {
     let edited = async || -> BTreeMap<String, BTreeSet<String>> {
         let mut all: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for line in
-            stage.lines(&["material", "search", "толықтырылды", "--limit", "1000", "-o", "jsonl"]).await
+            stage.json_lines(&["material", "search", "толықтырылды", "--limit", "1000", "-o", "jsonl"]).await
         {
             all.entry(field(&line, "source")).or_default().insert(field(&line, "url"));
         }
@@ -310,7 +310,7 @@ async fn a_gap_is_told() {
     let gaps = async || {
         let mut gaps = 0;
         for name in sites.keys() {
-            let told = stage.lines(&["source", "get", name, "-o", "jsonl"]).await.remove(0);
+            let told = stage.json_lines(&["source", "get", name, "-o", "jsonl"]).await.remove(0);
             gaps += usize::from(told["fetches"].to_string().contains("may have been missed"));
         }
         gaps

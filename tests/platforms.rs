@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use origin::{Behaviour, Kind, World};
 
-use crate::support::{Stage, Staging, fed, finished, text};
+use crate::support::{Stage, StageOptions, run_with_input, finished, text};
 
 /// More than a page of posts is there: each is read once, at the host's pace.
 #[tokio::test(flavor = "multi_thread")]
@@ -13,7 +13,7 @@ async fn previews_and_timelines_are_read_page_by_page() {
     for kind in [Kind::Telegram, Kind::Mastodon] {
         world.add(kind, Behaviour::Healthy, 45, Duration::ZERO);
     }
-    let stage = Stage::of(world).await;
+    let stage = Stage::new(world).await;
     stage.pass().await;
     let first = stage.materials("whole").await;
     assert_eq!((first.len(), first.values().all(|times| *times == 1)), (90, true), "{first:?}");
@@ -28,7 +28,7 @@ async fn previews_and_timelines_are_read_page_by_page() {
     assert_eq!((asked("before="), asked("max_id=")), (0, 0));
     assert_eq!(stage.materials("whole").await.len(), 90);
     let likes = stage
-        .lines(&[
+        .json_lines(&[
             "material",
             "search",
             "qyransim AND likes:>40 AND followers:10 AND type:post",
@@ -45,9 +45,9 @@ async fn a_token_is_shown_and_never_told() {
     let mut world = World::empty(7);
     world.add(Kind::Mastodon, Behaviour::Guarded, 5, Duration::ZERO);
     let more = "[log]\nlevel = \"trace\"\n";
-    let stage = Stage::with(world, Staging { more, ..Staging::default() }).await;
+    let stage = Stage::with_options(world, StageOptions { more, ..StageOptions::default() }).await;
     let declared = std::fs::read_to_string(stage.path("objects/all.yaml")).unwrap();
-    let state = async || stage.lines(&["source", "list", "-o", "jsonl"]).await.remove(0);
+    let state = async || stage.json_lines(&["source", "list", "-o", "jsonl"]).await.remove(0);
     stage.pass().await;
     assert_eq!(
         (state().await["state"].as_str(), state().await["reason"].as_str()),
@@ -85,10 +85,10 @@ async fn a_token_is_shown_and_never_told() {
 async fn a_site_is_discovered() {
     let mut world = World::empty(7);
     world.add(Kind::FullFeed, Behaviour::Healthy, 5, Duration::from_secs(60));
-    let stage = Stage::of(world).await;
+    let stage = Stage::new(world).await;
     let site = &stage.origin.world().sites[0];
     let home = stage.origin.front(site).replace(site.front(), "/");
-    let found = stage.lines(&["source", "discover", &home, "-o", "jsonl"]).await;
+    let found = stage.json_lines(&["source", "discover", &home, "-o", "jsonl"]).await;
     let best = &found[0];
     assert_eq!(
         (best["url"].as_str(), best["verdict"].as_str()),
@@ -105,7 +105,7 @@ async fn a_site_is_discovered() {
 async fn publications_come_from_files_as_from_the_web() {
     let mut world = World::empty(7);
     world.add(Kind::FullFeed, Behaviour::Healthy, 1, Duration::ZERO);
-    let stage = Stage::of(world).await;
+    let stage = Stage::new(world).await;
     let home = stage.origin.front(&stage.origin.world().sites[0]).replace("/feed.xml", "/agency");
     stage.declare(&format!(
         "apiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: agency}}\nspec: {{kind: import, url: '{home}', rights: excerpt}}\n---\n\
@@ -118,7 +118,7 @@ async fn publications_come_from_files_as_from_the_web() {
                  {\"id\":\"1\",\"title\":\"Банк открыт\",\"text\":\"В Алматы открыли банк\",\"views\":15}\n";
     let import = async |lines: &str| {
         let output =
-            fed(stage.command(&["import", "-", "--source", "agency", "-o", "json"]), lines.as_bytes()).await;
+            run_with_input(stage.command(&["import", "-", "--source", "agency", "-o", "json"]), lines.as_bytes()).await;
         (
             output.status.code(),
             serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap(),
@@ -138,7 +138,7 @@ async fn publications_come_from_files_as_from_the_web() {
     )
     .await;
     assert_eq!((edited["new_items"].as_u64(), edited["edited_items"].as_u64()), (Some(0), Some(1)));
-    let found = stage.lines(&["material", "list", "--topic", "banks", "-o", "jsonl"]).await;
+    let found = stage.json_lines(&["material", "list", "--topic", "banks", "-o", "jsonl"]).await;
     assert_eq!((found.len(), found[0]["text"].is_null()), (1, true), "its rights are excerpts");
     let log = stage.origin.log().len();
     stage.pass().await;
@@ -151,7 +151,7 @@ async fn publications_come_from_files_as_from_the_web() {
 async fn reprints_are_known_after_a_single_pass() {
     let mut world = World::empty(7);
     world.add(Kind::FullFeed, Behaviour::Healthy, 1, Duration::ZERO);
-    let stage = Stage::of(world).await;
+    let stage = Stage::new(world).await;
     stage.declare(
         "apiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {name: agency}\nspec: {kind: import, url: 'https://agency.example/'}\n---\n\
          apiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {name: other}\nspec: {kind: import, url: 'https://other.example/'}\n---\n\
@@ -164,9 +164,9 @@ async fn reprints_are_known_after_a_single_pass() {
     let words: String = (0..100).map(|number| format!(" слово{number}")).collect();
     let line = |source: &str, before: &str| serde_json::json!({"source": source, "id": "1", "title": source, "text": format!("{before}{words}")});
     let lines = format!("{}\n{}\n", line("agency", ""), line("other", "Как пишут:"));
-    assert!(fed(stage.command(&["import", "-"]), lines.as_bytes()).await.status.success());
+    assert!(run_with_input(stage.command(&["import", "-"]), lines.as_bytes()).await.status.success());
     let matched = async || {
-        let found = stage.lines(&["material", "list", "-o", "jsonl"]).await;
+        let found = stage.json_lines(&["material", "list", "-o", "jsonl"]).await;
         let of = |one: &serde_json::Value| format!("{} {}", one["topic"], one["source"]).replace('"', "");
         let mut found: Vec<String> = found.iter().map(of).collect();
         found.sort();
@@ -174,13 +174,13 @@ async fn reprints_are_known_after_a_single_pass() {
     };
     let previewed = async || {
         let query = ["topic", "preview", "слово7 NOT dup:reprint", "-o", "jsonl"];
-        stage.lines(&query).await.remove(0)["matched"].as_u64()
+        stage.json_lines(&query).await.remove(0)["matched"].as_u64()
     };
     assert_eq!(matched().await, ["every agency", "every other"]);
     assert_eq!(previewed().await, Some(0));
-    let id = stage.lines(&["material", "list", "-o", "jsonl"]).await.remove(0)["id"].clone();
+    let id = stage.json_lines(&["material", "list", "-o", "jsonl"]).await.remove(0)["id"].clone();
     let explain = ["topic", "explain", "first", id.as_str().unwrap(), "-o", "jsonl"];
-    let explained = async || stage.lines(&explain).await.remove(0);
+    let explained = async || stage.json_lines(&explain).await.remove(0);
     assert!(explained().await["because"].as_str().unwrap().contains("not known yet"));
     stage.pass().await;
     assert_eq!(matched().await, ["again other", "every agency", "every other", "first agency"]);
@@ -192,12 +192,12 @@ async fn reprints_are_known_after_a_single_pass() {
 async fn a_source_that_moved_is_followed() {
     let mut world = World::empty(7);
     world.add(Kind::FullFeed, Behaviour::Moved, 4, Duration::ZERO);
-    let stage = Stage::of(world).await;
+    let stage = Stage::new(world).await;
     stage.pass().await;
     assert_eq!(stage.materials("whole").await.len(), 4);
     let name = stage.origin.world().sites[0].name.clone();
     assert!(finished(stage.command(&["source", "follow", &name])).await.status.success());
-    let source = stage.lines(&["source", "list", "-o", "jsonl"]).await.remove(0);
+    let source = stage.json_lines(&["source", "list", "-o", "jsonl"]).await.remove(0);
     assert!(source["url"].as_str().unwrap().ends_with("/new-front"), "{source}");
     let again = finished(stage.command(&["source", "follow", &name])).await;
     assert_eq!(again.status.code(), Some(1), "it is where it is declared");
@@ -219,15 +219,15 @@ async fn reservations_are_kept() {
     let mut world = World::empty(7);
     world.add(Kind::Feed, Behaviour::Reserved, 1, Duration::ZERO);
     world.add(Kind::Feed, Behaviour::Healthy, 1, Duration::ZERO);
-    let stage = Stage::of(world).await;
+    let stage = Stage::new(world).await;
     stage.pass().await;
     let mut shown = Vec::new();
     for site in &stage.origin.world().sites {
         let found = stage
-            .lines(&["material", "list", "--topic", "whole", "--source", &site.name, "-o", "jsonl"])
+            .json_lines(&["material", "list", "--topic", "whole", "--source", &site.name, "-o", "jsonl"])
             .await;
         let item = stage
-            .lines(&["material", "get", found[0]["id"].as_str().unwrap(), "-o", "jsonl"])
+            .json_lines(&["material", "get", found[0]["id"].as_str().unwrap(), "-o", "jsonl"])
             .await
             .remove(0);
         shown.push((
@@ -244,9 +244,9 @@ async fn reservations_are_kept() {
 async fn what_is_removed_stays_away() {
     let mut world = World::empty(7);
     world.add(Kind::FullFeed, Behaviour::Healthy, 3, Duration::ZERO);
-    let stage = Stage::of(world).await;
+    let stage = Stage::new(world).await;
     stage.pass().await;
-    let all = stage.lines(&["material", "list", "--topic", "whole", "-o", "jsonl"]).await;
+    let all = stage.json_lines(&["material", "list", "--topic", "whole", "-o", "jsonl"]).await;
     let id = all[0]["id"].as_str().unwrap();
     let remove = async |more: &[&str]| {
         let arguments = [&["material", "remove", id, "-o", "json"], more].concat();
@@ -257,5 +257,5 @@ async fn what_is_removed_stays_away() {
     assert!(remove(&["--yes", "--reason", "a court order"]).await.status.success());
     stage.pass().await;
     assert_eq!(stage.materials("whole").await.len(), 2);
-    assert!(stage.lines(&["audit", "-o", "jsonl"]).await[0]["reason"] == "a court order");
+    assert!(stage.json_lines(&["audit", "-o", "jsonl"]).await[0]["reason"] == "a court order");
 }

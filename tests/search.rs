@@ -36,7 +36,7 @@ async fn applied(stage: &Stage, yaml: &str) {
 async fn a_search_is_shared_by_all_topics_that_need_it() {
     let mut world = World::empty(61);
     world.add(Kind::FullFeed, Behaviour::Healthy, 6, Duration::from_secs(600));
-    let stage = Stage::of(world).await;
+    let stage = Stage::new(world).await;
     let source = format!(
         "apiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: searched}}\n\
          spec: {{kind: feed, url: '{}?q={{query}}', every: {{min: 3s, max: 3s}}}}\n",
@@ -65,7 +65,7 @@ async fn a_search_is_shared_by_all_topics_that_need_it() {
     }
 
     // What a topic costs is told, its share of what others need as well.
-    let told = stage.lines(&["topic", "get", "first", "-o", "jsonl"]).await.remove(0);
+    let told = stage.json_lines(&["topic", "get", "first", "-o", "jsonl"]).await.remove(0);
     let jobs: Vec<(&str, u64)> = told["searches"]
         .as_array()
         .unwrap()
@@ -74,7 +74,7 @@ async fn a_search_is_shared_by_all_topics_that_need_it() {
         .collect();
     // Every three seconds is 28,800 times a day: once alone, once with another.
     assert_eq!((jobs, told["requests_a_day"].as_f64()), (vec![("0", 1), ("1", 2)], Some(43_200.0)));
-    let unasked = stage.lines(&["topic", "get", "fourth", "-o", "jsonl"]).await.remove(0);
+    let unasked = stage.json_lines(&["topic", "get", "fourth", "-o", "jsonl"]).await.remove(0);
     assert_eq!(unasked["not_searched_at"].to_string(), "[\"searched\"]");
 
     // A topic comes while the node runs, and another goes.
@@ -89,7 +89,7 @@ async fn a_search_is_shared_by_all_topics_that_need_it() {
     assert_eq!(searches(&stage, since).into_keys().collect::<Vec<_>>(), ["3", "7"]);
     signal(&node, "TERM");
     node.wait().await.unwrap();
-    let jobs = stage.lines(&["queue", "list", "-o", "jsonl"]).await;
+    let jobs = stage.json_lines(&["queue", "list", "-o", "jsonl"]).await;
     let mut queries: Vec<&str> = jobs.iter().map(|job| job["query"].as_str().unwrap()).collect();
     queries.sort_unstable();
     assert_eq!(queries, ["3", "7"]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use origin::{Behaviour, Kind, World};
 use serde_json::Value;
 
-use crate::support::{Stage, Staging, finished, signal, text};
+use crate::support::{Stage, StageOptions, finished, signal, text};
 
 /// Asks a command again and again, until its answer is so.
 async fn until(
@@ -31,7 +31,7 @@ async fn until(
 async fn the_past_of_a_channel_is_read_behind_fresh_work() {
     let mut world = World::empty(7);
     world.add(Kind::Telegram, Behaviour::Healthy, 150, Duration::ZERO);
-    let stage = Stage::of(world).await;
+    let stage = Stage::new(world).await;
     let name = stage.origin.world().sites[0].name.clone();
     // Ten delays lie between two documents: three seconds are what real previews bear.
     let declared = std::fs::read_to_string(stage.path("objects/all.yaml")).unwrap();
@@ -62,7 +62,7 @@ async fn reprints_are_linked_to_their_story() {
     let mut world = World::empty(7);
     world.add(Kind::FullFeed, Behaviour::MovedAway, 3, Duration::ZERO);
     world.add(Kind::FullFeed, Behaviour::Healthy, 3, Duration::ZERO);
-    let stage = Stage::of(world).await;
+    let stage = Stage::new(world).await;
     let mut node = stage.node();
     let list = ["material", "list", "--topic", "whole", "-o", "jsonl"];
     let all = until(&stage, &list, "all are read", |all| all.len() == 6).await;
@@ -71,7 +71,7 @@ async fn reprints_are_linked_to_their_story() {
     let story = until(&stage, &linked, "it is linked", |story| story.len() == 2).await;
     let one_each = ["material", "list", "--topic", "whole", "--stories", "-o", "jsonl"];
     until(&stage, &one_each, "each story is listed once", |all| all.len() == 3).await;
-    let topic = stage.lines(&["topic", "get", "whole", "-o", "jsonl"]).await.remove(0);
+    let topic = stage.json_lines(&["topic", "get", "whole", "-o", "jsonl"]).await.remove(0);
     assert_eq!((topic["materials"].as_u64(), topic["stories"].as_u64()), (Some(6), Some(3)));
     signal(&node, "TERM");
     assert!(node.wait().await.unwrap().success());
@@ -79,7 +79,7 @@ async fn reprints_are_linked_to_their_story() {
     assert_eq!(story[0]["title"], story[1]["title"]);
     let like: Vec<&str> = story.iter().filter_map(|one| one["like"].as_str()).collect();
     assert!(like.contains(&"same") && like.contains(&"first stored"), "{like:?}");
-    let shown = stage.lines(&["material", "get", id, "-o", "jsonl"]).await.remove(0);
+    let shown = stage.json_lines(&["material", "get", id, "-o", "jsonl"]).await.remove(0);
     assert_eq!(shown["story"]["items"], 2);
 }
 
@@ -95,7 +95,7 @@ async fn what_a_hub_pushes_is_there_before_the_next_poll() {
     for is_reached in [true, false] {
         let mut world = World::empty(7);
         world.add(Kind::FullFeed, Behaviour::Pushing, 4, Duration::from_secs(3));
-        let stage = Stage::of(world).await;
+        let stage = Stage::new(world).await;
         let name = stage.origin.world().sites[0].name.clone();
         let declared = std::fs::read_to_string(stage.path("objects/all.yaml")).unwrap();
         stage.declare(&declared.replace("every: {min: 1s, max: 2s}", "every: {min: 10m, max: 10m}"));
@@ -123,7 +123,7 @@ async fn what_a_hub_pushes_is_there_before_the_next_poll() {
         assert_eq!((asked("/feed.xml"), asked("/hub")), (1, usize::from(is_reached)), "{name}");
         assert!(materials.values().all(|times| *times == 1));
         assert_eq!(materials.len() > first, is_reached);
-        let told = stage.lines(&["source", "get", &name, "-o", "jsonl"]).await.remove(0);
+        let told = stage.json_lines(&["source", "get", &name, "-o", "jsonl"]).await.remove(0);
         assert_eq!(told["websub"]["state"].as_str(), is_reached.then_some("reliable"), "{told}");
         assert_eq!(stage.judge().violations(), Vec::<String>::new());
     }
@@ -138,7 +138,7 @@ async fn a_fallback_stands_in() {
         world.add(Kind::FullFeed, Behaviour::Failing, 3, Duration::ZERO);
         world.add(Kind::FullFeed, Behaviour::Healthy, 4, Duration::ZERO);
         let more = "[poll]\nbackoff = \"500ms\"\nmax_backoff = \"1s\"\n";
-        let stage = Stage::with(world, Staging { more, ..Staging::default() }).await;
+        let stage = Stage::with_options(world, StageOptions { more, ..StageOptions::default() }).await;
         let [declared, mirror] = [0, 1].map(|index| stage.origin.world().sites[index].clone());
         let fallback = format!("fallbacks: [{{kind: feed, url: '{}'}}], every:", stage.origin.front(&mirror));
         let yaml = std::fs::read_to_string(stage.path("objects/all.yaml")).unwrap();

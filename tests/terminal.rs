@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::support::{eventually, finished, qyran, skipped, text};
+use crate::support::{eventually, finished, qyran, report_skip, text};
 
 /// A terminal of 100 × 30 that runs one command.
 struct Terminal {
@@ -27,7 +27,7 @@ impl Terminal {
             &format!("{command}; read -r _"),
         ]);
         if started.is_none() {
-            skipped("there is no tmux");
+            report_skip("there is no tmux");
         }
         started.map(|_| terminal)
     }
