@@ -42,9 +42,10 @@ async fn stored_items_are_searched_explained_and_previewed() {
     let explanation = json_object(&stage, &["topic", "explain", "two", id, "-o", "json"]).await;
     assert_eq!(explanation["matched"], false);
     assert_eq!(explanation["because"], "none of these match: title:!1, title:!2");
-    let matched = json_object(&stage, &["topic", "explain", "--query", origin::MARK, id, "-o", "json"]).await;
-    assert_eq!(matched["matched"], true);
-    assert!(!matched["leaves"][0]["spans"].as_array().unwrap().is_empty(), "{matched}");
+    let explanation =
+        json_object(&stage, &["topic", "explain", "--query", origin::MARK, id, "-o", "json"]).await;
+    assert_eq!(explanation["matched"], true);
+    assert!(!explanation["leaves"][0]["spans"].as_array().unwrap().is_empty(), "{explanation}");
 
     let preview = json_object(
         &stage,
@@ -272,9 +273,9 @@ async fn batch_cases_are_answered_one_line_each_in_order() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let answers: Vec<Value> =
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let matched: Vec<&Value> = answers.iter().map(|answer| &answer["matched"]).collect();
+    let verdicts: Vec<&Value> = answers.iter().map(|answer| &answer["matched"]).collect();
     let (yes, no, none) = (json!(true), json!(false), Value::Null);
-    assert_eq!(matched, [&yes, &no, &none, &yes, &yes, &none, &none, &none]);
+    assert_eq!(verdicts, [&yes, &no, &none, &yes, &yes, &none, &none, &none]);
     let codes: Vec<&str> =
         answers.iter().map(|answer| answer["error"]["code"].as_str().unwrap_or("")).collect();
     assert_eq!(codes, ["", "", "E_PAREN", "", "", "", "E_CASE", "E_CASE"]);

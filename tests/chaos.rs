@@ -6,7 +6,8 @@ use origin::{Behaviour, Kind, World};
 
 use crate::support::{Stage, StageOptions, delivery_errors, eventually, finished, report_skip, signal, text};
 
-/// The delay between requests to one host. It is longer than a restart, so that only the stored schedule preserves it.
+/// The delay between requests to one host. It is longer than a restart, so that only the stored schedule preserves
+/// it.
 const DELAY: Duration = Duration::from_millis(1500);
 
 fn world() -> World {

@@ -264,7 +264,8 @@ async fn fail_over_by_sentinel(is_killed: bool, flags: &[&str]) -> (Duration, Ve
     cluster.wait_for_requests(130).await;
     let from = cluster.now();
     if is_killed {
-        // Detach the replica, so that it lacks the last writes. A stopped replica would still read them from its socket.
+        // Detach the replica, so that it lacks the last writes. A stopped replica would still read them from its
+        // socket.
         servers.replica.tell("REPLICAOF NO ONE").await.unwrap();
         sleep(LEASE / 2).await;
         servers.master.kill();

@@ -82,8 +82,8 @@ async fn wait_until(description: &str, condition: impl AsyncFn() -> bool) {
     panic!("timed out waiting until {description}");
 }
 
-/// The posts of each platform are read page by page, each once, and no page is fetched again. YouTube is the exception:
-/// it shows 15 films.
+/// The posts of each platform are read page by page, each once, and no page is fetched again. YouTube is the
+/// exception: it shows 15 films.
 #[tokio::test(flavor = "multi_thread")]
 async fn platforms_are_read_page_by_page() {
     let mut world = World::empty(7);
@@ -108,8 +108,8 @@ async fn platforms_are_read_page_by_page() {
         log.iter().filter(|one| one.host == name && one.path.starts_with(sites[name].front())).count()
     };
     for (name, site) in &sites {
-        // 45 posts are three pages. Mastodon and Reddit do not mark the last page, so an empty page follows. A second
-        // pass fetches one more page.
+        // 45 posts are three pages. Mastodon and Reddit do not mark the last page, so an empty page follows; a forum
+        // states the number of its posts. The second pass fetches one page.
         let pages = match site.kind {
             Kind::Youtube | Kind::Gdelt => 1,
             Kind::Mastodon | Kind::Reddit => 4,
@@ -119,8 +119,8 @@ async fn platforms_are_read_page_by_page() {
     }
 }
 
-/// Platforms fail, block and change their layout while they publish, and recover. The states of the sources follow, and no
-/// post is lost.
+/// Platforms fail, block and change their layout while they publish, and recover. The states of the sources follow,
+/// and no post is lost.
 #[tokio::test(flavor = "multi_thread")]
 async fn failed_platforms_recover_without_losses() {
     use Behaviour::{Failing, Redesigned, Walled};
@@ -296,7 +296,8 @@ async fn rate_limits_are_obeyed() {
         assert_eq!(refusals > 0, is_refused, "{refusals} refusals at {delay} ms");
         let counts = material_counts(&stage).await;
         for (name, site) in &sites {
-            // VK refuses with a success status, and its host is deferred for a minute. A single pass does not wait so long.
+            // VK refuses with a success status, and its host is deferred for a minute. A single pass does not wait so
+            // long.
             let is_partial = is_refused && site.kind == Kind::Vk;
             let posts = counts.get(name).map_or(0, Vec::len);
             assert!(
@@ -309,8 +310,8 @@ async fn rate_limits_are_obeyed() {
     }
 }
 
-/// More posts appear between two polls than one poll reads. The posts that it reads are stored, and the history reports a
-/// gap. The control: a poll that reaches stored posts reports none.
+/// More posts appear between two polls than one poll reads. The posts that it reads are stored, and the history
+/// reports a gap. The control: a poll that reaches stored posts reports none.
 #[tokio::test(flavor = "multi_thread")]
 async fn gap_between_polls_is_reported() {
     let mut world = World::empty(7);

@@ -138,8 +138,8 @@ async fn websub_publications_are_stored_before_the_next_poll() {
     }
 }
 
-/// While the declared address of a source fails, its fallback is read: the source is degraded, and no article is lost.
-/// The control: without a fallback, no article is stored.
+/// While the declared address of a source fails, its fallback is read: the source is degraded, and no article is
+/// lost. The control: without a fallback, no article is stored.
 #[tokio::test(flavor = "multi_thread")]
 async fn fallback_is_read_while_a_source_fails() {
     for has_fallback in [true, false] {

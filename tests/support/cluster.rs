@@ -50,7 +50,7 @@ struct StallMonitor {
     _task: JoinSet<()>,
 }
 
-impl Stalls {
+impl StallMonitor {
     fn start() -> Self {
         const INTERVAL: Duration = Duration::from_millis(50);
         let longest = Arc::new(AtomicU64::new(0));

@@ -31,7 +31,7 @@ pub(crate) struct StageOptions {
     pub(crate) allow_addresses: &'static str,
 }
 
-impl Default for Staging {
+impl Default for StageOptions {
     fn default() -> Self {
         Self {
             delay: Duration::from_millis(100),
