@@ -22,7 +22,7 @@ mod fairness;
 mod kubernetes;
 mod local_site;
 mod peers;
-mod platform_weather;
+mod platform_faults;
 mod platforms;
 mod search;
 mod sources;
