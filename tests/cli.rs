@@ -1,11 +1,11 @@
-//! The command line as others script against it: forms, exit codes, help, completion.
+//! The command line as an interface for scripts: output formats, exit codes, help and completion.
 
 use std::path::PathBuf;
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{fed, finished, qyran, text};
+use crate::support::{finished, qyran, run_with_input, text};
 
 async fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
     let output = finished(qyran(arguments)).await;
@@ -37,12 +37,12 @@ const FEED: &str = "<?xml version='1.0'?><rss version='2.0'><channel><title>Ле
 <link>https://a.kz/1</link><guid>1</guid><pubDate>Fri, 20 Nov 2026 10:00:00 +0500</pubDate><description>О чём</description></item></channel></rss>";
 
 #[tokio::test]
-async fn extract_prints_what_the_manual_says() {
+async fn extract_prints_the_documented_fields() {
     let (_folder, path) = folder_with(&[("p.html", PAGE)]);
     let page = path.join("p.html");
-    let (code, out, told) =
+    let (code, out, stderr) =
         run(&["extract", page.to_str().unwrap(), "--url", "https://a.kz/x?utm_source=y", "-o", "json"]).await;
-    assert_eq!(code, Some(0), "{told}");
+    assert_eq!(code, Some(0), "{stderr}");
     let article: Value = serde_json::from_str(&out).unwrap();
     assert_eq!(
         &keys(&article)[..7],
@@ -54,12 +54,13 @@ async fn extract_prints_what_the_manual_says() {
     assert_eq!(article["canonical_url"], "https://a.kz/news/1");
     assert_eq!(article["author"], Value::Null);
     let from_stdin =
-        fed(qyran(&["extract", "-", "--url", "https://a.kz/x", "-o", "json"]), PAGE.as_bytes()).await;
+        run_with_input(qyran(&["extract", "-", "--url", "https://a.kz/x", "-o", "json"]), PAGE.as_bytes())
+            .await;
     assert_eq!(serde_json::from_slice::<Value>(&from_stdin.stdout).unwrap()["text"], article["text"]);
 }
 
 #[tokio::test]
-async fn batches_print_a_line_a_file() {
+async fn batches_print_one_line_per_file() {
     let (_folder, path) = folder_with(&[
         ("pages/a.html", PAGE),
         ("pages/deep/b.html", ""),
@@ -94,20 +95,21 @@ async fn batches_print_a_line_a_file() {
 }
 
 #[tokio::test]
-async fn feed_prints_an_item_a_line() {
+async fn feed_prints_one_item_per_line() {
     let output =
-        fed(qyran(&["feed", "-", "--url", "https://a.kz/rss", "-o", "jsonl"]), FEED.as_bytes()).await;
+        run_with_input(qyran(&["feed", "-", "--url", "https://a.kz/rss", "-o", "jsonl"]), FEED.as_bytes())
+            .await;
     let item: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(keys(&item), ["id", "title", "url", "published_at", "updated_at", "author", "summary"]);
     assert_eq!(item["title"], "Первая «новость»");
     assert_eq!(item["published_at"], "2026-11-20T05:00:00Z");
-    let none = fed(qyran(&["feed", "-"]), b"<html><body>hello</body></html>").await;
-    assert_eq!(none.status.code(), Some(1));
-    assert!(text(&none.stderr).contains("expected a feed, got a web page"), "{}", text(&none.stderr));
+    let output = run_with_input(qyran(&["feed", "-"]), b"<html><body>hello</body></html>").await;
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("expected a feed, got a web page"), "{}", text(&output.stderr));
 }
 
 #[tokio::test]
-async fn robots_prints_a_verdict_a_line_with_the_rule() {
+async fn robots_prints_one_verdict_with_its_rule_per_line() {
     let rules = "User-agent: *\nDisallow: /private\nAllow: /private/open\n";
     let (_folder, path) = folder_with(&[
         ("robots.txt", rules),
@@ -118,7 +120,7 @@ async fn robots_prints_a_verdict_a_line_with_the_rule() {
         ),
     ]);
     let file = path.join("robots.txt");
-    let ask = [
+    let arguments = [
         "robots",
         "--file",
         file.to_str().unwrap(),
@@ -127,7 +129,7 @@ async fn robots_prints_a_verdict_a_line_with_the_rule() {
         "https://a.kz/private/x",
         "https://a.kz/private/open",
     ];
-    let (code, out, _) = run(&ask).await;
+    let (code, out, _) = run(&arguments).await;
     assert_eq!(code, Some(0));
     let lines: Vec<&str> = out.lines().collect();
     assert!(lines[0].starts_with("denied ") && lines[0].contains("Disallow: /private (line 2)"), "{out}");
@@ -147,30 +149,33 @@ async fn robots_prints_a_verdict_a_line_with_the_rule() {
 #[tokio::test]
 async fn topic_test_prints_matched_spans_and_warnings() {
     let words = "Базовые ставки банков";
-    let output =
-        fed(qyran(&["topic", "test", "банк ставка", "-", "--lang", "ru", "-o", "json"]), words.as_bytes())
-            .await;
-    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(keys(&found), ["matched", "spans", "warnings"]);
-    assert_eq!(found["matched"], true);
-    let spans = found["spans"].as_array().unwrap();
-    let at = |span: &Value, key: &str| usize::try_from(span[key].as_u64().unwrap()).unwrap();
-    let shown: Vec<&str> =
-        spans.iter().map(|span| words.get(at(span, "start")..at(span, "end")).unwrap()).collect();
-    assert_eq!(shown, ["ставки", "банков"]);
+    let output = run_with_input(
+        qyran(&["topic", "test", "банк ставка", "-", "--lang", "ru", "-o", "json"]),
+        words.as_bytes(),
+    )
+    .await;
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(keys(&report), ["matched", "spans", "warnings"]);
+    assert_eq!(report["matched"], true);
+    let spans = report["spans"].as_array().unwrap();
+    let offset = |span: &Value, key: &str| usize::try_from(span[key].as_u64().unwrap()).unwrap();
+    let matches: Vec<&str> =
+        spans.iter().map(|span| words.get(offset(span, "start")..offset(span, "end")).unwrap()).collect();
+    assert_eq!(matches, ["ставки", "банков"]);
 
-    let bad = fed(qyran(&["topic", "test", "банк AND \"ставка", "-", "-o", "json"]), b"x").await;
-    assert_eq!(bad.status.code(), Some(2));
-    let told: Value = serde_json::from_slice(&bad.stderr).unwrap();
-    assert_eq!(told["error"]["code"], "usage");
-    assert!(told["error"]["message"].as_str().unwrap().contains("character 10"), "{told}");
-    assert!(!told["error"]["hint"].as_str().unwrap().is_empty());
+    let output =
+        run_with_input(qyran(&["topic", "test", "банк AND \"ставка", "-", "-o", "json"]), b"x").await;
+    assert_eq!(output.status.code(), Some(2));
+    let error: Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["error"]["code"], "usage");
+    assert!(error["error"]["message"].as_str().unwrap().contains("character 10"), "{error}");
+    assert!(!error["error"]["hint"].as_str().unwrap().is_empty());
 }
 
 #[tokio::test]
-async fn wrong_use_says_what_is_right() {
-    let nowhere = TempDir::new().unwrap();
-    let data = nowhere.path().join("none");
+async fn wrong_usage_has_a_helpful_error() {
+    let folder = TempDir::new().unwrap();
+    let data = folder.path().join("none");
     let data = data.to_str().unwrap();
     for (arguments, code, expected) in [
         (vec!["sorce"], 2, "source"),
@@ -185,25 +190,25 @@ async fn wrong_use_says_what_is_right() {
         (vec!["--log-level", "inof", "check"], 2, "log.level"),
         (vec!["extract", "-", "--timezone", "Asia/Almty"], 2, "Asia/Almaty"),
     ] {
-        let (found, _, told) = run(&arguments).await;
-        assert_eq!(found, Some(code), "{arguments:?}: {told}");
-        assert!(told.contains(expected), "{arguments:?}: {told}");
+        let (status, _, stderr) = run(&arguments).await;
+        assert_eq!(status, Some(code), "{arguments:?}: {stderr}");
+        assert!(stderr.contains(expected), "{arguments:?}: {stderr}");
     }
-    assert!(!nowhere.path().join("none").exists(), "looking made a folder");
+    assert!(!folder.path().join("none").exists(), "a read must not create a folder");
 }
 
 #[tokio::test]
-async fn a_typo_in_settings_is_told_with_its_place() {
+async fn typo_in_settings_is_reported_with_its_line() {
     let (_folder, path) = folder_with(&[("q.toml", "[fetch]\ndelai = \"2s\"\n")]);
     let file = path.join("q.toml");
-    let (code, _, told) = run(&["--config", file.to_str().unwrap(), "check"]).await;
+    let (code, _, stderr) = run(&["--config", file.to_str().unwrap(), "check"]).await;
     assert_eq!(code, Some(2));
-    assert!(told.contains("line 2") && told.contains("delai"), "{told}");
+    assert!(stderr.contains("line 2") && stderr.contains("delai"), "{stderr}");
 }
 
-/// Every command has a help text, and the first screen of it fits a terminal.
+/// Every command has a help text, and the short help fits a terminal of 40 lines.
 #[tokio::test]
-async fn every_command_explains_itself() {
+async fn every_command_has_help() {
     let (_, out, _) = run(&["--help"]).await;
     let commands: Vec<&str> = out
         .lines()
@@ -223,34 +228,35 @@ async fn every_command_explains_itself() {
         let (code, short, _) = run(&[command, "-h"]).await;
         assert_eq!(code, Some(0), "{command}");
         assert!(short.lines().count() <= 40, "{command}: {} lines", short.lines().count());
-        assert!(!short.contains('\u{1b}'), "colour in a pipe: {command}");
+        assert!(!short.contains('\u{1b}'), "colours in a pipe: {command}");
     }
 }
 
 #[tokio::test]
-async fn bash_takes_the_completion_script() {
-    let (_, script, _) = run(&["completion", "bash"]).await;
-    let (_folder, path) = folder_with(&[("qyran.bash", &script)]);
-    let ask = format!(
+async fn bash_accepts_the_completion_script() {
+    let (_, completion, _) = run(&["completion", "bash"]).await;
+    let (_folder, path) = folder_with(&[("qyran.bash", &completion)]);
+    let script = format!(
         "source {}/qyran.bash; COMP_WORDS=(qyran mat); COMP_CWORD=1; _qyran qyran mat qyran; echo ${{COMPREPLY[@]}}",
         path.display()
     );
-    let output = std::process::Command::new("bash").args(["--norc", "-c", &ask]).output().unwrap();
+    let output = std::process::Command::new("bash").args(["--norc", "-c", &script]).output().unwrap();
     assert_eq!(text(&output.stdout).trim(), "material", "{}", text(&output.stderr));
 }
 
-/// A reader that has seen enough (`| head -1`) is no failure.
+/// A reader that closes the pipe early (`| head -1`) does not cause an error.
 #[tokio::test]
-async fn a_closed_pipe_is_no_error() {
-    // More than a pipe holds, or nobody would notice that its reader is gone.
-    let many: String = (0..3000).map(|n| format!("robots.txt\tQyran\thttps://a.kz/private/{n}\n")).collect();
+async fn closed_pipe_is_not_an_error() {
+    // The output exceeds the buffer of a pipe, so that the command writes after its reader has exited.
+    let checks: String =
+        (0..3000).map(|n| format!("robots.txt\tQyran\thttps://a.kz/private/{n}\n")).collect();
     let rules = "User-agent: *\nDisallow: /private\n";
-    let (_folder, path) = folder_with(&[("robots.txt", rules), ("checks.tsv", &many)]);
-    let (binary, here) = (env!("CARGO_BIN_EXE_qyran"), path.display());
-    let ask = format!(
-        "set -o pipefail; {binary} robots --batch {here}/checks.tsv --dir {here} -o json | head -1 >/dev/null; \
+    let (_folder, path) = folder_with(&[("robots.txt", rules), ("checks.tsv", &checks)]);
+    let (binary, folder) = (env!("CARGO_BIN_EXE_qyran"), path.display());
+    let script = format!(
+        "set -o pipefail; {binary} robots --batch {folder}/checks.tsv --dir {folder} -o json | head -1 >/dev/null; \
          echo ${{PIPESTATUS[0]}}"
     );
-    let output = std::process::Command::new("bash").args(["-c", &ask]).output().unwrap();
+    let output = std::process::Command::new("bash").args(["-c", &script]).output().unwrap();
     assert_eq!((text(&output.stdout).trim(), text(&output.stderr).as_str()), ("0", ""));
 }

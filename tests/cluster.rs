@@ -1,6 +1,6 @@
-//! Several nodes on one Redis and one PostgreSQL, and what may happen to them. The simulated internet's own log
-//! is the judge: no host is asked too soon or against its robots.txt, and nothing is lost or doubled. Each
-//! protection has a control in which it is switched off and the judge objects.
+//! Fault tests of several nodes on one Redis and one PostgreSQL. The simulated internet's own log is the evidence:
+//! no host is requested too soon or against its robots.txt, and no material is lost or duplicated. Each protection
+//! has a control test that switches it off and expects violations.
 
 use std::time::Duration;
 
@@ -11,38 +11,38 @@ use tokio::time::{sleep, timeout};
 
 use crate::support::cluster::{Cluster, LEASE};
 use crate::support::relay::Relay;
-use crate::support::{signal, skipped};
+use crate::support::{report_skip, signal};
 
-/// Beyond lease and delay, until a host is served again: claims are made, and a busy machine is slow.
+/// Extra time beyond lease and delay until a host is served again: nodes claim hosts, and the machine may be busy.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// How long a server that may not know every lease hands out nothing.
+/// The time for which a server that may lack leases assigns no hosts.
 const EMBARGO: Duration = Duration::from_secs(5);
 
-/// Hosts with several sources each, all due again at once: a host is always being asked, or resting.
-fn busy() -> World {
-    publishing(Duration::from_millis(1500))
+/// Returns hosts whose sources are always due: a host is always in an exchange or in its delay.
+fn busy_world() -> World {
+    publishing_world(Duration::from_millis(1500))
 }
 
-/// The same, with an article a site each time this has passed. A feed shows thirty.
-fn publishing(every: Duration) -> World {
+/// Returns the same hosts with another interval between the articles of a site. A feed shows thirty articles.
+fn publishing_world(interval: Duration) -> World {
     let mut world = World::empty(31);
     for kind in [Kind::FullFeed, Kind::Feed, Kind::Listing, Kind::FullFeed, Kind::Sitemap, Kind::FullFeed] {
-        world.add(kind, Behaviour::Healthy, 3, every);
+        world.add(kind, Behaviour::Healthy, 3, interval);
     }
     world
 }
 
-/// Longer than an outage: whoever forgets it is caught.
+/// The crawl delay of slow hosts. It is longer than an outage, so that a lost delay is a visible violation.
 const CRAWL_DELAY: Duration = Duration::from_secs(6);
 
-/// Hosts whose robots.txt asks for a long rest after each request, and one source of each: what the schedule
-/// knows of a host is how long it has to rest yet.
-fn slow() -> World {
-    resting(CRAWL_DELAY)
+/// Returns hosts with a long `Crawl-delay` in robots.txt. The main state of the schedule is the remaining delay of
+/// each host.
+fn slow_world() -> World {
+    delayed_world(CRAWL_DELAY)
 }
 
-fn resting(crawl_delay: Duration) -> World {
+fn delayed_world(crawl_delay: Duration) -> World {
     let mut world = World::empty(32);
     for _ in 0..60 {
         let site = world.add(Kind::FullFeed, Behaviour::Healthy, 2, Duration::from_secs(5));
@@ -51,217 +51,221 @@ fn resting(crawl_delay: Duration) -> World {
     world
 }
 
-/// What every fault must leave whole.
-async fn assert_whole(cluster: &Cluster) {
-    cluster.settle_down().await;
-    assert_eq!(cluster.wrongs().await, Vec::<String>::new());
+/// Asserts that all articles are stored once and that no request was a violation.
+async fn assert_intact(cluster: &Cluster) {
+    cluster.settle().await;
+    assert_eq!(cluster.violations().await, Vec::<String>::new());
 }
 
-/// A control: the judge objects. A fault may strike at a moment when it does no harm, so it strikes again.
-async fn assert_objects(fault: impl AsyncFn() -> Vec<String>) {
+/// Asserts, in a control test, that a fault causes violations. A fault may be harmless by chance, so it is retried.
+async fn assert_violated(fault: impl AsyncFn() -> Vec<String>) {
     for _ in 0..4 {
         if !fault().await.is_empty() {
             return;
         }
     }
-    panic!("without the protection nothing goes wrong: this shows nothing of what it is good for");
+    panic!("no violation without the protection: this control does not test it");
 }
 
-async fn all_end_well(nodes: Vec<Child>) {
+async fn stop_all(nodes: Vec<Child>) {
     for mut node in nodes {
         signal(&node, "TERM");
         assert!(node.wait().await.unwrap().success());
     }
 }
 
-/// A rolling restart of three nodes, as Kubernetes does it; then five nodes, then two: how long was a host left
-/// alone, beyond the machine's own stalls?
-async fn silence_of_coming_and_going(flags: &[&str]) -> (Cluster, Duration) {
+/// Restarts three nodes one by one, as Kubernetes does, then scales to five nodes and down to two. Returns the
+/// longest idle time of a host, less the stalls of the machine.
+async fn idle_time_during_scaling(flags: &[&str]) -> (Cluster, Duration) {
     let redis = RedisServer::start(&[]).await.unwrap();
-    let cluster = Cluster::on(&redis.url(), busy(), 4).await;
+    let cluster = Cluster::start(&redis.url(), busy_world(), 4).await;
     let mut nodes: Vec<Child> = ["n1", "n2", "n3"].map(|name| cluster.node_with(name, flags)).into();
-    cluster.requests_more(60).await;
+    cluster.wait_for_requests(60).await;
     let from = cluster.now();
     for name in ["n1", "n2", "n3"] {
-        all_end_well(vec![nodes.remove(0)]).await;
+        stop_all(vec![nodes.remove(0)]).await;
         nodes.push(cluster.node_with(name, flags));
-        cluster.requests_more(30).await;
+        cluster.wait_for_requests(30).await;
     }
     nodes.extend(["n4", "n5"].map(|name| cluster.node_with(name, flags)));
-    cluster.requests_more(60).await;
-    all_end_well(nodes.drain(..3).collect()).await;
-    cluster.requests_more(60).await;
-    let silence = cluster.longest_silence(from).saturating_sub(cluster.stall() * 3);
-    cluster.settle_down().await;
-    all_end_well(nodes).await;
-    (cluster, silence)
+    cluster.wait_for_requests(60).await;
+    stop_all(nodes.drain(..3).collect()).await;
+    cluster.wait_for_requests(60).await;
+    let idle_time = cluster.longest_idle_time(from).saturating_sub(cluster.max_stall() * 3);
+    cluster.settle().await;
+    stop_all(nodes).await;
+    (cluster, idle_time)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn nodes_share_the_work_as_they_come_and_go() {
-    let (cluster, silence) = silence_of_coming_and_going(&[]).await;
-    assert!(silence < LEASE, "hosts are handed over, not left to run out: {silence:?}");
-    assert_eq!(cluster.wrongs().await, Vec::<String>::new());
+async fn hosts_are_handed_over_when_nodes_start_and_stop() {
+    let (cluster, idle_time) = idle_time_during_scaling(&[]).await;
+    assert!(idle_time < LEASE, "hosts must be handed over before their leases expire: {idle_time:?}");
+    assert_eq!(cluster.violations().await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn control_hosts_of_nodes_that_do_not_drain_are_left_until_their_leases_end() {
-    assert_objects(async || {
-        let (_cluster, silence) = silence_of_coming_and_going(&["--without", "drain"]).await;
-        (silence >= LEASE).then(|| format!("{silence:?} of silence")).into_iter().collect()
+async fn control_without_draining_hosts_are_idle_until_their_leases_expire() {
+    assert_violated(async || {
+        let (_cluster, idle_time) = idle_time_during_scaling(&["--without", "drain"]).await;
+        (idle_time >= LEASE).then(|| format!("{idle_time:?} of idle time")).into_iter().collect()
     })
     .await;
 }
 
-/// One of two nodes is killed: how long was a host left alone? `lease` is theirs.
-async fn silence_after_kill(lease: &str) -> (Cluster, Duration) {
+/// Kills one of two nodes, whose lease duration is `lease`. Returns the longest idle time of a host.
+async fn idle_time_after_kill(lease: &str) -> (Cluster, Duration) {
     let redis = RedisServer::start(&[]).await.unwrap();
-    let cluster = Cluster::on(&redis.url(), busy(), 4).await;
-    let (mut first, second) = (cluster.node_leasing("n1", lease), cluster.node_leasing("n2", lease));
-    cluster.requests_more(100).await;
+    let cluster = Cluster::start(&redis.url(), busy_world(), 4).await;
+    let (mut first, second) = (cluster.node_with_lease("n1", lease), cluster.node_with_lease("n2", lease));
+    cluster.wait_for_requests(100).await;
     let from = cluster.now();
     signal(&first, "KILL");
     first.wait().await.unwrap();
     sleep(LEASE + GRACE).await;
-    let silence = cluster.longest_silence(from);
+    let idle_time = cluster.longest_idle_time(from);
     if lease == "3s" {
-        assert_whole(&cluster).await;
+        assert_intact(&cluster).await;
     }
     drop(second);
-    (cluster, silence)
+    (cluster, idle_time)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_hosts_of_a_killed_node_are_served_again_within_its_lease() {
-    let (cluster, silence) = silence_after_kill("3s").await;
-    assert!(silence >= LEASE / 2, "they are not handed over: the control of the test above ({silence:?})");
-    // Three steps are on the way: a claim, a look, a request.
-    let silence = silence.saturating_sub(cluster.stall() * 3);
-    assert!(silence <= LEASE + cluster.stage.delay + GRACE, "{silence:?}");
+async fn hosts_of_a_killed_node_are_served_again_within_its_lease() {
+    let (cluster, idle_time) = idle_time_after_kill("3s").await;
+    // A control of the handover test: a killed node hands over nothing.
+    assert!(idle_time >= LEASE / 2, "a killed node must not hand its hosts over: {idle_time:?}");
+    // A stall may delay each of three steps: the claim, the lookup and the request.
+    let idle_time = idle_time.saturating_sub(cluster.max_stall() * 3);
+    assert!(idle_time <= LEASE + cluster.stage.delay + GRACE, "{idle_time:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn control_hosts_of_a_killed_node_whose_leases_last_are_left_alone() {
-    assert_objects(async || {
-        let (cluster, silence) = silence_after_kill("1h").await;
-        let is_long = silence > LEASE + cluster.stage.delay;
-        is_long.then(|| format!("{silence:?} of silence")).into_iter().collect()
+async fn control_with_long_leases_hosts_of_a_killed_node_stay_idle() {
+    assert_violated(async || {
+        let (cluster, idle_time) = idle_time_after_kill("1h").await;
+        let is_long = idle_time > LEASE + cluster.stage.delay;
+        is_long.then(|| format!("{idle_time:?} of idle time")).into_iter().collect()
     })
     .await;
 }
 
-/// A node that stands still past its lease, and goes on: what the judge says.
-async fn zombie(flags: &[&str]) -> Vec<String> {
+/// Stops a node past its lease and continues it, three times. Returns the violations.
+async fn suspend_node(flags: &[&str]) -> Vec<String> {
     let redis = RedisServer::start(&[]).await.unwrap();
-    let cluster = Cluster::on(&redis.url(), busy(), 4).await;
+    let cluster = Cluster::start(&redis.url(), busy_world(), 4).await;
     let (zombie, _other) = (cluster.node_with("n1", flags), cluster.node("n2"));
-    cluster.requests_more(100).await;
+    cluster.wait_for_requests(100).await;
     for _ in 0..3 {
         signal(&zombie, "STOP");
         sleep(LEASE + GRACE).await;
         signal(&zombie, "CONT");
-        cluster.requests_more(60).await;
+        cluster.wait_for_requests(60).await;
     }
-    cluster.settle_down().await;
-    cluster.wrongs().await
+    cluster.settle().await;
+    cluster.violations().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_stood_still_past_its_lease_asks_nothing_under_it() {
-    assert_eq!(zombie(&[]).await, Vec::<String>::new());
+async fn node_that_was_suspended_past_its_lease_sends_no_request_under_it() {
+    assert_eq!(suspend_node(&[]).await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn control_without_deadlines_a_zombie_asks_hosts_of_others() {
-    assert_objects(async || zombie(&["--without", "deadline"]).await).await;
+async fn control_without_deadlines_a_suspended_node_requests_hosts_of_others() {
+    assert_violated(async || suspend_node(&["--without", "deadline"]).await).await;
 }
 
-/// A node that cannot reach the schedule any more, while its sites can be reached well.
-async fn cut_off(flags: &[&str]) -> Vec<String> {
+/// Cuts a node off from the schedule, but not from its sites, twice. Returns the violations.
+async fn cut_schedule(flags: &[&str]) -> Vec<String> {
     let redis = RedisServer::start(&[]).await.unwrap();
-    let cluster = Cluster::on(&redis.url(), busy(), 4).await;
-    let relay = Relay::to(redis.port()).await;
-    let way = format!("redis://127.0.0.1:{}", relay.port());
-    let (_cut, _other) = (cluster.node_by_way_of(&way, "n1", flags), cluster.node("n2"));
-    cluster.requests_more(100).await;
+    let cluster = Cluster::start(&redis.url(), busy_world(), 4).await;
+    let relay = Relay::start(redis.port()).await;
+    let relay_url = format!("redis://127.0.0.1:{}", relay.port());
+    let (_cut, _other) = (cluster.node_with_schedule(&relay_url, "n1", flags), cluster.node("n2"));
+    cluster.wait_for_requests(100).await;
     for _ in 0..2 {
-        relay.cut(true);
+        relay.set_cut(true);
         sleep(LEASE + GRACE + GRACE).await;
-        relay.cut(false);
-        cluster.requests_more(60).await;
+        relay.set_cut(false);
+        cluster.wait_for_requests(60).await;
     }
-    cluster.settle_down().await;
-    cluster.wrongs().await
+    cluster.settle().await;
+    cluster.violations().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_node_that_is_cut_off_stops_before_its_lease_does() {
-    assert_eq!(cut_off(&[]).await, Vec::<String>::new());
+async fn node_without_its_schedule_stops_before_its_lease_expires() {
+    assert_eq!(cut_schedule(&[]).await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn control_without_deadlines_a_node_that_is_cut_off_goes_on() {
-    assert_objects(async || cut_off(&["--without", "deadline"]).await).await;
+async fn control_without_deadlines_a_node_without_its_schedule_continues() {
+    assert_violated(async || cut_schedule(&["--without", "deadline"]).await).await;
 }
 
-/// Redis is killed and starts again, with or without what it had.
-async fn redis_killed(keeps: &str, flags: &[&str]) -> (Duration, Vec<String>) {
-    server_killed(RedisServer::start(&["--appendonly", keeps]).await.unwrap(), flags).await
+/// Kills and restarts Redis, twice. `appendonly` decides if its data survives. Returns the longest idle time of a
+/// host and the violations.
+async fn restart_redis(appendonly: &str, flags: &[&str]) -> (Duration, Vec<String>) {
+    restart_server(RedisServer::start(&["--appendonly", appendonly]).await.unwrap(), flags).await
 }
 
-async fn server_killed(mut redis: RedisServer, flags: &[&str]) -> (Duration, Vec<String>) {
-    let cluster = Cluster::on(&redis.url(), slow(), 1).await;
+async fn restart_server(mut redis: RedisServer, flags: &[&str]) -> (Duration, Vec<String>) {
+    let cluster = Cluster::start(&redis.url(), slow_world(), 1).await;
     let _nodes = ["n1", "n2", "n3"].map(|name| cluster.node_with(name, flags));
-    cluster.requests_more(100).await;
+    cluster.wait_for_requests(100).await;
     let from = cluster.now();
     for _ in 0..2 {
         redis.kill();
         sleep(Duration::from_millis(300)).await;
         redis.restart().await.unwrap();
-        cluster.requests_more(100).await;
+        cluster.wait_for_requests(100).await;
     }
-    // Three steps are on the way: a claim, a look, a request.
-    let silence = cluster.longest_silence(from).saturating_sub(cluster.stall() * 3);
-    cluster.settle_down().await;
-    (silence, cluster.wrongs().await)
+    // A stall may delay each of three steps: the claim, the lookup and the request.
+    let idle_time = cluster.longest_idle_time(from).saturating_sub(cluster.max_stall() * 3);
+    cluster.settle().await;
+    (idle_time, cluster.violations().await)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_was_killed_goes_on_where_it_was() {
-    let (silence, wrongs) = redis_killed("yes", &[]).await;
-    assert_eq!(wrongs, Vec::<String>::new());
-    assert!(silence <= EMBARGO + CRAWL_DELAY + CRAWL_DELAY + GRACE, "{silence:?}");
+async fn killed_redis_resumes_with_its_data() {
+    let (idle_time, violations) = restart_redis("yes", &[]).await;
+    assert_eq!(violations, Vec::<String>::new());
+    assert!(idle_time <= EMBARGO + CRAWL_DELAY + CRAWL_DELAY + GRACE, "{idle_time:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_valkey_that_was_killed_goes_on_where_it_was() {
+async fn killed_valkey_resumes_with_its_data() {
     let Some(valkey) = RedisServer::start_valkey(&["--appendonly", "yes"]).await else {
-        return skipped("Valkey is not in target/tools; ./check puts it there");
+        return report_skip("Valkey is not in target/tools; run ./check to install it");
     };
-    let (_, wrongs) = server_killed(valkey.unwrap(), &[]).await;
-    assert_eq!(wrongs, Vec::<String>::new());
+    let (_, violations) = restart_server(valkey.unwrap(), &[]).await;
+    assert_eq!(violations, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_redis_that_lost_everything_is_built_anew() {
-    let (_, wrongs) = redis_killed("no", &[]).await;
-    assert_eq!(wrongs, Vec::<String>::new());
+async fn redis_that_lost_its_data_is_rebuilt() {
+    let (_, violations) = restart_redis("no", &[]).await;
+    assert_eq!(violations, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn control_without_the_embargo_a_redis_that_lost_everything_hands_hosts_out_twice() {
-    assert_objects(async || redis_killed("no", &["--without", "embargo"]).await.1).await;
+async fn control_without_the_embargo_a_redis_without_data_assigns_hosts_twice() {
+    assert_violated(async || restart_redis("no", &["--without", "embargo"]).await.1).await;
 }
 
-/// A master is replaced by a replica that has not seen its last writes.
-async fn failed_over(is_killed: bool, flags: &[&str]) -> (Duration, Vec<String>) {
+/// Replaces a master by a replica that lacks its last writes. Returns the longest idle time of a host and the
+/// violations.
+async fn fail_over_by_sentinel(is_killed: bool, flags: &[&str]) -> (Duration, Vec<String>) {
     let mut servers = SentinelServers::start().await.unwrap();
-    let cluster = Cluster::on(&servers.url(), slow(), 1).await;
+    let cluster = Cluster::start(&servers.url(), slow_world(), 1).await;
     let _nodes = ["n1", "n2", "n3"].map(|name| cluster.node_with(name, flags));
-    cluster.requests_more(130).await;
+    cluster.wait_for_requests(130).await;
     let from = cluster.now();
     if is_killed {
-        // From now on it sees nothing; stopped, it would still find the last writes in its socket.
+        // Detach the replica, so that it lacks the last writes. A stopped replica would still read them from its
+        // socket.
         servers.replica.tell("REPLICAOF NO ONE").await.unwrap();
         sleep(LEASE / 2).await;
         servers.master.kill();
@@ -269,238 +273,246 @@ async fn failed_over(is_killed: bool, flags: &[&str]) -> (Duration, Vec<String>)
         servers.fail_over().await.unwrap();
     }
     let replica = servers.replica.port();
-    let followed = async {
+    let failover = async {
         while servers.master_port().await.unwrap() != replica {
             sleep(Duration::from_millis(50)).await;
         }
     };
-    timeout(Duration::from_secs(30), followed).await.expect("Sentinels fail over");
-    cluster.requests_more(130).await;
-    // Three steps are on the way: a claim, a look, a request.
-    let silence = cluster.longest_silence(from).saturating_sub(cluster.stall() * 3);
-    cluster.settle_down().await;
-    (silence, cluster.wrongs().await)
+    timeout(Duration::from_secs(30), failover).await.expect("the Sentinels did not fail over");
+    cluster.wait_for_requests(130).await;
+    // A stall may delay each of three steps: the claim, the lookup and the request.
+    let idle_time = cluster.longest_idle_time(from).saturating_sub(cluster.max_stall() * 3);
+    cluster.settle().await;
+    (idle_time, cluster.violations().await)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_master_is_followed_to_its_replica() {
-    let (silence, wrongs) = failed_over(true, &[]).await;
-    assert_eq!(wrongs, Vec::<String>::new());
-    // Sentinels notice after one second and agree within another two.
+async fn nodes_follow_a_failover_from_a_killed_master_to_its_replica() {
+    let (idle_time, violations) = fail_over_by_sentinel(true, &[]).await;
+    assert_eq!(violations, Vec::<String>::new());
+    // The Sentinels detect the failure after one second and agree within another two.
     let detection = LEASE / 2 + Duration::from_secs(3);
-    assert!(silence <= detection + EMBARGO + CRAWL_DELAY + GRACE, "{silence:?}");
+    assert!(idle_time <= detection + EMBARGO + CRAWL_DELAY + GRACE, "{idle_time:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_master_that_still_answers_is_left_for_its_successor() {
-    let (_, wrongs) = failed_over(false, &[]).await;
-    assert_eq!(wrongs, Vec::<String>::new());
+async fn nodes_leave_a_live_master_for_its_successor() {
+    let (_, violations) = fail_over_by_sentinel(false, &[]).await;
+    assert_eq!(violations, Vec::<String>::new());
 }
 
-/// Sentinels have named a new master, the old one still is one, and a node begins that never knew it.
-async fn two_masters(flags: &[&str]) -> Vec<String> {
+/// Starts a node after a failover in which the old master keeps its role. Returns the violations.
+async fn run_with_two_masters(flags: &[&str]) -> Vec<String> {
     let servers = SentinelServers::start_with_stubborn_master().await.unwrap();
-    let cluster = Cluster::on(&servers.url(), slow(), 1).await;
+    let cluster = Cluster::start(&servers.url(), slow_world(), 1).await;
     let mut nodes: Vec<Child> = ["n1", "n2"].map(|name| cluster.node_with(name, flags)).into();
-    cluster.requests_more(130).await;
+    cluster.wait_for_requests(130).await;
     servers.fail_over().await.unwrap();
     let replica = servers.replica.port();
     while servers.master_port().await.unwrap() != replica {
         sleep(Duration::from_millis(50)).await;
     }
-    assert!(servers.master.tell("ROLE").await.unwrap().contains("master"), "the old master gave up");
+    assert!(
+        servers.master.tell("ROLE").await.unwrap().contains("master"),
+        "the old master must keep its role"
+    );
     nodes.push(cluster.node_with("n3", flags));
-    cluster.requests_more(130).await;
-    cluster.settle_down().await;
-    cluster.wrongs().await
+    cluster.wait_for_requests(130).await;
+    cluster.settle().await;
+    cluster.violations().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_two_masters_all_nodes_follow_the_one_that_sentinels_name() {
-    assert_eq!(two_masters(&[]).await, Vec::<String>::new());
+async fn all_nodes_follow_the_master_that_the_sentinels_name() {
+    assert_eq!(run_with_two_masters(&[]).await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn control_who_stays_with_an_old_master_asks_what_others_ask() {
-    assert_objects(async || two_masters(&["--without", "following"]).await).await;
+async fn control_nodes_on_an_old_master_repeat_requests_of_others() {
+    assert_violated(async || run_with_two_masters(&["--without", "following"]).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn control_without_the_embargo_a_new_master_hands_out_what_is_held() {
-    assert_objects(async || failed_over(true, &["--without", "embargo"]).await.1).await;
+async fn control_without_the_embargo_a_new_master_assigns_leased_hosts() {
+    assert_violated(async || fail_over_by_sentinel(true, &["--without", "embargo"]).await.1).await;
 }
 
-/// One master of a Redis Cluster is replaced by a replica that has not seen its last writes.
-async fn cluster_failed_over(flags: &[&str]) -> (Duration, Vec<String>) {
+/// Replaces one master of a Redis Cluster by a replica that lacks its last writes. Returns the longest idle time of
+/// a host and the violations.
+async fn fail_over_redis_cluster(flags: &[&str]) -> (Duration, Vec<String>) {
     let mut servers = RedisClusterServers::start_with_replicas().await.unwrap();
-    // Masters of a cluster need longer than Sentinels to agree.
-    let cluster = Cluster::on(&servers.url(), resting(CRAWL_DELAY * 2), 1).await;
+    // The masters of a cluster need more time than Sentinels to agree.
+    let cluster = Cluster::start(&servers.url(), delayed_world(CRAWL_DELAY * 2), 1).await;
     let _nodes = ["n1", "n2", "n3"].map(|name| cluster.node_with(name, flags));
-    // The third round of visits has begun, and a node that has asked a host has given it back.
-    cluster.requests_more(130).await;
+    // The third round of visits has begun, and nodes have released the hosts of earlier rounds.
+    cluster.wait_for_requests(130).await;
     servers.cut_replicas_off().await.unwrap();
     sleep(LEASE + GRACE).await;
     let from = cluster.now();
     servers.kill_master(0).await.unwrap();
-    cluster.requests_more(100).await;
-    // Three steps are on the way: a claim, a look, a request.
-    let silence = cluster.longest_silence(from).saturating_sub(cluster.stall() * 3);
-    cluster.settle_down().await;
-    (silence, cluster.wrongs().await)
+    cluster.wait_for_requests(100).await;
+    // A stall may delay each of three steps: the claim, the lookup and the request.
+    let idle_time = cluster.longest_idle_time(from).saturating_sub(cluster.max_stall() * 3);
+    cluster.settle().await;
+    (idle_time, cluster.violations().await)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_killed_master_of_a_redis_cluster_is_followed_to_its_replica() {
-    let (silence, wrongs) = cluster_failed_over(&[]).await;
-    assert_eq!(wrongs, Vec::<String>::new());
-    // A node timeout until it counts as silent, another until all agree, and an election.
+async fn nodes_follow_a_killed_redis_cluster_master_to_its_replica() {
+    let (idle_time, violations) = fail_over_redis_cluster(&[]).await;
+    assert_eq!(violations, Vec::<String>::new());
+    // One node timeout until the master is suspected, another until the masters agree, and an election.
     let detection = Duration::from_secs(4);
-    assert!(silence <= detection + EMBARGO + CRAWL_DELAY * 2 + GRACE, "{silence:?}");
+    assert!(idle_time <= detection + EMBARGO + CRAWL_DELAY * 2 + GRACE, "{idle_time:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn control_without_the_embargo_a_shards_new_master_hands_out_what_is_held() {
-    assert_objects(async || cluster_failed_over(&["--without", "embargo"]).await.1).await;
+async fn control_without_the_embargo_a_new_shard_master_assigns_leased_hosts() {
+    assert_violated(async || fail_over_redis_cluster(&["--without", "embargo"]).await.1).await;
 }
 
-/// The store can be read, and takes nothing: what is fetched now has nowhere to go. How many requests are there
-/// all the same, beyond the one of each source that is under way?
-async fn store_read_only(flags: &[&str]) -> usize {
+/// Makes the store read-only, so that no harvest can be stored. Returns the number of requests in that time beyond
+/// one in-flight request per source.
+async fn requests_with_read_only_store(flags: &[&str]) -> usize {
     let redis = RedisServer::start(&[]).await.unwrap();
-    let cluster = Cluster::on(&redis.url(), busy(), 4).await;
+    let cluster = Cluster::start(&redis.url(), busy_world(), 4).await;
     let _nodes = ["n1", "n2", "n3"].map(|name| cluster.node_with(name, flags));
-    cluster.requests_more(100).await;
+    cluster.wait_for_requests(100).await;
     cluster.postgres.set_read_only(true).unwrap();
-    // What is under way ends, and waits to be stored.
+    // Exchanges in flight end, and their harvests wait for the store.
     sleep(Duration::from_secs(3)).await;
-    let before = cluster.requests();
+    let start = cluster.requests();
     sleep(Duration::from_secs(9)).await;
-    let meanwhile = cluster.requests() - before;
+    let outage_requests = cluster.requests() - start;
     cluster.postgres.set_read_only(false).unwrap();
-    cluster.requests_more(60).await;
-    assert_whole(&cluster).await;
-    meanwhile.saturating_sub(cluster.stage.origin.world().sites.len() * 4)
+    cluster.wait_for_requests(60).await;
+    assert_intact(&cluster).await;
+    outage_requests.saturating_sub(cluster.stage.origin.world().sites.len() * 4)
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_store_takes_nothing_fetching_stops() {
-    assert_eq!(store_read_only(&[]).await, 0);
+async fn fetching_stops_while_the_store_is_read_only() {
+    assert_eq!(requests_with_read_only_store(&[]).await, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn control_who_drops_what_cannot_be_stored_goes_on_asking() {
-    assert!(store_read_only(&["--without", "retry"]).await > 0);
+async fn control_nodes_that_drop_unstored_harvests_continue_to_fetch() {
+    assert!(requests_with_read_only_store(&["--without", "retry"]).await > 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn while_the_store_is_out_nothing_is_asked_and_nothing_is_lost() {
+async fn store_outage_stops_fetching_and_loses_nothing() {
     let redis = RedisServer::start(&[]).await.unwrap();
-    // What comes out during half a minute, and until a busy machine has recovered, is shown still.
-    let mut cluster = Cluster::on(&redis.url(), publishing(Duration::from_secs(4)), 4).await;
+    // Articles appear slowly, so that feeds still show those of the outage of half a minute and of the recovery.
+    let mut cluster = Cluster::start(&redis.url(), publishing_world(Duration::from_secs(4)), 4).await;
     let nodes: Vec<Child> = ["n1", "n2", "n3"].map(|name| cluster.node(name)).into();
-    cluster.requests_more(100).await;
+    cluster.wait_for_requests(100).await;
     cluster.postgres.kill();
-    // What is under way ends; then credits are with harvests that wait, and sources cannot be looked up.
+    // Exchanges in flight end. Then pending harvests hold all credits, and sources cannot be looked up.
     sleep(Duration::from_secs(3)).await;
-    let before = cluster.requests();
+    let start = cluster.requests();
     sleep(Duration::from_secs(27)).await;
-    let meanwhile = cluster.requests() - before;
+    let outage_requests = cluster.requests() - start;
     cluster.postgres.restart().await.unwrap();
-    assert!(meanwhile <= cluster.stage.origin.world().sites.len(), "{meanwhile} requests without a store");
-    cluster.requests_more(100).await;
-    assert_whole(&cluster).await;
-    all_end_well(nodes).await;
+    assert!(
+        outage_requests <= cluster.stage.origin.world().sites.len(),
+        "{outage_requests} requests during the store outage"
+    );
+    cluster.wait_for_requests(100).await;
+    assert_intact(&cluster).await;
+    stop_all(nodes).await;
 }
 
-/// PostgreSQL is killed again and again while the nodes store the last that they will ever be told.
-async fn store_killed(flags: &[&str]) -> Vec<String> {
+/// Kills PostgreSQL repeatedly while the nodes store the last publications of all sites. Returns the violations.
+async fn crash_store(flags: &[&str]) -> Vec<String> {
     let redis = RedisServer::start(&[]).await.unwrap();
-    let mut cluster = Cluster::on(&redis.url(), resting(Duration::from_secs(1)), 2).await;
+    let mut cluster = Cluster::start(&redis.url(), delayed_world(Duration::from_secs(1)), 2).await;
     let _nodes = ["n1", "n2", "n3"].map(|name| cluster.node_with(name, flags));
-    cluster.requests_more(200).await;
+    cluster.wait_for_requests(200).await;
     cluster.postgres.kill();
-    // Every site has something new by the end of it, and nothing after.
+    // Every site publishes during this outage. Then publication stops.
     sleep(Duration::from_secs(6)).await;
     cluster.stage.origin.freeze();
     for _ in 0..5 {
         cluster.postgres.restart().await.unwrap();
-        cluster.requests_more(15).await;
+        cluster.wait_for_requests(15).await;
         cluster.postgres.kill();
     }
     cluster.postgres.restart().await.unwrap();
-    cluster.comes_in_within(Duration::from_secs(25)).await;
-    cluster.wrongs().await
+    cluster.stores_all_within(Duration::from_secs(25)).await;
+    cluster.violations().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_store_that_is_killed_while_it_stores_loses_nothing() {
-    assert_eq!(store_killed(&[]).await, Vec::<String>::new());
+async fn store_that_is_killed_during_writes_loses_nothing() {
+    assert_eq!(crash_store(&[]).await, Vec::<String>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn control_what_is_stored_in_parts_is_lost_between_them() {
+async fn control_without_transactions_and_retries_materials_are_lost() {
     let parts = ["--without", "transaction", "--without", "retry"];
-    assert_objects(async || store_killed(&parts).await).await;
+    assert_violated(async || crash_store(&parts).await).await;
 }
 
-/// All of it, in an order that a seed decides: half a minute of it, or hours where somebody wants to know.
+/// Injects random faults of all kinds in an order that a seed decides. The default duration is half a minute; set
+/// the variables for a longer run:
 ///
-/// `QYRAN_CHAOS_SEED=7 QYRAN_CHAOS_SECONDS=1800 cargo test --test integration cluster::for_long -- --nocapture`
+/// `QYRAN_CHAOS_SEED=7 QYRAN_CHAOS_SECONDS=1800 cargo test --test integration cluster::random_faults -- --nocapture`
 #[tokio::test(flavor = "multi_thread")]
-async fn for_long_and_in_any_order() {
+async fn random_faults_cause_no_violations() {
     let number = |name: &str, default: u64| {
         std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
     };
     let (mut seed, seconds) = (number("QYRAN_CHAOS_SEED", 1), number("QYRAN_CHAOS_SECONDS", 30));
     println!("QYRAN_CHAOS_SEED={seed} QYRAN_CHAOS_SECONDS={seconds}");
-    let mut below = |most: u64| {
+    let mut random_below = |bound: u64| {
         // Numerical Recipes' linear congruential generator; its high bits are good enough here.
         seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (seed >> 33) % most
+        (seed >> 33) % bound
     };
     let mut redis = RedisServer::start(&["--appendonly", "yes"]).await.unwrap();
-    let mut world = busy();
+    let mut world = busy_world();
     world.sites.iter_mut().for_each(|site| site.every = Duration::from_secs(4 + seconds / 240));
-    let mut cluster = Cluster::on(&redis.url(), world, 4).await;
+    let mut cluster = Cluster::start(&redis.url(), world, 4).await;
     let mut nodes: Vec<Child> = ["n1", "n2", "n3"].map(|name| cluster.node(name)).into();
-    let mut born = 3;
+    let mut started = 3;
     while cluster.now() < Duration::from_secs(seconds) {
-        cluster.requests_more(60).await;
-        let which = usize::try_from(below(nodes.len() as u64)).unwrap();
-        let fault = below(8);
-        println!("{:?}: fault {fault}, node {which} of {}", cluster.now(), nodes.len());
+        cluster.wait_for_requests(60).await;
+        let victim = usize::try_from(random_below(nodes.len() as u64)).unwrap();
+        let fault = random_below(8);
+        println!("{:?}: fault {fault}, node {victim} of {}", cluster.now(), nodes.len());
         match fault {
             0 if nodes.len() > 2 => {
-                let mut gone = nodes.swap_remove(which);
-                signal(&gone, "KILL");
-                gone.wait().await.unwrap();
+                let mut node = nodes.swap_remove(victim);
+                signal(&node, "KILL");
+                node.wait().await.unwrap();
             }
-            1 if nodes.len() > 2 => all_end_well(vec![nodes.swap_remove(which)]).await,
+            1 if nodes.len() > 2 => stop_all(vec![nodes.swap_remove(victim)]).await,
             0..=2 if nodes.len() < 5 => {
-                born += 1;
-                nodes.push(cluster.node(&format!("n{born}")));
+                started += 1;
+                nodes.push(cluster.node(&format!("n{started}")));
             }
             3 | 4 => {
-                signal(&nodes[which], "STOP");
-                sleep(LEASE + Duration::from_millis(below(4000))).await;
-                signal(&nodes[which], "CONT");
+                signal(&nodes[victim], "STOP");
+                sleep(LEASE + Duration::from_millis(random_below(4000))).await;
+                signal(&nodes[victim], "CONT");
             }
             5 => {
                 redis.kill();
-                sleep(Duration::from_millis(below(3000))).await;
+                sleep(Duration::from_millis(random_below(3000))).await;
                 redis.restart().await.unwrap();
             }
             6 => drop(redis.tell("FLUSHALL").await.unwrap()),
             7 => {
                 cluster.postgres.kill();
-                sleep(Duration::from_millis(2000 + below(10_000))).await;
+                sleep(Duration::from_millis(2000 + random_below(10_000))).await;
                 cluster.postgres.restart().await.unwrap();
             }
             _ => (),
         }
     }
-    cluster.requests_more(60).await;
-    assert_whole(&cluster).await;
-    println!("{} requests, nothing wrong", cluster.requests());
-    all_end_well(nodes).await;
+    cluster.wait_for_requests(60).await;
+    assert_intact(&cluster).await;
+    println!("{} requests, no violations", cluster.requests());
+    stop_all(nodes).await;
 }

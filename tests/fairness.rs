@@ -1,4 +1,4 @@
-//! A host whose time does not suffice for everybody: what each client is given of it, by the host's own log.
+//! An overloaded host: the share of its requests that each client receives, measured in the host's own log.
 
 use std::time::Duration;
 
@@ -6,27 +6,28 @@ use origin::{Behaviour, Kind, World};
 
 use crate::support::{Stage, eventually, signal};
 
-/// Exchanges after which shares are looked at.
-const EXCHANGES: usize = 240;
+/// The number of exchanges after which the shares are measured.
+const MIN_EXCHANGES: usize = 240;
 
-/// Two sites on one platform, many sources of each, all always due. `whose` says which clients' they are, and
-/// what these are worth. Returns the second one's share of the platform's time.
-async fn share_of_the_second(whose: [(&str, &str); 2]) -> f64 {
+/// Crawls two sites of one politeness group, each with many sources that are always due. `clients` has, for each
+/// site, the `client` key of its sources and the declaration of that client. Returns the second site's share of
+/// the requests.
+async fn share_of_second_site(clients: [(&str, &str); 2]) -> f64 {
     let mut world = World::empty(51);
     for _ in 0..2 {
         world.add(Kind::FullFeed, Behaviour::Healthy, 3, Duration::from_secs(5));
     }
-    let stage = Stage::of(world).await;
+    let stage = Stage::new(world).await;
     let mut objects = String::from(
         "apiVersion: qyran.dev/v1alpha1\nkind: Topic\nmetadata: {name: all}\nspec: {query: '1 OR 2'}\n",
     );
     let sites = &stage.origin.world().sites;
-    for ((site, sources), (client, declared)) in sites.iter().zip([60, 20]).zip(whose) {
-        objects.push_str(declared);
+    for ((site, sources), (client_key, client_yaml)) in sites.iter().zip([60, 20]).zip(clients) {
+        objects.push_str(client_yaml);
         for number in 0..sources {
             objects.push_str(&format!(
                 "---\napiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: {}-{number}}}\n\
-                 spec: {{kind: feed, url: '{}', politenessGroup: platform, every: {{min: 1s, max: 1s}}{client}}}\n",
+                 spec: {{kind: feed, url: '{}', politenessGroup: platform, every: {{min: 1s, max: 1s}}{client_key}}}\n",
                 site.name,
                 stage.origin.front(site)
             ));
@@ -34,13 +35,16 @@ async fn share_of_the_second(whose: [(&str, &str); 2]) -> f64 {
     }
     stage.declare(&objects);
     let mut node = stage.node();
-    let asked = |host: &str| {
+    let exchanges_with = |host: &str| {
         let log = stage.origin.log();
         log.iter().filter(|exchange| exchange.host == host && !exchange.path.contains("robots")).count()
     };
     let [first, second] = [sites[0].name.as_str(), sites[1].name.as_str()];
-    eventually("the platform is asked", || asked(first) + asked(second) >= EXCHANGES).await;
-    let (first, second) = (asked(first) as f64, asked(second) as f64);
+    eventually("the platform receives enough requests", || {
+        exchanges_with(first) + exchanges_with(second) >= MIN_EXCHANGES
+    })
+    .await;
+    let (first, second) = (exchanges_with(first) as f64, exchanges_with(second) as f64);
     assert_eq!(stage.judge().violations(), Vec::<String>::new());
     signal(&node, "TERM");
     node.wait().await.unwrap();
@@ -48,15 +52,15 @@ async fn share_of_the_second(whose: [(&str, &str); 2]) -> f64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_client_is_given_its_plans_share_of_a_platform() {
+async fn client_with_a_plan_receives_its_share_of_a_platform() {
     let plan =
         "---\napiVersion: qyran.dev/v1alpha1\nkind: Client\nmetadata: {name: plan}\nspec: {weight: 3}\n";
-    let share = share_of_the_second([(", client: flood", ""), (", client: plan", plan)]).await;
-    assert!((0.65..0.85).contains(&share), "three of four: {share}");
+    let share = share_of_second_site([(", client: flood", ""), (", client: plan", plan)]).await;
+    assert!((0.65..0.85).contains(&share), "expected about three quarters: {share}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn control_of_sources_that_are_everybodys_the_many_take_most() {
-    let share = share_of_the_second([("", ""), ("", "")]).await;
-    assert!((0.15..0.35).contains(&share), "one of four: {share}");
+async fn control_without_clients_the_share_follows_the_number_of_sources() {
+    let share = share_of_second_site([("", ""), ("", "")]).await;
+    assert!((0.15..0.35).contains(&share), "expected about one quarter: {share}");
 }

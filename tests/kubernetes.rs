@@ -1,4 +1,4 @@
-//! Our own rules for the manifests. That they fit Kubernetes' schemas is checked by `./check`.
+//! Project rules for the Kubernetes manifests. `./check` validates the manifests against Kubernetes' schemas.
 
 use std::path::PathBuf;
 
@@ -15,8 +15,8 @@ fn manifests() -> Vec<(String, String)> {
         .collect()
 }
 
-/// What a manifest that runs pods lacks of "restricted" pod security and of our own rules.
-fn lacks(manifest: &str) -> Vec<&'static str> {
+/// Returns the rules of "restricted" pod security and of this project that a manifest with pods violates.
+fn violated_rules(manifest: &str) -> Vec<&'static str> {
     let mut rules = vec![
         "runAsNonRoot: true",
         "runAsUser: 65532",
@@ -38,47 +38,48 @@ fn lacks(manifest: &str) -> Vec<&'static str> {
     rules.retain(|rule| !manifest.contains(rule));
     let limits = manifest.split("limits:").nth(1).and_then(|rest| rest.split("probe").next()).unwrap_or("");
     if limits.lines().take(3).any(|line| line.trim_start().starts_with("cpu:")) {
-        rules.push("no limit of CPU: a node that is throttled renews its leases late");
+        rules.push("no CPU limit: a throttled node renews its leases late");
     }
     rules
 }
 
 #[test]
-fn pods_have_no_rights_they_do_not_need() {
+fn pods_run_with_minimal_privileges() {
     let with_pods =
         |manifest: &str| ["kind: StatefulSet", "kind: Job"].iter().any(|kind| manifest.contains(kind));
-    let found: Vec<(String, String)> =
+    let pods: Vec<(String, String)> =
         manifests().into_iter().filter(|(_, manifest)| with_pods(manifest)).collect();
-    assert_eq!(found.len(), 2, "the nodes and the migration");
-    for (name, manifest) in found {
-        assert_eq!(lacks(&manifest), Vec::<&str>::new(), "{name}");
+    assert_eq!(pods.len(), 2, "expected the nodes and the migration");
+    for (name, manifest) in pods {
+        assert_eq!(violated_rules(&manifest), Vec::<&str>::new(), "{name}");
     }
 }
 
-/// The control: what is taken away is missed.
+/// The control: a removed rule is reported.
 #[test]
-fn a_right_too_many_is_seen() {
+fn control_weakened_manifest_violates_the_rules() {
     let (_, nodes) = manifests().into_iter().find(|(name, _)| name == "node-statefulset.yaml").unwrap();
-    let loose = nodes
+    let weakened = nodes
         .replace("readOnlyRootFilesystem: true", "")
         .replace("memory: 2Gi", "memory: 2Gi\n              cpu: 1");
-    assert_eq!(lacks(&loose).len(), 2, "{:?}", lacks(&loose));
+    assert_eq!(violated_rules(&weakened).len(), 2, "{:?}", violated_rules(&weakened));
 }
 
 #[test]
-fn the_settings_of_the_nodes_are_settings() {
+fn settings_of_the_nodes_are_valid() {
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("k8s/base/qyran.toml");
     let settings = Settings::load(Some(&file), []).unwrap();
-    assert!(settings.store.url.starts_with("file:///"), "passwords come from files");
+    assert!(settings.store.url.starts_with("file:///"), "passwords must come from files");
     let (_, nodes) = manifests().into_iter().find(|(name, _)| name == "node-statefulset.yaml").unwrap();
     let grace = nodes.split("terminationGracePeriodSeconds: ").nth(1).unwrap().lines().next().unwrap();
     let grace: u64 = grace.parse().unwrap();
-    assert!(settings.run.drain.as_secs() + 15 < grace, "draining fits the grace period");
+    assert!(settings.run.drain.as_secs() + 15 < grace, "draining must fit the grace period");
 }
 
-/// What strangers write must not lead a node to private addresses, whatever the address guard does.
+/// The network policy denies private addresses to nodes, so that links in untrusted content cannot reach them even if
+/// the address guard fails.
 #[test]
-fn private_addresses_are_out_of_reach() {
+fn network_policy_denies_private_addresses() {
     let (_, policy) = manifests().into_iter().find(|(name, _)| name == "networkpolicy.yaml").unwrap();
     for range in [
         "10.0.0.0/8",

@@ -1,5 +1,5 @@
-//! A site that no one here wrote, behind a server that no one here wrote: Debian's Python
-//! documentation behind Debian's nginx, crawled as a listing source.
+//! A third-party site behind a third-party server: Debian's Python documentation, served by Debian's nginx and
+//! crawled as a listing source.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
 
-use crate::support::{eventually, finished, qyran, skipped, text};
+use crate::support::{eventually, finished, qyran, report_skip, text};
 
 const SITE: &str = "/usr/share/doc/python3-doc/html";
 
@@ -18,21 +18,21 @@ struct Nginx {
 }
 
 impl Nginx {
-    /// `None`, said aloud, where either package is not there.
-    fn serving(site: &str) -> Option<Self> {
+    /// Starts nginx with a site. Reports a skip and returns `None` if either package is not installed.
+    fn start(site: &str) -> Option<Self> {
         let binary = ["/usr/sbin/nginx", "/usr/bin/nginx"].into_iter().find(|path| Path::new(path).exists());
         let (Some(binary), true) = (binary, Path::new(site).join("index.html").exists()) else {
-            skipped(&format!("nginx or {site} is not here"));
+            report_skip(&format!("nginx or {site} is not installed"));
             return None;
         };
         let folder = tempfile::TempDir::new().unwrap();
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let here = folder.path().display();
+        let base = folder.path().display();
         let settings = format!(
-            "worker_processes 1;\ndaemon off;\nmaster_process off;\npid {here}/pid;\nerror_log {here}/error.log;\n\
-             events {{ worker_connections 64; }}\nhttp {{\n  types {{ text/html html; }}\n  access_log {here}/access.log;\n\
-             client_body_temp_path {here}/a; proxy_temp_path {here}/b; fastcgi_temp_path {here}/c; uwsgi_temp_path {here}/d;\n\
-             scgi_temp_path {here}/e;\n  gzip on;\n  server {{ listen 127.0.0.1:{port}; root {site}; }}\n}}\n"
+            "worker_processes 1;\ndaemon off;\nmaster_process off;\npid {base}/pid;\nerror_log {base}/error.log;\n\
+             events {{ worker_connections 64; }}\nhttp {{\n  types {{ text/html html; }}\n  access_log {base}/access.log;\n\
+             client_body_temp_path {base}/a; proxy_temp_path {base}/b; fastcgi_temp_path {base}/c; uwsgi_temp_path {base}/d;\n\
+             scgi_temp_path {base}/e;\n  gzip on;\n  server {{ listen 127.0.0.1:{port}; root {site}; }}\n}}\n"
         );
         std::fs::write(folder.path().join("nginx.conf"), settings).unwrap();
         let child = Command::new(binary)
@@ -58,11 +58,14 @@ impl Drop for Nginx {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_real_site_is_crawled_as_a_listing() {
-    let Some(nginx) = Nginx::serving(SITE) else { return };
-    eventually("nginx answers", || std::net::TcpStream::connect(("127.0.0.1", nginx.port)).is_ok()).await;
-    let desk = tempfile::TempDir::new().unwrap();
-    let path = |name: &str| desk.path().join(name).to_str().unwrap().to_owned();
+async fn third_party_site_is_crawled_as_a_listing() {
+    let Some(nginx) = Nginx::start(SITE) else { return };
+    eventually("nginx accepts connections", || {
+        std::net::TcpStream::connect(("127.0.0.1", nginx.port)).is_ok()
+    })
+    .await;
+    let workspace = tempfile::TempDir::new().unwrap();
+    let path = |name: &str| workspace.path().join(name).to_str().unwrap().to_owned();
     std::fs::write(
         path("qyran.toml"),
         "[fetch]\ndelay = \"20ms\"\nallow_addresses = [\"127.0.0.0/8\"]\n[fetch.resolve]\n\"docs.site\" = \"127.0.0.1\"\n",
@@ -90,17 +93,17 @@ async fn a_real_site_is_crawled_as_a_listing() {
     assert!(report["materials"].as_u64().unwrap() >= 1, "{report}");
 
     let requests = nginx.requests();
-    assert_eq!(requests.len(), 14, "robots.txt, the listing, twelve pages: {requests:#?}");
+    assert_eq!(requests.len(), 14, "expected robots.txt, the listing and twelve pages: {requests:#?}");
     assert!(requests[0].contains("GET /robots.txt") && requests[0].contains("Qyran/"), "{}", requests[0]);
-    let found = text(&run(&["material", "list", "--topic", "strings", "-o", "jsonl"]).await.stdout);
-    let material: Value = serde_json::from_str(found.lines().next().unwrap()).unwrap();
+    let materials = text(&run(&["material", "list", "--topic", "strings", "-o", "jsonl"]).await.stdout);
+    let material: Value = serde_json::from_str(materials.lines().next().unwrap()).unwrap();
     assert!(material["text"].as_str().unwrap().len() > 500, "{material}");
     assert_eq!(material["language"], "en");
 
-    // What was read is not read again: one conditional request, answered 304.
-    let again = run(&["run", "--once", "--now", "--pages", "1", "-o", "json"]).await;
-    let report: Value = serde_json::from_slice(&again.stdout).unwrap();
-    assert_eq!(report["items"], 1, "one more of those that wait: {report}");
+    // Read pages are not fetched again, and the listing is requested conditionally and answered with 304.
+    let second_run = run(&["run", "--once", "--now", "--pages", "1", "-o", "json"]).await;
+    let report: Value = serde_json::from_slice(&second_run.stdout).unwrap();
+    assert_eq!(report["items"], 1, "expected one more of the queued pages: {report}");
     assert!(
         nginx.requests()[14..].iter().any(|line| line.contains("\" 304 ")),
         "{:#?}",

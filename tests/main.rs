@@ -1,9 +1,9 @@
-//! What the project promises as a whole, shown on the built binary and the simulated internet.
+//! Integration tests of the built binary on the simulated internet.
 //!
-//! One binary, so that it is linked once. [`support`] holds the stage: worlds, data folders, the
-//! running command.
+//! All tests are in one test binary, so that it is linked once. [`support`] has the fixtures: simulated worlds,
+//! data folders and the running command.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on says so by ending")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot continue fails by a panic")]
 
 mod support;
 
@@ -21,7 +21,7 @@ mod fairness;
 mod kubernetes;
 mod local_site;
 mod peers;
-mod platform_weather;
+mod platform_faults;
 mod platforms;
 mod search;
 mod sources;

@@ -1,4 +1,4 @@
-//! A cluster on a stage: nodes as processes, a Redis and a PostgreSQL of their own.
+//! A cluster on a stage: nodes as processes, with their own Redis and PostgreSQL.
 
 use std::process::Stdio;
 use std::sync::Arc;
@@ -11,9 +11,9 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::{Stage, Staging, eventually, finished, not_exactly_once, text};
+use super::{Stage, StageOptions, delivery_errors, eventually, finished, text};
 
-/// Leases are short, so that a test sees them run out.
+/// The lease duration of nodes. It is short, so that leases expire within a test.
 pub(crate) const LEASE: Duration = Duration::from_secs(3);
 
 const SETTINGS: &str = "[run]\nlease = \"3s\"\nstuck_after = \"5s\"\ndrain = \"10s\"\n[poll]\nbackoff = \"1s\"\n\
@@ -43,68 +43,79 @@ fn declarations(stage: &Stage, sources: usize) -> String {
     text
 }
 
-/// Notices when the machine is too busy for anything to be on time.
-struct Stalls {
+/// Measures how late timers fire on a busy machine.
+struct StallMonitor {
+    /// The longest stall, in milliseconds.
     longest: Arc<AtomicU64>,
     _task: JoinSet<()>,
 }
 
-impl Stalls {
-    fn watch() -> Self {
-        const MOMENT: Duration = Duration::from_millis(50);
+impl StallMonitor {
+    fn start() -> Self {
+        const INTERVAL: Duration = Duration::from_millis(50);
         let longest = Arc::new(AtomicU64::new(0));
         let mut task = JoinSet::new();
-        let noted = longest.clone();
+        let maximum = longest.clone();
         task.spawn(async move {
             loop {
-                let began = Instant::now();
-                sleep(MOMENT).await;
-                let late = began.elapsed().saturating_sub(MOMENT).as_millis();
-                noted.fetch_max(u64::try_from(late).unwrap_or(u64::MAX), Ordering::Relaxed);
+                let start = Instant::now();
+                sleep(INTERVAL).await;
+                let stall = start.elapsed().saturating_sub(INTERVAL).as_millis();
+                maximum.fetch_max(u64::try_from(stall).unwrap_or(u64::MAX), Ordering::Relaxed);
             }
         });
         Self { longest, _task: task }
     }
 }
 
-/// Nodes, and what they share.
+/// The servers that the nodes of a cluster share, and the stage that they crawl.
 pub(crate) struct Cluster {
     pub(crate) stage: Stage,
     pub(crate) postgres: PostgresServer,
+    /// The number of sources per site.
     sources: usize,
-    stalls: Stalls,
+    stalls: StallMonitor,
 }
 
 impl Cluster {
-    /// A world with a database and declared objects on a schedule, and no nodes yet.
-    /// Each site has so many sources, all of the same address.
-    pub(crate) async fn on(schedule: &str, world: World, sources: usize) -> Self {
+    /// Starts a world with a database and declared objects on a schedule, without nodes.
+    /// Each site has `sources` sources, all with the same address.
+    pub(crate) async fn start(schedule: &str, world: World, sources: usize) -> Self {
         let postgres = PostgresServer::start().await.unwrap();
-        Self::on_both(postgres, schedule, world, sources).await
+        Self::start_with_postgres(postgres, schedule, world, sources).await
     }
 
-    /// The same on a PostgreSQL that is there already.
-    async fn on_both(postgres: PostgresServer, schedule: &str, world: World, sources: usize) -> Self {
-        let staging = Staging { deadline: Duration::from_millis(1400), more: SETTINGS, ..Staging::default() };
-        let mut stage = Stage::with(world, staging).await;
+    /// Does the same with a running PostgreSQL server.
+    async fn start_with_postgres(
+        postgres: PostgresServer,
+        schedule: &str,
+        world: World,
+        sources: usize,
+    ) -> Self {
+        let options = StageOptions {
+            deadline: Duration::from_millis(1400),
+            extra_settings: SETTINGS,
+            ..StageOptions::default()
+        };
+        let mut stage = Stage::with_options(world, options).await;
         postgres.create_database("qyran").unwrap();
         stage.declare(&declarations(&stage, sources));
-        stage.keep_in(&["--store", &postgres.url("qyran"), "--schedule", schedule]);
-        let cluster = Self { stage, postgres, sources, stalls: Stalls::watch() };
-        cluster.done(&["migrate", "up"]).await;
+        stage.set_data_flags(&["--store", &postgres.url("qyran"), "--schedule", schedule]);
+        let cluster = Self { stage, postgres, sources, stalls: StallMonitor::start() };
+        cluster.run_ok(&["migrate", "up"]).await;
         let objects = cluster.stage.path("objects");
-        cluster.done(&["apply", "-f", objects.to_str().unwrap()]).await;
+        cluster.run_ok(&["apply", "-f", objects.to_str().unwrap()]).await;
         cluster
     }
 
-    /// Runs a command that must succeed.
-    pub(crate) async fn done(&self, arguments: &[&str]) -> String {
+    /// Runs a command that must succeed. Returns its standard output.
+    pub(crate) async fn run_ok(&self, arguments: &[&str]) -> String {
         let output = finished(self.stage.command(arguments)).await;
         assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
         text(&output.stdout)
     }
 
-    /// Every article that each source could learn of.
+    /// Returns each article published so far, once for each source of its site.
     fn published(&self) -> Vec<(String, String)> {
         let origin = &self.stage.origin;
         let of_site = |site: &Site| -> Vec<(String, String)> {
@@ -118,44 +129,49 @@ impl Cluster {
         origin.world().sites.iter().flat_map(of_site).collect()
     }
 
-    /// Waits until all that is out has been stored, for so long at most. Whether it is.
-    pub(crate) async fn comes_in_within(&self, patience: Duration) -> bool {
+    /// Waits until every published article is stored, at most for `limit`. Returns true if all are stored.
+    pub(crate) async fn stores_all_within(&self, limit: Duration) -> bool {
         let expected = self.published();
-        let give_up = Instant::now() + patience;
+        let deadline = Instant::now() + limit;
         loop {
-            let found = self.stage.materials("all").await;
-            let is_in = expected.iter().all(|one| found.contains_key(one));
-            if is_in || Instant::now() > give_up {
-                return is_in;
+            let materials = self.stage.materials("all").await;
+            let is_complete = expected.iter().all(|one| materials.contains_key(one));
+            if is_complete || Instant::now() > deadline {
+                return is_complete;
             }
             sleep(Duration::from_millis(500)).await;
         }
     }
 
-    /// Lets nothing new come out, and waits until all that is out has been stored.
-    pub(crate) async fn settle_down(&self) {
+    /// Stops publication and waits until every published article is stored. Panics if some are lost.
+    pub(crate) async fn settle(&self) {
         self.stage.origin.freeze();
         let expected = self.published();
-        // Pages of an outage wait for their host, one delay after the other.
-        if self.comes_in_within(Duration::from_secs(150)).await {
+        // Pages queued during an outage are fetched one host delay apart.
+        if self.stores_all_within(Duration::from_secs(150)).await {
             return;
         }
-        let wrong = not_exactly_once(&expected, &self.stage.materials("all").await);
-        panic!("{} of {} are lost: {:#?}", wrong.len(), expected.len(), &wrong[..wrong.len().min(9)]);
+        let errors = delivery_errors(&expected, &self.stage.materials("all").await);
+        panic!(
+            "{} delivery errors among {} expected materials: {:#?}",
+            errors.len(),
+            expected.len(),
+            &errors[..errors.len().min(9)]
+        );
     }
 
-    /// What was lost, stored twice, or asked against the rules, in words.
-    pub(crate) async fn wrongs(&self) -> Vec<String> {
-        let mut wrongs = not_exactly_once(&self.published(), &self.stage.materials("all").await);
-        wrongs.extend(self.stage.judge().violations());
-        wrongs
+    /// Describes each lost or duplicated material and each violation of politeness or robots.txt.
+    pub(crate) async fn violations(&self) -> Vec<String> {
+        let mut violations = delivery_errors(&self.published(), &self.stage.materials("all").await);
+        violations.extend(self.stage.judge().violations());
+        violations
     }
 
-    /// The longest time for which a host was asked nothing, from a moment until now.
-    pub(crate) fn longest_silence(&self, since: Duration) -> Duration {
+    /// Returns the longest time without a request to a host, of all hosts, between `since` and now.
+    pub(crate) fn longest_idle_time(&self, since: Duration) -> Duration {
         let now = self.now();
         let log = self.stage.origin.log();
-        let silence_of = |site: &Site| {
+        let idle_time_of = |site: &Site| {
             let exchanges =
                 log.iter().filter(|exchange| exchange.host == site.name && exchange.ended >= since);
             let mut moments: Vec<Duration> = exchanges.map(|exchange| exchange.started.max(since)).collect();
@@ -163,30 +179,30 @@ impl Cluster {
             moments.sort();
             moments.windows(2).map(|pair| pair[1] - pair[0]).max().unwrap_or_default()
         };
-        self.stage.origin.world().sites.iter().map(silence_of).max().unwrap_or_default()
+        self.stage.origin.world().sites.iter().map(idle_time_of).max().unwrap_or_default()
     }
 
-    /// A node that runs until it is told to stop.
+    /// Starts a node that runs until it is stopped.
     pub(crate) fn node(&self, name: &str) -> Child {
         self.node_with(name, &[])
     }
 
-    /// One with further flags.
+    /// Starts a node with further flags.
     pub(crate) fn node_with(&self, name: &str, flags: &[&str]) -> Child {
         self.spawn(self.stage.command(&["run", "--name", name]), name, flags)
     }
 
-    /// One whose leases last for so long.
-    pub(crate) fn node_leasing(&self, name: &str, lease: &str) -> Child {
+    /// Starts a node with another lease duration.
+    pub(crate) fn node_with_lease(&self, name: &str, lease: &str) -> Child {
         let mut run = self.stage.command(&["run", "--name", name]);
         run.env("QYRAN_RUN_LEASE", lease);
         self.spawn(run, name, &[])
     }
 
-    /// One that reaches the schedule by another way.
-    pub(crate) fn node_by_way_of(&self, schedule: &str, name: &str, flags: &[&str]) -> Child {
-        let place = ["--store", &self.postgres.url("qyran"), "--schedule", schedule];
-        self.spawn(self.stage.command_in(&place, &["run", "--name", name]), name, flags)
+    /// Starts a node that reaches the schedule at another address.
+    pub(crate) fn node_with_schedule(&self, schedule: &str, name: &str, flags: &[&str]) -> Child {
+        let data_flags = ["--store", &self.postgres.url("qyran"), "--schedule", schedule];
+        self.spawn(self.stage.command_with_data(&data_flags, &["run", "--name", name]), name, flags)
     }
 
     fn spawn(&self, mut run: Command, name: &str, flags: &[&str]) -> Child {
@@ -195,40 +211,40 @@ impl Cluster {
         run.spawn().unwrap()
     }
 
-    /// How much longer than it should a moment's sleep took at worst: what a busy machine may add to a time.
-    pub(crate) fn stall(&self) -> Duration {
+    /// Returns the longest stall of the machine so far: the time that a busy machine may add to one step.
+    pub(crate) fn max_stall(&self) -> Duration {
         Duration::from_millis(self.stalls.longest.load(Ordering::Relaxed))
     }
 
-    /// The moment that the simulated internet's log says it is.
+    /// Returns the current time on the clock of the simulated internet's log.
     pub(crate) fn now(&self) -> Duration {
         self.stage.origin.elapsed()
     }
 
-    /// Requests so far.
+    /// Returns the number of requests so far.
     pub(crate) fn requests(&self) -> usize {
         self.stage.origin.log().len()
     }
 
-    /// Waits until so many more requests have been made.
-    pub(crate) async fn requests_more(&self, more: usize) {
-        let before = self.requests();
-        eventually("requests are made", || self.requests() >= before + more).await;
+    /// Waits until the sites have received `additional` more requests.
+    pub(crate) async fn wait_for_requests(&self, additional: usize) {
+        let target = self.requests() + additional;
+        eventually("the sites receive more requests", || self.requests() >= target).await;
     }
 }
 
-/// An address on loopback that nobody listened on a moment ago.
+/// Returns a loopback address that had no listener at the time of the call.
 pub(crate) fn free_address() -> String {
     std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().to_string()
 }
 
-/// What a plain GET is answered, head and body; empty where nobody answers.
-pub(crate) async fn get(address: &str, path: &str, accept: &str) -> String {
+/// Returns the response to a plain GET, head and body. Returns an empty string if the connection fails.
+pub(crate) async fn http_get(address: &str, path: &str, accept: &str) -> String {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     let Ok(mut stream) = tokio::net::TcpStream::connect(address).await else { return String::new() };
     let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\nAccept: {accept}\r\n\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await.unwrap();
-    answer
+    let mut response = String::new();
+    stream.read_to_string(&mut response).await.unwrap();
+    response
 }

@@ -1,4 +1,4 @@
-//! The stage: a simulated internet, a data folder, declared objects, and the built command.
+//! Test fixtures: a simulated internet, a data folder, declared objects and the built command.
 
 pub(crate) mod cluster;
 pub(crate) mod relay;
@@ -13,51 +13,52 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-/// How much later than it happened the simulator may notice something on a busy machine.
+/// Upper bound on the delay with which the simulator records an event on a busy machine.
 pub(crate) const TOLERANCE: Duration = Duration::from_millis(20);
-/// No step of a test takes longer, however busy the machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+/// Upper bound on one step of a test, generous enough for a busy machine.
+const STEP_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// What stage settings are, where a test does not say otherwise.
-pub(crate) struct Staging {
+/// Options of a stage. The defaults suit most tests.
+pub(crate) struct StageOptions {
+    /// The delay between requests to one host.
     pub(crate) delay: Duration,
-    /// Within which an exchange must connect, begin to answer, and end. Long: a busy machine is no fault
-    /// of a site's.
+    /// The timeout of an exchange: for the connection, for the first byte and in total. The default is long, so
+    /// that a busy machine is not mistaken for a fault of a site.
     pub(crate) deadline: Duration,
-    /// Text of an entry of `[fetch]`, and more sections.
-    pub(crate) more: &'static str,
-    /// Ranges that the address guard lets through.
-    pub(crate) allow: &'static str,
+    /// Further sections of the settings file, in TOML.
+    pub(crate) extra_settings: &'static str,
+    /// The value of `fetch.allow_addresses`: address ranges that the address guard permits.
+    pub(crate) allow_addresses: &'static str,
 }
 
-impl Default for Staging {
+impl Default for StageOptions {
     fn default() -> Self {
         Self {
             delay: Duration::from_millis(100),
             deadline: Duration::from_secs(20),
-            more: "",
-            allow: "[\"127.0.0.0/8\"]",
+            extra_settings: "",
+            allow_addresses: "[\"127.0.0.0/8\"]",
         }
     }
 }
 
-/// A simulated internet with everything that a crawl of it needs.
+/// A simulated internet with the settings, data and declared objects for a crawl.
 pub(crate) struct Stage {
     pub(crate) origin: Origin,
     pub(crate) delay: Duration,
     folder: TempDir,
-    /// Flags that say where things are kept.
-    place: Vec<String>,
-    /// Variables that every command is given.
+    /// Flags that select the data folder or the servers.
+    data_flags: Vec<String>,
+    /// Environment variables of every command.
     environment: Vec<(&'static str, &'static str)>,
 }
 
 impl Stage {
-    pub(crate) async fn of(world: World) -> Self {
-        Self::with(world, Staging::default()).await
+    pub(crate) async fn new(world: World) -> Self {
+        Self::with_options(world, StageOptions::default()).await
     }
 
-    pub(crate) async fn with(world: World, staging: Staging) -> Self {
+    pub(crate) async fn with_options(world: World, options: StageOptions) -> Self {
         let folder = TempDir::new().unwrap();
         let origin = Origin::start(world, model::Clock::now(&model::SystemClock)).await.unwrap();
         let pins: String = origin
@@ -66,23 +67,23 @@ impl Stage {
             .iter()
             .map(|site| format!("{:?} = \"{}\"\n", site.name, site.address))
             .collect();
-        let Staging { delay, deadline, more, allow } = staging;
+        let StageOptions { delay, deadline, extra_settings, allow_addresses } = options;
         let (delay_ms, deadline_ms) = (delay.as_millis(), deadline.as_millis());
         let settings = format!(
-            "[fetch]\ncontact = \"test\"\ndelay = \"{delay_ms}ms\"\nallow_addresses = {allow}\n\
+            "[fetch]\ncontact = \"test\"\ndelay = \"{delay_ms}ms\"\nallow_addresses = {allow_addresses}\n\
              connect_timeout = \"{deadline_ms}ms\"\nfirst_byte_timeout = \"{deadline_ms}ms\"\n\
              total_timeout = \"{deadline_ms}ms\"\nmax_decoded_bytes = \"8MiB\"\n\
-             [fetch.resolve]\n{pins}\n{more}\n"
+             [fetch.resolve]\n{pins}\n{extra_settings}\n"
         );
         std::fs::write(folder.path().join("qyran.toml"), settings).unwrap();
-        let place = vec!["--data".to_owned(), folder.path().join("data").to_str().unwrap().to_owned()];
-        let stage = Self { origin, delay, folder, place, environment: Vec::new() };
+        let data_flags = vec!["--data".to_owned(), folder.path().join("data").to_str().unwrap().to_owned()];
+        let stage = Self { origin, delay, folder, data_flags, environment: Vec::new() };
         stage.declare(&stage.declarations());
         stage
     }
 
-    /// A source for each site, and two topics: every title ends in its article's number, and every whole
-    /// text holds the mark.
+    /// Returns a source for each site and two topics. Topic `all` matches every article, because every title
+    /// ends in its article's number; topic `whole` matches full texts, which contain the mark.
     fn declarations(&self) -> String {
         let sources = self.origin.world().sites.iter().map(|site| {
             format!(
@@ -104,17 +105,17 @@ impl Stage {
         topics + &sources.collect::<String>()
     }
 
-    /// Keeps things in another place from now on: flags that name it.
-    pub(crate) fn keep_in(&mut self, place: &[&str]) {
-        self.place = place.iter().map(|&flag| flag.to_owned()).collect();
+    /// Sets the flags that select the data folder or the servers for later commands.
+    pub(crate) fn set_data_flags(&mut self, flags: &[&str]) {
+        self.data_flags = flags.iter().map(|&flag| flag.to_owned()).collect();
     }
 
-    /// Gives every command a variable from now on.
-    pub(crate) fn set(&mut self, name: &'static str, value: &'static str) {
+    /// Sets an environment variable of later commands.
+    pub(crate) fn set_env(&mut self, name: &'static str, value: &'static str) {
         self.environment.push((name, value));
     }
 
-    /// Writes the declared objects that `run -f` is given.
+    /// Writes the declared objects that `run -f` applies.
     pub(crate) fn declare(&self, yaml: &str) {
         std::fs::create_dir_all(self.path("objects")).unwrap();
         std::fs::write(self.path("objects/all.yaml"), yaml).unwrap();
@@ -124,21 +125,21 @@ impl Stage {
         self.folder.path().join(name)
     }
 
-    /// The command on this stage's settings and data.
+    /// Returns the command with this stage's settings and data.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let place: Vec<&str> = self.place.iter().map(String::as_str).collect();
-        self.command_in(&place, arguments)
+        let data_flags: Vec<&str> = self.data_flags.iter().map(String::as_str).collect();
+        self.command_with_data(&data_flags, arguments)
     }
 
-    /// The command on this stage's settings and other data.
-    pub(crate) fn command_in(&self, place: &[&str], arguments: &[&str]) -> Command {
+    /// Returns the command with this stage's settings and other data.
+    pub(crate) fn command_with_data(&self, data_flags: &[&str], arguments: &[&str]) -> Command {
         let mut command = qyran(&[]);
-        command.arg("--config").arg(self.path("qyran.toml")).args(place).args(arguments);
+        command.arg("--config").arg(self.path("qyran.toml")).args(data_flags).args(arguments);
         command.envs(self.environment.iter().copied());
         command
     }
 
-    /// One pass over everything declared, due or not.
+    /// Runs one pass over all declared sources, due or not. Returns the report and the output.
     pub(crate) async fn pass(&self) -> (Value, Output) {
         let objects = self.path("objects");
         let run = self.command(&["run", "--once", "--now", "-o", "json", "-f", objects.to_str().unwrap()]);
@@ -149,7 +150,7 @@ impl Stage {
         (report, output)
     }
 
-    /// A node that runs until it is told to stop.
+    /// Starts a node that runs until it is stopped.
     pub(crate) fn node(&self) -> Child {
         let objects = self.path("objects");
         let mut run = self.command(&["run", "-f", objects.to_str().unwrap()]);
@@ -157,16 +158,16 @@ impl Stage {
         run.spawn().unwrap()
     }
 
-    /// JSON lines that a command prints.
-    pub(crate) async fn lines(&self, arguments: &[&str]) -> Vec<Value> {
+    /// Runs a command that must succeed. Returns the JSON lines that it prints.
+    pub(crate) async fn json_lines(&self, arguments: &[&str]) -> Vec<Value> {
         let output = finished(self.command(arguments)).await;
         assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
         text(&output.stdout).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    /// Materials of a topic: how often each address is there.
+    /// Returns how often each (source, address) is among the materials of a topic.
     pub(crate) async fn materials(&self, topic: &str) -> BTreeMap<(String, String), usize> {
-        count(&self.lines(&["material", "list", "--topic", topic, "-o", "jsonl"]).await)
+        count_materials(&self.json_lines(&["material", "list", "--topic", topic, "-o", "jsonl"]).await)
     }
 
     pub(crate) fn judge(&self) -> Judgement {
@@ -174,7 +175,7 @@ impl Stage {
         judge(self.origin.world(), &self.origin.log(), rules)
     }
 
-    /// What a reader of a site can learn of: its articles' addresses.
+    /// Returns the (source, address) of each article that `site` has published so far, for `source`.
     pub(crate) fn published(&self, source: &Site, site: &Site) -> Vec<(String, String)> {
         let numbers = 0..self.origin.published(site);
         numbers.map(|number| (source.name.clone(), self.origin.article(site, number))).collect()
@@ -185,37 +186,40 @@ impl Stage {
     }
 }
 
-/// How often each (source, address) stands in a list of materials.
-pub(crate) fn count(materials: &[Value]) -> BTreeMap<(String, String), usize> {
+/// Returns how often each (source, address) occurs in a list of materials.
+pub(crate) fn count_materials(materials: &[Value]) -> BTreeMap<(String, String), usize> {
     let mut counts = BTreeMap::new();
     for material in materials {
         let field = |key: &str| material[key].as_str().unwrap_or_default().to_owned();
-        // Feeds mark their links; elsewhere what stands behind the question mark tells posts apart.
+        // Feeds append tracking parameters to their links. Other query strings identify posts.
         let address = field("url").split("?utm_").next().unwrap_or_default().to_owned();
         *counts.entry((field("source"), address)).or_default() += 1;
     }
     counts
 }
 
-/// Everything expected is there once, and nothing else is there: what is wrong, in words.
-pub(crate) fn not_exactly_once(
+/// Describes each expected material that is missing or duplicated, and each material that is not expected.
+pub(crate) fn delivery_errors(
     expected: &[(String, String)],
-    found: &BTreeMap<(String, String), usize>,
+    counts: &BTreeMap<(String, String), usize>,
 ) -> Vec<String> {
-    let mut wrong: Vec<String> =
-        expected.iter().filter(|one| !found.contains_key(*one)).map(|one| format!("lost: {one:?}")).collect();
-    for (one, times) in found {
+    let mut errors: Vec<String> = expected
+        .iter()
+        .filter(|one| !counts.contains_key(*one))
+        .map(|one| format!("lost: {one:?}"))
+        .collect();
+    for (one, times) in counts {
         if *times > 1 {
-            wrong.push(format!("{times} times: {one:?}"));
+            errors.push(format!("stored {times} times: {one:?}"));
         }
         if !expected.contains(one) {
-            wrong.push(format!("never published for it: {one:?}"));
+            errors.push(format!("not published by its source: {one:?}"));
         }
     }
-    wrong
+    errors
 }
 
-/// The built command, in no environment of ours.
+/// Returns the built command without the `QYRAN_` variables of the environment.
 pub(crate) fn qyran(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_qyran"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("QYRAN_")) {
@@ -225,66 +229,72 @@ pub(crate) fn qyran(arguments: &[&str]) -> Command {
     command
 }
 
-/// Runs a command to its end.
+/// Runs a command until it exits.
 pub(crate) async fn finished(mut command: Command) -> Output {
     command.kill_on_drop(true);
-    tokio::time::timeout(PATIENCE, command.output()).await.expect("the command never ended").unwrap()
+    tokio::time::timeout(STEP_TIMEOUT, command.output())
+        .await
+        .expect("the command did not exit in time")
+        .unwrap()
 }
 
-/// Runs the command with something on its standard input.
-pub(crate) async fn fed(mut command: Command, input: &[u8]) -> Output {
+/// Runs a command with this standard input until it exits.
+pub(crate) async fn run_with_input(mut command: Command, input: &[u8]) -> Output {
     use tokio::io::AsyncWriteExt;
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(input).await.unwrap();
     drop(stdin);
-    tokio::time::timeout(PATIENCE, child.wait_with_output()).await.expect("the command never ended").unwrap()
+    tokio::time::timeout(STEP_TIMEOUT, child.wait_with_output())
+        .await
+        .expect("the command did not exit in time")
+        .unwrap()
 }
 
 pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Waits until something is so; a condition, never a length of time.
-pub(crate) async fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+/// Waits until a condition holds. Panics on a timeout; the description completes "waiting until …".
+pub(crate) async fn eventually(description: &str, mut condition: impl FnMut() -> bool) {
     let waiting = async {
-        while !is_so() {
+        while !condition() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    if tokio::time::timeout(PATIENCE, waiting).await.is_err() {
-        panic!("{what}: it never came to that");
+    if tokio::time::timeout(STEP_TIMEOUT, waiting).await.is_err() {
+        panic!("timed out after {STEP_TIMEOUT:?} waiting until {description}");
     }
 }
 
-/// Sends a signal by pid.
+/// Sends a signal to a child process.
 pub(crate) fn signal(child: &Child, name: &str) {
-    let pid = child.id().expect("it runs").to_string();
-    let sent =
+    let pid = child.id().expect("the process runs").to_string();
+    let status =
         std::process::Command::new("bash").args(["-c", &format!("kill -{name} {pid}")]).status().unwrap();
-    assert!(sent.success());
+    assert!(status.success());
 }
 
-/// Says past the test runner's capture that something was not shown.
-pub(crate) fn skipped(why: &str) {
+/// Reports a skipped test on standard error, past the capture of the test runner.
+pub(crate) fn report_skip(reason: &str) {
     use std::io::Write;
-    // Not by a macro: those are captured while a test passes.
-    std::io::stderr().write_all(format!("SKIPPED: {why}\n").as_bytes()).unwrap();
+    // The test runner captures `eprintln!` and hides its output while a test passes.
+    std::io::stderr().write_all(format!("SKIPPED: {reason}\n").as_bytes()).unwrap();
 }
 
-/// Data that no one here wrote, beside the checkout; `None`, said aloud, where it is not there.
+/// Returns the path of third-party data beside the checkout. Reports a skip and returns `None` if it is absent.
 pub(crate) fn shared_data(archive: &str) -> Option<PathBuf> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/data").join(archive);
     if path.exists() {
         return Some(path);
     }
-    skipped(&format!("{} is not here", path.display()));
+    report_skip(&format!("{} does not exist", path.display()));
     None
 }
 
 /// Unpacks an archive into a temporary folder.
-pub(crate) fn unpacked(archive: &Path) -> TempDir {
+pub(crate) fn unpack(archive: &Path) -> TempDir {
     let folder = TempDir::new().unwrap();
     let tar = std::process::Command::new("tar").arg("xzf").arg(archive).arg("-C").arg(folder.path()).status();
     assert!(tar.unwrap().success(), "{}", archive.display());
