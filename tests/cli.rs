@@ -175,7 +175,7 @@ async fn wrong_use_says_what_is_right() {
     for (arguments, code, expected) in [
         (vec!["sorce"], 2, "source"),
         (vec!["--data", data, "source", "list"], 3, "qyran apply -f"),
-        (vec!["--data", data, "material", "list"], 3, "there is no data in"),
+        (vec!["--data", data, "material", "list"], 3, "no data in"),
         (vec!["--config", "/nowhere.toml", "check"], 2, "/nowhere.toml"),
         (vec!["apply"], 2, "--file"),
         (vec!["check", "-f", "/nowhere"], 2, "/nowhere"),

@@ -177,7 +177,7 @@ async fn servers_that_are_not_there_are_told_apart() {
         (vec!["--store", "file:///nowhere", "--schedule", &redis_url], vec!["source", "list"], 1, "/nowhere"),
         (vec!["--data", "x", "--store", &store], vec!["source", "list"], 2, "names a folder"),
         (vec!["--context", "kz"], vec!["source", "list"], 2, "unknown context"),
-        (vec!["--data", "x"], vec!["node", "list"], 2, "about a cluster"),
+        (vec!["--data", "x"], vec!["node", "list"], 2, "needs a cluster"),
         // What needs no schedule works without one.
         (vec!["--store", &by_file, "--schedule", nobody], vec!["source", "list"], 0, ""),
     ] {
