@@ -1,4 +1,4 @@
-//! What the offline commands are given: a file, standard input, a folder of files.
+//! The input of offline commands: a file, standard input, or a folder of files.
 
 use std::collections::HashMap;
 use std::io::Read;
@@ -13,74 +13,73 @@ use crate::global::Global;
 use crate::terminal::failure::{Failure, say};
 use crate::terminal::output::{Format, rows, wide};
 
-/// A document larger than this is refused: no page, feed or robots.txt is.
+/// Upper bound on the size of a document, in bytes. No page, feed or robots.txt is larger.
 const MAX_BYTES: u64 = 256 << 20;
-/// Folders inside folders; deeper is a circle of links.
-const MAX_DEPTH: usize = 16;
+/// Upper bound on the nesting of folders. Deeper nesting is a loop of links.
+const MAX_FOLDER_DEPTH: usize = 16;
 
-/// What a document is read with when nobody says where it came from (RFC 2606: such a host is nowhere).
-const NOWHERE: &str = "http://unknown.invalid/";
+/// The URL of a document whose URL is not given. RFC 2606 reserves `.invalid`: the host does not exist.
+const UNKNOWN_URL: &str = "http://unknown.invalid/";
 
-/// The options of a command that reads documents of the web from files.
+/// The options of a command that reads web documents from files.
 #[derive(clap::Args)]
 pub(crate) struct Documents {
-    /// The document, or - for standard input
+    /// Document to read, or - for standard input
     #[arg(value_name = "FILE|-", required_unless_present = "batch", conflicts_with = "batch")]
     file: Option<PathBuf>,
-    /// Where the document came from: its links and dates are read with it
+    /// URL of the document, for its links and dates
     #[arg(long, value_name = "URL", conflicts_with = "batch")]
     url: Option<String>,
-    /// The Content-Type field that it came with
+    /// Content-Type header of the document
     #[arg(long, value_name = "TYPE")]
     content_type: Option<String>,
-    /// IANA time zone of dates that come without one [default: by the host's country]
+    /// IANA time zone of dates without a time zone [default: by the host's country]
     #[arg(long, value_name = "ZONE", value_parser = timezone)]
     timezone: Option<String>,
-    /// Read every file below a folder, in one process
+    /// Read every file in a folder and its subfolders, in one process
     #[arg(long, value_name = "DIR")]
     batch: Option<PathBuf>,
-    /// Addresses of the files: name, tab, address a line
+    /// File of URLs, one per line: file name, tab, URL
     #[arg(long, value_name = "FILE", requires = "batch")]
     urls: Option<PathBuf>,
 }
 
 impl Documents {
-    /// The folder that is to be read, file by file.
+    /// Returns the folder of a batch, if one is given.
     pub(crate) fn folder(&self) -> Option<&Path> {
         self.batch.as_deref()
     }
 
-    /// The one document that is to be read, by name.
+    /// Returns the path of the single document; `-` is standard input.
     pub(crate) fn file(&self) -> &Path {
         self.file.as_deref().unwrap_or(Path::new("-"))
     }
 
-    /// Reads the one document.
+    /// Reads the single document. Fails if its URL is invalid or its file cannot be read.
     pub(crate) fn one<T>(&self, global: &Global, reader: impl Fn(&Page<'_>) -> T) -> anyhow::Result<T> {
         let url = address(self.url.as_deref())?;
-        Ok(self.with(global, &url, &read(self.file())?, &reader))
+        Ok(self.parse(global, &url, &read(self.file())?, &reader))
     }
 
-    /// Reads every file of a folder and prints a JSON line for each, whatever `-o` says for a single
-    /// one: that is what a batch is for. One file that cannot be read, told in words, does not end the
-    /// others.
+    /// Reads every file of a folder and prints a JSON line for each, regardless of `-o`: a batch is for programs. `to_json`
+    /// gets an error text for a file that cannot be read; the remaining files are still read.
     pub(crate) fn each<T>(
         &self,
         folder: &Path,
         global: &Global,
         reader: impl Fn(&Page<'_>) -> T,
-        shown: impl Fn(Result<T, String>) -> Value,
+        to_json: impl Fn(Result<T, String>) -> Value,
     ) -> anyhow::Result<()> {
         let addresses = Addresses::load(self.urls.as_deref())?;
         let mut rows = rows(Format::Jsonl, &[wide("file")], "file");
         for path in walk(folder)? {
             let name = file_name(&path);
-            let given = match read(&path) {
-                Ok(body) => Ok(self.with(global, &addresses.of(&name)?, &body, &reader)),
+            let result = match read(&path) {
+                Ok(body) => Ok(self.parse(global, &addresses.of(&name)?, &body, &reader)),
                 Err(error) => Err(error.to_string()),
             };
             let mut line = json!({"file": name});
-            if let (Some(line), Value::Object(fields)) = (line.as_object_mut(), shown(given)) {
+            if let (Some(line), Value::Object(fields)) = (line.as_object_mut(), to_json(result)) {
                 line.extend(fields);
             }
             rows.row(line)?;
@@ -88,30 +87,30 @@ impl Documents {
         Ok(rows.finish("")?)
     }
 
-    fn with<T>(&self, global: &Global, url: &Url, body: &[u8], reader: &impl Fn(&Page<'_>) -> T) -> T {
+    fn parse<T>(&self, global: &Global, url: &Url, body: &[u8], reader: &impl Fn(&Page<'_>) -> T) -> T {
         let selectors = Selectors::default();
         let page = Page::new(url, body, &selectors, self.timezone.as_deref(), global.clock.now());
         reader(&page.of_type(self.content_type.as_deref()))
     }
 }
 
-/// A file's bytes, or standard input's for `-`.
+/// Reads a file, or standard input for `-`. Fails if the file cannot be read or is larger than [`MAX_BYTES`].
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let read = if path.as_os_str() == "-" {
+    let result = if path.as_os_str() == "-" {
         std::io::stdin().lock().take(MAX_BYTES + 1).read_to_end(&mut bytes)
     } else {
         std::fs::File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
     };
-    let length = read.map_err(|error| unreadable(path, &error))?;
+    let length = result.map_err(|error| read_failure(path, &error))?;
     if length as u64 > MAX_BYTES {
-        let most = MAX_BYTES >> 20;
-        return Err(Failure::failed(format!("{} is larger than {most} MiB", path.display())).into());
+        let limit = MAX_BYTES >> 20;
+        return Err(Failure::failed(format!("{} is larger than {limit} MiB", path.display())).into());
     }
     Ok(bytes)
 }
 
-fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
+fn read_failure(path: &Path, error: &std::io::Error) -> Failure {
     let message = format!("{}: {error}", path.display());
     if error.kind() == std::io::ErrorKind::NotFound {
         Failure::not_found(message)
@@ -120,7 +119,7 @@ fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     }
 }
 
-/// Every file below a folder, in the order of paths.
+/// Returns every file in a folder and its subfolders, sorted by path.
 fn walk(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     walk_into(folder, &mut files, 0)?;
@@ -128,14 +127,14 @@ fn walk(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 fn walk_into(folder: &Path, files: &mut Vec<PathBuf>, depth: usize) -> anyhow::Result<()> {
-    if depth > MAX_DEPTH {
+    if depth > MAX_FOLDER_DEPTH {
         return Err(Failure::failed(format!(
-            "{} is nested deeper than {MAX_DEPTH} folders",
+            "{} is nested deeper than {MAX_FOLDER_DEPTH} folders",
             folder.display()
         ))
         .into());
     }
-    let entries = std::fs::read_dir(folder).map_err(|error| unreadable(folder, &error))?;
+    let entries = std::fs::read_dir(folder).map_err(|error| read_failure(folder, &error))?;
     let mut paths: Vec<PathBuf> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.sort();
     for path in paths {
@@ -148,30 +147,30 @@ fn walk_into(folder: &Path, files: &mut Vec<PathBuf>, depth: usize) -> anyhow::R
     Ok(())
 }
 
-/// A file's own name.
+/// Returns the last component of a path.
 fn file_name(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-/// The address given on the command line, or none.
+/// Parses the URL of the command line; without one, returns [`UNKNOWN_URL`].
 fn address(url: Option<&str>) -> anyhow::Result<Url> {
-    let text = url.unwrap_or(NOWHERE);
+    let text = url.unwrap_or(UNKNOWN_URL);
     Url::parse(text).map_err(|error| {
-        Failure::usage(format!("{text:?} is not an address ({error})"))
-            .hint("write a full http:// or https:// address")
+        Failure::usage(format!("{text:?} is not a URL: {error}"))
+            .hint("use a full http:// or https:// URL")
             .into()
     })
 }
 
-/// A time zone given on the command line.
+/// Checks a time zone of the command line.
 fn timezone(text: &str) -> Result<String, String> {
     match jiff::tz::TimeZone::get(text) {
         Ok(_) => Ok(text.to_owned()),
-        Err(_) => Err("it is not a time zone; use an IANA name such as Asia/Almaty".to_owned()),
+        Err(_) => Err("not a time zone; use an IANA name such as Asia/Almaty".to_owned()),
     }
 }
 
-/// Addresses of files: `name⇥url` a line, further columns ignored.
+/// URLs by file name, from a table of `name⇥url` lines. Further columns are ignored.
 struct Addresses(HashMap<String, Url>);
 
 impl Addresses {
@@ -183,13 +182,13 @@ impl Addresses {
             let mut columns = line.split('\t');
             match (columns.next(), columns.next().map(|url| Url::parse(url.trim()))) {
                 (Some(name), Some(Ok(url))) => drop(addresses.insert(name.to_owned(), url)),
-                _ => say(&format!("warning: {}:{}: not `name⇥url`; passed over", file.display(), index + 1)),
+                _ => say(&format!("warning: {}:{}: expected `name⇥url`; line skipped", file.display(), index + 1)),
             }
         }
         Ok(Self(addresses))
     }
 
-    /// The address of a file, by its own name.
+    /// Returns the URL of a file by its name, or [`UNKNOWN_URL`].
     fn of(&self, name: &str) -> anyhow::Result<Url> {
         self.0.get(name).map_or_else(|| address(None), |url| Ok(url.clone()))
     }

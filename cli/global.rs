@@ -1,4 +1,4 @@
-//! What holds for every command: global flags, and the settings that follow from them.
+//! The global flags, and the settings that result from them.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,27 +8,27 @@ use config::Settings;
 use model::{Clock, SystemClock};
 use tracing_subscriber::EnvFilter;
 
-use crate::terminal::failure::{Failure, log_is_json};
+use crate::terminal::failure::{Failure, use_json_log};
 use crate::terminal::output::Format;
 
 #[derive(Args)]
 pub(crate) struct GlobalArgs {
-    /// Settings file; config/qyran.toml shows every setting
+    /// Settings file; config/qyran.toml lists every setting
     #[arg(long, global = true, value_name = "FILE", env = "QYRAN_CONFIG", help_heading = "Global")]
     config: Option<PathBuf>,
     /// Data folder [default: qyran-data]
     #[arg(long, global = true, value_name = "DIR", env = "QYRAN_DATA", help_heading = "Global")]
     data: Option<PathBuf>,
-    /// PostgreSQL of a cluster: postgres://USER@HOST/DATABASE, or file:///PATH of a file that holds it
+    /// PostgreSQL of a cluster: postgres://USER@HOST/DATABASE, or file:///PATH of a file that contains the URL
     #[arg(long, global = true, value_name = "URL", help_heading = "Global")]
     store: Option<String>,
     /// Redis of a cluster: redis://HOST, redis+sentinel://HOST,HOST/NAME, redis+cluster://HOST,HOST
     #[arg(long, global = true, value_name = "URL", help_heading = "Global")]
     schedule: Option<String>,
-    /// A cluster that the settings name
+    /// Cluster from the contexts of the settings file
     #[arg(long, global = true, value_name = "NAME", env = "QYRAN_CONTEXT", help_heading = "Global")]
     context: Option<String>,
-    /// table, wide, json, jsonl, yaml, csv or name
+    /// Output format: table, wide, json, jsonl, yaml, csv or name
     #[arg(
         short,
         long,
@@ -40,32 +40,32 @@ pub(crate) struct GlobalArgs {
         hide_possible_values = true
     )]
     pub(crate) output: Format,
-    /// error, warn, info, debug, trace, or directives such as info,crawler=debug
+    /// Log level: error, warn, info, debug, trace, or directives such as info,crawler=debug
     #[arg(long, global = true, value_name = "LEVEL", help_heading = "Global")]
     log_level: Option<String>,
-    /// text or json
+    /// Log format: text or json
     #[arg(long, global = true, value_name = "FORMAT", value_parser = ["text", "json"], help_heading = "Global", hide_possible_values = true)]
     log_format: Option<String>,
 }
 
-/// What holds for every command.
+/// The settings and the clock of every command.
 #[derive(Clone)]
 pub(crate) struct Global {
     pub(crate) settings: Settings,
     pub(crate) output: Format,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The data folder was named, by flag, environment or file.
+    /// True if a flag, the environment or the settings file names the data folder.
     pub(crate) data_is_named: bool,
 }
 
 impl Global {
-    /// Reads the settings and lets the log begin.
+    /// Loads the settings and starts the log.
     pub(crate) fn resolve(args: GlobalArgs) -> anyhow::Result<Self> {
-        let mut settings = Settings::load(args.config.or_else(own_settings).as_deref(), environment())?;
+        let mut settings = Settings::load(args.config.or_else(user_settings).as_deref(), environment())?;
         if args.data.is_some() && (args.store.is_some() || args.schedule.is_some() || args.context.is_some())
         {
-            return Err(Failure::usage("--data names a folder, --store, --schedule and --context a cluster")
-                .hint("name one of them")
+            return Err(Failure::usage("--data names a folder, but --store, --schedule and --context name a cluster")
+                .hint("use either --data or the flags of a cluster")
                 .into());
         }
         if args.data.is_some() {
@@ -81,13 +81,13 @@ impl Global {
         settings.log.level = args.log_level.unwrap_or(settings.log.level);
         settings.log.format = args.log_format.unwrap_or(settings.log.format);
         let settings = settings.validated()?;
-        begin_log(&settings)?;
+        start_log(&settings)?;
         Ok(Self { settings, output: args.output, clock: Arc::new(SystemClock), data_is_named })
     }
 }
 
-/// The settings of whoever runs this, where there are any: the usual place of the XDG base directories.
-fn own_settings() -> Option<PathBuf> {
+/// Returns the user's settings file if it exists, in the XDG base directories.
+fn user_settings() -> Option<PathBuf> {
     let under = |variable: &str, path: &str| Some(PathBuf::from(std::env::var_os(variable)?).join(path));
     let file = under("XDG_CONFIG_HOME", "qyran/config.toml")
         .filter(|file| file.is_absolute())
@@ -95,40 +95,40 @@ fn own_settings() -> Option<PathBuf> {
     file.exists().then_some(file)
 }
 
-/// Variables of the environment that are text; others are nobody's settings.
+/// Returns the environment variables that are valid UTF-8; the others cannot be settings.
 fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect()
 }
 
-fn begin_log(settings: &Settings) -> anyhow::Result<()> {
+fn start_log(settings: &Settings) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&settings.log.level).map_err(|error| {
-        Failure::usage(format!("log level {:?}: {error}", settings.log.level))
-            .hint("write error, warn, info, debug or trace, or directives such as info,crawler=debug")
+        Failure::usage(format!("invalid log level {:?}: {error}", settings.log.level))
+            .hint("use error, warn, info, debug or trace, or directives such as info,crawler=debug")
     })?;
-    // Other people's crates tell their own debugging stories; ours are enough.
+    // These dependencies log their internals below the level of errors.
     let filter = ["html5ever", "selectors", "trafilatura", "rs_trafilatura"]
         .iter()
-        .filter_map(|quiet| format!("{quiet}=error").parse().ok())
+        .filter_map(|target| format!("{target}=error").parse().ok())
         .fold(filter, EnvFilter::add_directive);
-    // A log that cannot be written (a full disk, a closed pipe) is lost, and nothing else with it.
+    // A log that cannot be written (full disk, closed pipe) is lost; the command continues.
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .log_internal_errors(false);
-    let begun = if settings.log.format == "json" {
-        log_is_json();
-        // Flat, as log collectors expect it: the message beside the level.
+    let result = if settings.log.format == "json" {
+        use_json_log();
+        // Log collectors expect flat records, with the message next to the level.
         builder.json().flatten_event(true).try_init()
     } else {
         let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
             && std::io::IsTerminal::is_terminal(&std::io::stderr());
         builder.with_ansi(colour).with_target(false).try_init()
     };
-    begun.map_err(|error| Failure::failed(format!("the log cannot begin: {error}")))?;
-    // Other people's parsers may panic on what the web sends. It is caught where they are called; the
-    // log is where it is told, not a backtrace in between.
+    result.map_err(|error| Failure::failed(format!("could not start the log: {error}")))?;
+    // Third-party parsers may panic on documents of the web. Their callers catch the panic; it belongs in the log as one
+    // record, not on stderr as a backtrace.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     Ok(())
 }

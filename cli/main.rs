@@ -1,8 +1,7 @@
-//! The `qyran` command. Wires the crates together and decides nothing itself.
+//! The `qyran` command. Parses arguments, connects the crates and dispatches to the commands; the logic is in the crates.
 //!
-//! One command is one file. What they share: [`global`] (flags and settings), [`backend`] (where
-//! things are kept), [`output`] (how they are printed), [`failure`] (how they fail), [`wiring`] (how
-//! a node is put together).
+//! Each command has its own file. Shared parts: [`global`] (flags and settings), [`backend`] (store and schedule),
+//! [`terminal`] (output, errors, signals), [`wiring`] (construction of a node).
 
 mod backend;
 mod commands;
@@ -25,22 +24,22 @@ use crate::global::{Global, GlobalArgs};
 use crate::terminal::failure;
 use crate::terminal::failure::Failure;
 
-/// Pages and matches are made of many small strings; the allocators of C libraries spend a third of the matcher's time
-/// on those.
+/// The global allocator. Pages and matches consist of many small strings: with the allocator of a C library, the
+/// matcher spends a third of its time on allocation.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Watches public sources and keeps what they publish about your topics.
+/// Monitor public sources and store what matches your topics
 #[derive(Parser)]
 #[command(name = "qyran", version, propagate_version = true, max_term_width = 100)]
 #[command(after_help = "\
 Examples:
-  qyran demo                                 see it work, on a simulated internet
-  qyran source test https://site.kz/rss      what would be read there; stores nothing
-  qyran run -f sources/ --once               one pass over the sources declared in a folder
-  qyran material list -o jsonl               what was found
+  qyran demo                                 run a demo on a simulated internet
+  qyran source test https://site.kz/rss      show what would be read; stores nothing
+  qyran run -f sources/ --once               read the sources declared in a folder once
+  qyran material list -o jsonl               list the stored materials
 
-Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 4 server unreachable, 5 differences, 6 partly failed, 130 interrupted.")]
+Exit codes: 0 success, 1 failure, 2 usage error, 3 not found, 4 server unreachable, 5 differences, 6 partial failure, 130 interrupted.")]
 struct Cli {
     #[command(flatten)]
     global: GlobalArgs,
@@ -100,11 +99,11 @@ fn start(cli: Cli) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure::failed(format!("the runtime cannot start: {error}")))?;
-    let done = runtime.block_on(dispatch(cli.command, &global));
-    // What still hangs in a blocking call is not waited for: everything that matters is stored.
+        .map_err(|error| Failure::failed(format!("could not start the async runtime: {error}")))?;
+    let result = runtime.block_on(dispatch(cli.command, &global));
+    // Do not wait for blocking calls that hang: everything that matters is already stored.
     runtime.shutdown_background();
-    done
+    result
 }
 
 async fn dispatch(command: Command, global: &Global) -> anyhow::Result<ExitCode> {

@@ -1,4 +1,4 @@
-//! Puts a node together from settings.
+//! The construction of a node from settings.
 
 use std::sync::Arc;
 
@@ -12,10 +12,10 @@ use model::{Clock, DisabledProtections};
 use crate::backend::Backend;
 use crate::terminal::failure::{Failure, tell};
 
-/// The door to the network that the settings describe.
+/// Builds the door to the network from the settings. Fails if the HTTP client cannot be built.
 pub(crate) fn door(
     settings: &Settings,
-    memory: Arc<dyn RobotsStore>,
+    robots: Arc<dyn RobotsStore>,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<Door> {
     let fetch = &settings.fetch;
@@ -43,18 +43,18 @@ pub(crate) fn door(
         guard,
         tokens: TokenReader::new((!fetch.tokens.as_os_str().is_empty()).then(|| fetch.tokens.clone())),
     };
-    Ok(Door::new(Arc::new(http), memory, policy, clock))
+    Ok(Door::new(Arc::new(http), robots, policy, clock))
 }
 
-/// What every actor of the node shares.
+/// Builds the context that all actors of the node share.
 pub(crate) fn context(
     settings: &Settings,
     data: &Backend,
     clock: Arc<dyn Clock>,
     pass: Option<Pass>,
 ) -> anyhow::Result<Context> {
-    let memory = Arc::new(ScheduleRobotsStore(data.schedule.clone()));
-    let door = door(settings, memory, clock.clone())?;
+    let robots = Arc::new(ScheduleRobotsStore(data.schedule.clone()));
+    let door = door(settings, robots, clock.clone())?;
     Ok(Context::new(
         data.store.clone(),
         data.schedule.clone(),
@@ -87,11 +87,11 @@ fn node_config(settings: &Settings, name: String, pass: Option<Pass>) -> NodeCon
     }
 }
 
-/// Says once that site owners cannot reach the operator.
+/// Warns if no contact address is set: site owners cannot reach the operator then.
 pub(crate) fn warn_without_contact(settings: &Settings) {
     if settings.fetch.contact.is_empty() {
         tell(
-            "warning: no contact address is set; please give site owners one: QYRAN_FETCH_CONTACT=https://you.example/bot",
+            "warning: no contact address for site owners is set; set one with QYRAN_FETCH_CONTACT=https://you.example/bot",
         );
     }
 }

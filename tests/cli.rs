@@ -180,7 +180,7 @@ async fn wrong_usage_has_a_helpful_error() {
     for (arguments, code, expected) in [
         (vec!["sorce"], 2, "source"),
         (vec!["--data", data, "source", "list"], 3, "qyran apply -f"),
-        (vec!["--data", data, "material", "list"], 3, "there is no data in"),
+        (vec!["--data", data, "material", "list"], 3, "no data in"),
         (vec!["--config", "/nowhere.toml", "check"], 2, "/nowhere.toml"),
         (vec!["apply"], 2, "--file"),
         (vec!["check", "-f", "/nowhere"], 2, "/nowhere"),

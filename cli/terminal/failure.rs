@@ -1,7 +1,7 @@
-//! How commands fail: a message, a hint, an exit code.
+//! Failures of commands: a message, a hint, an exit code.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong use, 3 not found, 4 a server cannot be reached, 5 differences, 6 partly failed, 130
-//! interrupted.
+//! Exit codes: 0 success, 1 failure, 2 usage error, 3 not found, 4 server unreachable, 5 differences, 6 partial failure,
+//! 130 interrupted.
 
 use std::fmt;
 use std::io::Write;
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::terminal::output::{Format, clean};
 
-/// What kind of failure it is; decides the exit code.
+/// The kind of a failure. It determines the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Failed,
@@ -33,7 +33,7 @@ impl Kind {
     }
 }
 
-/// Why a command could not do what was asked.
+/// A failed command: the message and the hint for the user.
 #[derive(Debug)]
 pub(crate) struct Failure {
     kind: Kind,
@@ -68,23 +68,23 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Says on stderr why it failed, in the form of `-o`.
+/// Prints an error to stderr, as JSON if `-o` is JSON, and returns its exit code.
 pub(crate) fn report(error: &anyhow::Error, format: Format) -> ExitCode {
     if is_broken_pipe(error) {
-        // Whoever read us has seen enough.
+        // The reader of the pipe needs no more output (`| head -1`).
         return ExitCode::SUCCESS;
     }
     let (kind, hint) = match error.downcast_ref::<Failure>() {
         Some(failure) => (failure.kind, failure.hint.clone()),
         None if error.downcast_ref::<config::SettingsError>().is_some() => {
-            (Kind::Usage, "config/qyran.toml shows every setting with its default".to_owned())
+            (Kind::Usage, "config/qyran.toml lists every setting with its default".to_owned())
         }
         None if is_unreachable(error) => (Kind::Unreachable, String::new()),
         None => (Kind::Failed, String::new()),
     };
     let (code, name) = kind.code();
     let message = format!("{error:#}");
-    let told = if matches!(format, Format::Json | Format::Jsonl) {
+    let report = if matches!(format, Format::Json | Format::Jsonl) {
         json!({"error": {"code": name, "message": message, "hint": (!hint.is_empty()).then_some(hint)}})
             .to_string()
     } else {
@@ -94,11 +94,11 @@ pub(crate) fn report(error: &anyhow::Error, format: Format) -> ExitCode {
         }
         text
     };
-    say(&told);
+    say(&report);
     ExitCode::from(code)
 }
 
-/// A server of the cluster is away, or does not let us in.
+/// Returns true if a server of the cluster cannot be reached or rejects the login.
 fn is_unreachable(error: &anyhow::Error) -> bool {
     matches!(error.downcast_ref::<store::StoreError>(), Some(store::StoreError::Unreachable { .. }))
         || matches!(
@@ -107,27 +107,27 @@ fn is_unreachable(error: &anyhow::Error) -> bool {
         )
 }
 
-/// Prints what clap says about a wrong call, or the help that was asked for.
+/// Prints clap's usage error, or the requested help, and returns the exit code.
 pub(crate) fn usage(error: &clap::Error) -> ExitCode {
-    // Nobody is left to tell when the terminal is gone.
+    // If the terminal is closed, the message has no reader.
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
 }
 
-/// A line on stderr. A closed stderr is no reason to stop.
+/// Prints a line to stderr. Ignores a closed stderr.
 pub(crate) fn say(line: &str) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 
-/// Set where the log is JSON: then nothing else may stand between its lines.
+/// Set if the log is JSON. Status lines are JSON then, because they share stderr with the log.
 static LOG_IS_JSON: AtomicBool = AtomicBool::new(false);
 
-/// The log is JSON from now on.
-pub(crate) fn log_is_json() {
+/// Switches the status lines of [`tell`] to JSON.
+pub(crate) fn use_json_log() {
     LOG_IS_JSON.store(true, Ordering::Relaxed);
 }
 
-/// A line on stderr of a command that runs for long: a line of the log where that is for programs.
+/// Prints a status line of a long-running command to stderr: as text, or as a log record if the log is JSON.
 pub(crate) fn tell(line: &str) {
     if LOG_IS_JSON.load(Ordering::Relaxed) {
         say(&json!({"timestamp": rfc3339(SystemClock.now()), "level": "INFO", "message": line}).to_string());
@@ -136,6 +136,7 @@ pub(crate) fn tell(line: &str) {
     }
 }
 
+/// Removes control characters from a text, except its line breaks.
 pub(crate) fn cleaned_lines(text: &str) -> String {
     text.lines().map(clean).collect::<Vec<_>>().join("\n")
 }

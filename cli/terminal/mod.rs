@@ -1,4 +1,4 @@
-//! Output for people and programs: tables, JSON, progress, errors, signals.
+//! The terminal: tables, JSON, progress, errors, signals.
 
 pub(crate) mod failure;
 pub(crate) mod live;

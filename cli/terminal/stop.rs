@@ -1,23 +1,24 @@
-//! Being told to stop: SIGTERM, SIGINT.
+//! The signals that stop a process: SIGTERM and SIGINT.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::terminal::failure::{Failure, tell};
 
-/// Listens for the two signals that ask a process to end.
+/// A listener for SIGTERM and SIGINT.
 pub(crate) struct Stop {
     terminate: Signal,
     interrupt: Signal,
 }
 
 impl Stop {
+    /// Registers the listener. Fails if the process cannot handle signals.
     pub(crate) fn listen() -> anyhow::Result<Self> {
         let listen =
-            |kind| signal(kind).map_err(|error| Failure::failed(format!("signals cannot be heard: {error}")));
+            |kind| signal(kind).map_err(|error| Failure::failed(format!("could not listen for signals: {error}")));
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
-    /// Waits for either.
+    /// Waits for either signal.
     pub(crate) async fn asked(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => (),
@@ -25,13 +26,13 @@ impl Stop {
         }
     }
 
-    /// Waits for `end`, which is under way already. `None`: a further signal came, and the process is to
-    /// end at once with 130.
+    /// Waits for `end`, the shutdown in progress. Returns `None` if another signal arrives first: the process must then
+    /// exit immediately with code 130.
     pub(crate) async fn or_at_once<T>(&mut self, end: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
-            done = end => Some(done),
+            output = end => Some(output),
             () = self.asked() => {
-                tell("ended at once; what was under way is done again next time");
+                tell("stopped immediately; unfinished work is repeated on the next run");
                 None
             }
         }
