@@ -1,4 +1,4 @@
-//! `qyran source backfill`: what a source published before it was watched.
+//! `qyran source backfill`: reads what a source published before it was declared.
 
 use std::process::ExitCode;
 
@@ -8,38 +8,38 @@ use model::{Backfill, Fallback, Pointers, Selectors, Source, SourceKind, Timesta
 use serde_json::{Value, json};
 use url::Url;
 
-use super::known;
+use super::find_source;
 use crate::backend::Backend;
 use crate::commands::audit::Reason;
 use crate::global::Global;
 use crate::terminal::failure::{Failure, say};
 use crate::terminal::output::{object, time};
 
-/// Read what a source published before it was watched, or show how far that has come
+/// Read what a source published before it was declared, or show the progress
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   qyran source backfill akorda --since 90d --reason 'the election'
   qyran source backfill tengri --since 2026-09-01 --url https://tengri.example/sitemap.xml --kind sitemap
-  qyran source backfill tengri                     # how far it has come
+  qyran source backfill tengri                     # show the progress
   qyran source backfill tengri --stop
 
-Nodes read on page by page (further pages of listings, channels and interfaces; RFC 5005 and WordPress feeds) or sitemap by sitemap,
-one document a turn and no sooner than ten of the host's delays after the one before, so that fresh work comes first. Most
-feeds show what is new only: a sitemap has the rest.")]
+Nodes read further pages (of listings, channels, APIs, RFC 5005 feeds and WordPress feeds) or further sitemaps: one document a turn, at least ten host delays after the previous one, so that new publications come first.
+
+Most feeds contain only recent entries. Use a sitemap for older ones.")]
 pub(super) struct Args {
-    /// Which source
+    /// Name of the source
     name: String,
-    /// Begin: back to this time (2026-09-01), or for so long (90d)
+    /// Start a backfill back to this date (2026-09-01) or over this period (90d)
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
-    /// Read the past at this address
+    /// Read this address instead of the address of the source
     #[arg(long, value_name = "URL", requires = "since")]
     url: Option<Url>,
-    /// As this kind of source
+    /// Kind of source at --url [default: the kind of the source]
     #[arg(long, value_name = "KIND", requires = "url")]
     kind: Option<String>,
-    /// End it; what was read stays
+    /// Stop the backfill; its items stay
     #[arg(long, conflicts_with = "since")]
     stop: bool,
     #[command(flatten)]
@@ -49,87 +49,89 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     if args.since.is_none() && !args.stop {
         let data = Backend::to_read(global).await?;
-        let record = known(&*data.store, &args.name).await?;
+        let record = find_source(&*data.store, &args.name).await?;
         let Some(backfill) = data.store.backfill(&record.source.name).await? else {
-            return Err(Failure::not_found(format!("nobody read the past of {}", args.name))
-                .hint("--since 90d begins to")
+            return Err(Failure::not_found(format!("no backfill of {}", args.name))
+                .hint("start one with --since 90d")
                 .into());
         };
-        object(&mut std::io::stdout().lock(), global.output, &shown(&backfill), "since")?;
+        object(&mut std::io::stdout().lock(), global.output, &backfill_json(&backfill), "since")?;
         return Ok(ExitCode::SUCCESS);
     }
     let data = Backend::open(global).await?;
-    let record = known(&*data.store, &args.name).await?;
+    let record = find_source(&*data.store, &args.name).await?;
     let (name, now) = (&record.source.name, global.clock.now());
     if args.stop {
-        let under_way = data.store.backfill(name).await?.filter(Backfill::is_in_progress);
-        let Some(backfill) = under_way else {
-            return Err(Failure::failed(format!("nobody reads the past of {name}")).into());
+        let active = data.store.backfill(name).await?.filter(Backfill::is_in_progress);
+        let Some(backfill) = active else {
+            return Err(Failure::failed(format!("no backfill of {name} is in progress")).into());
         };
         data.store.set_backfill(name, &Backfill { ended: Some(now), ahead: Vec::new(), ..backfill }).await?;
         args.reason.note(&data, "source backfill --stop", &format!("source/{name}"), global).await?;
-        say(&format!("the past of {name} is not read any further"));
+        say(&format!("the backfill of {name} is stopped"));
         return Ok(ExitCode::SUCCESS);
     }
     if data.store.backfill(name).await?.is_some_and(|backfill| backfill.is_in_progress()) {
-        return Err(Failure::failed(format!("the past of {name} is read already"))
-            .hint(format!("qyran source backfill {name} shows how far it has come; --stop ends it"))
+        return Err(Failure::failed(format!("a backfill of {name} is already in progress"))
+            .hint(format!("qyran source backfill {name} shows its progress; --stop ends it"))
             .into());
     }
-    let backfill = begun(args, &record.source, now)?;
+    let backfill = new_backfill(args, &record.source, now)?;
     data.store.set_backfill(name, &backfill).await?;
     service::plan_backfill(&*data.store, &*data.schedule, name, &backfill, super::plan_terms(global)).await?;
     let target = format!("source/{name} since {}", rfc3339(backfill.since));
     args.reason.note(&data, "source backfill", &target, global).await?;
-    say(&format!("the past of {name} is read back to {}, behind fresh work", rfc3339(backfill.since)));
+    say(&format!("started a backfill of {name} back to {}", rfc3339(backfill.since)));
     Ok(ExitCode::SUCCESS)
 }
 
-fn begun(args: &Args, source: &Source, now: Timestamp) -> anyhow::Result<Backfill> {
-    let since = since(args.since.as_deref().unwrap_or_default(), now)?;
+/// Returns a new backfill. Fails if the source or the address of the backfill cannot be paged through.
+fn new_backfill(args: &Args, source: &Source, now: Timestamp) -> anyhow::Result<Backfill> {
+    let since = parse_since(args.since.as_deref().unwrap_or_default(), now)?;
     if source.watch() != Watch::On {
-        return Err(Failure::failed(format!("{} is not watched now", source.name))
+        return Err(Failure::failed(format!("{} is not active", source.name))
             .hint(format!("qyran source resume {}", source.name))
             .into());
     }
-    let way = args.url.clone().map(|url| way(url, args.kind.as_deref(), source)).transpose()?;
-    let read = way.as_ref().map_or_else(|| source.clone(), |way| source.with_fallback(way));
-    if !matches!(read.url.scheme(), "http" | "https") {
-        return Err(Failure::usage(format!("the scheme {:?} cannot be fetched", read.url.scheme())).into());
+    let fallback = args.url.clone().map(|url| parse_fallback(url, args.kind.as_deref(), source)).transpose()?;
+    let target = fallback.as_ref().map_or_else(|| source.clone(), |fallback| source.with_fallback(fallback));
+    if !matches!(target.url.scheme(), "http" | "https") {
+        return Err(Failure::usage(format!("cannot fetch URLs with the scheme {:?}", target.url.scheme())).into());
     }
-    if read::needs_token(read.kind) && read.token.is_none() {
+    if read::needs_token(target.kind) && target.token.is_none() {
         return Err(Failure::usage(format!(
-            "{} wants a token, which {} has not there",
-            read.kind.as_str(),
+            "the kind {} requires a token, and {} has none for this address",
+            target.kind.as_str(),
             source.name
         ))
         .into());
     }
-    if read.kind == SourceKind::Json && read.pointers.is_empty() {
-        return Err(Failure::usage("nothing says where things stand in this JSON")
-            .hint("declare it as a fallback with pointers, or as a source")
+    if target.kind == SourceKind::Json && target.pointers.is_empty() {
+        return Err(Failure::usage("a JSON source requires pointers")
+            .hint("declare the address as a fallback with pointers, or as a source")
             .into());
     }
-    if read.kind == SourceKind::Import || read.is_searched() || read::is_stream(read.kind) {
+    if target.kind == SourceKind::Import || target.is_searched() || read::is_stream(target.kind) {
         return Err(Failure::usage(format!(
-            "{} is not polled: there is nothing to page through",
+            "{} is not polled, so it has no pages to backfill",
             source.name
         ))
-        .hint("--url and --kind name an address that is")
+        .hint("name an address to read with --url and --kind")
         .into());
     }
-    Ok(Backfill::new(since, now, way, read::address_of(&read, "")))
+    Ok(Backfill::new(since, now, fallback, read::address_of(&target, "")))
 }
 
-fn way(url: Url, kind: Option<&str>, source: &Source) -> anyhow::Result<Fallback> {
-    let known = |text: &str| SourceKind::ALL.into_iter().find(|kind| kind.as_str() == text);
+/// Returns the fallback that `--url` and `--kind` describe.
+fn parse_fallback(url: Url, kind: Option<&str>, source: &Source) -> anyhow::Result<Fallback> {
+    let parse_kind = |text: &str| SourceKind::ALL.into_iter().find(|kind| kind.as_str() == text);
     let kind = match kind {
         None => source.kind,
-        Some(text) => known(text).ok_or_else(|| {
-            let all = SourceKind::ALL.map(SourceKind::as_str);
-            let hint = config::nearest(text, all).map(|near| format!("did you mean {near:?}?"));
-            let failure = Failure::usage(format!("there is no kind of source {text:?}"));
-            failure.hint(hint.unwrap_or_else(|| format!("one of {}", all.join(", "))))
+        Some(text) => parse_kind(text).ok_or_else(|| {
+            let names = SourceKind::ALL.map(SourceKind::as_str);
+            let hint = config::nearest(text, names).map(|near| format!("did you mean {near:?}?"));
+            let failure = Failure::usage(format!("unknown source kind {text:?}"));
+            failure.hint(hint.unwrap_or_else(|| format!("valid kinds: {}", names.join(", "))))
         })?,
     };
     if let Err(error) = read::endpoint(kind, &url) {
@@ -143,21 +145,21 @@ fn way(url: Url, kind: Option<&str>, source: &Source) -> anyhow::Result<Fallback
     Ok(Fallback { kind, url, selectors, pointers })
 }
 
-/// A time, a day, or how long ago.
-fn since(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
+/// Parses a time, a date or a period before `now`. Fails if the time is not in the past.
+fn parse_since(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
     let day = || format!("{text}T00:00:00Z").parse::<Timestamp>().ok();
     let ago = || now.checked_sub(parse_duration(text).ok()?).ok();
     let at = text.parse().ok().or_else(day).or_else(ago);
     match at {
         Some(at) if at < now => Ok(at),
         Some(_) => Err(Failure::usage(format!("{text} is not in the past")).into()),
-        None => Err(Failure::usage(format!("{text:?} is no time"))
-            .hint("write a day (2026-09-01), a time (2026-09-01T12:00:00Z), or for how long (90d)")
+        None => Err(Failure::usage(format!("{text:?} is not a time"))
+            .hint("use a date (2026-09-01), a time (2026-09-01T12:00:00Z) or a period (90d)")
             .into()),
     }
 }
 
-fn shown(backfill: &Backfill) -> Value {
+fn backfill_json(backfill: &Backfill) -> Value {
     json!({
         "since": time(Some(backfill.since)),
         "state": match (backfill.is_in_progress(), &backfill.trouble) {
@@ -181,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_taken_as_people_write_them() {
+    fn since_accepts_dates_times_and_periods() {
         let now: Timestamp = "2026-11-26T12:00:00Z".parse().unwrap();
         for (text, expected) in [
             ("2026-09-01", Some("2026-09-01T00:00:00Z")),
@@ -191,8 +193,8 @@ mod tests {
             ("yesterday", None),
             ("", None),
         ] {
-            let found = since(text, now).ok();
-            assert_eq!(found, expected.map(|text| text.parse().unwrap()), "{text:?}");
+            let since = parse_since(text, now).ok();
+            assert_eq!(since, expected.map(|text| text.parse().unwrap()), "{text:?}");
         }
     }
 }

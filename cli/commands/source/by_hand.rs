@@ -1,4 +1,4 @@
-//! Permits for what a person fetches from the command line.
+//! Permits for requests from the command line.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,10 +9,12 @@ use crawler::fetch::{ManualVisitPermits, Permits};
 use crate::backend::Backend;
 use crate::global::Global;
 
-/// A visit by hand. Where a node's data are, what a node owes to a host is owed by this visit as well, and what this visit
-/// does by the node.
+/// The permits of a manual visit. With a data folder or a cluster, the visit and the nodes share the politeness state of
+/// hosts: delays apply across both.
 pub(super) enum ByHand {
+    /// No data folder or cluster exists: the visit keeps the delays alone.
     Alone(Box<ManualVisitPermits>),
+    /// Permits from the schedule that nodes use.
     BesideNodes(Box<HostPermits>),
 }
 
@@ -36,7 +38,7 @@ impl ByHand {
         }
     }
 
-    /// Hands hosts back.
+    /// Releases the leased hosts.
     pub(super) async fn end(self) {
         if let Self::BesideNodes(mut permits) = self {
             permits.settle().await;

@@ -1,4 +1,4 @@
-//! The catalogue: sources of Kazakhstan, its neighbours and the world, as objects that nobody has verified.
+//! The catalogue: unverified sources of Kazakhstan, its neighbours and the world.
 
 use std::path::Path;
 
@@ -7,7 +7,7 @@ use model::Source;
 
 use crate::terminal::failure::Failure;
 
-/// Its files, built in: what is probed is what was delivered with this build.
+/// The files of the catalogue, embedded in the binary so that the catalogue belongs to this build.
 const FILES: &[(&str, &str)] = &[
     ("kazakhstan.yaml", include_str!("../../../config/catalogue/kazakhstan.yaml")),
     ("central-asia.yaml", include_str!("../../../config/catalogue/central-asia.yaml")),
@@ -15,13 +15,13 @@ const FILES: &[(&str, &str)] = &[
     ("international.yaml", include_str!("../../../config/catalogue/international.yaml")),
 ];
 
-/// Every source of the catalogue.
-pub(super) fn all() -> anyhow::Result<Vec<Source>> {
+/// Returns all sources of the catalogue.
+pub(super) fn load() -> anyhow::Result<Vec<Source>> {
     let mut sources = Vec::new();
     for (name, text) in FILES {
         let loaded = parse(Path::new(name), text, SpecChecks::LENIENT);
         if let Some(problem) = loaded.problems.first() {
-            return Err(Failure::failed(format!("the catalogue: {problem}")).into());
+            return Err(Failure::failed(format!("the built-in catalogue is invalid: {problem}")).into());
         }
         sources.extend(loaded.objects.into_iter().filter_map(|declared| match declared.object {
             Object::Source(source) => Some(source),
@@ -37,8 +37,8 @@ mod tests {
     use std::collections::HashSet;
 
     #[test]
-    fn the_catalogue_is_whole_and_names_each_source_once() {
-        let sources = all().unwrap();
+    fn catalogue_sources_are_complete_and_have_unique_names() {
+        let sources = load().unwrap();
         let names: HashSet<&str> = sources.iter().map(|source| source.name.as_str()).collect();
         assert_eq!(names.len(), sources.len());
         for source in &sources {

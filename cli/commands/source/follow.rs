@@ -1,4 +1,4 @@
-//! `qyran source follow`: a source that moved for good is declared where its server says it is now.
+//! `qyran source follow`: changes the address of a source to the target of its permanent redirect.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use store::Objects;
 use url::Url;
 
 use super::by_hand::ByHand;
-use super::known;
+use super::find_source;
 use super::probe::probe;
 use crate::backend::Backend;
 use crate::commands::audit::Reason;
@@ -16,18 +16,18 @@ use crate::global::Global;
 use crate::terminal::failure::{Failure, say};
 use crate::wiring::{door, warn_without_contact};
 
-/// Read a source where its server says that it moved for good
+/// Change the address of a source to the target of its permanent redirect
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   qyran source get tengrinews -o json | jq .moved_to
   qyran source follow tengrinews --reason 'a new address of the feed'
 
-Nodes do so by themselves once a server has said so for a day, of feeds, sitemaps, listings and JSON that are well there; this is for
-what they leave. The new address is tried first. What is stored stays, and nothing of it is stored again. Files that declare the source should
-be changed as well: apply makes it what they say.")]
+Nodes follow a redirect automatically when it has lasted a day and the feed, sitemap, listing or JSON is healthy at the new address. This command is for the remaining cases. It probes the new address first.
+
+Stored items stay and are not stored again. Change the address in the file that declares the source as well, or the next apply restores the old one.")]
 pub(super) struct Args {
-    /// Which source
+    /// Name of the source
     name: String,
     #[command(flatten)]
     reason: Reason,
@@ -36,10 +36,10 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     warn_without_contact(&global.settings);
     let data = Backend::open(global).await?;
-    let record = known(&*data.store, &args.name).await?;
+    let record = find_source(&*data.store, &args.name).await?;
     let moved_to = record.moved_to.as_deref().and_then(|url| Url::parse(url).ok());
     let Some(url) = moved_to.filter(|url| *url != record.source.url) else {
-        return Err(Failure::failed(format!("{} is where it is declared", args.name)).into());
+        return Err(Failure::failed(format!("the server of {} has announced no permanent move", args.name)).into());
     };
     let moved = Source { url: url.clone(), ..record.source.clone() };
     let door = door(&global.settings, std::sync::Arc::new(NoRobotsStore), global.clock.clone())?;
@@ -47,15 +47,15 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     let probed = probe(&door, &moved, &mut run, global.clock.now()).await;
     run.end().await;
     if probed.entries == 0 {
-        let reason = probed.fault.unwrap_or_else(|| "nothing is there".to_owned());
-        return Err(Failure::failed(format!("{url} cannot be read: {reason}"))
-            .hint("it stays where it is")
+        let reason = probed.fault.unwrap_or_else(|| "it has no entries".to_owned());
+        return Err(Failure::failed(format!("cannot read {url}: {reason}"))
+            .hint("the address was not changed")
             .into());
     }
     let objects = Objects { sources: vec![moved], ..Objects::default() };
     data.store.declare(&objects, false, global.clock.now()).await?;
     let target = format!("source/{} from {} to {url}", args.name, record.source.url);
     args.reason.note(&data, "source follow", &target, global).await?;
-    say(&format!("{} is read at {url} from now on", args.name));
+    say(&format!("the address of {} is now {url}", args.name));
     Ok(ExitCode::SUCCESS)
 }

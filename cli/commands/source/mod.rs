@@ -1,4 +1,4 @@
-//! `qyran source`: what is watched, and how it is doing.
+//! `qyran source`: lists, tests and controls sources.
 
 mod backfill;
 mod by_hand;
@@ -27,7 +27,7 @@ use crate::global::Global;
 use crate::terminal::failure::{Failure, say};
 use crate::terminal::output::{Format, column, object, rows, show, time, wide};
 
-/// Sources: list, show, try out, pause
+/// List, show, test, pause and resume sources
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -36,27 +36,27 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List sources and how they are doing
+    /// List sources with their states
     #[command(after_help = "\
 Examples:
   qyran source list --state degraded,unreachable
   qyran source list -o json")]
     List {
-        /// Only sources in these states, separated by commas
+        /// Show only sources in these states (comma-separated)
         #[arg(long, value_name = "STATES", value_delimiter = ',')]
         state: Vec<String>,
-        /// At most so many [default: all]
+        /// Maximum number of sources [default: all]
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
-        /// Look again and again
+        /// Refresh until interrupted
         #[arg(short, long)]
         watch: bool,
     },
-    /// Show one source: its state and why, its host, its last fetches
+    /// Show a source: its state with the reason, its host and its last fetches
     Get {
-        /// Which source
+        /// Name of the source
         name: String,
-        /// Look again and again
+        /// Refresh until interrupted
         #[arg(short, long)]
         watch: bool,
     },
@@ -67,48 +67,48 @@ Examples:
     Backfill(backfill::Args),
     Import(tables::ImportArgs),
     Export(tables::ExportArgs),
-    /// Show the last fetches of a source, the newest first
+    /// Show the last fetches of a source, newest first
     History {
-        /// Which source
+        /// Name of the source
         name: String,
-        /// At most so many
+        /// Maximum number of fetches
         #[arg(long, value_name = "N", default_value_t = 20)]
         limit: usize,
     },
-    /// Show the states that a source was in, and why, the newest first
+    /// Show the state history of a source with reasons, newest first
     Availability {
-        /// Which source
+        /// Name of the source
         name: String,
-        /// At most so many
+        /// Maximum number of states
         #[arg(long, value_name = "N", default_value_t = 20)]
         limit: usize,
     },
-    /// Stop polling a source until it is resumed; apply leaves it as its file says
+    /// Stop polling a source until it is resumed or applied again without `paused`
     Pause {
-        /// Which source
+        /// Name of the source
         name: String,
         #[command(flatten)]
         reason: Reason,
     },
-    /// Take a source out for good: where it is not read is no gap; what it published stays
+    /// Retire a source: it is no longer polled and no longer counts as a coverage gap; its items stay
     Retire {
-        /// Which source
+        /// Name of the source
         name: String,
         #[command(flatten)]
         reason: Reason,
     },
-    /// Poll a paused, retired or quarantined source again
+    /// Resume polling a paused, retired or quarantined source
     Resume {
-        /// Which source
+        /// Name of the source
         name: String,
         #[command(flatten)]
         reason: Reason,
     },
-    /// Make a source due at once; its host's delay is kept all the same
+    /// Make a source due now; the delay of its host still applies
     Poll {
-        /// Which source
+        /// Name of the source
         name: String,
-        /// At once; said or not
+        /// Poll now (the default)
         #[arg(long)]
         now: bool,
         #[command(flatten)]
@@ -127,37 +127,37 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::Export(args) => return tables::export(args, global).await,
         _ => (),
     }
-    let changes = matches!(
+    let is_write = matches!(
         args.command,
         Command::Pause { .. } | Command::Retire { .. } | Command::Resume { .. } | Command::Poll { .. }
     );
-    let data = if changes { Backend::open(global).await? } else { Backend::to_read(global).await? };
+    let data = if is_write { Backend::open(global).await? } else { Backend::to_read(global).await? };
     match args.command {
-        Command::List { state, limit, watch } => list(&data, &states(&state)?, limit, watch, global).await?,
+        Command::List { state, limit, watch } => list(&data, &parse_states(&state)?, limit, watch, global).await?,
         Command::Get { name, watch } => get(&data, &name, watch, global).await?,
         Command::History { name, limit } => history(&data, &name, limit, global).await?,
         Command::Availability { name, limit } => availability(&data, &name, limit, global).await?,
-        Command::Pause { name, reason } => watch_or_not(&data, &name, Watch::Paused, &reason, global).await?,
+        Command::Pause { name, reason } => set_watch(&data, &name, Watch::Paused, &reason, global).await?,
         Command::Retire { name, reason } => {
-            watch_or_not(&data, &name, Watch::Retired, &reason, global).await?
+            set_watch(&data, &name, Watch::Retired, &reason, global).await?
         }
-        Command::Resume { name, reason } => watch_or_not(&data, &name, Watch::On, &reason, global).await?,
+        Command::Resume { name, reason } => set_watch(&data, &name, Watch::On, &reason, global).await?,
         Command::Poll { name, reason, .. } => poll(&data, &name, &reason, global).await?,
-        _ => (), // done above
+        _ => (), // handled above
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn states(words: &[String]) -> anyhow::Result<Vec<SourceState>> {
+fn parse_states(words: &[String]) -> anyhow::Result<Vec<SourceState>> {
     let parse = |word: &String| {
         let word = word.trim();
         SourceState::parse(word).ok_or_else(|| {
-            let known = SourceState::ALL.map(SourceState::as_str);
-            let hint = match config::nearest(word, known) {
+            let names = SourceState::ALL.map(SourceState::as_str);
+            let hint = match config::nearest(word, names) {
                 Some(near) => format!("did you mean {near}?"),
-                None => format!("states are: {}", known.join(", ")),
+                None => format!("valid states: {}", names.join(", ")),
             };
-            Failure::usage(format!("there is no state {word:?}")).hint(hint).into()
+            Failure::usage(format!("unknown state {word:?}")).hint(hint).into()
         })
     };
     words.iter().map(parse).collect()
@@ -183,9 +183,9 @@ async fn list(
     ];
     show(watch, async |out, width| {
         let records = data.store.sources().await?;
-        let wanted = records.iter().filter(|record| states.is_empty() || states.contains(&record.state));
+        let selected = records.iter().filter(|record| states.is_empty() || states.contains(&record.state));
         let mut rows = crate::terminal::output::Rows::new(global.output, &columns, "name", out, width);
-        for record in wanted.take(limit.unwrap_or(usize::MAX)) {
+        for record in selected.take(limit.unwrap_or(usize::MAX)) {
             rows.row(SourceView::from(record))?;
         }
         Ok(rows.finish("no sources; declare some with `qyran apply -f FILE`")?)
@@ -195,7 +195,7 @@ async fn list(
 
 async fn get(data: &Backend, name: &str, watch: bool, global: &Global) -> anyhow::Result<()> {
     show(watch, async |out, _| {
-        let record = known(&*data.store, name).await?;
+        let record = find_source(&*data.store, name).await?;
         let history = data.store.history(&record.source.name, 5).await?;
         let subscription = data.store.subscription(&record.source.name).await?;
         let host = match record.source.host_for(&crawler::read::address_of(&record.source, "")) {
@@ -203,131 +203,131 @@ async fn get(data: &Backend, name: &str, watch: bool, global: &Global) -> anyhow
             None => None,
         };
         let now = global.clock.now();
-        let mut shown = serde_json::to_value(SourceView::from(&record))?;
-        if let Some(shown) = shown.as_object_mut() {
+        let mut output = serde_json::to_value(SourceView::from(&record))?;
+        if let Some(fields) = output.as_object_mut() {
             let spec = config::Object::Source(record.source.clone()).spec();
-            shown.insert("why".to_owned(), json!(why(&record, host.as_ref().map(|(_, view)| view), now)));
-            shown.insert(
+            fields.insert("why".to_owned(), json!(explain_schedule(&record, host.as_ref().map(|(_, view)| view), now)));
+            fields.insert(
                 "host".to_owned(),
-                host.map_or(Value::Null, |(host, view)| host_of(host.as_str(), &view, now)),
+                host.map_or(Value::Null, |(host, view)| host_json(host.as_str(), &view, now)),
             );
-            shown.insert("cadence".to_owned(), cadence(&record, now));
-            shown.insert(
+            fields.insert("cadence".to_owned(), cadence_json(&record, now));
+            fields.insert(
                 "websub".to_owned(),
-                subscription.map_or(Value::Null, |known| websub_of(&known, now)),
+                subscription.map_or(Value::Null, |subscription| websub_json(&subscription, now)),
             );
-            shown.insert("spec".to_owned(), spec);
-            shown.insert(
+            fields.insert("spec".to_owned(), spec);
+            fields.insert(
                 "fetches".to_owned(),
                 serde_json::to_value(history.iter().map(FetchView::from).collect::<Vec<_>>())?,
             );
         }
         if matches!(global.output, Format::Table | Format::Wide) {
-            flatten(&mut shown);
+            flatten(&mut output);
         }
-        Ok(object(out, global.output, &shown, "name")?)
+        Ok(object(out, global.output, &output, "name")?)
     })
     .await
 }
 
-/// What is next for a source, and what it waits for.
-fn why(record: &SourceRecord, host: Option<&HostView>, now: Timestamp) -> String {
+/// Describes the next poll of a source and what the poll waits for.
+fn explain_schedule(record: &SourceRecord, host: Option<&HostView>, now: Timestamp) -> String {
     let wait = |at: Timestamp| {
         let seconds = at.duration_since(now).as_secs().max(0).unsigned_abs();
         format_duration(std::time::Duration::from_secs(seconds))
     };
     match record.state {
-        SourceState::Paused => return "paused: it is not polled until `qyran source resume`".to_owned(),
+        SourceState::Paused => return "paused; not polled until `qyran source resume`".to_owned(),
         SourceState::Retired => {
-            return "retired: it is not read any more, unless by `qyran source resume`".to_owned();
+            return "retired; not polled until `qyran source resume`".to_owned();
         }
         SourceState::Quarantined => {
-            return "in quarantine: it is not polled until `qyran source resume`".to_owned();
+            return "quarantined; not polled until `qyran source resume`".to_owned();
         }
         _ => (),
     }
     if record.source.kind == SourceKind::Import {
-        return "it is not fetched: `qyran import` feeds it".to_owned();
+        return "not polled; its items come from `qyran import`".to_owned();
     }
-    let Some(host) = host else { return "no node has planned it yet".to_owned() };
+    let Some(host) = host else { return "not planned by any node yet".to_owned() };
     let job =
         host.jobs.iter().find(|job| job.id.source == record.source.name && job.id.kind != JobKind::Pages);
     let Some(job) = job else {
         return if record.source.is_searched() {
-            "no topic needs it searched, or no node has planned that yet".to_owned()
+            "no topic needs a search of it, or no node has planned one yet".to_owned()
         } else {
-            "no node has planned it yet".to_owned()
+            "not planned by any node yet".to_owned()
         };
     };
     if let Some((until, reason)) = host.blocked.as_ref().filter(|(until, _)| *until > now) {
-        return format!("its host asked to be left alone for {} more ({reason})", wait(*until));
+        return format!("its host is blocked for {} more ({reason})", wait(*until));
     }
     if let Some((owner, until)) = host.owner.as_ref().filter(|(_, until)| *until > now) {
-        return format!("its host is being visited by node {owner} (lease for {} more)", wait(*until));
+        return format!("its host is leased by node {owner} (lease ends in {})", wait(*until));
     }
     if job.due > now {
         return format!("due in {}", wait(job.due));
     }
     if host.next_allowed_at > now {
-        return format!("due; its host's delay lasts {} more", wait(host.next_allowed_at));
+        return format!("due; its host may be requested again in {}", wait(host.next_allowed_at));
     }
-    "due; it is polled as soon as a node runs".to_owned()
+    "due; a running node will poll it".to_owned()
 }
 
-/// The terms that make up when a source is polled.
-fn cadence(record: &SourceRecord, now: Timestamp) -> Value {
+/// Returns the inputs of the polling interval of a source.
+fn cadence_json(record: &SourceRecord, now: Timestamp) -> Value {
     let source = &record.source;
-    let second = |length: std::time::Duration| {
+    let whole_seconds = |length: std::time::Duration| {
         format_duration(std::time::Duration::from_secs(length.as_secs().max(1)))
     };
     let pace = record.rhythm.as_ref().map_or(1.0, |rhythm| rhythm.pace(now));
     let fresh_for = record.validators.as_ref().and_then(|validators| validators.fresh_for);
     json!({
-        "at_least_every": second(source.every.max),
-        "at_most_every": second(source.every.min),
-        "learnt": record.interval.map(second),
-        // An interval at its bound says only that there is more than that.
+        "at_least_every": whole_seconds(source.every.max),
+        "at_most_every": whole_seconds(source.every.min),
+        "learnt": record.interval.map(whole_seconds),
+        // An interval at its lower bound only gives a lower bound on the rate, so the rate is omitted.
         "publications_a_day": record
             .interval
             .filter(|interval| source.every.min < *interval)
             .map(|interval| (a_day(interval) * 100.0).round() / 100.0),
         "at_this_hour": record.rhythm.as_ref().map(|rhythm| format!("{:.1} times the mean", rhythm.pace(now))),
-        "late_after": record.interval.filter(|interval| !is_rare(*interval, pace)).map(|_| second(LATE)),
+        "late_after": record.interval.filter(|interval| !is_rare(*interval, pace)).map(|_| whole_seconds(LATE)),
         "by_the_hour": record
             .interval
-            .map(|interval| second(paced(interval, source.every, record.rhythm.as_ref(), now))),
-        "server_says_unchanged_for": fresh_for.map(second),
+            .map(|interval| whole_seconds(paced(interval, source.every, record.rhythm.as_ref(), now))),
+        "server_says_unchanged_for": fresh_for.map(whole_seconds),
         "failed_polls": record.failed_polls,
         "failure_points": record.failures,
         "state": record.state.as_str(),
     })
 }
 
-/// What a hub tells of a source.
-fn websub_of(known: &Subscription, now: Timestamp) -> Value {
+/// Returns the state of the WebSub subscription of a source.
+fn websub_json(subscription: &Subscription, now: Timestamp) -> Value {
     json!({
-        "state": match (known.is_active(now), known.credit > 0, &known.refused) {
+        "state": match (subscription.is_active(now), subscription.credit > 0, &subscription.refused) {
             (true, true, _) => "reliable",
             (true, false, _) => "unreliable",
             (false, _, Some(_)) => "refused",
-            (false, _, None) if known.lease_until.is_some() => "expired",
+            (false, _, None) if subscription.lease_until.is_some() => "expired",
             (false, _, None) => "requested",
         },
-        "hub": known.offer.hub,
-        "topic_url": known.offer.topic_url,
-        "requested_at": time(Some(known.asked_at)),
-        "renewed_at": time(Some(known.renew_at)),
-        "lease_until": time(known.lease_until),
-        "refused": known.refused,
-        "documents": known.pushes,
-        "new_entries": known.entries,
-        "missed_entries": known.missed,
-        "waiting": known.waiting,
-        "polls_saved": (known.polls_saved * 10.0).round() / 10.0,
+        "hub": subscription.offer.hub,
+        "topic_url": subscription.offer.topic_url,
+        "requested_at": time(Some(subscription.asked_at)),
+        "renewed_at": time(Some(subscription.renew_at)),
+        "lease_until": time(subscription.lease_until),
+        "refused": subscription.refused,
+        "documents": subscription.pushes,
+        "new_entries": subscription.entries,
+        "missed_entries": subscription.missed,
+        "waiting": subscription.waiting,
+        "polls_saved": (subscription.polls_saved * 10.0).round() / 10.0,
     })
 }
 
-fn host_of(name: &str, host: &HostView, now: Timestamp) -> Value {
+fn host_json(name: &str, host: &HostView, now: Timestamp) -> Value {
     let blocked = host.blocked.as_ref().filter(|(until, _)| *until > now);
     json!({
         "name": name,
@@ -341,9 +341,9 @@ fn host_of(name: &str, host: &HostView, now: Timestamp) -> Value {
     })
 }
 
-/// Inner objects as text, so that people can read them.
-fn flatten(shown: &mut Value) {
-    let Some(object) = shown.as_object_mut() else { return };
+/// Replaces nested objects by text, for tables.
+fn flatten(output: &mut Value) {
+    let Some(object) = output.as_object_mut() else { return };
     for (key, value) in object.iter_mut() {
         match value {
             Value::Object(inner) => {
@@ -380,7 +380,7 @@ fn plain(value: &Value) -> String {
 }
 
 async fn history(data: &Backend, name: &str, limit: usize, global: &Global) -> anyhow::Result<()> {
-    let record = known(&*data.store, name).await?;
+    let record = find_source(&*data.store, name).await?;
     let columns = [
         column("at"),
         column("status"),
@@ -395,11 +395,11 @@ async fn history(data: &Backend, name: &str, limit: usize, global: &Global) -> a
     for fetch in data.store.history(&record.source.name, limit).await? {
         rows.row(FetchView::from(&fetch))?;
     }
-    Ok(rows.finish("not fetched yet")?)
+    Ok(rows.finish("no fetches yet")?)
 }
 
 async fn availability(data: &Backend, name: &str, limit: usize, global: &Global) -> anyhow::Result<()> {
-    let record = known(&*data.store, name).await?;
+    let record = find_source(&*data.store, name).await?;
     let (since, until) = (Timestamp::UNIX_EPOCH, Timestamp::MAX);
     let intervals = data.store.availability(Some(&record.source.name), since, until).await?;
     let columns = [column("from"), column("to"), column("state"), column("reason")];
@@ -412,20 +412,20 @@ async fn availability(data: &Backend, name: &str, limit: usize, global: &Global)
             "reason": (!interval.reason.is_empty()).then_some(&interval.reason),
         }))?;
     }
-    Ok(rows.finish("nothing is noted of it yet")?)
+    Ok(rows.finish("no states recorded yet")?)
 }
 
-async fn watch_or_not(
+async fn set_watch(
     data: &Backend,
     name: &str,
     watch: Watch,
     reason: &Reason,
     global: &Global,
 ) -> anyhow::Result<()> {
-    let record = known(&*data.store, name).await?;
+    let record = find_source(&*data.store, name).await?;
     data.store.watch(&record.source.name, watch, global.clock.now()).await?;
-    let (action, now) = match watch {
-        Watch::On => ("source resume", "due"),
+    let (action, outcome) = match watch {
+        Watch::On => ("source resume", "due now"),
         Watch::Paused => ("source pause", "paused"),
         Watch::Retired => ("source retire", "retired"),
     };
@@ -434,33 +434,33 @@ async fn watch_or_not(
         data.schedule
             .remove(&jobs_of(&*data.store, std::slice::from_ref(&record.source.name)).await?)
             .await?;
-        say(&format!("{name} is {now}; a running node stops polling it within a second or two"));
+        say(&format!("{name} is {outcome}; running nodes stop polling it within 2 seconds"));
     } else {
         plan_now(data, &record, global).await?;
-        say(&format!("{name} is {now} now"));
+        say(&format!("{name} is {outcome}"));
     }
-    changed(data, name, global).await
+    print_source(data, name, global).await
 }
 
 async fn poll(data: &Backend, name: &str, reason: &Reason, global: &Global) -> anyhow::Result<()> {
-    let record = known(&*data.store, name).await?;
+    let record = find_source(&*data.store, name).await?;
     if record.state.is_stopped() {
         return Err(Failure::failed(format!("{name} is {}", record.state.as_str()))
-            .hint(format!("qyran source resume {name} makes it due, too"))
+            .hint(format!("qyran source resume {name} also makes it due"))
             .into());
     }
     plan_now(data, &record, global).await?;
     reason.note(data, "source poll", &format!("source/{name}"), global).await?;
-    say(&format!("{name} is due now; a running node polls it as soon as its host's delay allows"));
-    changed(data, name, global).await
+    say(&format!("{name} is due now; a running node will poll it once the delay of its host has passed"));
+    print_source(data, name, global).await
 }
 
-/// What a program is told of a change: the source as it is now. People were told in words.
-async fn changed(data: &Backend, name: &str, global: &Global) -> anyhow::Result<()> {
+/// Prints the changed source in machine-readable formats. Table formats have already printed a status line.
+async fn print_source(data: &Backend, name: &str, global: &Global) -> anyhow::Result<()> {
     if matches!(global.output, Format::Table | Format::Wide) {
         return Ok(());
     }
-    let record = known(&*data.store, name).await?;
+    let record = find_source(&*data.store, name).await?;
     Ok(object(&mut std::io::stdout().lock(), global.output, &SourceView::from(&record), "name")?)
 }
 
@@ -471,23 +471,23 @@ pub(crate) fn plan_terms(global: &Global) -> PlanTerms {
 
 pub(crate) async fn plan_now(data: &Backend, record: &SourceRecord, global: &Global) -> anyhow::Result<()> {
     let terms = plan_terms(global);
-    let planned = service::plan_now(&*data.store, &*data.schedule, &record.source.name, terms).await;
-    planned.map_err(|error| Failure::failed(error.to_string()).into())
+    let result = service::plan_now(&*data.store, &*data.schedule, &record.source.name, terms).await;
+    result.map_err(|error| Failure::failed(error.to_string()).into())
 }
 
-/// The source of that name, or what might have been meant.
-pub(crate) async fn known(store: &dyn Store, name: &str) -> anyhow::Result<SourceRecord> {
-    let found = match Name::new(name) {
+/// Returns the source with this name. Fails with a hint at the nearest name if there is none.
+pub(crate) async fn find_source(store: &dyn Store, name: &str) -> anyhow::Result<SourceRecord> {
+    let record = match Name::new(name) {
         Ok(name) => store.source(&name).await?,
         Err(_) => None,
     };
-    if let Some(record) = found {
+    if let Some(record) = record {
         return Ok(record);
     }
-    let all = store.sources().await?;
-    let hint = match config::nearest(name, all.iter().map(|record| record.source.name.as_str())) {
+    let records = store.sources().await?;
+    let hint = match config::nearest(name, records.iter().map(|record| record.source.name.as_str())) {
         Some(near) => format!("did you mean {near:?}?"),
-        None => "qyran source list shows them".to_owned(),
+        None => "qyran source list shows all sources".to_owned(),
     };
-    Err(Failure::not_found(format!("there is no source {name:?}")).hint(hint).into())
+    Err(Failure::not_found(format!("no source {name:?}")).hint(hint).into())
 }
