@@ -408,7 +408,7 @@ async fn a_fallback_stands_in_and_steps_back() {
     assert_eq!(record().await.state, SourceState::Degraded);
     assert_eq!(
         record().await.reason.split_once(" since ").unwrap().0,
-        "its sitemap http://a.kz/news.xml stands in for it"
+        "read through the fallback sitemap http://a.kz/news.xml"
     );
     until("the control has none", async || stage.state("control.kz").await == SourceState::Restricted).await;
     let before = stage.web.times_asked(FEED);
