@@ -1,79 +1,79 @@
-//! The job that reads on in what a source published before it was watched: one document a turn, behind fresh work.
+//! The backfill job: it reads what a source published before it was declared, one document per turn, after more recent work.
 
 use std::time::Duration;
 
-use crawler::read::{Alarm, Reading, detect_wall};
-use crawler::{FetchError, read};
+use crawler::FetchError;
+use crawler::read::{self, Alarm, Reading, detect_wall};
 use model::{Backfill, Entry, FailureWeight, FetchStatus, Harvest, SourceKind, Timestamp};
-use service::{PlanTerms, backfill_job};
 use url::Url;
 
-use crate::job::gather::{Gathered, detail_of, read_on_pool, want};
+use crate::job::gather::{Gathered, detail_of, fetch_params, read_on_pool};
 use crate::job::job_run::{JobError, JobRun};
-use crate::job::poll::{found_jobs, sort_entries};
+use crate::job::poll::{page_jobs, sort_entries};
+use service::{PlanTerms, backfill_job};
 
-/// A document that cannot be had is tried so often, then left out.
+/// Maximum attempts to fetch a document; then it is skipped.
 const MAX_TRIES: u32 = 4;
-/// After so many documents in a row without anything new, or older, nobody follows them further.
-const MOST_BARREN: u32 = 20;
-/// Between two documents so many of the host's delays pass, in which others have their turn.
-const DELAYS: u32 = 10;
-/// And at least this.
-const PAUSE: Duration = Duration::from_secs(1);
-/// A host that says that it is asked too often is left alone for so long.
-const BUSY: Duration = Duration::from_secs(60);
-/// Another way names what it finds otherwise: what is younger than this is left to the source's own way.
-const OWN: Duration = Duration::from_secs(86_400);
+/// Number of consecutive documents with neither a new nor an older entry after which no links are followed.
+const MAX_BARREN_DOCUMENTS: u32 = 20;
+/// The wait between two documents as a multiple of the host's delay. Other jobs of the host run meanwhile.
+const PAUSE_DELAYS: u32 = 10;
+/// Lower bound on the wait between two documents.
+const MIN_PAUSE: Duration = Duration::from_secs(1);
+/// The pause of a host that reports rate limiting with a success status.
+const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(60);
+/// The period before the backfill's start that is left to regular polls if the backfill reads the source in another way: that
+/// way uses other entry identifiers.
+const POLLED_PERIOD: Duration = Duration::from_secs(86_400);
 
-/// Reads the next document of a source's past. Its end is stored and settled, whatever it was.
+/// Reads the next document of a backfill. The result is stored and settled, success or failure.
 pub(crate) async fn backfill(run: &mut JobRun) -> Result<(), JobError> {
-    let known = run.context.store.backfill(&run.source.name).await;
-    let known = known?;
-    let Some(mut backfill) = known.filter(Backfill::is_in_progress) else {
-        return run.keep(run.harvest(), Some(run.settlement(None, Vec::new()))).await.map(drop);
+    let stored = run.context.store.backfill(&run.source.name).await?;
+    let Some(mut backfill) = stored.filter(Backfill::is_in_progress) else {
+        return run.save(run.harvest(), Some(run.settlement(None, Vec::new()))).await.map(drop);
     };
     if let Some(way) = &backfill.way {
         run.with_fallback(way);
-        run.knows_by_address = true;
+        run.matches_by_address = true;
     }
     let mut harvest = run.harvest();
-    // What is read next may be on another host: another job has it.
+    // The next document may be on another host: the job of that host reads it.
     let is_here =
         backfill.ahead.first().is_none_or(|url| run.snapshot.host_of(url).as_ref() == Some(&run.job.host));
     let wait = match backfill.ahead.first().cloned().filter(|_| is_here) {
-        // Nothing of its host comes through: that is for polls to find out.
+        // Only polls serve as canaries during an incident of the host.
         _ if run.is_canary() => Duration::from_secs(60),
-        None => PAUSE,
-        Some(url) => one_document(run, &url, &mut backfill, &mut harvest).await?,
+        None => MIN_PAUSE,
+        Some(url) => read_next(run, &url, &mut backfill, &mut harvest).await?,
     };
     if backfill.documents >= Backfill::MAX_DOCUMENTS && !backfill.ahead.is_empty() {
-        backfill.trouble = Some(format!("{} documents were read, and no more are", backfill.documents));
+        backfill.trouble = Some(format!("stopped at the limit of {} documents", backfill.documents));
         backfill.ahead.clear();
     }
     backfill.ended = backfill.ahead.is_empty().then_some(harvest.at);
     backfill.due = backfill.is_in_progress().then(|| run.after(wait));
     let terms = PlanTerms { delay: run.context.config.delay, now: harvest.at, all_now: false };
     let next = backfill_job(&run.snapshot, &run.source, &backfill, terms);
-    let mut found = found_jobs(run, &harvest);
+    let mut jobs = page_jobs(run, &harvest);
     let next_due = next.as_ref().filter(|next| next.id == run.job).map(|next| next.due);
-    found.extend(next.filter(|next| next.id != run.job));
+    jobs.extend(next.filter(|next| next.id != run.job));
     harvest.updates.backfill = Some(backfill);
-    run.keep(harvest, Some(run.settlement(next_due, found))).await.map(drop)
+    run.save(harvest, Some(run.settlement(next_due, jobs))).await.map(drop)
 }
 
-/// Reads one document. How long to wait before the next.
-async fn one_document(
+/// Reads one document. Returns the wait before the next one.
+async fn read_next(
     run: &mut JobRun,
     url: &Url,
     backfill: &mut Backfill,
     harvest: &mut Harvest,
 ) -> Result<Duration, JobError> {
     let delay = read::delay_of(&run.source, run.context.config.delay);
-    let pause = (delay * DELAYS).max(PAUSE);
-    match run.fetch(url, &want(run)).await {
+    let pause = (delay * PAUSE_DELAYS).max(MIN_PAUSE);
+    match run.fetch(url, &fetch_params(run)).await {
         Err(error) => {
             harvest.fetches.push(run.record(url, Err(&error), 0, String::new()));
-            Ok(pause.max(not_had(run, backfill, &error)))
+            Ok(pause.max(handle_failure(run, backfill, &error)))
         }
         Ok(fetched) => {
             let (mut reading, fetched) = read_on_pool(run, fetched).await;
@@ -86,52 +86,53 @@ async fn one_document(
             let alarm = reading.alarm.take().filter(|alarm| !matches!(alarm, Alarm::Empty(_)));
             if let Some(alarm) = alarm {
                 if matches!(alarm, Alarm::RateLimited(_)) {
-                    run.permits.rest(BUSY);
+                    run.permits.rest(RATE_LIMIT_PAUSE);
                 }
-                return Ok(pause.max(try_again(run, backfill, url, &alarm.to_string())));
+                return Ok(pause.max(retry_later(run, backfill, url, &alarm.to_string())));
             }
-            leave(backfill);
-            take_in(run, backfill, harvest, url, reading).await?;
+            finish_document(backfill);
+            add_document(run, backfill, harvest, url, reading).await?;
             Ok(pause)
         }
     }
 }
 
-/// The document could not be had: it is tried again, or left out.
-fn not_had(run: &JobRun, backfill: &mut Backfill, error: &FetchError) -> Duration {
+/// Handles a failed request: the document is retried or skipped. Returns the wait.
+fn handle_failure(run: &JobRun, backfill: &mut Backfill, error: &FetchError) -> Duration {
     let failure = error.failure();
     if failure.weight == FailureWeight::Deferred {
         let until = error.deferred_until().unwrap_or_else(|| run.now());
         return model::elapsed(run.now(), until);
     }
-    let Some(url) = backfill.ahead.first().cloned() else { return PAUSE };
-    // The page behind the last of a feed that is paged by number.
+    let Some(url) = backfill.ahead.first().cloned() else { return MIN_PAUSE };
+    // A feed with numbered pages returns 4xx after its last page.
     let is_end = error.status() == FetchStatus::Http4xx
         && run.source.kind == SourceKind::Feed
         && backfill.documents > 0;
     if is_end {
-        leave(backfill);
-        return PAUSE;
+        finish_document(backfill);
+        return MIN_PAUSE;
     }
     if failure.weight != FailureWeight::Temporary {
         backfill.tries = MAX_TRIES;
     }
-    try_again(run, backfill, &url, &failure.reason).max(error.retry_after().unwrap_or_default())
+    retry_later(run, backfill, &url, &failure.reason).max(error.retry_after().unwrap_or_default())
 }
 
-/// A document that could not be read is tried again after a while, a few times; then it is left out, and that is told.
-fn try_again(run: &JobRun, backfill: &mut Backfill, url: &Url, reason: &str) -> Duration {
+/// Schedules a retry of a document that could not be read and returns the wait. After [`MAX_TRIES`] attempts the document is
+/// skipped, and the problem is recorded.
+fn retry_later(run: &JobRun, backfill: &mut Backfill, url: &Url, reason: &str) -> Duration {
     backfill.tries += 1;
     let backoff = run.context.config.backoff * 4u32.pow(backfill.tries.min(5));
     if backfill.tries >= MAX_TRIES {
         backfill.trouble = Some(format!("{url}: {reason}"));
-        leave(backfill);
+        finish_document(backfill);
     }
     backoff
 }
 
-/// The first document ahead is done with.
-fn leave(backfill: &mut Backfill) {
+/// Removes the first document from the queue.
+fn finish_document(backfill: &mut Backfill) {
     if !backfill.ahead.is_empty() {
         backfill.ahead.remove(0);
     }
@@ -139,8 +140,8 @@ fn leave(backfill: &mut Backfill) {
     backfill.documents += 1;
 }
 
-/// Stores what is old enough and young enough, and notes where it goes on.
-async fn take_in(
+/// Adds the entries within the backfill's period to the harvest, and queues the documents to read next.
+async fn add_document(
     run: &mut JobRun,
     backfill: &mut Backfill,
     harvest: &mut Harvest,
@@ -148,41 +149,43 @@ async fn take_in(
     reading: Reading,
 ) -> Result<(), JobError> {
     let Reading { entries, children, next, .. } = reading;
-    // What was changed last before a time was published before it.
+    // An entry last changed before a time was published before that time.
     let dated = Entry::dated;
     let oldest = entries.iter().filter_map(dated).min();
     let newest = entries.iter().filter_map(dated).max();
-    let is_older = oldest.is_some_and(|oldest| backfill.oldest.is_none_or(|before| oldest < before));
+    let is_older = oldest.is_some_and(|oldest| backfill.oldest.is_none_or(|previous| oldest < previous));
     backfill.oldest = oldest.into_iter().chain(backfill.oldest).min();
     let until = backfill
         .way
         .as_ref()
-        .map_or(Timestamp::MAX, |_| backfill.began.checked_sub(OWN).unwrap_or(Timestamp::MIN));
-    // By when it came out, not by when somebody touched it last.
-    let is_own = |entry: &Entry| entry.published.as_ref().is_some_and(|published| published.at >= until);
-    let is_wanted = |entry: &Entry| dated(entry).is_none_or(|at| at >= backfill.since) && !is_own(entry);
-    let wanted = entries.into_iter().filter(is_wanted).collect();
+        .map_or(Timestamp::MAX, |_| backfill.began.checked_sub(POLLED_PERIOD).unwrap_or(Timestamp::MIN));
+    // The publication time decides here, not the time of the last change.
+    let is_polled = |entry: &Entry| entry.published.as_ref().is_some_and(|published| published.at >= until);
+    let is_in_period =
+        |entry: &Entry| dated(entry).is_none_or(|at| at >= backfill.since) && !is_polled(entry);
+    let entries = entries.into_iter().filter(is_in_period).collect();
     let mut gathered = Gathered::default();
-    gathered.add(run, wanted).await?;
+    gathered.add(run, entries).await?;
     let seen = sort_entries(run, gathered.entries, harvest, false).await;
     backfill.new += seen.fresh as u64;
-    // What does not tell is old, for all that anybody knows: it waits behind what is new.
+    // An entry without a date is treated as old: its page waits after the pages of new entries.
     for page in harvest.pages.iter_mut().filter(|page| page.entry.dated().is_none()) {
         page.entry.changed_on = Some(backfill.since);
     }
     backfill.barren = if seen.fresh > 0 || is_older { 0 } else { backfill.barren + 1 };
-    // Where all that is dated is too old, what follows is older still; and some pages lead in a circle.
-    let goes_on = newest.is_none_or(|newest| newest >= backfill.since) && backfill.barren < MOST_BARREN;
-    // What nobody may ask, or is no host's, would be ahead for ever.
-    let can_be_asked =
+    // If all dates are too old, further documents are older still. The barren limit ends cycles of links.
+    let continues =
+        newest.is_none_or(|newest| newest >= backfill.since) && backfill.barren < MAX_BARREN_DOCUMENTS;
+    // A document that must not be requested, or has no host, would stay in the queue for ever.
+    let is_fetchable =
         |url: &Url| run.context.door.check_address(url).is_ok() && run.snapshot.host_of(url).is_some();
     let further = next.into_iter().chain(children);
-    let further = further.filter(|url| goes_on && url != document && can_be_asked(url));
+    let further = further.filter(|url| continues && url != document && is_fetchable(url));
     let mut ahead: Vec<Url> = further.filter(|url| !backfill.ahead.contains(url)).collect();
     ahead.append(&mut backfill.ahead);
     if ahead.len() > Backfill::MAX_QUEUED {
         backfill.trouble = Some(format!(
-            "{} documents beyond the first {} are left out",
+            "skipped {} documents beyond the queue limit of {}",
             ahead.len() - Backfill::MAX_QUEUED,
             Backfill::MAX_QUEUED
         ));

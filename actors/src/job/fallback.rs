@@ -1,5 +1,5 @@
-//! Sources that can be read in several ways: while the declared one fails, the first that can be read stands in for it. The
-//! declared one is tried again at a slow pace, and read again as soon as it can be.
+//! Fallbacks of a source. While the declared way to read the source fails, the first working fallback replaces it. The declared
+//! way is retried with growing waits and is used again as soon as it works.
 
 use std::time::Duration;
 
@@ -8,62 +8,66 @@ use scheduler::due;
 use store::SourceRecord;
 
 use crate::job::job_run::{JobError, JobRun};
-use crate::job::poll::{Ending, in_one_way};
+use crate::job::poll::{Attempt, read_once};
 
-/// The declared way is tried again after this; after each time in vain, as much later.
-const RETRY: Duration = Duration::from_secs(15 * 60);
-/// And at last.
-const SLOWEST: Duration = Duration::from_secs(86_400);
+/// The first wait before the declared way is retried. Each failed attempt adds as much.
+const RETRY_STEP: Duration = Duration::from_secs(15 * 60);
+/// Upper bound on the wait between attempts to read the declared way.
+const MAX_RETRY_WAIT: Duration = Duration::from_secs(86_400);
 
-/// Reads a source in the declared way, or else by the first of its fallbacks that can be read.
-pub(crate) async fn in_any_way(run: &mut JobRun, record: &SourceRecord) -> Result<Ending, JobError> {
-    let known = run.context.store.active_fallback(&record.source.name).await;
-    let known = known?;
-    run.knows_by_address = known.is_some();
-    let known = known.filter(|known| !known.is_over && known.instead_of == record.source.url);
-    let is_due = known.as_ref().is_none_or(|known| known.next_try <= run.now());
-    let mut declared = if is_due { Some(in_one_way(run, record).await?) } else { None };
-    if let Some(mut ending) = declared.take_if(|ending| is_final(run, ending, known.as_ref())) {
-        // It is back.
-        let is_back = |known| Some(ActiveFallback { is_over: true, ..known });
-        ending.harvest.updates.active_fallback = known.filter(|_| ending.outcome.ok).and_then(is_back);
-        return Ok(ending);
+/// Reads a source in the declared way, or else through the first of its fallbacks that works.
+pub(crate) async fn read_with_fallbacks(
+    run: &mut JobRun,
+    record: &SourceRecord,
+) -> Result<Attempt, JobError> {
+    let stored = run.context.store.active_fallback(&record.source.name).await?;
+    run.matches_by_address = stored.is_some();
+    let active = stored.filter(|active| !active.is_over && active.instead_of == record.source.url);
+    let is_due = active.as_ref().is_none_or(|active| active.next_try <= run.now());
+    let mut declared = if is_due { Some(read_once(run, record).await?) } else { None };
+    if let Some(mut attempt) = declared.take_if(|attempt| is_final(run, attempt, active.as_ref())) {
+        // If the declared way works again, the fallback ends.
+        let ended = |active| ActiveFallback { is_over: true, ..active };
+        attempt.harvest.updates.active_fallback = active.filter(|_| attempt.outcome.ok).map(ended);
+        return Ok(attempt);
     }
     let mut fetches: Vec<FetchRecord> = Vec::new();
     if let Some(declared) = &mut declared {
         fetches.append(&mut declared.harvest.fetches);
     }
-    let mut failed = None;
-    run.knows_by_address = true;
-    for fallback in in_order(&record.source, known.as_ref()) {
+    let mut first_failure = None;
+    run.matches_by_address = true;
+    for fallback in in_order(&record.source, active.as_ref()) {
         run.with_fallback(fallback);
-        let mut ending = in_one_way(run, record).await?;
-        fetches.append(&mut ending.harvest.fetches);
-        if ending.outcome.ok {
-            ending.harvest.fetches = fetches;
-            return Ok(stood_in(run, record, known, declared, fallback, ending));
+        let mut attempt = read_once(run, record).await?;
+        fetches.append(&mut attempt.harvest.fetches);
+        if attempt.outcome.ok {
+            attempt.harvest.fetches = fetches;
+            return Ok(use_fallback(run, record, active, declared, fallback, attempt));
         }
-        failed.get_or_insert(ending);
+        first_failure.get_or_insert(attempt);
     }
-    let is_passing = failed.as_ref().is_some_and(|failed| failed.outcome.deferred);
-    // Of several failures that of the declared way is told.
-    let Some(mut ending) = declared.or(failed) else { return in_one_way(run, record).await };
-    ending.harvest.fetches = fetches;
-    // All are tried the next time, unless a fallback's host is only busy.
-    let all = |known: ActiveFallback| ActiveFallback { next_try: run.now(), ..known };
-    ending.harvest.updates.active_fallback = known.filter(|_| !is_passing).map(all);
-    Ok(ending)
+    let is_deferred = first_failure.as_ref().is_some_and(|attempt| attempt.outcome.deferred);
+    // If all ways fail, the failure of the declared way is reported.
+    let Some(mut attempt) = declared.or(first_failure) else { return read_once(run, record).await };
+    attempt.harvest.fetches = fetches;
+    // The next poll tries all ways, unless the host of a fallback is only busy.
+    let retry_all = |active: ActiveFallback| ActiveFallback { next_try: run.now(), ..active };
+    attempt.harvest.updates.active_fallback = active.filter(|_| !is_deferred).map(retry_all);
+    Ok(attempt)
 }
 
-/// Whether nothing else is to be tried: it was read, it was not asked, or, where nothing stands in for it, it may be a failure
-/// of the moment. That nothing of its host comes through is none.
-fn is_final(run: &JobRun, ending: &Ending, active_fallback: Option<&ActiveFallback>) -> bool {
-    let state = ending.outcome.state;
-    let is_passing = state.is_read() || state == SourceState::Probing;
-    ending.outcome.ok || ending.is_cut_short || (active_fallback.is_none() && is_passing && !run.is_canary())
+/// Returns true if no fallback is to be tried: the declared way worked, the lease expired, or no fallback is active and the
+/// failure may be temporary. A failure during an incident of the host is not considered temporary.
+fn is_final(run: &JobRun, attempt: &Attempt, active_fallback: Option<&ActiveFallback>) -> bool {
+    let state = attempt.outcome.state;
+    let is_temporary = state.is_read() || state == SourceState::Probing;
+    attempt.outcome.ok
+        || attempt.is_interrupted
+        || (active_fallback.is_none() && is_temporary && !run.is_canary())
 }
 
-/// The one that stands in first, then the others as they are declared.
+/// Returns the fallbacks: the active one first, then the others in declared order.
 fn in_order<'s>(source: &'s Source, active_fallback: Option<&ActiveFallback>) -> Vec<&'s Fallback> {
     let mut order: Vec<&Fallback> = source.fallbacks.iter().collect();
     order.sort_by_key(|fallback| {
@@ -72,29 +76,30 @@ fn in_order<'s>(source: &'s Source, active_fallback: Option<&ActiveFallback>) ->
     order
 }
 
-/// It was read by a fallback: with gaps, perhaps, and under the eyes of whoever is to mend it.
-fn stood_in(
+/// Concludes a poll that a fallback has read. The source is degraded: entries may be missing, and an operator sees that the
+/// declared way needs repair.
+fn use_fallback(
     run: &JobRun,
     record: &SourceRecord,
-    known: Option<ActiveFallback>,
-    declared: Option<Ending>,
+    active: Option<ActiveFallback>,
+    declared: Option<Attempt>,
     fallback: &Fallback,
-    ending: Ending,
-) -> Ending {
+    attempt: Attempt,
+) -> Attempt {
     let now = run.now();
-    let tries = known.as_ref().map_or(0, |known| known.tries) + u32::from(declared.is_some());
-    let next_try = match (&known, &declared) {
-        (Some(known), None) => known.next_try,
+    let tries = active.as_ref().map_or(0, |active| active.tries) + u32::from(declared.is_some());
+    let next_try = match (&active, &declared) {
+        (Some(active), None) => active.next_try,
         _ => run.after(due::spread(
-            due::backoff(tries, RETRY, SLOWEST, RETRY),
+            due::backoff(tries, RETRY_STEP, MAX_RETRY_WAIT, RETRY_STEP),
             record.source.name.as_str(),
             u64::from(tries),
         )),
     };
-    let since = known.map_or(now, |known| known.since);
+    let since = active.map_or(now, |active| active.since);
     let reason = match &declared {
         Some(declared) => format!(
-            "its {} {} stands in for it since {}: {}",
+            "read through the fallback {} {} since {}: {}",
             fallback.kind.as_str(),
             fallback.url,
             model::rfc3339(since),
@@ -105,11 +110,11 @@ fn stood_in(
     let instead_of = record.source.url.clone();
     let url = fallback.url.clone();
     let active_fallback = Some(ActiveFallback { url, instead_of, since, next_try, tries, is_over: false });
-    // What the declared way showed of its host holds all the same.
+    // The declared way may have updated the health of the host.
     let host_health =
-        ending.harvest.host_health.or(declared.and_then(|declared| declared.harvest.host_health));
-    let mut harvest = Harvest { host_health, ..ending.harvest };
+        attempt.harvest.host_health.or(declared.and_then(|declared| declared.harvest.host_health));
+    let mut harvest = Harvest { host_health, ..attempt.harvest };
     harvest.updates.active_fallback = active_fallback;
-    let outcome = PollOutcome { state: SourceState::Degraded, reason, moved_to: None, ..ending.outcome };
-    Ending { harvest, outcome, ..ending }
+    let outcome = PollOutcome { state: SourceState::Degraded, reason, moved_to: None, ..attempt.outcome };
+    Attempt { harvest, outcome, ..attempt }
 }

@@ -1,4 +1,4 @@
-//! What a source's address leads to: the document, the parts of it, and further pages as far back as is new.
+//! Reads all documents of a poll: the source's document, its children, and further pages until a known entry.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -13,50 +13,52 @@ use url::Url;
 use crate::job::job_run::{JobError, JobRun};
 use crate::job::poll_outcome::failure_of;
 
-/// Sitemaps of an index read in one poll: the newest ones; the others have nothing new.
+/// Maximum sitemaps of an index read in one poll. These are the newest; the others contain nothing new.
 const MAX_CHILDREN: usize = 5;
-/// Further pages read in the first poll of a source, and in a search.
-const MAX_FIRST: usize = 3;
-/// Further pages read where a source has brought nothing known yet: what came out since the last poll.
-const MAX_BACK: usize = 10;
+/// Maximum further pages read in the first poll of a source, and in a search.
+const MAX_FIRST_POLL_PAGES: usize = 3;
+/// Maximum further pages read in a later poll, as long as no known entry appears: they contain the publications since the
+/// last poll.
+const MAX_CATCH_UP_PAGES: usize = 10;
 
-/// An entry, with what is known of it.
-pub(crate) struct Sighted {
+/// An entry with its status in the store.
+pub(crate) struct ClassifiedEntry {
     pub(crate) entry: Entry,
-    pub(crate) sighting: EntryRef,
-    pub(crate) classify_entries: EntryStatus,
+    pub(crate) reference: EntryRef,
+    pub(crate) status: EntryStatus,
 }
 
-/// What a poll read.
+/// The entries of all documents that a poll has read.
 #[derive(Default)]
 pub(crate) struct Gathered {
-    pub(crate) entries: Vec<Sighted>,
-    /// Everything that it should have read, it has.
+    pub(crate) entries: Vec<ClassifiedEntry>,
+    /// Set when all documents of the poll were read.
     pub(crate) is_complete: bool,
-    /// Why a part could not be had, where one could not.
+    /// The first failure to read a further document.
     pub(crate) failure: Option<Failure>,
-    /// What the first document with entries shows, where that was read whole.
-    pub(crate) showing: Option<WindowDocument>,
-    /// It went back as far as it goes and met nothing known: something may have been missed.
+    /// The entries that the first nonempty document shows, if that was read without problems.
+    pub(crate) window_document: Option<WindowDocument>,
+    /// Set when the page limit was reached before a known entry: publications may have been missed.
     pub(crate) has_gap: bool,
     keys: BTreeSet<ItemKey>,
 }
 
 impl Gathered {
-    /// Notes what the first document with entries shows. Of what was cut off, or not understood, nobody can say whether it is there.
-    fn note(&mut self, reading: &Reading) {
+    /// Records the entries that the first nonempty document shows. A document that was truncated or partly unreadable is not
+    /// recorded: its entries may be incomplete.
+    fn record_window(&mut self, reading: &Reading) {
         if self.keys.is_empty() && !reading.entries.is_empty() && reading.problems.is_empty() {
             let time = |entry: &Entry| entry.published.as_ref().map(|published| published.at);
             let page_window = reading.entries.iter().map(|entry| (key(entry), time(entry)));
             let unordered = reading.unordered.iter().map(|id| ItemKey::new(Some(id), None, "", "")).collect();
-            self.showing = Some(WindowDocument::new(page_window, unordered));
+            self.window_document = Some(WindowDocument::new(page_window, unordered));
         }
     }
 
-    /// Adds a page's entries. True where the oldest is known: what follows is as well.
+    /// Adds the entries of a document. Returns true if the oldest one is known: then all entries of further pages are known.
     pub(crate) async fn add(&mut self, run: &JobRun, entries: Vec<Entry>) -> Result<bool, JobError> {
         let entries: Vec<Entry> = entries.into_iter().filter(|entry| self.keys.insert(key(entry))).collect();
-        let sightings: Vec<EntryRef> = entries
+        let references: Vec<EntryRef> = entries
             .iter()
             .map(|entry| EntryRef {
                 key: key(entry),
@@ -64,20 +66,19 @@ impl Gathered {
                 address: entry.published.as_ref().and(entry.url.as_ref()).map(canonical_url),
             })
             .collect();
-        let classify_entries = run.context.store.classify_entries(&run.source.name, &sightings).await;
-        let mut classify_entries = classify_entries?;
-        if run.knows_by_address {
-            know_by_address(run, &entries, &mut classify_entries).await?;
+        let mut statuses = run.context.store.classify_entries(&run.source.name, &references).await?;
+        if run.matches_by_address {
+            mark_known_addresses(run, &entries, &mut statuses).await?;
         }
-        // The oldest decides: what is pinned stands first, and is known for ever. A page without words tells nothing.
-        let meets_known = classify_entries.last().is_some_and(|known| *known != EntryStatus::New);
-        let sighted = entries.into_iter().zip(sightings).zip(classify_entries);
-        self.entries.extend(sighted.map(|((entry, sighting), classify_entries)| Sighted {
+        // The last entry decides: pinned entries come first and are always known. A page without entries decides nothing.
+        let is_last_known = statuses.last().is_some_and(|status| *status != EntryStatus::New);
+        let classified = entries.into_iter().zip(references).zip(statuses);
+        self.entries.extend(classified.map(|((entry, reference), status)| ClassifiedEntry {
             entry,
-            sighting,
-            classify_entries,
+            reference,
+            status,
         }));
-        Ok(meets_known)
+        Ok(is_last_known)
     }
 }
 
@@ -87,32 +88,33 @@ fn key(entry: &Entry) -> ItemKey {
     ItemKey::new(entry.id.as_deref(), entry.url.as_ref(), title, text)
 }
 
-/// Each way to read a source names its entries otherwise: what stands at a known address is known, unless several entries do.
-async fn know_by_address(
+/// Marks new entries with a known address as known, unless several entries share the address. Each way to read a source
+/// uses other entry identifiers.
+async fn mark_known_addresses(
     run: &JobRun,
     entries: &[Entry],
-    classify_entries: &mut [EntryStatus],
+    statuses: &mut [EntryStatus],
 ) -> Result<(), JobError> {
-    let mut times: BTreeMap<Url, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<Url, usize> = BTreeMap::new();
     for url in entries.iter().filter_map(|entry| entry.url.as_ref()) {
-        *times.entry(canonical_url(url)).or_default() += 1;
+        *counts.entry(canonical_url(url)).or_default() += 1;
     }
-    let is_new = |(_, known): &(&Entry, &mut EntryStatus)| **known == EntryStatus::New;
-    let new = entries.iter().zip(classify_entries.iter_mut()).filter(is_new);
+    let is_new = |(_, status): &(&Entry, &mut EntryStatus)| **status == EntryStatus::New;
+    let new = entries.iter().zip(statuses.iter_mut()).filter(is_new);
     let (addresses, new): (Vec<Url>, Vec<&mut EntryStatus>) = new
-        .filter_map(|(entry, known)| Some((canonical_url(entry.url.as_ref()?), known)))
-        .filter(|(url, _)| times.get(url) == Some(&1))
+        .filter_map(|(entry, status)| Some((canonical_url(entry.url.as_ref()?), status)))
+        .filter(|(url, _)| counts.get(url) == Some(&1))
         .unzip();
-    let known = run.context.store.has_addresses(&run.source.name, &addresses).await;
-    let known = known?;
-    for (new, _) in new.into_iter().zip(known).filter(|(_, is_known)| *is_known) {
-        *new = EntryStatus::Same;
+    let are_known = run.context.store.has_addresses(&run.source.name, &addresses).await?;
+    for (status, _) in new.into_iter().zip(are_known).filter(|(_, is_known)| *is_known) {
+        *status = EntryStatus::Same;
     }
     Ok(())
 }
 
-/// Reads on from a document that was read: the parts of it, or the pages before it until one holds something known.
-/// `first` was read already, whatever leads back to it; `was_read`: the source was read before.
+/// Continues from the source's document: reads its children, or the further pages until one contains a known entry.
+/// `first` is the address of the document and is not read again, even if a page links back to it. `was_read` is true if an
+/// earlier poll of the source succeeded.
 pub(crate) async fn gather(
     run: &mut JobRun,
     first: Url,
@@ -121,30 +123,32 @@ pub(crate) async fn gather(
     fetches: &mut Vec<FetchRecord>,
 ) -> Result<Gathered, JobError> {
     let mut gathered = Gathered { is_complete: true, ..Gathered::default() };
-    let mut followed = BTreeSet::from([run.address(), first]);
-    let mut parts: VecDeque<Url> =
+    let mut visited = BTreeSet::from([run.address(), first]);
+    let mut children: VecDeque<Url> =
         std::mem::take(&mut reading.children).into_iter().take(MAX_CHILDREN).collect();
-    let most = if was_read && !run.is_search() { MAX_BACK } else { MAX_FIRST };
+    let max_pages = if was_read && !run.is_search() { MAX_CATCH_UP_PAGES } else { MAX_FIRST_POLL_PAGES };
     let mut pages = 0;
-    gathered.note(&reading);
-    let mut meets_known = gathered.add(run, reading.entries).await?;
+    gathered.record_window(&reading);
+    let mut is_known_reached = gathered.add(run, reading.entries).await?;
     let mut next = reading.next.take();
     loop {
-        let onward = next.take().filter(|_| !meets_known);
-        gathered.has_gap |= onward.is_some() && was_read && pages >= most;
-        // What ends here is not gone back to: the next poll meets what this one stored.
-        let leaves_gap = was_read && parts.is_empty();
-        let Some(url) = parts.pop_front().or_else(|| onward.filter(|_| pages < most)) else { break };
+        let next_page = next.take().filter(|_| !is_known_reached);
+        gathered.has_gap |= next_page.is_some() && was_read && pages >= max_pages;
+        // If reading ends here, no later poll continues: it finds the entries of this one and stops.
+        let leaves_gap = was_read && children.is_empty();
+        let Some(url) = children.pop_front().or_else(|| next_page.filter(|_| pages < max_pages)) else {
+            break;
+        };
         if run.context.is_draining() {
             gathered.is_complete = false;
             gathered.has_gap |= leaves_gap;
             break;
         }
-        if !followed.insert(url.clone()) {
+        if !visited.insert(url.clone()) {
             continue;
         }
         pages += 1;
-        match run.fetch(&url, &want(run)).await {
+        match run.fetch(&url, &fetch_params(run)).await {
             Err(error) => {
                 gathered.is_complete = false;
                 gathered.has_gap |= leaves_gap;
@@ -164,16 +168,16 @@ pub(crate) async fn gather(
                 let detail = detail_of(&more);
                 fetches.push(run.record(&url, Ok(&fetched), more.entries.len(), detail));
                 next = more.next.take();
-                gathered.note(&more);
-                meets_known = gathered.add(run, more.entries).await?;
+                gathered.record_window(&more);
+                is_known_reached = gathered.add(run, more.entries).await?;
             }
         }
     }
     Ok(gathered)
 }
 
-/// What a part of the source is asked for as.
-pub(crate) fn want(run: &JobRun) -> FetchParams {
+/// Returns the request parameters for a document of the source.
+pub(crate) fn fetch_params(run: &JobRun) -> FetchParams {
     FetchParams {
         accept: read::accept(run.source.kind),
         token: read::token_of(&run.source),
@@ -181,26 +185,27 @@ pub(crate) fn want(run: &JobRun) -> FetchParams {
     }
 }
 
-/// What the history tells of a reading: the alarm, or else the problems.
+/// Returns the detail of a history record: the alarm of the reading, or else its problems.
 pub(crate) fn detail_of(reading: &Reading) -> String {
     reading.alarm.as_ref().map_or_else(|| reading.problems.join("; "), ToString::to_string)
 }
 
+/// Reads a fetched document on the CPU pool.
 pub(crate) async fn read_on_pool(run: &JobRun, fetched: Fetched) -> (Reading, Fetched) {
-    let (source, now, most) = (run.source.clone(), run.now(), run.context.config.max_decoded);
-    let (reading, fetched, took) = run
+    let (source, now, max_decoded) = (run.source.clone(), run.now(), run.context.config.max_decoded);
+    let (reading, fetched, duration) = run
         .context
         .pool
         .run(move || {
-            let began = Instant::now();
+            let started_at = Instant::now();
             let page =
                 Page::new(&fetched.url, &fetched.body, &source.selectors, source.timezone.as_deref(), now)
                     .with_pointers(&source.pointers);
-            let page = page.of_type(fetched.content_type.as_deref()).at_most(most);
+            let page = page.of_type(fetched.content_type.as_deref()).at_most(max_decoded);
             let reading = read(source.kind, &page);
-            (reading, fetched, began.elapsed())
+            (reading, fetched, started_at.elapsed())
         })
         .await;
-    run.context.metrics.parsed(run.source.kind, took, reading.entries.len());
+    run.context.metrics.parsed(run.source.kind, duration, reading.entries.len());
     (reading, fetched)
 }

@@ -1,4 +1,4 @@
-//! What a job works with: its source, its permits, and the ways to fetch and to hand over.
+//! One run of a job: its source, its permits, and the functions to fetch, to save and to settle.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,8 +20,8 @@ use crate::context::Context;
 use crate::job::host_permits::HostPermits;
 use crate::supervision::storage::StorageMsg;
 
-/// How often a single pass asks for a host that is busy: ten seconds each, some minutes in all.
-const BUSY_TRIES: u32 = 30;
+/// Maximum attempts of a single pass to borrow a busy host: ten seconds each, some minutes in all.
+const MAX_BUSY_HOST_ATTEMPTS: u32 = 30;
 
 /// An error that interrupts a job. Nothing is lost: the job is due again.
 #[derive(Debug, thiserror::Error)]
@@ -40,27 +40,28 @@ impl From<StoreError> for JobError {
     }
 }
 
-/// A job of a source, being done.
+/// A running job of a source.
 pub(crate) struct JobRun {
     pub(crate) context: Arc<Context>,
-    /// The declared objects that it works with: what it matches is matched against these.
+    /// The declared objects that the job matches against.
     pub(crate) snapshot: Arc<Snapshot>,
-    /// As it is declared.
+    /// The source as declared.
     declared: Arc<Source>,
-    /// As it is read in this visit: as it is declared, or by a fallback.
+    /// The source as read by this job: as declared, or through a fallback.
     pub(crate) source: Arc<Source>,
     pub(crate) job: JobId,
     pub(crate) permits: HostPermits,
-    /// How its host is doing, where that has sources enough to tell.
+    /// The health of the source's host; `None` if the host has too few sources to have one.
     pub(crate) host_health: Option<HostHealth>,
-    /// Other jobs of its host wait in this turn.
-    pub(crate) others_wait: bool,
-    /// What a hub tells of it, where one does.
+    /// Set when other jobs of the host wait in the same turn.
+    pub(crate) has_waiting_jobs: bool,
+    /// The WebSub subscription of the source.
     pub(crate) subscription: Option<Subscription>,
-    /// It was read in another way before, or is now: each names entries otherwise, and what stands at a known address is known.
-    pub(crate) knows_by_address: bool,
+    /// Set when the source is, or has been, read in more than one way. Each way uses other entry identifiers, so entries are
+    /// then identified by their addresses as well.
+    pub(crate) matches_by_address: bool,
     lease: Lease,
-    /// What it took so far.
+    /// The number of exchanges so far.
     exchanges: u32,
 }
 
@@ -82,35 +83,36 @@ impl JobRun {
             job,
             permits,
             host_health: None,
-            others_wait: false,
+            has_waiting_jobs: false,
             subscription: None,
-            knows_by_address: false,
+            matches_by_address: false,
             lease,
             exchanges: 0,
         }
     }
 
-    /// At a host that is doing so, and where other jobs wait, or none.
-    pub(crate) fn at_host(self, health: Option<HostHealth>, others_wait: bool) -> Self {
-        Self { host_health: health, others_wait, ..self }
+    /// Sets the health of the host, and if other jobs of the host wait.
+    pub(crate) fn with_host(self, health: Option<HostHealth>, has_waiting_jobs: bool) -> Self {
+        Self { host_health: health, has_waiting_jobs, ..self }
     }
 
-    /// Whether nothing of its host came through lately.
+    /// Returns true if the job is a canary: its host has an ongoing incident.
     pub(crate) fn is_canary(&self) -> bool {
         self.host_health.as_ref().is_some_and(|health| health.incident.is_some())
     }
 
-    /// Notes in a harvest what this visit shows of its host, and leaves that alone while it fails for all.
-    pub(crate) fn tell_of_host(&mut self, harvest: &mut Harvest, shows: impl FnOnce(&mut HostHealth)) {
-        // A fallback may be on another host, of which this one's health says nothing.
+    /// Updates the health of the host and adds it to the harvest. During an incident, the host then rests until the next
+    /// canary.
+    pub(crate) fn update_host_health(&mut self, harvest: &mut Harvest, update: impl FnOnce(&mut HostHealth)) {
+        // A fallback may be on another host, which has its own health.
         let is_home = matches!(self.job.kind, JobKind::Pages | JobKind::Backfill | JobKind::WebSub)
             || self.snapshot.host_of(&self.address()).as_ref() == Some(&self.lease.host);
         let Some(health) = self.host_health.as_mut().filter(|_| is_home) else { return };
-        let before = health.clone();
-        shows(health);
-        if *health != before {
+        let previous = health.clone();
+        update(health);
+        if *health != previous {
             harvest.host_health = Some(health.clone());
-            self.context.metrics.incident_changed(before.incident.is_some(), health.incident.is_some());
+            self.context.metrics.incident_changed(previous.incident.is_some(), health.incident.is_some());
         }
         if let Some(rest) = health.rest(harvest.at) {
             let round = harvest.at.as_second().unsigned_abs();
@@ -118,39 +120,40 @@ impl JobRun {
         }
     }
 
-    /// Goes on with the objects as they are declared now. False: its source is not what it was.
+    /// Switches to the current declared objects. Returns false if the source has changed.
     pub(crate) fn refresh(&mut self) -> bool {
         self.snapshot = self.context.snapshot();
         self.snapshot.source(&self.source.name).is_some_and(|declared| *declared == *self.declared)
     }
 
-    /// Reads the source in another way from now on.
+    /// Switches to reading the source through a fallback.
     pub(crate) fn with_fallback(&mut self, fallback: &Fallback) {
         self.source = Arc::new(self.declared.with_fallback(fallback));
         self.permits.raise_delay(crawler::read::delay_of(&self.source, self.context.config.delay));
     }
 
-    /// Whether it is read as it is declared, and not by a fallback.
+    /// Returns true if the source is read as declared, not through a fallback.
     pub(crate) fn is_as_declared(&self) -> bool {
         Arc::ptr_eq(&self.source, &self.declared)
     }
 
-    /// Whether its polls are slow since a hub tells what is new: these say little about its pace.
+    /// Returns true if polls are slowed down because a hub announces new entries. Such polls say little about the publication
+    /// rate.
     pub(crate) fn relies_on_hub(&self) -> bool {
-        self.subscription.as_ref().is_some_and(|known| known.is_reliable(self.now()))
+        self.subscription.as_ref().is_some_and(|subscription| subscription.is_reliable(self.now()))
     }
 
-    /// Whether there are several ways to read it.
+    /// Returns true if the source declares fallbacks.
     pub(crate) fn has_fallbacks(&self) -> bool {
         !self.declared.fallbacks.is_empty()
     }
 
-    /// Where the source is read in this job.
+    /// Returns the address that this job reads: that of the source, or that of its search for the job's query.
     pub(crate) fn address(&self) -> Url {
         crawler::read::address_of(&self.source, &self.job.query)
     }
 
-    /// Whether this is what topics need of a source that is searched.
+    /// Returns true if the job runs a search for topics.
     pub(crate) fn is_search(&self) -> bool {
         self.job.kind == JobKind::Search
     }
@@ -159,16 +162,16 @@ impl JobRun {
         self.context.clock.now()
     }
 
-    /// Fetches through the door. A single pass waits for short Retry-Afters and tries again.
-    pub(crate) async fn fetch(&mut self, url: &Url, want: &FetchParams) -> Result<Fetched, FetchError> {
+    /// Fetches an address through the door. A single pass waits for a short Retry-After and retries.
+    pub(crate) async fn fetch(&mut self, url: &Url, params: &FetchParams) -> Result<Fetched, FetchError> {
         let mut tries = 1;
         loop {
             self.permits.touch();
             self.exchanges += 1;
-            let result = self.context.door.fetch(url, want, &mut self.permits).await;
+            let result = self.context.door.fetch(url, params, &mut self.permits).await;
             self.permits.settle().await;
             self.permits.touch();
-            let Some(wait) = result.as_ref().err().and_then(|error| self.patience(error, tries)) else {
+            let Some(wait) = result.as_ref().err().and_then(|error| self.retry_wait(error, tries)) else {
                 if result.is_ok() {
                     self.permits.load();
                 }
@@ -180,12 +183,13 @@ impl JobRun {
         }
     }
 
-    /// How long to wait before trying again at once; `None`: not at all.
-    fn patience(&self, error: &FetchError, tries: u32) -> Option<Duration> {
+    /// Returns the wait before an immediate retry; `None` if there is none.
+    fn retry_wait(&self, error: &FetchError, tries: u32) -> Option<Duration> {
         let pass = self.context.config.pass.as_ref()?;
-        // A host on the way that is only busy is waited for, since its own turn will end.
-        let most = if matches!(error, FetchError::HostBusy { .. }) { BUSY_TRIES } else { pass.tries };
-        if tries >= most || self.context.is_draining() {
+        // A busy host of a redirect is worth more attempts: the turn that holds it will end.
+        let max_tries =
+            if matches!(error, FetchError::HostBusy { .. }) { MAX_BUSY_HOST_ATTEMPTS } else { pass.tries };
+        if tries >= max_tries || self.context.is_draining() {
             return None;
         }
         let backoff = pass.first_wait.saturating_mul(1 << (tries - 1).min(8));
@@ -194,14 +198,14 @@ impl JobRun {
                 Duration::try_from(until.duration_since(self.now())).ok()?
             }
             error if error.is_quickly_retryable() => {
-                error.retry_after().map_or(backoff, |asked| asked.max(Duration::from_millis(1)))
+                error.retry_after().map_or(backoff, |wait| wait.max(Duration::from_millis(1)))
             }
             _ => return None,
         };
         (wait <= pass.longest_wait).then_some(wait)
     }
 
-    /// The line of history for an exchange.
+    /// Returns the history record of an exchange.
     pub(crate) fn record(
         &self,
         url: &Url,
@@ -235,7 +239,7 @@ impl JobRun {
         }
     }
 
-    /// An empty harvest of this visit.
+    /// Returns an empty harvest of this job.
     pub(crate) fn harvest(&self) -> Harvest {
         Harvest {
             robots_delay: self.permits.robots_delay(),
@@ -245,20 +249,20 @@ impl JobRun {
         }
     }
 
-    /// An ending for (part of) this visit's job.
-    pub(crate) fn settlement(&self, next_due: Option<Timestamp>, found: Vec<Planned>) -> Settle {
+    /// Returns the settlement of this job: due again at `next_due`, or ended, with new jobs to plan.
+    pub(crate) fn settlement(&self, next_due: Option<Timestamp>, jobs: Vec<Planned>) -> Settle {
         Settle {
             lease: self.lease.clone(),
             now: self.now(),
             jobs: vec![Settlement { id: self.job.clone(), next_due, exchanges: self.exchanges }],
             crashed: Vec::new(),
-            found,
+            found: jobs,
             release_until: None,
         }
     }
 
-    /// Hands a harvest to storage and waits until it is kept and, with `settle`, settled.
-    pub(crate) async fn keep(
+    /// Sends a harvest to storage and waits until it is saved and, with `settle`, settled.
+    pub(crate) async fn save(
         &mut self,
         harvest: Harvest,
         settle: Option<Settle>,
@@ -269,34 +273,34 @@ impl JobRun {
             return Err(JobError::Storage("storage is not running".to_owned()));
         };
         let (credit, source) = (self.permits.unload(), self.declared.clone());
-        let message = |reply| StorageMsg::Keep {
+        let message = |reply| StorageMsg::Save {
             harvest: Box::new(harvest),
             source: Some(source),
             settle: settle.map(Box::new),
             _credit: credit,
             reply,
         };
-        let asked = storage.call(message, None);
-        tokio::pin!(asked);
+        let call = storage.call(message, None);
+        tokio::pin!(call);
         let answer = loop {
-            self.permits.touch(); // a slow store is no standstill of ours
+            self.permits.touch(); // a slow store does not make the job stuck
             tokio::select! {
-                answer = &mut asked => break answer,
+                answer = &mut call => break answer,
                 () = sleep(Duration::from_secs(5)) => (),
             }
         };
         match answer {
             Ok(ractor::rpc::CallResult::Success(Ok(saved))) => {
-                self.tell(&fetches, outcome.as_ref());
+                self.count(&fetches, outcome.as_ref());
                 Ok(saved)
             }
             Ok(ractor::rpc::CallResult::Success(Err(reason))) => Err(JobError::Storage(reason)),
-            _ => Err(JobError::Storage("storage went away".to_owned())),
+            _ => Err(JobError::Storage("storage stopped before it replied".to_owned())),
         }
     }
 
-    /// What was stored counts.
-    fn tell(&self, fetches: &[FetchRecord], outcome: Option<&PollOutcome>) {
+    /// Adds the saved fetches and poll to the tally and the metrics.
+    fn count(&self, fetches: &[FetchRecord], outcome: Option<&PollOutcome>) {
         for record in fetches {
             self.context.tally.fetched(&self.source.name, record);
             self.context.metrics.fetched(self.source.kind, record);
@@ -306,20 +310,20 @@ impl JobRun {
         }
     }
 
-    /// A job of this source, to be done at a time.
+    /// Returns a job of this source with its due time.
     pub(crate) fn planned(&self, id: JobId, due: Timestamp) -> Planned {
         let delay = crawler::read::delay_of(&self.source, self.context.config.delay);
         let tenant = self.snapshot.tenant_of(&self.source);
         Planned { id, due, delay, robots_delay: Duration::ZERO, tenant }
     }
 
-    /// A later time, as a wait from now.
+    /// Returns the time after a wait from now.
     pub(crate) fn after(&self, wait: Duration) -> Timestamp {
         after(self.now(), wait)
     }
 }
 
-/// The finding that an entry alone makes, with a note where it should have been more.
+/// Returns the finding of an entry without an article page. `note` is added to the problems of the item.
 pub(crate) fn finding_of_entry(
     source: &Source,
     entry: &Entry,

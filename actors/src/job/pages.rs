@@ -50,7 +50,7 @@ pub(crate) async fn pages(run: &mut JobRun) -> Result<(), JobError> {
     let article_pages = (seen != known && run.refresh()).then_some(seen);
     let mut harvest = run.harvest();
     harvest.updates.article_pages = article_pages;
-    run.keep(harvest, Some(run.settlement(next_due, Vec::new()))).await.map(drop)
+    run.save(harvest, Some(run.settlement(next_due, Vec::new()))).await.map(drop)
 }
 
 /// What its last article pages were like.
@@ -63,7 +63,7 @@ async fn article_pages_of(run: &JobRun) -> Result<ArticlePages, JobError> {
 /// How many pages this turn is for: all that are new, which come first, and a few that are old. A sitemap of a million old pages
 /// takes its time, and no other source's. A single pass has nothing that comes later.
 fn behind_what_is_new(run: &JobRun, waiting: &[PageWork]) -> usize {
-    if run.context.config.pass.is_some() || !run.others_wait {
+    if run.context.config.pass.is_some() || !run.has_waiting_jobs {
         return waiting.len();
     }
     waiting.iter().filter(|page| !is_old(page, run.now())).count() + OLD_IN_A_TURN
@@ -111,14 +111,14 @@ async fn one_page(run: &mut JobRun, page: &PageWork, seen: &mut ArticlePages) ->
             }
             harvest.fetches.push(line);
             harvest.findings.push(finding);
-            run.tell_of_host(&mut harvest, model::HostHealth::record_success);
+            run.update_host_health(&mut harvest, model::HostHealth::record_success);
             harvest.pages_done.push(page.key.clone());
         }
         Err(error) => {
             let line = run.record(&page.url, Err(&error), 0, String::new());
             if is_passing(&error) && run.is_canary() {
                 let source = run.source.name.clone();
-                run.tell_of_host(&mut harvest, |health| {
+                run.update_host_health(&mut harvest, |health| {
                     health.failed(&source, false, &line, &error.to_string(), line.at);
                 });
             }
@@ -144,7 +144,7 @@ async fn one_page(run: &mut JobRun, page: &PageWork, seen: &mut ArticlePages) ->
             }
         }
     }
-    run.keep(harvest, None).await?;
+    run.save(harvest, None).await?;
     Ok(true)
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 use crawler::{FetchError, FetchParams, websub};
 use model::{FailureWeight, HubOffer, HubSecret, Subscription, SubscriptionDelta, after};
 use scheduler::due;
-use service::BackendError;
 use store::{HubDecision, SourceRecord};
 
 use crate::job::job_run::{JobError, JobRun};
-use crate::job::poll::Ending;
+use crate::job::poll::Attempt;
+use service::BackendError;
 
 /// What came out longer ago than this, a hub would have told of.
 pub(crate) const LATE: Duration = Duration::from_secs(300);
@@ -48,7 +48,7 @@ pub(crate) async fn subscription_of(run: &JobRun) -> Result<Option<Subscription>
 }
 
 /// What a poll that went well shows of the hub, and how long the next may wait for it.
-pub(crate) fn rely_on_hub(run: &JobRun, record: &SourceRecord, ending: &mut Ending) {
+pub(crate) fn rely_on_hub(run: &JobRun, record: &SourceRecord, ending: &mut Attempt) {
     let Some(known) = run.subscription.as_ref().filter(|_| ending.outcome.ok && run.is_as_declared()) else {
         return;
     };

@@ -13,7 +13,7 @@ use store::{EntryStatus, HubDecision, SourceRecord};
 use crate::context::Context;
 use crate::job::gather::{Gathered, read_on_pool};
 use crate::job::job_run::{JobError, JobRun};
-use crate::job::poll::{found_jobs, sort_entries};
+use crate::job::poll::{page_jobs, sort_entries};
 use crate::job::poll_outcome;
 
 /// Documents read in one turn; the others wait for the next.
@@ -185,10 +185,10 @@ pub(crate) async fn read_pushes(run: &mut JobRun) -> Result<(), JobError> {
     let record = run.context.store.source(&name).await?;
     let mut harvest = run.harvest();
     let Some(record) = record.filter(|record| !record.state.is_stopped()) else {
-        return run.keep(harvest, Some(run.settlement(None, Vec::new()))).await.map(drop);
+        return run.save(harvest, Some(run.settlement(None, Vec::new()))).await.map(drop);
     };
     // Once a fallback stood in, entries are known by address.
-    run.knows_by_address = run.context.store.active_fallback(&name).await?.is_some();
+    run.matches_by_address = run.context.store.active_fallback(&name).await?.is_some();
     let (mut gathered, mut is_well) = (Gathered::default(), true);
     let mut before = None;
     // The newest first: of two versions of an entry the later one is read.
@@ -222,12 +222,12 @@ pub(crate) async fn read_pushes(run: &mut JobRun) -> Result<(), JobError> {
     // A document that cannot be read tells of nothing.
     harvest.updates.websub =
         Some(SubscriptionDelta { entries, missed: u64::from(!is_well), polls_saved: 0.0 });
-    let mut found = found_jobs(run, &harvest);
+    let mut found = page_jobs(run, &harvest);
     // It is read where it was published, at once.
     let poll = soonest_poll(&record, harvest.at).filter(|_| !is_well);
     found.extend(poll.map(|due| run.planned(JobId::poll(name, run.job.host.clone()), due)));
     let next = has_more.then(|| run.now());
-    run.keep(harvest, Some(run.settlement(next, found))).await.map(drop)
+    run.save(harvest, Some(run.settlement(next, found))).await.map(drop)
 }
 
 /// Reads one document. False where it cannot be read.

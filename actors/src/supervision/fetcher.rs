@@ -33,7 +33,7 @@ pub(crate) struct FetcherArgs {
     pub(crate) permit: Permit,
     /// How the host is doing, where it has sources enough to tell.
     pub(crate) health: Option<HostHealth>,
-    pub(crate) others_wait: bool,
+    pub(crate) has_waiting_jobs: bool,
     pub(crate) progress: watch::Sender<Instant>,
     pub(crate) host_worker: ActorRef<HostWorkerMsg>,
 }
@@ -52,7 +52,7 @@ impl Actor for Fetcher {
         myself: ActorRef<FetcherMsg>,
         args: FetcherArgs,
     ) -> Result<FetcherState, ActorProcessingErr> {
-        let FetcherArgs { context, job, turn, permit, health, others_wait, progress, host_worker } = args;
+        let FetcherArgs { context, job, turn, permit, health, has_waiting_jobs, progress, host_worker } = args;
         let permits = HostPermits::new(context.clone(), permit, progress);
         let is_known = |snapshot: &Snapshot| {
             snapshot.source(&job.source).is_some_and(|source| snapshot.has_job(&source, &job))
@@ -72,7 +72,7 @@ impl Actor for Fetcher {
         match snapshot.source(&job.source).filter(|source| snapshot.has_job(source, &job)) {
             Some(source) => {
                 let run =
-                    JobRun::new(context, snapshot, source, job, &turn, permits).at_host(health, others_wait);
+                    JobRun::new(context, snapshot, source, job, &turn, permits).with_host(health, has_waiting_jobs);
                 myself.cast(FetcherMsg::Do(Box::new(run)))?;
             }
             // Removed, paused, needed by no topic any more, or moved to another host while its job was on the way:

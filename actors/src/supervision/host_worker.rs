@@ -187,7 +187,7 @@ impl HostWorkerState {
             turn: self.turn.clone(),
             permit,
             health: self.health.clone(),
-            others_wait: !self.jobs.is_empty(),
+            has_waiting_jobs: !self.jobs.is_empty(),
             progress: progress.clone(),
             host_worker: myself.clone(),
         };

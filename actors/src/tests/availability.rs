@@ -428,7 +428,7 @@ async fn a_fallback_replaces_a_failing_feed_until_it_recovers() {
     assert_eq!(record().await.state, SourceState::Degraded);
     assert_eq!(
         record().await.reason.split_once(" since ").unwrap().0,
-        "its sitemap http://a.kz/news.xml stands in for it"
+        "read through the fallback sitemap http://a.kz/news.xml"
     );
     until("the control without a fallback is restricted", async || {
         stage.state("control.kz").await == SourceState::Restricted
