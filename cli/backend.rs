@@ -1,10 +1,11 @@
-//! The store and the schedule of a command: a data folder, or the PostgreSQL and the Redis of a cluster.
+//! Where everything is kept: a data folder, or the PostgreSQL and the Redis of a cluster.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use config::Settings;
+use model::DisabledProtections;
 use scheduler::{Address, Redis, Schedule};
 use store::{Postgres, Store};
 
@@ -12,33 +13,16 @@ use crate::data_folder::DataFolder;
 use crate::global::Global;
 use crate::terminal::failure::Failure;
 
-/// The store and the schedule that a command works on.
+/// What a command works on.
 pub(crate) struct Backend {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) schedule: Arc<dyn Schedule>,
     pub(crate) place: Place,
-    /// The node name under which this process takes leases, if it takes any.
+    /// Whose leases these are, if this process takes any.
     pub(crate) node: String,
 }
 
-/// What tests switch off, to show what it is good for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub(crate) enum Protection {
-    /// A node ends its work when its lease ends.
-    Deadline,
-    /// A harvest that cannot be stored is kept until it can, and fetching stops meanwhile.
-    Retry,
-    /// What a harvest holds and what is remembered of its source are stored together or not at all.
-    Transaction,
-    /// A Redis that may not know every lease hands out nothing for a while.
-    Embargo,
-    /// A master that still answers is left when Sentinels name another.
-    Following,
-    /// A node that is told to stop ends what it began and hands its hosts over.
-    Drain,
-}
-
-/// The location of the store and the schedule.
+/// Where it is.
 pub(crate) enum Place {
     Folder(PathBuf),
     Cluster { store: String, schedule: String },
@@ -55,65 +39,64 @@ impl fmt::Display for Place {
 
 impl Backend {
     /// To run a node: begins a data folder where there is none, and refuses a Redis that would lose leases.
-    pub(crate) async fn to_run(global: &Global, without: &[Protection]) -> anyhow::Result<Self> {
+    pub(crate) async fn to_run(global: &Global, disabled: &DisabledProtections) -> anyhow::Result<Self> {
         if !is_cluster(&global.settings) {
             return Ok(DataFolder::create(&global.settings)?.into());
         }
         let (name, clock) = (node_name(global), global.clock.clone());
         let space = &global.settings.schedule.space;
         let redis = Redis::connect(schedule_address(&global.settings)?, space, &name, clock).await?;
-        let redis = if without.contains(&Protection::Embargo) { redis.without_embargo() } else { redis };
-        let redis = if without.contains(&Protection::Following) { redis.without_following() } else { redis };
+        let redis = redis.without(disabled);
         Self::cluster(&global.settings, redis, name).await
     }
 
-    /// Opens the backend for declaring objects. Creates a missing data folder.
+    /// To declare objects: begins a data folder where there is none.
     pub(crate) async fn create(global: &Global) -> anyhow::Result<Self> {
         match is_cluster(&global.settings) {
-            true => Self::open_cluster(global).await,
+            true => Self::reached(global).await,
             false => Ok(DataFolder::create(&global.settings)?.into()),
         }
     }
 
-    /// Opens an existing backend for changes. Fails if the data folder holds no data.
+    /// To change something that is there.
     pub(crate) async fn open(global: &Global) -> anyhow::Result<Self> {
         match is_cluster(&global.settings) {
-            true => Self::open_cluster(global).await,
+            true => Self::reached(global).await,
             false => Ok(DataFolder::open(&global.settings)?.into()),
         }
     }
 
-    /// Opens an existing backend for reading. Fails if the data folder holds no data.
+    /// To look at something that is there.
     pub(crate) async fn to_read(global: &Global) -> anyhow::Result<Self> {
         match is_cluster(&global.settings) {
-            true => Self::open_cluster(global).await,
+            true => Self::reached(global).await,
             false => Ok(DataFolder::to_read(&global.settings)?.into()),
         }
     }
 
-    /// Opens a cluster, for commands that do not support a data folder. Fails if no cluster is configured.
+    /// A cluster, for what a data folder has not.
     pub(crate) async fn of_cluster(global: &Global) -> anyhow::Result<Self> {
         Self::check_is_cluster(global)?;
-        Self::open_cluster(global).await
+        Self::reached(global).await
     }
 
-    /// Fails if no cluster is configured, or if the address of its schedule is invalid.
+    /// Whether it is a cluster that is named at all, and by addresses that are some.
     pub(crate) fn check_is_cluster(global: &Global) -> anyhow::Result<()> {
         if is_cluster(&global.settings) {
             return schedule_address(&global.settings).map(drop);
         }
-        Err(Failure::usage("this command needs a cluster, not a data folder")
-            .hint("name a cluster with --store URL --schedule URL, or --context NAME")
+        Err(Failure::usage("this is about a cluster, and a data folder is none")
+            .hint("name one with --store URL --schedule URL, or --context NAME")
             .into())
     }
 
-    /// Returns true if a cluster is configured, or if the data folder holds a store.
+    /// Whether there is anything to look at.
     pub(crate) fn is_there(global: &Global) -> bool {
         is_cluster(&global.settings) || global.settings.store.data.join("store.db").exists()
     }
 
-    /// Opens a cluster. Connects to its Redis on first use: many commands never need it.
-    async fn open_cluster(global: &Global) -> anyhow::Result<Self> {
+    /// A cluster whose Redis is connected to when it is first needed: many commands never need it.
+    async fn reached(global: &Global) -> anyhow::Result<Self> {
         let (name, clock) = (node_name(global), global.clock.clone());
         let space = &global.settings.schedule.space;
         let redis = Redis::at(schedule_address(&global.settings)?, space, &name, clock);
@@ -133,18 +116,17 @@ impl Backend {
 impl From<DataFolder> for Backend {
     fn from(folder: DataFolder) -> Self {
         let DataFolder { path, store, schedule } = folder;
-        // A data folder has only one node (its lock ensures that). A constant name lets that node take back its own
-        // leases after a crash.
+        // One node a data folder (its lock sees to that): it takes its own leases back after a crash.
         Self { store, schedule, place: Place::Folder(path), node: "local".to_owned() }
     }
 }
 
-/// Returns true if the settings name a cluster.
+/// Whether addresses of a cluster are given.
 pub(crate) fn is_cluster(settings: &Settings) -> bool {
     !settings.store.url.is_empty()
 }
 
-/// Returns the address of the PostgreSQL database. Fails if the address is in a file that cannot be read.
+/// The address of the PostgreSQL database.
 pub(crate) fn store_address(settings: &Settings) -> anyhow::Result<String> {
     address("store", &settings.store.url)
 }
@@ -152,22 +134,22 @@ pub(crate) fn store_address(settings: &Settings) -> anyhow::Result<String> {
 fn schedule_address(settings: &Settings) -> anyhow::Result<Address> {
     let text = address("schedule", &settings.schedule.url)?;
     text.parse().map_err(|error: scheduler::AddressError| {
-        Failure::usage(format!("invalid schedule address: {error}"))
-            .hint("use --schedule redis://HOST, redis+sentinel://HOST,HOST/NAME or redis+cluster://HOST,HOST")
+        Failure::usage(format!("the schedule's address: {error}"))
+            .hint("--schedule redis://HOST, redis+sentinel://HOST,HOST/NAME or redis+cluster://HOST,HOST")
             .into()
     })
 }
 
-/// Returns an address, or the content of the file that a `file://` address names: a password can stay out of flags.
-fn address(role: &str, text: &str) -> anyhow::Result<String> {
+/// An address, or what the file holds that it names: a password need not stand in a flag.
+fn address(what: &str, text: &str) -> anyhow::Result<String> {
     let Some(path) = text.strip_prefix("file://") else { return Ok(text.to_owned()) };
-    let content = std::fs::read_to_string(path)
-        .map_err(|error| Failure::failed(format!("could not read the {role} address from {path}: {error}")))?;
-    Ok(content.trim().to_owned())
+    let read = std::fs::read_to_string(path).map_err(|error| {
+        Failure::failed(format!("the {what}'s address is to be read from {path}: {error}"))
+    })?;
+    Ok(read.trim().to_owned())
 }
 
-/// Returns the node's name and its start time. The time keeps a process from taking the leases of an earlier process of
-/// the same name for its own.
+/// The node's name, and when it began: what an earlier process of this name held is not taken for its own.
 fn node_name(global: &Global) -> String {
     let name = match global.settings.node.name.as_str() {
         "" => format!("{}-{}", host_name(), std::process::id()),
@@ -176,7 +158,6 @@ fn node_name(global: &Global) -> String {
     format!("{name}~{:x}", global.clock.now().as_millisecond())
 }
 
-/// Returns the host name of this machine, or `node` if it is unknown.
 pub(crate) fn host_name() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     match name.trim() {

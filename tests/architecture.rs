@@ -159,7 +159,8 @@ fn imports_of(member: &str) -> BTreeMap<String, BTreeSet<String>> {
         let text = text.split("#[cfg(test)]").next().unwrap();
         let mut targets = BTreeSet::new();
         for path in text.split("crate::").skip(1) {
-            let end = path.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(path.len());
+            let end =
+                path.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(path.len());
             let mut parts: Vec<&str> = path[..end].split("::").filter(|part| !part.is_empty()).collect();
             while !parts.is_empty() && !modules.contains(&parts.join("::")) {
                 parts.pop();

@@ -9,7 +9,7 @@ use store::SourceRecord;
 
 use crate::backend::Backend;
 use crate::commands::audit::Reason;
-use crate::commands::source::{known, plan_now};
+use crate::commands::source::{find_source, plan_now};
 use crate::global::Global;
 use crate::terminal::failure::{Failure, say};
 use crate::terminal::output::{column, rows, time};
@@ -97,7 +97,7 @@ async fn dead_letters(data: &Backend) -> anyhow::Result<Vec<SourceRecord>> {
 async fn named(data: &Backend, names: &[String]) -> anyhow::Result<Vec<SourceRecord>> {
     let mut records = Vec::new();
     for name in names {
-        let record = known(&*data.store, name).await?;
+        let record = find_source(&*data.store, name).await?;
         if record.state != SourceState::Quarantined {
             let message = format!("{name} is {}, no dead letter; nothing was changed", record.state.as_str());
             return Err(Failure::failed(message).hint("qyran dlq list shows those that are").into());

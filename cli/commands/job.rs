@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::backend::Backend;
 use crate::commands::audit::Reason;
 use crate::commands::queue::JobState;
-use crate::commands::source::known as known_source;
+use crate::commands::source::find_source as known_source;
 use crate::global::Global;
 use crate::terminal::failure::{Failure, say};
 use crate::terminal::output::{object, time};

@@ -137,7 +137,7 @@ impl Wanted {
             crate::commands::topic::known(store, topic).await?;
         }
         if let Some(source) = &self.source
-            && let Err(error) = crate::commands::source::known(store, source).await
+            && let Err(error) = crate::commands::source::find_source(store, source).await
         {
             // Items outlive the source they came from.
             let of_source =

@@ -273,7 +273,7 @@ impl JobRun {
             return Err(JobError::Storage("storage is not running".to_owned()));
         };
         let (credit, source) = (self.permits.unload(), self.declared.clone());
-        let message = |reply| StorageMsg::Save {
+        let message = |reply| StorageMsg::Keep {
             harvest: Box::new(harvest),
             source: Some(source),
             settle: settle.map(Box::new),

@@ -213,8 +213,8 @@ pub(crate) async fn read_pushes(run: &mut JobRun) -> Result<(), JobError> {
             break;
         }
     }
-    let new = gathered.entries.iter().filter(|sighted| sighted.classify_entries == EntryStatus::New);
-    let rhythm = poll_outcome::rhythm(&record, new.map(|one| &one.entry), harvest.at);
+    let new = gathered.entries.iter().filter(|sighted| sighted.status == EntryStatus::New);
+    let rhythm = poll_outcome::updated_rhythm(&record, new.map(|one| &one.entry), harvest.at);
     let seen = sort_entries(run, gathered.entries, &mut harvest, false).await;
     harvest.updates.rhythm = rhythm.filter(|_| seen.fresh > 0);
     let entries = seen.fresh as u64;
@@ -252,7 +252,7 @@ async fn read_push(
         let mut place = 0;
         gathered.entries.retain(|sighted| {
             place += 1;
-            place <= known || sighted.classify_entries == EntryStatus::New
+            place <= known || sighted.status == EntryStatus::New
         });
     }
     Ok(alarm.is_none())

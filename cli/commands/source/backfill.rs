@@ -93,10 +93,13 @@ fn new_backfill(args: &Args, source: &Source, now: Timestamp) -> anyhow::Result<
             .hint(format!("qyran source resume {}", source.name))
             .into());
     }
-    let fallback = args.url.clone().map(|url| parse_fallback(url, args.kind.as_deref(), source)).transpose()?;
+    let fallback =
+        args.url.clone().map(|url| parse_fallback(url, args.kind.as_deref(), source)).transpose()?;
     let target = fallback.as_ref().map_or_else(|| source.clone(), |fallback| source.with_fallback(fallback));
     if !matches!(target.url.scheme(), "http" | "https") {
-        return Err(Failure::usage(format!("cannot fetch URLs with the scheme {:?}", target.url.scheme())).into());
+        return Err(
+            Failure::usage(format!("cannot fetch URLs with the scheme {:?}", target.url.scheme())).into()
+        );
     }
     if read::needs_token(target.kind) && target.token.is_none() {
         return Err(Failure::usage(format!(
@@ -112,12 +115,9 @@ fn new_backfill(args: &Args, source: &Source, now: Timestamp) -> anyhow::Result<
             .into());
     }
     if target.kind == SourceKind::Import || target.is_searched() || read::is_stream(target.kind) {
-        return Err(Failure::usage(format!(
-            "{} is not polled, so it has no pages to backfill",
-            source.name
-        ))
-        .hint("name an address to read with --url and --kind")
-        .into());
+        return Err(Failure::usage(format!("{} is not polled, so it has no pages to backfill", source.name))
+            .hint("name an address to read with --url and --kind")
+            .into());
     }
     Ok(Backfill::new(since, now, fallback, read::address_of(&target, "")))
 }

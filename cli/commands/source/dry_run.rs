@@ -89,7 +89,7 @@ async fn source(args: &Args, global: &Global) -> anyhow::Result<Source> {
         .into());
     }
     let data = Backend::open(global).await?;
-    let declared = super::known(&*data.store, &args.address).await?.source;
+    let declared = super::find_source(&*data.store, &args.address).await?.source;
     Ok(Source { kind: kind.unwrap_or(declared.kind), ..declared })
 }
 

@@ -39,7 +39,9 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     let record = find_source(&*data.store, &args.name).await?;
     let moved_to = record.moved_to.as_deref().and_then(|url| Url::parse(url).ok());
     let Some(url) = moved_to.filter(|url| *url != record.source.url) else {
-        return Err(Failure::failed(format!("the server of {} has announced no permanent move", args.name)).into());
+        return Err(
+            Failure::failed(format!("the server of {} has announced no permanent move", args.name)).into()
+        );
     };
     let moved = Source { url: url.clone(), ..record.source.clone() };
     let door = door(&global.settings, std::sync::Arc::new(NoRobotsStore), global.clock.clone())?;

@@ -133,14 +133,14 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     );
     let data = if is_write { Backend::open(global).await? } else { Backend::to_read(global).await? };
     match args.command {
-        Command::List { state, limit, watch } => list(&data, &parse_states(&state)?, limit, watch, global).await?,
+        Command::List { state, limit, watch } => {
+            list(&data, &parse_states(&state)?, limit, watch, global).await?
+        }
         Command::Get { name, watch } => get(&data, &name, watch, global).await?,
         Command::History { name, limit } => history(&data, &name, limit, global).await?,
         Command::Availability { name, limit } => availability(&data, &name, limit, global).await?,
         Command::Pause { name, reason } => set_watch(&data, &name, Watch::Paused, &reason, global).await?,
-        Command::Retire { name, reason } => {
-            set_watch(&data, &name, Watch::Retired, &reason, global).await?
-        }
+        Command::Retire { name, reason } => set_watch(&data, &name, Watch::Retired, &reason, global).await?,
         Command::Resume { name, reason } => set_watch(&data, &name, Watch::On, &reason, global).await?,
         Command::Poll { name, reason, .. } => poll(&data, &name, &reason, global).await?,
         _ => (), // handled above
@@ -206,7 +206,10 @@ async fn get(data: &Backend, name: &str, watch: bool, global: &Global) -> anyhow
         let mut output = serde_json::to_value(SourceView::from(&record))?;
         if let Some(fields) = output.as_object_mut() {
             let spec = config::Object::Source(record.source.clone()).spec();
-            fields.insert("why".to_owned(), json!(explain_schedule(&record, host.as_ref().map(|(_, view)| view), now)));
+            fields.insert(
+                "why".to_owned(),
+                json!(explain_schedule(&record, host.as_ref().map(|(_, view)| view), now)),
+            );
             fields.insert(
                 "host".to_owned(),
                 host.map_or(Value::Null, |(host, view)| host_json(host.as_str(), &view, now)),

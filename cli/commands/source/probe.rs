@@ -91,7 +91,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
 
 async fn chosen(args: &Args, global: &Global) -> anyhow::Result<Vec<Source>> {
     let all: Vec<Source> = if args.catalogue {
-        catalogue::all()?
+        catalogue::load()?
     } else {
         let data = Backend::to_read(global).await?;
         data.store.sources().await?.into_iter().map(|record| record.source).collect()
