@@ -161,8 +161,9 @@ fn schedule_address(settings: &Settings) -> anyhow::Result<Address> {
 /// Returns an address, or the content of the file that a `file://` address names: a password can stay out of flags.
 fn address(role: &str, text: &str) -> anyhow::Result<String> {
     let Some(path) = text.strip_prefix("file://") else { return Ok(text.to_owned()) };
-    let content = std::fs::read_to_string(path)
-        .map_err(|error| Failure::failed(format!("could not read the {role} address from {path}: {error}")))?;
+    let content = std::fs::read_to_string(path).map_err(|error| {
+        Failure::failed(format!("could not read the {role} address from {path}: {error}"))
+    })?;
     Ok(content.trim().to_owned())
 }
 

@@ -60,7 +60,9 @@ impl DataFolder {
             return Ok(());
         }
         Err(Failure::not_found(format!("no data in {}", path.display()))
-            .hint("declare sources and topics with `qyran apply -f DIR`, or choose the folder with --data DIR")
+            .hint(
+                "declare sources and topics with `qyran apply -f DIR`, or choose the folder with --data DIR",
+            )
             .into())
     }
 

@@ -182,7 +182,11 @@ impl Addresses {
             let mut columns = line.split('\t');
             match (columns.next(), columns.next().map(|url| Url::parse(url.trim()))) {
                 (Some(name), Some(Ok(url))) => drop(addresses.insert(name.to_owned(), url)),
-                _ => say(&format!("warning: {}:{}: expected `name⇥url`; line skipped", file.display(), index + 1)),
+                _ => say(&format!(
+                    "warning: {}:{}: expected `name⇥url`; line skipped",
+                    file.display(),
+                    index + 1
+                )),
             }
         }
         Ok(Self(addresses))

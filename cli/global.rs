@@ -64,9 +64,11 @@ impl Global {
         let mut settings = Settings::load(args.config.or_else(user_settings).as_deref(), environment())?;
         if args.data.is_some() && (args.store.is_some() || args.schedule.is_some() || args.context.is_some())
         {
-            return Err(Failure::usage("--data names a folder, but --store, --schedule and --context name a cluster")
-                .hint("use either --data or the flags of a cluster")
-                .into());
+            return Err(Failure::usage(
+                "--data names a folder, but --store, --schedule and --context name a cluster",
+            )
+            .hint("use either --data or the flags of a cluster")
+            .into());
         }
         if args.data.is_some() {
             (settings.store.url, settings.schedule.url) = Default::default();

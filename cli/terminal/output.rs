@@ -94,7 +94,7 @@ impl<W: Write> Rows<W> {
     }
 
     fn row_value(&mut self, row: Value) -> std::io::Result<()> {
-        self.printed += 1;
+        self.count += 1;
         match self.format {
             Format::Table | Format::Wide => {
                 self.pending.push(row);
@@ -104,12 +104,12 @@ impl<W: Write> Rows<W> {
                 Ok(())
             }
             Format::Json => {
-                let separator = if self.printed == 1 { "[\n" } else { ",\n" };
+                let separator = if self.count == 1 { "[\n" } else { ",\n" };
                 write!(self.out, "{separator}{}", json_text(&row))
             }
             Format::Jsonl => writeln!(self.out, "{}", json_text(&row)),
             Format::Yaml => {
-                let separator = if self.printed == 1 { "" } else { "---\n" };
+                let separator = if self.count == 1 { "" } else { "---\n" };
                 write!(self.out, "{separator}{}", config::yaml::print(&clean_value(&row)))
             }
             Format::Csv => self.print_csv(&row),
@@ -128,13 +128,13 @@ impl<W: Write> Rows<W> {
     /// Ends the output. If there were no rows, a table prints the message `empty` to stderr.
     pub(crate) fn finish(mut self, empty: &str) -> std::io::Result<()> {
         match self.format {
-            Format::Table | Format::Wide if self.printed == 0 => crate::terminal::failure::say(empty),
+            Format::Table | Format::Wide if self.count == 0 => crate::terminal::failure::say(empty),
             Format::Table | Format::Wide => self.print_table()?,
-            Format::Csv if self.printed == 0 => {
+            Format::Csv if self.count == 0 => {
                 let keys: Vec<&str> = self.columns.iter().map(|column| column.key).collect();
                 self.out.write_all(&csv_line(&keys)?)?;
             }
-            Format::Json if self.printed == 0 => writeln!(self.out, "[]")?,
+            Format::Json if self.count == 0 => writeln!(self.out, "[]")?,
             Format::Json => writeln!(self.out, "\n]")?,
             _ => (),
         }
@@ -191,7 +191,7 @@ impl<W: Write> Rows<W> {
 
     fn print_csv(&mut self, row: &Value) -> std::io::Result<()> {
         let Some(object) = row.as_object() else { return Ok(()) };
-        if self.printed == 1 {
+        if self.count == 1 {
             self.out.write_all(&csv_line(object.keys())?)?;
         }
         self.out.write_all(&csv_line(object.values().map(csv_field))?)
@@ -328,15 +328,18 @@ fn is_terminal_control(c: char) -> bool {
 
 /// Returns a text without control characters; tabs and line breaks become blanks.
 pub(crate) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c == '\t' || c == '\n' { ' ' } else { c }).filter(|c| !is_terminal_control(*c)).collect()
+    text.chars()
+        .map(|c| if c == '\t' || c == '\n' { ' ' } else { c })
+        .filter(|c| !is_terminal_control(*c))
+        .collect()
 }
 
 /// Removes control characters from all texts of a value, except tabs and line breaks.
 fn clean_value(value: &Value) -> Value {
     match value {
-        Value::String(text) => {
-            Value::String(text.chars().filter(|c| *c == '\n' || *c == '\t' || !is_terminal_control(*c)).collect())
-        }
+        Value::String(text) => Value::String(
+            text.chars().filter(|c| *c == '\n' || *c == '\t' || !is_terminal_control(*c)).collect(),
+        ),
         Value::Array(list) => list.iter().map(clean_value).collect(),
         Value::Object(map) => {
             Value::Object(map.iter().map(|(key, value)| (key.clone(), clean_value(value))).collect())
@@ -379,7 +382,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn printed(format: Format, width: Option<u16>, rows: &[Value]) -> String {
+    fn print_rows(format: Format, width: Option<u16>, rows: &[Value]) -> String {
         let columns = [column("name"), column("state"), wide("url")];
         let mut out = Vec::new();
         let mut printer = Rows::new(format, &columns, "name", &mut out, width);
@@ -410,23 +413,23 @@ mod tests {
             (Format::Csv, "name,state,url\na,,https://a.kz/\n\"b, c\",live,https://b.kz/\n"),
             (Format::Name, "a\nb, c\n"),
         ] {
-            assert_eq!(printed(format, None, &rows), expected, "{format:?}");
+            assert_eq!(print_rows(format, None, &rows), expected, "{format:?}");
         }
-        assert_eq!(printed(Format::Json, None, &[]), "[]\n");
-        assert_eq!(printed(Format::Jsonl, None, &[]), "");
-        assert_eq!(printed(Format::Csv, None, &[]), "name,state,url\n");
+        assert_eq!(print_rows(Format::Json, None, &[]), "[]\n");
+        assert_eq!(print_rows(Format::Jsonl, None, &[]), "");
+        assert_eq!(print_rows(Format::Csv, None, &[]), "name,state,url\n");
     }
 
     #[test]
     fn tables_fit_the_terminal() {
         let row = json!({"name": "очень длинное имя ".repeat(20), "state": "live", "url": null});
-        let table = printed(Format::Table, Some(80), &[row.clone(), row]);
+        let table = print_rows(Format::Table, Some(80), &[row.clone(), row]);
         assert_eq!(table.lines().count(), 3, "{table}");
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
         // Narrow columns are shown uncut; wide columns shrink.
         let row =
             json!({"name": "2026-11-25T13:05:11Z", "state": "очень длинная причина ".repeat(9), "url": null});
-        let table = printed(Format::Table, Some(40), &[row]);
+        let table = print_rows(Format::Table, Some(40), &[row]);
         assert!(table.lines().any(|line| line.starts_with("2026-11-25T13:05:11Z  очень")), "{table}");
     }
 
@@ -443,9 +446,9 @@ mod tests {
             Format::Csv,
             Format::Name,
         ] {
-            let text = printed(format, None, std::slice::from_ref(&row));
+            let text = print_rows(format, None, std::slice::from_ref(&row));
             assert!(!text.chars().any(|c| is_terminal_control(c) && c != '\n'), "{format:?}: {text:?}");
         }
-        assert!(printed(Format::Csv, None, &[row]).contains("'=HYPERLINK"));
+        assert!(print_rows(Format::Csv, None, &[row]).contains("'=HYPERLINK"));
     }
 }

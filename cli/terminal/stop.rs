@@ -13,8 +13,9 @@ pub(crate) struct Stop {
 impl Stop {
     /// Registers the listener. Fails if the process cannot handle signals.
     pub(crate) fn listen() -> anyhow::Result<Self> {
-        let listen =
-            |kind| signal(kind).map_err(|error| Failure::failed(format!("could not listen for signals: {error}")));
+        let listen = |kind| {
+            signal(kind).map_err(|error| Failure::failed(format!("could not listen for signals: {error}")))
+        };
         Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
     }
 
