@@ -156,7 +156,7 @@ async fn topics_name_lists_and_topics_and_see_what_is_stored_when_those_are_edit
     assert!(text(&refused.stderr).contains("of stored topic \"deep\""), "{}", text(&refused.stderr));
     assert_eq!(materials("here").await, 10, "and nothing was applied");
     let refused = finished(stage.command(&["delete", "list/places"])).await;
-    assert!(text(&refused.stderr).contains("named by topic/here"), "{}", text(&refused.stderr));
+    assert!(text(&refused.stderr).contains("referenced by topic/here"), "{}", text(&refused.stderr));
 }
 
 #[tokio::test(flavor = "multi_thread")]
