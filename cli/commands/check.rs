@@ -13,7 +13,7 @@ use crate::global::Global;
 use crate::terminal::failure::{Failure, say};
 use crate::terminal::output::object;
 
-/// Validate settings and declared objects without a network
+/// Validate settings and declared objects, offline
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
