@@ -1,4 +1,4 @@
-//! `qyran apply`: makes what is stored equal to what is declared.
+//! `qyran apply`: declares the objects of files.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -18,21 +18,22 @@ use crate::terminal::output::{Format, column, rows};
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  qyran apply -f sources/            add and edit what the folder declares
-  qyran apply -f sources/ --prune    and remove everything else
-  qyran diff -f sources/             what it would do
+  qyran apply -f sources/            add and edit the objects of a folder
+  qyran apply -f sources/ --prune    also remove all other objects
+  qyran diff -f sources/             show what apply would change
 
-With any problem in any file nothing is applied. New and edited topics see what is stored already;
-so do those that name a list or topic (site:@media, topic:bank) that is edited:
+If any file has a problem, nothing is applied. New and edited topics are matched against stored items, and so are topics that reference an edited list or topic (site:@media, topic:bank).
+
+A list:
   apiVersion: qyran.dev/v1alpha1
   kind: List
   metadata: {name: media}
   spec: {values: [nur.kz, zakon.kz]}")]
 pub(crate) struct Args {
-    /// A file or folder of declared objects; repeatable
+    /// File or folder of declared objects; repeatable
     #[arg(short, long, value_name = "PATH", required = true)]
     file: Vec<PathBuf>,
-    /// Remove objects that are not among them
+    /// Remove the objects that the files do not declare
     #[arg(long)]
     prune: bool,
     #[command(flatten)]
@@ -40,7 +41,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
-    // With --prune only what the files declare is there afterwards.
+    // With --prune, only the objects of the files exist afterwards.
     let objects = checked_objects(&args.file, args.prune, global).await?;
     let data = Backend::create(global).await?;
     let applied = apply(&*data.store, objects, args.prune, global).await?;
@@ -59,20 +60,20 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// What was changed, in a line: the first objects by name.
+/// Returns a one-line summary of the changes, with the names of the first objects.
 fn summary(applied: &AppliedChanges) -> String {
-    const NAMED: usize = 10;
+    const MAX_NAMED_OBJECTS: usize = 10;
     let signed = [("+", &applied.added), ("~", &applied.edited), ("-", &applied.removed)];
     let all: Vec<String> = signed
         .iter()
         .flat_map(|(sign, objects)| objects.iter().map(move |object| format!("{sign}{object}")))
         .collect();
-    let more = all.len().saturating_sub(NAMED);
-    let named = all.into_iter().take(NAMED).collect::<Vec<_>>().join(" ");
-    if more > 0 { format!("{named} and {more} more") } else { named }
+    let more = all.len().saturating_sub(MAX_NAMED_OBJECTS);
+    let names = all.into_iter().take(MAX_NAMED_OBJECTS).collect::<Vec<_>>().join(" ");
+    if more > 0 { format!("{names} and {more} more") } else { names }
 }
 
-/// Declares objects, and matches stored items against new and edited topics.
+/// Declares objects, and matches stored items against the new and edited topics.
 pub(crate) async fn apply(
     store: &dyn Store,
     objects: Vec<Object>,
@@ -84,17 +85,17 @@ pub(crate) async fn apply(
     Ok(changes)
 }
 
-/// Matches what is stored against topics that have not seen it, with progress on a terminal.
+/// Matches stored items against the topics that they were not matched against yet. Shows progress on a terminal.
 pub(crate) async fn match_again(store: &dyn Store, global: &Global) -> anyhow::Result<service::Progress> {
     let items = store.totals().await?.items;
     let mut line = StatusLine::new(global.output == Format::Table);
-    let done = service::rematch(store, global.clock.now(), |progress| {
+    let progress = service::rematch(store, global.clock.now(), |progress| {
         line.show(&format!(
-            "matching what is stored: {} of {items} items, {} new matches",
+            "matching stored items: {} of {items}, {} new matches",
             progress.items, progress.new_matches
         ));
     })
     .await?;
     line.clear();
-    Ok(done)
+    Ok(progress)
 }

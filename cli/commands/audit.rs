@@ -1,4 +1,4 @@
-//! `qyran audit`: what operators changed, when and why. Every command that changes something writes it down.
+//! `qyran audit`: the audit trail of operators' changes. Every command that changes something adds a record.
 
 use std::process::ExitCode;
 
@@ -9,14 +9,14 @@ use crate::backend::Backend;
 use crate::global::Global;
 use crate::terminal::output::{column, rows, time};
 
-/// Show what operators changed, the latest first
+/// List the changes made by operators, newest first
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   qyran audit
   qyran audit --limit 500 -o jsonl")]
 pub(crate) struct Args {
-    /// At most so many
+    /// Maximum number of changes
     #[arg(long, value_name = "N", default_value_t = 50)]
     limit: usize,
 }
@@ -30,20 +30,20 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
             json!({"at": time(Some(at)), "who": who, "action": action, "target": target, "reason": reason}),
         )?;
     }
-    rows.finish("nothing has been changed by hand")?;
+    rows.finish("no changes are recorded")?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Why something is changed.
+/// The reason for a change.
 #[derive(Debug, Clone, Default, clap::Args)]
 pub(crate) struct Reason {
-    /// Why, for the audit trail
+    /// Reason for the change, for the audit trail
     #[arg(long, value_name = "TEXT", default_value = "")]
     pub(crate) reason: String,
 }
 
 impl Reason {
-    /// Writes a change down.
+    /// Records a change in the audit trail.
     pub(crate) async fn note(
         &self,
         data: &Backend,
@@ -53,7 +53,7 @@ impl Reason {
     ) -> anyhow::Result<()> {
         let record = AuditRecord {
             at: global.clock.now(),
-            who: who(),
+            who: operator(),
             action: action.to_owned(),
             target: target.to_owned(),
             reason: self.reason.clone(),
@@ -62,8 +62,8 @@ impl Reason {
     }
 }
 
-/// Who runs this, as the machine knows them.
-fn who() -> String {
+/// Returns the operator as USER@HOST. The user comes from the environment; behind sudo, it is the invoking user.
+fn operator() -> String {
     let user = ["SUDO_USER", "USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
-    format!("{}@{}", user.as_deref().unwrap_or("somebody"), crate::backend::host_name())
+    format!("{}@{}", user.as_deref().unwrap_or("unknown"), crate::backend::host_name())
 }

@@ -1,4 +1,4 @@
-//! `qyran check`: settings and declared objects, validated without changing anything.
+//! `qyran check`: validates settings and declared objects. Changes nothing.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,10 +17,10 @@ use crate::terminal::output::object;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  qyran check -f sources/            all problems of a folder, each with its line
-  qyran --config qyran.toml check    the settings alone")]
+  qyran check -f sources/            list all problems of a folder, with line numbers
+  qyran --config qyran.toml check    check the settings only")]
 pub(crate) struct Args {
-    /// A file or folder of declared objects; repeatable
+    /// File or folder of declared objects; repeatable
     #[arg(short, long, value_name = "PATH")]
     file: Vec<PathBuf>,
 }
@@ -29,25 +29,25 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     let objects = checked_objects(&args.file, false, global).await?;
     crate::wiring::warn_without_contact(&global.settings);
     let Objects { sources, topics, clients, lists, .. } = by_kind(objects);
-    let found = json!({
+    let report = json!({
         "sources": sources.len(),
         "topics": topics.len(),
         "clients": clients.len(),
         "lists": lists.len(),
         "settings": "ok",
     });
-    object(&mut std::io::stdout().lock(), global.output, &found, "settings")?;
+    object(&mut std::io::stdout().lock(), global.output, &report, "settings")?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads and validates the objects that files declare, beside the stored ones. With `alone`, only the declared objects will
-/// exist. Prints warnings. Fails with all problems.
+/// Reads and validates the objects of files, together with the stored objects. With `prune`, the stored objects are
+/// ignored: only the declared ones will exist. Prints warnings. Fails with all problems.
 pub(crate) async fn checked_objects(
     paths: &[PathBuf],
-    alone: bool,
+    prune: bool,
     global: &Global,
 ) -> anyhow::Result<Vec<Object>> {
-    let data = if alone || paths.is_empty() || !Backend::is_there(global) {
+    let data = if prune || paths.is_empty() || !Backend::is_there(global) {
         None
     } else {
         Some(Backend::to_read(global).await?)

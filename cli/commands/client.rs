@@ -1,4 +1,4 @@
-//! `qyran client`: who watches.
+//! `qyran client`: the declared clients.
 
 use std::process::ExitCode;
 
@@ -9,21 +9,19 @@ use crate::backend::Backend;
 use crate::global::Global;
 use crate::terminal::output::{column, rows};
 
-/// Show who watches, and what each client has
+/// Show the clients with their topics and sources
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:
   qyran client list
 
-A client is declared where its plan gives it more of a host's time than others have:
+Declare a client to give it a larger share of a host's time than others:
   apiVersion: qyran.dev/v1alpha1
   kind: Client
   metadata: {name: acme}
   spec: {weight: 3, searches: 500}
 
-Where jobs of several clients wait at one host, each has a share of it by its weight: 1 where none is declared, 10
-for sources that name no client. Budgets of sources that are searched are shared so as well; `searches` is how many searches
-are made for a client's topics at most, over all sources.")]
+If jobs of several clients wait for one host, they share its time by weight. A client that is not declared has weight 1; sources without a client have weight 10. The budgets of searched sources are shared in the same way. `searches` is the maximum number of searches for a client's topics, over all sources.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -42,11 +40,11 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     let columns = [column("name"), column("weight"), column("searches"), column("topics"), column("sources")];
     let mut rows = rows(global.output, &columns, "name");
     for client in data.store.clients().await? {
-        let of_client = |name: Option<&str>| name == Some(client.name.as_str());
-        let topics = topics.iter().filter(|record| of_client(record.topic.client.as_deref())).count();
+        let is_client = |name: Option<&str>| name == Some(client.name.as_str());
+        let topics = topics.iter().filter(|record| is_client(record.topic.client.as_deref())).count();
         let sources = sources
             .iter()
-            .filter(|record| of_client(record.source.client.as_ref().map(|name| name.as_str())))
+            .filter(|record| is_client(record.source.client.as_ref().map(|name| name.as_str())))
             .count();
         rows.row(json!({
             "name": client.name.as_str(),
@@ -56,6 +54,6 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
             "sources": sources,
         }))?;
     }
-    rows.finish("no clients are declared; each that topics and sources name has weight 1")?;
+    rows.finish("no clients are declared; clients named by topics and sources have weight 1")?;
     Ok(ExitCode::SUCCESS)
 }

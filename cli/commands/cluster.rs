@@ -1,4 +1,4 @@
-//! `qyran cluster`: how a cluster is doing.
+//! `qyran cluster`: the status and the health of a cluster.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -15,19 +15,19 @@ use crate::global::Global;
 use crate::terminal::failure::say;
 use crate::terminal::output::{Format, object, show};
 
-/// How often a cluster that is to become healthy is looked at.
-const LOOK: Duration = Duration::from_millis(500);
-/// A host that has been ready for longer finds no node.
-const LATE: i64 = 30;
+/// Interval of the health checks while waiting for a healthy cluster.
+const HEALTH_CHECK_INTERVAL: Duration = Duration::from_millis(500);
+/// Upper bound on the time that a host stays ready, in seconds. A longer time means that no node takes the host.
+const MAX_READY_SECONDS: i64 = 30;
 
-/// Show how a cluster is doing
+/// Show the status and the health of a cluster
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   qyran cluster status
-  qyran cluster health -w --exit-when-healthy --timeout 5m     for scripts that wait for a rollout
+  qyran cluster health -w --exit-when-healthy --timeout 5m     wait for a rollout
 
-Exit code of health: 0 healthy, 5 not.")]
+Exit codes of health: 0 healthy, 5 unhealthy.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -35,21 +35,21 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Nodes, work, store
+    /// Show nodes, hosts, sources and stored items
     Status {
-        /// Look again and again
+        /// Refresh until interrupted
         #[arg(short, long)]
         watch: bool,
     },
-    /// Whether it is well, and what is wrong
+    /// Check the health and list the problems
     Health {
-        /// Look again and again
+        /// Refresh until interrupted
         #[arg(short, long)]
         watch: bool,
-        /// Wait until it is healthy, then end
+        /// Wait until the cluster is healthy, then exit
         #[arg(long)]
         exit_when_healthy: bool,
-        /// Wait no longer than this
+        /// Maximum time to wait
         #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = config::parse_duration)]
         timeout: Duration,
     },
@@ -72,42 +72,42 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::Health { watch: _, exit_when_healthy: true, timeout } => wait(timeout, global).await,
         Command::Health { watch, exit_when_healthy: false, .. } => {
             Backend::check_is_cluster(global)?;
-            let is_well = std::cell::Cell::new(true);
+            let is_healthy = std::cell::Cell::new(true);
             show(watch, async |out, _| {
-                let wrongs = wrongs(global).await;
-                is_well.set(wrongs.is_empty());
-                let health = if is_well.get() { "healthy" } else { "unhealthy" };
-                let health = json!({"health": health, "wrong": wrongs});
+                let problems = problems(global).await;
+                is_healthy.set(problems.is_empty());
+                let health = if is_healthy.get() { "healthy" } else { "unhealthy" };
+                let health = json!({"health": health, "wrong": problems});
                 Ok(object(out, global.output, &health, "health")?)
             })
             .await?;
-            Ok(ExitCode::from(if is_well.get() { 0 } else { 5 }))
+            Ok(ExitCode::from(if is_healthy.get() { 0 } else { 5 }))
         }
     }
 }
 
-async fn wait(most: Duration, global: &Global) -> anyhow::Result<ExitCode> {
+async fn wait(timeout: Duration, global: &Global) -> anyhow::Result<ExitCode> {
     Backend::check_is_cluster(global)?;
     let began = Instant::now();
     loop {
-        let wrongs = wrongs(global).await;
-        if wrongs.is_empty() {
+        let problems = problems(global).await;
+        if problems.is_empty() {
             say("healthy");
             return Ok(ExitCode::SUCCESS);
         }
-        if began.elapsed() >= most {
-            say(&format!("not healthy: {}", wrongs.join("; ")));
+        if began.elapsed() >= timeout {
+            say(&format!("unhealthy: {}", problems.join("; ")));
             return Ok(ExitCode::from(5));
         }
-        sleep(LOOK).await;
+        sleep(HEALTH_CHECK_INTERVAL).await;
     }
 }
 
 async fn status(data: &Backend, global: &Global) -> anyhow::Result<Value> {
     let now = global.clock.now();
-    let wrongs = of(data, global).await;
+    let problems = problems_of(data, global).await;
     let nodes = data.schedule.nodes().await?;
-    let count = |wanted: &str| nodes.iter().filter(|node| state(node) == wanted).count();
+    let count = |name: &str| nodes.iter().filter(|node| state(node) == name).count();
     let hosts = data.schedule.counts(Share::All, now).await?;
     let late = hosts.oldest_ready.map(|since| now.duration_since(since).as_secs());
     let totals = data.store.totals().await?;
@@ -119,8 +119,8 @@ async fn status(data: &Backend, global: &Global) -> anyhow::Result<Value> {
         .filter(|(_, count)| *count != json!(0))
         .collect();
     Ok(json!({
-        "health": if wrongs.is_empty() { "healthy" } else { "unhealthy" },
-        "wrong": wrongs,
+        "health": if problems.is_empty() { "healthy" } else { "unhealthy" },
+        "wrong": problems,
         "place": data.place.to_string(),
         "nodes": {"alive": count("alive"), "cordoned": count("cordoned"), "draining": count("draining") + count("drained"), "silent": count("silent")},
         "hosts": {"waiting": hosts.waiting, "ready": hosts.ready, "leased": hosts.leased, "oldest_ready_seconds": late},
@@ -129,43 +129,43 @@ async fn status(data: &Backend, global: &Global) -> anyhow::Result<Value> {
     }))
 }
 
-/// What is wrong with a cluster, in words; that it cannot be reached included.
-async fn wrongs(global: &Global) -> Vec<String> {
+/// Returns the problems of a cluster as messages. An unreachable server is a problem, not an error.
+async fn problems(global: &Global) -> Vec<String> {
     match Backend::of_cluster(global).await {
-        Ok(data) => of(&data, global).await,
+        Ok(data) => problems_of(&data, global).await,
         Err(error) => vec![format!("{error:#}")],
     }
 }
 
-async fn of(data: &Backend, global: &Global) -> Vec<String> {
-    let mut wrongs = Vec::new();
+async fn problems_of(data: &Backend, global: &Global) -> Vec<String> {
+    let mut problems = Vec::new();
     let now = global.clock.now();
     match data.schedule.nodes().await {
-        Err(error) => wrongs.push(error.to_string()),
+        Err(error) => problems.push(error.to_string()),
         Ok(nodes) if !nodes.iter().any(|node| state(node) == "alive") => {
-            wrongs.push("no node is alive".to_owned());
+            problems.push("no node is alive".to_owned());
         }
         Ok(_) => (),
     }
     match (data.schedule.planned().await, data.store.objects_version().await) {
-        (Err(error), _) => wrongs.push(error.to_string()),
-        (_, Err(error)) => wrongs.push(error.to_string()),
+        (Err(error), _) => problems.push(error.to_string()),
+        (_, Err(error)) => problems.push(error.to_string()),
         (Ok(planned), Ok(version)) if planned != Some(version) => {
-            wrongs.push("the schedule has not seen all declared objects yet".to_owned());
+            problems.push("the schedule does not include all declared objects yet".to_owned());
         }
         _ => (),
     }
     if let Ok(counts) = data.schedule.counts(Share::All, now).await
         && let Some(since) = counts.oldest_ready
-        && now.duration_since(since).as_secs() > LATE
+        && now.duration_since(since).as_secs() > MAX_READY_SECONDS
     {
         let seconds = now.duration_since(since).as_secs();
-        wrongs.push(format!("a host has been ready for {seconds} s, and no node takes it"));
+        problems.push(format!("a host has been ready for {seconds} s, but no node takes it"));
     }
-    wrongs
+    problems
 }
 
-/// Inner objects as text, so that people can read them.
+/// Converts nested values to text, for tables.
 fn flatten(status: &mut Value) {
     let Some(object) = status.as_object_mut() else { return };
     for value in object.values_mut() {

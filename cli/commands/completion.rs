@@ -1,4 +1,4 @@
-//! `qyran completion`: a script that teaches a shell the commands.
+//! `qyran completion`: prints a completion script for a shell.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -9,7 +9,7 @@ use clap_complete::Shell;
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  qyran completion bash > /etc/bash_completion.d/qyran")]
 pub(crate) struct Args {
-    /// Which shell
+    /// Shell of the script
     shell: Shell,
 }
 

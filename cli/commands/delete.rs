@@ -1,4 +1,4 @@
-//! `qyran delete`: takes objects out of what is declared.
+//! `qyran delete`: removes declared objects.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use crate::global::Global;
 use crate::terminal::failure::Failure;
 use crate::terminal::output::{column, rows};
 
-/// Remove declared objects; what a topic matched goes with it, items stay
+/// Remove declared objects; a topic's matches are removed too, items are kept
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -26,7 +26,7 @@ pub(crate) struct Args {
     /// Objects to remove
     #[arg(value_name = "KIND/NAME", required_unless_present = "file")]
     objects: Vec<String>,
-    /// Remove what these files declare; repeatable
+    /// Remove the objects that this file or folder declares; repeatable
     #[arg(short, long, value_name = "PATH")]
     file: Vec<PathBuf>,
     #[command(flatten)]
@@ -47,7 +47,7 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         add_reference(text, &mut names)?;
     }
     let data = Backend::open(global).await?;
-    check_known(&*data.store, &names).await?;
+    check_declared(&*data.store, &names).await?;
     check_unused(&*data.store, &names).await?;
     let jobs = jobs_of(&*data.store, &names.sources).await?;
     let applied = data.store.undeclare(&names).await?;
@@ -61,25 +61,26 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
+/// Adds an object, written as `KIND/NAME`, to the names. Fails if the kind is unknown or the name is invalid.
 fn add_reference(text: &str, names: &mut ObjectNames) -> anyhow::Result<()> {
-    let wrong = |message: String| {
-        Failure::usage(message).hint("write source/NAME, topic/NAME, client/NAME or list/NAME")
+    let usage_error = |message: String| {
+        Failure::usage(message).hint("use source/NAME, topic/NAME, client/NAME or list/NAME")
     };
     let (kind, name) =
-        text.split_once('/').ok_or_else(|| wrong(format!("{text:?} does not name an object")))?;
+        text.split_once('/').ok_or_else(|| usage_error(format!("{text:?} does not name an object")))?;
     let list = match kind.to_ascii_lowercase().as_str() {
         "source" => &mut names.sources,
         "topic" => &mut names.topics,
         "client" => &mut names.clients,
         "list" => &mut names.lists,
-        other => return Err(wrong(format!("there are no objects of kind {other:?}")).into()),
+        other => return Err(usage_error(format!("unknown kind of object {other:?}")).into()),
     };
-    list.push(Name::new(name).map_err(|error| wrong(error.to_string()))?);
+    list.push(Name::new(name).map_err(|error| usage_error(error.to_string()))?);
     Ok(())
 }
 
-/// Fails if an object is not declared; then nothing is removed.
-async fn check_known(store: &dyn Store, names: &ObjectNames) -> anyhow::Result<()> {
+/// Fails if an object is not declared. Nothing is removed in that case.
+async fn check_declared(store: &dyn Store, names: &ObjectNames) -> anyhow::Result<()> {
     let mut unknown = Vec::new();
     for name in &names.sources {
         if store.source(name).await?.is_none() {
@@ -99,11 +100,11 @@ async fn check_known(store: &dyn Store, names: &ObjectNames) -> anyhow::Result<(
         return Ok(());
     }
     Err(Failure::not_found(format!("not declared: {}; nothing was removed", unknown.join(", ")))
-        .hint("qyran export -o name lists declared objects")
+        .hint("qyran export -o name lists the declared objects")
         .into())
 }
 
-/// Fails if a topic that stays references a removed object: it would match less, or nothing.
+/// Fails if a remaining topic references a removed object: that topic would match less, or nothing.
 async fn check_unused(store: &dyn Store, names: &ObjectNames) -> anyhow::Result<()> {
     let removed: Vec<ObjectReference> = names
         .sources
@@ -126,6 +127,6 @@ async fn check_unused(store: &dyn Store, names: &ObjectNames) -> anyhow::Result<
         return Ok(());
     }
     Err(Failure::failed(format!("referenced by {}; nothing was removed", remaining.join(", ")))
-        .hint("edit these topics first, or delete them in the same call")
+        .hint("edit these topics first, or delete them in the same command")
         .into())
 }

@@ -1,4 +1,4 @@
-//! `qyran diff`: what `apply` would change.
+//! `qyran diff`: shows what `apply` would change.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -12,26 +12,26 @@ use crate::commands::check::checked_objects;
 use crate::global::Global;
 use crate::terminal::output::{Format, clean, column, rows};
 
-/// Show what apply would change; exit code 5 where anything would
+/// Show what apply would change; exit code 5 if there are changes
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  qyran diff -f sources/ || qyran apply -f sources/")]
 pub(crate) struct Args {
-    /// A file or folder of declared objects; repeatable
+    /// File or folder of declared objects; repeatable
     #[arg(short, long, value_name = "PATH", required = true)]
     file: Vec<PathBuf>,
-    /// Show removals as `apply --prune` would make them
+    /// Include the removals of `apply --prune`
     #[arg(long)]
     prune: bool,
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let objects = checked_objects(&args.file, args.prune, global).await?;
-    let stored = if Backend::is_there(global) {
+    let current = if Backend::is_there(global) {
         service::declared_objects(&*Backend::to_read(global).await?.store).await?
     } else {
         Vec::new()
     };
-    let changes = compare(&stored, &objects);
+    let changes = compare(&current, &objects);
     let would_change = changes.iter().any(|change| args.prune || !matches!(change, Change::Remove { .. }));
     if matches!(global.output, Format::Table | Format::Wide) {
         let mut out = std::io::stdout().lock();

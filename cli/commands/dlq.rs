@@ -1,4 +1,4 @@
-//! `qyran dlq`: the dead letters: sources whose jobs crashed again and again, and were put aside.
+//! `qyran dlq`: the dead letters, sources in quarantine after repeated crashes of their jobs.
 
 use std::process::ExitCode;
 
@@ -14,13 +14,13 @@ use crate::global::Global;
 use crate::terminal::failure::{Failure, say};
 use crate::terminal::output::{column, rows, time};
 
-/// Show and try again what crashed too often
+/// Show and replay sources whose jobs crashed repeatedly
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   qyran dlq list
   qyran dlq replay --all --reason 'fixed in 0.2'
-  qyran dlq drop odd-blog --reason 'nobody needs it'     it stays declared, and paused")]
+  qyran dlq drop odd-blog --reason 'not needed'     pause it; it stays declared")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -28,22 +28,22 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List sources in quarantine, and why they are there
+    /// List the sources in quarantine with the reasons
     List,
-    /// Try sources again
+    /// Take sources out of quarantine and make them due now
     Replay {
-        /// Which sources
+        /// Sources to replay
         #[arg(value_name = "SOURCE", required_unless_present = "all")]
         sources: Vec<String>,
-        /// All that are in quarantine
+        /// Replay all sources in quarantine
         #[arg(long, conflicts_with = "sources")]
         all: bool,
         #[command(flatten)]
         reason: Reason,
     },
-    /// Give sources up: they are paused
+    /// Take sources out of quarantine and pause them
     Drop {
-        /// Which sources
+        /// Sources to pause
         #[arg(value_name = "SOURCE", required = true)]
         sources: Vec<String>,
         #[command(flatten)]
@@ -56,17 +56,17 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::List => list(global).await?,
         Command::Replay { sources, all, reason } => {
             let data = Backend::open(global).await?;
-            let dead = if all { dead_letters(&data).await? } else { named(&data, &sources).await? };
-            for record in &dead {
+            let records = if all { dead_letters(&data).await? } else { quarantined(&data, &sources).await? };
+            for record in &records {
                 data.store.watch(&record.source.name, Watch::On, global.clock.now()).await?;
                 plan_now(&data, record, global).await?;
                 reason.note(&data, "dlq replay", &target(&record.source.name), global).await?;
             }
-            say(&format!("{} sources are due now", dead.len()));
+            say(&format!("{} sources are due now", records.len()));
         }
         Command::Drop { sources, reason } => {
             let data = Backend::open(global).await?;
-            for record in named(&data, &sources).await? {
+            for record in quarantined(&data, &sources).await? {
                 data.store.watch(&record.source.name, Watch::Paused, global.clock.now()).await?;
                 reason.note(&data, "dlq drop", &target(&record.source.name), global).await?;
                 say(&format!("{} is paused", record.source.name));
@@ -86,21 +86,26 @@ async fn list(global: &Global) -> anyhow::Result<()> {
             "reason": record.reason,
         }))?;
     }
-    Ok(rows.finish("no dead letters")?)
+    Ok(rows.finish("no sources are in quarantine")?)
 }
 
+/// Returns all sources in quarantine.
 async fn dead_letters(data: &Backend) -> anyhow::Result<Vec<SourceRecord>> {
     let all = data.store.sources().await?;
     Ok(all.into_iter().filter(|record| record.state == SourceState::Quarantined).collect())
 }
 
-async fn named(data: &Backend, names: &[String]) -> anyhow::Result<Vec<SourceRecord>> {
+/// Returns the named sources. Fails if one is not in quarantine.
+async fn quarantined(data: &Backend, names: &[String]) -> anyhow::Result<Vec<SourceRecord>> {
     let mut records = Vec::new();
     for name in names {
         let record = find_source(&*data.store, name).await?;
         if record.state != SourceState::Quarantined {
-            let message = format!("{name} is {}, no dead letter; nothing was changed", record.state.as_str());
-            return Err(Failure::failed(message).hint("qyran dlq list shows those that are").into());
+            let message =
+                format!("{name} is {}, not in quarantine; nothing was changed", record.state.as_str());
+            return Err(Failure::failed(message)
+                .hint("qyran dlq list shows the sources in quarantine")
+                .into());
         }
         records.push(record);
     }

@@ -1,4 +1,4 @@
-//! `qyran export`: what is declared, as files that `apply` takes.
+//! `qyran export`: prints the declared objects as YAML for `apply`.
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -10,7 +10,7 @@ use crate::backend::Backend;
 use crate::global::Global;
 use crate::terminal::output::{Format, column, rows};
 
-/// Print every declared object
+/// Print all declared objects
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  qyran export > all.yaml && qyran --data elsewhere apply -f all.yaml")]
 pub(crate) struct Args {}
@@ -22,7 +22,7 @@ pub(crate) async fn run(_args: &Args, global: &Global) -> anyhow::Result<ExitCod
     Ok(ExitCode::SUCCESS)
 }
 
-/// Objects as files that `apply` takes, or as the output format has them.
+/// Prints objects as YAML for `apply`, or as rows in the other output formats. `empty` is the message if there are none.
 pub(crate) fn print_objects(objects: &[Object], empty: &str, global: &Global) -> anyhow::Result<()> {
     if matches!(global.output, Format::Table | Format::Wide | Format::Yaml) {
         return Ok(std::io::stdout().lock().write_all(objects::print(objects).as_bytes())?);

@@ -1,4 +1,4 @@
-//! `qyran host`: what is owed to a host, and who has it.
+//! `qyran host`: the state of single hosts, and blocks of hosts.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::global::Global;
 use crate::terminal::failure::{Failure, say};
 use crate::terminal::output::{Format, column, object, rows, time, wide};
 
-/// Show what is owed to a host, and keep every node from it
+/// Show the state of a host, or block it for all nodes
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -34,30 +34,30 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Show one host: who has it, when it may be asked next and why, its robots rules, its jobs
+    /// Show one host: its node, the time and reason of its next request, its robots rules and its jobs
     Get {
-        /// A host name, or group:NAME
+        /// Host name, or group:NAME
         host: String,
     },
-    /// Show when nothing of a host came through, though several of its sources were well before
+    /// List periods in which all sources of a host failed, although several of them worked before
     Incidents {
-        /// How far back
+        /// Length of the period to search, until now
         #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = config::parse_duration)]
         since: Duration,
     },
-    /// Hand a host to no node for a while; a node that has it ends its turn first
+    /// Block a host for all nodes for a limited time; a node that holds it ends its turn first
     Block {
-        /// A host name, or group:NAME
+        /// Host name, or group:NAME
         host: String,
-        /// For how long
+        /// Duration of the block
         #[arg(long = "for", value_name = "DURATION", default_value = "1h", value_parser = config::parse_duration)]
         length: Duration,
         #[command(flatten)]
         reason: Reason,
     },
-    /// Take a block back, whoever set it; delays are kept all the same
+    /// Remove the block of a host, whether set by an operator or a node; its delay still applies
     Unblock {
-        /// A host name, or group:NAME
+        /// Host name, or group:NAME
         host: String,
         #[command(flatten)]
         reason: Reason,
@@ -70,7 +70,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::Incidents { since } => incidents(&Backend::to_read(global).await?, since, global).await?,
         Command::Block { host, length, reason } => {
             let data = Backend::open(global).await?;
-            let (host, _) = known(&data, &host).await?;
+            let (host, _) = find_host(&data, &host).await?;
             let until = global.clock.now().saturating_add(length)?;
             let why = match reason.reason.as_str() {
                 "" => "blocked by the operator",
@@ -79,16 +79,16 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
             data.schedule.block(&host, until, why).await?;
             reason.note(&data, "host block", &format!("host/{host}"), global).await?;
             say(&format!(
-                "{host} is handed to nobody until {}; a node that has it ends its turn first",
+                "{host} is blocked until {}; a node that holds it ends its turn first",
                 model::rfc3339(until)
             ));
         }
         Command::Unblock { host, reason } => {
             let data = Backend::open(global).await?;
-            let (host, _) = known(&data, &host).await?;
+            let (host, _) = find_host(&data, &host).await?;
             data.schedule.block(&host, Timestamp::UNIX_EPOCH, "").await?;
             reason.note(&data, "host unblock", &format!("host/{host}"), global).await?;
-            say(&format!("{host} may be asked again, as its delay allows"));
+            say(&format!("{host} is unblocked; its delay still applies"));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -96,35 +96,36 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
 
 async fn incidents(data: &Backend, since: Duration, global: &Global) -> anyhow::Result<()> {
     let now = global.clock.now();
-    let found = data.store.incidents(now.checked_sub(since).unwrap_or(Timestamp::MIN), now).await?;
+    let incidents = data.store.incidents(now.checked_sub(since).unwrap_or(Timestamp::MIN), now).await?;
     let columns = [column("host"), column("from"), column("to"), column("lasted"), wide("reason")];
     let mut rows = rows(global.output, &columns, "host");
-    for incident in &found {
-        let lasted = incident.to.unwrap_or(now).duration_since(incident.from).as_secs().max(0);
+    for incident in &incidents {
+        let seconds = incident.to.unwrap_or(now).duration_since(incident.from).as_secs().max(0);
         rows.row(json!({
             "host": incident.host.as_str(),
             "from": time(Some(incident.from)),
             "to": time(incident.to),
-            "lasted": format_duration(Duration::from_secs(lasted.unsigned_abs())),
+            "lasted": format_duration(Duration::from_secs(seconds.unsigned_abs())),
             "reason": incident.reason,
         }))?;
     }
-    rows.finish(&format!("no host failed for all its sources in the last {}", format_duration(since)))?;
+    rows.finish(&format!("no incidents in the last {}", format_duration(since)))?;
     Ok(())
 }
 
-async fn known(data: &Backend, name: &str) -> anyhow::Result<(Host, HostView)> {
+/// Returns a host of the schedule. Fails if the schedule has no such host.
+async fn find_host(data: &Backend, name: &str) -> anyhow::Result<(Host, HostView)> {
     let host = Host::from_stored(name.to_lowercase());
     match data.schedule.host(&host).await? {
         Some(view) => Ok((host, view)),
-        None => Err(Failure::not_found(format!("nothing is known of a host {name:?}"))
-            .hint("qyran queue list shows hosts with jobs")
+        None => Err(Failure::not_found(format!("the schedule has no host {name:?}"))
+            .hint("qyran queue list shows the hosts with jobs")
             .into()),
     }
 }
 
 async fn get(data: &Backend, name: &str, global: &Global) -> anyhow::Result<()> {
-    let (host, view) = known(data, name).await?;
+    let (host, view) = find_host(data, name).await?;
     let now = global.clock.now();
     let blocked = view.blocked.as_ref().filter(|(until, _)| *until > now);
     let owner = view.owner.as_ref().filter(|(_, until)| *until > now);
@@ -144,9 +145,9 @@ async fn get(data: &Backend, name: &str, global: &Global) -> anyhow::Result<()> 
             })
         })
         .collect();
-    let mut shown = json!({
+    let mut details = json!({
         "host": host.as_str(),
-        "why": why(&view, now),
+        "why": waiting_reason(&view, now),
         "owner": owner.map(|(owner, _)| owner),
         "lease_until": time(owner.map(|(_, until)| *until)),
         "token": view.token.0,
@@ -162,12 +163,12 @@ async fn get(data: &Backend, name: &str, global: &Global) -> anyhow::Result<()> 
         "fetches": fetches(data, &view).await?,
     });
     if matches!(global.output, Format::Table | Format::Wide) {
-        flatten(&mut shown);
+        flatten(&mut details);
     }
-    Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "host")?)
+    Ok(object(&mut std::io::stdout().lock(), global.output, &details, "host")?)
 }
 
-/// Who shares the host, where clients have jobs of their own there.
+/// Returns the clients that share the host, if clients have jobs there.
 fn stakes(view: &HostView) -> Vec<Value> {
     let stake = |stake: &Stake| {
         let client = Some(stake.tenant.client.as_str()).filter(|client| !client.is_empty());
@@ -176,62 +177,63 @@ fn stakes(view: &HostView) -> Vec<Value> {
     view.stakes.iter().map(stake).collect()
 }
 
-/// What the host waits for.
-fn why(view: &HostView, now: Timestamp) -> String {
+/// Returns the reason why the host waits, as a sentence.
+fn waiting_reason(view: &HostView, now: Timestamp) -> String {
     let wait = |at: Timestamp| {
         let seconds = at.duration_since(now).as_secs().max(0).unsigned_abs();
         format_duration(Duration::from_secs(seconds))
     };
     if let Some((owner, until)) = view.owner.as_ref().filter(|(_, until)| *until > now) {
-        return format!("node {owner} has it (lease for {} more)", wait(*until));
+        return format!("held by node {owner} (its lease ends in {})", wait(*until));
     }
     if let Some((until, reason)) = view.blocked.as_ref().filter(|(until, _)| *until > now) {
-        return format!("it is left alone for {} more ({reason})", wait(*until));
+        return format!("blocked for another {} ({reason})", wait(*until));
     }
     match view.jobs.first() {
-        None => "it has no jobs".to_owned(),
-        Some(job) if job.due > now => format!("its first job is due in {}", wait(job.due)),
+        None => "no jobs".to_owned(),
+        Some(job) if job.due > now => format!("the first job is due in {}", wait(job.due)),
         Some(_) if view.next_allowed_at > now => {
-            format!("a job is due; its delay lasts {} more", wait(view.next_allowed_at))
+            format!("a job is due; the delay of the host ends in {}", wait(view.next_allowed_at))
         }
-        Some(_) => "a job is due, and the next node with room takes it".to_owned(),
+        Some(_) => "a job is due; the next node with room takes it".to_owned(),
     }
 }
 
-/// What is remembered of its robots.txt, by origin.
+/// Returns the cached robots.txt verdicts of the host, by origin.
 async fn robots(data: &Backend, host: &Host) -> anyhow::Result<Value> {
-    let mut known = serde_json::Map::new();
+    let mut verdicts = serde_json::Map::new();
     for record in data.store.sources().await? {
         let url = &crawler::read::address_of(&record.source, "");
         if record.source.host_for(url).as_ref() != Some(host) {
             continue;
         }
-        let Some(origin) = origin(url).filter(|origin| !known.contains_key(origin)) else { continue };
-        let remembered = data.schedule.recall_robots(&origin).await?;
-        let record = remembered.and_then(|text| serde_json::from_str::<RobotsRecord>(&text).ok());
+        let Some(origin) = origin(url).filter(|origin| !verdicts.contains_key(origin)) else { continue };
+        let cached = data.schedule.recall_robots(&origin).await?;
+        let record = cached.and_then(|text| serde_json::from_str::<RobotsRecord>(&text).ok());
         if let Some(record) = record {
-            known.insert(origin, json!(verdict(&record)));
+            verdicts.insert(origin, json!(verdict(&record)));
         }
     }
-    Ok(Value::Object(known))
+    Ok(Value::Object(verdicts))
 }
 
-/// As robots rules are remembered: `scheme://host:port`.
+/// Returns the key of cached robots rules: `scheme://host:port`.
 fn origin(url: &Url) -> Option<String> {
     Some(format!("{}://{}:{}", url.scheme(), url.host_str()?, url.port_or_known_default()?))
 }
 
+/// Describes a cached robots.txt in one line.
 fn verdict(record: &RobotsRecord) -> String {
-    let read_at = record.read_at.map_or_else(|| "never".to_owned(), model::rfc3339);
+    let fetched_at = record.read_at.map_or_else(|| "never".to_owned(), model::rfc3339);
     let rules = match &record.rules {
-        _ if record.failures > 0 => format!("cannot be had ({}), nothing is asked", record.reason),
-        None => "the server has none: everything is allowed".to_owned(),
+        _ if record.failures > 0 => format!("cannot be fetched ({})", record.reason),
+        None => "no robots.txt, everything is allowed".to_owned(),
         Some(rules) => format!("{} lines of rules", rules.lines().count()),
     };
-    format!("{rules}; read {read_at}, again after {}", model::rfc3339(record.expires_at))
+    format!("{rules}; last fetched {fetched_at}, next fetch after {}", model::rfc3339(record.expires_at))
 }
 
-/// The last fetches of its sources, the newest first.
+/// Returns the last fetches of the host's sources, newest first.
 async fn fetches(data: &Backend, view: &HostView) -> anyhow::Result<Vec<Value>> {
     let mut lines = Vec::new();
     for job in view.jobs.iter().take(20) {
@@ -240,19 +242,19 @@ async fn fetches(data: &Backend, view: &HostView) -> anyhow::Result<Vec<Value>> 
     }
     lines.sort_by_key(|(_, fetch)| std::cmp::Reverse(fetch.at));
     lines.dedup();
-    let shown = lines.into_iter().take(10).map(|(source, fetch)| {
+    let fetches = lines.into_iter().take(10).map(|(source, fetch)| {
         let mut line = json!(FetchView::from(&fetch));
         if let Some(line) = line.as_object_mut() {
             line.insert("source".to_owned(), json!(source.as_str()));
         }
         line
     });
-    Ok(shown.collect())
+    Ok(fetches.collect())
 }
 
-/// Inner objects as lines, so that people can read them.
-fn flatten(shown: &mut Value) {
-    let Some(object) = shown.as_object_mut() else { return };
+/// Converts nested values to lines of text, for tables.
+fn flatten(details: &mut Value) {
+    let Some(object) = details.as_object_mut() else { return };
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     for (key, value) in object.iter_mut() {
         match value {

@@ -15,34 +15,33 @@ use crate::global::Global;
 use crate::terminal::failure::{Failure, say};
 use crate::terminal::output::{object, time};
 
-/// Show, repeat or take back single jobs
+/// Show, retry or cancel single jobs
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  qyran job get akorda                         the poll of a source
-  qyran job retry akorda                       now, with its crashes forgotten
+  qyran job get akorda                         show the poll of a source
+  qyran job retry akorda                       make it due now and reset its crash count
   qyran job cancel akorda pages cdn.example.kz
   qyran job retry forum search --query 'су тасқыны'
 
-A job is named by its source; its kind (poll, pages or search) and host follow where they are not said. A job that
-is taken back comes again when its source is planned anew: `qyran source pause` lets it rest.")]
+A job is identified by its source, kind (poll, pages or search) and host. The default kind is poll, the default host is that of the source's address. A canceled job returns when its source is planned again; use `qyran source pause` to stop a source.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
 }
 
-/// Which job.
+/// The arguments that identify a job.
 #[derive(clap::Args)]
-struct Named {
-    /// Of which source
+struct JobSelector {
+    /// Source of the job
     source: String,
-    /// poll, pages or search
+    /// Kind of the job: poll, pages or search
     #[arg(value_parser = ["poll", "pages", "search"], default_value = "poll", hide_possible_values = true)]
     kind: String,
-    /// Of a search: what is searched for
+    /// Search text of a search job
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     query: String,
-    /// On which host [default: that of the source's address]
+    /// Host of the job [default: host of the source's address]
     host: Option<String>,
 }
 
@@ -51,19 +50,19 @@ enum Command {
     /// Show one job
     Get {
         #[command(flatten)]
-        job: Named,
+        job: JobSelector,
     },
-    /// Make a job due now, with its crashes forgotten
+    /// Make a job due now and reset its crash count
     Retry {
         #[command(flatten)]
-        job: Named,
+        job: JobSelector,
         #[command(flatten)]
         reason: Reason,
     },
-    /// Take a job out of the schedule
+    /// Remove a job from the schedule
     Cancel {
         #[command(flatten)]
-        job: Named,
+        job: JobSelector,
         #[command(flatten)]
         reason: Reason,
     },
@@ -75,7 +74,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
             let data = Backend::to_read(global).await?;
             let (job, host) = find(&data, &job).await?;
             let now = global.clock.now();
-            let shown = json!({
+            let details = json!({
                 "source": job.id.source.as_str(),
                 "kind": job.id.kind.as_str(),
                 "query": job.id.query,
@@ -86,22 +85,22 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
                 "owner": host.owner.as_ref().filter(|(_, until)| *until > now).map(|(owner, _)| owner),
                 "next_allowed_at": time(Some(host.next_allowed_at)),
             });
-            object(&mut std::io::stdout().lock(), global.output, &shown, "source")?;
+            object(&mut std::io::stdout().lock(), global.output, &details, "source")?;
         }
         Command::Retry { job, reason } => {
             let data = Backend::open(global).await?;
             let (job, host) = find(&data, &job).await?;
             let tenant = service::tenant_of(&*data.store, &job.id).await?;
-            let again = Planned {
+            let planned = Planned {
                 id: job.id.clone(),
                 due: global.clock.now(),
                 delay: host.delay,
                 robots_delay: std::time::Duration::ZERO,
                 tenant,
             };
-            // Taken out and planned anew, it has crashed never.
+            // Removing the job and planning it again resets its crash count.
             data.schedule.remove(std::slice::from_ref(&job.id)).await?;
-            data.schedule.plan(&[again]).await?;
+            data.schedule.plan(&[planned]).await?;
             reason.note(&data, "job retry", &target(&job.id), global).await?;
             say(&format!("{} is due now", target(&job.id)));
         }
@@ -110,35 +109,38 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
             let (job, _) = find(&data, &job).await?;
             data.schedule.remove(std::slice::from_ref(&job.id)).await?;
             reason.note(&data, "job cancel", &target(&job.id), global).await?;
-            say(&format!("{} is taken out of the schedule", target(&job.id)));
+            say(&format!("{} is removed from the schedule", target(&job.id)));
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
+/// Returns the name of a job in the audit trail and in messages.
 fn target(id: &JobId) -> String {
     let query = if id.query.is_empty() { String::new() } else { format!("?{}", id.query) };
     format!("job/{}/{}/{}{query}", id.source, id.kind.as_str(), id.host)
 }
 
-async fn find(data: &Backend, named: &Named) -> anyhow::Result<(Job, HostView)> {
-    let source = known_source(&*data.store, &named.source).await?.source;
-    let host = match &named.host {
+/// Returns a job and its host. Fails if the schedule has no such job.
+async fn find(data: &Backend, selector: &JobSelector) -> anyhow::Result<(Job, HostView)> {
+    let source = known_source(&*data.store, &selector.source).await?.source;
+    let host = match &selector.host {
         Some(host) => Some(Host::from_stored(host.to_lowercase())),
         None => source.host_for(&crawler::read::address_of(&source, "")),
     };
-    let kind = if named.query.is_empty() { JobKind::parse(&named.kind) } else { JobKind::Search };
+    let kind = if selector.query.is_empty() { JobKind::parse(&selector.kind) } else { JobKind::Search };
     let missing = || {
         let hint = if source.is_searched() {
-            "the source is searched: name a search with --query TEXT; qyran queue list shows them"
+            "the source is searched: select a search with --query TEXT; qyran queue list shows the searches"
         } else {
-            "qyran queue list shows jobs; `qyran schedule rebuild` plans what is missing"
+            "qyran queue list shows the jobs; `qyran schedule rebuild` plans missing ones"
         };
-        Failure::not_found(format!("{} has no {} job there", named.source, kind.as_str())).hint(hint)
+        Failure::not_found(format!("source {} has no {} job on this host", selector.source, kind.as_str()))
+            .hint(hint)
     };
     let host = host.ok_or_else(missing)?;
     let view = data.schedule.host(&host).await?.ok_or_else(missing)?;
-    let id = JobId { source: source.name.clone(), kind, host, query: named.query.clone() };
+    let id = JobId { source: source.name.clone(), kind, host, query: selector.query.clone() };
     let job = view.jobs.iter().find(|job| job.id == id).cloned();
     Ok((job.ok_or_else(missing)?, view))
 }

@@ -1,4 +1,4 @@
-//! `qyran list`: values that queries name together.
+//! `qyran list`: named lists of values that queries reference.
 
 use std::process::ExitCode;
 
@@ -12,21 +12,20 @@ use crate::global::Global;
 use crate::terminal::failure::Failure;
 use crate::terminal::output::{column, object, rows};
 
-/// Show lists, which queries name: site:@media
+/// Show lists of values that queries reference, as in site:@media
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   qyran list get media
   qyran topic preview 'банк site:@media -author:@bots'
 
-A list stands for any of its values, 10,000 at most, behind the colon of a field that is not of
-words, nor mentions: or age:. Each is written as it would be there:
+In a query, a list replaces the value of a field: site:@media matches if any value of the list matches. Text fields, mentions: and age: accept no lists. A list has at most 10,000 values, each written as in a query:
   apiVersion: qyran.dev/v1alpha1
   kind: List
   metadata: {name: media}
   spec: {values: [nur.kz, zakon.kz, '*.gov.kz']}
 
-When it is edited, topics that name it see what is stored. A handle is quoted: author:\"@nike\".")]
+After an edit of a list, stored items are matched against the topics that reference it. A handle must be quoted: author:\"@nike\".")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -34,11 +33,11 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List declared lists
+    /// List the declared lists
     List,
-    /// Show one, with its values and the topics that name it
+    /// Show one list with its values and the topics that reference it
     Get {
-        /// The list
+        /// Name of the list
         name: String,
     },
 }
@@ -46,32 +45,32 @@ enum Command {
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let data = Backend::to_read(global).await?;
     let (lists, topics) = (data.store.lists().await?, data.store.topics().await?);
-    let named: Vec<_> =
+    let references: Vec<_> =
         topics.iter().map(|record| (&record.topic.name, query_references(&record.topic))).collect();
-    let naming = |list: &model::List| -> Vec<&model::Name> {
-        let wanted = QueryReference::List(list.name.to_string());
-        named.iter().filter(|(_, names)| names.contains(&wanted)).map(|(topic, _)| *topic).collect()
+    let referencing = |list: &model::List| -> Vec<&model::Name> {
+        let reference = QueryReference::List(list.name.to_string());
+        references.iter().filter(|(_, names)| names.contains(&reference)).map(|(topic, _)| *topic).collect()
     };
     match &args.command {
         Command::List => {
             let mut rows = rows(global.output, &[column("name"), column("values"), column("topics")], "name");
             for list in &lists {
                 rows.row(
-                    json!({"name": list.name, "values": list.values.len(), "topics": naming(list).len()}),
+                    json!({"name": list.name, "values": list.values.len(), "topics": referencing(list).len()}),
                 )?;
             }
-            rows.finish("no lists are declared; queries name them as site:@NAME")?;
+            rows.finish("no lists are declared; queries reference lists as in site:@NAME")?;
         }
         Command::Get { name } => {
-            let near = config::nearest(name, lists.iter().map(|list| list.name.as_str()));
+            let nearest = config::nearest(name, lists.iter().map(|list| list.name.as_str()));
             let list = lists.iter().find(|list| list.name.as_str() == name).ok_or_else(|| {
-                let hint = near.map_or("qyran list list shows them".to_owned(), |near| {
-                    format!("did you mean {near:?}?")
+                let hint = nearest.map_or("qyran list list shows the declared lists".to_owned(), |nearest| {
+                    format!("did you mean {nearest:?}?")
                 });
-                Failure::not_found(format!("there is no list {name:?}")).hint(hint)
+                Failure::not_found(format!("no list {name:?} is declared")).hint(hint)
             })?;
-            let shown = json!({"name": list.name, "values": list.values, "topics": naming(list)});
-            object(&mut std::io::stdout().lock(), global.output, &shown, "name")?;
+            let details = json!({"name": list.name, "values": list.values, "topics": referencing(list)});
+            object(&mut std::io::stdout().lock(), global.output, &details, "name")?;
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -1,4 +1,4 @@
-//! `qyran migrate`: the shape of a cluster's database.
+//! `qyran migrate`: migrations of a cluster's database schema.
 
 use std::process::ExitCode;
 
@@ -11,14 +11,14 @@ use crate::global::Global;
 use crate::terminal::failure::{Failure, say};
 use crate::terminal::output::{column, rows, time};
 
-/// Bring a cluster's database to the shape that this build needs
+/// Migrate a cluster's database to the schema of this build
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   qyran --store postgres://qyran@db/qyran --schedule redis://redis migrate up
   qyran --context kz migrate status
 
-Nodes of this build and of the one before it work on the database meanwhile and afterwards.")]
+Nodes of this build and of the previous one can use the database during and after a migration.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -26,25 +26,25 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Make the migrations that are to come; several at a time do no harm
+    /// Apply the pending migrations; safe to run several times at once
     Up,
-    /// Show which are made
+    /// List the migrations and when they were applied
     Status,
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     if !is_cluster(&global.settings) {
-        return Err(Failure::usage("there is no database to migrate: a data folder migrates itself")
-            .hint("name a cluster's with --store URL --schedule URL, or --context NAME")
+        return Err(Failure::usage("no database to migrate: a data folder is migrated automatically")
+            .hint("name a cluster with --store URL --schedule URL, or --context NAME")
             .into());
     }
     let store =
         Postgres::to_migrate(&store_address(&global.settings)?, global.settings.store.history).await?;
     if matches!(args.command, Command::Up) {
         match store.migrate().await?.as_slice() {
-            [] => say("nothing to migrate"),
-            [_] => say("1 migration made"),
-            made => say(&format!("{} migrations made", made.len())),
+            [] => say("no pending migrations"),
+            [_] => say("1 migration applied"),
+            applied => say(&format!("{} migrations applied", applied.len())),
         }
     }
     let mut rows = rows(global.output, &[column("version"), column("name"), column("made_at")], "version");
@@ -52,6 +52,6 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         let made_at = time(migration.made_at);
         rows.row(json!({"version": migration.version, "name": migration.name, "made_at": made_at}))?;
     }
-    rows.finish("this build knows no migrations")?;
+    rows.finish("this build has no migrations")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -18,18 +18,18 @@ use crate::terminal::failure::{Failure, say};
 use crate::terminal::live::StatusLine;
 use crate::terminal::output::{Format, column, rows, show, time, wide};
 
-/// How often a node that is drained is looked at.
-const LOOK: Duration = Duration::from_millis(250);
+/// Interval at which `node drain --wait` checks the node.
+const DRAIN_POLL_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Show the nodes of a cluster, and take hosts from them
+/// Show, cordon and drain the nodes of a cluster
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   qyran node list
-  qyran node drain qyran-2 --wait --reason 'new kernel'    its hosts go to the others at once
+  qyran node drain qyran-2 --wait --reason 'new kernel'    the other nodes take its hosts
   qyran node uncordon qyran-2
 
-A node is known by its name: what is asked of it holds when it starts again.")]
+A node is identified by its name: it stays cordoned or drained after a restart.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -37,35 +37,35 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List nodes and what they hold
+    /// List the nodes and the number of hosts they hold
     List {
-        /// Look again and again
+        /// Refresh until interrupted
         #[arg(short, long)]
         watch: bool,
     },
-    /// Let a node claim nothing new; what it has, it finishes
+    /// Stop a node from claiming hosts; it finishes those it holds
     Cordon {
-        /// Which node
+        /// Name of the node
         node: String,
         #[command(flatten)]
         reason: Reason,
     },
-    /// Let a node hand over what it has, and claim nothing new
+    /// Stop a node from claiming hosts, and hand over those it holds
     Drain {
-        /// Which node
+        /// Name of the node
         node: String,
-        /// Wait until it holds nothing
+        /// Wait until the node holds no hosts
         #[arg(long)]
         wait: bool,
-        /// Wait no longer than this
+        /// Maximum time to wait
         #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = config::parse_duration)]
         timeout: Duration,
         #[command(flatten)]
         reason: Reason,
     },
-    /// Let a node work again
+    /// Let a cordoned or drained node claim hosts again
     Uncordon {
-        /// Which node
+        /// Name of the node
         node: String,
         #[command(flatten)]
         reason: Reason,
@@ -78,18 +78,18 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::List { watch } => list(&data, watch, global).await?,
         Command::Cordon { node, reason } => {
             order(&data, &node, Order::Cordon, &reason, global).await?;
-            say(&format!("{node} claims nothing new"));
+            say(&format!("{node} is cordoned: it claims no new hosts"));
         }
         Command::Uncordon { node, reason } => {
             order(&data, &node, Order::Work, &reason, global).await?;
-            say(&format!("{node} works again"));
+            say(&format!("{node} is uncordoned: it claims hosts again"));
         }
         Command::Drain { node, wait, timeout, reason } => {
             order(&data, &node, Order::Drain, &reason, global).await?;
             if wait {
-                return drained(&data, &node, timeout, global).await;
+                return wait_until_drained(&data, &node, timeout, global).await;
             }
-            say(&format!("{node} hands over what it has"));
+            say(&format!("{node} is draining: it hands over its hosts"));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -113,7 +113,7 @@ async fn list(data: &Backend, watch: bool, global: &Global) -> anyhow::Result<()
         for node in data.schedule.nodes().await? {
             rows.row(row(&node, global.clock.now()))?;
         }
-        Ok(rows.finish("no nodes within the last hour")?)
+        Ok(rows.finish("no nodes were seen in the last hour")?)
     })
     .await
 }
@@ -135,7 +135,7 @@ fn row(node: &NodeView, now: Timestamp) -> Value {
     })
 }
 
-/// In one word.
+/// Returns the state of a node in one word.
 pub(crate) fn state(node: &NodeView) -> &'static str {
     match (node.is_alive, node.order) {
         (false, _) => "silent",
@@ -153,7 +153,7 @@ async fn order(
     reason: &Reason,
     global: &Global,
 ) -> anyhow::Result<()> {
-    known(&*data.schedule, name).await?;
+    check_exists(&*data.schedule, name).await?;
     data.schedule.order(name, order).await?;
     let action = match order {
         Order::Work => "node uncordon",
@@ -163,58 +163,63 @@ async fn order(
     reason.note(data, action, &format!("node/{name}"), global).await
 }
 
-async fn known(schedule: &dyn Schedule, name: &str) -> anyhow::Result<()> {
+/// Fails if no node of that name was seen in the last hour.
+async fn check_exists(schedule: &dyn Schedule, name: &str) -> anyhow::Result<()> {
     let nodes = schedule.nodes().await?;
     if nodes.iter().any(|node| node.name() == name) {
         return Ok(());
     }
     let hint = match config::nearest(name, nodes.iter().map(NodeView::name)) {
-        Some(near) => format!("did you mean {near:?}?"),
-        None => "qyran node list shows them".to_owned(),
+        Some(nearest) => format!("did you mean {nearest:?}?"),
+        None => "qyran node list shows the nodes".to_owned(),
     };
-    Err(Failure::not_found(format!("there was no node {name:?} within the last hour")).hint(hint).into())
+    Err(Failure::not_found(format!("no node {name:?} was seen in the last hour")).hint(hint).into())
 }
 
-/// Waits until a node holds nothing. Exit code 5: it holds something yet.
-async fn drained(data: &Backend, name: &str, most: Duration, global: &Global) -> anyhow::Result<ExitCode> {
+/// Waits until a node holds no hosts. Returns exit code 5 if it still holds hosts at the timeout.
+async fn wait_until_drained(
+    data: &Backend,
+    name: &str,
+    timeout: Duration,
+    global: &Global,
+) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
-    // It learns of the order with one beat, and says what it holds with the next.
-    let obeyed = global.clock.now().saturating_add(BEAT * 2)?;
+    // The node receives the order with one beat and reports its hosts with the next.
+    let effective_at = global.clock.now().saturating_add(BEAT * 2)?;
     let mut line = StatusLine::new(global.output == Format::Table);
     loop {
         let nodes = data.schedule.nodes().await?;
-        let held: usize = nodes
+        let hosts: usize = nodes
             .iter()
             .filter(|node| node.name() == name && node.is_alive)
-            .map(|node| if node.seen >= obeyed { node.beat.hosts } else { 1 })
+            .map(|node| if node.seen >= effective_at { node.beat.hosts } else { 1 })
             .sum();
         let spread = data.schedule.spread().await?;
         let leased = spread.iter().find(|spread| spread.node == name).map_or(0, |spread| spread.held);
-        if held == 0 && leased == 0 {
+        if hosts == 0 && leased == 0 {
             line.clear();
-            say(&format!("{name} holds nothing any more ({:.1} s)", began.elapsed().as_secs_f64()));
+            say(&format!("{name} is drained ({:.1} s)", began.elapsed().as_secs_f64()));
             return Ok(ExitCode::SUCCESS);
         }
-        if began.elapsed() >= most {
+        if began.elapsed() >= timeout {
             line.clear();
             say(&format!("{name} still holds {leased} hosts"));
             return Ok(ExitCode::from(5));
         }
         line.show(&format!("{name} holds {leased} hosts"));
-        sleep(LOOK).await;
+        sleep(DRAIN_POLL_INTERVAL).await;
     }
 }
 
-/// Show where hosts would go, with all nodes as they are
+/// Show how hosts would be distributed over the current nodes
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   qyran rebalance --plan
 
-Hosts move by themselves: each shard has a node that looks after it first, and one that comes or goes takes
-over, or leaves, its share of them. There is nothing to start.")]
+Hosts move automatically: each shard has a preferred node. A node that joins takes over its share of the shards; a node that leaves gives up its share. There is nothing to start.")]
 pub(crate) struct RebalanceArgs {
-    /// Show it
+    /// Show the distribution (required)
     #[arg(long, required = true)]
     plan: bool,
 }

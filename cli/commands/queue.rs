@@ -1,4 +1,4 @@
-//! `qyran queue`: what waits to be done.
+//! `qyran queue`: the jobs of the schedule.
 
 use std::process::ExitCode;
 
@@ -12,18 +12,18 @@ use crate::backend::Backend;
 use crate::global::Global;
 use crate::terminal::output::{column, rows, time, wide};
 
-/// Hosts that are looked at for one list, at most.
-const MOST_HOSTS: usize = 10_000;
+/// Upper bound on the hosts that one list covers.
+const MAX_HOSTS: usize = 10_000;
 
-/// Hosts that are asked for at the same time.
-const AT_ONCE: usize = 32;
+/// Number of concurrent requests for hosts to the schedule.
+const CONCURRENT_REQUESTS: usize = 32;
 
-/// Show what waits to be done
+/// Show the jobs of the schedule
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  qyran queue list --state ready          what a node with room would do next
-  qyran queue list --state waiting        what is due, and its host must rest or asked to be left alone")]
+  qyran queue list --state ready          due jobs that the next node with room takes
+  qyran queue list --state waiting        due jobs whose host is delayed or blocked")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -31,42 +31,43 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List jobs, those first whose hosts come up first
+    /// List jobs, those of the earliest available hosts first
     List {
-        /// due (ready, waiting and leased), ready, waiting or leased [default: all jobs]
+        /// State of the jobs: due (ready, waiting and leased), ready, waiting or leased [default: all jobs]
         #[arg(long, value_name = "STATE", value_enum, hide_possible_values = true)]
         state: Option<JobState>,
-        /// At most so many
+        /// Maximum number of jobs
         #[arg(long, value_name = "N", default_value_t = 100)]
         limit: usize,
     },
 }
 
-/// What a job waits for.
+/// The state of a job in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum JobState {
-    /// Its time has come.
+    /// Due: ready, waiting or leased.
     Due,
-    /// And its host can be handed out.
+    /// Due, and a node can claim the host.
     Ready,
-    /// And its host must rest, or asked to be left alone.
+    /// Due, but the host is delayed or blocked.
     Waiting,
-    /// And its host is held by a node.
+    /// Due, and a node holds the host.
     Leased,
-    /// Its time has not come.
+    /// Not due yet.
     #[value(skip)]
     Later,
 }
 
 impl JobState {
+    /// Returns the state of a job of a host.
     pub(crate) fn of(job: &Job, host: &HostView, now: Timestamp) -> Self {
         let is_held = host.owner.as_ref().is_some_and(|(_, until)| *until > now);
-        let rests =
+        let must_wait =
             host.next_allowed_at > now || host.blocked.as_ref().is_some_and(|(until, _)| *until > now);
         match () {
             () if job.due > now => Self::Later,
             () if is_held => Self::Leased,
-            () if rests => Self::Waiting,
+            () if must_wait => Self::Waiting,
             () => Self::Ready,
         }
     }
@@ -81,17 +82,18 @@ impl JobState {
         }
     }
 
-    fn is_in(self, wanted: Option<Self>) -> bool {
-        match wanted {
+    /// Returns true if the filter of `--state` includes this state.
+    fn is_in(self, filter: Option<Self>) -> bool {
+        match filter {
             None => true,
             Some(Self::Due) => self != Self::Later,
-            Some(wanted) => self == wanted,
+            Some(state) => self == state,
         }
     }
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let Command::List { state: wanted, limit } = args.command;
+    let Command::List { state: filter, limit } = args.command;
     let data = Backend::to_read(global).await?;
     let now = global.clock.now();
     let columns = [
@@ -106,16 +108,16 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         wide("next_allowed_at"),
     ];
     let mut rows = rows(global.output, &columns, "source");
-    let mut shown = 0;
-    let hosts = stream::iter(data.schedule.hosts(MOST_HOSTS).await?);
+    let mut count = 0;
+    let hosts = stream::iter(data.schedule.hosts(MAX_HOSTS).await?);
     let schedule = &data.schedule;
-    let mut views = hosts.map(async |host| (schedule.host(&host).await, host)).buffered(AT_ONCE);
+    let mut views = hosts.map(async |host| (schedule.host(&host).await, host)).buffered(CONCURRENT_REQUESTS);
     while let Some((view, host)) = views.next().await {
         let Some(view) = view? else { continue };
         for job in &view.jobs {
             let state = JobState::of(job, &view, now);
-            if shown < limit && state.is_in(wanted) {
-                shown += 1;
+            if count < limit && state.is_in(filter) {
+                count += 1;
                 rows.row(json!({
                     "source": job.id.source.as_str(),
                     "kind": job.id.kind.as_str(),
@@ -129,10 +131,10 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
                 }))?;
             }
         }
-        if shown >= limit {
+        if count >= limit {
             break;
         }
     }
-    rows.finish("nothing is like that")?;
+    rows.finish("no jobs match these filters")?;
     Ok(ExitCode::SUCCESS)
 }

@@ -1,4 +1,4 @@
-//! `qyran schedule`: building the schedule anew.
+//! `qyran schedule`: rebuilds the schedule.
 
 use std::process::ExitCode;
 
@@ -11,14 +11,13 @@ use crate::commands::audit::Reason;
 use crate::global::Global;
 use crate::terminal::failure::say;
 
-/// Build the schedule anew from the store
+/// Rebuild the schedule from the store
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   qyran schedule rebuild --reason 'Redis was replaced'
 
-Nodes do so by themselves when they find a schedule that is empty. Nothing is lost by doing it once more:
-known jobs keep their times, and hosts that are new to the schedule rest for one delay first.")]
+Nodes rebuild an empty schedule automatically. A rebuild is safe to repeat: existing jobs keep their times, and hosts that are new to the schedule first wait for one delay.")]
 pub(crate) struct Args {
     #[command(subcommand)]
     command: Command,
@@ -26,7 +25,7 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Plan everything that is declared, and all pages that wait
+    /// Plan all declared sources and all queued pages
     Rebuild {
         #[command(flatten)]
         reason: Reason,
@@ -41,6 +40,6 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     reason.note(&data, "schedule rebuild", "schedule", global).await?;
     let counts = data.schedule.counts(Share::All, now).await?;
     let hosts = counts.waiting + counts.ready + counts.leased;
-    say(&format!("everything is planned: {hosts} hosts with jobs"));
+    say(&format!("the schedule is rebuilt: {hosts} hosts with jobs"));
     Ok(ExitCode::SUCCESS)
 }
