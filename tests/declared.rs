@@ -131,7 +131,7 @@ async fn invalid_selectors_are_rejected_before_any_fetch() {
     let file = workspace.write("all.yaml", &SOURCE.replace("text: '.body'", "text: 'div[['"));
     let (code, _, stderr) = workspace.run(&["check", "-f", &file]).await;
     assert_eq!(code, Some(2));
-    assert!(stderr.contains("spec.selectors.text: \"div[[\" is no CSS selector"), "{stderr}");
+    assert!(stderr.contains("spec.selectors.text: \"div[[\" is not a CSS selector"), "{stderr}");
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn pause_and_resume_change_the_state_of_a_source() {
     assert_eq!(workspace.run(&["source", "resume", "akorda"]).await.0, Some(0));
     let (_, out, _) = workspace.run(&["source", "get", "akorda", "-o", "json"]).await;
     let source: Value = serde_json::from_str(&out).unwrap();
-    assert_eq!(source["why"], "due; it is polled as soon as a node runs");
+    assert_eq!(source["why"], "due; a running node will poll it");
     assert_eq!(source["spec"]["every"]["min"], "2m");
     let (code, _, stderr) = workspace.run(&["source", "get", "akroda"]).await;
     assert_eq!(code, Some(3));

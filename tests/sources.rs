@@ -43,7 +43,7 @@ async fn backfill_reads_older_posts_of_a_channel() {
         "the control: without a backfill, older posts are not read"
     );
     let rejection = finished(stage.command(&["source", "backfill", &name, "--since", "tomorrow"])).await;
-    assert_eq!((rejection.status.code(), text(&rejection.stderr).contains("is no time")), (Some(2), true));
+    assert_eq!((rejection.status.code(), text(&rejection.stderr).contains("is not a time")), (Some(2), true));
     let output = finished(stage.command(&["source", "backfill", &name, "--since", "400d"])).await;
     assert!(output.status.success(), "{}", text(&output.stderr));
     stage.origin.forget();

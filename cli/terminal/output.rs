@@ -1,7 +1,7 @@
-//! How results are printed: tables for people, JSON, YAML and CSV for programs.
+//! The output of results: tables for reading, JSON, YAML and CSV for programs.
 //!
-//! A row is a JSON object; a command names the columns that a table shows of it. Text that came
-//! from the network never reaches a terminal with its control characters.
+//! A row is a JSON object; a command names the keys that a table shows as columns. Control characters of text from the
+//! network never reach the terminal.
 
 use std::io::{IsTerminal, StdoutLock, Write};
 use std::time::Duration;
@@ -12,27 +12,27 @@ use model::{Timestamp, rfc3339};
 use serde::Serialize;
 use serde_json::Value;
 
-/// Rows of a table measured together; a longer list goes on with new widths.
-const CHUNK: usize = 500;
-/// A column no wider than this (a name, a time) is shown whole where that is possible: what is cut to
-/// its day says nothing.
-const NARROW: usize = 22;
-/// Between columns.
-const GAP: u16 = 2;
-/// How often something watched is looked at.
-const LOOK: Duration = Duration::from_secs(2);
+/// Number of table rows that share their column widths. A longer list continues with new widths.
+const ROWS_PER_LAYOUT: usize = 500;
+/// Upper bound on the width of a column that is shown uncut if possible, such as a name or a time: a time that is cut to
+/// its date is useless.
+const NARROW_COLUMN: usize = 22;
+/// Blanks between columns.
+const COLUMN_GAP: u16 = 2;
+/// Refresh interval of `--watch`.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How results are printed.
+/// The output format of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(crate) enum Format {
     /// Columns that fit the terminal.
     #[default]
     Table,
-    /// More columns, nothing cut.
+    /// All columns, uncut.
     Wide,
     /// One JSON document.
     Json,
-    /// A JSON object a line.
+    /// One JSON object per line.
     Jsonl,
     /// YAML documents.
     Yaml,
@@ -42,35 +42,35 @@ pub(crate) enum Format {
     Name,
 }
 
-/// A column of a table: its heading, and the key of the row that it shows.
+/// A table column: the key of the row's value, which is also the heading.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Column {
     key: &'static str,
-    wide: bool,
+    is_wide: bool,
 }
 
-/// A column that every table shows.
+/// Returns a column that every table shows.
 pub(crate) const fn column(key: &'static str) -> Column {
-    Column { key, wide: false }
+    Column { key, is_wide: false }
 }
 
-/// A column that only wide tables show.
+/// Returns a column that only wide tables show.
 pub(crate) const fn wide(key: &'static str) -> Column {
-    Column { key, wide: true }
+    Column { key, is_wide: true }
 }
 
-/// Prints rows as they come.
+/// A printer of rows. Formats other than tables are printed row by row.
 pub(crate) struct Rows<W: Write> {
     format: Format,
     columns: Vec<Column>,
     name: &'static str,
     out: W,
     width: Option<u16>,
-    waiting: Vec<Value>,
-    printed: usize,
+    pending: Vec<Value>,
+    count: usize,
 }
 
-/// Rows on stdout. `name` is the key that `-o name` prints.
+/// Returns a printer on stdout. `name` is the key of the value that `-o name` prints.
 pub(crate) fn rows(format: Format, columns: &[Column], name: &'static str) -> Rows<StdoutLock<'static>> {
     let stdout = std::io::stdout();
     let width = stdout.is_terminal().then(terminal_width).flatten();
@@ -85,56 +85,56 @@ impl<W: Write> Rows<W> {
         out: W,
         width: Option<u16>,
     ) -> Self {
-        Self { format, columns: columns.to_vec(), name, out, width, waiting: Vec::new(), printed: 0 }
+        Self { format, columns: columns.to_vec(), name, out, width, pending: Vec::new(), count: 0 }
     }
 
-    /// Prints a row, or keeps it for the table.
+    /// Prints a row, or buffers it for the table.
     pub(crate) fn row(&mut self, row: impl Serialize) -> std::io::Result<()> {
         self.row_value(serde_json::to_value(row).map_err(std::io::Error::other)?)
     }
 
     fn row_value(&mut self, row: Value) -> std::io::Result<()> {
-        self.printed += 1;
+        self.count += 1;
         match self.format {
             Format::Table | Format::Wide => {
-                self.waiting.push(row);
-                if self.waiting.len() == CHUNK {
+                self.pending.push(row);
+                if self.pending.len() == ROWS_PER_LAYOUT {
                     self.print_table()?;
                 }
                 Ok(())
             }
             Format::Json => {
-                let before = if self.printed == 1 { "[\n" } else { ",\n" };
-                write!(self.out, "{before}{}", json_text(&row))
+                let separator = if self.count == 1 { "[\n" } else { ",\n" };
+                write!(self.out, "{separator}{}", json_text(&row))
             }
             Format::Jsonl => writeln!(self.out, "{}", json_text(&row)),
             Format::Yaml => {
-                let before = if self.printed == 1 { "" } else { "---\n" };
-                write!(self.out, "{before}{}", config::yaml::print(&cleaned(&row)))
+                let separator = if self.count == 1 { "" } else { "---\n" };
+                write!(self.out, "{separator}{}", config::yaml::print(&clean_value(&row)))
             }
             Format::Csv => self.print_csv(&row),
             Format::Name => writeln!(self.out, "{}", cell(row.get(self.name))),
         }
     }
 
-    /// Sends on what was printed so far: for rows that come now and then.
+    /// Prints the buffered rows and flushes the output: for rows that arrive over time.
     pub(crate) fn flush(&mut self) -> std::io::Result<()> {
-        if !self.waiting.is_empty() {
+        if !self.pending.is_empty() {
             self.print_table()?;
         }
         self.out.flush()
     }
 
-    /// Ends the list. `empty` is what a person is told when there was nothing.
+    /// Ends the output. If there were no rows, a table prints the message `empty` to stderr.
     pub(crate) fn finish(mut self, empty: &str) -> std::io::Result<()> {
         match self.format {
-            Format::Table | Format::Wide if self.printed == 0 => crate::terminal::failure::say(empty),
+            Format::Table | Format::Wide if self.count == 0 => crate::terminal::failure::say(empty),
             Format::Table | Format::Wide => self.print_table()?,
-            Format::Csv if self.printed == 0 => {
+            Format::Csv if self.count == 0 => {
                 let keys: Vec<&str> = self.columns.iter().map(|column| column.key).collect();
                 self.out.write_all(&csv_line(&keys)?)?;
             }
-            Format::Json if self.printed == 0 => writeln!(self.out, "[]")?,
+            Format::Json if self.count == 0 => writeln!(self.out, "[]")?,
             Format::Json => writeln!(self.out, "\n]")?,
             _ => (),
         }
@@ -142,19 +142,19 @@ impl<W: Write> Rows<W> {
     }
 
     fn print_table(&mut self) -> std::io::Result<()> {
-        let rows = std::mem::take(&mut self.waiting);
+        let rows = std::mem::take(&mut self.pending);
         if rows.is_empty() {
             return Ok(());
         }
-        let shown: Vec<Column> = self
+        let columns: Vec<Column> = self
             .columns
             .iter()
-            .filter(|column| !column.wide || self.format == Format::Wide)
+            .filter(|column| !column.is_wide || self.format == Format::Wide)
             .copied()
             .collect();
         let mut table = Table::new();
         table.load_style(presets::NOTHING).force_no_tty();
-        table.set_header(shown.iter().map(|column| column.key.replace('_', " ").to_uppercase()));
+        table.set_header(columns.iter().map(|column| column.key.replace('_', " ").to_uppercase()));
         match self.width.filter(|_| self.format == Format::Table) {
             Some(width) => {
                 table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
@@ -165,7 +165,7 @@ impl<W: Write> Rows<W> {
         }
         for row in &rows {
             let mut line = comfy_table::Row::from(
-                shown.iter().map(|column| cell(row.get(column.key))).collect::<Vec<_>>(),
+                columns.iter().map(|column| cell(row.get(column.key))).collect::<Vec<_>>(),
             );
             if self.width.is_some() && self.format == Format::Table {
                 line.max_height(1);
@@ -173,12 +173,12 @@ impl<W: Write> Rows<W> {
             table.add_row(line);
         }
         let widths = table.column_max_content_widths();
-        let narrow = |width: &u16| usize::from(*width) <= NARROW;
+        let narrow = |width: &u16| usize::from(*width) <= NARROW_COLUMN;
         let needed: usize =
-            widths.iter().filter(|width| narrow(width)).map(|width| usize::from(width + GAP)).sum();
+            widths.iter().filter(|width| narrow(width)).map(|width| usize::from(width + COLUMN_GAP)).sum();
         let fits = self.width.is_some_and(|width| needed < usize::from(width));
         for (column, width) in table.column_iter_mut().zip(&widths) {
-            column.set_padding((0, GAP));
+            column.set_padding((0, COLUMN_GAP));
             if fits && narrow(width) {
                 column.set_constraint(ColumnConstraint::ContentWidth);
             }
@@ -191,7 +191,7 @@ impl<W: Write> Rows<W> {
 
     fn print_csv(&mut self, row: &Value) -> std::io::Result<()> {
         let Some(object) = row.as_object() else { return Ok(()) };
-        if self.printed == 1 {
+        if self.count == 1 {
             self.out.write_all(&csv_line(object.keys())?)?;
         }
         self.out.write_all(&csv_line(object.values().map(csv_field))?)
@@ -204,12 +204,12 @@ fn csv_line<T: AsRef<[u8]>>(fields: impl IntoIterator<Item = T>) -> std::io::Res
     writer.into_inner().map_err(|error| std::io::Error::other(error.to_string()))
 }
 
-/// Returns a time as it is printed; `None` is null.
+/// Returns a time as RFC 3339 text; `None` is null.
 pub(crate) fn time(at: Option<Timestamp>) -> Value {
     at.map_or(Value::Null, |at| Value::String(rfc3339(at)))
 }
 
-/// Prints one object, for people as lines of keys and values.
+/// Prints one object; a table format prints its fields as lines of key and value.
 pub(crate) fn object(
     out: &mut impl Write,
     format: Format,
@@ -223,24 +223,24 @@ fn object_value(out: &mut impl Write, format: Format, value: &Value, name: &str)
     match format {
         Format::Json => writeln!(out, "{}", json_pretty(value)),
         Format::Jsonl => writeln!(out, "{}", json_text(value)),
-        Format::Yaml => write!(out, "{}", config::yaml::print(&cleaned(value))),
+        Format::Yaml => write!(out, "{}", config::yaml::print(&clean_value(value))),
         Format::Name => writeln!(out, "{}", cell(value.get(name))),
         Format::Csv => {
             let mut rows = Rows::new(Format::Csv, &[], "", out, None);
             rows.row(value.clone())?;
             rows.finish("")
         }
-        Format::Table | Format::Wide => lines(out, value),
+        Format::Table | Format::Wide => print_fields(out, value),
     }
 }
 
-fn lines(out: &mut impl Write, value: &Value) -> std::io::Result<()> {
+fn print_fields(out: &mut impl Write, value: &Value) -> std::io::Result<()> {
     let object = value.as_object();
     let longest = object.map_or(0, |object| object.keys().map(String::len).max().unwrap_or(0));
     for (key, value) in object.into_iter().flatten() {
         let label = key.replace('_', " ");
         match value {
-            Value::Array(list) if list.iter().any(|entry| !is_small(entry)) => {
+            Value::Array(list) if list.iter().any(|entry| !is_short(entry)) => {
                 writeln!(out, "{label}:")?;
                 for entry in list {
                     writeln!(out, "  - {}", cell(Some(entry)))?;
@@ -258,21 +258,21 @@ fn lines(out: &mut impl Write, value: &Value) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Prints what `print` prepares, once; with `watch`, again whenever it has changed. `print` is told the
-/// width of the terminal, where there is one.
+/// Prints the output that `print` produces. With `watch`, repeats this until interrupted and prints only changes. `print`
+/// gets the width of the terminal if stdout is one.
 pub(crate) async fn show(
     watch: bool,
     print: impl AsyncFn(&mut Vec<u8>, Option<u16>) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let is_terminal = std::io::stdout().is_terminal();
-    let mut before = None;
+    let mut previous = None;
     loop {
         let mut text = Vec::new();
         print(&mut text, is_terminal.then(terminal_width).flatten()).await?;
-        if before.as_ref() != Some(&text) {
+        if previous.as_ref() != Some(&text) {
             let mut out = std::io::stdout().lock();
             if watch && is_terminal {
-                // Clear the screen and begin at its top (ECMA-48: ED, CUP).
+                // Clear the screen and move the cursor to the top left (ECMA-48: ED, CUP).
                 out.write_all(b"\x1b[2J\x1b[H")?;
             }
             out.write_all(&text)?;
@@ -281,12 +281,13 @@ pub(crate) async fn show(
         if !watch {
             return Ok(());
         }
-        before = Some(text);
-        tokio::time::sleep(LOOK).await;
+        previous = Some(text);
+        tokio::time::sleep(WATCH_INTERVAL).await;
     }
 }
 
-fn is_small(value: &Value) -> bool {
+/// Returns true if a value of a list is short enough to share a line with others.
+fn is_short(value: &Value) -> bool {
     match value {
         Value::String(text) => text.chars().count() < 24,
         Value::Object(_) | Value::Array(_) => false,
@@ -294,23 +295,23 @@ fn is_small(value: &Value) -> bool {
     }
 }
 
-/// One line of JSON. Control characters that JSON lets stand are escaped: a terminal obeys them.
+/// Returns a value as one line of JSON. Escapes the control characters that JSON allows: a terminal interprets them.
 pub(crate) fn json_text(value: &Value) -> String {
     escape_controls(value.to_string())
 }
 
 fn json_pretty(value: &Value) -> String {
-    // Printing a value that is in memory cannot fail.
+    // Serializing a value in memory cannot fail.
     escape_controls(serde_json::to_string_pretty(value).unwrap_or_default())
 }
 
 fn escape_controls(json: String) -> String {
-    if !json.chars().any(|c| is_obeyed(c) && c != '\n') {
+    if !json.chars().any(|c| is_terminal_control(c) && c != '\n') {
         return json;
     }
     let mut escaped = String::with_capacity(json.len() + 16);
     for c in json.chars() {
-        if is_obeyed(c) && c != '\n' {
+        if is_terminal_control(c) && c != '\n' {
             escaped.push_str(&format!("\\u{:04x}", u32::from(c)));
         } else {
             escaped.push(c);
@@ -319,32 +320,36 @@ fn escape_controls(json: String) -> String {
     escaped
 }
 
-/// Characters that a terminal obeys instead of showing: C0, DEL and C1 controls, and those that turn
-/// the direction of what follows.
-fn is_obeyed(c: char) -> bool {
+/// Returns true for a character that a terminal interprets instead of showing: a C0, DEL or C1 control, or a character
+/// that changes the text direction.
+fn is_terminal_control(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A text without characters that a terminal obeys.
+/// Returns a text without control characters; tabs and line breaks become blanks.
 pub(crate) fn clean(text: &str) -> String {
-    text.chars().map(|c| if c == '\t' || c == '\n' { ' ' } else { c }).filter(|c| !is_obeyed(*c)).collect()
+    text.chars()
+        .map(|c| if c == '\t' || c == '\n' { ' ' } else { c })
+        .filter(|c| !is_terminal_control(*c))
+        .collect()
 }
 
-fn cleaned(value: &Value) -> Value {
+/// Removes control characters from all texts of a value, except tabs and line breaks.
+fn clean_value(value: &Value) -> Value {
     match value {
-        Value::String(text) => {
-            Value::String(text.chars().filter(|c| *c == '\n' || *c == '\t' || !is_obeyed(*c)).collect())
-        }
-        Value::Array(list) => list.iter().map(cleaned).collect(),
+        Value::String(text) => Value::String(
+            text.chars().filter(|c| *c == '\n' || *c == '\t' || !is_terminal_control(*c)).collect(),
+        ),
+        Value::Array(list) => list.iter().map(clean_value).collect(),
         Value::Object(map) => {
-            Value::Object(map.iter().map(|(key, value)| (key.clone(), cleaned(value))).collect())
+            Value::Object(map.iter().map(|(key, value)| (key.clone(), clean_value(value))).collect())
         }
         other => other.clone(),
     }
 }
 
-/// What a spreadsheet would run is made text (OWASP: CSV injection).
-fn formula_free(text: &str) -> String {
+/// Prefixes a text that a spreadsheet would evaluate with a quote (OWASP: CSV injection).
+fn escape_formula(text: &str) -> String {
     if text.starts_with(['=', '+', '-', '@']) && text.parse::<f64>().is_err() {
         format!("'{text}")
     } else {
@@ -352,11 +357,12 @@ fn formula_free(text: &str) -> String {
     }
 }
 
-/// An unknown value is an empty field.
+/// Returns a value as a CSV field; null is an empty field.
 fn csv_field(value: &Value) -> String {
-    if value.is_null() { String::new() } else { formula_free(&cell(Some(value))) }
+    if value.is_null() { String::new() } else { escape_formula(&cell(Some(value))) }
 }
 
+/// Returns a value as one line of text.
 fn cell(value: Option<&Value>) -> String {
     match value {
         None | Some(Value::Null) => "-".to_owned(),
@@ -366,7 +372,7 @@ fn cell(value: Option<&Value>) -> String {
     }
 }
 
-/// Columns of the terminal, where there is one.
+/// Returns the number of columns of the terminal, if it has more than 20.
 fn terminal_width() -> Option<u16> {
     ratatui::crossterm::terminal::size().ok().map(|(columns, _)| columns).filter(|columns| *columns > 20)
 }
@@ -376,7 +382,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn printed(format: Format, width: Option<u16>, rows: &[Value]) -> String {
+    fn print_rows(format: Format, width: Option<u16>, rows: &[Value]) -> String {
         let columns = [column("name"), column("state"), wide("url")];
         let mut out = Vec::new();
         let mut printer = Rows::new(format, &columns, "name", &mut out, width);
@@ -388,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_rows_in_every_form() {
+    fn rows_are_printed_in_every_format() {
         let rows = [
             json!({"name": "a", "state": null, "url": "https://a.kz/"}),
             json!({"name": "b, c", "state": "live", "url": "https://b.kz/"}),
@@ -407,28 +413,28 @@ mod tests {
             (Format::Csv, "name,state,url\na,,https://a.kz/\n\"b, c\",live,https://b.kz/\n"),
             (Format::Name, "a\nb, c\n"),
         ] {
-            assert_eq!(printed(format, None, &rows), expected, "{format:?}");
+            assert_eq!(print_rows(format, None, &rows), expected, "{format:?}");
         }
-        assert_eq!(printed(Format::Json, None, &[]), "[]\n");
-        assert_eq!(printed(Format::Jsonl, None, &[]), "");
-        assert_eq!(printed(Format::Csv, None, &[]), "name,state,url\n");
+        assert_eq!(print_rows(Format::Json, None, &[]), "[]\n");
+        assert_eq!(print_rows(Format::Jsonl, None, &[]), "");
+        assert_eq!(print_rows(Format::Csv, None, &[]), "name,state,url\n");
     }
 
     #[test]
     fn tables_fit_the_terminal() {
         let row = json!({"name": "очень длинное имя ".repeat(20), "state": "live", "url": null});
-        let table = printed(Format::Table, Some(80), &[row.clone(), row]);
+        let table = print_rows(Format::Table, Some(80), &[row.clone(), row]);
         assert_eq!(table.lines().count(), 3, "{table}");
         assert!(table.lines().all(|line| line.chars().count() <= 80), "{table}");
-        // What is narrow is shown whole; what is long makes way.
+        // Narrow columns are shown uncut; wide columns shrink.
         let row =
             json!({"name": "2026-11-25T13:05:11Z", "state": "очень длинная причина ".repeat(9), "url": null});
-        let table = printed(Format::Table, Some(40), &[row]);
+        let table = print_rows(Format::Table, Some(40), &[row]);
         assert!(table.lines().any(|line| line.starts_with("2026-11-25T13:05:11Z  очень")), "{table}");
     }
 
     #[test]
-    fn nothing_fetched_is_obeyed_by_a_terminal() {
+    fn control_characters_never_reach_a_terminal() {
         let row =
             json!({"name": "\u{1b}[2J\u{9b}31mred\u{7}\u{202e}x", "state": "a\nb", "url": "=HYPERLINK(1)"});
         for format in [
@@ -440,9 +446,9 @@ mod tests {
             Format::Csv,
             Format::Name,
         ] {
-            let text = printed(format, None, std::slice::from_ref(&row));
-            assert!(!text.chars().any(|c| is_obeyed(c) && c != '\n'), "{format:?}: {text:?}");
+            let text = print_rows(format, None, std::slice::from_ref(&row));
+            assert!(!text.chars().any(|c| is_terminal_control(c) && c != '\n'), "{format:?}: {text:?}");
         }
-        assert!(printed(Format::Csv, None, &[row]).contains("'=HYPERLINK"));
+        assert!(print_rows(Format::Csv, None, &[row]).contains("'=HYPERLINK"));
     }
 }

@@ -167,7 +167,10 @@ fn unresolved_queries(declared: &[Declared], surroundings: &Surroundings) -> Vec
         }
     }
     let Some(Declared { file, .. }) = declared.first() else { return problems };
-    for topic in surroundings.affected_topics() {
+    let is_declared = |topic: &Topic| {
+        declared.iter().any(|one| matches!(&one.object, Object::Topic(other) if other.name == topic.name))
+    };
+    for topic in surroundings.affected_topics().filter(|topic| !is_declared(topic)) {
         if !topic_errors(topic, &previous).is_empty() {
             continue; // invalid before as well
         }

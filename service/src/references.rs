@@ -40,7 +40,7 @@ pub struct Surroundings {
     topics: BTreeMap<Name, Topic>,
     lists: BTreeMap<Name, List>,
     sources: BTreeSet<Name>,
-    /// The topics that reference a changed object and are not declared themselves.
+    /// The stored topics that reference a changed object.
     affected: BTreeSet<Name>,
     /// The references of stored topics that were not recorded yet.
     unrecorded: Vec<(Name, Vec<ObjectReference>)>,
@@ -56,13 +56,6 @@ impl Surroundings {
         let references: BTreeMap<Name, Vec<ObjectReference>> =
             unrecorded.iter().map(|topic| (topic.name.clone(), object_references(topic))).collect();
         let changed = surroundings.changed_objects(store, objects).await?;
-        let declared: BTreeSet<&Name> = objects
-            .iter()
-            .filter_map(|object| match object {
-                Object::Topic(topic) => Some(&topic.name),
-                _ => None,
-            })
-            .collect();
         let mut pending = changed;
         for _ in 0..MAX_ROUNDS {
             if pending.is_empty() {
@@ -76,7 +69,7 @@ impl Surroundings {
             topics.extend(unrecorded.iter().filter(names_pending).cloned());
             pending = BTreeSet::new();
             for topic in topics {
-                if !declared.contains(&topic.name) && surroundings.affected.insert(topic.name.clone()) {
+                if surroundings.affected.insert(topic.name.clone()) {
                     pending.insert(ObjectReference::Topic(topic.name.to_string()));
                     surroundings.topics.insert(topic.name.clone(), topic);
                 }

@@ -90,7 +90,7 @@ Examples:
         #[command(flatten)]
         reason: Reason,
     },
-    /// Retire a source: it is no longer polled and no longer counts as a coverage gap; its items stay
+    /// Retire a source: no longer poll it or count it as a coverage gap
     Retire {
         /// Name of the source
         name: String,
