@@ -66,7 +66,7 @@ pub trait Harvests: Send + Sync {
     /// [`StoreError::StaleObjects`] and stores nothing unless the declared objects have version `objects_version`.
     ///
     /// Database triggers complete the write: `item_is_stored` queues each new item in `unlinked` (see
-    /// [`Stories::unlinked`](crate::Stories::unlinked)); `source_state_changes` and `source_moves` record changes
+    /// [`Stories::unlinked_items`](crate::Stories::unlinked_items)); `source_state_changes` and `source_moves` record changes
     /// of a source's state and address (see [`SourceStates`](crate::SourceStates)).
     async fn save(
         &self,
