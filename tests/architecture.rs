@@ -161,7 +161,8 @@ fn imports_of(member: &str) -> BTreeMap<String, BTreeSet<String>> {
         for path in text.split("crate::").skip(1) {
             let end =
                 path.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == ':')).unwrap_or(path.len());
-            let mut parts: Vec<&str> = path.get(..end).unwrap_or_default().split("::").filter(|part| !part.is_empty()).collect();
+            let mut parts: Vec<&str> =
+                path.get(..end).unwrap_or_default().split("::").filter(|part| !part.is_empty()).collect();
             while !parts.is_empty() && !modules.contains(&parts.join("::")) {
                 parts.pop();
             }
