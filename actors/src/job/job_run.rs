@@ -175,7 +175,7 @@ impl JobRun {
             self.permits.touch();
             let Some(wait) = result.as_ref().err().and_then(|error| self.retry_wait(error, tries)) else {
                 if result.is_ok() {
-                    self.permits.load();
+                    self.permits.retain_credit();
                 }
                 return result;
             };
@@ -274,7 +274,7 @@ impl JobRun {
         let Some(storage) = storage else {
             return Err(JobError::Storage("storage is not running".to_owned()));
         };
-        let (credit, source) = (self.permits.unload(), self.declared.clone());
+        let (credit, source) = (self.permits.take_credit(), self.declared.clone());
         let message = |reply| StorageMsg::Save {
             harvest: Box::new(harvest),
             source: Some(source),

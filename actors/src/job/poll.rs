@@ -15,13 +15,13 @@ use scheduler::due::Seen;
 use store::{EntryStatus, SourceRecord};
 use url::Url;
 
-use crate::job::deletions::{note_page_window, note_unchanged};
+use crate::job::deletions::{update_page_window, update_unchanged_window};
 use crate::job::fallback::read_with_fallbacks;
 use crate::job::gather::{ClassifiedEntry, detail_of, fetch_params, gather, read_on_pool};
 use crate::job::job_run::{JobError, JobRun, finding_of_entry};
 use crate::job::poll_outcome;
 use crate::job::poll_outcome::{SuccessfulPoll, is_on_time};
-use crate::job::subscribe::{LATE, Offer, keep_subscribed, rely_on_hub, subscription_of};
+use crate::job::subscribe::{HUB_DELIVERY_PERIOD, Offer, keep_subscribed, rely_on_hub, subscription_of};
 
 /// The pause of a host that reports rate limiting with a success status.
 const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(60);
@@ -124,7 +124,7 @@ fn conclude_unchanged(
 ) -> Attempt {
     let mut harvest = run.harvest();
     harvest.fetches.push(run.record(url, Ok(fetched), 0, String::new()));
-    note_unchanged(run, record, &mut harvest);
+    update_unchanged_window(run, record, &mut harvest);
     let on_time = is_on_time(record, harvest.at) && !run.relies_on_hub();
     let seen = Seen { known: 1, fresh: 0, on_time, waited: None };
     let previous = record.validators.as_ref().and_then(|validators| validators.fresh_for);
@@ -252,7 +252,7 @@ async fn read_document(
     let late = count_late(new.clone().map(|classified| &classified.entry), harvest.at);
     let rhythm = poll_outcome::updated_rhythm(record, new.map(|classified| &classified.entry), harvest.at);
     if let Some(window_document) = gathered.window_document {
-        note_page_window(run, record, window_document.of_document(document), &mut harvest);
+        update_page_window(run, record, window_document.of_document(document), &mut harvest);
     }
     let seen = sort_entries(run, gathered.entries, &mut harvest, on_time).await;
     let jobs = page_jobs(run, &harvest);
@@ -275,7 +275,7 @@ fn count_late<'e>(new: impl Iterator<Item = &'e Entry>, now: Timestamp) -> u64 {
     let is_late = |entry: &&Entry| {
         let published = entry.published.clone().map(|published| published.clamp(now));
         let exact = published.filter(|time| !time.clamped && time.precision == Precision::Second);
-        exact.is_none_or(|published| after(published.at, LATE) < now)
+        exact.is_none_or(|published| after(published.at, HUB_DELIVERY_PERIOD) < now)
     };
     new.filter(is_late).count() as u64
 }

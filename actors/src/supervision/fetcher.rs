@@ -52,7 +52,8 @@ impl Actor for Fetcher {
         myself: ActorRef<FetcherMsg>,
         args: FetcherArgs,
     ) -> Result<FetcherState, ActorProcessingErr> {
-        let FetcherArgs { context, job, turn, permit, health, has_waiting_jobs, progress, host_worker } = args;
+        let FetcherArgs { context, job, turn, permit, health, has_waiting_jobs, progress, host_worker } =
+            args;
         let permits = HostPermits::new(context.clone(), permit, progress);
         let is_known = |snapshot: &Snapshot| {
             snapshot.source(&job.source).is_some_and(|source| snapshot.has_job(&source, &job))
@@ -71,8 +72,8 @@ impl Actor for Fetcher {
         let snapshot = context.snapshot();
         match snapshot.source(&job.source).filter(|source| snapshot.has_job(source, &job)) {
             Some(source) => {
-                let run =
-                    JobRun::new(context, snapshot, source, job, &turn, permits).with_host(health, has_waiting_jobs);
+                let run = JobRun::new(context, snapshot, source, job, &turn, permits)
+                    .with_host(health, has_waiting_jobs);
                 myself.cast(FetcherMsg::Do(Box::new(run)))?;
             }
             // Removed, paused, needed by no topic any more, or moved to another host while its job was on the way:
@@ -108,7 +109,7 @@ async fn work(mut run: JobRun) -> (JobRun, Result<(), JobError>) {
         JobKind::Poll | JobKind::Search => Box::pin(poll::poll(&mut run)).await,
         JobKind::Backfill => backfill::backfill(&mut run).await,
         JobKind::Pages => pages::pages(&mut run).await,
-        JobKind::WebSub => websub::read_pushes(&mut run).await,
+        JobKind::WebSub => websub::read_documents(&mut run).await,
     };
     (run, outcome)
 }

@@ -65,7 +65,7 @@ async fn what_is_taken_back_is_removed() {
     assert_eq!(stage.store.totals().await.unwrap().matches, 6, "and is in no topic any more");
     let told = stage.store.history(&name("m.kz"), 100).await.unwrap();
     assert!(
-        told.iter().any(|line| line.detail == "1 gone from what it shows: removed here as well"),
+        told.iter().any(|line| line.detail == "deleted entries that the source no longer shows: 1"),
         "{told:?}"
     );
     stage.web.put(TIMELINE, timeline(&[16, 15, 14, 13, 12, 11]));

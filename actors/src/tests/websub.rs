@@ -203,7 +203,10 @@ async fn nobody_else_can_push() {
     until("what is signed is read", async || stage.items().await == 6).await;
     let denied = format!("hub.mode=denied&hub.topic={topic}&hub.reason=full");
     assert_eq!(hub_asks(context, &known.id, &denied).await, HubReply::Thanks);
-    assert_eq!(subscription(&stage).await.unwrap().refused.as_deref(), Some("it does not tell: full"));
+    assert_eq!(
+        subscription(&stage).await.unwrap().refused.as_deref(),
+        Some("the hub denied the subscription: full")
+    );
     drop(node);
 }
 
@@ -224,7 +227,7 @@ async fn what_cannot_be_read_is_polled() {
     assert_eq!((stage.web.times_asked(FEED), stage.items().await), (polls + 1, 5));
     assert!(subscription(&stage).await.unwrap().credit < 0);
     let lines = stage.store.history(&name("a.kz"), 10).await.unwrap();
-    assert!(lines.iter().any(|line| line.detail.starts_with("pushed by its hub: ")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.detail.starts_with("delivered by the WebSub hub: ")), "{lines:?}");
     // Nobody reads while the store is out; the hub is told so.
     stage.outage(true);
     sleep(Duration::from_secs(1)).await;
