@@ -28,8 +28,8 @@ pub(crate) fn update_unchanged_window(run: &JobRun, record: &SourceRecord, harve
     }
 }
 
-/// Returns true if a missing entry means that it was deleted. This does not hold for searches, which have different results,
-/// nor for fallbacks, which show other entries.
+/// Returns true if a missing entry means that it was deleted. This does not hold for searches, which have different
+/// results, nor for fallbacks, which show other entries.
 fn shows_deletions(run: &JobRun) -> bool {
     !run.is_search() && run.is_as_declared() && read::is_complete_window(run.source.kind, &run.address())
 }

@@ -1,4 +1,5 @@
-//! The permits of a turn: that of the leased host, and those borrowed for other hosts, such as the target of a redirect.
+//! The permits of a turn: that of the leased host, and those borrowed for other hosts, such as the target of a
+//! redirect.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -71,8 +72,8 @@ impl HostPermits {
         }
     }
 
-    /// Returns the permits of a command. Each host is borrowed from the schedule, so that the command observes the delays and
-    /// blocks of running nodes, and the nodes observe those of the command.
+    /// Returns the permits of a command. Each host is borrowed from the schedule, so that the command observes the
+    /// delays and blocks of running nodes, and the nodes observe those of the command.
     pub fn by_hand(context: Arc<Context>) -> Self {
         let progress = watch::Sender::new(Instant::now());
         let min_delay = context.config.delay;
@@ -158,7 +159,8 @@ impl HostPermits {
         }
     }
 
-    /// Borrows a host. Only a command waits for a host that a turn holds: two turns that wait for each other would deadlock.
+    /// Borrows a host. Only a command waits for a host that a turn holds: two turns that wait for each other would
+    /// deadlock.
     async fn borrow_or_wait(&mut self, host: &Host) -> Result<(), PermitUnavailable> {
         let timeout = if self.home.is_some() { Duration::ZERO } else { BORROW_TIMEOUT };
         let deadline = Instant::now() + timeout;
@@ -180,7 +182,8 @@ impl HostPermits {
         let answer = self.context.schedule.borrow_host(host, self.min_delay, &claim).await;
         let turn = match answer {
             Ok(Borrowed::Yes(turn)) => turn,
-            // A time within the lease duration may be the end of a lease, which can come earlier. A later one is a block.
+            // A time within the lease duration may be the end of a lease, which can come earlier. A later one is a
+            // block.
             Ok(Borrowed::No { until }) if until <= after(now, config.lease) => {
                 return Err(Refusal::Held(until.min(after(now, BORROW_RETRY_DELAY))));
             }
@@ -212,8 +215,8 @@ impl HostPermits {
     }
 }
 
-/// Renews the lease of a borrowed host and moves its deadline. If the lease was fenced, the deadline is now: the host must not
-/// receive further requests.
+/// Renews the lease of a borrowed host and moves its deadline. If the lease was fenced, the deadline is now: the host
+/// must not receive further requests.
 async fn renew(
     context: &Context,
     lease: &Lease,
@@ -261,8 +264,7 @@ impl Permits for HostPermits {
             None => self.borrow_or_wait(&host).await?,
         }
         let mut hosts = self.borrowed.iter_mut();
-        let borrowed =
-            hosts.find(|borrowed| borrowed.turn.host == host).map(|borrowed| &mut borrowed.permit);
+        let borrowed = hosts.find(|borrowed| borrowed.turn.host == host).map(|borrowed| &mut borrowed.permit);
         let permit = if is_home { self.home.as_mut() } else { borrowed }
             .ok_or(PermitUnavailable { until: Timestamp::MAX })?;
         // A job that waits for a delay is not stuck.

@@ -59,8 +59,9 @@ async fn load_article_pages(run: &JobRun) -> Result<ArticlePages, JobError> {
     Ok(record.and_then(|record| record.article_pages).unwrap_or_default())
 }
 
-/// Returns the number of pages to fetch in this turn: all new ones, which come first, and a few old ones. A sitemap with a
-/// million old pages thus does not delay other sources. The limit does not apply to a single pass, which has no later turns.
+/// Returns the number of pages to fetch in this turn: all new ones, which come first, and a few old ones. A sitemap
+/// with a million old pages thus does not delay other sources. The limit does not apply to a single pass, which has
+/// no later turns.
 fn turn_limit(run: &JobRun, pages: &[PageWork]) -> usize {
     if run.context.config.pass.is_some() || !run.has_waiting_jobs {
         return pages.len();
@@ -80,8 +81,8 @@ async fn load_waiting(run: &JobRun, limit: usize) -> Result<Vec<PageWork>, JobEr
     Ok(run.context.store.pages(&run.source.name, &run.job.host, run.now(), limit).await?)
 }
 
-/// Returns the due time of the remaining pages: at once if more are ready, else the time of the first retry; `None` if no page
-/// waits.
+/// Returns the due time of the remaining pages: at once if more are ready, else the time of the first retry; `None`
+/// if no page waits.
 async fn next_due(run: &JobRun, has_more: bool) -> Result<Option<Timestamp>, JobError> {
     if has_more {
         return Ok(Some(run.after(Duration::from_millis(1))));
@@ -150,8 +151,8 @@ async fn fetch_page(
     Ok(true)
 }
 
-/// Returns the number of attempts and the time of the retry of a page; `None` if it is not retried. Its entry is stored at once
-/// in either case.
+/// Returns the number of attempts and the time of the retry of a page; `None` if it is not retried. Its entry is
+/// stored at once in either case.
 fn retry_of(run: &JobRun, page: &PageWork, error: &FetchError) -> Option<(u32, Timestamp)> {
     if let Some(until) = error.deferred_until() {
         return Some((page.tries, until.max(run.after(Duration::from_secs(1)))));
@@ -193,7 +194,7 @@ async fn read_on_pool(
     let (entry, url) = (page.entry.clone(), page.url.clone());
     let is_representative = is_representative(run, page);
     let (source, topics, now) = (run.source.clone(), run.snapshot.topics().clone(), run.now());
-    let read = move || {
+    let read_page = move || {
         // A longer path may contain the same word as the name of a section.
         let is_short = fetched.url.path_segments().is_none_or(|parts| parts.count() <= 2);
         let wall = detect_wall(&url, &fetched.url).filter(|_| is_short);
@@ -209,8 +210,8 @@ async fn read_on_pool(
         }
         let page = Page::new(&fetched.url, &fetched.body, &source.selectors, source.timezone.as_deref(), now);
         let mut article: Article = extract(&page.of_type(fetched.content_type.as_deref()));
-        // Only reservations of the page apply to the article. Those of a feed concern the feed itself: many publishers exclude
-        // it from search engines.
+        // Only reservations of the page apply to the article. Those of a feed concern the feed itself: many
+        // publishers exclude it from search engines.
         article.reservations.extend(&fetched.reservations);
         article.reservations.sort_unstable();
         article.reservations.dedup();
@@ -243,7 +244,7 @@ async fn read_on_pool(
     };
     let timed = move || {
         let started_at = Instant::now();
-        (read(), started_at.elapsed())
+        (read_page(), started_at.elapsed())
     };
     let (reading, duration) = run.context.pool.run(timed).await;
     run.context.metrics.parsed(run.source.kind, duration, 1);

@@ -1,6 +1,6 @@
-//! Subscriptions to WebSub hubs. A subscription is requested when a poll finds that the source advertises a hub, and renewed
-//! before its lease ends. While the hub is reliable, polls slow down. A poll that finds entries the hub did not deliver ends
-//! that: polling returns to its usual rate.
+//! Subscriptions to WebSub hubs. A subscription is requested when a poll finds that the source advertises a hub, and
+//! renewed before its lease ends. While the hub is reliable, polls slow down. A poll that finds entries the hub did
+//! not deliver ends that: polling returns to its usual rate.
 
 use std::time::Duration;
 
@@ -30,8 +30,8 @@ pub(crate) enum Offer {
     Hub(HubOffer),
 }
 
-/// Returns the subscription of the job's source if it was requested for the source's current address. Returns `None` if hubs
-/// cannot reach this cluster.
+/// Returns the subscription of the job's source if it was requested for the source's current address. Returns `None`
+/// if hubs cannot reach this cluster.
 pub(crate) async fn subscription_of(run: &JobRun) -> Result<Option<Subscription>, JobError> {
     let Some(base) = run.context.config.websub_url.as_ref().filter(|_| !run.is_search()) else {
         return Ok(None);
@@ -83,8 +83,8 @@ pub(crate) fn rely_on_hub(run: &JobRun, record: &SourceRecord, attempt: &mut Att
     attempt.harvest.updates.websub = Some(SubscriptionDelta { entries: 0, missed, polls_saved });
 }
 
-/// Requests or renews the subscription to the source's hub if it is due. A failure of the hub does not count against the
-/// source. `pace` is the poll interval of the source.
+/// Requests or renews the subscription to the source's hub if it is due. A failure of the hub does not count against
+/// the source. `pace` is the poll interval of the source.
 pub(crate) async fn keep_subscribed(
     run: &mut JobRun,
     offer: Offer,
@@ -185,7 +185,8 @@ fn due_subscription(run: &JobRun, current: Option<Subscription>, offer: Offer) -
     }
 }
 
-/// Returns the address for requests to the hub: over TLS, or a pinned address if the source itself has a pinned address.
+/// Returns the address for requests to the hub: over TLS, or a pinned address if the source itself has a pinned
+/// address.
 fn hub_address(run: &JobRun, offer: &HubOffer) -> Option<url::Url> {
     let door = &run.context.door;
     match door.is_pinned(&offer.hub) {

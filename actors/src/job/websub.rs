@@ -1,5 +1,5 @@
-//! Requests from WebSub hubs, and the job that reads the documents they deliver. A document is stored before the hub receives
-//! the response. It is read once, like a fetched document: in its source's turn, by the reader of its kind.
+//! Requests from WebSub hubs, and the job that reads the documents they deliver. A document is stored before the hub
+//! receives the response. It is read once, like a fetched document: in its source's turn, by the reader of its kind.
 
 use bytes::Bytes;
 use crawler::{Fetched, websub};
@@ -105,8 +105,8 @@ async fn poll_soon(context: &Context, source: &Name) -> Result<(), store::StoreE
     Ok(())
 }
 
-/// Returns the earliest time of an early poll: the minimum interval of the source after its last poll. Returns `None` if the
-/// source is failing or stopped.
+/// Returns the earliest time of an early poll: the minimum interval of the source after its last poll. Returns `None`
+/// if the source is failing or stopped.
 fn earliest_poll(record: &SourceRecord, now: Timestamp) -> Option<Timestamp> {
     let is_allowed = record.state.is_read() && record.failures == 0.0;
     is_allowed.then(|| record.last_poll.map_or(now, |last| after(last, record.source.every.min).max(now)))
@@ -226,9 +226,9 @@ pub(crate) async fn read_documents(run: &mut JobRun) -> Result<(), JobError> {
     }
     let new = gathered.entries.iter().filter(|classified| classified.status == EntryStatus::New);
     let rhythm = poll_outcome::updated_rhythm(&record, new.map(|classified| &classified.entry), harvest.at);
-    let seen = sort_entries(run, gathered.entries, &mut harvest, false).await;
-    harvest.updates.rhythm = rhythm.filter(|_| seen.fresh > 0);
-    let entries = seen.fresh as u64;
+    let evidence = sort_entries(run, gathered.entries, &mut harvest, false).await;
+    harvest.updates.rhythm = rhythm.filter(|_| evidence.fresh > 0);
+    let entries = evidence.fresh as u64;
     run.context.metrics.websub_entries(entries);
     // A document that cannot be read counts as a missed entry.
     harvest.updates.websub =
@@ -258,7 +258,8 @@ async fn read_document(
     }
     let previous_count = gathered.entries.len();
     gathered.add(run, reading.entries).await?;
-    // The document is older than the last poll, which has read later versions of its entries. Only new entries are kept.
+    // The document is older than the last poll, which has read later versions of its entries. Only new entries are
+    // kept.
     if record.last_poll.is_some_and(|last_poll| document.at < last_poll) {
         let mut position = 0;
         gathered.entries.retain(|classified| {

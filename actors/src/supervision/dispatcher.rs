@@ -1,6 +1,7 @@
 //! Claims turns of hosts and starts a host worker for each.
 //!
-//! Supervised by [`crate::supervision::node::Node`]. If it fails, its host workers end with it and their leases expire.
+//! Supervised by [`crate::supervision::node::Node`]. If it fails, its host workers end with it and their leases
+//! expire.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -158,8 +159,8 @@ impl DispatcherState {
             let is_full = turns.len() == claim.hosts;
             for turn in turns {
                 let lease = Lease { host: turn.host.clone(), token: turn.token };
-                // A turn must not start twice. The next turn of a host may arrive before the event that its worker has ended,
-                // so the lease is compared, not the host.
+                // A turn must not start twice. The next turn of a host may arrive before the event that its worker
+                // has ended, so the lease is compared, not the host.
                 if self.host_workers.values().any(|(existing, _)| *existing == lease) {
                     tracing::error!(host = %lease.host, "the schedule returned a turn that is already running on this node");
                     continue;
@@ -184,7 +185,8 @@ impl DispatcherState {
         self.drain_workers();
     }
 
-    /// Renews all leases after a failover: the new server may not know them, and must not lease the hosts to other nodes.
+    /// Renews all leases after a failover: the new server may not know them, and must not lease the hosts to other
+    /// nodes.
     fn renew_after_failover(&mut self) {
         let Some(failovers) = &mut self.failovers else { return };
         if failovers.has_changed().unwrap_or(false) {
@@ -202,7 +204,8 @@ impl DispatcherState {
         }
     }
 
-    /// Stops a draining dispatcher after its last host worker, and that of a single pass when nothing remains to be done.
+    /// Stops a draining dispatcher after its last host worker, and that of a single pass when nothing remains to be
+    /// done.
     async fn end_when_done(&mut self, myself: &ActorRef<DispatcherMsg>) {
         if !self.host_workers.is_empty() {
             return;

@@ -1,7 +1,7 @@
 //! Runs one job of one source, then ends. It returns the host's permit and owns nothing else that outlives it.
 //!
-//! Supervised by [`crate::supervision::host_worker::HostWorker`]. If it fails, the job counts as crashed and is due again, and
-//! the host rests for one delay.
+//! Supervised by [`crate::supervision::host_worker::HostWorker`]. If it fails, the job counts as crashed and is due
+//! again, and the host rests for one delay.
 
 use std::sync::Arc;
 
@@ -57,8 +57,8 @@ impl Actor for Fetcher {
         let has_job = |snapshot: &Snapshot| {
             snapshot.source(&job.source).is_some_and(|source| snapshot.has_job(&source, &job))
         };
-        // Another node may have planned the job after a change that this node has not loaded yet. The job must not be ended as
-        // obsolete.
+        // Another node may have planned the job after a change that this node has not loaded yet. The job must not be
+        // ended as obsolete.
         if !has_job(&context.snapshot())
             && context
                 .store
@@ -76,8 +76,8 @@ impl Actor for Fetcher {
                     .with_host(health, has_waiting_jobs);
                 myself.cast(FetcherMsg::Run(Box::new(run)))?;
             }
-            // After the job was claimed, the source was removed, paused or moved to another host, or no topic needs its search
-            // any more: the job is obsolete.
+            // After the job was claimed, the source was removed, paused or moved to another host, or no topic needs
+            // its search any more: the job is obsolete.
             None => {
                 let permit = permits.into_home();
                 let done = Done { job, permit, health, is_obsolete: true, outcome: Ok(()) };
@@ -97,8 +97,8 @@ impl Actor for Fetcher {
         let (run, outcome) = Box::pin(run_job(*run)).await;
         let JobRun { job, permits, host_health: health, .. } = run;
         let done = Done { job, permit: permits.into_home(), health, is_obsolete: false, outcome };
-        // The host worker stops the fetcher. If the fetcher stopped itself, its end would look like a crash: ractor delivers
-        // supervision events before messages such as `Done`.
+        // The host worker stops the fetcher. If the fetcher stopped itself, its end would look like a crash: ractor
+        // delivers supervision events before messages such as `Done`.
         state.host_worker.cast(HostWorkerMsg::Done(Box::new(done)))?;
         Ok(())
     }

@@ -136,7 +136,8 @@ impl Actor for HostWorker {
                 state.crashed(&myself, &error.to_string()).await?;
             }
             SupervisionEvent::ActorTerminated(cell, _, reason) if state.is_current(cell.get_id()) => {
-                // `Done` clears `current`, so a fetcher that ends before `Done` was stopped because it made no progress.
+                // `Done` clears `current`, so a fetcher that ends before `Done` was stopped because it made no
+                // progress.
                 state.crashed(&myself, &reason.unwrap_or_else(|| "no progress".to_owned())).await?;
             }
             _ => (),
@@ -145,8 +146,8 @@ impl Actor for HostWorker {
     }
 }
 
-/// Loads the health of a host. Returns `None` if the host has too few sources to have one, and in a single pass: that does not
-/// wait for canaries.
+/// Loads the health of a host. Returns `None` if the host has too few sources to have one, and in a single pass: that
+/// does not wait for canaries.
 async fn load_health(context: &Context, turn: &Turn) -> Option<HostHealth> {
     let has_health = context.snapshot().sources_at(&turn.host) >= HostHealth::MIN_FAILING_SOURCES;
     if !has_health || context.config.pass.is_some() {
@@ -245,7 +246,8 @@ impl HostWorkerState {
             .metrics
             .job_ended(job.id.kind, if is_quarantined { JobEnd::Dead } else { JobEnd::Retried });
         tracing::error!(source = %job.id.source, crashes = job.crashes + 1, reason, "a fetcher crashed");
-        // The permit is lost with the fetcher. An exchange may have been in progress until now, so the host rests for one delay.
+        // The permit is lost with the fetcher. An exchange may have been in progress until now, so the host rests for
+        // one delay.
         let now = self.context.clock.now();
         // The fetcher may have stored a new crawl delay from robots.txt.
         let stored = self.context.schedule.host(&self.turn.host).await.ok().flatten();
@@ -349,8 +351,8 @@ impl HostWorkerState {
         Ok(())
     }
 
-    /// Stores the block of the host that a server requested, or that its incident requires. It applies to all nodes until it
-    /// ends or an operator removes it.
+    /// Stores the block of the host that a server requested, or that its incident requires. It applies to all nodes
+    /// until it ends or an operator removes it.
     async fn store_block(&self, now: Timestamp) {
         let blocked_until = self.permit.as_ref().and_then(Permit::blocked_until);
         let Some(until) = blocked_until.filter(|until| *until > now) else { return };

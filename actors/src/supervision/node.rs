@@ -73,8 +73,8 @@ impl Node {
         drop(self.root.cast(RootMsg::Drain));
     }
 
-    /// Waits until the node has ended: after [`Node::drain`], or at the end of a single pass. Fails if a part of the node failed
-    /// too often.
+    /// Waits until the node has ended: after [`Node::drain`], or at the end of a single pass. Fails if a part of the
+    /// node failed too often.
     pub async fn ended(&mut self) -> Result<(), NodeError> {
         drop((&mut self.ended).await);
         let outcome = self.outcome.borrow().clone();

@@ -159,8 +159,9 @@ impl StorageState {
         self.context.config.pass.is_some() || self.context.is_draining()
     }
 
-    /// Saves harvests, with retries until the store is available. The credits of the harvests are not released meanwhile, so
-    /// fetching stops. Returns the harvests as saved: they are matched again if the declared objects have changed.
+    /// Saves harvests, with retries until the store is available. The credits of the harvests are not released
+    /// meanwhile, so fetching stops. Returns the harvests as saved: they are matched again if the declared objects
+    /// have changed.
     async fn save(
         &self,
         mut harvests: Arc<[Harvest]>,
@@ -211,8 +212,8 @@ impl StorageState {
         self.context.store.save(harvests, version).await
     }
 
-    /// Matches harvests against the current declared objects, which have changed since the harvests were gathered. Data that is
-    /// no longer valid for a changed source is dropped.
+    /// Matches harvests against the current declared objects, which have changed since the harvests were gathered.
+    /// Data that is no longer valid for a changed source is dropped.
     async fn match_again(
         &self,
         harvests: Arc<[Harvest]>,
@@ -270,8 +271,8 @@ impl StorageState {
         requests.iter().zip(saved).map(outcome_of).collect()
     }
 
-    /// Settles jobs, with a few retries if the schedule fails: without the settlement, the jobs of the new article pages would be
-    /// lost.
+    /// Settles jobs, with a few retries if the schedule fails: without the settlement, the jobs of the new article
+    /// pages would be lost.
     async fn settle_all(&self, settles: &[Settle]) -> Vec<Result<(), String>> {
         if settles.is_empty() {
             return Vec::new();
