@@ -180,7 +180,7 @@ fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Returns the end of a lease of `seconds`, limited to [`Subscription::LONGEST_LEASE`] from `now`.
+/// Returns the end of a lease of `seconds`, limited to [`Subscription::MAX_LEASE`] from `now`.
 pub fn lease_end(seconds: u64, now: Timestamp) -> Timestamp {
     let duration = Duration::from_secs(seconds).min(Subscription::MAX_LEASE);
     now.saturating_add(duration).unwrap_or(Timestamp::MAX)

@@ -15,7 +15,7 @@ pub struct Backfill {
     /// The way to read old publications, if it differs from the declared way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub way: Option<Fallback>,
-    /// The queue of documents to read, next first; at most [`Self::MOST_AHEAD`].
+    /// The queue of documents to read, next first; at most [`Self::MAX_QUEUED`].
     pub ahead: Vec<Url>,
     /// The number of documents processed so far.
     pub documents: u32,

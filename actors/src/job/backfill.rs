@@ -1,4 +1,5 @@
-//! The backfill job: it reads what a source published before it was declared, one document per turn, after more recent work.
+//! The backfill job: it reads what a source published before it was declared, one document per turn, after more
+//! recent work.
 
 use std::time::Duration;
 
@@ -22,8 +23,8 @@ const PAUSE_DELAYS: u32 = 10;
 const MIN_PAUSE: Duration = Duration::from_secs(1);
 /// The pause of a host that reports rate limiting with a success status.
 const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(60);
-/// The period before the backfill's start that is left to regular polls if the backfill reads the source in another way: that
-/// way uses other entry identifiers.
+/// The period before the backfill's start that is left to regular polls if the backfill reads the source in another
+/// way: that way uses other entry identifiers.
 const POLLED_PERIOD: Duration = Duration::from_secs(86_400);
 
 /// Reads the next document of a backfill. The result is stored and settled, success or failure.
@@ -119,8 +120,8 @@ fn handle_failure(run: &JobRun, backfill: &mut Backfill, error: &FetchError) -> 
     retry_later(run, backfill, &url, &failure.reason).max(error.retry_after().unwrap_or_default())
 }
 
-/// Schedules a retry of a document that could not be read and returns the wait. After [`MAX_TRIES`] attempts the document is
-/// skipped, and the problem is recorded.
+/// Schedules a retry of a document that could not be read and returns the wait. After [`MAX_TRIES`] attempts the
+/// document is skipped, and the problem is recorded.
 fn retry_later(run: &JobRun, backfill: &mut Backfill, url: &Url, reason: &str) -> Duration {
     backfill.tries += 1;
     let backoff = run.context.config.backoff * 4u32.pow(backfill.tries.min(5));
@@ -166,13 +167,13 @@ async fn add_document(
     let entries = entries.into_iter().filter(is_in_period).collect();
     let mut gathered = Gathered::default();
     gathered.add(run, entries).await?;
-    let seen = sort_entries(run, gathered.entries, harvest, false).await;
-    backfill.new += seen.fresh as u64;
+    let evidence = sort_entries(run, gathered.entries, harvest, false).await;
+    backfill.new += evidence.fresh as u64;
     // An entry without a date is treated as old: its page waits after the pages of new entries.
     for page in harvest.pages.iter_mut().filter(|page| page.entry.dated().is_none()) {
         page.entry.changed_on = Some(backfill.since);
     }
-    backfill.barren = if seen.fresh > 0 || is_older { 0 } else { backfill.barren + 1 };
+    backfill.barren = if evidence.fresh > 0 || is_older { 0 } else { backfill.barren + 1 };
     // If all dates are too old, further documents are older still. The barren limit ends cycles of links.
     let continues =
         newest.is_none_or(|newest| newest >= backfill.since) && backfill.barren < MAX_BARREN_DOCUMENTS;

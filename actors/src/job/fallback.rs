@@ -1,5 +1,5 @@
-//! Fallbacks of a source. While the declared way to read the source fails, the first working fallback replaces it. The declared
-//! way is retried with growing waits and is used again as soon as it works.
+//! Fallbacks of a source. While the declared way to read the source fails, the first working fallback replaces it.
+//! The declared way is retried with growing waits and is used again as soon as it works.
 
 use std::time::Duration;
 
@@ -57,8 +57,8 @@ pub(crate) async fn read_with_fallbacks(
     Ok(attempt)
 }
 
-/// Returns true if no fallback is to be tried: the declared way worked, the lease expired, or no fallback is active and the
-/// failure may be temporary. A failure during an incident of the host is not considered temporary.
+/// Returns true if no fallback is to be tried: the declared way worked, the lease expired, or no fallback is active
+/// and the failure may be temporary. A failure during an incident of the host is not considered temporary.
 fn is_final(run: &JobRun, attempt: &Attempt, active_fallback: Option<&ActiveFallback>) -> bool {
     let state = attempt.outcome.state;
     let is_temporary = state.is_read() || state == SourceState::Probing;
@@ -76,8 +76,8 @@ fn in_order<'s>(source: &'s Source, active_fallback: Option<&ActiveFallback>) ->
     order
 }
 
-/// Concludes a poll that a fallback has read. The source is degraded: entries may be missing, and an operator sees that the
-/// declared way needs repair.
+/// Concludes a poll that a fallback has read. The source is degraded: entries may be missing, and an operator sees
+/// that the declared way needs repair.
 fn use_fallback(
     run: &JobRun,
     record: &SourceRecord,

@@ -17,8 +17,8 @@ use crate::job::poll_outcome::failure_of;
 const MAX_CHILDREN: usize = 5;
 /// Maximum further pages read in the first poll of a source, and in a search.
 const MAX_FIRST_POLL_PAGES: usize = 3;
-/// Maximum further pages read in a later poll, as long as no known entry appears: they contain the publications since the
-/// last poll.
+/// Maximum further pages read in a later poll, as long as no known entry appears: they contain the publications since
+/// the last poll.
 const MAX_CATCH_UP_PAGES: usize = 10;
 
 /// An entry with its status in the store.
@@ -38,14 +38,14 @@ pub(crate) struct Gathered {
     pub(crate) failure: Option<Failure>,
     /// The entries that the first nonempty document shows, if that was read without problems.
     pub(crate) window_document: Option<WindowDocument>,
-    /// Set when the page limit was reached before a known entry: publications may have been missed.
+    /// Set when reading ended before a known entry was reached: publications may have been missed.
     pub(crate) has_gap: bool,
     keys: BTreeSet<ItemKey>,
 }
 
 impl Gathered {
-    /// Records the entries that the first nonempty document shows. A document that was truncated or partly unreadable is not
-    /// recorded: its entries may be incomplete.
+    /// Records the entries that the first nonempty document shows. A document that was truncated or partly unreadable
+    /// is not recorded: its entries may be incomplete.
     fn record_window(&mut self, reading: &Reading) {
         if self.keys.is_empty() && !reading.entries.is_empty() && reading.problems.is_empty() {
             let time = |entry: &Entry| entry.published.as_ref().map(|published| published.at);
@@ -55,7 +55,8 @@ impl Gathered {
         }
     }
 
-    /// Adds the entries of a document. Returns true if the oldest one is known: then all entries of further pages are known.
+    /// Adds the entries of a document. Returns true if the oldest one is known: then all entries of further pages are
+    /// known.
     pub(crate) async fn add(&mut self, run: &JobRun, entries: Vec<Entry>) -> Result<bool, JobError> {
         let entries: Vec<Entry> = entries.into_iter().filter(|entry| self.keys.insert(key(entry))).collect();
         let references: Vec<EntryRef> = entries
@@ -70,7 +71,8 @@ impl Gathered {
         if run.matches_by_address {
             mark_known_addresses(run, &entries, &mut statuses).await?;
         }
-        // The last entry decides: pinned entries come first and are always known. A page without entries decides nothing.
+        // The last entry decides: pinned entries come first and are always known. A page without entries decides
+        // nothing.
         let is_last_known = statuses.last().is_some_and(|status| *status != EntryStatus::New);
         let classified = entries.into_iter().zip(references).zip(statuses);
         self.entries.extend(classified.map(|((entry, reference), status)| ClassifiedEntry {
@@ -88,8 +90,8 @@ fn key(entry: &Entry) -> ItemKey {
     ItemKey::new(entry.id.as_deref(), entry.url.as_ref(), title, text)
 }
 
-/// Marks new entries with a known address as known, unless several entries share the address. Each way to read a source
-/// uses other entry identifiers.
+/// Marks new entries with a known address as known, unless several entries share the address. Each way to read a
+/// source uses other entry identifiers.
 async fn mark_known_addresses(
     run: &JobRun,
     entries: &[Entry],
@@ -113,8 +115,8 @@ async fn mark_known_addresses(
 }
 
 /// Continues from the source's document: reads its children, or the further pages until one contains a known entry.
-/// `first` is the address of the document and is not read again, even if a page links back to it. `was_read` is true if an
-/// earlier poll of the source succeeded.
+/// `first` is the address of the document and is not read again, even if a page links back to it. `was_read` is true
+/// if an earlier poll of the source succeeded.
 pub(crate) async fn gather(
     run: &mut JobRun,
     first: Url,

@@ -57,8 +57,8 @@ pub(crate) struct JobRun {
     pub(crate) has_waiting_jobs: bool,
     /// The WebSub subscription of the source.
     pub(crate) subscription: Option<Subscription>,
-    /// Set when the source is, or has been, read in more than one way. Each way uses other entry identifiers, so entries are
-    /// then identified by their addresses as well.
+    /// Set when the source is, or has been, read in more than one way. Each way uses other entry identifiers, so
+    /// entries are then identified by their addresses as well.
     pub(crate) matches_by_address: bool,
     lease: Lease,
     /// The number of exchanges so far.
@@ -91,7 +91,7 @@ impl JobRun {
         }
     }
 
-    /// Sets the health of the host, and if other jobs of the host wait.
+    /// Sets the health of the host and the flag `has_waiting_jobs`.
     pub(crate) fn with_host(self, health: Option<HostHealth>, has_waiting_jobs: bool) -> Self {
         Self { host_health: health, has_waiting_jobs, ..self }
     }
@@ -101,8 +101,8 @@ impl JobRun {
         self.host_health.as_ref().is_some_and(|health| health.incident.is_some())
     }
 
-    /// Updates the health of the host and adds it to the harvest. During an incident, the host then rests until the next
-    /// canary.
+    /// Updates the health of the host and adds it to the harvest. During an incident, the host then rests until the
+    /// next canary.
     pub(crate) fn update_host_health(&mut self, harvest: &mut Harvest, update: impl FnOnce(&mut HostHealth)) {
         // A fallback may be on another host, which has its own health.
         let is_home = matches!(self.job.kind, JobKind::Pages | JobKind::Backfill | JobKind::WebSub)
@@ -137,8 +137,8 @@ impl JobRun {
         Arc::ptr_eq(&self.source, &self.declared)
     }
 
-    /// Returns true if polls are slowed down because a hub announces new entries. Such polls say little about the publication
-    /// rate.
+    /// Returns true if polls are slowed down because a hub announces new entries. Such polls say little about the
+    /// publication rate.
     pub(crate) fn relies_on_hub(&self) -> bool {
         self.subscription.as_ref().is_some_and(|subscription| subscription.is_reliable(self.now()))
     }
@@ -173,7 +173,7 @@ impl JobRun {
             self.permits.touch();
             let Some(wait) = result.as_ref().err().and_then(|error| self.retry_wait(error, tries)) else {
                 if result.is_ok() {
-                    self.permits.load();
+                    self.permits.retain_credit();
                 }
                 return result;
             };
@@ -272,8 +272,8 @@ impl JobRun {
         let Some(storage) = storage else {
             return Err(JobError::Storage("storage is not running".to_owned()));
         };
-        let (credit, source) = (self.permits.unload(), self.declared.clone());
-        let message = |reply| StorageMsg::Keep {
+        let (credit, source) = (self.permits.take_credit(), self.declared.clone());
+        let message = |reply| StorageMsg::Save {
             harvest: Box::new(harvest),
             source: Some(source),
             settle: settle.map(Box::new),

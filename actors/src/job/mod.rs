@@ -1,4 +1,4 @@
-//! The steps of one job: plain async functions, called by a fetcher.
+//! The steps of one job: plain async functions that a fetcher calls.
 
 pub(crate) mod backfill;
 pub(crate) mod deletions;

@@ -15,13 +15,13 @@ use scheduler::due::Seen;
 use store::{EntryStatus, SourceRecord};
 use url::Url;
 
-use crate::job::deletions::{note_page_window, note_unchanged};
+use crate::job::deletions::{update_page_window, update_unchanged_window};
 use crate::job::fallback::read_with_fallbacks;
 use crate::job::gather::{ClassifiedEntry, detail_of, fetch_params, gather, read_on_pool};
 use crate::job::job_run::{JobError, JobRun, finding_of_entry};
 use crate::job::poll_outcome;
 use crate::job::poll_outcome::{SuccessfulPoll, is_on_time};
-use crate::job::subscribe::{LATE, Offer, keep_subscribed, rely_on_hub, subscription_of};
+use crate::job::subscribe::{HUB_DELIVERY_PERIOD, Offer, keep_subscribed, rely_on_hub, subscription_of};
 
 /// The pause of a host that reports rate limiting with a success status.
 const RATE_LIMIT_PAUSE: Duration = Duration::from_secs(60);
@@ -82,7 +82,8 @@ pub(crate) async fn read_once(run: &mut JobRun, record: &SourceRecord) -> Result
     let url = cursor
         .filter(|_| read::is_stream(run.source.kind))
         .map_or(url.clone(), |cursor| read::with_cursor(&url, cursor));
-    // Each search, and each way to read the source, has its own response. The stored validators are of one response only.
+    // Each search, and each way to read the source, has its own response. The stored validators are of one response
+    // only.
     let is_same_url = |validators: &Validators| validators.url.as_ref() == Some(&url) || !run.has_fallbacks();
     let stored = record.validators.clone().filter(|validators| !run.is_search() && is_same_url(validators));
     let usable = stored.clone().filter(|validators| validators.are_usable(run.now()));
@@ -124,14 +125,14 @@ fn conclude_unchanged(
 ) -> Attempt {
     let mut harvest = run.harvest();
     harvest.fetches.push(run.record(url, Ok(fetched), 0, String::new()));
-    note_unchanged(run, record, &mut harvest);
+    update_unchanged_window(run, record, &mut harvest);
     let on_time = is_on_time(record, harvest.at) && !run.relies_on_hub();
-    let seen = Seen { known: 1, fresh: 0, on_time, waited: None };
+    let evidence = Seen { known: 1, fresh: 0, on_time, waited: None };
     let previous = record.validators.as_ref().and_then(|validators| validators.fresh_for);
     let fresh_for = fetched.fresh_for.or(previous);
     // The same document supports the same suspicion of a broken layout.
     let suspicion = Some(&record.reason).filter(|_| poll_outcome::is_suspected(record)).cloned();
-    let poll = SuccessfulPoll { seen, per_day: None, fresh_for, rhythm: record.rhythm.as_ref() };
+    let poll = SuccessfulPoll { evidence, per_day: None, fresh_for, rhythm: record.rhythm.as_ref() };
     let outcome = PollOutcome {
         validators: validators.map(|validators| Validators { fresh_for, ..validators }),
         moved_to: moved_to(run, fetched),
@@ -181,7 +182,8 @@ fn conclude_unreadable(run: &mut JobRun, record: &SourceRecord, fetched: &Fetche
     Attempt::without_jobs(harvest, outcome)
 }
 
-/// Records a failure in the health of the host. If several sources of a host fail in the same way, the host itself fails.
+/// Records a failure in the health of the host. If several sources of a host fail in the same way, the host itself
+/// fails.
 fn record_host_failure(
     run: &mut JobRun,
     harvest: &mut Harvest,
@@ -252,30 +254,30 @@ async fn read_document(
     let late = count_late(new.clone().map(|classified| &classified.entry), harvest.at);
     let rhythm = poll_outcome::updated_rhythm(record, new.map(|classified| &classified.entry), harvest.at);
     if let Some(window_document) = gathered.window_document {
-        note_page_window(run, record, window_document.of_document(document), &mut harvest);
+        update_page_window(run, record, window_document.of_document(document), &mut harvest);
     }
-    let seen = sort_entries(run, gathered.entries, &mut harvest, on_time).await;
+    let evidence = sort_entries(run, gathered.entries, &mut harvest, on_time).await;
     let jobs = page_jobs(run, &harvest);
-    // Validators cover everything that was read. They are not kept if a part is missing, nor for an index: its children
-    // change while the index itself does not.
+    // Validators cover everything that was read. They are not kept if a part is missing, nor for an index: its
+    // children change while the index itself does not.
     let validators = (gathered.is_complete && !has_children && !run.is_search()).then_some(validators);
     let success = poll_outcome::success(
         run,
         record,
-        SuccessfulPoll { seen, per_day, fresh_for, rhythm: rhythm.as_ref() },
+        SuccessfulPoll { evidence, per_day, fresh_for, rhythm: rhythm.as_ref() },
     );
-    harvest.updates.rhythm = rhythm.filter(|_| seen.fresh > 0 && !run.is_search());
+    harvest.updates.rhythm = rhythm.filter(|_| evidence.fresh > 0 && !run.is_search());
     let outcome =
         PollOutcome { validators, moved_to, ..poll_outcome::with_suspicion(run, record, suspicion, success) };
     Ok(Attempt { harvest, outcome, jobs, offer, late, is_interrupted: false })
 }
 
-/// Returns the number of entries that were published before the grace period of hubs, or at an unknown time.
+/// Returns the number of entries that were published before the delivery period of hubs, or at an unknown time.
 fn count_late<'e>(new: impl Iterator<Item = &'e Entry>, now: Timestamp) -> u64 {
     let is_late = |entry: &&Entry| {
         let published = entry.published.clone().map(|published| published.clamp(now));
         let exact = published.filter(|time| !time.clamped && time.precision == Precision::Second);
-        exact.is_none_or(|published| after(published.at, LATE) < now)
+        exact.is_none_or(|published| after(published.at, HUB_DELIVERY_PERIOD) < now)
     };
     new.filter(is_late).count() as u64
 }
@@ -288,7 +290,7 @@ pub(crate) async fn sort_entries(
     on_time: bool,
 ) -> Seen {
     let shared = shared_addresses(entries.iter().map(|classified| &classified.entry));
-    let mut seen = Seen { known: 0, fresh: 0, on_time, waited: None };
+    let mut evidence = Seen { known: 0, fresh: 0, on_time, waited: None };
     let mut direct: Vec<DirectEntry> = Vec::new();
     for ClassifiedEntry { entry, reference, status } in entries {
         if entry.is_deleted {
@@ -299,11 +301,11 @@ pub(crate) async fn sort_entries(
         let is_known = status == EntryStatus::Changed;
         match status {
             EntryStatus::Same => {
-                seen.known += 1;
+                evidence.known += 1;
                 continue;
             }
-            EntryStatus::Changed => seen.known += 1,
-            EntryStatus::New => seen.fresh += 1,
+            EntryStatus::Changed => evidence.known += 1,
+            EntryStatus::New => evidence.fresh += 1,
         }
         match article_page_of(run, &entry, &shared) {
             Ok(Some((url, host))) => {
@@ -322,7 +324,7 @@ pub(crate) async fn sort_entries(
         }
     }
     harvest.findings = make_findings(run, direct).await;
-    seen
+    evidence
 }
 
 /// An entry that is stored without its article page.
@@ -347,8 +349,8 @@ fn without_fragment(url: &Url) -> Url {
     page
 }
 
-/// Returns the article page of an entry with its host, or `None` if the entry needs no page. Fails with a note for the item
-/// if the page must not be requested.
+/// Returns the article page of an entry with its host, or `None` if the entry needs no page. Fails with a note for
+/// the item if the page must not be requested.
 fn article_page_of(
     run: &JobRun,
     entry: &Entry,
@@ -369,8 +371,8 @@ fn article_page_of(
     }
 }
 
-/// Matches entries on the CPU pool. A stream carries the posts of all users, so only its matching and its already stored
-/// entries are kept.
+/// Matches entries on the CPU pool. A stream carries the posts of all users, so only its matching and its already
+/// stored entries are kept.
 async fn make_findings(run: &JobRun, entries: Vec<DirectEntry>) -> Vec<Finding> {
     if entries.is_empty() {
         return Vec::new();

@@ -15,7 +15,7 @@ use crate::job::job_run::JobRun;
 
 /// The data of a successful poll that determines its outcome.
 pub(crate) struct SuccessfulPoll<'p> {
-    pub(crate) seen: Seen,
+    pub(crate) evidence: Seen,
     /// Publications per day, estimated from the dates of the entries.
     pub(crate) per_day: Option<f64>,
     /// The freshness lifetime that the server or the document declares.
@@ -26,16 +26,17 @@ pub(crate) struct SuccessfulPoll<'p> {
 
 /// Returns the outcome of a successful poll.
 pub(crate) fn success(run: &JobRun, record: &SourceRecord, poll: SuccessfulPoll<'_>) -> PollOutcome {
-    let SuccessfulPoll { seen, per_day, fresh_for, rhythm } = poll;
+    let SuccessfulPoll { evidence, per_day, fresh_for, rhythm } = poll;
     let every = run.source.every;
     let interval = match record.interval.filter(|_| record.last_ok.is_some()) {
         // One search says little about the next: each runs as often as the source allows.
         _ if run.is_search() => every.min,
-        Some(interval) => due::learn(interval, every, Seen { waited: actual_wait(record), ..seen }),
+        Some(interval) => due::learn(interval, every, Seen { waited: actual_wait(record), ..evidence }),
         None => due::first(every, per_day),
     };
     let round = run.now().as_second().unsigned_abs();
-    // The rhythm of the source does not apply to a search: each search has its own response, each topic its own hours.
+    // The rhythm of the source does not apply to a search: each search has its own response, each topic its own
+    // hours.
     let rhythm = rhythm.filter(|_| !run.is_search());
     let paced = due::paced(interval, every, rhythm, run.now());
     let wait = due::wait(paced, every, fresh_for.filter(|_| !run.is_search()));
@@ -56,8 +57,8 @@ pub(crate) fn success(run: &JobRun, record: &SourceRecord, poll: SuccessfulPoll<
     }
 }
 
-/// Returns the outcome with a broken-layout state if its document is suspicious, or with a degraded state if its article pages
-/// are.
+/// Returns the outcome with a broken-layout state if its document is suspicious, or with a degraded state if its
+/// article pages are.
 pub(crate) fn with_suspicion(
     run: &JobRun,
     record: &SourceRecord,
@@ -78,8 +79,8 @@ pub(crate) fn is_suspected(record: &SourceRecord) -> bool {
     record.state == SourceState::BrokenLayout && record.failures == 0.0
 }
 
-/// Returns the wait that a poll on time ends. It differs from the interval because of the rhythm of the source, the declared
-/// freshness lifetime and the jitter.
+/// Returns the wait that a poll on time ends. It differs from the interval because of the rhythm of the source, the
+/// declared freshness lifetime and the jitter.
 fn actual_wait(record: &SourceRecord) -> Option<Duration> {
     // The first successful poll after failed ones returns the publications since the last success.
     let since = if record.failed_polls > 0 { record.last_ok } else { record.last_poll };
@@ -137,8 +138,8 @@ fn frozen_incident(run: &JobRun) -> Option<&Incident> {
     health.incident.as_ref()
 }
 
-/// Returns the outcome of a failure that does not count against the source: its state stays. The incident paces the requests
-/// to its host.
+/// Returns the outcome of a failure that does not count against the source: its state stays. The incident paces the
+/// requests to its host.
 fn uncounted_failure(
     run: &JobRun,
     record: &SourceRecord,
@@ -180,8 +181,8 @@ pub(crate) fn failure_of(alarm: &Alarm) -> Failure {
     Failure { weight, shows, reason: alarm.to_string() }
 }
 
-/// Returns the publications per day, estimated from the newer half of the dates; `None` for fewer than four dates. The older
-/// half may contain entries that stay in the document for years.
+/// Returns the publications per day, estimated from the newer half of the dates; `None` for fewer than four dates.
+/// The older half may contain entries that stay in the document for years.
 pub(crate) fn publications_per_day(dates: impl Iterator<Item = Timestamp>, now: Timestamp) -> Option<f64> {
     const MIN_DATES: usize = 4;
     let mut dates: Vec<Timestamp> = dates.collect();
@@ -213,8 +214,9 @@ pub(crate) fn updated_rhythm<'e>(
     if moments.is_empty() { rhythm } else { Some(rhythm.unwrap_or(Rhythm::unknown(now)).with(moments, now)) }
 }
 
-/// Estimates the publication time of a new entry. A date between the previous poll (less a tolerance) and now is accepted. Any
-/// other date (midnight of the day, an unknown time zone) is replaced by now if the previous poll is recent.
+/// Estimates the publication time of a new entry. A date between the previous poll (less a tolerance) and now is
+/// accepted. Any other date (midnight of the day, an unknown time zone) is replaced by now if the previous poll is
+/// recent.
 fn estimate_publication(
     date: Option<Timestamp>,
     previous_poll: Timestamp,
@@ -234,8 +236,8 @@ fn discard_uniform_times(moments: Vec<Timestamp>) -> Vec<Timestamp> {
     if moments.iter().all(|at| Some(second_of_day(at)) == first) { Vec::new() } else { moments }
 }
 
-/// Returns true if the poll is not much later than planned. A late poll says little about the source: the node caused the
-/// delay.
+/// Returns true if the poll is not much later than planned. A late poll says little about the source: the node caused
+/// the delay.
 pub(crate) fn is_on_time(record: &SourceRecord, now: Timestamp) -> bool {
     let (Some(planned), Some(wait)) = (record.next_poll, actual_wait(record)) else { return false };
     now.duration_since(planned).unsigned_abs() <= wait / 2
@@ -267,8 +269,8 @@ mod tests {
         }
     }
 
-    /// Computed by hand: two of five dates are newer than the median, which is four hours ago. A pinned entry years old does
-    /// not count.
+    /// Computed by hand: two of five dates are newer than the median, which is four hours ago. A pinned entry years
+    /// old does not count.
     #[test]
     fn the_newer_half_determines_publications_per_day() {
         let now = at("12:00:00");

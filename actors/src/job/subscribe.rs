@@ -1,5 +1,6 @@
-//! Hubs that tell what is new in a source (WebSub): asked when a poll finds that one is offered, asked again before they stop,
-//! and relied on while they tell. A poll that finds what a hub did not tell of ends that: polls go on as without it.
+//! Subscriptions to WebSub hubs. A subscription is requested when a poll finds that the source advertises a hub, and
+//! renewed before its lease ends. While the hub is reliable, polls slow down. A poll that finds entries the hub did
+//! not deliver ends that: polling returns to its usual rate.
 
 use std::time::Duration;
 
@@ -12,146 +13,152 @@ use crate::job::job_run::{JobError, JobRun};
 use crate::job::poll::Attempt;
 use service::BackendError;
 
-/// What came out longer ago than this, a hub would have told of.
-pub(crate) const LATE: Duration = Duration::from_secs(300);
-/// A hub whose host is busy, or whose rules are not to be had, is asked again after this.
-const BUSY: Duration = Duration::from_secs(600);
+/// The period within which a hub is expected to deliver a new entry.
+pub(crate) const HUB_DELIVERY_PERIOD: Duration = Duration::from_secs(300);
+/// The minimum wait before a retry if the hub's host is busy or its robots.txt is unavailable.
+const DEFERRED_RETRY_DELAY: Duration = Duration::from_secs(600);
 
-/// What a poll saw of hubs.
+/// The hub that a poll found advertised.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) enum Offer {
-    /// Nothing was read that would tell.
+    /// The poll read no document that would advertise a hub.
     #[default]
     Unknown,
-    /// None is offered.
+    /// The source advertises no hub.
     None,
-    /// This one.
+    /// The source advertises this hub.
     Hub(HubOffer),
 }
 
-/// The subscription of the visit's source, as far as it is of this address and leads to us. None where hubs cannot reach us.
+/// Returns the subscription of the job's source if it was requested for the source's current address. Returns `None`
+/// if hubs cannot reach this cluster.
 pub(crate) async fn subscription_of(run: &JobRun) -> Result<Option<Subscription>, JobError> {
     let Some(base) = run.context.config.websub_url.as_ref().filter(|_| !run.is_search()) else {
         return Ok(None);
     };
-    let known = run.context.store.subscription(&run.source.name).await;
-    let known = known?;
-    Ok(known.filter(|known| known.source_url == run.source.url).map(|known| match known.base == *base {
-        true => known,
-        // The hub calls where nobody hears it.
+    let stored = run.context.store.subscription(&run.source.name).await?;
+    let current = stored.filter(|subscription| subscription.source_url == run.source.url);
+    Ok(current.map(|subscription| match subscription.base == *base {
+        true => subscription,
+        // The base address has changed: the hub would call the old one.
         false => {
-            let is_offered = known.renew_at != Subscription::NEVER;
+            let is_offered = subscription.renew_at != Subscription::NEVER;
             let renew_at = if is_offered { run.now() } else { Subscription::NEVER };
-            Subscription { base: base.clone(), lease_until: None, renew_at, ..known }
+            Subscription { base: base.clone(), lease_until: None, renew_at, ..subscription }
         }
     }))
 }
 
-/// What a poll that went well shows of the hub, and how long the next may wait for it.
-pub(crate) fn rely_on_hub(run: &JobRun, record: &SourceRecord, ending: &mut Attempt) {
-    let Some(known) = run.subscription.as_ref().filter(|_| ending.outcome.ok && run.is_as_declared()) else {
+/// Updates the statistics of the hub after a successful poll, and delays the next poll while the hub is reliable.
+pub(crate) fn rely_on_hub(run: &JobRun, record: &SourceRecord, attempt: &mut Attempt) {
+    let is_relevant = attempt.outcome.ok && run.is_as_declared();
+    let Some(subscription) = run.subscription.as_ref().filter(|_| is_relevant) else {
         return;
     };
-    let now = ending.harvest.at;
-    // What waits to be read was told of.
-    let missed = if known.is_active(now) && known.waiting == 0 { ending.late } else { 0 };
-    // What would have been asked since the last poll, without it.
+    let now = attempt.harvest.at;
+    // Documents that wait to be read may contain the late entries.
+    let is_missed = subscription.is_active(now) && subscription.waiting == 0;
+    let missed = if is_missed { attempt.late } else { 0 };
+    // The number of polls that would have been made since the last poll without the hub.
     let waited = record.last_poll.map_or(0.0, |last| now.duration_since(last).as_secs_f64());
     let every = run.source.every;
     let interval = record.interval.unwrap_or(every.min);
-    let plain = due::paced(interval, every, None, now).as_secs_f64().max(1.0);
-    let polls_saved = if known.is_reliable(now) { (waited / plain - 1.0).max(0.0) } else { 0.0 };
-    if known.is_reliable(now) && missed == 0 {
-        let slow = due::drift(
+    let usual_wait = due::paced(interval, every, None, now).as_secs_f64().max(1.0);
+    let polls_saved = if subscription.is_reliable(now) { (waited / usual_wait - 1.0).max(0.0) } else { 0.0 };
+    if subscription.is_reliable(now) && missed == 0 {
+        let slow_wait = due::drift(
             due::while_told(interval, every),
             run.source.name.as_str(),
             now.as_second().unsigned_abs(),
         );
-        // Not longer than until the hub is to be asked again, or stops.
-        let end = known.lease_until.unwrap_or(now).min(known.renew_at);
-        ending.outcome.next_poll = ending.outcome.next_poll.max(run.after(slow).min(end));
+        // Not beyond the renewal or the end of the lease.
+        let end = subscription.lease_until.unwrap_or(now).min(subscription.renew_at);
+        attempt.outcome.next_poll = attempt.outcome.next_poll.max(run.after(slow_wait).min(end));
     }
     if missed > 0 {
-        tracing::info!(source = %known.source, missed, hub = %known.offer.hub, "a hub did not tell what was new");
+        let Subscription { source, offer, .. } = subscription;
+        tracing::info!(%source, missed, hub = %offer.hub, "a hub did not deliver all new entries");
     }
     run.context.metrics.polls_saved(polls_saved);
-    ending.harvest.updates.websub = Some(SubscriptionDelta { entries: 0, missed, polls_saved });
+    attempt.harvest.updates.websub = Some(SubscriptionDelta { entries: 0, missed, polls_saved });
 }
 
-/// Asks the hub that was offered, or that is known, where it is time to. A hub that does not answer costs the source nothing.
-/// `pace`: how often that is polled.
+/// Requests or renews the subscription to the source's hub if it is due. A failure of the hub does not count against
+/// the source. `pace` is the poll interval of the source.
 pub(crate) async fn keep_subscribed(
     run: &mut JobRun,
     offer: Offer,
     pace: Duration,
 ) -> Result<(), BackendError> {
-    let known = run.subscription.take();
-    if let (Offer::None, Some(known)) = (&offer, &known) {
-        return end_by_itself(run, known).await;
+    let current = run.subscription.take();
+    if let (Offer::None, Some(current)) = (&offer, &current) {
+        return let_lapse(run, current).await;
     }
-    let Some(asked) = to_ask(run, known, offer) else { return Ok(()) };
-    // The source was declared anew while it was polled.
+    let Some(subscription) = due_subscription(run, current, offer) else { return Ok(()) };
+    // The declaration of the source changed during the poll.
     if !run.refresh() {
         return Ok(());
     }
-    let Ok(callback) = asked.base.join(&format!("websub/{}", asked.id)) else {
-        tracing::warn!(source = %asked.source, base = %asked.base, "websub.url cannot be extended by a path");
+    let Ok(callback) = subscription.base.join(&format!("websub/{}", subscription.id)) else {
+        let Subscription { source, base, .. } = &subscription;
+        tracing::warn!(%source, %base, "could not append a path to websub.url");
         return Ok(());
     };
-    // Before the hub is asked: it may ask back before it answers.
-    if !run.context.store.subscribe(&asked).await? {
+    // Stored before the request: the hub may verify the subscription before it responds.
+    if !run.context.store.subscribe(&subscription).await? {
         return Ok(());
     }
-    let form =
-        websub::request(&asked.offer, &callback, &asked.secret, Subscription::REQUESTED_LEASE.as_secs());
-    let want = FetchParams { form: Some(form), ..FetchParams::default() };
-    match run.fetch(&asked.offer.hub, &want).await {
+    let lease_seconds = Subscription::REQUESTED_LEASE.as_secs();
+    let form = websub::request(&subscription.offer, &callback, &subscription.secret, lease_seconds);
+    let params = FetchParams { form: Some(form), ..FetchParams::default() };
+    match run.fetch(&subscription.offer.hub, &params).await {
         Ok(_) => Ok(()),
-        Err(error) => not_asked(run, &asked, &error, pace).await,
+        Err(error) => record_failed_request(run, &subscription, &error, pace).await,
     }
 }
 
-/// A hub that is offered no more: what it promised ends by itself.
-async fn end_by_itself(run: &JobRun, known: &Subscription) -> Result<(), BackendError> {
-    if known.renew_at == Subscription::NEVER {
+/// Stops the renewal of a subscription whose hub is no longer advertised: it lapses with its lease.
+async fn let_lapse(run: &JobRun, subscription: &Subscription) -> Result<(), BackendError> {
+    if subscription.renew_at == Subscription::NEVER {
         return Ok(());
     }
-    let tells = known.lease_until.ok_or_else(|| "the source offers no hub any more".to_owned());
-    let answer = HubDecision { tells, renew_at: Subscription::NEVER };
-    Ok(run.context.store.record_hub_decision(&known.id, &answer).await?)
+    let tells = subscription.lease_until.ok_or_else(|| "the source no longer advertises a hub".to_owned());
+    let decision = HubDecision { tells, renew_at: Subscription::NEVER };
+    Ok(run.context.store.record_hub_decision(&subscription.id, &decision).await?)
 }
 
-/// The hub could not be asked: again in minutes where its host is only busy, or in a day.
-async fn not_asked(
+/// Records a failed subscription request and plans the retry: in minutes if the request was deferred, else in a day.
+async fn record_failed_request(
     run: &JobRun,
-    asked: &Subscription,
+    subscription: &Subscription,
     error: &FetchError,
     pace: Duration,
 ) -> Result<(), BackendError> {
-    tracing::info!(source = %asked.source, hub = %asked.offer.hub, %error, "a hub could not be asked");
-    // It may have asked back all the same; and what it promised before holds.
-    let known = run.context.store.subscription_by_id(&asked.id).await?;
+    let Subscription { id, source, offer, .. } = subscription;
+    tracing::info!(%source, hub = %offer.hub, %error, "could not request a subscription from a hub");
+    // The hub may have verified the subscription despite the error, and an earlier lease stays valid.
+    let stored = run.context.store.subscription_by_id(id).await?;
     let now = run.now();
-    let promised = known.and_then(|known| known.lease_until).filter(|until| *until > now);
-    let is_passing =
+    let lease_until = stored.and_then(|stored| stored.lease_until).filter(|until| *until > now);
+    let is_deferred =
         matches!(error, FetchError::LeaseExpired) || error.failure().weight == FailureWeight::Deferred;
-    let wait = if is_passing { BUSY.max(pace / 2) } else { Subscription::RETRY_DELAY };
-    let again = run.after(due::spread(wait, &asked.id, now.as_second().unsigned_abs()));
-    let again = again.max(error.deferred_until().unwrap_or(again));
-    let renew_at = promised.map_or(again, |_| again.min(asked.renew_at));
-    let tells = promised.ok_or_else(|| format!("it could not be asked: {error}"));
-    let answer = HubDecision { tells, renew_at };
-    run.context.store.record_hub_decision(&asked.id, &answer).await?;
-    if is_passing {
-        // Polls ask hubs, and the next may be far.
+    let wait = if is_deferred { DEFERRED_RETRY_DELAY.max(pace / 2) } else { Subscription::RETRY_DELAY };
+    let retry_at = run.after(due::spread(wait, id, now.as_second().unsigned_abs()));
+    let retry_at = retry_at.max(error.deferred_until().unwrap_or(retry_at));
+    let renew_at = lease_until.map_or(retry_at, |_| retry_at.min(subscription.renew_at));
+    let tells = lease_until.ok_or_else(|| format!("the subscription request failed: {error}"));
+    let decision = HubDecision { tells, renew_at };
+    run.context.store.record_hub_decision(id, &decision).await?;
+    if is_deferred {
+        // Subscriptions are requested after polls, and the next regular poll may be far away.
         let planned = run.planned(run.job.clone(), renew_at);
         run.context.schedule.plan(&[planned]).await?;
     }
     Ok(())
 }
 
-/// What to ask for now, if anything.
-fn to_ask(run: &JobRun, known: Option<Subscription>, offer: Offer) -> Option<Subscription> {
+/// Returns the subscription to request or renew now, if one is due.
+fn due_subscription(run: &JobRun, current: Option<Subscription>, offer: Offer) -> Option<Subscription> {
     let (base, now) = (run.context.config.websub_url.clone()?, run.now());
     if run.is_search() {
         return None;
@@ -159,26 +166,28 @@ fn to_ask(run: &JobRun, known: Option<Subscription>, offer: Offer) -> Option<Sub
     let offer = match offer {
         Offer::None => return None,
         Offer::Unknown => None,
-        Offer::Hub(offer) => Some(HubOffer { hub: reached_at(run, &offer)?, ..offer }),
+        Offer::Hub(offer) => Some(HubOffer { hub: hub_address(run, &offer)?, ..offer }),
     };
-    match (known, offer) {
-        (Some(known), offer) if offer.as_ref().is_none_or(|offer| *offer == known.offer) => {
-            let is_back = known.renew_at == Subscription::NEVER && offer.is_some();
-            (is_back || known.renew_at <= now).then(|| known.renewed(now))
+    match (current, offer) {
+        (Some(current), offer) if offer.as_ref().is_none_or(|offer| *offer == current.offer) => {
+            let is_readvertised = current.renew_at == Subscription::NEVER && offer.is_some();
+            (is_readvertised || current.renew_at <= now).then(|| current.renewed(now))
         }
-        (known, Some(offer)) => {
-            // A document that names one hub after another is followed once a day.
+        (current, Some(offer)) => {
+            // At most one new hub a day, even if the document advertises another one at each poll.
             let is_too_soon =
-                known.is_some_and(|known| after(known.asked_at, Subscription::RETRY_DELAY) > now);
-            let names = (websub::random_identifier().ok()?, HubSecret(websub::random_identifier().ok()?));
-            (!is_too_soon).then(|| Subscription::new(&run.source, offer, base, names, now))
+                current.is_some_and(|current| after(current.asked_at, Subscription::RETRY_DELAY) > now);
+            let credentials =
+                (websub::random_identifier().ok()?, HubSecret(websub::random_identifier().ok()?));
+            (!is_too_soon).then(|| Subscription::new(&run.source, offer, base, credentials, now))
         }
         (_, None) => None,
     }
 }
 
-/// Where the hub is asked: over TLS; by an address that the operator pins only for a source that is itself at such a one.
-fn reached_at(run: &JobRun, offer: &HubOffer) -> Option<url::Url> {
+/// Returns the address for requests to the hub: over TLS, or a pinned address if the source itself has a pinned
+/// address.
+fn hub_address(run: &JobRun, offer: &HubOffer) -> Option<url::Url> {
     let door = &run.context.door;
     match door.is_pinned(&offer.hub) {
         true => door.is_pinned(&run.source.url).then(|| offer.hub.clone()),

@@ -1,6 +1,7 @@
-//! Claims host turns and starts a fleet for each.
+//! Claims turns of hosts and starts a host worker for each.
 //!
-//! Supervised by [`crate::supervision::node::Node`]. If it dies, its fleets die with it and their leases run out.
+//! Supervised by [`crate::supervision::node::Node`]. If it fails, its host workers end with it and their leases
+//! expire.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,19 +19,19 @@ use crate::context::Context;
 use crate::metrics::Backend;
 use crate::supervision::host_worker::{HostWorker, HostWorkerArgs, HostWorkerMsg};
 
-/// How often the schedule is asked while there is room for more.
-const PACE: Duration = Duration::from_millis(200);
-/// Hosts claimed in one call: larger batches only make others wait (measured).
-const BATCH: usize = 32;
-/// Claims that fail in a row before a single pass gives up; a node goes on trying.
-const MAX_FAILURES: u32 = 50;
-/// Jobs of a host handed out in one turn.
-const JOBS: usize = 20;
+/// The interval between claims while the node has room for more hosts.
+const CLAIM_INTERVAL: Duration = Duration::from_millis(200);
+/// Maximum hosts claimed in one call. Larger batches only delay other nodes (measured).
+const MAX_HOSTS_PER_CLAIM: usize = 32;
+/// Consecutive failed claims that end a single pass. A node continues to retry.
+const MAX_FAILED_CLAIMS: u32 = 50;
+/// Maximum jobs of a host in one turn.
+const MAX_JOBS_PER_TURN: usize = 20;
 
 pub(crate) enum DispatcherMsg {
-    /// Claim what there is room for.
+    /// Claim as many turns as the node has room for.
     Claim,
-    /// Claim no more; tell the fleets.
+    /// Stop claiming, and drain the host workers.
     Drain,
 }
 
@@ -38,11 +39,11 @@ pub(crate) struct Dispatcher;
 
 pub(crate) struct DispatcherState {
     context: Arc<Context>,
-    /// Each works off the turn of one lease.
+    /// The running host workers, each with its lease.
     host_workers: HashMap<ActorId, (Lease, ActorRef<HostWorkerMsg>)>,
-    draining: bool,
-    /// Claims in a row that failed.
-    failures: u32,
+    is_draining: bool,
+    /// The number of consecutive failed claims.
+    failed_claims: u32,
     failovers: Option<watch::Receiver<u64>>,
 }
 
@@ -56,10 +57,16 @@ impl Actor for Dispatcher {
         myself: ActorRef<DispatcherMsg>,
         context: Arc<Context>,
     ) -> Result<DispatcherState, ActorProcessingErr> {
-        myself.send_interval(PACE, || DispatcherMsg::Claim);
+        myself.send_interval(CLAIM_INTERVAL, || DispatcherMsg::Claim);
         myself.cast(DispatcherMsg::Claim)?;
         let failovers = context.schedule.failovers();
-        Ok(DispatcherState { context, host_workers: HashMap::new(), draining: false, failures: 0, failovers })
+        Ok(DispatcherState {
+            context,
+            host_workers: HashMap::new(),
+            is_draining: false,
+            failed_claims: 0,
+            failovers,
+        })
     }
 
     async fn handle(
@@ -69,7 +76,7 @@ impl Actor for Dispatcher {
         state: &mut DispatcherState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            DispatcherMsg::Claim => state.obey(&myself).await?,
+            DispatcherMsg::Claim => state.follow_order(&myself).await?,
             DispatcherMsg::Drain => state.drain(),
         }
         state.end_when_done(&myself).await;
@@ -86,14 +93,14 @@ impl Actor for Dispatcher {
             SupervisionEvent::ActorFailed(cell, error) => {
                 if let Some((Lease { host, .. }, _)) = state.host_workers.remove(&cell.get_id()) {
                     state.context.tally.restarted();
-                    state.context.metrics.restarted("host_worker");
-                    tracing::error!(%host, %error, "a fleet crashed; its lease runs out");
+                    state.context.metrics.restarted("fleet");
+                    tracing::error!(%host, %error, "a host worker crashed; its lease will expire");
                 }
             }
             SupervisionEvent::ActorTerminated(cell, ..) => {
                 state.host_workers.remove(&cell.get_id());
-                // There may be more to do at once; asking costs little where there is not.
-                if !state.draining {
+                // More turns may be due already, and a claim without result is cheap.
+                if !state.is_draining {
                     myself.cast(DispatcherMsg::Claim)?;
                 }
             }
@@ -105,15 +112,15 @@ impl Actor for Dispatcher {
 }
 
 impl DispatcherState {
-    /// Claims, unless operators ask for something else.
-    async fn obey(&mut self, myself: &ActorRef<DispatcherMsg>) -> Result<(), ActorProcessingErr> {
+    /// Claims turns, unless an operator has ordered to cordon or drain the node.
+    async fn follow_order(&mut self, myself: &ActorRef<DispatcherMsg>) -> Result<(), ActorProcessingErr> {
         self.context.held.store(self.host_workers.len(), Ordering::Relaxed);
         self.renew_after_failover();
         match self.context.order() {
             Order::Work => self.claim(myself).await,
             Order::Cordon => Ok(()),
             Order::Drain => {
-                self.hand_over();
+                self.drain_workers();
                 Ok(())
             }
         }
@@ -121,15 +128,15 @@ impl DispatcherState {
 
     async fn claim(&mut self, myself: &ActorRef<DispatcherMsg>) -> Result<(), ActorProcessingErr> {
         let config = &self.context.config;
-        while !self.draining && self.host_workers.len() < config.hosts {
+        while !self.is_draining && self.host_workers.len() < config.hosts {
             let now = self.context.clock.now();
             let claim = Claim {
                 node: config.name.clone(),
                 now,
                 due_by: self.due_by(now),
                 lease: config.lease,
-                hosts: (config.hosts - self.host_workers.len()).min(BATCH),
-                jobs: JOBS,
+                hosts: (config.hosts - self.host_workers.len()).min(MAX_HOSTS_PER_CLAIM),
+                jobs: MAX_JOBS_PER_TURN,
             };
             let asked_at = Instant::now();
             let answer = self.context.schedule.claim(&claim).await;
@@ -137,31 +144,32 @@ impl DispatcherState {
             let turns = match answer {
                 Ok(turns) => turns,
                 Err(error) => {
-                    self.failures += 1;
-                    tracing::error!(%error, "no turns can be claimed");
-                    // Somebody waits for the end of a single pass.
-                    if config.pass.is_some() && self.failures >= MAX_FAILURES {
-                        return Err(format!("no turns can be claimed: {error}").into());
+                    self.failed_claims += 1;
+                    tracing::error!(%error, "could not claim turns");
+                    // A single pass must end even if the schedule stays unavailable.
+                    if config.pass.is_some() && self.failed_claims >= MAX_FAILED_CLAIMS {
+                        return Err(format!("could not claim turns: {error}").into());
                     }
                     return Ok(());
                 }
             };
-            self.failures = 0;
+            self.failed_claims = 0;
             self.context.health.claimed();
             self.context.metrics.claimed(turns.len());
-            let full = turns.len() == claim.hosts;
+            let is_full = turns.len() == claim.hosts;
             for turn in turns {
                 let lease = Lease { host: turn.host.clone(), token: turn.token };
-                // One turn is not begun twice. The next one of a host may come before news of the last one's end.
-                if self.host_workers.values().any(|(held, _)| *held == lease) {
-                    tracing::error!(host = %lease.host, "the schedule handed out a turn that this node has begun");
+                // A turn must not start twice. The next turn of a host may arrive before the event that its worker
+                // has ended, so the lease is compared, not the host.
+                if self.host_workers.values().any(|(existing, _)| *existing == lease) {
+                    tracing::error!(host = %lease.host, "the schedule returned a turn that is already running on this node");
                     continue;
                 }
                 let args = HostWorkerArgs { context: self.context.clone(), turn, asked_at };
                 let (host_worker, _) = Actor::spawn_linked(None, HostWorker, args, myself.get_cell()).await?;
                 self.host_workers.insert(host_worker.get_id(), (lease, host_worker));
             }
-            if !full {
+            if !is_full {
                 break;
             }
         }
@@ -173,11 +181,12 @@ impl DispatcherState {
     }
 
     fn drain(&mut self) {
-        self.draining = true;
-        self.hand_over();
+        self.is_draining = true;
+        self.drain_workers();
     }
 
-    /// A server that may not know our leases is told of them before it hands our hosts to others.
+    /// Renews all leases after a failover: the new server may not know them, and must not lease the hosts to other
+    /// nodes.
     fn renew_after_failover(&mut self) {
         let Some(failovers) = &mut self.failovers else { return };
         if failovers.has_changed().unwrap_or(false) {
@@ -188,28 +197,30 @@ impl DispatcherState {
         }
     }
 
-    fn hand_over(&self) {
+    /// Tells the host workers to end their turns.
+    fn drain_workers(&self) {
         for (_, host_worker) in self.host_workers.values() {
             drop(host_worker.cast(HostWorkerMsg::Drain));
         }
     }
 
-    /// A draining dispatcher ends with its last fleet; a single pass when nothing is left of it.
+    /// Stops a draining dispatcher after its last host worker, and that of a single pass when nothing remains to be
+    /// done.
     async fn end_when_done(&mut self, myself: &ActorRef<DispatcherMsg>) {
         if !self.host_workers.is_empty() {
             return;
         }
-        let done = match &self.context.config.pass {
-            _ if self.draining => true,
+        let is_done = match &self.context.config.pass {
+            _ if self.is_draining => true,
             None => false,
-            // Delays and leases are waited out; a host that asks to be left alone only for a while.
+            // A pass waits for delays and leases, but only a limited time for a blocked host.
             Some(pass) => {
                 let blocked_by = after(self.context.clock.now(), pass.longest_wait);
                 let next = self.context.schedule.next_due(pass.due_by, blocked_by).await;
                 next.is_ok_and(|next| next.is_none())
             }
         };
-        if done {
+        if is_done {
             myself.stop(Some("done".to_owned()));
         }
     }

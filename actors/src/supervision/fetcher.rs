@@ -1,8 +1,7 @@
-//! Does one job of one source, then ends. Owns nothing that outlives it but the host's permit, which
-//! it hands back.
+//! Runs one job of one source, then ends. It returns the host's permit and owns nothing else that outlives it.
 //!
-//! Supervised by [`crate::fleet::HostWorker`]. If it dies, the job counts as crashed and is due again;
-//! the host rests for one delay.
+//! Supervised by [`crate::supervision::host_worker::HostWorker`]. If it fails, the job counts as crashed and is due
+//! again, and the host rests for one delay.
 
 use std::sync::Arc;
 
@@ -20,8 +19,8 @@ use crate::job::{backfill, pages, poll, websub};
 use crate::supervision::host_worker::{Done, HostWorkerMsg};
 
 pub(crate) enum FetcherMsg {
-    /// Do the job, then report to the fleet.
-    Do(Box<JobRun>),
+    /// Run the job, then report to the host worker.
+    Run(Box<JobRun>),
 }
 
 pub(crate) struct Fetcher;
@@ -31,7 +30,7 @@ pub(crate) struct FetcherArgs {
     pub(crate) job: JobId,
     pub(crate) turn: Turn,
     pub(crate) permit: Permit,
-    /// How the host is doing, where it has sources enough to tell.
+    /// The health of the host; `None` if the host has too few sources to have one.
     pub(crate) health: Option<HostHealth>,
     pub(crate) has_waiting_jobs: bool,
     pub(crate) progress: watch::Sender<Instant>,
@@ -55,11 +54,12 @@ impl Actor for Fetcher {
         let FetcherArgs { context, job, turn, permit, health, has_waiting_jobs, progress, host_worker } =
             args;
         let permits = HostPermits::new(context.clone(), permit, progress);
-        let is_known = |snapshot: &Snapshot| {
+        let has_job = |snapshot: &Snapshot| {
             snapshot.source(&job.source).is_some_and(|source| snapshot.has_job(&source, &job))
         };
-        // Another node may know of a change before this one: what it planned must not be ended here.
-        if !is_known(&context.snapshot())
+        // Another node may have planned the job after a change that this node has not loaded yet. The job must not be
+        // ended as obsolete.
+        if !has_job(&context.snapshot())
             && context
                 .store
                 .objects_version()
@@ -67,20 +67,20 @@ impl Actor for Fetcher {
                 .is_ok_and(|version| version != context.snapshot().version())
             && let Err(error) = context.reload().await
         {
-            tracing::warn!(%error, source = %job.source, "whether a source is declared still cannot be looked at");
+            tracing::warn!(%error, source = %job.source, "could not reload the declared objects");
         }
         let snapshot = context.snapshot();
         match snapshot.source(&job.source).filter(|source| snapshot.has_job(source, &job)) {
             Some(source) => {
                 let run = JobRun::new(context, snapshot, source, job, &turn, permits)
                     .with_host(health, has_waiting_jobs);
-                myself.cast(FetcherMsg::Do(Box::new(run)))?;
+                myself.cast(FetcherMsg::Run(Box::new(run)))?;
             }
-            // Removed, paused, needed by no topic any more, or moved to another host while its job was on the way:
-            // nothing is to be done.
+            // After the job was claimed, the source was removed, paused or moved to another host, or no topic needs
+            // its search any more: the job is obsolete.
             None => {
                 let permit = permits.into_home();
-                let done = Done { job, permit, health, ended: true, outcome: Ok(()) };
+                let done = Done { job, permit, health, is_obsolete: true, outcome: Ok(()) };
                 host_worker.cast(HostWorkerMsg::Done(Box::new(done)))?;
             }
         }
@@ -93,23 +93,23 @@ impl Actor for Fetcher {
         message: FetcherMsg,
         state: &mut FetcherState,
     ) -> Result<(), ActorProcessingErr> {
-        let FetcherMsg::Do(run) = message;
-        let (run, outcome) = Box::pin(work(*run)).await;
+        let FetcherMsg::Run(run) = message;
+        let (run, outcome) = Box::pin(run_job(*run)).await;
         let JobRun { job, permits, host_health: health, .. } = run;
-        let done = Done { job, permit: permits.into_home(), health, ended: false, outcome };
-        // It does not stop itself: news of its end would overtake `Done` (ractor hands supervision events
-        // over before messages) and look like a crash. The fleet stops it.
+        let done = Done { job, permit: permits.into_home(), health, is_obsolete: false, outcome };
+        // The host worker stops the fetcher. If the fetcher stopped itself, its end would look like a crash: ractor
+        // delivers supervision events before messages such as `Done`.
         state.host_worker.cast(HostWorkerMsg::Done(Box::new(done)))?;
         Ok(())
     }
 }
 
-async fn work(mut run: JobRun) -> (JobRun, Result<(), JobError>) {
+async fn run_job(mut run: JobRun) -> (JobRun, Result<(), JobError>) {
     let outcome = match run.job.kind {
         JobKind::Poll | JobKind::Search => Box::pin(poll::poll(&mut run)).await,
         JobKind::Backfill => backfill::backfill(&mut run).await,
         JobKind::Pages => pages::pages(&mut run).await,
-        JobKind::WebSub => websub::read_pushes(&mut run).await,
+        JobKind::WebSub => websub::read_documents(&mut run).await,
     };
     (run, outcome)
 }

@@ -1,7 +1,7 @@
-//! One leased host: owns its lease, its renewal and its permit, and has its jobs done one at a time.
+//! The worker of one leased host: it owns the lease, its renewal and the permit, and runs the jobs one at a time.
 //!
-//! Supervised by [`crate::supervision::dispatcher::Dispatcher`]. If it dies, its lease runs out and the host rests
-//! for one delay: nothing that was fetched and not stored is lost, it is fetched again.
+//! Supervised by [`crate::supervision::dispatcher::Dispatcher`]. If it fails, its lease expires and the host rests
+//! for one delay. Documents that were fetched but not saved are fetched again.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,30 +22,30 @@ use crate::metrics::{Backend, JobEnd, LeaseEnd};
 use crate::supervision::fetcher::{Fetcher, FetcherArgs, FetcherMsg};
 use crate::supervision::storage::StorageMsg;
 
-/// How a host is doing is not waited for longer than this: its sources are read all the same.
-const LOOK: Duration = Duration::from_secs(5);
-/// Crashes in a row after which a source is put aside until somebody looks.
+/// Maximum wait for the health of a host. Without it, the sources are read as if there were no incident.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Number of consecutive crashes that quarantines a source until an operator resumes it.
 const MAX_CRASHES: u32 = 5;
 
 pub(crate) enum HostWorkerMsg {
     /// Start the next job, or end the turn.
     Next,
-    /// A fetcher is done; its permit comes back.
+    /// A fetcher has finished its job and returns the permit.
     Done(Box<Done>),
-    /// Renew the lease; look after the fetcher.
+    /// Renew the lease; stop a stuck fetcher.
     Tick,
-    /// Start nothing new; end the turn when the current exchange is done.
+    /// Start no further job; end the turn after the current one.
     Drain,
 }
 
-/// How a fetcher's job went.
+/// The result of a fetcher's job.
 pub(crate) struct Done {
     pub(crate) job: JobId,
     pub(crate) permit: Option<Permit>,
-    /// How the host is doing now.
+    /// The current health of the host.
     pub(crate) health: Option<HostHealth>,
-    /// Nothing was to be done, nor will be.
-    pub(crate) ended: bool,
+    /// Set when the job no longer exists: nothing was done, and the job is removed from the schedule.
+    pub(crate) is_obsolete: bool,
     pub(crate) outcome: Result<(), JobError>,
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct HostWorker;
 pub(crate) struct HostWorkerArgs {
     pub(crate) context: Arc<Context>,
     pub(crate) turn: Turn,
-    /// When the turn was asked for.
+    /// The time of the claim request, from which the lease deadline counts.
     pub(crate) asked_at: Instant,
 }
 
@@ -62,14 +62,14 @@ pub(crate) struct HostWorkerState {
     context: Arc<Context>,
     turn: Turn,
     jobs: VecDeque<Job>,
-    /// With us while no fetcher has it.
+    /// The permit of the host; `None` while a fetcher has it.
     permit: Option<Permit>,
-    /// How the host is doing, where it has sources enough to tell.
+    /// The health of the host; `None` if the host has too few sources to have one.
     health: Option<HostHealth>,
-    has_looked: bool,
+    is_health_loaded: bool,
     lease: watch::Sender<Instant>,
     current: Option<Current>,
-    draining: bool,
+    is_draining: bool,
 }
 
 struct Current {
@@ -102,10 +102,10 @@ impl Actor for HostWorker {
             jobs,
             permit: Some(permit),
             health: None,
-            has_looked: false,
+            is_health_loaded: false,
             lease,
             current: None,
-            draining: false,
+            is_draining: false,
         })
     }
 
@@ -119,7 +119,7 @@ impl Actor for HostWorker {
             HostWorkerMsg::Next => state.next(&myself).await?,
             HostWorkerMsg::Done(done) => state.done(&myself, *done).await?,
             HostWorkerMsg::Tick => state.tick(&myself).await,
-            HostWorkerMsg::Drain => state.draining = true,
+            HostWorkerMsg::Drain => state.is_draining = true,
         }
         Ok(())
     }
@@ -135,7 +135,8 @@ impl Actor for HostWorker {
                 state.crashed(&myself, &error.to_string()).await?;
             }
             SupervisionEvent::ActorTerminated(cell, _, reason) if state.is_current(cell.get_id()) => {
-                // Its `Done` clears `current`; who ends before that was stopped by us.
+                // `Done` clears `current`, so a fetcher that ends before `Done` was stopped because it made no
+                // progress.
                 state.crashed(&myself, &reason.unwrap_or_else(|| "no progress".to_owned())).await?;
             }
             _ => (),
@@ -144,16 +145,17 @@ impl Actor for HostWorker {
     }
 }
 
-/// How a host is doing that has sources enough to tell. A single pass does not wait for hosts that fail.
-async fn health_of(context: &Context, turn: &Turn) -> Option<HostHealth> {
-    let is_told = context.snapshot().sources_at(&turn.host) >= HostHealth::MIN_FAILING_SOURCES;
-    if !is_told || context.config.pass.is_some() {
+/// Loads the health of a host. Returns `None` if the host has too few sources to have one, and in a single pass: that
+/// does not wait for canaries.
+async fn load_health(context: &Context, turn: &Turn) -> Option<HostHealth> {
+    let has_health = context.snapshot().sources_at(&turn.host) >= HostHealth::MIN_FAILING_SOURCES;
+    if !has_health || context.config.pass.is_some() {
         return None;
     }
-    match timeout(LOOK, context.store.host_health(&turn.host)).await {
-        Ok(Ok(known)) => Some(known),
+    match timeout(HEALTH_TIMEOUT, context.store.host_health(&turn.host)).await {
+        Ok(Ok(health)) => Some(health),
         Ok(Err(error)) => {
-            tracing::warn!(host = %turn.host, %error, "how it is doing cannot be read");
+            tracing::warn!(host = %turn.host, %error, "could not load the health of a host");
             None
         }
         Err(_) => None,
@@ -166,19 +168,19 @@ impl HostWorkerState {
     }
 
     async fn next(&mut self, myself: &ActorRef<HostWorkerMsg>) -> Result<(), ActorProcessingErr> {
-        let Some(job) = self.jobs.pop_front().filter(|_| !self.draining) else {
+        let Some(job) = self.jobs.pop_front().filter(|_| !self.is_draining) else {
             return self.end(myself).await;
         };
-        // It comes back with each job's end, before the next begins.
+        // Each job returns the permit before the next one starts.
         let Some(permit) = self.permit.take() else { return self.end(myself).await };
         if job.crashes >= MAX_CRASHES {
             self.quarantine(&job).await;
             self.permit = Some(permit);
             return Ok(myself.cast(HostWorkerMsg::Next)?);
         }
-        if !self.has_looked {
-            self.has_looked = true;
-            self.health = health_of(&self.context, &self.turn).await;
+        if !self.is_health_loaded {
+            self.is_health_loaded = true;
+            self.health = load_health(&self.context, &self.turn).await;
         }
         let progress = watch::Sender::new(Instant::now());
         let args = FetcherArgs {
@@ -200,7 +202,7 @@ impl HostWorkerState {
     }
 
     async fn done(&mut self, myself: &ActorRef<HostWorkerMsg>, done: Done) -> Result<(), ActorProcessingErr> {
-        let Done { job, permit, health, ended, outcome } = done;
+        let Done { job, permit, health, is_obsolete, outcome } = done;
         if let Some(current) = self.current.take() {
             current.fetcher.stop(None);
         }
@@ -208,23 +210,23 @@ impl HostWorkerState {
             self.turn.robots_delay = permit.robots_delay();
             self.permit = Some(permit);
         }
-        if !ended {
+        if !is_obsolete {
             self.health = health;
-            // One canary a turn: the other jobs stay due.
+            // A turn during an incident runs one canary; the other jobs stay due.
             if self.health.as_ref().is_some_and(|health| health.incident.is_some()) {
                 self.jobs.clear();
             }
         }
         let end = if outcome.is_ok() { JobEnd::Done } else { JobEnd::Retried };
         self.context.metrics.job_ended(job.kind, end);
-        if ended {
+        if is_obsolete {
             self.settle(vec![Settlement::ended(job)], Vec::new()).await;
         } else if let Err(reason) = outcome {
-            // Nothing was settled: the job is due again after a while, and is not to blame.
+            // The job was not settled. It is due again after a backoff and does not count as crashed.
             self.context.tally.interrupted();
             tracing::warn!(source = %job.source, %reason, "a job was interrupted");
-            let again = Settlement::again(job, self.context.clock.now(), self.context.config.backoff);
-            self.settle(vec![again], Vec::new()).await;
+            let settlement = Settlement::again(job, self.context.clock.now(), self.context.config.backoff);
+            self.settle(vec![settlement], Vec::new()).await;
         }
         Ok(myself.cast(HostWorkerMsg::Next)?)
     }
@@ -238,17 +240,20 @@ impl HostWorkerState {
         self.context.tally.restarted();
         self.context.tally.interrupted();
         self.context.metrics.restarted("fetcher");
-        let is_dead = job.crashes + 1 >= MAX_CRASHES;
-        self.context.metrics.job_ended(job.id.kind, if is_dead { JobEnd::Dead } else { JobEnd::Retried });
+        let is_quarantined = job.crashes + 1 >= MAX_CRASHES;
+        self.context
+            .metrics
+            .job_ended(job.id.kind, if is_quarantined { JobEnd::Dead } else { JobEnd::Retried });
         tracing::error!(source = %job.id.source, crashes = job.crashes + 1, reason, "a fetcher crashed");
-        // The permit died with it: an exchange may have been under way until now.
+        // The permit is lost with the fetcher. An exchange may have been in progress until now, so the host rests for
+        // one delay.
         let now = self.context.clock.now();
-        // What robots.txt asks for may have been learnt by the fetcher alone; it has written it down.
-        let written = self.context.schedule.host(&self.turn.host).await.ok().flatten();
-        let delay = written.map_or(self.turn.delay, |host| host.delay).max(self.turn.robots_delay);
-        let rested = Turn { next_allowed_at: after(now, delay), ..self.turn.clone() };
-        self.permit = Some(permit_of(&rested, now, self.lease.subscribe()));
-        if is_dead {
+        // The fetcher may have stored a new crawl delay from robots.txt.
+        let stored = self.context.schedule.host(&self.turn.host).await.ok().flatten();
+        let delay = stored.map_or(self.turn.delay, |host| host.delay).max(self.turn.robots_delay);
+        let rested_turn = Turn { next_allowed_at: after(now, delay), ..self.turn.clone() };
+        self.permit = Some(permit_of(&rested_turn, now, self.lease.subscribe()));
+        if is_quarantined {
             self.quarantine(&job).await;
         } else {
             let wait = self.context.config.backoff.saturating_mul(job.crashes + 1);
@@ -257,15 +262,15 @@ impl HostWorkerState {
         Ok(myself.cast(HostWorkerMsg::Next)?)
     }
 
-    /// Puts a source aside that crashes again and again.
+    /// Quarantines a source after too many crashes: stores the state and removes its jobs.
     async fn quarantine(&self, job: &Job) {
         let now = self.context.clock.now();
         let source = &job.id.source;
-        tracing::error!(%source, "put in quarantine after {MAX_CRASHES} crashes in a row; `qyran source resume` tries it again");
+        tracing::error!(%source, "quarantined the source after {MAX_CRASHES} consecutive crashes; use `qyran source resume` to retry");
         let record = self.context.store.source(source).await.ok().flatten();
         let outcome = record.map(|record| PollOutcome {
             state: SourceState::Quarantined,
-            reason: format!("reading it crashed {MAX_CRASHES} times in a row; `qyran source resume {source}` tries it again"),
+            reason: format!("{MAX_CRASHES} consecutive attempts to read it crashed; use `qyran source resume {source}` to retry"),
             failures: record.failures,
             ok: false,
             deferred: false,
@@ -283,7 +288,7 @@ impl HostWorkerState {
         let settle = self.settle_of(vec![Settlement::ended(job.id.clone())], Vec::new());
         let storage = self.context.storage.borrow().clone();
         if let Some(storage) = storage {
-            let message = |reply| StorageMsg::Keep {
+            let message = |reply| StorageMsg::Save {
                 harvest: Box::new(harvest),
                 source: None,
                 settle: Some(Box::new(settle)),
@@ -292,18 +297,18 @@ impl HostWorkerState {
             };
             drop(storage.call(message, Some(Duration::from_secs(10))).await);
         }
-        // Its other jobs as well: nothing of it is done until somebody has looked.
-        if let Err(error) = self.take_back(source).await {
-            tracing::warn!(%source, %error, "the jobs of a source in quarantine could not be taken back");
+        // All jobs of the source are removed until an operator resumes it.
+        if let Err(error) = self.remove_jobs(source).await {
+            tracing::warn!(%source, %error, "could not remove the jobs of a quarantined source");
         }
     }
 
-    async fn take_back(&self, source: &Name) -> Result<(), BackendError> {
-        let jobs = jobs_of(&*self.context.store, std::slice::from_ref(source)).await;
-        let jobs = jobs?;
+    async fn remove_jobs(&self, source: &Name) -> Result<(), BackendError> {
+        let jobs = jobs_of(&*self.context.store, std::slice::from_ref(source)).await?;
         Ok(self.context.schedule.remove(&jobs).await?)
     }
 
+    /// Renews the lease, and stops a fetcher without progress.
     async fn tick(&mut self, myself: &ActorRef<HostWorkerMsg>) {
         let (asked_at, config) = (Instant::now(), &self.context.config);
         let until = after(self.context.clock.now(), config.lease);
@@ -314,12 +319,14 @@ impl HostWorkerState {
             Ok(()) => drop(self.lease.send_replace(config.deadline(asked_at, config.lease))),
             Err(ScheduleError::Fenced { .. }) if config.disabled.contains(model::Protection::Deadline) => (),
             Err(ScheduleError::Fenced { .. }) => {
-                // Somebody else has the host: whatever is under way must end now.
-                tracing::warn!(host = %self.turn.host, "the lease was lost");
+                // Another node may hold the host: a running exchange must end now.
+                tracing::warn!(host = %self.turn.host, "lost the lease of a host");
                 self.context.metrics.lease_ended(LeaseEnd::Fenced);
                 myself.kill();
             }
-            Err(error) => tracing::warn!(host = %self.turn.host, %error, "the lease could not be renewed"),
+            Err(error) => {
+                tracing::warn!(host = %self.turn.host, %error, "could not renew the lease of a host")
+            }
         }
         if let Some(current) = &self.current
             && current.progress.borrow().elapsed() > self.context.config.stuck_after
@@ -328,38 +335,39 @@ impl HostWorkerState {
         }
     }
 
-    /// Gives the host back.
+    /// Returns the host and ends the worker.
     async fn end(&mut self, myself: &ActorRef<HostWorkerMsg>) -> Result<(), ActorProcessingErr> {
         let wait = self.permit.as_ref().map_or(self.turn.delay, Permit::remaining_wait);
         let now = self.context.clock.now();
-        self.write_down_rest(now).await;
+        self.store_block(now).await;
         let settle =
             Settle { release_until: Some(after(now, wait)), ..self.settle_of(Vec::new(), Vec::new()) };
         if let Err(error) = self.context.schedule.settle(&settle).await {
-            tracing::warn!(host = %self.turn.host, %error, "the host could not be given back; its lease runs out");
+            tracing::warn!(host = %self.turn.host, %error, "could not return a host; its lease will expire");
         }
         self.context.metrics.lease_ended(LeaseEnd::Released);
         myself.stop(None);
         Ok(())
     }
 
-    /// What the host asked for, or its state does, holds for whoever has it next, until an operator takes it back.
-    async fn write_down_rest(&self, now: Timestamp) {
-        let rests = self.permit.as_ref().and_then(Permit::blocked_until);
-        let Some(until) = rests.filter(|until| *until > now) else { return };
+    /// Stores the block of the host that a server requested, or that its incident requires. It applies to all nodes
+    /// until it ends or an operator removes it.
+    async fn store_block(&self, now: Timestamp) {
+        let blocked_until = self.permit.as_ref().and_then(Permit::blocked_until);
+        let Some(until) = blocked_until.filter(|until| *until > now) else { return };
         let incident = self.health.as_ref().and_then(|health| health.incident.as_ref());
         let reason = match incident {
-            Some(incident) => format!("nothing of it comes through: {}", incident.reason),
-            None => "it asked to be left alone".to_owned(),
+            Some(incident) => format!("all requests fail: {}", incident.reason),
+            None => "requested by the server".to_owned(),
         };
         if let Err(error) = self.context.schedule.block(&self.turn.host, until, &reason).await {
-            tracing::warn!(host = %self.turn.host, %error, "that it is left alone could not be written down");
+            tracing::warn!(host = %self.turn.host, %error, "could not store the block of a host");
         }
     }
 
     async fn settle(&self, jobs: Vec<Settlement>, crashed: Vec<Settlement>) {
         if let Err(error) = self.context.schedule.settle(&self.settle_of(jobs, crashed)).await {
-            tracing::warn!(host = %self.turn.host, %error, "jobs could not be settled");
+            tracing::warn!(host = %self.turn.host, %error, "could not settle jobs");
         }
     }
 

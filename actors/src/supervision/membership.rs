@@ -1,7 +1,7 @@
-//! Says that the node is there, and learns what operators ask of it.
+//! Sends heartbeats of the node, and receives the orders of operators.
 //!
-//! Supervised by [`crate::supervision::node::Node`]. If it dies, others take the node for gone after a while and claim
-//! earlier what it would have claimed first; nothing is lost.
+//! Supervised by [`crate::supervision::node::Node`]. If it fails, other nodes consider the node dead after the
+//! heartbeat timeout and claim its share of hosts sooner. Nothing is lost.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,13 +14,13 @@ use tokio::time::Instant;
 
 use crate::context::Context;
 
-/// How often the schedule is counted: about as often as monitoring looks.
-const COUNT: Duration = Duration::from_secs(10);
-/// Sources are counted with every so manieth of these.
-const SOURCES: u64 = 6;
+/// The interval between updates of the schedule metrics: about the scrape interval of monitoring.
+const COUNT_INTERVAL: Duration = Duration::from_secs(10);
+/// The number of schedule updates per update of the source metrics.
+const COUNTS_PER_SOURCE_COUNT: u64 = 6;
 
 pub(crate) enum MembershipMsg {
-    /// Say it again.
+    /// Send a heartbeat.
     Beat,
 }
 
@@ -34,24 +34,24 @@ pub(crate) struct MembershipState {
 }
 
 impl MembershipState {
-    /// Tells monitoring how the schedule and the cluster are doing.
+    /// Updates the metrics of the schedule, the sources and the cluster.
     async fn count(&mut self) {
-        if self.counted_at.is_some_and(|at| at.elapsed() < COUNT) {
+        if self.counted_at.is_some_and(|at| at.elapsed() < COUNT_INTERVAL) {
             return;
         }
         self.counted_at = Some(Instant::now());
         self.counts += 1;
         let Context { store, schedule, metrics, clock, .. } = &*self.context;
-        if self.counts % SOURCES == 1
+        if self.counts % COUNTS_PER_SOURCE_COUNT == 1
             && let Ok(counts) = store.source_counts().await
         {
             metrics.sources_are(&counts);
         }
         let now = clock.now();
         if let Ok(counts) = schedule.counts(Share::Own, now).await {
-            let waits = counts.oldest_ready.map(|since| now.duration_since(since));
-            let waits = waits.and_then(|waits| Duration::try_from(waits).ok()).unwrap_or_default();
-            metrics.schedule_is(&counts, waits);
+            let wait = counts.oldest_ready.map(|since| now.duration_since(since));
+            let wait = wait.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or_default();
+            metrics.schedule_is(&counts, wait);
         }
         if let Ok(nodes) = schedule.nodes().await {
             let alive = nodes.iter().filter(|node| node.is_alive).count();
@@ -93,11 +93,11 @@ impl Actor for Membership {
         };
         match context.schedule.heartbeat(&beat).await {
             Ok(order) => {
-                // A node that has no room, or is told to claim nothing, is in touch all the same.
+                // The heartbeat shows that the schedule is reachable even if the node claims nothing.
                 context.health.claimed();
-                context.order.send_if_modified(|known| std::mem::replace(known, order) != order);
+                context.order.send_if_modified(|current| std::mem::replace(current, order) != order);
             }
-            Err(error) => tracing::warn!(%error, "the node cannot say that it is there"),
+            Err(error) => tracing::warn!(%error, "could not send a heartbeat"),
         }
         Ok(())
     }

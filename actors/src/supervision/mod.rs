@@ -1,4 +1,4 @@
-//! The actors of a node, in the order of supervision.
+//! The actors of a node.
 
 pub(crate) mod dispatcher;
 pub(crate) mod fetcher;

@@ -1,4 +1,4 @@
-//! The root: starts the parts of a node, starts them again when they fail, and ends them in order.
+//! The root actor: starts the parts of a node, restarts failed parts, and stops the node in order.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,21 +16,22 @@ use crate::supervision::object_sync::ObjectSync;
 use crate::supervision::storage::Storage;
 use crate::upkeep::maintenance::Maintenance;
 
-/// Restarts of a part within [`WINDOW`] before the node gives up.
+/// Maximum restarts of a part within [`RESTART_WINDOW`]. One more ends the node.
 const MAX_RESTARTS: usize = 3;
-const WINDOW: Duration = Duration::from_secs(60);
-/// How often the root shows that it moves.
-const PULSE: Duration = Duration::from_secs(1);
-/// First wait before a restart; it doubles.
-const FIRST_WAIT: Duration = Duration::from_millis(100);
+/// The period in which restarts are counted.
+const RESTART_WINDOW: Duration = Duration::from_secs(60);
+/// The interval between liveness signals of the root actor.
+const PULSE_INTERVAL: Duration = Duration::from_secs(1);
+/// The base of the wait before a restart. The wait doubles with each failure.
+const RESTART_WAIT: Duration = Duration::from_millis(100);
 
-/// Why a node could not go on.
+/// The failure that ended a node.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NodeError {
-    /// It could not start.
-    #[error("the node cannot start: {0}")]
+    /// The node could not start.
+    #[error("could not start the node: {0}")]
     Start(String),
-    /// A part failed again and again.
+    /// A part failed too often.
     #[error("the {0} failed more than {MAX_RESTARTS} times within a minute")]
     Meltdown(&'static str),
 }
@@ -44,36 +45,36 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node: hosts that an earlier process of this name left behind rest for one delay.
+    /// Starts a node. Hosts still leased by an earlier process of this name rest for one delay.
     pub async fn start(context: Context) -> Result<Self, NodeError> {
         let context = Arc::new(context);
-        let failed = |error: String| NodeError::Start(error);
+        let start_error = |error: String| NodeError::Start(error);
         let now = context.clock.now();
         context
             .schedule
             .reclaim(&context.config.name, now, Leaving::Crashed)
             .await
-            .map_err(|error| failed(error.to_string()))?;
-        context.catch_up(false).await.map_err(|error| failed(error.to_string()))?;
-        let (tell, outcome) = tokio::sync::watch::channel(None);
-        let args = RootArgs { context: context.clone(), outcome: tell };
+            .map_err(|error| start_error(error.to_string()))?;
+        context.catch_up(false).await.map_err(|error| start_error(error.to_string()))?;
+        let (sender, outcome) = tokio::sync::watch::channel(None);
+        let args = RootArgs { context: context.clone(), outcome: sender };
         let (root, ended) =
-            Actor::spawn(None, Root, args).await.map_err(|error| failed(error.to_string()))?;
+            Actor::spawn(None, Root, args).await.map_err(|error| start_error(error.to_string()))?;
         Ok(Self { context, root, ended, outcome })
     }
 
-    /// What the node did so far, and the stream of what it does.
+    /// Returns the shared context of the node, with its tally and metrics.
     pub fn context(&self) -> &Arc<Context> {
         &self.context
     }
 
-    /// Asks the node to stop: no new turns, what is under way is finished or handed back.
+    /// Starts an orderly stop: the node claims no more turns, and finishes or returns the running ones.
     pub fn drain(&self) {
         drop(self.root.cast(RootMsg::Drain));
     }
 
-    /// Waits until the node has ended: after [`Node::drain`], at the end of a single pass, or when it
-    /// cannot go on.
+    /// Waits until the node has ended: after [`Node::drain`], or at the end of a single pass. Fails if a part of the
+    /// node failed too often.
     pub async fn ended(&mut self) -> Result<(), NodeError> {
         drop((&mut self.ended).await);
         let outcome = self.outcome.borrow().clone();
@@ -83,10 +84,10 @@ impl Node {
 
 enum RootMsg {
     Drain,
-    /// A sign of life.
+    /// Report liveness.
     Pulse,
-    /// The time for finishing is over.
-    Enough,
+    /// The drain period is over.
+    DrainTimeout,
     Restart(Part),
 }
 
@@ -140,8 +141,8 @@ impl Actor for Root {
         let mut state =
             RootState { context, outcome, parts: Vec::new(), dispatcher: None, failures: VecDeque::new() };
         state.context.health.pulse();
-        myself.send_interval(PULSE, || RootMsg::Pulse);
-        // In the order in which data flows back: who stores is there before who fetches.
+        myself.send_interval(PULSE_INTERVAL, || RootMsg::Pulse);
+        // Storage starts before the actors that send harvests to it.
         for part in [Part::Storage, Part::ObjectSync, Part::Maintenance, Part::Membership, Part::Dispatcher] {
             state.start(&myself, part).await?;
         }
@@ -157,7 +158,7 @@ impl Actor for Root {
         match message {
             RootMsg::Drain => state.drain(&myself),
             RootMsg::Pulse => state.context.health.pulse(),
-            RootMsg::Enough => state.end(&myself).await,
+            RootMsg::DrainTimeout => state.end(&myself).await,
             RootMsg::Restart(part) => state.start(&myself, part).await?,
         }
         Ok(())
@@ -171,13 +172,13 @@ impl Actor for Root {
     ) -> Result<(), ActorProcessingErr> {
         match event {
             SupervisionEvent::ActorFailed(cell, error) => {
-                if let Some(part) = state.take(&cell) {
+                if let Some(part) = state.remove_part(&cell) {
                     tracing::error!(part = part.name(), %error, "a part of the node failed");
                     state.restart(&myself, part).await;
                 }
             }
-            SupervisionEvent::ActorTerminated(cell, ..) => match state.take(&cell) {
-                // The dispatcher ends when there is nothing left to do: the others then have nothing either.
+            SupervisionEvent::ActorTerminated(cell, ..) => match state.remove_part(&cell) {
+                // The dispatcher stops when all work is done: then the whole node ends.
                 Some(Part::Dispatcher) => state.end(&myself).await,
                 Some(part) => state.restart(&myself, part).await,
                 None => (),
@@ -210,24 +211,24 @@ impl RootState {
         Ok(())
     }
 
-    fn take(&mut self, cell: &ActorCell) -> Option<Part> {
-        let at = self.parts.iter().position(|(_, known)| known.get_id() == cell.get_id())?;
-        Some(self.parts.swap_remove(at).0)
+    fn remove_part(&mut self, cell: &ActorCell) -> Option<Part> {
+        let index = self.parts.iter().position(|(_, running)| running.get_id() == cell.get_id())?;
+        Some(self.parts.swap_remove(index).0)
     }
 
-    /// Starts a part again after a wait that grows, a few times a minute; then the node gives up.
+    /// Restarts a part after a growing wait. After too many failures within [`RESTART_WINDOW`] the node ends instead.
     async fn restart(&mut self, myself: &ActorRef<RootMsg>, part: Part) {
         self.context.tally.restarted();
         self.context.metrics.restarted(part.name());
         self.failures.push_back((part, Instant::now()));
-        self.failures.retain(|(_, at)| at.elapsed() < WINDOW);
-        let failures = self.failures.iter().filter(|(failed, _)| *failed == part).count();
+        self.failures.retain(|(_, at)| at.elapsed() < RESTART_WINDOW);
+        let failures = self.failures.iter().filter(|(failed_part, _)| *failed_part == part).count();
         if failures > MAX_RESTARTS {
             self.outcome.send_replace(Some(NodeError::Meltdown(part.name())));
             self.end(myself).await;
             return;
         }
-        let wait = FIRST_WAIT * (1 << failures.min(8));
+        let wait = RESTART_WAIT * (1 << failures.min(8));
         drop(myself.send_after(wait, move || RootMsg::Restart(part)));
     }
 
@@ -237,10 +238,10 @@ impl RootState {
             Some(dispatcher) => drop(dispatcher.cast(DispatcherMsg::Drain)),
             None => myself.stop(None),
         }
-        drop(myself.send_after(self.context.config.drain, || RootMsg::Enough));
+        drop(myself.send_after(self.context.config.drain, || RootMsg::DrainTimeout));
     }
 
-    /// Ends everything; what was under way and not settled is due again.
+    /// Stops all parts. Jobs that were not settled are due again.
     async fn end(&mut self, myself: &ActorRef<RootMsg>) {
         self.context.draining.send_replace(true);
         for (_, cell) in &self.parts {
@@ -250,7 +251,7 @@ impl RootState {
         if let Err(error) =
             self.context.schedule.reclaim(&self.context.config.name, now, Leaving::HandedBack).await
         {
-            tracing::warn!(%error, "hosts could not be handed back; their leases run out");
+            tracing::warn!(%error, "could not return hosts; their leases will expire");
         }
         myself.stop(None);
     }

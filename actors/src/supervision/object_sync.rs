@@ -9,7 +9,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::context::Context;
 
-/// The interval between looks at the version of the objects. It bounds the time until an edit takes effect.
+/// The interval between checks of the version of the objects. It bounds the time until an edit takes effect.
 const CHANGE_POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 pub(crate) enum ObjectSyncMsg {

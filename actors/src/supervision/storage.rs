@@ -1,7 +1,7 @@
-//! Keeps harvests: batches, one transaction, *then* settles.
+//! Saves harvests in batches, one transaction each, *then* settles their jobs.
 //!
-//! Supervised by [`crate::supervision::node::Node`]. If it dies, what was in its batch was not settled and is done
-//! again; the credits come back when the batch is dropped.
+//! Supervised by [`crate::supervision::node::Node`]. If it fails, the jobs of its batch are not settled and run
+//! again. The credits return when the batch is dropped.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,30 +17,31 @@ use crate::context::Context;
 use crate::metrics::Backend;
 use crate::tally::Event;
 
-/// Harvests in one transaction at most.
-const BATCH: usize = 64;
-/// How long a harvest waits for others to share its transaction. Short beside any host's delay.
-const GATHER: Duration = Duration::from_millis(10);
-/// Waits between tries while the store is out, growing.
-const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(30));
-/// How long a single pass, or a node that is stopping, waits for a store that is out.
-const PATIENCE: Duration = Duration::from_secs(8);
-
-/// How often a schedule that fails is asked to settle: about as long as a failover takes.
-const SETTLE_TRIES: u32 = 12;
+/// Maximum harvests in one transaction.
+const MAX_BATCH_SIZE: usize = 64;
+/// The time a harvest waits for others to share its transaction. It is short compared with the delay of any host.
+const BATCH_WINDOW: Duration = Duration::from_millis(10);
+/// The first wait before a failed store or schedule is retried; the wait for a store doubles each time.
+const FIRST_RETRY_WAIT: Duration = Duration::from_millis(500);
+/// Upper bound on the wait before a failed store is retried.
+const MAX_RETRY_WAIT: Duration = Duration::from_secs(30);
+/// Maximum wait of a single pass, or of a node that is stopping, for an unavailable store.
+const SHUTDOWN_STORE_WAIT: Duration = Duration::from_secs(8);
+/// Maximum attempts to settle jobs at a failing schedule: together about as long as a failover takes.
+const MAX_SETTLE_TRIES: u32 = 12;
 
 pub(crate) enum StorageMsg {
-    /// Keep a harvest, settle its job, answer.
-    Keep {
+    /// Save a harvest, settle its job, reply.
+    Save {
         harvest: Box<Harvest>,
-        /// As it was declared when the harvest was gathered.
+        /// The source as declared when the harvest was gathered.
         source: Option<Arc<Source>>,
         settle: Option<Box<Settle>>,
-        /// Comes back when the harvest is stored.
+        /// The credit of the harvest. It returns when the harvest is saved.
         _credit: Option<OwnedSemaphorePermit>,
         reply: RpcReplyPort<Result<SaveOutcome, String>>,
     },
-    /// Store what was gathered.
+    /// Save the batch.
     Flush,
 }
 
@@ -48,11 +49,11 @@ pub(crate) struct Storage;
 
 pub(crate) struct StorageState {
     context: Arc<Context>,
-    batch: Vec<(Harvest, Waiting)>,
+    batch: Vec<(Harvest, SaveRequest)>,
 }
 
-/// Who waits for a harvest to be kept.
-struct Waiting {
+/// The request that a harvest belongs to.
+struct SaveRequest {
     source: Option<Arc<Source>>,
     settle: Option<Settle>,
     _credit: Option<OwnedSemaphorePermit>,
@@ -79,12 +80,12 @@ impl Actor for Storage {
         state: &mut StorageState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            StorageMsg::Keep { harvest, source, settle, _credit, reply } => {
-                let waiting = Waiting { source, settle: settle.map(|settle| *settle), _credit, reply };
-                state.batch.push((*harvest, waiting));
+            StorageMsg::Save { harvest, source, settle, _credit, reply } => {
+                let request = SaveRequest { source, settle: settle.map(|settle| *settle), _credit, reply };
+                state.batch.push((*harvest, request));
                 match state.batch.len() {
-                    1 => drop(myself.send_after(GATHER, || StorageMsg::Flush)),
-                    BATCH.. => state.flush().await,
+                    1 => drop(myself.send_after(BATCH_WINDOW, || StorageMsg::Flush)),
+                    MAX_BATCH_SIZE.. => state.flush().await,
                     _ => (),
                 }
             }
@@ -95,73 +96,79 @@ impl Actor for Storage {
 }
 
 impl StorageState {
+    /// Saves and settles the batch, and replies to its requests.
     async fn flush(&mut self) {
         if self.batch.is_empty() {
             return;
         }
-        let (harvests, batch): (Vec<Harvest>, Vec<Waiting>) =
+        let (harvests, requests): (Vec<Harvest>, Vec<SaveRequest>) =
             std::mem::take(&mut self.batch).into_iter().unzip();
-        let sources: Vec<Option<Arc<Source>>> = batch.iter().map(|waiting| waiting.source.clone()).collect();
-        self.context.metrics.harvests_wait(batch.len());
-        let began = Instant::now();
-        let kept: Arc<[Harvest]> = harvests.into();
-        let done = self.save(kept.clone(), &sources).await;
-        self.context.metrics.batch_stored(began.elapsed());
+        let sources: Vec<Option<Arc<Source>>> =
+            requests.iter().map(|request| request.source.clone()).collect();
+        self.context.metrics.harvests_wait(requests.len());
+        let started_at = Instant::now();
+        let harvests: Arc<[Harvest]> = harvests.into();
+        let result = self.save(harvests.clone(), &sources).await;
+        self.context.metrics.batch_stored(started_at.elapsed());
         self.context.metrics.harvests_wait(0);
-        match done {
-            Err(reason) if batch.len() > 1 && !self.is_impatient() => {
-                tracing::error!(reason, "a batch was refused; its harvests are stored one by one");
-                for (harvest, waiting) in kept.iter().cloned().zip(batch) {
-                    self.flush_one(harvest, waiting).await;
+        match result {
+            Err(reason) if requests.len() > 1 && !self.is_ending() => {
+                tracing::error!(reason, "could not save a batch; saving its harvests one by one");
+                for (harvest, request) in harvests.iter().cloned().zip(requests) {
+                    self.flush_one(harvest, request).await;
                 }
             }
             Ok((harvests, saved)) => {
                 for (harvest, saved) in harvests.iter().zip(&saved) {
-                    self.tell(harvest, saved);
+                    self.count(harvest, saved);
                 }
-                let outcomes = self.settle(&batch, saved).await;
-                for (waiting, outcome) in batch.into_iter().zip(outcomes) {
-                    drop(waiting.reply.send(outcome));
+                let outcomes = self.settle(&requests, saved).await;
+                for (request, outcome) in requests.into_iter().zip(outcomes) {
+                    drop(request.reply.send(outcome));
                 }
             }
             Err(reason) => {
-                for waiting in batch {
-                    drop(waiting.reply.send(Err(reason.clone())));
+                for request in requests {
+                    drop(request.reply.send(Err(reason.clone())));
                 }
             }
         }
     }
 
-    /// One of a batch that was refused: it may be the one, and the others must not suffer for it.
-    async fn flush_one(&self, harvest: Harvest, waiting: Waiting) {
-        let sources = [waiting.source.clone()];
+    /// Saves one harvest of a batch that the store rejected: one bad harvest must not block the others.
+    async fn flush_one(&self, harvest: Harvest, request: SaveRequest) {
+        let sources = [request.source.clone()];
         let outcome = match self.save(vec![harvest].into(), &sources).await {
             Ok((harvests, saved)) => {
                 if let (Some(harvest), Some(saved)) = (harvests.first(), saved.first()) {
-                    self.tell(harvest, saved);
+                    self.count(harvest, saved);
                 }
-                let outcomes = self.settle(std::slice::from_ref(&waiting), saved).await;
-                outcomes.into_iter().next().unwrap_or_else(|| Err("nothing was stored".to_owned()))
+                let outcomes = self.settle(std::slice::from_ref(&request), saved).await;
+                outcomes
+                    .into_iter()
+                    .next()
+                    .unwrap_or_else(|| Err("the store returned no result for the harvest".to_owned()))
             }
             Err(reason) => Err(reason),
         };
-        drop(waiting.reply.send(outcome));
+        drop(request.reply.send(outcome));
     }
 
-    /// Whether somebody waits for the end: a single pass, or a node that is told to stop.
-    fn is_impatient(&self) -> bool {
+    /// Returns true if the process is to end soon: in a single pass, or while the node stops.
+    fn is_ending(&self) -> bool {
         self.context.config.pass.is_some() || self.context.is_draining()
     }
 
-    /// Saves until it is saved. While the store is out, credits stay with us and fetching stops. Gives the
-    /// harvests back as they were stored.
+    /// Saves harvests, with retries until the store is available. The credits of the harvests are not released
+    /// meanwhile, so fetching stops. Returns the harvests as saved: they are matched again if the declared objects
+    /// have changed.
     async fn save(
         &self,
         mut harvests: Arc<[Harvest]>,
         sources: &[Option<Arc<Source>>],
     ) -> Result<(Arc<[Harvest]>, Vec<SaveOutcome>), String> {
-        let mut wait = RETRY.0;
-        let mut waited = Duration::ZERO;
+        let mut wait = FIRST_RETRY_WAIT;
+        let mut total_wait = Duration::ZERO;
         loop {
             let version = self.context.snapshot().version();
             if harvests.iter().any(|harvest| harvest.objects_version != version) {
@@ -177,21 +184,21 @@ impl StorageState {
                     self.context.reload().await.map_err(|error| error.to_string())?;
                 }
                 Err(_) if self.context.config.disabled.contains(Protection::Retry) => {
-                    let nothing = vec![SaveOutcome::default(); harvests.len()];
-                    return Ok((harvests, nothing));
+                    let outcomes = vec![SaveOutcome::default(); harvests.len()];
+                    return Ok((harvests, outcomes));
                 }
                 Err(error) => {
-                    if self.is_impatient() && waited >= PATIENCE {
+                    if self.is_ending() && total_wait >= SHUTDOWN_STORE_WAIT {
                         return Err(error.to_string());
                     }
-                    // A store that is out comes back; what it refuses, it refuses again.
+                    // An unavailable store recovers. A rejected harvest is rejected again, so it is not retried.
                     if matches!(error, StoreError::Refused(_)) {
                         return Err(error.to_string());
                     }
-                    tracing::error!(%error, waiting = harvests.len(), "harvests cannot be stored; trying again");
+                    tracing::error!(%error, waiting = harvests.len(), "could not save harvests; will retry");
                     sleep(wait).await;
-                    waited += wait;
-                    wait = (wait * 2).min(RETRY.1);
+                    total_wait += wait;
+                    wait = (wait * 2).min(MAX_RETRY_WAIT);
                 }
             }
         }
@@ -200,36 +207,37 @@ impl StorageState {
     async fn save_once(&self, harvests: &Arc<[Harvest]>) -> Result<Vec<SaveOutcome>, StoreError> {
         let version = self.context.snapshot().version();
         if self.context.config.disabled.contains(Protection::Transaction) {
-            self.context.store.save(&emptied(harvests), version).await?;
+            self.context.store.save(&without_contents(harvests), version).await?;
         }
         self.context.store.save(harvests, version).await
     }
 
-    /// The declared objects changed while these harvests were on the way.
+    /// Matches harvests against the current declared objects, which have changed since the harvests were gathered.
+    /// Data that is no longer valid for a changed source is dropped.
     async fn match_again(
         &self,
         harvests: Arc<[Harvest]>,
         sources: Vec<Option<Arc<Source>>>,
     ) -> Arc<[Harvest]> {
         let snapshot = self.context.snapshot();
-        let again = move || {
+        let rematch = move || {
             let mut harvests = harvests.to_vec();
-            for (harvest, before) in harvests.iter_mut().zip(&sources) {
+            for (harvest, previous) in harvests.iter_mut().zip(&sources) {
                 (harvest.objects_version, harvest.deferred_topics) =
                     (snapshot.version(), snapshot.deferred_topics());
-                let Some(before) = before else { continue };
+                let Some(previous) = previous else { continue };
                 let declared = snapshot.declared(&harvest.source);
-                if declared.as_deref() != Some(&**before) {
-                    // What is seen only over several documents begins anew with each edit.
+                if declared.as_deref() != Some(&**previous) {
+                    // Observations over several documents restart after each edit of the source.
                     (harvest.updates.page_window, harvest.updates.article_pages) = (None, None);
                     harvest.missing.clear();
                 }
-                if declared.as_ref().is_none_or(|now| now.reads_differently_from(before)) {
-                    // What was learnt of the source as it was is worth nothing for what it is now.
+                if declared.as_ref().is_none_or(|current| current.reads_differently_from(previous)) {
+                    // The outcome of a poll of the previous declaration does not apply to the current one.
                     (harvest.outcome, harvest.updates.rhythm, harvest.updates.websub) = (None, None, None);
                     harvest.pages.clear();
                 }
-                let source = declared.as_ref().unwrap_or(before);
+                let source = declared.as_ref().unwrap_or(previous);
                 for finding in &mut harvest.findings {
                     finding.matches = snapshot
                         .topics()
@@ -239,28 +247,32 @@ impl StorageState {
             }
             harvests.into()
         };
-        self.context.pool.run(again).await
+        self.context.pool.run(rematch).await
     }
 
-    /// Settles what was stored; the answer for each harvest, in order.
-    async fn settle(&self, batch: &[Waiting], saved: Vec<SaveOutcome>) -> Vec<Result<SaveOutcome, String>> {
-        let settled =
-            |waiting: &Waiting, saved: &SaveOutcome| waiting.settle.clone().filter(|_| !saved.fenced);
+    /// Settles the jobs of saved harvests. Returns one result per harvest, in order.
+    async fn settle(
+        &self,
+        requests: &[SaveRequest],
+        saved: Vec<SaveOutcome>,
+    ) -> Vec<Result<SaveOutcome, String>> {
+        let settle_of =
+            |request: &SaveRequest, saved: &SaveOutcome| request.settle.clone().filter(|_| !saved.fenced);
         let settles: Vec<Settle> =
-            batch.iter().zip(&saved).filter_map(|(waiting, saved)| settled(waiting, saved)).collect();
-        let mut done = self.settle_all(&settles).await.into_iter();
-        let answer = |(waiting, saved): (&Waiting, SaveOutcome)| {
+            requests.iter().zip(&saved).filter_map(|(request, saved)| settle_of(request, saved)).collect();
+        let mut results = self.settle_all(&settles).await.into_iter();
+        let outcome_of = |(request, saved): (&SaveRequest, SaveOutcome)| {
             if saved.fenced {
-                return Err("the lease was over before the harvest was stored".to_owned());
+                return Err("the lease expired before the harvest was saved".to_owned());
             }
-            let outcome = if waiting.settle.is_some() { done.next() } else { None };
-            outcome.unwrap_or(Ok(())).map(|()| saved)
+            let result = if request.settle.is_some() { results.next() } else { None };
+            result.unwrap_or(Ok(())).map(|()| saved)
         };
-        batch.iter().zip(saved).map(answer).collect()
+        requests.iter().zip(saved).map(outcome_of).collect()
     }
 
-    /// What is stored must be settled, or its pages would be forgotten: a schedule that fails is asked a
-    /// few times.
+    /// Settles jobs, with a few retries if the schedule fails: without the settlement, the jobs of the new article
+    /// pages would be lost.
     async fn settle_all(&self, settles: &[Settle]) -> Vec<Result<(), String>> {
         if settles.is_empty() {
             return Vec::new();
@@ -268,40 +280,44 @@ impl StorageState {
         let mut tries = 1;
         loop {
             match self.context.schedule.settle_all(settles).await {
-                Ok(done) => {
-                    return done.into_iter().map(|one| one.map_err(|error| error.to_string())).collect();
+                Ok(results) => {
+                    return results
+                        .into_iter()
+                        .map(|result| result.map_err(|error| error.to_string()))
+                        .collect();
                 }
-                Err(error) if tries < SETTLE_TRIES => {
-                    tracing::warn!(%error, "jobs could not be settled; trying again");
+                Err(error) if tries < MAX_SETTLE_TRIES => {
+                    tracing::warn!(%error, "could not settle jobs; will retry");
                     tries += 1;
-                    sleep(RETRY.0).await;
+                    sleep(FIRST_RETRY_WAIT).await;
                 }
                 Err(error) => return vec![Err(error.to_string()); settles.len()],
             }
         }
     }
 
-    fn tell(&self, harvest: &Harvest, saved: &SaveOutcome) {
+    /// Adds a saved harvest to the tally and the metrics.
+    fn count(&self, harvest: &Harvest, saved: &SaveOutcome) {
         self.context.tally.stored(saved);
         self.context.metrics.stored(saved);
         if saved.new_materials == 0 {
             return;
         }
         for finding in harvest.findings.iter().filter(|finding| !finding.matches.is_empty()) {
-            // Which of several is new is not known here; nearly always it is all of them.
+            // The outcome does not say which of several findings are new; nearly always all are.
             if let Some(published) = &finding.item.published {
                 let age = model::elapsed(published.at, harvest.at);
                 self.context.metrics.material_came(age);
             }
-            let topics: Vec<Name> = finding.matches.iter().map(|found| found.topic.clone()).collect();
+            let topics: Vec<Name> = finding.matches.iter().map(|match_| match_.topic.clone()).collect();
             let title = finding.item.title.clone().unwrap_or_default();
             self.context.tally.tell(|| Event::Material { source: harvest.source.clone(), topics, title });
         }
     }
 }
 
-/// What harvests say of their sources, without what they hold.
-fn emptied(harvests: &[Harvest]) -> Arc<[Harvest]> {
+/// Returns the harvests without findings and pages: only their statements about the sources.
+fn without_contents(harvests: &[Harvest]) -> Arc<[Harvest]> {
     let empty = |harvest: &Harvest| Harvest { findings: Vec::new(), pages: Vec::new(), ..harvest.clone() };
     harvests.iter().map(empty).collect()
 }

@@ -74,7 +74,7 @@ async fn deleted_posts_are_removed() {
     );
     let history = stage.store.history(&name("m.kz"), 100).await.unwrap();
     assert!(
-        history.iter().any(|line| line.detail == "1 gone from what it shows: removed here as well"),
+        history.iter().any(|line| line.detail == "deleted entries that the source no longer shows: 1"),
         "{history:?}"
     );
     stage.web.put(TIMELINE, timeline(&[16, 15, 14, 13, 12, 11]));

@@ -205,7 +205,10 @@ async fn requests_of_third_parties_are_rejected() {
     until("the signed document is read", async || stage.items().await == 6).await;
     let denied = format!("hub.mode=denied&hub.topic={topic}&hub.reason=full");
     assert_eq!(hub_asks(context, &subscription.id, &denied).await, HubReply::Thanks);
-    assert_eq!(fetch_subscription(&stage).await.unwrap().refused.as_deref(), Some("it does not tell: full"));
+    assert_eq!(
+        fetch_subscription(&stage).await.unwrap().refused.as_deref(),
+        Some("the hub denied the subscription: full")
+    );
     drop(node);
 }
 
@@ -227,7 +230,7 @@ async fn an_unreadable_document_triggers_a_poll() {
     assert_eq!((stage.web.request_count(FEED), stage.items().await), (polls + 1, 5));
     assert!(fetch_subscription(&stage).await.unwrap().credit < 0);
     let lines = stage.store.history(&name("a.kz"), 10).await.unwrap();
-    assert!(lines.iter().any(|line| line.detail.starts_with("pushed by its hub: ")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.detail.starts_with("delivered by the WebSub hub: ")), "{lines:?}");
     // No document is read during an outage of the store. The hub gets a retry response when the queue is full.
     stage.set_outage(true);
     sleep(Duration::from_secs(1)).await;

@@ -105,7 +105,7 @@ impl Permit {
         self.blocked_until = self.blocked_until.max(Some(until));
     }
 
-    /// Waits for the host's delay. Fails with [`FetchError::LeaseEnds`] if an exchange of `max_exchange` could end
+    /// Waits for the host's delay. Fails with [`FetchError::LeaseExpired`] if an exchange of `max_exchange` could end
     /// after the lease.
     pub(super) async fn ready(&mut self, max_exchange: Duration) -> Result<(), FetchError> {
         loop {
@@ -148,7 +148,7 @@ pub struct PermitUnavailable {
 /// A provider of permits. The door gets a permit from it before each hop.
 #[async_trait]
 pub trait Permits: Send {
-    /// Returns the permit for the host of `url`. Fails with [`Busy`] if the permit is not available now.
+    /// Returns the permit for the host of `url`. Fails with [`PermitUnavailable`] if the permit is not available now.
     async fn permit(&mut self, url: &Url) -> Result<&mut Permit, PermitUnavailable>;
 
     /// Called when the delay that robots.txt declares has changed, so that the provider can store it beyond this
