@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use url::Url;
 
 use crate::global::Global;
-use crate::terminal::failure::{Failure, say};
+use crate::terminal::failure::Failure;
+use crate::terminal::message::print_message;
 use crate::terminal::output::{Format, rows, wide};
 
 /// Upper bound on the size of a document, in bytes. No page, feed or robots.txt is larger.
@@ -182,7 +183,7 @@ impl Addresses {
             let mut columns = line.split('\t');
             match (columns.next(), columns.next().map(|url| Url::parse(url.trim()))) {
                 (Some(name), Some(Ok(url))) => drop(addresses.insert(name.to_owned(), url)),
-                _ => say(&format!(
+                _ => print_message(&format!(
                     "warning: {}:{}: expected `name⇥url`; line skipped",
                     file.display(),
                     index + 1

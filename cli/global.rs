@@ -8,7 +8,8 @@ use config::Settings;
 use model::{Clock, SystemClock};
 use tracing_subscriber::EnvFilter;
 
-use crate::terminal::failure::{Failure, use_json_log};
+use crate::terminal::failure::Failure;
+use crate::terminal::message::use_json_log;
 use crate::terminal::output::Format;
 
 #[derive(Args)]

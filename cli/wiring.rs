@@ -10,7 +10,8 @@ use crawler::{Door, FetchPolicy};
 use model::{Clock, DisabledProtections};
 
 use crate::backend::Backend;
-use crate::terminal::failure::{Failure, tell};
+use crate::terminal::failure::Failure;
+use crate::terminal::message::print_status;
 
 /// Builds the door to the network from the settings. Fails if the HTTP client cannot be built.
 pub(crate) fn door(
@@ -90,7 +91,7 @@ fn node_config(settings: &Settings, name: String, pass: Option<Pass>) -> NodeCon
 /// Warns if no contact address is set: site owners cannot reach the operator then.
 pub(crate) fn warn_without_contact(settings: &Settings) {
     if settings.fetch.contact.is_empty() {
-        tell(
+        print_status(
             "warning: no contact address for site owners is set; set one with QYRAN_FETCH_CONTACT=https://you.example/bot",
         );
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crawler::Door;
 use model::{Clock, DisabledProtections, Name, Protection, Timestamp};
-use ractor::ActorRef;
+use ractor::DerivedActorRef;
 use scheduler::Schedule;
 use scheduler::membership::Order;
 use service::{BackendError, PlanTerms, Snapshot, plan_all, plan_changes};
@@ -19,7 +19,7 @@ use url::Url;
 use crate::health::Health;
 use crate::metrics::{Metrics, NodeGauges};
 use crate::pool::Pool;
-use crate::supervision::storage::StorageMsg;
+use crate::save_request::SaveCall;
 use crate::tally::Tally;
 
 /// The settings of a node.
@@ -113,7 +113,7 @@ pub struct Context {
     /// Counters and events since the start.
     pub tally: Arc<Tally>,
     pub(crate) snapshot: watch::Sender<Arc<Snapshot>>,
-    pub(crate) storage: watch::Sender<Option<ActorRef<StorageMsg>>>,
+    pub(crate) storage: watch::Sender<Option<DerivedActorRef<SaveCall>>>,
     pub(crate) credits: Arc<Semaphore>,
     pub(crate) pool: Pool,
     /// The number of article pages that a single pass has fetched for each source.

@@ -1,12 +1,9 @@
-//! Health of a node, as liveness, readiness and startup probes report it.
+//! The last signs of life of a node.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use scheduler::membership::Order;
 use tokio::time::Instant;
-
-use crate::context::Context;
 
 /// The time without a pulse after which the root actor counts as hung.
 const MAX_PULSE_AGE: Duration = Duration::from_secs(30);
@@ -41,6 +38,16 @@ impl Health {
     pub(crate) fn claimed(&self) {
         *self.last_claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
+
+    /// Returns the check that the root actor makes progress.
+    pub(crate) fn root_check(&self) -> Check {
+        check_age("root", age(&self.last_pulse), MAX_PULSE_AGE)
+    }
+
+    /// Returns the check that the schedule answers.
+    pub(crate) fn schedule_check(&self) -> Check {
+        check_age("schedule", age(&self.last_claim), MAX_CLAIM_AGE)
+    }
 }
 
 fn age(moment: &Mutex<Option<Instant>>) -> Option<Duration> {
@@ -53,32 +60,4 @@ fn check_age(name: &'static str, age: Option<Duration>, max_age: Duration) -> Ch
         Some(age) => format!("{} s ago", age.as_secs()),
     };
     Check { name, is_well: age.is_some_and(|age| age <= max_age), detail }
-}
-
-impl Context {
-    /// Returns the liveness checks: whether this process makes progress. They do not depend on other systems.
-    pub fn liveness(&self) -> Vec<Check> {
-        vec![check_age("root", age(&self.health.last_pulse), MAX_PULSE_AGE)]
-    }
-
-    /// Returns the readiness checks: whether the node can claim hosts, and is neither stopping nor ordered to drain.
-    pub fn readiness(&self) -> Vec<Check> {
-        let is_stopping = self.is_draining();
-        let order = self.order();
-        vec![
-            check_age("schedule", age(&self.health.last_claim), MAX_CLAIM_AGE),
-            Check {
-                name: "draining",
-                is_well: !is_stopping,
-                detail: if is_stopping { "stopping" } else { "no" }.to_owned(),
-            },
-            Check { name: "order", is_well: order != Order::Drain, detail: order.as_str().to_owned() },
-        ]
-    }
-
-    /// Returns the startup checks: whether the declared objects are loaded.
-    pub fn startup(&self) -> Vec<Check> {
-        let version = self.snapshot().version();
-        vec![Check { name: "objects", is_well: version > 0, detail: format!("version {version}") }]
-    }
 }

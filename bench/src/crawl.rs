@@ -1,11 +1,10 @@
 //! `bench crawl`: the whole pipeline beside a bare loop that does the same reading.
 
-use clap::ValueEnum;
 use origin::{Kind, Origin, World};
 use serde_json::{Value, json};
 
 use crate::laboratory::{Laboratory, TOPICS, answer, bytes_of, source, spread};
-use crate::yardstick::Plan;
+use crate::yardstick::{Plan, Read};
 
 /// Links of clutter that make a page of about 23 KB.
 const CLUTTER: usize = 128;
@@ -32,14 +31,6 @@ pub(super) struct Args {
     /// Pages of each site
     #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pages: u32,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Read {
-    /// Listing pages: their links
-    Links,
-    /// Article pages: title, text, author, time, language
-    Article,
 }
 
 /// What one process did.

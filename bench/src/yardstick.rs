@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::baseline::fetch_all;
+use clap::ValueEnum;
 use crawler::extract::extract;
 use crawler::read::{Page, read};
 use model::{Clock, Selectors, SourceKind, SystemClock};
@@ -12,7 +13,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 
-use crate::crawl::Read;
+/// The kind of pages that a benchmark reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Read {
+    /// Listing pages: their links
+    Links,
+    /// Article pages: title, text, author, time, language
+    Article,
+}
 
 /// Requests at the same time: as many as the measured crawl visits hosts.
 const AT_ONCE: usize = 40;

@@ -10,7 +10,8 @@ use store::{Objects, Store};
 
 use crate::backend::Backend;
 use crate::global::Global;
-use crate::terminal::failure::{Failure, say};
+use crate::terminal::failure::Failure;
+use crate::terminal::message::print_message;
 use crate::terminal::output::object;
 
 /// Validate settings and declared objects, offline
@@ -55,7 +56,7 @@ pub(crate) async fn checked_objects(
     let store = data.as_ref().map(|data| &*data.store as &dyn Store);
     match service::check_files(paths, store).await {
         Ok(checked) => {
-            checked.warnings.iter().for_each(|warning| say(&format!("warning: {warning}")));
+            checked.warnings.iter().for_each(|warning| print_message(&format!("warning: {warning}")));
             Ok(checked.objects)
         }
         Err(ObjectsError::Problems(problems)) => {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::backend::Backend;
 use crate::commands::node::state;
 use crate::global::Global;
-use crate::terminal::failure::say;
+use crate::terminal::message::print_message;
 use crate::terminal::output::{Format, object, show};
 
 /// Interval of the health checks while waiting for a healthy cluster.
@@ -92,11 +92,11 @@ async fn wait(timeout: Duration, global: &Global) -> anyhow::Result<ExitCode> {
     loop {
         let problems = problems(global).await;
         if problems.is_empty() {
-            say("healthy");
+            print_message("healthy");
             return Ok(ExitCode::SUCCESS);
         }
         if began.elapsed() >= timeout {
-            say(&format!("unhealthy: {}", problems.join("; ")));
+            print_message(&format!("unhealthy: {}", problems.join("; ")));
             return Ok(ExitCode::from(5));
         }
         sleep(HEALTH_CHECK_INTERVAL).await;

@@ -10,7 +10,8 @@ use serde_json::{Value, json};
 use crate::backend::Backend;
 use crate::commands::check::checked_objects;
 use crate::global::Global;
-use crate::terminal::output::{Format, clean, column, rows};
+use crate::terminal::message::clean;
+use crate::terminal::output::{Format, column, rows};
 
 /// Show what apply would change; exit code 5 if there are changes
 #[derive(clap::Args)]

@@ -11,7 +11,8 @@ use crate::backend::Backend;
 use crate::commands::audit::Reason;
 use crate::commands::source::{find_source, plan_now};
 use crate::global::Global;
-use crate::terminal::failure::{Failure, say};
+use crate::terminal::failure::Failure;
+use crate::terminal::message::print_message;
 use crate::terminal::output::{column, rows, time};
 
 /// Show and replay sources whose jobs crashed repeatedly
@@ -62,14 +63,14 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
                 plan_now(&data, record, global).await?;
                 reason.note(&data, "dlq replay", &target(&record.source.name), global).await?;
             }
-            say(&format!("{} sources are due now", records.len()));
+            print_message(&format!("{} sources are due now", records.len()));
         }
         Command::Drop { sources, reason } => {
             let data = Backend::open(global).await?;
             for record in quarantined(&data, &sources).await? {
                 data.store.watch(&record.source.name, Watch::Paused, global.clock.now()).await?;
                 reason.note(&data, "dlq drop", &target(&record.source.name), global).await?;
-                say(&format!("{} is paused", record.source.name));
+                print_message(&format!("{} is paused", record.source.name));
             }
         }
     }

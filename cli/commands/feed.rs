@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use crate::documents::Documents;
 use crate::global::Global;
-use crate::terminal::failure::{Failure, say};
-use crate::terminal::output::{clean, column, rows, time, wide};
+use crate::terminal::failure::Failure;
+use crate::terminal::message::{clean, print_message};
+use crate::terminal::output::{column, rows, time, wide};
 
 /// Read an RSS, Atom or JSON feed from a file
 #[derive(clap::Args)]
@@ -45,7 +46,7 @@ fn single(documents: &Documents, global: &Global) -> anyhow::Result<()> {
     }
     rows.finish("")?;
     for problem in &reading.problems {
-        say(&format!("warning: {}", clean(problem)));
+        print_message(&format!("warning: {}", clean(problem)));
     }
     match reading.alarm {
         Some(alarm) => Err(Failure::failed(format!("{}: {alarm}", documents.file().display())).into()),

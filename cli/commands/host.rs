@@ -16,7 +16,8 @@ use crate::backend::Backend;
 use crate::commands::audit::Reason;
 use crate::commands::queue::JobState;
 use crate::global::Global;
-use crate::terminal::failure::{Failure, say};
+use crate::terminal::failure::Failure;
+use crate::terminal::message::print_message;
 use crate::terminal::output::{Format, column, object, rows, time, wide};
 
 /// Show the state of a host, or block it for all nodes
@@ -78,7 +79,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
             };
             data.schedule.block(&host, until, why).await?;
             reason.note(&data, "host block", &format!("host/{host}"), global).await?;
-            say(&format!(
+            print_message(&format!(
                 "{host} is blocked until {}; a node that holds it ends its turn first",
                 model::rfc3339(until)
             ));
@@ -88,7 +89,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
             let (host, _) = find_host(&data, &host).await?;
             data.schedule.block(&host, Timestamp::UNIX_EPOCH, "").await?;
             reason.note(&data, "host unblock", &format!("host/{host}"), global).await?;
-            say(&format!("{host} is unblocked; its delay still applies"));
+            print_message(&format!("{host} is unblocked; its delay still applies"));
         }
     }
     Ok(ExitCode::SUCCESS)

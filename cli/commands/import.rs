@@ -14,8 +14,9 @@ use url::Url;
 
 use crate::backend::Backend;
 use crate::global::Global;
-use crate::terminal::failure::{Failure, cleaned_lines, say};
+use crate::terminal::failure::Failure;
 use crate::terminal::live::StatusLine;
+use crate::terminal::message::{clean_lines, print_message};
 use crate::terminal::output::{Format, object};
 
 /// Lines stored in one transaction.
@@ -90,7 +91,10 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
                 Ok(Some(entry)) => batch.push(entry),
                 Err(reason) => {
                     failed += 1;
-                    say(&cleaned_lines(&format!("error: {}:{number}: {reason}", args.file.display())));
+                    print_message(&clean_lines(&format!(
+                        "error: {}:{number}: {reason}",
+                        args.file.display()
+                    )));
                 }
             }
         }

@@ -12,7 +12,8 @@ use crate::commands::audit::Reason;
 use crate::commands::queue::JobState;
 use crate::commands::source::find_source as known_source;
 use crate::global::Global;
-use crate::terminal::failure::{Failure, say};
+use crate::terminal::failure::Failure;
+use crate::terminal::message::print_message;
 use crate::terminal::output::{object, time};
 
 /// Show, retry or cancel single jobs
@@ -102,14 +103,14 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
             data.schedule.remove(std::slice::from_ref(&job.id)).await?;
             data.schedule.plan(&[planned]).await?;
             reason.note(&data, "job retry", &target(&job.id), global).await?;
-            say(&format!("{} is due now", target(&job.id)));
+            print_message(&format!("{} is due now", target(&job.id)));
         }
         Command::Cancel { job, reason } => {
             let data = Backend::open(global).await?;
             let (job, _) = find(&data, &job).await?;
             data.schedule.remove(std::slice::from_ref(&job.id)).await?;
             reason.note(&data, "job cancel", &target(&job.id), global).await?;
-            say(&format!("{} is removed from the schedule", target(&job.id)));
+            print_message(&format!("{} is removed from the schedule", target(&job.id)));
         }
     }
     Ok(ExitCode::SUCCESS)

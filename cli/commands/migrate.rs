@@ -8,7 +8,8 @@ use store::Postgres;
 
 use crate::backend::{is_cluster, store_address};
 use crate::global::Global;
-use crate::terminal::failure::{Failure, say};
+use crate::terminal::failure::Failure;
+use crate::terminal::message::print_message;
 use crate::terminal::output::{column, rows, time};
 
 /// Migrate a cluster's database to the schema of this build
@@ -42,9 +43,9 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         Postgres::to_migrate(&store_address(&global.settings)?, global.settings.store.history).await?;
     if matches!(args.command, Command::Up) {
         match store.migrate().await?.as_slice() {
-            [] => say("no pending migrations"),
-            [_] => say("1 migration applied"),
-            applied => say(&format!("{} migrations applied", applied.len())),
+            [] => print_message("no pending migrations"),
+            [_] => print_message("1 migration applied"),
+            applied => print_message(&format!("{} migrations applied", applied.len())),
         }
     }
     let mut rows = rows(global.output, &[column("version"), column("name"), column("made_at")], "version");

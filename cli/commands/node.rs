@@ -14,8 +14,9 @@ use tokio::time::{Instant, sleep};
 use crate::backend::Backend;
 use crate::commands::audit::Reason;
 use crate::global::Global;
-use crate::terminal::failure::{Failure, say};
+use crate::terminal::failure::Failure;
 use crate::terminal::live::StatusLine;
+use crate::terminal::message::print_message;
 use crate::terminal::output::{Format, column, rows, show, time, wide};
 
 /// Interval at which `node drain --wait` checks the node.
@@ -78,18 +79,18 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         Command::List { watch } => list(&data, watch, global).await?,
         Command::Cordon { node, reason } => {
             order(&data, &node, Order::Cordon, &reason, global).await?;
-            say(&format!("{node} is cordoned: it claims no new hosts"));
+            print_message(&format!("{node} is cordoned: it claims no new hosts"));
         }
         Command::Uncordon { node, reason } => {
             order(&data, &node, Order::Work, &reason, global).await?;
-            say(&format!("{node} is uncordoned: it claims hosts again"));
+            print_message(&format!("{node} is uncordoned: it claims hosts again"));
         }
         Command::Drain { node, wait, timeout, reason } => {
             order(&data, &node, Order::Drain, &reason, global).await?;
             if wait {
                 return wait_until_drained(&data, &node, timeout, global).await;
             }
-            say(&format!("{node} is draining: it hands over its hosts"));
+            print_message(&format!("{node} is draining: it hands over its hosts"));
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -198,12 +199,12 @@ async fn wait_until_drained(
         let leased = spread.iter().find(|spread| spread.node == name).map_or(0, |spread| spread.held);
         if hosts == 0 && leased == 0 {
             line.clear();
-            say(&format!("{name} is drained ({:.1} s)", began.elapsed().as_secs_f64()));
+            print_message(&format!("{name} is drained ({:.1} s)", began.elapsed().as_secs_f64()));
             return Ok(ExitCode::SUCCESS);
         }
         if began.elapsed() >= timeout {
             line.clear();
-            say(&format!("{name} still holds {leased} hosts"));
+            print_message(&format!("{name} still holds {leased} hosts"));
             return Ok(ExitCode::from(5));
         }
         line.show(&format!("{name} holds {leased} hosts"));

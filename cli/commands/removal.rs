@@ -10,7 +10,8 @@ use store::Suppression;
 use crate::backend::Backend;
 use crate::commands::audit::Reason;
 use crate::global::Global;
-use crate::terminal::failure::{Failure, say};
+use crate::terminal::failure::Failure;
+use crate::terminal::message::print_message;
 use crate::terminal::output;
 use crate::terminal::output::{column, object, time};
 
@@ -75,7 +76,7 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         removed = service::remove(&*data.store, &rows, global.clock.now()).await?;
     } else {
         let future = if args.future { ", and nothing of it would be stored from now on" } else { "" };
-        say(&format!("{} items would be removed{future}; add --yes and a --reason", found.len()));
+        print_message(&format!("{} items would be removed{future}; add --yes and a --reason", found.len()));
     }
     let shown = json!({"found": found.len(), "removed": removed});
     object(&mut std::io::stdout().lock(), global.output, &shown, "found")?;
@@ -155,7 +156,7 @@ async fn lift(args: &SuppressionsArgs, global: &Global) -> anyhow::Result<()> {
     args.reason
         .note(&data, "material suppressions --lift", &named.collect::<Vec<_>>().join(", "), global)
         .await?;
-    say("what is new of it is stored again");
+    print_message("what is new of it is stored again");
     Ok(())
 }
 

@@ -19,8 +19,9 @@ use crate::commands::source::plan_terms;
 use crate::data_folder::DataFolder;
 use crate::global::Global;
 use crate::node_api::{serve_monitoring, serve_websub};
-use crate::terminal::failure::{Failure, tell};
+use crate::terminal::failure::Failure;
 use crate::terminal::live::StatusLine;
+use crate::terminal::message::print_status;
 use crate::terminal::output::{Format, object, time};
 use crate::terminal::stop::Stop;
 use crate::wiring;
@@ -99,7 +100,9 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     context.config.websub_url = if pass.is_some() { None } else { settings.websub.base() };
     context.config.disabled = disabled;
     if !args.without.is_empty() {
-        tell("warning: a protection is switched off: this node is for tests that show what it is good for");
+        print_status(
+            "warning: a protection is switched off: this node is for tests that show what it is good for",
+        );
     }
     match pass {
         None => endless(context, &data.place, global, &mut stop, drains).await,
@@ -115,16 +118,16 @@ async fn endless(
     drains: bool,
 ) -> anyhow::Result<ExitCode> {
     let sources = context.store.sources().await?.len();
-    tell(&format!("watching {sources} sources; data in {place}"));
+    print_status(&format!("watching {sources} sources; data in {place}"));
     if sources == 0 {
-        tell("there is nothing to watch yet: `qyran apply -f FILE` works while this runs");
+        print_status("there is nothing to watch yet: `qyran apply -f FILE` works while this runs");
     }
     let mut node = Node::start(context).await?;
     let _probes = match global.settings.node.listen.as_str() {
         "" => None,
         listen => {
             let probes = serve_monitoring(listen, node.context().clone()).await?;
-            tell(&format!("metrics and probes on http://{}", probes.address));
+            print_status(&format!("metrics and probes on http://{}", probes.address));
             Some(probes)
         }
     };
@@ -134,19 +137,19 @@ async fn endless(
         (listen, url) => {
             let most = global.settings.fetch.max_wire_bytes.0;
             let hubs = serve_websub(listen, most, node.context().clone()).await?;
-            tell(&format!("hubs that call {url} are heard on http://{}", hubs.address));
+            print_status(&format!("hubs that call {url} are heard on http://{}", hubs.address));
             Some(hubs)
         }
     };
     let is_asked = until_ended(&mut node, global, stop).await?;
     if is_asked && drains {
-        tell("stopping: what is under way is finished first; once more ends at once");
+        print_status("stopping: what is under way is finished first; once more ends at once");
         node.drain();
         let Some(ended) = stop.or_at_once(node.ended()).await else { return Ok(ExitCode::from(130)) };
         ended?;
     }
     let Totals { fetches, items, materials, errors, .. } = node.context().tally.totals();
-    tell(&format!(
+    print_status(&format!(
         "ended: {fetches} fetches, {errors} of them failed, {items} items, {materials} materials stored"
     ));
     Ok(ExitCode::SUCCESS)
@@ -186,7 +189,7 @@ async fn once(
     let mut node = Node::start(context).await?;
     let interrupted = until_ended(&mut node, global, stop).await?;
     if interrupted {
-        tell("stopping: what is under way is finished first; once more ends at once");
+        print_status("stopping: what is under way is finished first; once more ends at once");
         node.drain();
         let Some(ended) = stop.or_at_once(node.ended()).await else { return Ok(ExitCode::from(130)) };
         ended?;
@@ -200,19 +203,28 @@ async fn once(
     let report = report(&totals, pages_waiting, next_poll(&*data.store).await?, began.elapsed());
     object(&mut std::io::stdout().lock(), global.output, &report, "materials")?;
     if pages_waiting > 0 {
-        tell(&format!("{pages_waiting} article pages stay queued for the next run"));
+        print_status(&format!("{pages_waiting} article pages stay queued for the next run"));
     }
     if interrupted && left.is_some() {
-        tell("interrupted: sources that were not reached stay due");
+        print_status("interrupted: sources that were not reached stay due");
     }
     if let Some(until) = left.filter(|_| !interrupted) {
-        tell(&format!("some sources are due and their hosts ask to be left alone until {}", rfc3339(until)));
+        print_status(&format!(
+            "some sources are due and their hosts ask to be left alone until {}",
+            rfc3339(until)
+        ));
     }
     if totals.sources_failed > 0 {
-        tell(&format!("{} sources could not be read; `qyran source list` says why", totals.sources_failed));
+        print_status(&format!(
+            "{} sources could not be read; `qyran source list` says why",
+            totals.sources_failed
+        ));
     }
     if totals.interrupted > 0 {
-        tell(&format!("{} jobs were interrupted and are due again; the log says why", totals.interrupted));
+        print_status(&format!(
+            "{} jobs were interrupted and are due again; the log says why",
+            totals.interrupted
+        ));
     }
     let all_read = totals.sources_failed == 0 && totals.interrupted == 0 && left.is_none();
     Ok(ExitCode::from(if interrupted {
@@ -251,11 +263,11 @@ async fn next_poll(store: &dyn Store) -> anyhow::Result<Option<Timestamp>> {
 
 async fn tell_nothing_due(data: &Backend, global: &Global) -> anyhow::Result<()> {
     match next_poll(&*data.store).await? {
-        None => tell("nothing is due: no sources are declared, or all are paused or in quarantine"),
+        None => print_status("nothing is due: no sources are declared, or all are paused or in quarantine"),
         Some(next) => {
             let seconds = next.duration_since(global.clock.now()).as_secs().max(0).unsigned_abs();
             let wait = format_duration(Duration::from_secs(seconds));
-            tell(&format!(
+            print_status(&format!(
                 "nothing is due; the next poll is due in {wait}, at {}; --now takes all",
                 rfc3339(next)
             ));

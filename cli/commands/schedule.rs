@@ -9,7 +9,7 @@ use service::plan_sources;
 use crate::backend::Backend;
 use crate::commands::audit::Reason;
 use crate::global::Global;
-use crate::terminal::failure::say;
+use crate::terminal::message::print_message;
 
 /// Rebuild the schedule from the store
 #[derive(clap::Args)]
@@ -40,6 +40,6 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     reason.note(&data, "schedule rebuild", "schedule", global).await?;
     let counts = data.schedule.counts(Share::All, now).await?;
     let hosts = counts.waiting + counts.ready + counts.leased;
-    say(&format!("the schedule is rebuilt: {hosts} hosts with jobs"));
+    print_message(&format!("the schedule is rebuilt: {hosts} hosts with jobs"));
     Ok(ExitCode::SUCCESS)
 }

@@ -4,14 +4,12 @@
 //! 130 interrupted.
 
 use std::fmt;
-use std::io::Write;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use model::{Clock, SystemClock, rfc3339};
 use serde_json::json;
 
-use crate::terminal::output::{Format, clean};
+use crate::terminal::message::{clean_lines, print_message};
+use crate::terminal::output::Format;
 
 /// The kind of a failure. It determines the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,13 +86,13 @@ pub(crate) fn report(error: &anyhow::Error, format: Format) -> ExitCode {
         json!({"error": {"code": name, "message": message, "hint": (!hint.is_empty()).then_some(hint)}})
             .to_string()
     } else {
-        let mut text = format!("error: {}", cleaned_lines(&message));
+        let mut text = format!("error: {}", clean_lines(&message));
         if !hint.is_empty() {
-            text.push_str(&format!("\n  hint: {}", cleaned_lines(&hint)));
+            text.push_str(&format!("\n  hint: {}", clean_lines(&hint)));
         }
         text
     };
-    say(&report);
+    print_message(&report);
     ExitCode::from(code)
 }
 
@@ -112,33 +110,6 @@ pub(crate) fn usage(error: &clap::Error) -> ExitCode {
     // If the terminal is closed, the message has no reader.
     let _ = error.print();
     ExitCode::from(if error.use_stderr() { 2 } else { 0 })
-}
-
-/// Prints a line to stderr. Ignores a closed stderr.
-pub(crate) fn say(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
-}
-
-/// Set if the log is JSON. Status lines are JSON then, because they share stderr with the log.
-static LOG_IS_JSON: AtomicBool = AtomicBool::new(false);
-
-/// Switches the status lines of [`tell`] to JSON.
-pub(crate) fn use_json_log() {
-    LOG_IS_JSON.store(true, Ordering::Relaxed);
-}
-
-/// Prints a status line of a long-running command to stderr: as text, or as a log record if the log is JSON.
-pub(crate) fn tell(line: &str) {
-    if LOG_IS_JSON.load(Ordering::Relaxed) {
-        say(&json!({"timestamp": rfc3339(SystemClock.now()), "level": "INFO", "message": line}).to_string());
-    } else {
-        say(line);
-    }
-}
-
-/// Removes control characters from a text, except its line breaks.
-pub(crate) fn cleaned_lines(text: &str) -> String {
-    text.lines().map(clean).collect::<Vec<_>>().join("\n")
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -2,5 +2,6 @@
 
 pub(crate) mod failure;
 pub(crate) mod live;
+pub(crate) mod message;
 pub(crate) mod output;
 pub(crate) mod stop;

@@ -12,6 +12,8 @@ use model::{Timestamp, rfc3339};
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::terminal::message::{clean, is_terminal_control, print_message};
+
 /// Number of table rows that share their column widths. A longer list continues with new widths.
 const ROWS_PER_LAYOUT: usize = 500;
 /// Upper bound on the width of a column that is shown uncut if possible, such as a name or a time: a time that is cut to
@@ -128,7 +130,7 @@ impl<W: Write> Rows<W> {
     /// Ends the output. If there were no rows, a table prints the message `empty` to stderr.
     pub(crate) fn finish(mut self, empty: &str) -> std::io::Result<()> {
         match self.format {
-            Format::Table | Format::Wide if self.count == 0 => crate::terminal::failure::say(empty),
+            Format::Table | Format::Wide if self.count == 0 => print_message(empty),
             Format::Table | Format::Wide => self.print_table()?,
             Format::Csv if self.count == 0 => {
                 let keys: Vec<&str> = self.columns.iter().map(|column| column.key).collect();
@@ -318,20 +320,6 @@ fn escape_controls(json: String) -> String {
         }
     }
     escaped
-}
-
-/// Returns true for a character that a terminal interprets instead of showing: a C0, DEL or C1 control, or a character
-/// that changes the text direction.
-fn is_terminal_control(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// Returns a text without control characters; tabs and line breaks become blanks.
-pub(crate) fn clean(text: &str) -> String {
-    text.chars()
-        .map(|c| if c == '\t' || c == '\n' { ' ' } else { c })
-        .filter(|c| !is_terminal_control(*c))
-        .collect()
 }
 
 /// Removes control characters from all texts of a value, except tabs and line breaks.

@@ -2,7 +2,8 @@
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::terminal::failure::{Failure, tell};
+use crate::terminal::failure::Failure;
+use crate::terminal::message::print_status;
 
 /// A listener for SIGTERM and SIGINT.
 pub(crate) struct Stop {
@@ -33,7 +34,7 @@ impl Stop {
         tokio::select! {
             output = end => Some(output),
             () = self.asked() => {
-                tell("stopped immediately; unfinished work is repeated on the next run");
+                print_status("stopped immediately; unfinished work is repeated on the next run");
                 None
             }
         }

@@ -11,6 +11,7 @@ mod hub;
 mod judge;
 mod pages;
 mod platforms;
+mod query;
 mod server;
 mod site;
 mod text;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::platforms::Query;
+use crate::query::Query;
 use crate::site::{Behaviour, Kind, Site};
 use crate::text::Article;
 use crate::world::World;

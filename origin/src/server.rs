@@ -27,7 +27,8 @@ use tokio::time::{Instant, sleep};
 
 use crate::hub::{self, Subscription};
 use crate::pages::SiteView;
-use crate::platforms::{self, Query, jetstream};
+use crate::platforms::{self, jetstream};
+use crate::query::Query;
 use crate::site::{Behaviour, Kind, Site};
 use crate::world::World;
 

@@ -8,9 +8,9 @@ use crawler::read::{self, Alarm, Reading, detect_wall};
 use model::{Backfill, Entry, FailureWeight, FetchStatus, Harvest, SourceKind, Timestamp};
 use url::Url;
 
+use crate::job::entries::{page_jobs, sort_entries};
 use crate::job::gather::{Gathered, detail_of, fetch_params, read_on_pool};
 use crate::job::job_run::{JobError, JobRun};
-use crate::job::poll::{page_jobs, sort_entries};
 use service::{PlanTerms, backfill_job};
 
 /// Maximum attempts to fetch a document; then it is skipped.

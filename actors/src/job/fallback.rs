@@ -7,8 +7,9 @@ use model::{ActiveFallback, Fallback, FetchRecord, Harvest, PollOutcome, Source,
 use scheduler::due;
 use store::SourceRecord;
 
+use crate::job::attempt::Attempt;
 use crate::job::job_run::{JobError, JobRun};
-use crate::job::poll::{Attempt, read_once};
+use crate::job::read_source::read_once;
 
 /// The first wait before the declared way is retried. Each failed attempt adds as much.
 const RETRY_STEP: Duration = Duration::from_secs(15 * 60);

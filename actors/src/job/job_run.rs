@@ -18,7 +18,7 @@ use url::Url;
 
 use crate::context::Context;
 use crate::job::host_permits::HostPermits;
-use crate::supervision::storage::StorageMsg;
+use crate::save_request::SaveRequest;
 
 /// Maximum attempts of a single pass to borrow a busy host: ten seconds each, some minutes in all.
 const MAX_BUSY_HOST_ATTEMPTS: u32 = 30;
@@ -261,6 +261,11 @@ impl JobRun {
         }
     }
 
+    /// Returns the due time of a job to run at once; in a single pass, a time within the pass.
+    pub(crate) fn due_now(&self) -> Timestamp {
+        self.context.config.pass.as_ref().map_or(self.now(), |pass| pass.due_by)
+    }
+
     /// Sends a harvest to storage and waits until it is saved and, with `settle`, settled.
     pub(crate) async fn save(
         &mut self,
@@ -272,31 +277,24 @@ impl JobRun {
         let Some(storage) = storage else {
             return Err(JobError::Storage("storage is not running".to_owned()));
         };
-        let (credit, source) = (self.permits.take_credit(), self.declared.clone());
-        let message = |reply| StorageMsg::Save {
+        let request = SaveRequest {
             harvest: Box::new(harvest),
-            source: Some(source),
+            source: Some(self.declared.clone()),
             settle: settle.map(Box::new),
-            _credit: credit,
-            reply,
+            credit: self.permits.take_credit(),
         };
-        let call = storage.call(message, None);
-        tokio::pin!(call);
-        let answer = loop {
+        let reply = request.send(&storage);
+        tokio::pin!(reply);
+        let reply_of_storage = loop {
             self.permits.touch(); // a slow store does not make the job stuck
             tokio::select! {
-                answer = &mut call => break answer,
+                reply = &mut reply => break reply,
                 () = sleep(Duration::from_secs(5)) => (),
             }
         };
-        match answer {
-            Ok(ractor::rpc::CallResult::Success(Ok(saved))) => {
-                self.count(&fetches, outcome.as_ref());
-                Ok(saved)
-            }
-            Ok(ractor::rpc::CallResult::Success(Err(reason))) => Err(JobError::Storage(reason)),
-            _ => Err(JobError::Storage("storage stopped before it replied".to_owned())),
-        }
+        let saved = reply_of_storage.map_err(JobError::Storage)?;
+        self.count(&fetches, outcome.as_ref());
+        Ok(saved)
     }
 
     /// Adds the saved fetches and poll to the tally and the metrics.

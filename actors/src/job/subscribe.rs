@@ -9,26 +9,14 @@ use model::{FailureWeight, HubOffer, HubSecret, Subscription, SubscriptionDelta,
 use scheduler::due;
 use store::{HubDecision, SourceRecord};
 
+use crate::job::attempt::{Attempt, Offer};
 use crate::job::job_run::{JobError, JobRun};
-use crate::job::poll::Attempt;
 use service::BackendError;
 
 /// The period within which a hub is expected to deliver a new entry.
 pub(crate) const HUB_DELIVERY_PERIOD: Duration = Duration::from_secs(300);
 /// The minimum wait before a retry if the hub's host is busy or its robots.txt is unavailable.
 const DEFERRED_RETRY_DELAY: Duration = Duration::from_secs(600);
-
-/// The hub that a poll found advertised.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(crate) enum Offer {
-    /// The poll read no document that would advertise a hub.
-    #[default]
-    Unknown,
-    /// The source advertises no hub.
-    None,
-    /// The source advertises this hub.
-    Hub(HubOffer),
-}
 
 /// Returns the subscription of the job's source if it was requested for the source's current address. Returns `None`
 /// if hubs cannot reach this cluster.

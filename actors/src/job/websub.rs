@@ -11,9 +11,9 @@ use service::{BackendError, websub_job};
 use store::{EntryStatus, HubDecision, SourceRecord};
 
 use crate::context::Context;
+use crate::job::entries::{page_jobs, sort_entries};
 use crate::job::gather::{Gathered, read_on_pool};
 use crate::job::job_run::{JobError, JobRun};
-use crate::job::poll::{page_jobs, sort_entries};
 use crate::job::poll_outcome;
 
 /// Maximum documents read in one turn; the others wait for the next turn.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crawler::Permit;
 use model::{HostHealth, JobId, JobKind, Turn};
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor::{Actor, ActorProcessingErr, ActorRef, DerivedActorRef};
 use service::Snapshot;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -16,11 +16,21 @@ use crate::context::Context;
 use crate::job::host_permits::HostPermits;
 use crate::job::job_run::{JobError, JobRun};
 use crate::job::{backfill, pages, poll, websub};
-use crate::supervision::host_worker::{Done, HostWorkerMsg};
 
 pub(crate) enum FetcherMsg {
     /// Run the job, then report to the host worker.
     Run(Box<JobRun>),
+}
+
+/// The result of a fetcher's job.
+pub(crate) struct Done {
+    pub(crate) job: JobId,
+    pub(crate) permit: Option<Permit>,
+    /// The current health of the host.
+    pub(crate) health: Option<HostHealth>,
+    /// Set when the job no longer exists: nothing was done, and the job is removed from the schedule.
+    pub(crate) is_obsolete: bool,
+    pub(crate) outcome: Result<(), JobError>,
 }
 
 pub(crate) struct Fetcher;
@@ -34,11 +44,11 @@ pub(crate) struct FetcherArgs {
     pub(crate) health: Option<HostHealth>,
     pub(crate) has_waiting_jobs: bool,
     pub(crate) progress: watch::Sender<Instant>,
-    pub(crate) host_worker: ActorRef<HostWorkerMsg>,
+    pub(crate) host_worker: DerivedActorRef<Done>,
 }
 
 pub(crate) struct FetcherState {
-    host_worker: ActorRef<HostWorkerMsg>,
+    host_worker: DerivedActorRef<Done>,
 }
 
 impl Actor for Fetcher {
@@ -81,7 +91,7 @@ impl Actor for Fetcher {
             None => {
                 let permit = permits.into_home();
                 let done = Done { job, permit, health, is_obsolete: true, outcome: Ok(()) };
-                host_worker.cast(HostWorkerMsg::Done(Box::new(done)))?;
+                host_worker.send_message(done)?;
             }
         }
         Ok(FetcherState { host_worker })
@@ -99,7 +109,7 @@ impl Actor for Fetcher {
         let done = Done { job, permit: permits.into_home(), health, is_obsolete: false, outcome };
         // The host worker stops the fetcher. If the fetcher stopped itself, its end would look like a crash: ractor
         // delivers supervision events before messages such as `Done`.
-        state.host_worker.cast(HostWorkerMsg::Done(Box::new(done)))?;
+        state.host_worker.send_message(done)?;
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crawler::Permit;
-use model::{HostHealth, Job, JobId, Name, PollOutcome, Settlement, SourceState, Timestamp, Turn, after};
+use model::{HostHealth, Job, Name, PollOutcome, Settlement, SourceState, Timestamp, Turn, after};
 use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
 use scheduler::{Lease, ScheduleError, Settle};
 use service::{BackendError, jobs_of};
@@ -17,13 +17,14 @@ use tokio::time::{Instant, timeout};
 
 use crate::context::Context;
 use crate::job::host_permits::permit_of;
-use crate::job::job_run::JobError;
 use crate::metrics::{Backend, JobEnd, LeaseEnd};
-use crate::supervision::fetcher::{Fetcher, FetcherArgs, FetcherMsg};
-use crate::supervision::storage::StorageMsg;
+use crate::save_request::SaveRequest;
+use crate::supervision::fetcher::{Done, Fetcher, FetcherArgs, FetcherMsg};
 
 /// Maximum wait for the health of a host. Without it, the sources are read as if there were no incident.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// Maximum wait for storage to save the state of a quarantined source.
+const QUARANTINE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Number of consecutive crashes that quarantines a source until an operator resumes it.
 const MAX_CRASHES: u32 = 5;
 
@@ -38,15 +39,22 @@ pub(crate) enum HostWorkerMsg {
     Drain,
 }
 
-/// The result of a fetcher's job.
-pub(crate) struct Done {
-    pub(crate) job: JobId,
-    pub(crate) permit: Option<Permit>,
-    /// The current health of the host.
-    pub(crate) health: Option<HostHealth>,
-    /// Set when the job no longer exists: nothing was done, and the job is removed from the schedule.
-    pub(crate) is_obsolete: bool,
-    pub(crate) outcome: Result<(), JobError>,
+impl From<Done> for HostWorkerMsg {
+    fn from(done: Done) -> Self {
+        Self::Done(Box::new(done))
+    }
+}
+
+/// The way back, which a derived actor reference requires.
+impl TryFrom<HostWorkerMsg> for Done {
+    type Error = HostWorkerMsg;
+
+    fn try_from(message: HostWorkerMsg) -> Result<Self, HostWorkerMsg> {
+        match message {
+            HostWorkerMsg::Done(done) => Ok(*done),
+            message => Err(message),
+        }
+    }
 }
 
 pub(crate) struct HostWorker;
@@ -191,7 +199,7 @@ impl HostWorkerState {
             health: self.health.clone(),
             has_waiting_jobs: !self.jobs.is_empty(),
             progress: progress.clone(),
-            host_worker: myself.clone(),
+            host_worker: myself.get_derived(),
         };
         let (fetcher, _) = Actor::spawn_linked(None, Fetcher, args, myself.get_cell()).await?;
         let free = job.due.max(self.turn.next_allowed_at);
@@ -288,14 +296,13 @@ impl HostWorkerState {
         let settle = self.settle_of(vec![Settlement::ended(job.id.clone())], Vec::new());
         let storage = self.context.storage.borrow().clone();
         if let Some(storage) = storage {
-            let message = |reply| StorageMsg::Save {
+            let request = SaveRequest {
                 harvest: Box::new(harvest),
                 source: None,
                 settle: Some(Box::new(settle)),
-                _credit: None,
-                reply,
+                credit: None,
             };
-            drop(storage.call(message, Some(Duration::from_secs(10))).await);
+            drop(timeout(QUARANTINE_TIMEOUT, request.send(&storage)).await);
         }
         // All jobs of the source are removed until an operator resumes it.
         if let Err(error) = self.remove_jobs(source).await {

@@ -195,7 +195,7 @@ impl RootState {
         let cell = match part {
             Part::Storage => {
                 let (storage, _) = Actor::spawn_linked(None, Storage, context, root).await?;
-                self.context.storage.send_replace(Some(storage.clone()));
+                self.context.storage.send_replace(Some(storage.get_derived()));
                 storage.get_cell()
             }
             Part::ObjectSync => Actor::spawn_linked(None, ObjectSync, context, root).await?.0.get_cell(),

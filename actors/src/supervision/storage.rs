@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::context::Context;
 use crate::metrics::Backend;
+use crate::save_request::{SaveCall, SaveRequest};
 use crate::tally::Event;
 
 /// Maximum harvests in one transaction.
@@ -32,28 +33,38 @@ const MAX_SETTLE_TRIES: u32 = 12;
 
 pub(crate) enum StorageMsg {
     /// Save a harvest, settle its job, reply.
-    Save {
-        harvest: Box<Harvest>,
-        /// The source as declared when the harvest was gathered.
-        source: Option<Arc<Source>>,
-        settle: Option<Box<Settle>>,
-        /// The credit of the harvest. It returns when the harvest is saved.
-        _credit: Option<OwnedSemaphorePermit>,
-        reply: RpcReplyPort<Result<SaveOutcome, String>>,
-    },
+    Save(SaveCall),
     /// Save the batch.
     Flush,
+}
+
+impl From<SaveCall> for StorageMsg {
+    fn from(call: SaveCall) -> Self {
+        Self::Save(call)
+    }
+}
+
+/// The way back, which a derived actor reference requires.
+impl TryFrom<StorageMsg> for SaveCall {
+    type Error = StorageMsg;
+
+    fn try_from(message: StorageMsg) -> Result<Self, StorageMsg> {
+        match message {
+            StorageMsg::Save(call) => Ok(call),
+            message @ StorageMsg::Flush => Err(message),
+        }
+    }
 }
 
 pub(crate) struct Storage;
 
 pub(crate) struct StorageState {
     context: Arc<Context>,
-    batch: Vec<(Harvest, SaveRequest)>,
+    batch: Vec<(Harvest, PendingReply)>,
 }
 
-/// The request that a harvest belongs to.
-struct SaveRequest {
+/// The rest of a request whose harvest is in the batch.
+struct PendingReply {
     source: Option<Arc<Source>>,
     settle: Option<Settle>,
     _credit: Option<OwnedSemaphorePermit>,
@@ -80,9 +91,10 @@ impl Actor for Storage {
         state: &mut StorageState,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            StorageMsg::Save { harvest, source, settle, _credit, reply } => {
-                let request = SaveRequest { source, settle: settle.map(|settle| *settle), _credit, reply };
-                state.batch.push((*harvest, request));
+            StorageMsg::Save(SaveCall { request, reply }) => {
+                let SaveRequest { harvest, source, settle, credit: _credit } = request;
+                let pending = PendingReply { source, settle: settle.map(|settle| *settle), _credit, reply };
+                state.batch.push((*harvest, pending));
                 match state.batch.len() {
                     1 => drop(myself.send_after(BATCH_WINDOW, || StorageMsg::Flush)),
                     MAX_BATCH_SIZE.. => state.flush().await,
@@ -101,7 +113,7 @@ impl StorageState {
         if self.batch.is_empty() {
             return;
         }
-        let (harvests, requests): (Vec<Harvest>, Vec<SaveRequest>) =
+        let (harvests, requests): (Vec<Harvest>, Vec<PendingReply>) =
             std::mem::take(&mut self.batch).into_iter().unzip();
         let sources: Vec<Option<Arc<Source>>> =
             requests.iter().map(|request| request.source.clone()).collect();
@@ -136,7 +148,7 @@ impl StorageState {
     }
 
     /// Saves one harvest of a batch that the store rejected: one bad harvest must not block the others.
-    async fn flush_one(&self, harvest: Harvest, request: SaveRequest) {
+    async fn flush_one(&self, harvest: Harvest, request: PendingReply) {
         let sources = [request.source.clone()];
         let outcome = match self.save(vec![harvest].into(), &sources).await {
             Ok((harvests, saved)) => {
@@ -253,15 +265,15 @@ impl StorageState {
     /// Settles the jobs of saved harvests. Returns one result per harvest, in order.
     async fn settle(
         &self,
-        requests: &[SaveRequest],
+        requests: &[PendingReply],
         saved: Vec<SaveOutcome>,
     ) -> Vec<Result<SaveOutcome, String>> {
         let settle_of =
-            |request: &SaveRequest, saved: &SaveOutcome| request.settle.clone().filter(|_| !saved.fenced);
+            |request: &PendingReply, saved: &SaveOutcome| request.settle.clone().filter(|_| !saved.fenced);
         let settles: Vec<Settle> =
             requests.iter().zip(&saved).filter_map(|(request, saved)| settle_of(request, saved)).collect();
         let mut results = self.settle_all(&settles).await.into_iter();
-        let outcome_of = |(request, saved): (&SaveRequest, SaveOutcome)| {
+        let outcome_of = |(request, saved): (&PendingReply, SaveOutcome)| {
             if saved.fenced {
                 return Err("the lease expired before the harvest was saved".to_owned());
             }

@@ -1,5 +1,6 @@
 //! What the demo shows while it runs: a live view on a terminal, plain lines in a pipe.
 
+use crate::terminal::message::clean;
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{IsTerminal, Stdout};
 use std::sync::Arc;
@@ -21,7 +22,6 @@ use tokio::sync::broadcast;
 use tokio::time::Instant;
 
 use super::{println, scene};
-use crate::terminal::output::clean;
 
 /// Lines kept of what happened; no terminal shows more.
 const KEPT: usize = 200;

@@ -12,7 +12,8 @@ use super::find_source;
 use crate::backend::Backend;
 use crate::commands::audit::Reason;
 use crate::global::Global;
-use crate::terminal::failure::{Failure, say};
+use crate::terminal::failure::Failure;
+use crate::terminal::message::print_message;
 use crate::terminal::output::{object, time};
 
 /// Read what a source published before it was declared, or show the progress
@@ -68,7 +69,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         };
         data.store.set_backfill(name, &Backfill { ended: Some(now), ahead: Vec::new(), ..backfill }).await?;
         args.reason.note(&data, "source backfill --stop", &format!("source/{name}"), global).await?;
-        say(&format!("the backfill of {name} is stopped"));
+        print_message(&format!("the backfill of {name} is stopped"));
         return Ok(ExitCode::SUCCESS);
     }
     if data.store.backfill(name).await?.is_some_and(|backfill| backfill.is_in_progress()) {
@@ -81,7 +82,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     service::plan_backfill(&*data.store, &*data.schedule, name, &backfill, super::plan_terms(global)).await?;
     let target = format!("source/{name} since {}", rfc3339(backfill.since));
     args.reason.note(&data, "source backfill", &target, global).await?;
-    say(&format!("started a backfill of {name} back to {}", rfc3339(backfill.since)));
+    print_message(&format!("started a backfill of {name} back to {}", rfc3339(backfill.since)));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -13,9 +13,10 @@ use super::by_hand::ByHand;
 use super::dry_run::undeclared;
 use super::probe::{Probed, probe};
 use crate::global::Global;
-use crate::terminal::failure::{Failure, say};
+use crate::terminal::failure::Failure;
 use crate::terminal::live::StatusLine;
-use crate::terminal::output::{Format, clean, column, rows, time, wide};
+use crate::terminal::message::{clean, print_message};
+use crate::terminal::output::{Format, column, rows, time, wide};
 use crate::wiring::{door, warn_without_contact};
 
 /// Places that are tried at most: a guest does not go through all doors.
@@ -91,7 +92,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     }
     rows.finish("nothing that can be read was found")?;
     if let Some(trouble) = trouble.filter(|_| places.is_empty()) {
-        say(&format!("error: {trouble}"));
+        print_message(&format!("error: {trouble}"));
     }
     Ok(ExitCode::from(u8::from(places.iter().all(|place| place.probed.fault.is_some()))))
 }

@@ -17,9 +17,10 @@ use url::Url;
 use super::by_hand::ByHand;
 use crate::backend::Backend;
 use crate::global::Global;
-use crate::terminal::failure::{Failure, say};
+use crate::terminal::failure::Failure;
 use crate::terminal::live::StatusLine;
-use crate::terminal::output::{Format, clean, column, object, rows, time, wide};
+use crate::terminal::message::{clean, print_message};
+use crate::terminal::output::{Format, column, object, rows, time, wide};
 use crate::wiring::{door, warn_without_contact};
 
 /// Try an address out: robots verdict, what it is, what would be read; stores nothing
@@ -278,11 +279,11 @@ fn print(args: &Args, global: &Global, source: &Source, tried: &Tried) -> anyhow
     }
     rows.finish("")?;
     for problem in tried.items.iter().flat_map(|item| &item.problems) {
-        say(&format!("warning: {}", clean(problem)));
+        print_message(&format!("warning: {}", clean(problem)));
     }
     match &tried.error {
-        Some(error) => say(&format!("error: {}", clean(error))),
-        None => say(&declaration(args, tried)),
+        Some(error) => print_message(&format!("error: {}", clean(error))),
+        None => print_message(&declaration(args, tried)),
     }
     Ok(())
 }

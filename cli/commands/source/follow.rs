@@ -13,7 +13,8 @@ use super::probe::probe;
 use crate::backend::Backend;
 use crate::commands::audit::Reason;
 use crate::global::Global;
-use crate::terminal::failure::{Failure, say};
+use crate::terminal::failure::Failure;
+use crate::terminal::message::print_message;
 use crate::wiring::{door, warn_without_contact};
 
 /// Change the address of a source to the target of its permanent redirect
@@ -58,6 +59,6 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     data.store.declare(&objects, false, global.clock.now()).await?;
     let target = format!("source/{} from {} to {url}", args.name, record.source.url);
     args.reason.note(&data, "source follow", &target, global).await?;
-    say(&format!("the address of {} is now {url}", args.name));
+    print_message(&format!("the address of {} is now {url}", args.name));
     Ok(ExitCode::SUCCESS)
 }

@@ -24,7 +24,8 @@ use store::{SourceRecord, Store};
 use crate::backend::Backend;
 use crate::commands::audit::Reason;
 use crate::global::Global;
-use crate::terminal::failure::{Failure, say};
+use crate::terminal::failure::Failure;
+use crate::terminal::message::print_message;
 use crate::terminal::output::{Format, column, object, rows, show, time, wide};
 
 /// List, show, test, pause and resume sources
@@ -437,10 +438,10 @@ async fn set_watch(
         data.schedule
             .remove(&jobs_of(&*data.store, std::slice::from_ref(&record.source.name)).await?)
             .await?;
-        say(&format!("{name} is {outcome}; running nodes stop polling it within 2 seconds"));
+        print_message(&format!("{name} is {outcome}; running nodes stop polling it within 2 seconds"));
     } else {
         plan_now(data, &record, global).await?;
-        say(&format!("{name} is {outcome}"));
+        print_message(&format!("{name} is {outcome}"));
     }
     print_source(data, name, global).await
 }
@@ -454,7 +455,9 @@ async fn poll(data: &Backend, name: &str, reason: &Reason, global: &Global) -> a
     }
     plan_now(data, &record, global).await?;
     reason.note(data, "source poll", &format!("source/{name}"), global).await?;
-    say(&format!("{name} is due now; a running node will poll it once the delay of its host has passed"));
+    print_message(&format!(
+        "{name} is due now; a running node will poll it once the delay of its host has passed"
+    ));
     print_source(data, name, global).await
 }
 

@@ -13,8 +13,9 @@ use super::by_hand::ByHand;
 use super::catalogue;
 use crate::backend::Backend;
 use crate::global::Global;
-use crate::terminal::failure::{Failure, say};
+use crate::terminal::failure::Failure;
 use crate::terminal::live::StatusLine;
+use crate::terminal::message::print_message;
 use crate::terminal::output::{Format, column, rows, time, wide};
 use crate::wiring::{door, warn_without_contact};
 
@@ -84,7 +85,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         rows.finish("there are no such sources")?;
     }
     if bad > 0 {
-        say(&format!("{bad} of {} are not good", sources.len()));
+        print_message(&format!("{bad} of {} are not good", sources.len()));
     }
     Ok(ExitCode::from(if bad > 0 { 6 } else { 0 }))
 }

@@ -15,7 +15,8 @@ use crate::backend::Backend;
 use crate::commands::export::print_objects;
 use crate::documents::read;
 use crate::global::Global;
-use crate::terminal::failure::{Failure, cleaned_lines, say};
+use crate::terminal::failure::Failure;
+use crate::terminal::message::{clean_lines, print_message};
 
 /// Sources of one file, at most.
 const MOST: usize = 100_000;
@@ -79,11 +80,15 @@ pub(super) fn import(args: &ImportArgs, global: &Global) -> anyhow::Result<ExitC
         match source(&row, &mut names) {
             Ok(source) if urls.insert(source.url.clone()) => sources.push(Object::Source(source)),
             Ok(source) => {
-                say(&cleaned_lines(&format!("warning: {}: {} stands twice", row.place, source.url)))
+                print_message(&clean_lines(&format!("warning: {}: {} stands twice", row.place, source.url)))
             }
             Err(failure) => {
                 failed += 1;
-                say(&cleaned_lines(&format!("error: {}:{}: {failure}", args.file.display(), row.place)));
+                print_message(&clean_lines(&format!(
+                    "error: {}:{}: {failure}",
+                    args.file.display(),
+                    row.place
+                )));
             }
         }
     }

@@ -8,7 +8,8 @@ use serde_json::json;
 
 use crate::backend::Backend;
 use crate::global::Global;
-use crate::terminal::failure::{Failure, say};
+use crate::terminal::failure::Failure;
+use crate::terminal::message::print_message;
 use crate::terminal::output::{column, rows, time, wide};
 
 /// Show which of a topic's sources were not read, for how long, and why
@@ -55,7 +56,9 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let (sources, with_gaps) = (coverage.sources, coverage.gaps.len());
     rows.finish(&format!("all {sources} sources were read throughout the last {period}"))?;
     if with_gaps > 0 {
-        say(&format!("in the last {period}, {with_gaps} of {sources} sources were not read for some time"));
+        print_message(&format!(
+            "in the last {period}, {with_gaps} of {sources} sources were not read for some time"
+        ));
     }
     Ok(())
 }

@@ -12,7 +12,8 @@ use super::bad_query;
 use crate::commands::export::print_objects;
 use crate::documents::read;
 use crate::global::Global;
-use crate::terminal::failure::{Failure, cleaned_lines, say};
+use crate::terminal::failure::Failure;
+use crate::terminal::message::{clean_lines, print_message};
 
 /// Topics of one file, at most.
 const MOST: usize = 100_000;
@@ -121,7 +122,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
             Err(failure) => {
                 failed += 1;
                 let place = format!("{}:{line}: {name}", args.file.display());
-                say(&cleaned_lines(&format!("error: {place}: {failure}")));
+                print_message(&clean_lines(&format!("error: {place}: {failure}")));
             }
         }
     }
@@ -135,7 +136,7 @@ pub(super) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
 
 fn topic(name: &str, query: &Query) -> Result<Topic, Failure> {
     for warning in query.warnings() {
-        say(&cleaned_lines(&format!("warning: {name}: {}: {}", warning.code, warning.message)));
+        print_message(&clean_lines(&format!("warning: {name}: {}: {}", warning.code, warning.message)));
     }
     let named = Name::near(name)
         .map_err(|error| Failure::usage(format!("{name:?} is no name for a topic: {error}")))?;
@@ -202,7 +203,7 @@ fn table(text: &str, args: &Args) -> anyhow::Result<Vec<Imported>> {
     for unknown in
         header.iter().filter(|name| !wanted.contains(&name.as_str()) && Some(name.as_str()) != optional)
     {
-        say(&cleaned_lines(&format!("warning: the column {unknown:?} is not looked at")));
+        print_message(&clean_lines(&format!("warning: the column {unknown:?} is not looked at")));
     }
     let mut imported = Vec::new();
     for row in reader.records() {

@@ -15,7 +15,7 @@ use crate::backend::Backend;
 use crate::commands::apply::match_again;
 use crate::commands::audit::Reason;
 use crate::global::Global;
-use crate::terminal::failure::{cleaned_lines, say};
+use crate::terminal::message::{clean_lines, print_message};
 use crate::terminal::output::{column, object, rows};
 
 /// Items named of each kind.
@@ -63,7 +63,7 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let records = data.store.topics().await?;
     for left in records.iter().filter(|one| !one.is_matched && names.contains(&one.topic.name)) {
         let name = &left.topic.name;
-        say(&format!(
+        print_message(&format!(
             "warning: {name} keeps what it has: it cannot be read, or was edited meanwhile; qyran topic get {name} says which"
         ));
     }
@@ -124,7 +124,9 @@ async fn dry_run(store: &dyn Store, records: Vec<TopicRecord>, global: &Global) 
     let archive = Archive::new(store, records.into_iter().map(|record| record.topic).collect()).await?;
     for bad in &archive.rejected {
         let (name, error) = (&bad.topic.name, &bad.error);
-        say(&cleaned_lines(&format!("warning: {name} keeps what it has: its query cannot be read: {error}")));
+        print_message(&clean_lines(&format!(
+            "warning: {name} keeps what it has: its query cannot be read: {error}"
+        )));
         changes.remove(name);
     }
     let mut progress = ScanProgress::new(store, global).await?;

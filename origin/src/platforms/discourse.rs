@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::{Post, Query};
+use super::Post;
 use crate::pages::SiteView;
+use crate::query::Query;
 
 impl SiteView<'_> {
     pub(super) fn latest_posts(&self, query: &Query<'_>) -> String {

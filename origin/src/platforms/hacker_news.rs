@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::{PAGE_SIZE, Post, Query};
+use super::{PAGE_SIZE, Post};
 use crate::pages::SiteView;
+use crate::query::Query;
 
 impl SiteView<'_> {
     pub(super) fn hits(&self, query: &Query<'_>) -> String {

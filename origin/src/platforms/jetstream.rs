@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
-use super::Query;
 use crate::pages::SiteView;
+use crate::query::Query;
 use crate::site::Behaviour;
 
 /// Interval between checks for new events.

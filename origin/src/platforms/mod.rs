@@ -17,28 +17,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::pages::SiteView;
+use crate::query::Query;
 use crate::site::{Behaviour, Kind};
 use crate::text::Article;
 
 /// The number of posts on a page.
 const PAGE_SIZE: u32 = 20;
-
-/// The query of an address.
-pub(crate) struct Query<'a>(pub(crate) &'a str);
-
-impl Query<'_> {
-    fn parameter(&self, name: &str) -> Option<&str> {
-        self.0
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-            .find(|(key, _)| *key == name)
-            .map(|pair| pair.1)
-    }
-
-    fn number(&self, name: &str) -> Option<u32> {
-        self.parameter(name)?.parse().ok()
-    }
-}
 
 /// The current version of a post.
 pub(crate) struct Post {

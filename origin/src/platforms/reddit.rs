@@ -2,8 +2,9 @@
 
 use std::fmt::Write;
 
-use super::{Query, escape};
+use super::escape;
 use crate::pages::SiteView;
+use crate::query::Query;
 
 impl SiteView<'_> {
     pub(super) fn submissions(&self, query: &Query<'_>) -> String {

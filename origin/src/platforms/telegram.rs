@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
-use super::Query;
 use crate::pages::SiteView;
+use crate::query::Query;
 
 impl SiteView<'_> {
     pub(super) fn preview(&self, query: &Query<'_>) -> String {

@@ -2,8 +2,9 @@
 
 use serde_json::json;
 
-use super::{Post, Query};
+use super::Post;
 use crate::pages::SiteView;
+use crate::query::Query;
 
 /// The id of the community; as the owner of a wall it is negative.
 const COMMUNITY_ID: i64 = 55;
