@@ -25,4 +25,5 @@ mod platform_faults;
 mod platforms;
 mod search;
 mod sources;
+mod store_faults;
 mod terminal;

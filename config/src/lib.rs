@@ -5,6 +5,7 @@
 //!
 //! The crate does not apply objects, which the store does, and implements no behaviour that a setting controls.
 
+mod address_range;
 mod duration;
 mod nearest;
 pub mod objects;
@@ -14,13 +15,13 @@ mod size;
 mod websub;
 pub mod yaml;
 
+pub use address_range::AddressRange;
 pub use duration::{DurationError, format_duration, parse_duration};
 pub use nearest::nearest;
 pub use objects::Object;
 pub use problem::Problem;
 pub use settings::{
-    AddressRange, FetchSettings, LogSettings, PollSettings, RunSettings, Settings, SettingsError,
-    StoreSettings,
+    FetchSettings, LogSettings, PollSettings, RunSettings, Settings, SettingsError, StoreSettings,
 };
 pub use size::{Bytes, SizeError};
 pub use websub::WebSubSettings;

@@ -3,6 +3,7 @@
 mod availability;
 mod backfill;
 mod evidence;
+mod incidents;
 pub(crate) mod stage;
 mod supervision;
 mod websub;

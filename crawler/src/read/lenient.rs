@@ -3,7 +3,7 @@
 use feedparser_rs::FeedVersion;
 use model::{Post, Precision, Published, PublishedMethod, Timestamp};
 
-use super::feed::{RawEntry, build_entry};
+use super::raw_entry::{RawEntry, build_entry};
 use super::{Alarm, Page, Reading, catch_panic};
 use crate::dates;
 use crate::plain::plain_title;

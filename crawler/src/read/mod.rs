@@ -20,6 +20,7 @@ mod mastodon;
 mod opml;
 mod page;
 mod piecemeal;
+mod raw_entry;
 mod reddit;
 mod sanitise;
 mod sitemap;

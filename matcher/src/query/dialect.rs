@@ -4,8 +4,8 @@
 //! with that meaning. The canonical form of the result is TQL.
 
 use super::error::{QueryError, Warning};
-use super::lexer::{MAX_CHARACTERS, SCHEMES};
 use super::parser::parse;
+use super::token::{MAX_CHARACTERS, SCHEMES};
 use super::tree::{Expr, Near, Term};
 
 /// The query language of another system.

@@ -6,12 +6,15 @@ mod error;
 mod evaluate;
 mod explain;
 mod field;
+mod field_spec;
 mod lexer;
+mod occurrence;
 mod parser;
 mod print;
 mod references;
 mod site_search;
 mod terms;
+mod token;
 mod tree;
 mod warn;
 
@@ -20,7 +23,8 @@ pub use error::{QueryError, Warning};
 pub(crate) use evaluate::{SpanBuffer, TermMatcher, View, finds};
 pub use explain::{Explanation, LeafResult};
 pub use field::Facts;
-pub(crate) use field::{Field, ORIGINALITY};
+pub(crate) use field::Field;
+pub(crate) use field_spec::ORIGINALITY;
 pub use references::{Definitions, Lists, QueryReference};
 pub(crate) use tree::{Expr, Scope, Term};
 
@@ -135,7 +139,7 @@ impl Query {
     /// Returns true if the query tests whether an item is a reprint (`dup:`). This is unknown for some time after the
     /// item is stored.
     pub fn needs_originality(&self) -> bool {
-        self.expr.any_field(&|field| field.has_name(field::ORIGINALITY))
+        self.expr.any_field(&|field| field.has_name(ORIGINALITY))
     }
 
     /// Returns the cost of matching, in units of one plain word. Queries above 10,000 are rejected (`E_COST`).

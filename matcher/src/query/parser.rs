@@ -11,14 +11,14 @@
 //! prim  = ( list ) | phrase | word | field:value | ATLEAST/n( list ) | function( list )
 //! ```
 
-use std::sync::Arc;
-
 use super::cost;
 use super::error::{QueryError, Warning};
-use super::field::{self, Bound, Condition, Field, FieldSpec, FieldType};
-use super::lexer::{Lexer, MAX_NEAR_DISTANCE, Token, TokenKind};
+use super::field::{Condition, Field, parse_condition, parse_range};
+use super::field_spec::{FieldSpec, FieldType, find_spec};
+use super::lexer::Lexer;
 use super::print;
 use super::terms::{self, TermError};
+use super::token::{MAX_NEAR_DISTANCE, Token, TokenKind};
 use super::tree::{Expr, MatchStyle, MaxDistance, Near, Phrase, Term, combine};
 use super::warn;
 
@@ -390,7 +390,7 @@ impl Parser {
         let error = |message: String, remedy: String| {
             Err(QueryError::new("E_FIELD", token.position, token.length, message, remedy))
         };
-        let spec = match field::find_spec(name) {
+        let spec = match find_spec(name) {
             Ok(spec) => spec,
             Err(suggestion) => {
                 let remedy = match suggestion {
@@ -515,40 +515,4 @@ impl Parser {
 
 fn invalid_value(token: &Token, message: String, remedy: &str) -> QueryError {
     QueryError::new("E_VALUE", token.position, token.length, message, remedy)
-}
-
-/// Parses the value of a field: `>5`, `1..5`, `@list`, or a literal value.
-fn parse_condition(value: &str, spec: &FieldSpec) -> Condition {
-    let bound = |value: &str, is_inclusive| Some(Bound { value: value.to_owned(), is_inclusive });
-    // A mention is written with its sign.
-    let list = value.strip_prefix('@').filter(|name| !name.is_empty() && spec.name != "mentions");
-    if let Some(name) = list {
-        return Condition::InList { name: name.to_owned(), values: Arc::default() };
-    }
-    for (sign, is_inclusive) in [(">=", true), (">", false)] {
-        if let Some(from) = value.strip_prefix(sign) {
-            return Condition::Range { from: bound(from, is_inclusive), to: None };
-        }
-    }
-    for (sign, is_inclusive) in [("<=", true), ("<", false)] {
-        if let Some(to) = value.strip_prefix(sign) {
-            return Condition::Range { from: None, to: bound(to, is_inclusive) };
-        }
-    }
-    match value.split_once("..") {
-        Some((from, to)) => parse_range(from, to),
-        None => Condition::Equals(value.to_owned()),
-    }
-}
-
-/// Parses a range with inclusive bounds. An empty bound or `*` is open.
-fn parse_range(from: &str, to: &str) -> Condition {
-    let bound = |value: &str| {
-        let value = value.trim();
-        (!value.is_empty() && value != "*").then(|| Bound { value: value.to_owned(), is_inclusive: true })
-    };
-    match (bound(from), bound(to)) {
-        (None, None) => Condition::Equals("..".to_owned()),
-        (from, to) => Condition::Range { from, to },
-    }
 }

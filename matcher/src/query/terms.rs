@@ -1,6 +1,6 @@
 //! Conversion of the words of a query to terms.
 
-use super::lexer::SCHEMES;
+use super::token::SCHEMES;
 use super::tree::{MatchStyle, Term};
 use crate::morphology;
 use crate::morphology::latin::sound;

@@ -2,8 +2,8 @@
 
 use super::error::Warning;
 use super::field::Field;
-use super::lexer::Token;
 use super::references::{QueryReference, reference_of};
+use super::token::Token;
 use super::tree::{Expr, MatchStyle, Term};
 use crate::text::fold::is_cyrillic;
 

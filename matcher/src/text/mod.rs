@@ -7,6 +7,7 @@ pub(crate) mod fold;
 pub(crate) mod forms;
 mod sentences;
 mod sketch;
+mod word_parts;
 pub(crate) mod words;
 
 pub use sketch::sketch;

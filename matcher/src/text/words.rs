@@ -3,6 +3,7 @@
 //! A word keeps the characters that join its parts (`AT&T`, `интернет-магазин`, `kaspi.kz`, `Google+`), and its parts
 //! are words as well. Hashtags, mentions, cashtags, URLs, emoji and numbers with separators are single words.
 
+use super::word_parts::{camel_case_parts, runs, split_parts};
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -353,68 +354,6 @@ fn digit_group_len(rest: &str) -> Option<usize> {
     let is_group = digits.chars().take_while(char::is_ascii_digit).count() == 3
         && !digits.chars().nth(3).is_some_and(char::is_alphanumeric);
     is_group.then_some(space.len_utf8() + 3)
-}
-
-/// Splits a word into parts at hyphens, dots and the like, and between a number and its unit (`100тг`). Returns no
-/// parts if it cannot be split.
-fn split_parts(text: &str, range: Range<usize>) -> Vec<Range<usize>> {
-    let is_joint = |c: char| matches!(c, '-' | '‑' | '.' | ':' | '_');
-    let word = text.get(range.clone()).unwrap_or("");
-    let parts = if word.contains(is_joint) {
-        runs(text, range.clone(), |c| !is_joint(c))
-    } else {
-        vec![range.clone()]
-    };
-    let parts: Vec<Range<usize>> = parts.into_iter().flat_map(|part| number_and_unit(text, part)).collect();
-    if parts == [range] { Vec::new() } else { parts }
-}
-
-/// Splits a number and its unit (`100тг`). Returns any other part whole, without leading signs and accents that
-/// follow no letter.
-fn number_and_unit(text: &str, part: Range<usize>) -> Vec<Range<usize>> {
-    let written = text.get(part.clone()).unwrap_or("");
-    let trimmed = written.trim_start_matches(|c| is_mark(c) || !c.is_alphanumeric());
-    let start = part.start + written.len() - trimmed.len();
-    let word = text.get(start..part.end).unwrap_or("");
-    let unit = word.find(|c: char| !c.is_ascii_digit()).filter(|at| *at > 1);
-    match unit {
-        _ if word.is_empty() => Vec::new(),
-        Some(at) if word.chars().skip(at).all(char::is_alphabetic) => {
-            vec![start..start + at, start + at..part.end]
-        }
-        _ => std::iter::once(start..part.end).collect(),
-    }
-}
-
-/// Returns the ranges of consecutive characters that satisfy `belongs`.
-fn runs(text: &str, range: Range<usize>, belongs: impl Fn(char) -> bool) -> Vec<Range<usize>> {
-    let mut runs: Vec<Range<usize>> = Vec::new();
-    for (at, c) in text.get(range.clone()).unwrap_or("").char_indices() {
-        let (start, end) = (range.start + at, range.start + at + c.len_utf8());
-        match runs.last_mut() {
-            _ if !belongs(c) => (),
-            Some(run) if run.end == start => run.end = end,
-            _ => runs.push(start..end),
-        }
-    }
-    runs
-}
-
-/// Splits the name of a hashtag at inner capitals and underscores: `СтопКоррупция` has two parts.
-fn camel_case_parts(name: &str, offset: usize) -> Vec<Range<usize>> {
-    let mut parts: Vec<Range<usize>> = Vec::new();
-    let mut previous = ' ';
-    for (at, c) in name.char_indices() {
-        let (start, end) = (offset + at, offset + at + c.len_utf8());
-        let begins = c.is_uppercase() && previous.is_lowercase() || (previous == '_' && c != '_');
-        match parts.last_mut() {
-            _ if c == '_' => (),
-            Some(part) if part.end == start && !begins => part.end = end,
-            _ => parts.push(start..end),
-        }
-        previous = c;
-    }
-    parts
 }
 
 /// Returns true for combining marks, which belong to the letter before them.

@@ -14,6 +14,7 @@ mod connect;
 mod harvests;
 mod hosts;
 mod item_batch;
+mod item_writes;
 mod locks;
 mod matches;
 mod materials;

@@ -6,7 +6,7 @@
 use proptest::prelude::*;
 use proptest::test_runner::{RngSeed, TestRunner};
 
-use crate::query::lexer::MAX_CHARACTERS;
+use crate::query::token::MAX_CHARACTERS;
 use crate::{Analysis, Dialect, Facts, Query};
 
 /// The seed of the short run.

@@ -1,13 +1,14 @@
 //! The contract of [`Schedule`], tested against every implementation.
 
+mod fairness;
+mod random_histories;
+
 use std::io::Write;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use model::{Host, Job, JobId, Name, Planned, Settlement, Tenant, Timestamp, Token, Turn};
-use proptest::prelude::*;
-use proptest::test_runner::TestRunner;
+use model::{Host, JobId, Name, Planned, Settlement, Tenant, Timestamp, Token, Turn};
 use servers::RedisServer;
 use tokio::sync::Mutex;
 
@@ -353,96 +354,6 @@ async fn a_single_pass_claims_only_jobs_due_at_its_start() {
     }
 }
 
-/// After a turn of a host with a long backlog, the other hosts have theirs.
-#[tokio::test]
-async fn a_host_with_a_backlog_does_not_starve_others() {
-    for (name, schedule, _backing) in all_schedules().await {
-        let mut jobs: Vec<Planned> = (0..9).map(|n| planned(&format!("g{n}"), "giant", -900 + n)).collect();
-        jobs.extend([planned("a", "small1", 3), planned("b", "small2", 4)]);
-        schedule.plan(&jobs).await.unwrap();
-        let run_one_job = async |now: i64| {
-            let turns = schedule.claim(&Claim { hosts: 1, jobs: 1, ..claim(now) }).await.unwrap();
-            for turn in &turns {
-                let mut end = settle(turn, now);
-                end.jobs = turn.jobs.iter().map(|job| Settlement::ended(job.id.clone())).collect();
-                end.release_until = Some(at(now + 5));
-                schedule.settle(&end).await.unwrap();
-            }
-            turns.first().map(|turn| turn.host.to_string()).unwrap_or_default()
-        };
-        let order = [
-            run_one_job(5).await,
-            run_one_job(10).await,
-            run_one_job(10).await,
-            run_one_job(10).await,
-            run_one_job(10).await,
-        ];
-        assert_eq!(order, ["giant", "small1", "small2", "giant", ""], "{name}");
-    }
-}
-
-/// One client has a thousand jobs at a host, one has the weight 3, and some jobs are common.
-#[tokio::test]
-async fn clients_share_a_host_by_weight() {
-    for (name, schedule, _backing) in all_schedules().await {
-        let jobs_of = |client: &str, weight, jobs: i64, due| -> Vec<Planned> {
-            let tenant = tenant(client, weight);
-            let job =
-                |n| planned(&format!("{}{n}", if client.is_empty() { "all" } else { client }), "h", due);
-            (0..jobs).map(|n| Planned { tenant: tenant.clone(), ..job(n) }).collect()
-        };
-        // The jobs of `flood` are due first. The common jobs are planned before any client has jobs of its own.
-        for jobs in [
-            jobs_of("", 10, 100, 5),
-            jobs_of("flood", 1, 1000, -900),
-            jobs_of("plan", 3, 100, 7),
-            jobs_of("small", 1, 100, 8),
-        ] {
-            schedule.plan(&jobs).await.unwrap();
-        }
-        let mut served = std::collections::BTreeMap::<String, u32>::new();
-        for round in 0..15 {
-            let now = 10 + 10 * round;
-            let turn = schedule.claim(&claim(now)).await.unwrap().remove(0);
-            let mut end = settle(&turn, now);
-            for job in &turn.jobs {
-                let source = job.id.source.as_str().trim_end_matches(char::is_numeric);
-                *served.entry(source.to_owned()).or_default() += 1;
-                end.jobs.push(Settlement { id: job.id.clone(), next_due: Some(at(now)), exchanges: 1 });
-            }
-            end.release_until = Some(at(now + 5));
-            schedule.settle(&end).await.unwrap();
-        }
-        // 150 jobs in the ratio 10 : 1 : 3 : 1, within one job each.
-        let expected = [("all", 100), ("flood", 10), ("plan", 30), ("small", 10)];
-        for (client, share) in expected {
-            assert!(served[client].abs_diff(share) <= 1, "{name}: {served:?}");
-        }
-        let view = schedule.host(&host("h")).await.unwrap().unwrap();
-        let stakes: Vec<(&str, u32, u64)> = view
-            .stakes
-            .iter()
-            .map(|stake| (stake.tenant.client.as_str(), stake.tenant.weight, stake.jobs))
-            .collect();
-        assert_eq!(
-            stakes,
-            [("", 10, 100), ("flood", 1, 1000), ("plan", 3, 100), ("small", 1, 100)],
-            "{name}"
-        );
-    }
-}
-
-/// Control: without clients the flood takes the whole turn.
-#[tokio::test]
-async fn control_common_jobs_are_served_by_due_time_only() {
-    for (name, schedule, _backing) in all_schedules().await {
-        let flood = (0..1000).map(|n| planned(&format!("flood{n}"), "h", -900));
-        schedule.plan(&flood.chain([planned("small", "h", 8)]).collect::<Vec<_>>()).await.unwrap();
-        let turn = schedule.claim(&claim(10)).await.unwrap().remove(0);
-        assert!(turn.jobs.iter().all(|job| job.id.source.as_str() != "small"), "{name}");
-    }
-}
-
 #[tokio::test]
 async fn hosts_are_counted_and_listed_in_order_of_availability() {
     for (name, schedule, _backing) in all_schedules().await {
@@ -531,139 +442,6 @@ async fn an_older_file_is_migrated() {
     assert_eq!(turns(&schedule, 10).await, [("h".into(), vec!["a".into()])]);
     drop(schedule);
     Sqlite::open(&path).unwrap();
-}
-
-#[derive(Debug, Clone)]
-enum Step {
-    Plan(u8, u8, u8, u8),
-    Remove(u8, u8),
-    Claim,
-    Settle(u8, u8, bool),
-    Renew(u8),
-    Block(u8, u8),
-    Reclaim,
-    AskDelay(u8, u8),
-    Borrow(u8),
-    Wait(u8),
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        (0..4u8, 0..3u8, 0..60u8, 0..5u8).prop_map(|(s, h, d, c)| Step::Plan(s, h, d, c)),
-        (0..4u8, 0..3u8).prop_map(|(s, h)| Step::Remove(s, h)),
-        Just(Step::Claim),
-        Just(Step::Claim),
-        (0..4u8, 0..60u8, any::<bool>()).prop_map(|(t, d, r)| Step::Settle(t, d, r)),
-        (0..4u8).prop_map(Step::Renew),
-        (0..3u8, 0..60u8).prop_map(|(h, d)| Step::Block(h, d)),
-        Just(Step::Reclaim),
-        (0..3u8, 0..90u8).prop_map(|(h, d)| Step::AskDelay(h, d)),
-        (0..3u8).prop_map(Step::Borrow),
-        (0..90u8).prop_map(Step::Wait),
-    ]
-}
-
-/// Returns the answers of a schedule to a history of steps.
-async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
-    let mut now: i64 = 0;
-    let mut turns: Vec<Turn> = Vec::new();
-    let mut answers = Vec::new();
-    for step in steps {
-        let answer = match step {
-            Step::Plan(s, h, d, c) => {
-                let tenant = match c {
-                    0..=2 => Tenant::shared(),
-                    3 => tenant("acme", 1),
-                    _ => tenant("big", 3),
-                };
-                let planned = planned(&format!("s{s}"), &format!("h{h}"), now + i64::from(*d));
-                format!("{:?}", schedule.plan(&[Planned { tenant, ..planned }]).await)
-            }
-            Step::Remove(s, h) => {
-                format!("{:?}", schedule.remove(&[id(&format!("s{s}"), &format!("h{h}"))]).await)
-            }
-            Step::Claim => {
-                let claimed = schedule.claim(&claim(now)).await.unwrap();
-                turns.extend(claimed.clone());
-                format!("{claimed:?}")
-            }
-            Step::Settle(t, d, release) => match turns.get(usize::from(*t)) {
-                None => String::new(),
-                Some(turn) => {
-                    let mut end = settle(turn, now);
-                    let next_due = Some(at(now + i64::from(*d)));
-                    // One job, all jobs, or one job that is removed.
-                    let (count, next_due) = match d % 3 {
-                        0 => (1, next_due),
-                        1 => (turn.jobs.len(), next_due),
-                        _ => (1, None),
-                    };
-                    let ended = turn.jobs.iter().take(count);
-                    let settlement =
-                        |job: &Job| Settlement { id: job.id.clone(), next_due, exchanges: u32::from(d % 4) };
-                    end.jobs = ended.map(settlement).collect();
-                    end.release_until = release.then(|| at(now + 5));
-                    format!("{:?}", schedule.settle(&end).await.is_ok())
-                }
-            },
-            Step::Renew(t) => match turns.get(usize::from(*t)) {
-                None => String::new(),
-                Some(turn) => {
-                    let lease = Lease { host: turn.host.clone(), token: turn.token };
-                    format!("{:?}", schedule.renew(&lease, at(now + 60)).await.is_ok())
-                }
-            },
-            Step::Block(h, d) => {
-                format!("{:?}", schedule.block(&host(&format!("h{h}")), at(now + i64::from(*d)), "x").await)
-            }
-            Step::Reclaim => format!("{:?}", schedule.reclaim("n1", at(now), Leaving::HandedBack).await),
-            Step::AskDelay(h, d) => {
-                let delay = Duration::from_secs(u64::from(*d));
-                format!("{:?}", schedule.ask_delay(&host(&format!("h{h}")), delay).await)
-            }
-            Step::Borrow(h) => {
-                let borrowed =
-                    schedule.borrow_host(&host(&format!("h{h}")), DELAY, &claim(now)).await.unwrap();
-                if let Borrowed::Yes(turn) = &borrowed {
-                    turns.push(turn.clone());
-                }
-                format!("{borrowed:?}")
-            }
-            Step::Wait(d) => {
-                now += i64::from(*d);
-                String::new()
-            }
-        };
-        answers.push(format!(
-            "{answer} next {:?}",
-            schedule.next_due(Timestamp::MAX, Timestamp::MAX).await.unwrap()
-        ));
-    }
-    answers
-}
-
-/// The file and the server give the same answers as the model, and no host ever has two owners.
-#[test]
-fn every_schedule_agrees_with_the_model() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let server = runtime.block_on(shared_redis());
-    let mut runner = TestRunner::new(ProptestConfig {
-        cases: 200,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    });
-    let outcome = runner.run(&proptest::collection::vec(step(), 1..40), |steps| {
-        runtime.block_on(async {
-            let folder = tempfile::tempdir().unwrap();
-            let sqlite = Sqlite::open(&folder.path().join("s.db")).unwrap();
-            let model = play(&InMemory::default(), &steps).await;
-            prop_assert_eq!(&play(&sqlite, &steps).await, &model, "sqlite");
-            let redis = redis_schedule(&server).await;
-            prop_assert_eq!(&play(&redis, &steps).await, &model, "redis");
-            Ok(())
-        })
-    });
-    outcome.unwrap();
 }
 
 #[test]
