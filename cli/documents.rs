@@ -14,9 +14,9 @@ use crate::terminal::failure::Failure;
 use crate::terminal::message::print_message;
 use crate::terminal::output::{Format, rows, wide};
 
-/// Upper bound on the size of a document, in bytes. No page, feed or robots.txt is larger.
+/// The maximum size of a document, in bytes. No page, feed or robots.txt is larger.
 const MAX_BYTES: u64 = 256 << 20;
-/// Upper bound on the nesting of folders. Deeper nesting is a loop of links.
+/// The maximum nesting of folders. Deeper nesting is a loop of links.
 const MAX_FOLDER_DEPTH: usize = 16;
 
 /// The URL of a document whose URL is not given. RFC 2606 reserves `.invalid`: the host does not exist.
@@ -62,8 +62,8 @@ impl Documents {
         Ok(self.parse(global, &url, &read(self.file())?, &reader))
     }
 
-    /// Reads every file of a folder and prints a JSON line for each, regardless of `-o`: a batch is for programs. `to_json`
-    /// gets an error text for a file that cannot be read; the remaining files are still read.
+    /// Reads every file of a folder and prints a JSON line for each, regardless of `-o`: a batch is for programs.
+    /// `to_json` gets an error text for a file that cannot be read; the remaining files are still read.
     pub(crate) fn each<T>(
         &self,
         folder: &Path,

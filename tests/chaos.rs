@@ -115,7 +115,7 @@ async fn second_signal_exits_at_once() {
     signal(&node, "INT");
     use tokio::io::AsyncBufReadExt;
     let mut line = String::new();
-    while !line.contains("a second signal stops immediately") {
+    while !line.contains("a second signal exits at once") {
         line.clear();
         assert!(
             stderr.read_line(&mut line).await.unwrap() > 0,

@@ -194,7 +194,7 @@ async fn single_pass_decides_topics_of_reprints() {
     let id = stage.json_lines(&["material", "list", "-o", "jsonl"]).await.remove(0)["id"].clone();
     let explain_command = ["topic", "explain", "first", id.as_str().unwrap(), "-o", "jsonl"];
     let explanation = async || stage.json_lines(&explain_command).await.remove(0);
-    assert!(explanation().await["because"].as_str().unwrap().contains("not known yet"));
+    assert!(explanation().await["because"].as_str().unwrap().contains("not linked to a story yet"));
     stage.pass().await;
     assert_eq!(matches().await, ["again other", "every agency", "every other", "first agency"]);
     assert_eq!((preview_count().await, explanation().await["matched"].as_bool()), (Some(1), Some(true)));

@@ -69,7 +69,7 @@ async fn demo_shows_a_live_view_and_restores_the_terminal() {
         "fetches",
         "materials",
         "national-bank",
-        "trouble",
+        "failed fetches",
     ];
     eventually("the live view shows the crawl", || shows(&labels)).await;
     eventually("the demo ends by itself", || shows(&["materials stored", " 0 violations"])).await;

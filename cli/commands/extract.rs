@@ -1,4 +1,4 @@
-//! `qyran extract`: an article page, read from a file.
+//! `qyran extract`: reads an article page from a file.
 
 use std::process::ExitCode;
 
@@ -15,7 +15,7 @@ use crate::terminal::output::{object, time};
 Examples:
   qyran extract page.html --url https://site.kz/news/1
   curl -s https://site.kz/news/1 | qyran extract - --url https://site.kz/news/1 -o json
-  qyran extract --batch pages/ --urls urls.tsv > read.jsonl    a JSON line a file")]
+  qyran extract --batch pages/ --urls urls.tsv > read.jsonl    one JSON line per file")]
 pub(crate) struct Args {
     #[command(flatten)]
     documents: Documents,
@@ -24,19 +24,22 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let documents = &args.documents;
     if let Some(folder) = documents.folder() {
-        documents.each(folder, global, extract, |article| shown(&article.unwrap_or_else(unread)))?;
+        let to_json =
+            |article: Result<Article, String>| article_json(&article.unwrap_or_else(failed_article));
+        documents.each(folder, global, extract, to_json)?;
     } else {
         let article = documents.one(global, extract)?;
-        object(&mut std::io::stdout().lock(), global.output, &shown(&article), "title")?;
+        object(&mut std::io::stdout().lock(), global.output, &article_json(&article), "title")?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn unread(reason: String) -> Article {
+/// Returns an empty article with the reason why its file could not be read.
+fn failed_article(reason: String) -> Article {
     Article { problems: vec![reason], ..Article::default() }
 }
 
-fn shown(article: &Article) -> Value {
+fn article_json(article: &Article) -> Value {
     let published = article.published.as_ref();
     json!({
         "title": article.title,

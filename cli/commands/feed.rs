@@ -1,4 +1,4 @@
-//! `qyran feed`: a feed, read from a file.
+//! `qyran feed`: reads a feed from a file.
 
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ use crate::terminal::output::{column, rows, time, wide};
 Examples:
   qyran feed rss.xml --url https://site.kz/rss
   qyran feed - -o jsonl < rss.xml
-  qyran feed --batch feeds/ > read.jsonl    a JSON line a file")]
+  qyran feed --batch feeds/ > read.jsonl    one JSON line per file")]
 pub(crate) struct Args {
     #[command(flatten)]
     documents: Documents,
@@ -27,22 +27,22 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let documents = &args.documents;
     match documents.folder() {
-        Some(folder) => documents.each(folder, global, reading, line)?,
-        None => single(documents, global)?,
+        Some(folder) => documents.each(folder, global, read_feed, batch_line)?,
+        None => print_entries(documents, global)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn reading(page: &Page<'_>) -> Reading {
+fn read_feed(page: &Page<'_>) -> Reading {
     read(SourceKind::Feed, page)
 }
 
-fn single(documents: &Documents, global: &Global) -> anyhow::Result<()> {
-    let reading = documents.one(global, reading)?;
+fn print_entries(documents: &Documents, global: &Global) -> anyhow::Result<()> {
+    let reading = documents.one(global, read_feed)?;
     let columns = [column("published_at"), column("title"), wide("author"), wide("url"), wide("id")];
     let mut rows = rows(global.output, &columns, "id");
     for entry in &reading.entries {
-        rows.row(shown(entry))?;
+        rows.row(entry_json(entry))?;
     }
     rows.finish("")?;
     for problem in &reading.problems {
@@ -54,11 +54,11 @@ fn single(documents: &Documents, global: &Global) -> anyhow::Result<()> {
     }
 }
 
-/// A file of a batch.
-fn line(reading: Result<Reading, String>) -> Value {
-    let unread = |reason| Reading { alarm: Some(Alarm::WrongFormat(reason)), ..Reading::default() };
-    let mut reading = reading.unwrap_or_else(unread);
-    // A crawl is alarmed by an empty feed; as a document it is one that was read.
+/// Returns the JSON line of a file in a batch.
+fn batch_line(reading: Result<Reading, String>) -> Value {
+    let failed = |reason| Reading { alarm: Some(Alarm::WrongFormat(reason)), ..Reading::default() };
+    let mut reading = reading.unwrap_or_else(failed);
+    // An empty feed is an alarm in a crawl, but a valid document here.
     let error = match reading.alarm {
         Some(Alarm::Empty(reason)) => {
             reading.problems.push(reason);
@@ -68,13 +68,13 @@ fn line(reading: Result<Reading, String>) -> Value {
     };
     json!({
         "title": reading.title,
-        "items": reading.entries.iter().map(shown).collect::<Vec<_>>(),
+        "items": reading.entries.iter().map(entry_json).collect::<Vec<_>>(),
         "problems": reading.problems,
         "error": error,
     })
 }
 
-fn shown(entry: &Entry) -> Value {
+fn entry_json(entry: &Entry) -> Value {
     json!({
         "id": entry.id,
         "title": entry.title,

@@ -1,4 +1,4 @@
-//! `qyran import`: publications from files, for licensed feeds and platforms that must not be crawled.
+//! `qyran import`: imports publications from files, for licensed feeds and for platforms that must not be crawled.
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader, Read};
@@ -19,32 +19,31 @@ use crate::terminal::live::StatusLine;
 use crate::terminal::message::{clean_lines, print_message};
 use crate::terminal::output::{Format, object};
 
-/// Lines stored in one transaction.
-const BATCH: usize = 500;
-/// A longer line is no publication.
-const LONGEST_LINE: u64 = 16 << 20;
+/// The number of publications stored in one transaction.
+const BATCH_SIZE: usize = 500;
+/// The maximum length of a line, in bytes.
+const MAX_LINE_BYTES: u64 = 16 << 20;
 
-/// Take publications from a file, a JSON object a line
+/// Import publications from a file with one JSON object per line
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   qyran import licensed.jsonl --source agency
   provider-client | qyran import - --source agency
 
-A line: {\"id\": …, \"url\": …, \"title\": …, \"text\": …, \"author\": …, \"published_at\": \"2026-11-03T14:05:00+05:00\",
-\"language\": \"kk\", \"likes\": 3, \"comments\": …, \"shares\": …, \"views\": …, \"followers\": …, \"channel\": …}; title or text
-must be there, and \"source\" where --source is not given. The source is declared like any other, of kind import where it is
-never fetched. The same line twice is stored once. Lines that cannot be read are told, and the others are kept (exit code 6).")]
+Each line has the form {\"id\": …, \"url\": …, \"title\": …, \"text\": …, \"author\": …, \"published_at\": \"2026-11-03T14:05:00+05:00\", \"language\": \"kk\", \"likes\": 3, \"comments\": …, \"shares\": …, \"views\": …, \"followers\": …, \"channel\": …}. It requires a title or a text, and a \"source\" unless --source is given.
+
+Declare the source first; use the kind import if it is never fetched. A repeated line is stored once. Lines that cannot be read are reported, and the others are stored (exit code 6).")]
 pub(crate) struct Args {
-    /// The file; - for standard input
+    /// File to import, or - for standard input
     #[arg(value_name = "FILE|-")]
     file: PathBuf,
-    /// The source of lines that name none
+    /// Source of the lines that name no source
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
 }
 
-/// A publication as it is written.
+/// A publication as a line of the file.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct Line {
@@ -69,7 +68,7 @@ struct Line {
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let data = Backend::open(global).await?;
     let mut importer = Importer::new(data.store.clone()).await?;
-    let known: HashSet<Name> = importer.sources().into_iter().collect();
+    let sources: HashSet<Name> = importer.sources().into_iter().collect();
     let input: Box<dyn Read> = match args.file.to_str() {
         Some("-") => Box::new(std::io::stdin().lock()),
         _ => Box::new(
@@ -79,14 +78,14 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     };
     let mut input = BufReader::new(input);
     let mut status = StatusLine::new(global.output == Format::Table);
-    let (mut total, mut kept, mut failed, mut number) = (SaveOutcome::default(), 0u64, 0u64, 0u64);
+    let (mut total, mut imported, mut failed, mut number) = (SaveOutcome::default(), 0u64, 0u64, 0u64);
     let mut batch: Vec<(Name, Entry)> = Vec::new();
     loop {
         let mut line = Vec::new();
-        let read = input.by_ref().take(LONGEST_LINE).read_until(b'\n', &mut line)?;
+        let read = input.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
         if read > 0 {
             number += 1;
-            match entry_of(&line, args.source.as_deref(), &known) {
+            match parse_entry(&line, args.source.as_deref(), &sources) {
                 Ok(None) => (),
                 Ok(Some(entry)) => batch.push(entry),
                 Err(reason) => {
@@ -98,67 +97,68 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
                 }
             }
         }
-        if batch.len() >= BATCH || (read == 0 && !batch.is_empty()) {
-            kept += batch.len() as u64;
+        if batch.len() >= BATCH_SIZE || (read == 0 && !batch.is_empty()) {
+            imported += batch.len() as u64;
             let saved = importer.keep(std::mem::take(&mut batch), global.clock.now()).await?;
             total.new_items += saved.new_items;
             total.edited_items += saved.edited_items;
             total.new_materials += saved.new_materials;
-            status.show(&format!("{kept} lines, {} new", total.new_items));
+            status.show(&format!("{imported} lines, {} new", total.new_items));
         }
         if read == 0 {
             break;
         }
     }
     status.clear();
-    let shown = json!({
-        "lines": kept + failed,
+    let output = json!({
+        "lines": imported + failed,
         "new_items": total.new_items,
         "edited_items": total.edited_items,
         "new_materials": total.new_materials,
         "failed": failed,
     });
-    object(&mut std::io::stdout().lock(), global.output, &shown, "lines")?;
-    Ok(match (kept, failed) {
+    object(&mut std::io::stdout().lock(), global.output, &output, "lines")?;
+    Ok(match (imported, failed) {
         (_, 0) => ExitCode::SUCCESS,
         (0, _) => ExitCode::from(2),
         _ => ExitCode::from(6),
     })
 }
 
-/// The publication of a line; `None` for an empty one.
-fn entry_of(
+/// Parses the publication of a line; returns `None` for an empty line.
+fn parse_entry(
     line: &[u8],
     source: Option<&str>,
-    known: &HashSet<Name>,
+    sources: &HashSet<Name>,
 ) -> Result<Option<(Name, Entry)>, String> {
-    let text = std::str::from_utf8(line).map_err(|_| "it is no UTF-8".to_owned())?.trim();
+    let text = std::str::from_utf8(line).map_err(|_| "the line is not valid UTF-8".to_owned())?.trim();
     if text.is_empty() {
         return Ok(None);
     }
     let line: Line = serde_json::from_str(text).map_err(|error| error.to_string())?;
-    let named = line.source.as_deref().or(source).ok_or("it names no source, and --source is not given")?;
-    let source = Name::new(named).map_err(|error| error.to_string())?;
-    if !known.contains(&source) {
-        let near = config::nearest(named, known.iter().map(Name::as_str));
+    let name =
+        line.source.as_deref().or(source).ok_or("the line names no source, and --source is not given")?;
+    let source = Name::new(name).map_err(|error| error.to_string())?;
+    if !sources.contains(&source) {
+        let near = config::nearest(name, sources.iter().map(Name::as_str));
         let hint = near.map_or(String::new(), |near| format!("; did you mean {near}?"));
-        return Err(format!("no source {named:?} is declared{hint}"));
+        return Err(format!("no source {name:?} is declared{hint}"));
     }
-    let words = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
-    let (title, text) = (words(line.title), words(line.text));
+    let non_empty = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    let (title, text) = (non_empty(line.title), non_empty(line.text));
     if title.is_none() && text.is_none() {
-        return Err("it has neither title nor text".to_owned());
+        return Err("the line has neither title nor text".to_owned());
     }
-    let published = line.published_at.map(|text| moment(&text)).transpose()?;
+    let published = line.published_at.map(|text| parse_time(&text)).transpose()?;
     let entry = Entry {
-        id: words(line.id),
+        id: non_empty(line.id),
         url: line.url,
         title: title.map(|title| crawler::plain_title(&title)),
         text: text.map(|text| crawler::plain_text(&text)),
-        author: words(line.author),
+        author: non_empty(line.author),
         published,
         image: line.image,
-        language: words(line.language),
+        language: non_empty(line.language),
         post: Post {
             channel: line.channel,
             parent: line.parent,
@@ -174,9 +174,9 @@ fn entry_of(
     Ok(Some((source, entry)))
 }
 
-fn moment(text: &str) -> Result<Published, String> {
+fn parse_time(text: &str) -> Result<Published, String> {
     let at: Timestamp = text.trim().parse().map_err(|_| {
-        format!("published_at: {text:?} is no time; write 2026-11-03T14:05:00+05:00 (RFC 3339)")
+        format!("published_at: {text:?} is not a time; use the form 2026-11-03T14:05:00+05:00 (RFC 3339)")
     })?;
     Ok(Published {
         at,
@@ -192,9 +192,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_publications_or_are_told() {
-        let known = HashSet::from([Name::new("agency").unwrap()]);
-        let read = |line: &str| entry_of(line.as_bytes(), Some("agency"), &known);
+    fn lines_are_parsed_or_rejected_with_a_reason() {
+        let sources = HashSet::from([Name::new("agency").unwrap()]);
+        let read = |line: &str| parse_entry(line.as_bytes(), Some("agency"), &sources);
         let good = r#"{"id":"7","title":"Банк","text":"<p>Бір</p><p>екі</p>","published_at":"2026-11-03T14:05:00+05:00","likes":3}"#;
         let (source, entry) = read(good).unwrap().unwrap();
         assert_eq!(

@@ -20,10 +20,7 @@ Examples:
   qyran topic preview 'банк site:@media -author:@bots'
 
 In a query, a list replaces the value of a field: site:@media matches if any value of the list matches. Text fields, mentions: and age: accept no lists. A list has at most 10,000 values, each written as in a query:
-  apiVersion: qyran.dev/v1alpha1
-  kind: List
-  metadata: {name: media}
-  spec: {values: [nur.kz, zakon.kz, '*.gov.kz']}
+  {apiVersion: qyran.dev/v1alpha1, kind: List, metadata: {name: media}, spec: {values: [nur.kz, '*.gov.kz']}}
 
 After an edit of a list, stored items are matched against the topics that reference it. A handle must be quoted: author:\"@nike\".")]
 pub(crate) struct Args {

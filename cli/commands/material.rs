@@ -1,4 +1,4 @@
-//! `qyran material`: what was found.
+//! `qyran material`: stored materials.
 
 use std::process::ExitCode;
 
@@ -17,14 +17,14 @@ use crate::terminal::failure::Failure;
 use crate::terminal::output::{Column, column, object, rows, show, wide};
 use crate::terminal::stop::Stop;
 
-/// Matches read from the store at once.
-const PAGE: usize = 500;
-/// Reprints of one story that are shown.
+/// The number of matches read from the store at once.
+const PAGE_SIZE: usize = 500;
+/// The maximum number of reprints shown for a story.
 const MAX_STORY_ITEMS: usize = 1000;
-/// How often new matches are looked for.
-const LOOK: std::time::Duration = std::time::Duration::from_secs(1);
+/// The interval at which `tail` checks for new matches.
+const TAIL_INTERVAL: std::time::Duration = std::time::Duration::from_secs(1);
 
-/// What was found: list, show, search, follow
+/// List, show, search, follow and remove materials
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -42,39 +42,38 @@ Examples:
   qyran material list -o csv > materials.csv")]
     List {
         #[command(flatten)]
-        wanted: Wanted,
-        /// At most so many [default: all]
+        filters: Filters,
+        /// Maximum number of materials [default: all]
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
-        /// Look again and again
+        /// Refresh until interrupted
         #[arg(short, long)]
         watch: bool,
     },
-    /// Show one material with everything that it matched
+    /// Show one material with all its matches
     Get {
-        /// Its id
+        /// Id of the material
         id: String,
     },
-    /// Show the story that a material belongs to: its reprints on other sources, by time of publication
+    /// Show the story of a material: its reprints by other sources, by time of publication
     #[command(after_help = "\
 Example:
   qyran material story 01KB2VJ0Q5W4S7E0M1D2N3P4Q5
 
-Reprints are other materials, linked and not merged: of two sources, texts that have half of their words in common (in the
-same order), first seen within three days; of one source, the same text again.")]
+Reprints are separate materials that are linked to each other. Two texts of different sources are reprints if they share half of their words in the same order and were first seen within three days. Two texts of one source are reprints if they are the same.")]
     Story {
-        /// Its id
+        /// Id of the material
         id: String,
     },
-    /// Search everything stored in the language of topics, the newest first
+    /// Search all stored items with a query, newest first
     #[command(after_help = "\
 Examples:
   qyran material search '[базовая ставка] NEAR/5 (поднять OR снизить)'
   qyran material search 'Каспий NOT NEAR/2 море published:>2026-11-01' --limit 100 -o jsonl")]
     Search {
-        /// The query
+        /// Query to search for
         query: String,
-        /// At most so many
+        /// Maximum number of items
         #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         limit: u32,
     },
@@ -84,33 +83,34 @@ Examples:
     #[command(after_help = "Example:\n  qyran material tail --topic caspian -o jsonl")]
     Tail {
         #[command(flatten)]
-        wanted: Wanted,
-        /// Begin behind this seq, to go on where an earlier tail ended [default: what is new from now on]
+        filters: Filters,
+        /// Start after this seq, to continue an earlier tail [default: new matches only]
         #[arg(long, value_name = "SEQ")]
         after: Option<i64>,
     },
 }
 
+/// The options that select materials.
 #[derive(clap::Args)]
-struct Wanted {
-    /// Of this topic
+struct Filters {
+    /// Show only materials of this topic
     #[arg(long, value_name = "NAME")]
     topic: Option<String>,
-    /// Of this source
+    /// Show only materials of this source
     #[arg(long, value_name = "NAME")]
     source: Option<String>,
-    /// With this tag
+    /// Show only materials with this tag
     #[arg(long, value_name = "NAME")]
     tag: Option<String>,
-    /// Holding all of these words, in any form
+    /// Show only materials that contain all of these words, in any form
     #[arg(long, value_name = "WORDS")]
     search: Option<String>,
-    /// One of each story: what matched its topic first, and none of its reprints
+    /// Show only the first match of each story, without its reprints
     #[arg(long, conflicts_with = "search")]
     stories: bool,
 }
 
-impl Wanted {
+impl Filters {
     fn query(&self) -> anyhow::Result<MaterialQuery> {
         let name = |text: &Option<String>| {
             text.as_deref().map(Name::new).transpose().map_err(|error| Failure::usage(error.to_string()))
@@ -118,7 +118,7 @@ impl Wanted {
         let terms =
             self.search.as_deref().map(|words| Analysis::default().search_terms(words)).unwrap_or_default();
         if self.search.is_some() && terms.is_empty() {
-            return Err(Failure::usage("--search holds no word").into());
+            return Err(Failure::usage("--search contains no words").into());
         }
         Ok(MaterialQuery {
             topic: name(&self.topic)?,
@@ -127,19 +127,19 @@ impl Wanted {
             terms,
             first_of_each_story: self.stories,
             after_seq: 0,
-            limit: PAGE,
+            limit: PAGE_SIZE,
         })
     }
 
-    /// A name that nothing has is a mistake worth telling, not an empty list.
+    /// Fails if the topic or the source does not exist.
     async fn check(&self, store: &dyn Store) -> anyhow::Result<()> {
         if let Some(topic) = &self.topic {
-            crate::commands::topic::known(store, topic).await?;
+            crate::commands::topic::find_topic(store, topic).await?;
         }
         if let Some(source) = &self.source
             && let Err(error) = crate::commands::source::find_source(store, source).await
         {
-            // Items outlive the source they came from.
+            // Stored items may outlive the declaration of their source.
             let of_source =
                 MaterialQuery { topic: None, tag: None, terms: Vec::new(), limit: 1, ..self.query()? };
             if store.materials(&of_source).await?.is_empty() {
@@ -149,8 +149,8 @@ impl Wanted {
         Ok(())
     }
 
-    /// What is said where there is nothing.
-    fn nothing(&self) -> &'static str {
+    /// Returns the message for an empty list.
+    fn empty_message(&self) -> &'static str {
         if self.topic.is_some() || self.source.is_some() || self.tag.is_some() || self.search.is_some() {
             "no materials match these filters"
         } else {
@@ -170,13 +170,13 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     let data = Backend::to_read(global).await?;
     match args.command {
         Command::Remove(_) | Command::Suppressions(_) => (), // done above
-        Command::List { wanted, limit, watch } => list(&data, &wanted, limit, watch, global).await?,
+        Command::List { filters, limit, watch } => list(&data, &filters, limit, watch, global).await?,
         Command::Get { id } => get(&data, &id, global).await?,
         Command::Story { id } => story(&data, &id, global).await?,
         Command::Search { query, limit } => search(&data, &query, limit as usize, global).await?,
-        Command::Tail { wanted, after } => {
-            tail(&data, &wanted, after, global).await?;
-            return Ok(ExitCode::from(130)); // nothing else ends it
+        Command::Tail { filters, after } => {
+            tail(&data, &filters, after, global).await?;
+            return Ok(ExitCode::from(130)); // only a signal ends it
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -198,28 +198,28 @@ fn columns() -> Vec<Column> {
 
 async fn list(
     data: &Backend,
-    wanted: &Wanted,
+    filters: &Filters,
     limit: Option<usize>,
     watch: bool,
     global: &Global,
 ) -> anyhow::Result<()> {
-    wanted.check(&*data.store).await?;
-    let query = wanted.query()?;
+    filters.check(&*data.store).await?;
+    let query = filters.query()?;
     if watch {
         return show(true, async |out, width| {
             let mut rows = crate::terminal::output::Rows::new(global.output, &columns(), "id", out, width);
-            print(&*data.store, &query, limit, |row| rows.row(row)).await?;
-            Ok(rows.finish(wanted.nothing())?)
+            print_matches(&*data.store, &query, limit, |row| rows.row(row)).await?;
+            Ok(rows.finish(filters.empty_message())?)
         })
         .await;
     }
     let mut rows = rows(global.output, &columns(), "id");
-    print(&*data.store, &query, limit, |row| rows.row(row)).await?;
-    Ok(rows.finish(wanted.nothing())?)
+    print_matches(&*data.store, &query, limit, |row| rows.row(row)).await?;
+    Ok(rows.finish(filters.empty_message())?)
 }
 
-/// Hands over matches page by page: a long list is streamed, never held.
-async fn print(
+/// Passes matches to `row` page by page, so that a long list is never held in memory. Returns the last seq.
+async fn print_matches(
     store: &dyn Store,
     query: &MaterialQuery,
     limit: Option<usize>,
@@ -229,7 +229,7 @@ async fn print(
     let mut query = query.clone();
     let mut left = limit.unwrap_or(usize::MAX);
     while left > 0 {
-        query.limit = left.min(PAGE);
+        query.limit = left.min(PAGE_SIZE);
         let page = store.materials(&query).await?;
         let Some(last) = page.last() else { break };
         query.after_seq = last.seq;
@@ -242,22 +242,23 @@ async fn print(
 }
 
 async fn get(data: &Backend, id: &str, global: &Global) -> anyhow::Result<()> {
-    let (item, matches) = known(data, id).await?;
+    let (item, matches) = find_item(data, id).await?;
     let rights = SourceRights::load(&*data.store).await?;
     let story = data.store.story(item.row, MAX_STORY_ITEMS).await?;
-    let shown = ItemView::new(&item, &matches, &story, &rights);
-    Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "id")?)
+    let view = ItemView::new(&item, &matches, &story, &rights);
+    Ok(object(&mut std::io::stdout().lock(), global.output, &view, "id")?)
 }
 
-async fn known(data: &Backend, id: &str) -> anyhow::Result<(StoredItem, Vec<StoredMatch>)> {
-    let found = data.store.item(id).await?;
-    found.ok_or_else(|| {
+/// Returns an item and its matches. Fails if no item has this id.
+async fn find_item(data: &Backend, id: &str) -> anyhow::Result<(StoredItem, Vec<StoredMatch>)> {
+    let stored = data.store.item(id).await?;
+    stored.ok_or_else(|| {
         Failure::not_found(format!("no material {id:?}")).hint("qyran material list -o wide shows ids").into()
     })
 }
 
 async fn story(data: &Backend, id: &str, global: &Global) -> anyhow::Result<()> {
-    let (item, _) = known(data, id).await?;
+    let (item, _) = find_item(data, id).await?;
     let columns = [
         column("published_at"),
         column("source"),
@@ -272,10 +273,10 @@ async fn story(data: &Backend, id: &str, global: &Global) -> anyhow::Result<()> 
     for reprint in data.store.story(item.row, MAX_STORY_ITEMS).await? {
         rows.row(StoryItemView::from(&reprint))?;
     }
-    Ok(rows.finish("it was not looked at beside others yet")?)
+    Ok(rows.finish("the material has not been compared with others yet")?)
 }
 
-/// Scans all stored items, and keeps the newest that match.
+/// Scans all stored items and prints the newest that match.
 async fn search(data: &Backend, text: &str, limit: usize, global: &Global) -> anyhow::Result<()> {
     let mut progress = ScanProgress::new(&*data.store, global).await?;
     let hits = service::search(&*data.store, text, limit, |items| progress.show(items)).await;
@@ -292,12 +293,12 @@ async fn search(data: &Backend, text: &str, limit: usize, global: &Global) -> an
     ];
     let mut rows = rows(global.output, &columns, "id");
     hits.into_iter().try_for_each(|hit| rows.row(hit))?;
-    Ok(rows.finish("nothing stored matches")?)
+    Ok(rows.finish("no stored items match")?)
 }
 
-async fn tail(data: &Backend, wanted: &Wanted, after: Option<i64>, global: &Global) -> anyhow::Result<()> {
-    wanted.check(&*data.store).await?;
-    let mut query = wanted.query()?;
+async fn tail(data: &Backend, filters: &Filters, after: Option<i64>, global: &Global) -> anyhow::Result<()> {
+    filters.check(&*data.store).await?;
+    let mut query = filters.query()?;
     query.after_seq = match after {
         Some(seq) => seq,
         None => data.store.totals().await?.last_seq,
@@ -305,12 +306,12 @@ async fn tail(data: &Backend, wanted: &Wanted, after: Option<i64>, global: &Glob
     let mut stop = Stop::listen()?;
     let mut rows = rows(global.output, &columns(), "id");
     loop {
-        query.after_seq = print(&*data.store, &query, None, |row| rows.row(row)).await?;
+        query.after_seq = print_matches(&*data.store, &query, None, |row| rows.row(row)).await?;
         rows.flush()?;
         tokio::select! {
             () = stop.asked() => break,
-            () = tokio::time::sleep(LOOK) => (),
+            () = tokio::time::sleep(TAIL_INTERVAL) => (),
         }
     }
-    Ok(rows.finish("nothing new was stored")?)
+    Ok(rows.finish("no new matches were stored")?)
 }

@@ -1,4 +1,5 @@
-//! `qyran material remove`: what must not be kept. It is not collected again: what identifies it stays known.
+//! `qyran material remove` and `suppressions`: removes items permanently. Their identifiers are kept, so that they are not
+//! stored again.
 
 use std::process::ExitCode;
 
@@ -15,7 +16,7 @@ use crate::terminal::message::print_message;
 use crate::terminal::output;
 use crate::terminal::output::{column, object, time};
 
-/// Remove items for good, with what they matched; they are not collected again
+/// Remove items and their matches permanently; removed items are not stored again
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -23,64 +24,69 @@ Examples:
   qyran material remove --author 'А. Нұрлан' --future --reason 'asked to be forgotten' --yes
   qyran material suppressions
 
-An author is meant letter by letter, as materials show the name. What is removed stays known by its identifier and its address,
-so that it is not stored again when its source still shows it; new publications of the same author or source are, unless --future
-leaves a suppression: then nothing of them is stored, in whatever way it comes. A source that is not to be asked at all any more is
-retired (`qyran source retire`). The audit trail keeps who removed how much, and why.")]
+The name of an author must be written exactly as materials show it.
+
+The store keeps the identifier and the address of a removed item, so that the item is not stored again while its source still shows it. New publications of the author or source are stored, unless --future adds a suppression, which applies to crawled and imported publications. Use `qyran source retire` to stop polling a source.
+
+The audit trail records who removed how many items, and the reason.")]
 pub(crate) struct Args {
-    /// Ids of items
+    /// Ids of the items
     ids: Vec<String>,
-    /// Everything of this author
-    #[arg(long, value_name = "NAME", conflicts_with = "ids", value_parser = filled)]
+    /// Remove all items of this author
+    #[arg(long, value_name = "NAME", conflicts_with = "ids", value_parser = parse_name)]
     author: Option<String>,
-    /// Everything of this source; with --author what is of both
-    #[arg(long, value_name = "NAME", conflicts_with = "ids", value_parser = filled)]
+    /// Remove all items of this source; with --author, only those of both
+    #[arg(long, value_name = "NAME", conflicts_with = "ids", value_parser = parse_name)]
     source: Option<String>,
-    /// Store nothing of this author, or source, from now on
+    /// Also suppress future publications of this author or source
     #[arg(long, conflicts_with = "ids")]
     future: bool,
-    /// Really remove; without it, it is only told how much would go
+    /// Remove the items; without this option, only their number is shown
     #[arg(long)]
     yes: bool,
     #[command(flatten)]
     reason: Reason,
 }
 
-/// A variable of a shell that is not set must not mean everything.
-fn filled(text: &str) -> Result<String, String> {
-    if text.trim().is_empty() { Err("it is empty".to_owned()) } else { Ok(text.to_owned()) }
+/// Rejects an empty name: an unset shell variable must not select all items.
+fn parse_name(text: &str) -> Result<String, String> {
+    if text.trim().is_empty() { Err("the name is empty".to_owned()) } else { Ok(text.to_owned()) }
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     if args.ids.is_empty() && args.author.is_none() && args.source.is_none() {
-        return Err(Failure::usage("say what is to be removed").hint("ids, --author or --source").into());
+        return Err(Failure::usage("no items are selected").hint("give ids, --author or --source").into());
     }
     if args.yes && args.reason.reason.trim().is_empty() {
-        return Err(Failure::usage("a removal needs a reason").hint("--reason TEXT").into());
+        return Err(Failure::usage("a removal requires a reason").hint("give one with --reason TEXT").into());
     }
     let data = Backend::open(global).await?;
     let removal = removal_target(args)?;
-    let found = removal.rows(&*data.store).await.map_err(unknown_item)?;
+    let selected = removal.rows(&*data.store).await.map_err(removal_failure)?;
     let mut removed = 0;
     if args.yes {
-        // First, and looked for once more then: what comes meanwhile would stay.
+        // Suppress first, and select the items again below: otherwise, items stored in between would stay.
         if let Some(suppression) = removal.suppression(global.clock.now()).filter(|_| args.future) {
             data.store.suppress(&suppression).await?;
         }
-        // Noted first: what is gone must never be gone without a word.
-        let future = if args.future { ", and what comes of it" } else { "" };
-        let target = format!("{} items: {}{future}", found.len(), target(args));
+        // Add the audit record before the removal, so that no removal lacks a record.
+        let future = if args.future { ", and future publications" } else { "" };
+        let target = format!("{} items: {}{future}", selected.len(), describe_target(args));
         args.reason.note(&data, "material remove", &target, global).await?;
-        let rows =
-            if args.future { removal.rows(&*data.store).await.map_err(unknown_item)? } else { found.clone() };
+        let rows = if args.future {
+            removal.rows(&*data.store).await.map_err(removal_failure)?
+        } else {
+            selected.clone()
+        };
         removed = service::remove(&*data.store, &rows, global.clock.now()).await?;
     } else {
-        let future = if args.future { ", and nothing of it would be stored from now on" } else { "" };
-        print_message(&format!("{} items would be removed{future}; add --yes and a --reason", found.len()));
+        let future = if args.future { " and future publications suppressed" } else { "" };
+        let count = selected.len();
+        print_message(&format!("{count} items would be removed{future}; confirm with --yes and --reason"));
     }
-    let shown = json!({"found": found.len(), "removed": removed});
-    object(&mut std::io::stdout().lock(), global.output, &shown, "found")?;
-    let is_partial = args.yes && removed < found.len() as u64;
+    let output = json!({"found": selected.len(), "removed": removed});
+    object(&mut std::io::stdout().lock(), global.output, &output, "found")?;
+    let is_partial = args.yes && removed < selected.len() as u64;
     Ok(ExitCode::from(if is_partial { 6 } else { 0 }))
 }
 
@@ -93,30 +99,30 @@ fn removal_target(args: &Args) -> anyhow::Result<RemovalTarget> {
     Ok(RemovalTarget::Publications { author: args.author.clone(), source })
 }
 
-fn unknown_item(error: RemovalError) -> anyhow::Error {
+fn removal_failure(error: RemovalError) -> anyhow::Error {
     match error {
         RemovalError::UnknownItem(_) => Failure::not_found(error.to_string()).into(),
         RemovalError::Store(error) => error.into(),
     }
 }
 
-/// Show whose publications are not stored, or store them again
+/// List the suppressed authors and sources, or lift a suppression
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   qyran material suppressions
   qyran material suppressions --lift --author 'А. Нұрлан' --reason 'they changed their mind'
 
-What was met meanwhile is not stored again: only what is new.")]
+Publications seen during a suppression are not stored after it is lifted; only new ones are.")]
 pub(crate) struct SuppressionsArgs {
-    /// Take one back: the one of this author, of this source, or of both
+    /// Lift the suppression of --author, --source or both
     #[arg(long)]
     lift: bool,
-    /// Of this author
-    #[arg(long, value_name = "NAME", requires = "lift", value_parser = filled)]
+    /// Author of the suppression
+    #[arg(long, value_name = "NAME", requires = "lift", value_parser = parse_name)]
     author: Option<String>,
-    /// Of this source
-    #[arg(long, value_name = "NAME", requires = "lift", value_parser = filled)]
+    /// Source of the suppression
+    #[arg(long, value_name = "NAME", requires = "lift", value_parser = parse_name)]
     source: Option<String>,
     #[command(flatten)]
     reason: Reason,
@@ -132,14 +138,14 @@ pub(crate) async fn suppressions(args: &SuppressionsArgs, global: &Global) -> an
     for Suppression { source, author, at } in data.store.suppressions().await? {
         rows.row(json!({"since": time(Some(at)), "source": source, "author": author}))?;
     }
-    rows.finish("whatever is read is stored: nobody's publications are kept out")?;
+    rows.finish("no authors or sources are suppressed")?;
     Ok(())
 }
 
 async fn lift(args: &SuppressionsArgs, global: &Global) -> anyhow::Result<()> {
     if args.author.is_none() && args.source.is_none() {
-        return Err(Failure::usage("name the suppression to lift")
-            .hint("--author, --source, or both")
+        return Err(Failure::usage("no suppression is selected")
+            .hint("give --author, --source or both")
             .into());
     }
     let data = Backend::open(global).await?;
@@ -147,21 +153,22 @@ async fn lift(args: &SuppressionsArgs, global: &Global) -> anyhow::Result<()> {
     let source = source.map_err(|error| Failure::usage(error.to_string()))?;
     let suppression = Suppression { source, author: args.author.clone(), at: global.clock.now() };
     if !data.store.lift_suppression(&suppression).await? {
-        return Err(Failure::not_found("no such suppression")
+        return Err(Failure::not_found("no suppression has this author and source")
             .hint("qyran material suppressions lists them")
             .into());
     }
-    let named = [("author", &args.author), ("source", &args.source)];
-    let named = named.iter().filter_map(|(key, value)| value.as_ref().map(|value| format!("{key} {value}")));
+    let names = [("author", &args.author), ("source", &args.source)];
+    let names = names.iter().filter_map(|(key, value)| value.as_ref().map(|value| format!("{key} {value}")));
     args.reason
-        .note(&data, "material suppressions --lift", &named.collect::<Vec<_>>().join(", "), global)
+        .note(&data, "material suppressions --lift", &names.collect::<Vec<_>>().join(", "), global)
         .await?;
-    print_message("what is new of it is stored again");
+    print_message("the suppression is lifted; new publications are stored again");
     Ok(())
 }
 
-fn target(args: &Args) -> String {
-    let named = [("author", &args.author), ("source", &args.source)];
-    let named = named.iter().filter_map(|(key, value)| value.as_ref().map(|value| format!("{key} {value}")));
-    args.ids.iter().cloned().chain(named).collect::<Vec<_>>().join(", ")
+/// Returns the ids or names of a removal, for the audit trail.
+fn describe_target(args: &Args) -> String {
+    let names = [("author", &args.author), ("source", &args.source)];
+    let names = names.iter().filter_map(|(key, value)| value.as_ref().map(|value| format!("{key} {value}")));
+    args.ids.iter().cloned().chain(names).collect::<Vec<_>>().join(", ")
 }

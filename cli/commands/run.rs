@@ -1,4 +1,4 @@
-//! `qyran run`: the main job, for ever or once.
+//! `qyran run`: runs a node that reads the declared sources.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -26,38 +26,38 @@ use crate::terminal::output::{Format, object, time};
 use crate::terminal::stop::Stop;
 use crate::wiring;
 
-/// How often the status line is written anew.
-const REFRESH: Duration = Duration::from_millis(250);
+/// The interval at which the status line is updated.
+const REFRESH_INTERVAL: Duration = Duration::from_millis(250);
 
-/// Read the declared sources: for ever, or once
+/// Run a node that reads the declared sources, until interrupted or once
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  qyran run                              until SIGTERM or Ctrl-C; a second one ends at once
-  qyran run -f sources/ --once           declare what the folder holds, read what is due, end
-  qyran run --once --now -o json         everything now, as one JSON object: for cron and trials
+  qyran run                              run until SIGTERM or Ctrl-C; a second signal exits at once
+  qyran run -f sources/ --once           declare the objects of a folder, read the due sources, exit
+  qyran run --once --now -o json         read all sources now, print a JSON object
 
-Exit codes of --once: 0 all read (or nothing due), 6 some sources could not be read, 130 interrupted.")]
+Exit codes of --once: 0 all due sources were read, 6 some sources could not be read, 130 interrupted.")]
 pub(crate) struct Args {
-    /// Declare the objects of this file or folder first; repeatable
+    /// File or folder of objects to declare first; repeatable
     #[arg(short, long, value_name = "PATH")]
     file: Vec<PathBuf>,
-    /// One bounded turn for each source that is due, then end
+    /// Read each due source once, then exit
     #[arg(long)]
     once: bool,
-    /// Take every source for due, never against a host's delay
+    /// Make all sources due now; the delays of hosts still apply
     #[arg(long)]
     now: bool,
-    /// Article pages of one source in one turn; the rest stays queued [default: 50]
+    /// Maximum number of article pages per source and turn; the rest stays queued [default: 50]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pages: Option<u32>,
-    /// This node's name in a cluster [default: the machine's name and the process's number]
+    /// Name of the node in a cluster [default: host name and process id]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
-    /// Serves metrics and probes there, as 127.0.0.1:9090
+    /// Address that serves metrics and probes, such as 127.0.0.1:9090
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Switches a protection off; only in builds with fault injection
+    /// Disable a protection; only in builds with fault injection
     #[arg(long, value_name = "PROTECTION", hide = true)]
     without: Vec<Protection>,
 }
@@ -69,9 +69,8 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     global.settings = global.settings.validated()?;
     let global = &global;
     if global.settings.websub.is_half() && !args.once {
-        let wrong =
-            "websub.url and websub.listen go together: hubs are given the one, and heard at the other";
-        return Err(Failure::usage(wrong).hint("each node has both").into());
+        let hint = "set both: hubs call websub.url, and the node serves their calls at websub.listen";
+        return Err(Failure::usage("only one of websub.url and websub.listen is set").hint(hint).into());
     }
     let objects = checked_objects(&args.file, false, global).await?;
     wiring::warn_without_contact(&global.settings);
@@ -90,27 +89,28 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     settings.run.pages =
         args.pages.map_or(settings.run.pages, |pages| usize::try_from(pages).unwrap_or(usize::MAX));
     if args.once || args.now {
-        // Before the pass begins, so that new sources are due by its beginning.
+        // Plan before the pass starts, so that new sources are due at its start.
         let terms = PlanTerms { all_now: args.now, ..plan_terms(global) };
         service::plan_sources(&*data.store, &*data.schedule, terms).await?;
     }
     let pass = args.once.then(|| Pass::starting(global.clock.now()));
     let mut context = wiring::context(&settings, &data, global.clock.clone(), pass.clone())?;
-    // A single pass is not there when hubs ask back.
+    // A single pass ends before hubs verify its subscriptions.
     context.config.websub_url = if pass.is_some() { None } else { settings.websub.base() };
     context.config.disabled = disabled;
     if !args.without.is_empty() {
         print_status(
-            "warning: a protection is switched off: this node is for tests that show what it is good for",
+            "warning: a protection is disabled; use this node only to test the effect of the protection",
         );
     }
     match pass {
-        None => endless(context, &data.place, global, &mut stop, drains).await,
-        Some(pass) => once(context, &data, &pass, global, &mut stop).await,
+        None => run_until_stopped(context, &data.place, global, &mut stop, drains).await,
+        Some(pass) => run_pass(context, &data, &pass, global, &mut stop).await,
     }
 }
 
-async fn endless(
+/// Runs the node until a signal arrives.
+async fn run_until_stopped(
     context: Context,
     place: &Place,
     global: &Global,
@@ -118,9 +118,9 @@ async fn endless(
     drains: bool,
 ) -> anyhow::Result<ExitCode> {
     let sources = context.store.sources().await?.len();
-    print_status(&format!("watching {sources} sources; data in {place}"));
+    print_status(&format!("polling {sources} sources; data in {place}"));
     if sources == 0 {
-        print_status("there is nothing to watch yet: `qyran apply -f FILE` works while this runs");
+        print_status("no sources are declared yet; declare some with `qyran apply -f FILE` while this runs");
     }
     let mut node = Node::start(context).await?;
     let _probes = match global.settings.node.listen.as_str() {
@@ -135,31 +135,31 @@ async fn endless(
     let _hubs = match (websub.listen.as_str(), &websub.url) {
         ("", _) => None,
         (listen, url) => {
-            let most = global.settings.fetch.max_wire_bytes.0;
-            let hubs = serve_websub(listen, most, node.context().clone()).await?;
-            print_status(&format!("hubs that call {url} are heard on http://{}", hubs.address));
+            let max_bytes = global.settings.fetch.max_wire_bytes.0;
+            let hubs = serve_websub(listen, max_bytes, node.context().clone()).await?;
+            print_status(&format!("WebSub callbacks of {url} on http://{}", hubs.address));
             Some(hubs)
         }
     };
-    let is_asked = until_ended(&mut node, global, stop).await?;
-    if is_asked && drains {
-        print_status("stopping: what is under way is finished first; once more ends at once");
+    let is_signaled = wait_for_end(&mut node, global, stop).await?;
+    if is_signaled && drains {
+        print_status("stopping: waiting for current work; a second signal exits at once");
         node.drain();
         let Some(ended) = stop.or_at_once(node.ended()).await else { return Ok(ExitCode::from(130)) };
         ended?;
     }
     let Totals { fetches, items, materials, errors, .. } = node.context().tally.totals();
     print_status(&format!(
-        "ended: {fetches} fetches, {errors} of them failed, {items} items, {materials} materials stored"
+        "stopped: {fetches} fetches, {errors} of them failed, {items} items, {materials} materials stored"
     ));
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits, with a line of status, for the node's end or for a signal. True: a signal came.
-pub(crate) async fn until_ended(node: &mut Node, global: &Global, stop: &mut Stop) -> anyhow::Result<bool> {
+/// Waits until the node ends or a signal arrives, and shows a status line. Returns true for a signal.
+async fn wait_for_end(node: &mut Node, global: &Global, stop: &mut Stop) -> anyhow::Result<bool> {
     let tally = node.context().tally.clone();
     let mut line = StatusLine::new(global.output == Format::Table);
-    let mut refresh = tokio::time::interval(REFRESH);
+    let mut refresh = tokio::time::interval(REFRESH_INTERVAL);
     loop {
         tokio::select! {
             ended = node.ended() => {
@@ -175,7 +175,8 @@ pub(crate) async fn until_ended(node: &mut Node, global: &Global, stop: &mut Sto
     }
 }
 
-async fn once(
+/// Runs the node for one pass, and prints a report.
+async fn run_pass(
     context: Context,
     data: &Backend,
     pass: &Pass,
@@ -184,12 +185,12 @@ async fn once(
 ) -> anyhow::Result<ExitCode> {
     let began = Instant::now();
     if data.schedule.next_due(pass.due_by, Timestamp::MAX).await?.is_none() {
-        tell_nothing_due(data, global).await?;
+        print_nothing_due(data, global).await?;
     }
     let mut node = Node::start(context).await?;
-    let interrupted = until_ended(&mut node, global, stop).await?;
+    let interrupted = wait_for_end(&mut node, global, stop).await?;
     if interrupted {
-        print_status("stopping: what is under way is finished first; once more ends at once");
+        print_status("stopping: waiting for current work; a second signal exits at once");
         node.drain();
         let Some(ended) = stop.or_at_once(node.ended()).await else { return Ok(ExitCode::from(130)) };
         ended?;
@@ -206,23 +207,23 @@ async fn once(
         print_status(&format!("{pages_waiting} article pages stay queued for the next run"));
     }
     if interrupted && left.is_some() {
-        print_status("interrupted: sources that were not reached stay due");
+        print_status("interrupted: sources that were not read stay due");
     }
     if let Some(until) = left.filter(|_| !interrupted) {
         print_status(&format!(
-            "some sources are due and their hosts ask to be left alone until {}",
+            "some sources are still due; their hosts must not be requested before {}",
             rfc3339(until)
         ));
     }
     if totals.sources_failed > 0 {
         print_status(&format!(
-            "{} sources could not be read; `qyran source list` says why",
+            "{} sources could not be read; `qyran source list` shows the reasons",
             totals.sources_failed
         ));
     }
     if totals.interrupted > 0 {
         print_status(&format!(
-            "{} jobs were interrupted and are due again; the log says why",
+            "{} jobs were interrupted and are due again; the log shows the reasons",
             totals.interrupted
         ));
     }
@@ -261,14 +262,17 @@ async fn next_poll(store: &dyn Store) -> anyhow::Result<Option<Timestamp>> {
     Ok(records.iter().filter(is_polled).filter_map(|record| record.next_poll).min())
 }
 
-async fn tell_nothing_due(data: &Backend, global: &Global) -> anyhow::Result<()> {
+/// Prints that no source is due, and the time of the next poll.
+async fn print_nothing_due(data: &Backend, global: &Global) -> anyhow::Result<()> {
     match next_poll(&*data.store).await? {
-        None => print_status("nothing is due: no sources are declared, or all are paused or in quarantine"),
+        None => {
+            print_status("nothing is due: no sources are declared, or all are paused, retired or quarantined")
+        }
         Some(next) => {
             let seconds = next.duration_since(global.clock.now()).as_secs().max(0).unsigned_abs();
             let wait = format_duration(Duration::from_secs(seconds));
             print_status(&format!(
-                "nothing is due; the next poll is due in {wait}, at {}; --now takes all",
+                "nothing is due; the next poll is due in {wait}, at {}; --now makes all sources due",
                 rfc3339(next)
             ));
         }

@@ -64,7 +64,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Expected values from product.md §5 and the documentation of the states.
+    /// Expected values from the tables of cadence and states in docs/sources.md.
     #[test]
     fn each_kind_and_state_has_the_expected_pace() {
         let hours = |count: u64| minutes(count * 60);

@@ -16,9 +16,9 @@ pub enum SourceState {
     Probing,
     /// The last poll succeeded.
     Live,
-    /// Some recent polls failed.
+    /// Read in part: polls failed since the last success, a fallback is in use, or article pages changed.
     Degraded,
-    /// Most recent polls failed. Polling continues with growing intervals.
+    /// All polls since the last success failed, with two failure points or more. Polling continues with growing intervals.
     Unreachable,
     /// The host restricts access: status 401, 403 or 451, a login page, or a required token.
     Restricted,

@@ -1,4 +1,4 @@
-//! `qyran demo`: the main job on a simulated internet, on loopback only.
+//! `qyran demo`: runs a node on a simulated internet, on loopback only.
 
 mod scene;
 mod screen;
@@ -20,24 +20,25 @@ use crate::terminal::failure::Failure;
 use crate::terminal::stop::Stop;
 use crate::wiring;
 
-/// From the end of one exchange with a simulated host to the start of the next.
+/// The delay between the end of a request to a simulated host and the start of the next.
 const DELAY: Duration = Duration::from_millis(250);
-/// How late the simulator's own log may be on a busy machine.
+/// The tolerance for late timestamps in the simulator's log on a busy machine.
 const TOLERANCE: Duration = Duration::from_millis(25);
-const REFRESH: Duration = Duration::from_millis(200);
+/// The interval at which the screen is updated.
+const REFRESH_INTERVAL: Duration = Duration::from_millis(200);
 
-/// See it work: several dozen simulated sites, on loopback only
+/// Run a demo on several dozen simulated sites, on loopback only
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  qyran demo              half a minute, with a live view on a terminal
-  qyran demo --for 5m     longer; Ctrl-C ends it at any time
+  qyran demo              30 seconds, with a live view on a terminal
+  qyran demo --for 5m     longer; stop it with Ctrl-C
   qyran demo | cat        plain lines")]
 pub(crate) struct Args {
-    /// How long
+    /// Duration of the demo
     #[arg(long = "for", value_name = "DURATION", default_value = "30s", value_parser = parse_duration)]
     length: Duration,
-    /// Another seed is another internet
+    /// Seed of the simulated internet
     #[arg(long, value_name = "N", default_value_t = 7)]
     seed: u64,
 }
@@ -45,49 +46,49 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     let mut stop = Stop::listen()?;
     let origin = Origin::start(World::demo(args.seed), global.clock.now()).await.map_err(|error| {
-        Failure::failed(format!("the simulated internet cannot start on loopback: {error}"))
+        Failure::failed(format!("cannot start the simulated internet on loopback: {error}"))
     })?;
     let settings = settings(global, &origin);
     let data = DataFolder::create(&settings)?;
     let _lock = DataFolder::lock(&data.path)?;
     let scene = scene::declared_objects(&origin)?;
     check_folder(&data, &scene).await?;
-    // Only this run's world is watched: an earlier one's ports are closed.
+    // Declare only the sites of this run: the ports of an earlier run are closed.
     data.store.declare(&scene, true, global.clock.now()).await?;
     let backend = Backend::from(DataFolder::create(&settings)?);
     let before = data.store.totals().await?.materials;
     let context = wiring::context(&settings, &backend, global.clock.clone(), None)?;
     let mut screen = Screen::open(&origin, args.length, &context.tally)?;
     let mut node = Node::start(context).await?;
-    watch(&mut node, &mut screen, &mut stop, args.length).await?;
+    wait_for_end(&mut node, &mut screen, &mut stop, args.length).await?;
     node.drain();
-    screen.closing()?;
+    screen.show_closing()?;
     let ended = stop.or_at_once(node.ended()).await;
     screen.close()?;
     let Some(ended) = ended else { return Ok(ExitCode::from(130)) };
     ended?;
     let verdict = judge(origin.world(), &origin.log(), Rules { delay: DELAY, tolerance: TOLERANCE });
     let stored = data.store.totals().await?.materials.saturating_sub(before);
-    tell(&data, &verdict, stored)?;
+    print_summary(&data, &verdict, stored)?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// The demo declares its own world: a folder with anything else in it is somebody's work.
+/// Fails if the data folder has declared objects of others: the demo would replace them.
 async fn check_folder(data: &DataFolder, scene: &Objects) -> anyhow::Result<()> {
-    let known = service::declared_objects(&*data.store).await?;
+    let declared = service::declared_objects(&*data.store).await?;
     let is_ours = |object: &config::Object| match object {
         config::Object::Source(source) => scene.sources.iter().any(|ours| ours.name == source.name),
         config::Object::Topic(topic) => scene.topics.iter().any(|ours| ours.name == topic.name),
         config::Object::Client(_) | config::Object::List(_) => false,
     };
-    if known.iter().all(is_ours) {
+    if declared.iter().all(is_ours) {
         return Ok(());
     }
     let message = format!("{} holds declared objects that are not the demo's", data.path.display());
-    Err(Failure::usage(message).hint("name an empty folder, or none").into())
+    Err(Failure::usage(message).hint("name an empty folder with --data, or omit --data").into())
 }
 
-/// Settings for a simulated world: its names are pinned to loopback, which the guard lets through here.
+/// Returns the settings for a simulated internet. Its host names resolve to loopback, which the address guard allows.
 fn settings(global: &Global, origin: &Origin) -> Settings {
     let mut settings = global.settings.clone();
     if !global.data_is_named {
@@ -108,14 +109,15 @@ fn settings(global: &Global, origin: &Origin) -> Settings {
     settings
 }
 
-async fn watch(
+/// Updates the screen until the node ends, a signal arrives or the duration has passed.
+async fn wait_for_end(
     node: &mut Node,
     screen: &mut Screen,
     stop: &mut Stop,
     length: Duration,
 ) -> anyhow::Result<()> {
     let end = Instant::now() + length;
-    let mut refresh = tokio::time::interval(REFRESH);
+    let mut refresh = tokio::time::interval(REFRESH_INTERVAL);
     loop {
         tokio::select! {
             ended = node.ended() => return Ok(ended?),
@@ -126,21 +128,21 @@ async fn watch(
     }
 }
 
-fn tell(data: &DataFolder, verdict: &Judgement, stored: u64) -> anyhow::Result<()> {
-    let smallest = verdict.smallest_gap.values().min().copied().unwrap_or_default();
+fn print_summary(data: &DataFolder, verdict: &Judgement, stored: u64) -> anyhow::Result<()> {
+    let shortest = verdict.smallest_gap.values().min().copied().unwrap_or_default();
     let violations = verdict.violations();
     let lines = [
         format!(
-            "the sites counted {} requests, {:.1} an article",
+            "the sites received {} requests, {:.1} per article",
             verdict.requests, verdict.requests_per_article
         ),
         format!(
-            "smallest gap on one host {} ms where {} are owed, {} violations of politeness",
-            smallest.as_millis(),
+            "shortest delay on one host: {} ms of the required {} ms, {} violations of politeness",
+            shortest.as_millis(),
             DELAY.as_millis(),
             violations.len()
         ),
-        format!("the data is in {}; look at it:", data.path.display()),
+        format!("the data is in {}; inspect it with:", data.path.display()),
         format!("  qyran --data {} source list", data.path.display()),
         format!("  qyran --data {} material list --topic national-bank", data.path.display()),
         format!("  qyran --data {} material list --search 'ипотека' -o jsonl", data.path.display()),
@@ -151,7 +153,7 @@ fn tell(data: &DataFolder, verdict: &Judgement, stored: u64) -> anyhow::Result<(
     println(&format!("{stored} materials stored"))
 }
 
-/// A line on stdout. Whoever closed it has seen enough, and the command ends quietly.
+/// Prints a line to stdout. If the reader has closed it, the error ends the command without a message.
 pub(crate) fn println(line: &str) -> anyhow::Result<()> {
     use std::io::Write;
     Ok(writeln!(std::io::stdout(), "{line}")?)

@@ -1,4 +1,4 @@
-//! What the demo watches: every site of the simulated world, and a handful of topics.
+//! The declared objects of the demo: a source for each simulated site, and several topics.
 
 use config::{AddressRange, objects};
 use origin::{Behaviour, Origin, Site};
@@ -7,7 +7,7 @@ use store::Objects;
 
 use crate::terminal::failure::Failure;
 
-/// Declared as an operator would declare them.
+/// The topics of the demo.
 const TOPICS: &str = r#"
 apiVersion: qyran.dev/v1alpha1
 kind: Topic
@@ -38,7 +38,7 @@ spec:
   query: '"Шымкентте су тасқынына" OR "в Шымкенте для подготовки к паводку" OR "Shymkent to prepare for the floods"'
 "#;
 
-/// The declared objects of the demo.
+/// Returns the declared objects of the demo.
 pub(super) fn declared_objects(origin: &Origin) -> anyhow::Result<Objects> {
     let mut text = TOPICS.to_owned();
     for site in &origin.world().sites {
@@ -47,11 +47,14 @@ pub(super) fn declared_objects(origin: &Origin) -> anyhow::Result<Objects> {
     }
     let declared = objects::parse(std::path::Path::new("demo"), &text, objects::SpecChecks::LENIENT);
     if let Some(problem) = declared.problems.first() {
-        return Err(Failure::failed(format!("the demo's own declarations are wrong: {problem}")).into());
+        return Err(
+            Failure::failed(format!("the built-in declarations of the demo are invalid: {problem}")).into()
+        );
     }
     Ok(by_kind(declared.objects.into_iter().map(|one| one.object).collect()))
 }
 
+/// Returns the declaration of the source of a site.
 fn declaration(origin: &Origin, site: &Site) -> String {
     let kind = site.shows();
     format!(
@@ -63,12 +66,12 @@ fn declaration(origin: &Origin, site: &Site) -> String {
     )
 }
 
-/// The addresses that simulated sites live on.
+/// Returns the address range of the simulated sites.
 pub(super) fn loopback() -> AddressRange {
     AddressRange { network: std::net::Ipv4Addr::new(127, 0, 0, 0).into(), prefix: 8 }
 }
 
-/// How many sites behave badly, each in its way.
-pub(super) fn troubled(origin: &Origin) -> usize {
+/// Returns the number of sites with simulated faults.
+pub(super) fn faulty_sites(origin: &Origin) -> usize {
     origin.world().sites.iter().filter(|site| site.behaviour != Behaviour::Healthy).count()
 }

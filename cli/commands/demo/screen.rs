@@ -1,4 +1,4 @@
-//! What the demo shows while it runs: a live view on a terminal, plain lines in a pipe.
+//! The output of the demo while it runs: a live view on a terminal, plain lines in a pipe.
 
 use crate::terminal::message::clean;
 use std::collections::{BTreeMap, VecDeque};
@@ -23,25 +23,25 @@ use tokio::time::Instant;
 
 use super::{println, scene};
 
-/// Lines kept of what happened; no terminal shows more.
-const KEPT: usize = 200;
+/// The maximum number of events in memory. No terminal shows more.
+const MAX_EVENTS: usize = 200;
 
-/// What has been seen so far.
-struct Seen {
+/// The events so far.
+struct Progress {
     states: BTreeMap<Name, SourceState>,
     sites: usize,
-    troubled: usize,
+    faulty: usize,
     statuses: BTreeMap<&'static str, u64>,
     materials: VecDeque<(Name, String, String)>,
-    troubles: VecDeque<(Name, String)>,
+    failures: VecDeque<(Name, String)>,
 }
 
-/// The live view, or the lines that stand in for it.
+/// The live view on a terminal, or the plain lines in a pipe.
 pub(super) struct Screen {
     terminal: Option<Terminal<CrosstermBackend<Stdout>>>,
     events: broadcast::Receiver<Event>,
     tally: Arc<Tally>,
-    seen: Seen,
+    progress: Progress,
     began: Instant,
     length: Duration,
     is_closing: bool,
@@ -51,26 +51,26 @@ pub(super) struct Screen {
 impl Screen {
     pub(super) fn open(origin: &Origin, length: Duration, tally: &Arc<Tally>) -> anyhow::Result<Self> {
         let sites = origin.world().sites.len();
-        let seen = Seen {
+        let progress = Progress {
             states: BTreeMap::new(),
             sites,
-            troubled: scene::troubled(origin),
+            faulty: scene::faulty_sites(origin),
             statuses: BTreeMap::new(),
             materials: VecDeque::new(),
-            troubles: VecDeque::new(),
+            failures: VecDeque::new(),
         };
         let terminal = if std::io::stdout().is_terminal() {
             execute!(std::io::stdout(), EnterAlternateScreen, Hide)?;
             Some(Terminal::new(CrosstermBackend::new(std::io::stdout()))?)
         } else {
-            println(&format!("{sites} simulated sites on loopback, {} of them in trouble", seen.troubled))?;
+            println(&format!("{sites} simulated sites on loopback, {} of them faulty", progress.faulty))?;
             None
         };
         Ok(Self {
             terminal,
             events: tally.watch(),
             tally: tally.clone(),
-            seen,
+            progress,
             began: Instant::now(),
             length,
             is_closing: false,
@@ -78,11 +78,11 @@ impl Screen {
         })
     }
 
-    /// Shows what happened since the last time.
+    /// Shows the events since the last call.
     pub(super) fn refresh(&mut self) -> anyhow::Result<()> {
         loop {
             match self.events.try_recv() {
-                Ok(event) => self.take(event)?,
+                Ok(event) => self.add(event)?,
                 Err(broadcast::error::TryRecvError::Lagged(_)) => (),
                 Err(_) => break,
             }
@@ -90,48 +90,50 @@ impl Screen {
         self.draw()
     }
 
-    /// The time is up: what is under way is being finished.
-    pub(super) fn closing(&mut self) -> anyhow::Result<()> {
+    /// Shows that the node is finishing its current work.
+    pub(super) fn show_closing(&mut self) -> anyhow::Result<()> {
         self.is_closing = true;
         self.refresh()
     }
 
-    /// Gives the terminal back.
+    /// Restores the terminal and prints a summary of the sources.
     pub(super) fn close(&mut self) -> anyhow::Result<()> {
         self.refresh()?;
         if self.terminal.take().is_some() {
             execute!(std::io::stdout(), LeaveAlternateScreen, Show)?;
         }
-        let count =
-            |wanted: &[SourceState]| self.seen.states.values().filter(|state| wanted.contains(state)).count();
-        let known = count(&SourceState::ALL) - count(&[SourceState::Candidate]);
+        let count = |states: &[SourceState]| {
+            self.progress.states.values().filter(|state| states.contains(state)).count()
+        };
+        let read = count(&SourceState::ALL) - count(&[SourceState::Candidate]);
         println(&format!(
             "{} sites: {} live, {} degraded or unreachable, {} disallowed, {} broken, {} gone, {} not read yet",
-            self.seen.sites,
+            self.progress.sites,
             count(&[SourceState::Live]),
             count(&[SourceState::Degraded, SourceState::Unreachable]),
             count(&[SourceState::Disallowed]),
             count(&[SourceState::BrokenLayout]),
             count(&[SourceState::Gone]),
-            self.seen.sites.saturating_sub(known)
+            self.progress.sites.saturating_sub(read)
         ))
     }
 
-    fn take(&mut self, event: Event) -> anyhow::Result<()> {
+    /// Adds an event to the progress. Without a terminal, prints it.
+    fn add(&mut self, event: Event) -> anyhow::Result<()> {
         let is_plain = self.terminal.is_none();
         match event {
             Event::Fetched { source, record } => {
-                *self.seen.statuses.entry(record.status.as_str()).or_default() += 1;
+                *self.progress.statuses.entry(record.status.as_str()).or_default() += 1;
                 if !record.status.is_ok() {
                     let text = format!("{}: {}", record.status.as_str(), clean(&record.detail));
                     if is_plain {
-                        println(&format!("trouble   {source:<12} {text}"))?;
+                        println(&format!("failure   {source:<12} {text}"))?;
                     }
-                    keep(&mut self.seen.troubles, (source, text));
+                    push(&mut self.progress.failures, (source, text));
                 }
             }
             Event::State { source, state } => {
-                let before = self.seen.states.insert(source.clone(), state);
+                let before = self.progress.states.insert(source.clone(), state);
                 if is_plain && before != Some(state) {
                     println(&format!("source    {source:<12} {}", state.as_str()))?;
                 }
@@ -142,7 +144,7 @@ impl Screen {
                 if is_plain {
                     println(&format!("material  {source:<12} [{topics}] {title}"))?;
                 }
-                keep(&mut self.seen.materials, (source, topics, title));
+                push(&mut self.progress.materials, (source, topics, title));
             }
         }
         Ok(())
@@ -150,15 +152,15 @@ impl Screen {
 
     fn draw(&mut self) -> anyhow::Result<()> {
         let Some(terminal) = &mut self.terminal else { return Ok(()) };
-        let picture = Picture {
-            seen: &self.seen,
+        let view = View {
+            progress: &self.progress,
             totals: self.tally.totals(),
             elapsed: self.began.elapsed(),
             length: self.length,
             is_closing: self.is_closing,
             colour: self.colour,
         };
-        terminal.draw(|frame| picture.draw(frame))?;
+        terminal.draw(|frame| view.draw(frame))?;
         Ok(())
     }
 }
@@ -166,19 +168,20 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         if self.terminal.take().is_some() {
-            // An error is on its way out; the terminal must be usable for reading it.
+            // Restore the terminal before an error is printed.
             let _ = execute!(std::io::stdout(), LeaveAlternateScreen, Show);
         }
     }
 }
 
-fn keep<T>(lines: &mut VecDeque<T>, line: T) {
+fn push<T>(lines: &mut VecDeque<T>, line: T) {
     lines.push_front(line);
-    lines.truncate(KEPT);
+    lines.truncate(MAX_EVENTS);
 }
 
-struct Picture<'a> {
-    seen: &'a Seen,
+/// The content of the live view.
+struct View<'a> {
+    progress: &'a Progress,
     totals: actors::Totals,
     elapsed: Duration,
     length: Duration,
@@ -186,7 +189,7 @@ struct Picture<'a> {
     colour: bool,
 }
 
-impl Picture<'_> {
+impl View<'_> {
     fn draw(&self, frame: &mut ratatui::Frame<'_>) {
         let [head, body, foot] =
             Layout::vertical([Constraint::Length(2), Constraint::Min(8), Constraint::Length(7)])
@@ -197,7 +200,7 @@ impl Picture<'_> {
         frame.render_widget(self.boxed("sources by state", self.states()), states);
         frame.render_widget(self.boxed("fetches", self.fetches()), fetches);
         frame.render_widget(self.boxed("materials", self.materials(right)), right);
-        frame.render_widget(self.boxed("trouble", self.troubles()), foot);
+        frame.render_widget(self.boxed("failed fetches", self.failures()), foot);
     }
 
     fn style(&self, colour: Color) -> Style {
@@ -212,17 +215,17 @@ impl Picture<'_> {
     fn head(&self) -> Vec<Line<'static>> {
         let left = self.length.saturating_sub(self.elapsed).as_secs();
         let end = if self.is_closing {
-            "finishing what is under way".to_owned()
+            "finishing the current work".to_owned()
         } else {
-            format!("{left} s to go, Ctrl-C ends it")
+            format!("{left} s left, stop with Ctrl-C")
         };
         let bold = Style::new().add_modifier(Modifier::BOLD);
         vec![
             Line::from(vec![
                 Span::styled(" qyran demo ", bold),
                 Span::raw(format!(
-                    "· {} simulated sites on loopback, {} of them in trouble · {end}",
-                    self.seen.sites, self.seen.troubled
+                    "· {} simulated sites on loopback, {} of them faulty · {end}",
+                    self.progress.sites, self.progress.faulty
                 )),
             ]),
             Line::from(vec![
@@ -237,10 +240,10 @@ impl Picture<'_> {
 
     fn states(&self) -> Vec<Line<'static>> {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for state in self.seen.states.values() {
+        for state in self.progress.states.values() {
             *counts.entry(state.as_str()).or_default() += 1;
         }
-        let unread = self.seen.sites.saturating_sub(self.seen.states.len());
+        let unread = self.progress.sites.saturating_sub(self.progress.states.len());
         let of = |state: SourceState| match state {
             SourceState::Candidate => unread,
             state => counts.get(state.as_str()).copied().unwrap_or(0),
@@ -249,7 +252,7 @@ impl Picture<'_> {
             .into_iter()
             .filter(|state| of(*state) > 0)
             .map(|state| {
-                let bar = "▪".repeat((of(state) * 14).div_ceil(self.seen.sites.max(1)));
+                let bar = "▪".repeat((of(state) * 14).div_ceil(self.progress.sites.max(1)));
                 Line::from(vec![
                     Span::raw(format!(" {:<13} {:>3} ", state.as_str(), of(state))),
                     Span::styled(bar, self.style(colour_of(state))),
@@ -259,13 +262,13 @@ impl Picture<'_> {
     }
 
     fn fetches(&self) -> Vec<Line<'static>> {
-        let mut all: Vec<(&&str, &u64)> = self.seen.statuses.iter().collect();
-        all.sort_by_key(|(status, count)| (std::cmp::Reverse(**count), **status));
-        all.into_iter().map(|(status, count)| Line::raw(format!(" {status:<16} {count:>5}"))).collect()
+        let mut statuses: Vec<(&&str, &u64)> = self.progress.statuses.iter().collect();
+        statuses.sort_by_key(|(status, count)| (std::cmp::Reverse(**count), **status));
+        statuses.into_iter().map(|(status, count)| Line::raw(format!(" {status:<16} {count:>5}"))).collect()
     }
 
     fn materials(&self, area: Rect) -> Vec<Line<'static>> {
-        let shown = usize::from(area.height).saturating_sub(2);
+        let count = usize::from(area.height).saturating_sub(2);
         let line = |(source, topics, title): &(Name, String, String)| {
             Line::from(vec![
                 Span::styled(format!(" {source:<11} "), self.style(Color::Cyan)),
@@ -273,17 +276,17 @@ impl Picture<'_> {
                 Span::raw(title.clone()),
             ])
         };
-        self.seen.materials.iter().take(shown).map(line).collect()
+        self.progress.materials.iter().take(count).map(line).collect()
     }
 
-    fn troubles(&self) -> Vec<Line<'static>> {
+    fn failures(&self) -> Vec<Line<'static>> {
         let line = |(source, text): &(Name, String)| {
             Line::from(vec![
                 Span::styled(format!(" {source:<11} "), self.style(Color::Yellow)),
                 Span::raw(text.clone()),
             ])
         };
-        self.seen.troubles.iter().take(5).map(line).collect()
+        self.progress.failures.iter().take(5).map(line).collect()
     }
 }
 

@@ -9,8 +9,8 @@ use crawler::fetch::{ManualVisitPermits, Permits};
 use crate::backend::Backend;
 use crate::global::Global;
 
-/// The permits of a manual visit. With a data folder or a cluster, the visit and the nodes share the politeness state of
-/// hosts: delays apply across both.
+/// The permits of a manual visit. With a data folder or a cluster, the visit and the nodes share the politeness state
+/// of hosts: delays apply across both.
 pub(super) enum ByHand {
     /// No data folder or cluster exists: the visit keeps the delays alone.
     Alone(Box<ManualVisitPermits>),

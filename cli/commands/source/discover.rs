@@ -1,4 +1,4 @@
-//! `qyran source discover`: where a site can be read, each place tried, the best first.
+//! `qyran source discover`: finds the feeds, sitemaps and listings of a site, and ranks them.
 
 use std::process::ExitCode;
 
@@ -10,8 +10,8 @@ use serde_json::json;
 use url::Url;
 
 use super::by_hand::ByHand;
-use super::dry_run::undeclared;
-use super::probe::{Probed, probe};
+use super::dry_run::undeclared_source;
+use super::probe::{ProbeResult, probe};
 use crate::global::Global;
 use crate::terminal::failure::Failure;
 use crate::terminal::live::StatusLine;
@@ -19,54 +19,54 @@ use crate::terminal::message::{clean, print_message};
 use crate::terminal::output::{Format, column, rows, time, wide};
 use crate::wiring::{door, warn_without_contact};
 
-/// Places that are tried at most: a guest does not go through all doors.
-const MOST: usize = 10;
+/// The maximum number of candidates that are fetched.
+const MAX_CANDIDATES: usize = 10;
 
-/// Find where a site can be read: feeds, sitemaps, listings; tries each and ranks them
+/// Find the feeds, sitemaps and listings of a site, try each and rank them
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   qyran source discover https://site.kz/
   qyran source discover https://site.kz/ -o json
 
-Looked at are what the page names, the sitemaps of robots.txt, the usual places of feeds, and the page as a listing: ten
-places at most, at the host's pace. Whole texts, dates and new entries rank higher.")]
+Candidates are the feeds that the page links to, the sitemaps in robots.txt, common feed paths, and the page as a listing. At most ten are fetched, at the delay of the host. Those that pass the checks of `qyran source probe` come first, then those with dates, full texts and more entries.")]
 pub(super) struct Args {
-    /// The site, or one of its pages
+    /// Address of the site or of one of its pages
     #[arg(value_name = "URL")]
     url: String,
 }
 
-/// A place, and what was seen there.
-struct Place {
+/// A candidate, and the result of its probe.
+struct Candidate {
     url: Url,
     kind: SourceKind,
-    /// How it came to be tried.
-    found: &'static str,
-    probed: Probed,
+    /// The origin of the candidate, for the output.
+    origin: &'static str,
+    result: ProbeResult,
 }
 
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let url = Url::parse(&args.url).map_err(|error| {
-        Failure::usage(format!("{:?} is not an address ({error})", args.url)).hint("write https://site.kz/")
+        Failure::usage(format!("{:?} is not an address: {error}", args.url))
+            .hint("use a full http:// or https:// address")
     })?;
     warn_without_contact(&global.settings);
     let door = door(&global.settings, std::sync::Arc::new(NoRobotsStore), global.clock.clone())?;
     let mut line = StatusLine::new(global.output == Format::Table);
-    let as_platform = undeclared(url.clone(), kind_of(&url).unwrap_or(SourceKind::Feed))?;
+    let as_platform = undeclared_source(url.clone(), kind_of(&url).unwrap_or(SourceKind::Feed))?;
     let mut run = ByHand::new(global, delay_of(&as_platform, global.settings.fetch.delay)).await?;
-    let (wanted, trouble) = wanted(&door, &url, &mut run, &mut line, global).await;
-    let mut places: Vec<Place> = Vec::new();
-    for (url, kind, found) in wanted.into_iter().take(MOST) {
+    let (addresses, failure) = find_addresses(&door, &url, &mut run, &mut line, global).await;
+    let mut candidates: Vec<Candidate> = Vec::new();
+    for (url, kind, origin) in addresses.into_iter().take(MAX_CANDIDATES) {
         line.show(&format!("trying {}", clean(url.as_str())));
-        let source = undeclared(url.clone(), kind)?;
-        let probed = probe(&door, &source, &mut run, global.clock.now()).await;
-        places.push(Place { url, kind, found, probed });
+        let source = undeclared_source(url.clone(), kind)?;
+        let result = probe(&door, &source, &mut run, global.clock.now()).await;
+        candidates.push(Candidate { url, kind, origin, result });
     }
     run.end().await;
     drop(line);
-    places.retain(|place| place.probed.entries > 0);
-    places.sort_by_key(|place| std::cmp::Reverse(rank(place)));
+    candidates.retain(|candidate| candidate.result.entries > 0);
+    candidates.sort_by_key(|candidate| std::cmp::Reverse(rank(candidate)));
     let columns = [
         column("url"),
         column("kind"),
@@ -78,29 +78,30 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         wide("reason"),
     ];
     let mut rows = rows(global.output, &columns, "url");
-    for place in &places {
+    for candidate in &candidates {
         rows.row(json!({
-            "url": place.url,
-            "kind": place.kind.as_str(),
-            "verdict": if place.probed.fault.is_none() { "good" } else { "bad" },
-            "entries": place.probed.entries,
-            "whole_texts": place.probed.whole,
-            "newest": time(place.probed.newest),
-            "found": place.found,
-            "reason": place.probed.fault,
+            "url": candidate.url,
+            "kind": candidate.kind.as_str(),
+            "verdict": if candidate.result.fault.is_none() { "good" } else { "bad" },
+            "entries": candidate.result.entries,
+            "whole_texts": candidate.result.whole,
+            "newest": time(candidate.result.newest),
+            "found": candidate.origin,
+            "reason": candidate.result.fault,
         }))?;
     }
-    rows.finish("nothing that can be read was found")?;
-    if let Some(trouble) = trouble.filter(|_| places.is_empty()) {
-        print_message(&format!("error: {trouble}"));
+    rows.finish("no feeds, sitemaps or listings with entries were found")?;
+    if let Some(failure) = failure.filter(|_| candidates.is_empty()) {
+        print_message(&format!("error: {failure}"));
     }
-    Ok(ExitCode::from(u8::from(places.iter().all(|place| place.probed.fault.is_some()))))
+    Ok(ExitCode::from(u8::from(candidates.iter().all(|candidate| candidate.result.fault.is_some()))))
 }
 
-/// Good ones first; then those with more whole texts, dates and entries; of equals, feeds before sitemaps before listings.
-fn rank(place: &Place) -> (bool, bool, usize, usize, u8) {
-    let Probed { entries, dated, whole, fault, .. } = &place.probed;
-    let order = match place.kind {
+/// Returns the sort key of a candidate. Candidates without faults rank highest, then those with dates, more full texts
+/// and more entries. Among equals, feeds precede sitemaps, and sitemaps precede listings.
+fn rank(candidate: &Candidate) -> (bool, bool, usize, usize, u8) {
+    let ProbeResult { entries, dated, whole, fault, .. } = &candidate.result;
+    let order = match candidate.kind {
         SourceKind::Sitemap => 1,
         SourceKind::Listing => 0,
         _ => 2,
@@ -108,8 +109,9 @@ fn rank(place: &Place) -> (bool, bool, usize, usize, u8) {
     (fault.is_none(), *dated > 0, *whole, *entries, order)
 }
 
-/// Where to look, in the order of hope; and why the page itself could not be had, where it could not.
-async fn wanted(
+/// Returns the addresses to try, the most promising first, each with its kind and origin. If the page itself cannot be
+/// fetched, also returns the reason.
+async fn find_addresses(
     door: &Door,
     url: &Url,
     run: &mut ByHand,
@@ -117,11 +119,11 @@ async fn wanted(
     global: &Global,
 ) -> (Vec<(Url, SourceKind, &'static str)>, Option<String>) {
     if let Some(kind) = kind_of(url) {
-        return (vec![(url.clone(), kind, "a platform")], None);
+        return (vec![(url.clone(), kind, "a known platform")], None);
     }
-    let mut wanted: Vec<(Url, SourceKind, &'static str)> = Vec::new();
-    line.show(&format!("reading {}", clean(url.as_str())));
-    let (mut is_page, mut trouble) = (false, None);
+    let mut addresses: Vec<(Url, SourceKind, &'static str)> = Vec::new();
+    line.show(&format!("fetching {}", clean(url.as_str())));
+    let (mut is_page, mut failure) = (false, None);
     match door.fetch(url, &FetchParams::default(), run.permits()).await {
         Ok(fetched) => {
             let selectors = Selectors::default();
@@ -129,26 +131,27 @@ async fn wanted(
             match crawler::read::sniff(&page) {
                 Some(SourceKind::Listing) | None => {
                     is_page = true;
-                    let named = linked_feeds(&page).into_iter();
-                    wanted.extend(named.map(|url| (url, SourceKind::Feed, "the page names it")));
+                    let links = linked_feeds(&page).into_iter();
+                    addresses.extend(links.map(|url| (url, SourceKind::Feed, "linked from the page")));
                 }
-                Some(kind) => wanted.push((url.clone(), kind, "it is one itself")),
+                Some(kind) => addresses.push((url.clone(), kind, "the given address")),
             }
         }
-        Err(error) => trouble = Some(error.to_string()),
+        Err(error) => failure = Some(error.to_string()),
     }
     if let Ok(sitemaps) = door.sitemaps(url, run.permits()).await {
         let is_news = |url: &Url| url.path().contains("news");
         let (news, others): (Vec<Url>, Vec<Url>) = sitemaps.into_iter().partition(is_news);
-        let named = news.into_iter().chain(others).take(3);
-        wanted.extend(named.map(|url| (url, SourceKind::Sitemap, "robots.txt names it")));
+        let listed = news.into_iter().chain(others).take(3);
+        addresses.extend(listed.map(|url| (url, SourceKind::Sitemap, "listed in robots.txt")));
     }
     if is_page {
-        wanted.insert(wanted.len().min(MOST - 1), (url.clone(), SourceKind::Listing, "the page itself"));
+        let index = addresses.len().min(MAX_CANDIDATES - 1);
+        addresses.insert(index, (url.clone(), SourceKind::Listing, "the given page"));
     }
-    let usual = COMMON_FEED_PATHS.iter().filter_map(|path| url.join(path).ok());
-    wanted.extend(usual.map(|url| (url, SourceKind::Feed, "a usual place")));
+    let common = COMMON_FEED_PATHS.iter().filter_map(|path| url.join(path).ok());
+    addresses.extend(common.map(|url| (url, SourceKind::Feed, "a common feed path")));
     let mut seen = std::collections::HashSet::new();
-    wanted.retain(|(url, kind, _)| seen.insert((url.clone(), *kind)));
-    (wanted, trouble)
+    addresses.retain(|(url, kind, _)| seen.insert((url.clone(), *kind)));
+    (addresses, failure)
 }

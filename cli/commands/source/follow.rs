@@ -47,10 +47,10 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
     let moved = Source { url: url.clone(), ..record.source.clone() };
     let door = door(&global.settings, std::sync::Arc::new(NoRobotsStore), global.clock.clone())?;
     let mut run = ByHand::new(global, crawler::read::delay_of(&moved, global.settings.fetch.delay)).await?;
-    let probed = probe(&door, &moved, &mut run, global.clock.now()).await;
+    let result = probe(&door, &moved, &mut run, global.clock.now()).await;
     run.end().await;
-    if probed.entries == 0 {
-        let reason = probed.fault.unwrap_or_else(|| "it has no entries".to_owned());
+    if result.entries == 0 {
+        let reason = result.fault.unwrap_or_else(|| "it has no entries".to_owned());
         return Err(Failure::failed(format!("cannot read {url}: {reason}"))
             .hint("the address was not changed")
             .into());

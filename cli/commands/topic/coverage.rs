@@ -1,4 +1,4 @@
-//! `qyran topic coverage`: what of a topic's sources was read, and when it was not, and why.
+//! `qyran topic coverage`: the periods in which a topic's sources were not read.
 
 use std::time::Duration;
 
@@ -12,31 +12,31 @@ use crate::terminal::failure::Failure;
 use crate::terminal::message::print_message;
 use crate::terminal::output::{column, rows, time, wide};
 
-/// Show which of a topic's sources were not read, for how long, and why
+/// List the periods in which a topic's sources were not read, with the reasons
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   qyran topic coverage banks
   qyran topic coverage banks --since 30d -o json
 
-What a source published while it was not read may be missing among the topic's materials.")]
+Materials of a topic may be missing for these periods.")]
 pub(super) struct Args {
-    /// Which topic
+    /// Name of the topic
     name: String,
-    /// How far back
+    /// Length of the period to check, until now
     #[arg(long, value_name = "DURATION", default_value = "7d", value_parser = parse_duration)]
     since: Duration,
 }
 
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let data = Backend::to_read(global).await?;
-    let topic = super::known(&*data.store, &args.name).await?.topic;
+    let topic = super::find_topic(&*data.store, &args.name).await?.topic;
     let now = global.clock.now();
     let since = now.checked_sub(args.since).unwrap_or(Timestamp::MIN);
     let coverage = service::coverage(&*data.store, &topic, (since, now)).await?;
     if coverage.is_unknown {
         return Err(Failure::failed("no states of sources are recorded")
-            .hint("run qyran migrate up, and let a node run")
+            .hint("run qyran migrate up, then start a node")
             .into());
     }
     let columns =

@@ -1,15 +1,15 @@
-//! `qyran topic explain`: why a stored item matches a topic, or what it fails by.
+//! `qyran topic explain`: explains a match, or the lack of one, of a stored item and a topic.
 
 use serde_json::{Value, json};
 use service::ExplanationView;
 
-use super::{bad_query, known, search_failure};
+use super::{find_topic, query_failure, search_failure};
 use crate::backend::Backend;
 use crate::global::Global;
 use crate::terminal::failure::Failure;
 use crate::terminal::output::{Format, object};
 
-/// Why a stored item matches a topic, or what it fails by
+/// Explain why a stored item does or does not match a topic
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -18,12 +18,12 @@ Examples:
 
 `qyran material search` and `qyran material list -o wide` show ids.")]
 pub(super) struct Args {
-    /// The topic; with --query, the item's id instead
+    /// Name of the topic; with --query, id of the item
     topic_or_id: String,
-    /// The item's id
+    /// Id of the item
     #[arg(required_unless_present = "query", conflicts_with = "query")]
     id: Option<String>,
-    /// A query that belongs to no topic
+    /// Query to use instead of a topic
     #[arg(long, value_name = "QUERY")]
     query: Option<String>,
 }
@@ -33,37 +33,37 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     let id = args.id.as_deref().unwrap_or(&args.topic_or_id);
     let topic = match &args.query {
         Some(_) => None,
-        None => Some(known(&*data.store, &args.topic_or_id).await?.topic),
+        None => Some(find_topic(&*data.store, &args.topic_or_id).await?.topic),
     };
     let query =
         args.query.as_deref().or(topic.as_ref().map(|topic| topic.query.as_str())).unwrap_or_default();
-    service::check_query(query).map_err(|error| bad_query(query, &error))?;
+    service::check_query(query).map_err(|error| query_failure(query, &error))?;
     let Some((stored, _)) = data.store.item(id).await? else {
         let hint = "qyran material list -o wide shows ids";
         return Err(Failure::not_found(format!("no item {id:?}")).hint(hint).into());
     };
     let explanation = service::explain(&*data.store, query, topic.as_ref(), &stored).await;
     let explanation = explanation.map_err(|error| search_failure(query, error))?;
-    let shown = shown(&explanation, global);
-    Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "matched")?)
+    let output = explanation_json(&explanation, global);
+    Ok(object(&mut std::io::stdout().lock(), global.output, &output, "matched")?)
 }
 
-fn shown(explained: &ExplanationView, global: &Global) -> Value {
+fn explanation_json(explanation: &ExplanationView, global: &Global) -> Value {
     if !matches!(global.output, Format::Table | Format::Wide) {
-        return json!(explained);
+        return json!(explanation);
     }
     let leaf = |leaf: &matcher::LeafResult| {
         let places = leaf.spans.len();
-        let found = match (leaf.holds, places) {
-            (true, 0) => "holds".to_owned(),
-            (true, 1) => "in one place".to_owned(),
-            (true, _) => format!("in {places} places"),
-            (false, _) => "not there".to_owned(),
+        let result = match (leaf.holds, places) {
+            (true, 0) => "matches".to_owned(),
+            (true, 1) => "matches in one place".to_owned(),
+            (true, _) => format!("matches in {places} places"),
+            (false, _) => "does not match".to_owned(),
         };
-        let wanted = if leaf.excluded { ", must not be" } else { "" };
-        format!("{}: {found}{wanted}", leaf.leaf)
+        let condition = if leaf.excluded { " (excluded by the query)" } else { "" };
+        format!("{}: {result}{condition}", leaf.leaf)
     };
-    let leaves: Vec<String> = explained.leaves.iter().map(leaf).collect();
-    let matched = if explained.matched { "yes" } else { "no" };
-    json!({"matched": matched, "because": explained.because, "leaves": leaves})
+    let leaves: Vec<String> = explanation.leaves.iter().map(leaf).collect();
+    let matched = if explanation.matched { "yes" } else { "no" };
+    json!({"matched": matched, "because": explanation.because, "leaves": leaves})
 }

@@ -1,4 +1,4 @@
-//! `qyran topic`: what is watched for.
+//! `qyran topic`: topics and their queries.
 
 mod coverage;
 mod explain;
@@ -24,7 +24,7 @@ use crate::terminal::failure::Failure;
 use crate::terminal::live::StatusLine;
 use crate::terminal::output::{Format, Rows, column, object, show, wide};
 
-/// Topics: list, show, try queries out
+/// List, show, test and import topics
 #[derive(clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -33,18 +33,18 @@ pub(crate) struct Args {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List topics and how many materials each has
+    /// List topics with their numbers of materials
     List {
-        /// At most so many [default: all]
+        /// Maximum number of topics [default: all]
         #[arg(long, value_name = "N")]
         limit: Option<usize>,
-        /// Look again and again
+        /// Refresh until interrupted
         #[arg(short, long)]
         watch: bool,
     },
     /// Show one topic
     Get {
-        /// Which topic
+        /// Name of the topic
         name: String,
     },
     Test(test::Args),
@@ -91,38 +91,38 @@ async fn list(limit: Option<usize>, watch: bool, global: &Global) -> anyhow::Res
 
 async fn get(name: &str, global: &Global) -> anyhow::Result<()> {
     let data = Backend::to_read(global).await?;
-    let record = known(&*data.store, name).await?;
-    let mut shown = serde_json::to_value(TopicView::from(&record))?;
-    let written = Query::parse(&record.topic.query).map(|query| query.to_string());
+    let record = find_topic(&*data.store, name).await?;
+    let mut output = serde_json::to_value(TopicView::from(&record))?;
+    let canonical = Query::parse(&record.topic.query).map(|query| query.to_string());
     let topics = std::slice::from_ref(&record.topic);
     let definitions = Surroundings::of_topics(&*data.store, topics).await?.definitions();
-    let whole = definitions.query(&record.topic.query);
+    let resolved = definitions.query(&record.topic.query);
     let rules = || record.topic.tags.iter().try_for_each(|tag| definitions.rule(&tag.query).map(drop));
-    let read = match written.and_then(|written| Ok((written, whole?))).and_then(|read| rules().map(|()| read))
-    {
-        Ok((written, whole)) => json!({
-            "understood_as": written, "cost": whole.cost(), "warnings": whole.warnings()
+    let queries = canonical.and_then(|canonical| Ok((canonical, resolved?)));
+    let analysis = match queries.and_then(|queries| rules().map(|()| queries)) {
+        Ok((canonical, resolved)) => json!({
+            "understood_as": canonical, "cost": resolved.cost(), "warnings": resolved.warnings()
         }),
-        // One of an earlier build, which took it.
+        // An earlier build accepted this query.
         Err(error) => json!({"error": error}),
     };
     let searches = searches_of(&*data.store, &record.topic).await?;
     let stories = data.store.story_count(&record.topic.name).await?;
-    if let (Some(shown), Value::Object(read)) = (shown.as_object_mut(), read) {
-        shown.extend(read);
-        shown.insert("stories".to_owned(), json!(stories));
-        shown.insert("requests_a_day".to_owned(), json!(cost_of(&searches.active)));
-        shown.insert("searches".to_owned(), searches.active.iter().map(search).collect());
-        let left_out =
+    if let (Some(fields), Value::Object(analysis)) = (output.as_object_mut(), analysis) {
+        fields.extend(analysis);
+        fields.insert("stories".to_owned(), json!(stories));
+        fields.insert("requests_a_day".to_owned(), json!(requests_per_day(&searches.active)));
+        fields.insert("searches".to_owned(), searches.active.iter().map(search_json).collect());
+        let over_budget =
             searches.over_budget.iter().map(|(source, query)| json!({"source": source, "query": query}));
-        shown.insert("searches_beyond_budget".to_owned(), left_out.collect());
-        shown.insert("not_searched_at".to_owned(), json!(searches.not_searchable));
+        fields.insert("searches_beyond_budget".to_owned(), over_budget.collect());
+        fields.insert("not_searched_at".to_owned(), json!(searches.not_searchable));
     }
-    Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "name")?)
+    Ok(object(&mut std::io::stdout().lock(), global.output, &output, "name")?)
 }
 
-/// A search that is made for the topic; its cost is shared by all that need it.
-fn search(search: &Search) -> Value {
+/// Converts a search of the topic. All topics that need a search share its cost.
+fn search_json(search: &Search) -> Value {
     json!({
         "source": search.source,
         "query": search.query,
@@ -131,15 +131,15 @@ fn search(search: &Search) -> Value {
     })
 }
 
-/// Requests a day that are made for a topic, its share of what others need as well.
-fn cost_of(searches: &[Search]) -> f64 {
+/// Returns the number of requests per day for a topic. Topics that need the same search share its requests.
+fn requests_per_day(searches: &[Search]) -> f64 {
     let share =
         |search: &Search| 86_400.0 / search.every.as_secs_f64().max(1.0) / search.topics.max(1) as f64;
     (searches.iter().map(share).sum::<f64>() * 10.0).round() / 10.0
 }
 
-/// The topic of that name, or what might have been meant.
-pub(crate) async fn known(store: &dyn Store, name: &str) -> anyhow::Result<TopicRecord> {
+/// Returns the topic with this name. Fails with a hint at the nearest name if there is none.
+pub(crate) async fn find_topic(store: &dyn Store, name: &str) -> anyhow::Result<TopicRecord> {
     if let Ok(name) = Name::new(name)
         && let Some(record) = store.topics_named(std::slice::from_ref(&name)).await?.pop()
     {
@@ -153,7 +153,7 @@ pub(crate) async fn known(store: &dyn Store, name: &str) -> anyhow::Result<Topic
     Err(Failure::not_found(format!("no topic {name:?}")).hint(hint).into())
 }
 
-/// Progress of a scan of all stored items.
+/// The progress of a scan of all stored items, as a status line.
 pub(crate) struct ScanProgress {
     line: StatusLine,
     total: u64,
@@ -174,16 +174,16 @@ impl ScanProgress {
     }
 }
 
-/// Returns the failure of a search: an invalid query with its place, or a store error.
+/// Returns the failure of a search: an invalid query with the position of the error, or a store error.
 pub(crate) fn search_failure(query: &str, error: SearchError) -> anyhow::Error {
     match error {
-        SearchError::Query(error) => bad_query(query, &error).into(),
+        SearchError::Query(error) => query_failure(query, &error).into(),
         SearchError::Store(error) => error.into(),
     }
 }
 
-/// A query that cannot be understood, with a caret under the place.
-pub(crate) fn bad_query(query: &str, error: &QueryError) -> Failure {
+/// Returns the failure for an invalid query, with a caret below the position of the error.
+pub(crate) fn query_failure(query: &str, error: &QueryError) -> Failure {
     let message = format!(
         "{} at character {}: {}\n{}",
         error.code,

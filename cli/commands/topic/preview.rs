@@ -1,32 +1,32 @@
-//! `qyran topic preview`: what a query would bring, tried on everything stored, before it is saved.
+//! `qyran topic preview`: evaluates a query on all stored items.
 
-use super::{ScanProgress, bad_query, known, search_failure};
+use super::{ScanProgress, find_topic, query_failure, search_failure};
 use crate::backend::Backend;
 use crate::global::Global;
 use crate::terminal::output::object;
 
-/// Try a query on everything stored: how much it finds, by day and by part, and samples
+/// Evaluate a query on all stored items: counts by day and by part, with samples
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   qyran topic preview '(Kaspi* OR translit(каспи)) NOT NEAR/2 (море OR теңіз)'
-  qyran topic preview 'банк -реклама' --topic banks     what would come and go if the topic had this query
+  qyran topic preview 'банк -реклама' --topic banks     compare with the matches of a topic
 
-Counts are of items stored, by the day of their publication in UTC+5.")]
+Items are counted by the day of their publication in UTC+5.")]
 pub(super) struct Args {
-    /// The query
+    /// Query to evaluate
     query: String,
-    /// Compare with what this topic has matched
+    /// Compare with the matches of this topic
     #[arg(long, value_name = "NAME")]
     topic: Option<String>,
 }
 
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     // An invalid query is reported even if there is no store.
-    service::check_query(&args.query).map_err(|error| bad_query(&args.query, &error))?;
+    service::check_query(&args.query).map_err(|error| query_failure(&args.query, &error))?;
     let data = Backend::to_read(global).await?;
     let topic = match &args.topic {
-        Some(name) => Some(known(&*data.store, name).await?.topic.name),
+        Some(name) => Some(find_topic(&*data.store, name).await?.topic.name),
         None => None,
     };
     let mut progress = ScanProgress::new(&*data.store, global).await?;

@@ -1,7 +1,7 @@
-//! `qyran topic rematch`: what is stored is matched again, as after an edit of the topic.
+//! `qyran topic rematch`: matches stored items against topics again.
 //!
-//! Edits do that by themselves; this is for what changed otherwise: a new build with a better dictionary, a source that
-//! was declared again.
+//! An edit of a topic starts this automatically. The command is for other changes, such as a build with a new
+//! dictionary or a source that was declared again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use service::{Archive, matched_items};
 use store::{Store, StoredItem, TopicRecord};
 
-use super::{ScanProgress, known};
+use super::{ScanProgress, find_topic};
 use crate::backend::Backend;
 use crate::commands::apply::match_again;
 use crate::commands::audit::Reason;
@@ -18,28 +18,28 @@ use crate::global::Global;
 use crate::terminal::message::{clean_lines, print_message};
 use crate::terminal::output::{column, object, rows};
 
-/// Items named of each kind.
+/// The maximum number of sample items for each kind of change.
 const SAMPLES: usize = 5;
 
-/// Match everything stored against topics again; --dry-run shows what would come and go
+/// Match all stored items against topics again
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
-  qyran topic rematch banks --dry-run            what would come and go; changes nothing
+  qyran topic rematch banks --dry-run            show the changes without making them
   qyran topic rematch banks --reason 'new dictionary'
   qyran topic rematch --all
 
-Interrupted, it goes on where it was: by itself where a node runs, else with the next `qyran apply` or rematch. An
-edited topic needs none of this: what is stored is matched again when the edit is applied. Items of sources that are no
-longer declared keep what they matched: nobody knows any more what those sources were.")]
+A running node continues an interrupted rematch. Without a node, the next `qyran apply` or rematch continues it.
+
+An edited topic needs no rematch: apply matches the stored items again. Items of sources that are no longer declared keep their matches, because the properties of those sources are no longer stored.")]
 pub(super) struct Args {
-    /// Which topics
+    /// Names of the topics
     #[arg(required_unless_present = "all", conflicts_with = "all")]
     topics: Vec<String>,
-    /// Every topic
+    /// Match all topics
     #[arg(long, conflicts_with = "dry_run")]
     all: bool,
-    /// Only show what would come and go
+    /// Show the changes without making them
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
@@ -49,43 +49,44 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     if args.dry_run {
         let data = Backend::to_read(global).await?;
-        let records = wanted(args, &*data.store).await?;
+        let records = select_topics(args, &*data.store).await?;
         return dry_run(&*data.store, records, global).await;
     }
     let data = Backend::open(global).await?;
-    let records = wanted(args, &*data.store).await?;
+    let records = select_topics(args, &*data.store).await?;
     let names: Vec<Name> = records.iter().map(|record| record.topic.name.clone()).collect();
     data.store.restart_matching(&names).await?;
     for name in &names {
         args.reason.note(&data, "topic rematch", &format!("topic/{name}"), global).await?;
     }
-    let done = match_again(&*data.store, global).await?;
+    let progress = match_again(&*data.store, global).await?;
     let records = data.store.topics().await?;
-    for left in records.iter().filter(|one| !one.is_matched && names.contains(&one.topic.name)) {
-        let name = &left.topic.name;
+    for record in records.iter().filter(|one| !one.is_matched && names.contains(&one.topic.name)) {
+        let name = &record.topic.name;
         print_message(&format!(
-            "warning: {name} keeps what it has: it cannot be read, or was edited meanwhile; qyran topic get {name} says which"
+            "warning: {name} keeps its matches: its query is invalid, or it was edited during the rematch; \
+             qyran topic get {name} shows the query"
         ));
     }
-    let shown = json!({"topics": names.len(), "items": done.items, "new_matches": done.new_matches});
-    Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "new_matches")?)
+    let output = json!({"topics": names.len(), "items": progress.items, "new_matches": progress.new_matches});
+    Ok(object(&mut std::io::stdout().lock(), global.output, &output, "new_matches")?)
 }
 
-async fn wanted(args: &Args, store: &dyn Store) -> anyhow::Result<Vec<TopicRecord>> {
+async fn select_topics(args: &Args, store: &dyn Store) -> anyhow::Result<Vec<TopicRecord>> {
     if args.all {
         return Ok(store.topics().await?);
     }
     let mut records = Vec::new();
     for name in args.topics.iter().collect::<BTreeSet<_>>() {
-        records.push(known(store, name).await?);
+        records.push(find_topic(store, name).await?);
     }
     Ok(records)
 }
 
-/// What matching again would do to a topic.
+/// The effect of a rematch on a topic.
 #[derive(Default)]
 struct Change {
-    /// Ids of what it has matched that were not seen yet.
+    /// The ids of stored matches that the scan has not confirmed.
     before: BTreeSet<String>,
     stay: u64,
     come: u64,
@@ -108,7 +109,7 @@ impl Change {
         self.stay += u64::from(self.before.remove(&stored.id));
     }
 
-    fn shown(&self, topic: &Name) -> Value {
+    fn to_json(&self, topic: &Name) -> Value {
         let going: Vec<&String> = self.before.iter().take(SAMPLES).collect();
         json!({"topic": topic, "stay": self.stay, "come": self.come, "go": self.before.len(),
                "coming": self.coming, "going": going})
@@ -122,37 +123,37 @@ async fn dry_run(store: &dyn Store, records: Vec<TopicRecord>, global: &Global) 
         changes.insert(record.topic.name.clone(), Change { before, ..Change::default() });
     }
     let archive = Archive::new(store, records.into_iter().map(|record| record.topic).collect()).await?;
-    for bad in &archive.rejected {
-        let (name, error) = (&bad.topic.name, &bad.error);
+    for rejected in &archive.rejected {
+        let (name, error) = (&rejected.topic.name, &rejected.error);
         print_message(&clean_lines(&format!(
-            "warning: {name} keeps what it has: its query cannot be read: {error}"
+            "warning: {name} keeps its matches: its query is invalid: {error}"
         )));
         changes.remove(name);
     }
     let mut progress = ScanProgress::new(store, global).await?;
-    let (mut after, mut seen) = (0, 0);
+    let (mut after, mut scanned) = (0, 0);
     while let Some((items, matched)) = archive.step(store, after).await? {
         after = items.last().map_or(after, |last| last.row);
-        seen += items.len() as u64;
-        // What is not looked at again stays as it is.
-        let looked: BTreeSet<i64> = matched.iter().map(|rematch_row| rematch_row.row).collect();
-        for stored in items.iter().filter(|stored| !looked.contains(&stored.row)) {
+        scanned += items.len() as u64;
+        // Items that are not matched again keep their matches.
+        let rematched: BTreeSet<i64> = matched.iter().map(|rematch_row| rematch_row.row).collect();
+        for stored in items.iter().filter(|stored| !rematched.contains(&stored.row)) {
             changes.values_mut().for_each(|change| change.keep(stored));
         }
         let by_row: BTreeMap<i64, &StoredItem> = items.iter().map(|stored| (stored.row, stored)).collect();
         for rematch_row in &matched {
             let Some(stored) = by_row.get(&rematch_row.row) else { continue };
-            for found in &rematch_row.matches {
-                changes.entry(found.topic.clone()).or_default().add(stored);
+            for new_match in &rematch_row.matches {
+                changes.entry(new_match.topic.clone()).or_default().add(stored);
             }
         }
-        progress.show(seen);
+        progress.show(scanned);
     }
     progress.clear();
     let columns = [column("topic"), column("stay"), column("come"), column("go")];
     let mut rows = rows(global.output, &columns, "topic");
     for (topic, change) in &changes {
-        rows.row(change.shown(topic))?;
+        rows.row(change.to_json(topic))?;
     }
     Ok(rows.finish("no topics; declare some with `qyran apply -f FILE`")?)
 }

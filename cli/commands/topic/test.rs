@@ -1,4 +1,4 @@
-//! `qyran topic test`: a query tried out on a text, on an item, or on a file of cases.
+//! `qyran topic test`: evaluates a query on a text, an item or a file of cases.
 
 use std::io::{BufRead, BufReader, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -8,106 +8,105 @@ use model::{Span, Timestamp, Zone};
 use serde_json::{Map, Value, json};
 use service::Surroundings;
 
-use super::bad_query;
+use super::query_failure;
 use crate::backend::Backend;
 use crate::documents::read;
 use crate::global::Global;
 use crate::terminal::failure::Failure;
 use crate::terminal::output::{Format, object};
 
-/// A line of cases that is longer is no case.
-const LONGEST_CASE: u64 = 64 * 1024 * 1024;
+/// The maximum length of a line in a file of cases, in bytes.
+const MAX_CASE_BYTES: u64 = 64 * 1024 * 1024;
 
-/// Try a query out on a text, an item, or a file of cases
+/// Test a query on a text, an item or a file of cases
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   qyran topic test '[базовая ставка] AND (банк OR ипотек*)' article.txt
   echo 'Ставки банков выросли' | qyran topic test 'банк ставка' - -o json
-  qyran topic test 'Каспи* NOT NEAR/2 море'      on a terminal without a file: the query alone is checked
+  qyran topic test 'Каспи* NOT NEAR/2 море'      on a terminal, without a file: check only the query
   qyran topic test 'банк site:nur.kz followers:>1000' --item item.json
-  qyran topic test --batch cases.jsonl           each line: {\"query\": …, \"item\": {…}}, or a query alone
+  qyran topic test --batch cases.jsonl           each line: {\"query\": …, \"item\": {…}}, item optional
 
-A query: words in any form, !exact, \"a phrase\", [a phrase in any form], {Case}, AND OR NOT, ( ), begin*,
-NEAR/5, NOT NEAR/2, ATLEAST/3(…), translit(…), word~1, title:… site:… lang:… published:…; words side by side mean AND.")]
+Queries consist of words in any form, !exact, \"a phrase\", [a phrase in any form], {Case}, AND OR NOT, ( ), begin*, NEAR/5, NOT NEAR/2, ATLEAST/3(…), translit(…), word~1, title:… site:… lang:… published:…; AND joins adjacent words.")]
 pub(super) struct Args {
-    /// The query
+    /// Query to test
     #[arg(required_unless_present = "batch", conflicts_with = "batch")]
     query: Option<String>,
-    /// The text, or - for standard input
+    /// Text to test the query on, or - for standard input
     #[arg(value_name = "FILE|-", conflicts_with_all = ["item", "batch"])]
     file: Option<PathBuf>,
-    /// An item in JSON: title, text, lang, site, author, followers and other fields of the language
+    /// Item to test the query on, as JSON: title, text, lang, site, author, followers and other fields
     #[arg(long, value_name = "ITEM.json")]
     item: Option<PathBuf>,
-    /// Cases, one in each line; tells what became of each in a line of JSON, in order
+    /// File of cases, one per line; prints one line of JSON per case, in order
     #[arg(long, value_name = "CASES.jsonl", conflicts_with = "item")]
     batch: Option<PathBuf>,
-    /// Language of the text (ISO 639-1) [default: told by its letters]
+    /// Language of the text (ISO 639-1) [default: detected]
     #[arg(long, value_name = "CODE")]
     lang: Option<String>,
 }
 
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     if let Some(cases) = &args.batch {
-        let is_there = Backend::is_there(global);
-        let definitions = if is_there {
+        let has_data = Backend::is_there(global);
+        let definitions = if has_data {
             Some(Surroundings::all(&*Backend::to_read(global).await?.store).await?.definitions())
         } else {
             None
         };
-        return batch(cases, definitions.as_ref());
+        return run_batch(cases, definitions.as_ref());
     }
     let query = args.query.as_deref().unwrap_or_default();
-    let mut parsed = Query::parse(query).map_err(|error| bad_query(query, &error))?;
+    let mut parsed = Query::parse(query).map_err(|error| query_failure(query, &error))?;
     if !parsed.references().is_empty() && Backend::is_there(global) {
         let data = Backend::to_read(global).await?;
         let definitions = Surroundings::of_query(&*data.store, query).await?.definitions();
-        parsed = definitions.query(query).map_err(|error| bad_query(query, &error))?;
+        parsed = definitions.query(query).map_err(|error| query_failure(query, &error))?;
     }
-    let spans = Tested::given(args)?.map(|tested| tested.spans(&parsed, &Analysis::default()));
+    let spans = Subject::from_args(args)?.map(|subject| subject.spans(&parsed, &Analysis::default()));
     let is_matched = spans.as_ref().map(Option::is_some);
     let spans = spans.flatten().unwrap_or_default();
-    let shown = match global.output {
-        Format::Table | Format::Wide => in_words(&parsed, is_matched, &spans),
+    let output = match global.output {
+        Format::Table | Format::Wide => summarize(&parsed, is_matched, &spans),
         _ => json!({"matched": is_matched, "spans": spans, "warnings": parsed.warnings()}),
     };
-    Ok(object(&mut std::io::stdout().lock(), global.output, &shown, "matched")?)
+    Ok(object(&mut std::io::stdout().lock(), global.output, &output, "matched")?)
 }
 
-fn in_words(query: &Query, is_matched: Option<bool>, spans: &[Span]) -> Value {
+fn summarize(query: &Query, is_matched: Option<bool>, spans: &[Span]) -> Value {
     let matched = match is_matched {
         Some(true) => "yes",
         Some(false) => "no",
-        None => "the query is well-formed; no text was given",
+        None => "the query is valid; no text was given",
     };
     let words: Vec<&str> = spans.iter().map(|span| span.text.as_str()).collect();
-    let mut shown =
+    let mut output =
         json!({"matched": matched, "understood as": query.to_string(), "cost": query.cost(), "words": words});
-    let tell = |warning: &Warning| format!("character {}: {}", warning.position + 1, warning.message);
-    let warnings: Vec<String> = query.warnings().iter().map(tell).collect();
-    if let (Some(shown), false) = (shown.as_object_mut(), warnings.is_empty()) {
-        shown.insert("warnings".to_owned(), json!(warnings));
+    let describe = |warning: &Warning| format!("character {}: {}", warning.position + 1, warning.message);
+    let warnings: Vec<String> = query.warnings().iter().map(describe).collect();
+    if let (Some(fields), false) = (output.as_object_mut(), warnings.is_empty()) {
+        fields.insert("warnings".to_owned(), json!(warnings));
     }
-    shown
+    output
 }
 
-/// What a query is tried on.
+/// The text or item that a query is tested on.
 #[derive(Default)]
-struct Tested {
+struct Subject {
     title: String,
     text: String,
     language: Option<String>,
     facts: Facts,
 }
 
-impl Tested {
-    /// What the arguments name; `None` where the query alone is to be checked.
-    fn given(args: &Args) -> anyhow::Result<Option<Self>> {
+impl Subject {
+    /// Returns the text or item of the arguments; `None` if only the query is checked.
+    fn from_args(args: &Args) -> anyhow::Result<Option<Self>> {
         if let Some(path) = &args.item {
             let item: Map<String, Value> = serde_json::from_slice(&read(path)?)
                 .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
-            return Ok(Some(Self::item(&item)));
+            return Ok(Some(Self::from_item(&item)));
         }
         let bytes = match &args.file {
             Some(file) => read(file)?,
@@ -118,13 +117,13 @@ impl Tested {
         Ok(Some(Self { text, language: args.lang.clone(), ..Self::default() }))
     }
 
-    fn item(item: &Map<String, Value>) -> Self {
+    fn from_item(item: &Map<String, Value>) -> Self {
         let text = |field: &str| item.get(field).and_then(Value::as_str).map(str::to_owned);
         let mut facts = Facts::at(Timestamp::now());
         for (field, value) in item.iter().filter(|(field, _)| *field != "title" && *field != "text") {
             values(value).into_iter().for_each(|value| facts.add(field, value));
         }
-        // An address says where it is.
+        // The site and the top-level domain follow from the address.
         for field in ["site", "tld"] {
             if let (None, Some(address)) = (item.get(field), text("url").or_else(|| text("site"))) {
                 facts.add(field, address);
@@ -157,18 +156,18 @@ fn add_tags(facts: &mut Facts, document: &Document) {
     }
 }
 
-/// A field's values as they are written.
+/// Returns the values of a field as text.
 fn values(value: &Value) -> Vec<String> {
     match value {
         Value::Null | Value::Object(_) => Vec::new(),
-        Value::Array(all) => all.iter().flat_map(values).collect(),
+        Value::Array(elements) => elements.iter().flat_map(values).collect(),
         Value::String(text) => vec![text.clone()],
         Value::Bool(_) | Value::Number(_) => vec![value.to_string()],
     }
 }
 
-/// One case after the other: however many there are, one is held.
-fn batch(path: &Path, definitions: Option<&Definitions>) -> anyhow::Result<()> {
+/// Evaluates the cases of a file one by one: only one case is held in memory.
+fn run_batch(path: &Path, definitions: Option<&Definitions>) -> anyhow::Result<()> {
     let unreadable = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
     let mut input: Box<dyn BufRead> = if path == Path::new("-") {
         Box::new(std::io::stdin().lock())
@@ -180,39 +179,40 @@ fn batch(path: &Path, definitions: Option<&Definitions>) -> anyhow::Result<()> {
     let mut line = Vec::new();
     loop {
         line.clear();
-        let length = (&mut input).take(LONGEST_CASE).read_until(b'\n', &mut line).map_err(unreadable)?;
+        let length = (&mut input).take(MAX_CASE_BYTES).read_until(b'\n', &mut line).map_err(unreadable)?;
         if length == 0 {
             break;
         }
         if !line.trim_ascii().is_empty() {
-            writeln!(out, "{}", outcome(&line, definitions, &analysis))?;
+            writeln!(out, "{}", evaluate_case(&line, definitions, &analysis))?;
         }
     }
     Ok(out.flush()?)
 }
 
-fn outcome(line: &[u8], definitions: Option<&Definitions>, analysis: &Analysis) -> Value {
-    let refused = |code: &str, position: usize, message: String| {
+/// Evaluates a case and returns its line of output.
+fn evaluate_case(line: &[u8], definitions: Option<&Definitions>, analysis: &Analysis) -> Value {
+    let failure = |code: &str, position: usize, message: String| {
         json!({"matched": null, "spans": [], "warnings": [],
                "error": {"code": code, "position": position, "message": message}})
     };
     let case: Map<String, Value> = match serde_json::from_slice(line) {
         Ok(case) => case,
-        Err(error) => return refused("E_CASE", error.column(), format!("this is no case: {error}")),
+        Err(error) => return failure("E_CASE", error.column(), format!("the line is not a case: {error}")),
     };
     let Some(query) = case.get("query").and_then(Value::as_str) else {
-        return refused("E_CASE", 0, "the case has no query".to_owned());
+        return failure("E_CASE", 0, "the case has no query".to_owned());
     };
-    // Without a store what is named elsewhere is not known, and only warned of.
-    let read = definitions.map_or_else(|| Query::parse(query), |definitions| definitions.query(query));
-    let query = match read {
+    // Without a store, a reference to a list or topic causes only a warning.
+    let parsed = definitions.map_or_else(|| Query::parse(query), |definitions| definitions.query(query));
+    let query = match parsed {
         Ok(query) => query,
-        Err(error) => return refused(error.code, error.position, error.to_string()),
+        Err(error) => return failure(error.code, error.position, error.to_string()),
     };
     let spans = match case.get("item") {
-        Some(Value::Object(item)) => Some(Tested::item(item).spans(&query, analysis)),
+        Some(Value::Object(item)) => Some(Subject::from_item(item).spans(&query, analysis)),
         Some(Value::String(text)) => {
-            Some(Tested { text: text.clone(), ..Tested::default() }.spans(&query, analysis))
+            Some(Subject { text: text.clone(), ..Subject::default() }.spans(&query, analysis))
         }
         _ => None,
     };
