@@ -1,4 +1,4 @@
-//! Where everything is kept: a data folder, or the PostgreSQL and the Redis of a cluster.
+//! The store and the schedule that a command uses: those of a data folder, or PostgreSQL and Redis of a cluster.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -13,22 +13,22 @@ use crate::data_folder::DataFolder;
 use crate::global::Global;
 use crate::terminal::failure::Failure;
 
-/// What a command works on.
+/// An open store and schedule.
 pub(crate) struct Backend {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) schedule: Arc<dyn Schedule>,
-    pub(crate) place: Place,
-    /// Whose leases these are, if this process takes any.
+    pub(crate) location: Location,
+    /// The name of the node under which this process takes leases.
     pub(crate) node: String,
 }
 
-/// Where it is.
-pub(crate) enum Place {
+/// The location of the data.
+pub(crate) enum Location {
     Folder(PathBuf),
     Cluster { store: String, schedule: String },
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder(path) => write!(f, "{}", path.display()),
@@ -38,8 +38,9 @@ impl fmt::Display for Place {
 }
 
 impl Backend {
-    /// To run a node: begins a data folder where there is none, and refuses a Redis that would lose leases.
-    pub(crate) async fn to_run(global: &Global, disabled: &DisabledProtections) -> anyhow::Result<Self> {
+    /// Opens the backend for a node. Creates the data folder if it does not exist, and rejects a Redis server that
+    /// would lose leases.
+    pub(crate) async fn open_for_node(global: &Global, disabled: &DisabledProtections) -> anyhow::Result<Self> {
         if !is_cluster(&global.settings) {
             return Ok(DataFolder::create(&global.settings)?.into());
         }
@@ -50,53 +51,53 @@ impl Backend {
         Self::cluster(&global.settings, redis, name).await
     }
 
-    /// To declare objects: begins a data folder where there is none.
+    /// Opens the backend for declarations. Creates the data folder if it does not exist.
     pub(crate) async fn create(global: &Global) -> anyhow::Result<Self> {
         match is_cluster(&global.settings) {
-            true => Self::reached(global).await,
+            true => Self::connect(global).await,
             false => Ok(DataFolder::create(&global.settings)?.into()),
         }
     }
 
-    /// To change something that is there.
+    /// Opens an existing backend for changes.
     pub(crate) async fn open(global: &Global) -> anyhow::Result<Self> {
         match is_cluster(&global.settings) {
-            true => Self::reached(global).await,
+            true => Self::connect(global).await,
             false => Ok(DataFolder::open(&global.settings)?.into()),
         }
     }
 
-    /// To look at something that is there.
-    pub(crate) async fn to_read(global: &Global) -> anyhow::Result<Self> {
+    /// Opens an existing backend for reading.
+    pub(crate) async fn open_read_only(global: &Global) -> anyhow::Result<Self> {
         match is_cluster(&global.settings) {
-            true => Self::reached(global).await,
-            false => Ok(DataFolder::to_read(&global.settings)?.into()),
+            true => Self::connect(global).await,
+            false => Ok(DataFolder::open_read_only(&global.settings)?.into()),
         }
     }
 
-    /// A cluster, for what a data folder has not.
-    pub(crate) async fn of_cluster(global: &Global) -> anyhow::Result<Self> {
-        Self::check_is_cluster(global)?;
-        Self::reached(global).await
+    /// Opens the backend of a cluster, for commands that a data folder does not support.
+    pub(crate) async fn open_cluster(global: &Global) -> anyhow::Result<Self> {
+        Self::require_cluster(global)?;
+        Self::connect(global).await
     }
 
-    /// Whether it is a cluster that is named at all, and by addresses that are some.
-    pub(crate) fn check_is_cluster(global: &Global) -> anyhow::Result<()> {
+    /// Fails if the settings name no cluster, or if its addresses are invalid.
+    pub(crate) fn require_cluster(global: &Global) -> anyhow::Result<()> {
         if is_cluster(&global.settings) {
             return schedule_address(&global.settings).map(drop);
         }
-        Err(Failure::usage("this is about a cluster, and a data folder is none")
+        Err(Failure::usage("this command needs a cluster, but the settings name a data folder")
             .hint("name one with --store URL --schedule URL, or --context NAME")
             .into())
     }
 
-    /// Whether there is anything to look at.
-    pub(crate) fn is_there(global: &Global) -> bool {
+    /// Returns true if there is a cluster, or a data folder with a store.
+    pub(crate) fn exists(global: &Global) -> bool {
         is_cluster(&global.settings) || global.settings.store.data.join("store.db").exists()
     }
 
-    /// A cluster whose Redis is connected to when it is first needed: many commands never need it.
-    async fn reached(global: &Global) -> anyhow::Result<Self> {
+    /// Connects to the cluster. Redis is connected on its first use, since many commands do not need it.
+    async fn connect(global: &Global) -> anyhow::Result<Self> {
         let (name, clock) = (node_name(global), global.clock.clone());
         let space = &global.settings.schedule.space;
         let redis = Redis::at(schedule_address(&global.settings)?, space, &name, clock);
@@ -105,28 +106,28 @@ impl Backend {
 
     async fn cluster(settings: &Settings, redis: Redis, node: String) -> anyhow::Result<Self> {
         let postgres = Postgres::connect(&store_address(settings)?, settings.store.history).await?;
-        let place = Place::Cluster {
+        let location = Location::Cluster {
             store: postgres.server().to_owned(),
             schedule: format!("Redis at {}", schedule_address(settings)?),
         };
-        Ok(Self { store: Arc::new(postgres), schedule: Arc::new(redis), place, node })
+        Ok(Self { store: Arc::new(postgres), schedule: Arc::new(redis), location, node })
     }
 }
 
 impl From<DataFolder> for Backend {
     fn from(folder: DataFolder) -> Self {
         let DataFolder { path, store, schedule } = folder;
-        // One node a data folder (its lock sees to that): it takes its own leases back after a crash.
-        Self { store, schedule, place: Place::Folder(path), node: "local".to_owned() }
+        // The lock of a data folder admits one node, which takes its own leases back after a crash.
+        Self { store, schedule, location: Location::Folder(path), node: "local".to_owned() }
     }
 }
 
-/// Whether addresses of a cluster are given.
+/// Returns true if the settings name a cluster.
 pub(crate) fn is_cluster(settings: &Settings) -> bool {
     !settings.store.url.is_empty()
 }
 
-/// The address of the PostgreSQL database.
+/// Returns the address of the PostgreSQL database.
 pub(crate) fn store_address(settings: &Settings) -> anyhow::Result<String> {
     address("store", &settings.store.url)
 }
@@ -134,22 +135,23 @@ pub(crate) fn store_address(settings: &Settings) -> anyhow::Result<String> {
 fn schedule_address(settings: &Settings) -> anyhow::Result<Address> {
     let text = address("schedule", &settings.schedule.url)?;
     text.parse().map_err(|error: scheduler::AddressError| {
-        Failure::usage(format!("the schedule's address: {error}"))
+        Failure::usage(format!("invalid schedule address: {error}"))
             .hint("--schedule redis://HOST, redis+sentinel://HOST,HOST/NAME or redis+cluster://HOST,HOST")
             .into()
     })
 }
 
-/// An address, or what the file holds that it names: a password need not stand in a flag.
+/// Returns an address. `file://PATH` names a file that contains it, so that a password need not be in a flag.
 fn address(what: &str, text: &str) -> anyhow::Result<String> {
     let Some(path) = text.strip_prefix("file://") else { return Ok(text.to_owned()) };
     let read = std::fs::read_to_string(path).map_err(|error| {
-        Failure::failed(format!("the {what}'s address is to be read from {path}: {error}"))
+        Failure::failed(format!("cannot read the {what} address from {path}: {error}"))
     })?;
     Ok(read.trim().to_owned())
 }
 
-/// The node's name, and when it began: what an earlier process of this name held is not taken for its own.
+/// Returns the name of the node with its start time, so that it does not take over the leases of an earlier process with
+/// the same name.
 fn node_name(global: &Global) -> String {
     let name = match global.settings.node.name.as_str() {
         "" => format!("{}-{}", host_name(), std::process::id()),

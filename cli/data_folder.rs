@@ -37,11 +37,11 @@ impl DataFolder {
 
     /// Opens an existing folder for reading, even if it is not writable: on a full disk, in a mounted backup, in another
     /// user's folder. Creates no files there.
-    pub(crate) fn to_read(settings: &Settings) -> anyhow::Result<Self> {
+    pub(crate) fn open_read_only(settings: &Settings) -> anyhow::Result<Self> {
         let path = &settings.store.data;
         Self::check_exists(path)?;
         let file = path.join("store.db");
-        let describe = |error: StoreError| Failure::failed(format!("{}: {error}", file.display()));
+        let describe = |error: StoreError| Failure::failed(format!("cannot open {}: {error}", file.display()));
         if path.join("schedule.db").exists() {
             match store::Sqlite::open(&file, settings.store.history) {
                 Ok(_) => return Self::open_files(settings),
@@ -69,7 +69,7 @@ impl DataFolder {
     fn open_files(settings: &Settings) -> anyhow::Result<Self> {
         let path = &settings.store.data;
         let in_file =
-            |file: &str, error: String| Failure::failed(format!("{}: {error}", path.join(file).display()));
+            |file: &str, error: String| Failure::failed(format!("cannot open {}: {error}", path.join(file).display()));
         let store = store::Sqlite::open(&path.join("store.db"), settings.store.history)
             .map_err(|error| in_file("store.db", error.to_string()))?;
         let schedule = scheduler::Sqlite::open(&path.join("schedule.db")).map_err(|error| {
@@ -83,7 +83,7 @@ impl DataFolder {
     /// the lock.
     pub(crate) fn lock(path: &Path) -> anyhow::Result<Lock> {
         let file = path.join("lock");
-        let describe = |error: std::io::Error| Failure::failed(format!("{}: {error}", file.display()));
+        let describe = |error: std::io::Error| Failure::failed(format!("cannot open {}: {error}", file.display()));
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut lock = options.open(&file).map_err(describe)?;

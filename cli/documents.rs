@@ -112,7 +112,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 fn read_failure(path: &Path, error: &std::io::Error) -> Failure {
-    let message = format!("{}: {error}", path.display());
+    let message = format!("cannot read {}: {error}", path.display());
     if error.kind() == std::io::ErrorKind::NotFound {
         Failure::not_found(message)
     } else {

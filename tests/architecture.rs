@@ -1,11 +1,11 @@
-//! The layers of the workspace, and the rules that no compiler keeps.
+//! Tests of the layers of the workspace, and of rules that the compiler does not check.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each crate and the crates of the workspace that it may depend on. A row names only rows above it, so there can be no
-/// circle.
+/// The crates of the workspace, each with the crates that it may depend on. A row names only rows above it, so there is
+/// no circle.
 const LAYERS: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("origin", &[]),
@@ -51,9 +51,9 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Third-party crates that only some of our crates may name.
-const OWNED: &[(&str, &[&str])] = &[
-    // The baseline of the benchmarks is a bare client.
+/// Third-party crates, each with the crates of the workspace that may depend on it.
+const RESTRICTED_DEPENDENCIES: &[(&str, &[&str])] = &[
+    // The baseline of the benchmarks uses the client directly.
     ("reqwest", &["crawler", "bench"]),
     ("scraper", &["crawler"]),
     ("feed-rs", &["crawler"]),
@@ -76,73 +76,75 @@ const OWNED: &[(&str, &[&str])] = &[
     ("tracing-subscriber", &["qyran"]),
 ];
 
-/// What is wrong with the dependencies of one crate.
-fn wrongs(name: &str, dependencies: &[String]) -> Vec<String> {
+/// Returns the forbidden dependencies of a crate, as messages.
+fn violations(name: &str, dependencies: &[String]) -> Vec<String> {
     let layers: BTreeMap<&str, &[&str]> = LAYERS.iter().copied().collect();
     let Some(may_use) = layers.get(name) else {
-        return vec![format!("`{name}` has no row in LAYERS: say what it may depend on")];
+        return vec![format!("`{name}` has no row in LAYERS; add the crates that it may depend on")];
     };
-    let mut wrongs = Vec::new();
+    let mut violations = Vec::new();
     for dependency in dependencies {
         if layers.contains_key(dependency.as_str()) && !may_use.contains(&dependency.as_str()) {
-            wrongs.push(format!("`{name}` must not depend on `{dependency}`"));
+            violations.push(format!("`{name}` must not depend on `{dependency}`"));
         }
-        if let Some((_, owners)) = OWNED.iter().find(|(owned, _)| owned == dependency)
-            && !owners.contains(&name)
+        if let Some((_, users)) = RESTRICTED_DEPENDENCIES.iter().find(|(restricted, _)| restricted == dependency)
+            && !users.contains(&name)
         {
-            wrongs.push(format!("only {} may depend on `{dependency}`, not `{name}`", owners.join(", ")));
+            violations.push(format!("only {} may depend on `{dependency}`, not `{name}`", users.join(", ")));
         }
     }
-    wrongs
+    violations
 }
 
 #[test]
 fn crates_depend_only_on_the_layers_below() {
-    let mut found = Vec::new();
+    let mut messages = Vec::new();
     for member in members() {
-        found.extend(wrongs(&member, &dependencies(&Path::new(&member).join("Cargo.toml"))));
+        messages.extend(violations(&member, &dependencies(&Path::new(&member).join("Cargo.toml"))));
     }
-    found.extend(wrongs("qyran", &dependencies(Path::new("Cargo.toml"))));
-    assert!(found.is_empty(), "{found:#?}");
+    messages.extend(violations("qyran", &dependencies(Path::new("Cargo.toml"))));
+    assert!(messages.is_empty(), "{messages:#?}");
 }
 
-/// The control: the rules see a broken tree.
+/// The control of the test above: forbidden dependencies are detected.
 #[test]
-fn broken_layers_are_seen() {
-    let of = |name: &str, dependency: &str| wrongs(name, &[dependency.to_owned()]);
-    assert_eq!(of("crawler", "store"), ["`crawler` must not depend on `store`"]);
-    assert_eq!(of("model", "actors"), ["`model` must not depend on `actors`"]);
-    assert_eq!(of("store", "reqwest"), ["only crawler, bench may depend on `reqwest`, not `store`"]);
-    assert_eq!(of("newcomer", "model"), ["`newcomer` has no row in LAYERS: say what it may depend on"]);
-    assert!(of("actors", "store").is_empty());
+fn forbidden_dependencies_are_detected() {
+    let check = |name: &str, dependency: &str| violations(name, &[dependency.to_owned()]);
+    assert_eq!(check("crawler", "store"), ["`crawler` must not depend on `store`"]);
+    assert_eq!(check("model", "actors"), ["`model` must not depend on `actors`"]);
+    assert_eq!(check("store", "reqwest"), ["only crawler, bench may depend on `reqwest`, not `store`"]);
+    assert_eq!(check("newcomer", "model"), ["`newcomer` has no row in LAYERS; add the crates that it may depend on"]);
+    assert!(check("actors", "store").is_empty());
 }
 
 #[test]
-fn each_layer_names_only_layers_above_it() {
+fn each_row_of_the_layers_names_only_rows_above_it() {
     for (row, (name, may_use)) in LAYERS.iter().enumerate() {
-        for used in *may_use {
-            assert!(LAYERS[..row].iter().any(|(above, _)| above == used), "`{name}` names `{used}` below it");
+        for dependency in *may_use {
+            let is_above = LAYERS[..row].iter().any(|(above, _)| above == dependency);
+            assert!(is_above, "`{name}` names `{dependency}`, which has no row above it");
         }
     }
 }
 
-/// Every version stands in one place.
+/// Versions and lints are declared only in the root manifest.
 #[test]
-fn versions_stand_in_the_workspace_only() {
+fn members_inherit_versions_and_lints() {
     for member in members() {
         let manifest = manifest(&Path::new(&member).join("Cargo.toml"));
         for section in ["dependencies", "dev-dependencies"] {
-            for (name, wanted) in manifest.get(section).and_then(toml::Value::as_table).into_iter().flatten()
-            {
-                let inherited = wanted.get("workspace").and_then(toml::Value::as_bool) == Some(true);
-                assert!(inherited, "`{member}` gives `{name}` a version of its own");
+            let table = manifest.get(section).and_then(toml::Value::as_table);
+            for (name, dependency) in table.into_iter().flatten() {
+                let is_inherited = dependency.get("workspace").and_then(toml::Value::as_bool) == Some(true);
+                assert!(is_inherited, "`{member}` declares its own version of `{name}`");
             }
         }
-        assert_eq!(manifest["lints"]["workspace"].as_bool(), Some(true), "`{member}` has lints of its own");
+        assert_eq!(manifest["lints"]["workspace"].as_bool(), Some(true), "`{member}` declares its own lints");
     }
 }
 
-/// Returns the modules that each module of a crate imports: `crate::a::b::X` in `c/d.rs` leads from `c::d` to `a::b`.
+/// Returns the modules that each module of a crate imports: `crate::a::b::X` in `c/d.rs` is an import of `a::b`
+/// by `c::d`.
 fn imports_of(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
     let module = |path: &Path| -> String {
         let path = path.strip_prefix(source).unwrap().with_extension("");
@@ -174,8 +176,8 @@ fn imports_of(source: &Path) -> BTreeMap<String, BTreeSet<String>> {
     imports
 }
 
-/// Returns the paths behind `crate::` in a file, without its tests and comments. A group `crate::a::{b, c}` gives `a::b`
-/// and `a::c`.
+/// Returns the paths after `crate::` in a file, without those in tests and comments. A group `crate::a::{b, c}` yields
+/// `a::b` and `a::c`.
 fn imported_paths(text: &str) -> Vec<String> {
     let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
     let code: String = text
@@ -196,21 +198,22 @@ fn imported_paths(text: &str) -> Vec<String> {
     paths
 }
 
-/// Returns the modules on a circle of imports.
+/// Returns the modules that are on a circle of imports or lead from one circle to another. Returns modules that
+/// import such modules as well.
 fn circle(imports: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
-    let mut left = imports.clone();
+    let mut remaining = imports.clone();
     loop {
-        let names: BTreeSet<String> = left.keys().cloned().collect();
-        let before = left.len();
-        // A module whose imports are all settled is on no circle.
-        left.retain(|_, targets| targets.iter().any(|target| names.contains(target)));
-        if left.len() == before {
-            return left.into_keys().collect();
+        let names: BTreeSet<String> = remaining.keys().cloned().collect();
+        let before = remaining.len();
+        // A module is on no circle if none of its imports remains.
+        remaining.retain(|_, targets| targets.iter().any(|target| names.contains(target)));
+        if remaining.len() == before {
+            return remaining.into_keys().collect();
         }
     }
 }
 
-/// Modules can be read in an order in which each builds on those before it.
+/// Modules have an order in which each imports only earlier ones.
 #[test]
 fn no_module_is_on_a_circle_of_imports() {
     let members = members().into_iter().map(|member| Path::new(&member).join("src"));
@@ -218,7 +221,7 @@ fn no_module_is_on_a_circle_of_imports() {
         let folder = root().join(folder);
         assert_eq!(circle(&imports_of(&folder)), Vec::<String>::new(), "in {}", folder.display());
     }
-    // The control: a circle is found, and what only leads to it is not.
+    // The control: a circle is detected, and a module without imports is not part of it.
     let module = |name: &str, targets: &[&str]| {
         (name.to_owned(), targets.iter().map(|target| (*target).to_owned()).collect::<BTreeSet<_>>())
     };
@@ -228,18 +231,18 @@ fn no_module_is_on_a_circle_of_imports() {
     assert_eq!(imported_paths(code), ["a::b", "a::c::D", "g::h"]);
 }
 
-/// Documentation comments name the thing. At most 3 % begin with a question word.
+/// At most 3 % of the documentation comments begin with a question word.
 #[test]
 fn documentation_comments_name_the_thing() {
     const QUESTIONS: &[&str] = &["What", "How", "Whether", "Where", "When", "Which", "Who", "Whose", "Why"];
-    let (mut all, mut questions) = (0, Vec::new());
+    let (mut count, mut questions) = (0, Vec::new());
     for file in sources() {
         let text = fs::read_to_string(&file).unwrap();
         let mut previous_is_comment = false;
         for line in text.lines().map(str::trim) {
             let comment = line.strip_prefix("/// ").or(line.strip_prefix("//! "));
             if let Some(comment) = comment.filter(|_| !previous_is_comment) {
-                all += 1;
+                count += 1;
                 let first = comment.split_whitespace().next().unwrap_or_default();
                 if QUESTIONS.contains(&first) {
                     questions.push(format!("{}: {comment}", file.display()));
@@ -248,23 +251,23 @@ fn documentation_comments_name_the_thing() {
             previous_is_comment = comment.is_some();
         }
     }
-    assert!(questions.len() * 100 <= all * 3, "{} of {all}: {questions:#?}", questions.len());
+    assert!(questions.len() * 100 <= count * 3, "{} of {count}: {questions:#?}", questions.len());
 }
 
-/// A file or folder called after a kind of code instead of a thing of the domain is a drawer.
+/// Files are named after things of the domain, not after kinds of code.
 #[test]
-fn there_are_no_drawers() {
-    const DRAWERS: &[&str] =
+fn files_have_no_generic_names() {
+    const GENERIC_NAMES: &[&str] =
         &["utils", "util", "helpers", "helper", "common", "misc", "manager", "managers", "types"];
     for file in sources() {
         let stem = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        assert!(!DRAWERS.contains(&stem.as_str()), "{}: named after no thing of the domain", file.display());
+        assert!(!GENERIC_NAMES.contains(&stem.as_str()), "{}: generic file name", file.display());
     }
 }
 
-/// A test that sleeps is slow, and flickers on a busy machine: waiting is paused time, or a condition.
+/// Tests that sleep are slow, and fail on a busy machine. Tests use paused time or wait for a condition.
 #[test]
-fn no_test_sleeps_and_none_is_ignored() {
+fn no_test_sleeps_or_is_ignored() {
     for file in sources() {
         let text = fs::read_to_string(&file).unwrap();
         for forbidden in
@@ -275,25 +278,27 @@ fn no_test_sleeps_and_none_is_ignored() {
     }
 }
 
-/// Nothing of a machine or a workplace stands in the repository.
+/// The sources contain no absolute paths of a development machine.
 #[test]
-fn no_path_of_a_machine_is_written_down() {
+fn sources_contain_no_paths_of_a_machine() {
     for file in sources() {
         let text = fs::read_to_string(&file).unwrap();
         for home in [concat!("/ro", "ot/"), concat!("/wo", "rk/"), concat!("/ho", "me/")] {
-            // Behind a word it is a part of a longer path, which may be anything.
-            let begins =
+            // After a letter or digit, it is part of another path, which is allowed.
+            let is_path_start =
                 |at: usize| !text.get(..at).is_some_and(|before| before.ends_with(char::is_alphanumeric));
-            let is_there = text.match_indices(home).any(|(at, _)| begins(at));
-            assert!(!is_there, "{}: {home}", file.display());
+            let has_path = text.match_indices(home).any(|(at, _)| is_path_start(at));
+            assert!(!has_path, "{}: {home}", file.display());
         }
     }
 }
 
+/// Returns the root folder of the repository.
 fn root() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// Returns the paths of all Rust files.
 fn sources() -> Vec<PathBuf> {
     let mut files = Vec::new();
     let mut folders: Vec<PathBuf> = members().iter().map(|member| root().join(member)).collect();
@@ -308,10 +313,11 @@ fn sources() -> Vec<PathBuf> {
             }
         }
     }
-    assert!(files.len() > 50, "where is the code? {} files", files.len());
+    assert!(files.len() > 50, "only {} source files were found", files.len());
     files
 }
 
+/// Returns the folders of the member crates.
 fn members() -> Vec<String> {
     let manifest = manifest(Path::new("Cargo.toml"));
     manifest["workspace"]["members"]
@@ -322,7 +328,7 @@ fn members() -> Vec<String> {
         .collect()
 }
 
-/// Development dependencies are free by intention: tests may look at anything.
+/// Returns the dependencies that a manifest declares. Development dependencies are not restricted.
 fn dependencies(path: &Path) -> Vec<String> {
     let manifest = manifest(path);
     let table = manifest.get("dependencies").and_then(toml::Value::as_table);

@@ -1,4 +1,4 @@
-//! The documents are correct: commands parse, examples pass the check, the map names what exists.
+//! Tests of the documents: commands parse, examples are valid, links and the map name existing files.
 
 use std::path::Path;
 
@@ -21,7 +21,7 @@ fn documents() -> Vec<String> {
     documents
 }
 
-/// README and ARCHITECTURE are read in one sitting.
+/// README.md and ARCHITECTURE.md have at most 12 KB.
 #[test]
 fn the_entry_documents_are_short() {
     for document in ["README.md", "ARCHITECTURE.md"] {
@@ -30,9 +30,9 @@ fn the_entry_documents_are_short() {
     }
 }
 
-/// Links between documents lead to files that exist.
+/// Links between documents name existing files.
 #[test]
-fn links_lead_to_files() {
+fn links_name_existing_files() {
     for document in documents() {
         let folder = Path::new(&document).parent().unwrap().to_path_buf();
         for link in read(&document).split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
@@ -45,25 +45,26 @@ fn links_lead_to_files() {
     }
 }
 
-/// Lines of fenced blocks, with the language each block names.
-fn fenced(document: &str) -> Vec<(String, String)> {
+/// Returns the lines of fenced blocks, each with the language of its block.
+fn fenced_lines(document: &str) -> Vec<(String, String)> {
     let mut lines = Vec::new();
     let mut language: Option<String> = None;
     for line in document.lines() {
         match (line.strip_prefix("```"), &language) {
             (Some(_), Some(_)) => language = None,
-            (Some(named), None) => language = Some(named.trim().to_owned()),
-            (None, Some(inside)) => lines.push((inside.clone(), line.to_owned())),
+            (Some(info), None) => language = Some(info.trim().to_owned()),
+            (None, Some(language)) => lines.push((language.clone(), line.to_owned())),
             (None, None) => (),
         }
     }
-    assert!(language.is_none(), "a fence is never closed");
+    assert!(language.is_none(), "a fence is not closed");
     lines
 }
 
+/// Returns the arguments of each `qyran` command in the shell blocks of a document.
 fn commands(document: &str) -> Vec<Vec<String>> {
     let mut commands = Vec::new();
-    for (language, line) in fenced(document) {
+    for (language, line) in fenced_lines(document) {
         if language != "sh" {
             continue;
         }
@@ -77,13 +78,13 @@ fn commands(document: &str) -> Vec<Vec<String>> {
     commands
 }
 
-/// Words of a shell line; quotes keep blanks together.
+/// Splits a shell line into words. Quoted spaces do not separate words.
 fn words(line: &str) -> Vec<String> {
     let (mut words, mut word, mut quote) = (Vec::new(), String::new(), None);
     for c in line.chars() {
         match (quote, c) {
             (None, '\'' | '"') => quote = Some(c),
-            (Some(open), _) if open == c => quote = None,
+            (Some(opening), _) if opening == c => quote = None,
             (None, ' ') => words.push(std::mem::take(&mut word)),
             _ => word.push(c),
         }
@@ -94,10 +95,10 @@ fn words(line: &str) -> Vec<String> {
 
 #[tokio::test]
 async fn every_command_of_the_documents_parses() {
-    let mut tried = 0;
+    let mut count = 0;
     for document in documents() {
         for command in commands(&read(&document)) {
-            // Help comes before anything is done, and after everything before it was understood.
+            // clap parses the arguments before `--help`, and then prints the help instead of running the command.
             let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
             arguments.push("--help");
             let output = finished(qyran(&arguments)).await;
@@ -107,15 +108,15 @@ async fn every_command_of_the_documents_parses() {
                 command.join(" "),
                 text(&output.stderr)
             );
-            tried += 1;
+            count += 1;
         }
     }
-    assert!(tried >= 12, "only {tried} commands are shown");
+    assert!(count >= 12, "the documents have only {count} commands");
 }
 
 #[tokio::test]
-async fn the_first_source_and_topic_of_the_readme_are_well_formed() {
-    let yaml: Vec<String> = fenced(&read("README.md"))
+async fn the_source_and_the_topic_of_the_readme_are_valid() {
+    let yaml: Vec<String> = fenced_lines(&read("README.md"))
         .into_iter()
         .filter(|(language, _)| language == "yaml")
         .map(|(_, line)| line)
@@ -124,9 +125,9 @@ async fn the_first_source_and_topic_of_the_readme_are_well_formed() {
     let file = folder.path().join("first.yaml");
     std::fs::write(&file, yaml.join("\n")).unwrap();
     let output = finished(qyran(&["check", "-o", "json", "-f", file.to_str().unwrap()])).await;
-    let found: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(
-        (found["sources"].as_u64(), found["topics"].as_u64()),
+        (report["sources"].as_u64(), report["topics"].as_u64()),
         (Some(1), Some(1)),
         "{}",
         text(&output.stderr)
@@ -134,26 +135,26 @@ async fn the_first_source_and_topic_of_the_readme_are_well_formed() {
 }
 
 #[test]
-fn the_maps_name_what_is_there() {
+fn the_map_of_the_readme_is_complete_and_names_existing_files() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let readme = read("README.md");
     for entry in std::fs::read_dir(root).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         let is_folder = root.join(&name).is_dir() && !name.starts_with('.') && name != "target";
-        assert!(!is_folder || readme.contains(&format!("`{name}/`")), "README's map lacks {name}/");
+        assert!(!is_folder || readme.contains(&format!("`{name}/`")), "the map of README.md lacks {name}/");
     }
     let (_, map) = readme.split_once("## The map").unwrap();
     for line in map.lines().filter(|line| line.starts_with("| `")) {
         let name = line.split('`').nth(1).unwrap_or_default();
-        assert!(root.join(name).exists(), "README's map names {name}, which is not there");
+        assert!(root.join(name).exists(), "the map of README.md names {name}, which does not exist");
     }
 }
 
-/// The control of the reading above.
+/// The control of the tests above: only `qyran` commands of shell blocks are returned.
 #[test]
-fn words_and_fences_are_told_apart() {
-    let shown = commands(
+fn commands_are_parsed_from_shell_blocks() {
+    let parsed_commands = commands(
         "```sh\nqyran topic test 'a \"b c\"' x # why\n$ no\nqyran feed - < x\n```\n```yaml\nqyran: no\n```\n",
     );
-    assert_eq!(shown, [vec!["topic", "test", "a \"b c\"", "x"], vec!["feed", "-"]]);
+    assert_eq!(parsed_commands, [vec!["topic", "test", "a \"b c\"", "x"], vec!["feed", "-"]]);
 }

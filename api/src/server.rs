@@ -41,7 +41,7 @@ async fn accept(listener: TcpListener, max_connections: usize, router: Router) {
     let mut connections = JoinSet::new();
     loop {
         let Ok(slot) = slots.clone().acquire_owned().await else { return };
-        // A connection that ends before it is accepted is lost to nobody else.
+        // A connection that ends before it is accepted does not affect others.
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_RETRY_DELAY).await;
             continue;

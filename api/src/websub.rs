@@ -91,7 +91,7 @@ async fn delivery(node: &dyn WebSubCallbacks, id: &str, max_bytes: usize, reques
     let signature = header(&request, "x-hub-signature");
     let content_type = header(&request, CONTENT_TYPE.as_str());
     match read_body(request, max_bytes).await {
-        // 410 tells a hub that nobody subscribes, so it stops.
+        // Status 410: the hub has no subscriber here and stops.
         Ok(body) => {
             let reply = node.deliver(id, signature.as_deref(), content_type, body).await;
             response(reply, StatusCode::GONE)

@@ -22,7 +22,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let data = Backend::to_read(global).await?;
+    let data = Backend::open_read_only(global).await?;
     let columns = [column("at"), column("who"), column("action"), column("target"), column("reason")];
     let mut rows = rows(global.output, &columns, "target");
     for AuditRecord { at, who, action, target, reason } in data.store.audit_trail(args.limit).await? {

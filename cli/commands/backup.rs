@@ -23,7 +23,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let data = Backend::to_read(global).await?;
+    let data = Backend::open_read_only(global).await?;
     create_empty_folder(&args.to)?;
     // The schedule is not copied: it is rebuilt from the store. The copy gets its final name when it is complete.
     let partial = args.to.join("store.db.part");
@@ -44,11 +44,11 @@ fn create_empty_folder(folder: &Path) -> anyhow::Result<()> {
     if is_empty {
         return Ok(());
     }
-    Err(Failure::usage(format!("{} is not empty", folder.display()))
+    Err(Failure::usage(format!("cannot back up to {}: the folder is not empty", folder.display()))
         .hint("use a new folder for each backup")
         .into())
 }
 
 fn file_failure(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::failed(format!("{}: {error}", path.display()))
+    Failure::failed(format!("cannot write {}: {error}", path.display()))
 }

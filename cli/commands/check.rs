@@ -48,10 +48,10 @@ pub(crate) async fn checked_objects(
     prune: bool,
     global: &Global,
 ) -> anyhow::Result<Vec<Object>> {
-    let data = if prune || paths.is_empty() || !Backend::is_there(global) {
+    let data = if prune || paths.is_empty() || !Backend::exists(global) {
         None
     } else {
-        Some(Backend::to_read(global).await?)
+        Some(Backend::open_read_only(global).await?)
     };
     let store = data.as_ref().map(|data| &*data.store as &dyn Store);
     match service::check_files(paths, store).await {

@@ -35,7 +35,7 @@ enum Command {
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let Command::List = args.command;
-    let data = Backend::to_read(global).await?;
+    let data = Backend::open_read_only(global).await?;
     let (topics, sources) = (data.store.topics().await?, data.store.sources().await?);
     let columns = [column("name"), column("weight"), column("searches"), column("topics"), column("sources")];
     let mut rows = rows(global.output, &columns, "name");

@@ -58,7 +58,7 @@ enum Command {
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Status { watch } => {
-            let data = Backend::of_cluster(global).await?;
+            let data = Backend::open_cluster(global).await?;
             show(watch, async |out, _| {
                 let mut status = status(&data, global).await?;
                 if matches!(global.output, Format::Table | Format::Wide) {
@@ -71,7 +71,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         }
         Command::Health { watch: _, exit_when_healthy: true, timeout } => wait(timeout, global).await,
         Command::Health { watch, exit_when_healthy: false, .. } => {
-            Backend::check_is_cluster(global)?;
+            Backend::require_cluster(global)?;
             let is_healthy = std::cell::Cell::new(true);
             show(watch, async |out, _| {
                 let problems = problems(global).await;
@@ -87,7 +87,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
 }
 
 async fn wait(timeout: Duration, global: &Global) -> anyhow::Result<ExitCode> {
-    Backend::check_is_cluster(global)?;
+    Backend::require_cluster(global)?;
     let began = Instant::now();
     loop {
         let problems = problems(global).await;
@@ -121,7 +121,7 @@ async fn status(data: &Backend, global: &Global) -> anyhow::Result<Value> {
     Ok(json!({
         "health": if problems.is_empty() { "healthy" } else { "unhealthy" },
         "wrong": problems,
-        "place": data.place.to_string(),
+        "place": data.location.to_string(),
         "nodes": {"alive": count("alive"), "cordoned": count("cordoned"), "draining": count("draining") + count("drained"), "silent": count("silent")},
         "hosts": {"waiting": hosts.waiting, "ready": hosts.ready, "leased": hosts.leased, "oldest_ready_seconds": late},
         "sources": states,
@@ -131,7 +131,7 @@ async fn status(data: &Backend, global: &Global) -> anyhow::Result<Value> {
 
 /// Returns the problems of a cluster as messages. An unreachable server is a problem, not an error.
 async fn problems(global: &Global) -> Vec<String> {
-    match Backend::of_cluster(global).await {
+    match Backend::open_cluster(global).await {
         Ok(data) => problems_of(&data, global).await,
         Err(error) => vec![format!("{error:#}")],
     }

@@ -27,8 +27,8 @@ pub(crate) struct Args {
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let objects = checked_objects(&args.file, args.prune, global).await?;
-    let current = if Backend::is_there(global) {
-        service::declared_objects(&*Backend::to_read(global).await?.store).await?
+    let current = if Backend::exists(global) {
+        service::declared_objects(&*Backend::open_read_only(global).await?.store).await?
     } else {
         Vec::new()
     };

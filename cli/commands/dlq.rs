@@ -78,7 +78,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
 }
 
 async fn list(global: &Global) -> anyhow::Result<()> {
-    let data = Backend::to_read(global).await?;
+    let data = Backend::open_read_only(global).await?;
     let mut rows = rows(global.output, &[column("source"), column("since"), column("reason")], "source");
     for record in dead_letters(&data).await? {
         rows.row(json!({

@@ -16,7 +16,7 @@ use crate::terminal::output::{Format, column, rows};
 pub(crate) struct Args {}
 
 pub(crate) async fn run(_args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let data = Backend::to_read(global).await?;
+    let data = Backend::open_read_only(global).await?;
     let objects = service::declared_objects(&*data.store).await?;
     print_objects(&objects, "", global)?;
     Ok(ExitCode::SUCCESS)

@@ -73,7 +73,7 @@ pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode
         Some("-") => Box::new(std::io::stdin().lock()),
         _ => Box::new(
             std::fs::File::open(&args.file)
-                .map_err(|error| Failure::usage(format!("{}: {error}", args.file.display())))?,
+                .map_err(|error| Failure::usage(format!("cannot read {}: {error}", args.file.display())))?,
         ),
     };
     let mut input = BufReader::new(input);

@@ -72,7 +72,7 @@ enum Command {
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Get { job } => {
-            let data = Backend::to_read(global).await?;
+            let data = Backend::open_read_only(global).await?;
             let (job, host) = find(&data, &job).await?;
             let now = global.clock.now();
             let details = json!({

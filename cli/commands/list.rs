@@ -40,7 +40,7 @@ enum Command {
 }
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let data = Backend::to_read(global).await?;
+    let data = Backend::open_read_only(global).await?;
     let (lists, topics) = (data.store.lists().await?, data.store.topics().await?);
     let references: Vec<_> =
         topics.iter().map(|record| (&record.topic.name, query_references(&record.topic))).collect();

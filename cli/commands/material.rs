@@ -167,7 +167,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         removal::suppressions(args, global).await?;
         return Ok(ExitCode::SUCCESS);
     }
-    let data = Backend::to_read(global).await?;
+    let data = Backend::open_read_only(global).await?;
     match args.command {
         Command::Remove(_) | Command::Suppressions(_) => (), // done above
         Command::List { filters, limit, watch } => list(&data, &filters, limit, watch, global).await?,
@@ -309,7 +309,7 @@ async fn tail(data: &Backend, filters: &Filters, after: Option<i64>, global: &Gl
         query.after_seq = print_matches(&*data.store, &query, None, |row| rows.row(row)).await?;
         rows.flush()?;
         tokio::select! {
-            () = stop.asked() => break,
+            () = stop.received() => break,
             () = tokio::time::sleep(TAIL_INTERVAL) => (),
         }
     }

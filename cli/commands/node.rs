@@ -74,7 +74,7 @@ enum Command {
 }
 
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
-    let data = Backend::of_cluster(global).await?;
+    let data = Backend::open_cluster(global).await?;
     match args.command {
         Command::List { watch } => list(&data, watch, global).await?,
         Command::Cordon { node, reason } => {
@@ -226,7 +226,7 @@ pub(crate) struct RebalanceArgs {
 }
 
 pub(crate) async fn rebalance(_args: &RebalanceArgs, global: &Global) -> anyhow::Result<ExitCode> {
-    let data = Backend::of_cluster(global).await?;
+    let data = Backend::open_cluster(global).await?;
     let columns = [column("node"), column("shards"), column("hosts_held"), column("hosts_preferred")];
     let mut rows = rows(global.output, &columns, "node");
     for spread in data.schedule.spread().await? {

@@ -94,7 +94,7 @@ impl JobState {
 
 pub(crate) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     let Command::List { state: filter, limit } = args.command;
-    let data = Backend::to_read(global).await?;
+    let data = Backend::open_read_only(global).await?;
     let now = global.clock.now();
     let columns = [
         column("source"),

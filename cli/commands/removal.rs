@@ -132,7 +132,7 @@ pub(crate) async fn suppressions(args: &SuppressionsArgs, global: &Global) -> an
     if args.lift {
         return lift(args, global).await;
     }
-    let data = Backend::to_read(global).await?;
+    let data = Backend::open_read_only(global).await?;
     let mut rows =
         output::rows(global.output, &[column("since"), column("source"), column("author")], "author");
     for Suppression { source, author, at } in data.store.suppressions().await? {

@@ -12,7 +12,7 @@ use service::PlanTerms;
 use store::Store;
 use tokio::time::Instant;
 
-use crate::backend::{Backend, Place};
+use crate::backend::{Backend, Location};
 use crate::commands::apply::apply;
 use crate::commands::check::checked_objects;
 use crate::commands::source::plan_terms;
@@ -76,10 +76,10 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     wiring::warn_without_contact(&global.settings);
     let mut stop = Stop::listen()?;
     let disabled = DisabledProtections::new(&args.without).map_err(Failure::usage)?;
-    let data = Backend::to_run(global, &disabled).await?;
-    let _lock = match &data.place {
-        Place::Folder(path) => Some(DataFolder::lock(path)?),
-        Place::Cluster { .. } => None,
+    let data = Backend::open_for_node(global, &disabled).await?;
+    let _lock = match &data.location {
+        Location::Folder(path) => Some(DataFolder::lock(path)?),
+        Location::Cluster { .. } => None,
     };
     let drains = !disabled.contains(Protection::Drain);
     if !objects.is_empty() {
@@ -104,7 +104,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         );
     }
     match pass {
-        None => run_until_stopped(context, &data.place, global, &mut stop, drains).await,
+        None => run_until_stopped(context, &data.location, global, &mut stop, drains).await,
         Some(pass) => run_pass(context, &data, &pass, global, &mut stop).await,
     }
 }
@@ -112,7 +112,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
 /// Runs the node until a signal arrives.
 async fn run_until_stopped(
     context: Context,
-    place: &Place,
+    place: &Location,
     global: &Global,
     stop: &mut Stop,
     drains: bool,
@@ -145,7 +145,7 @@ async fn run_until_stopped(
     if is_signaled && drains {
         print_status("stopping: waiting for current work; a second signal exits at once");
         node.drain();
-        let Some(ended) = stop.or_at_once(node.ended()).await else { return Ok(ExitCode::from(130)) };
+        let Some(ended) = stop.or_second_signal(node.ended()).await else { return Ok(ExitCode::from(130)) };
         ended?;
     }
     let Totals { fetches, items, materials, errors, .. } = node.context().tally.totals();
@@ -166,7 +166,7 @@ async fn wait_for_end(node: &mut Node, global: &Global, stop: &mut Stop) -> anyh
                 ended?;
                 return Ok(false);
             }
-            () = stop.asked() => return Ok(true),
+            () = stop.received() => return Ok(true),
             _ = refresh.tick() => {
                 let Totals { fetches, items, materials, errors, .. } = tally.totals();
                 line.show(&format!("{fetches} fetches, {errors} failed · {items} items · {materials} materials"));
@@ -192,7 +192,7 @@ async fn run_pass(
     if interrupted {
         print_status("stopping: waiting for current work; a second signal exits at once");
         node.drain();
-        let Some(ended) = stop.or_at_once(node.ended()).await else { return Ok(ExitCode::from(130)) };
+        let Some(ended) = stop.or_second_signal(node.ended()).await else { return Ok(ExitCode::from(130)) };
         ended?;
     }
     if !interrupted {

@@ -21,7 +21,7 @@ impl Stop {
     }
 
     /// Waits for either signal.
-    pub(crate) async fn asked(&mut self) {
+    pub(crate) async fn received(&mut self) {
         tokio::select! {
             _ = self.terminate.recv() => (),
             _ = self.interrupt.recv() => (),
@@ -30,10 +30,10 @@ impl Stop {
 
     /// Waits for `end`, the shutdown in progress. Returns `None` if another signal arrives first: the process must then
     /// exit immediately with code 130.
-    pub(crate) async fn or_at_once<T>(&mut self, end: impl Future<Output = T>) -> Option<T> {
+    pub(crate) async fn or_second_signal<T>(&mut self, end: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             output = end => Some(output),
-            () = self.asked() => {
+            () = self.received() => {
                 print_status("stopped immediately; unfinished work is repeated on the next run");
                 None
             }

@@ -241,7 +241,7 @@ impl Default for LogSettings {
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The file cannot be read.
-    #[error("{}: {error}", file.display())]
+    #[error("cannot read the settings file {}: {error}", file.display())]
     Read {
         /// The file.
         file: PathBuf,

@@ -141,8 +141,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// Returns the kind as the name of a reader.
-    pub fn shows(&self) -> &'static str {
+    /// Returns the name of the source kind that reads this site.
+    pub fn source_kind(&self) -> &'static str {
         match self.kind {
             Kind::Feed | Kind::FullFeed => "feed",
             Kind::Sitemap => "sitemap",

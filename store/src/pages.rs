@@ -19,7 +19,7 @@ pub trait PageQueue: Send + Sync {
     /// Returns the earliest time at which a waiting page of a source and host may be fetched; `None` if no page
     /// waits.
     async fn next_page(&self, source: &Name, host: &Host) -> Result<Option<Timestamp>, StoreError>;
-    /// Returns each source and host with waiting pages, of one source or of all, and the earliest time at which one of
-    /// these pages may be fetched.
+    /// Returns the source, the host and the earliest fetch time of each queue of waiting pages. With `source`, returns only
+    /// the queues of that source.
     async fn page_queues(&self, source: Option<&Name>) -> Result<Vec<(Name, Host, Timestamp)>, StoreError>;
 }

@@ -35,7 +35,7 @@ fn declarations(stage: &Stage, sources: usize) -> String {
                 "---\napiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: {}}}\n\
                  spec: {{kind: {}, url: '{}', every: {{min: 1s, max: 2s}}}}\n",
                 source_name(site, number),
-                site.shows(),
+                site.source_kind(),
                 stage.origin.front(site)
             ));
         }

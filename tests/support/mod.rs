@@ -90,7 +90,7 @@ impl Stage {
                 "---\napiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: {}}}\n\
                  spec: {{kind: {}, url: '{}', every: {{min: 1s, max: 2s}}}}\n",
                 site.name,
-                site.shows(),
+                site.source_kind(),
                 self.origin.front(site)
             )
         });

@@ -79,7 +79,7 @@ pub(crate) fn is_suspected(record: &SourceRecord) -> bool {
     record.state == SourceState::BrokenLayout && record.failures == 0.0
 }
 
-/// Returns the wait that a poll on time ends. It differs from the interval because of the rhythm of the source, the
+/// Returns the time between the previous poll and a punctual one. It differs from the interval because of the rhythm of the source, the
 /// declared freshness lifetime and the jitter.
 fn actual_wait(record: &SourceRecord) -> Option<Duration> {
     // The first successful poll after failed ones returns the publications since the last success.

@@ -1,9 +1,9 @@
-//! What this process has used so far, as Linux tells it (proc(5)).
+//! CPU time and memory of this process, from /proc (proc(5)).
 
 /// Kernel ticks a second in /proc/PID/stat: 100 on every Linux architecture in use (USER_HZ).
 const TICKS: f64 = 100.0;
 
-/// Seconds of CPU, user and system, of all threads; `None` where there is no /proc.
+/// Seconds of CPU, user and system, of all threads; `None` without /proc.
 pub fn cpu_seconds() -> Option<f64> {
     let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
     // The command's name is in brackets and may hold spaces: count from behind it.

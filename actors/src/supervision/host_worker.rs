@@ -327,7 +327,7 @@ impl HostWorkerState {
             Err(ScheduleError::Fenced { .. }) if config.disabled.contains(model::Protection::Deadline) => (),
             Err(ScheduleError::Fenced { .. }) => {
                 // Another node may hold the host: a running exchange must end now.
-                tracing::warn!(host = %self.turn.host, "lost the lease of a host");
+                tracing::warn!(host = %self.turn.host, "lost the lease of a host; its jobs run again under the next lease");
                 self.context.metrics.lease_ended(LeaseEnd::Fenced);
                 myself.kill();
             }

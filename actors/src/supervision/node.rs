@@ -251,7 +251,7 @@ impl RootState {
         if let Err(error) =
             self.context.schedule.reclaim(&self.context.config.name, now, Leaving::HandedBack).await
         {
-            tracing::warn!(%error, "could not return hosts; their leases will expire");
+            tracing::warn!(%error, "could not release the hosts; they rest until their leases expire");
         }
         myself.stop(None);
     }

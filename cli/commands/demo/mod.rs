@@ -63,7 +63,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
     wait_for_end(&mut node, &mut screen, &mut stop, args.length).await?;
     node.drain();
     screen.show_closing()?;
-    let ended = stop.or_at_once(node.ended()).await;
+    let ended = stop.or_second_signal(node.ended()).await;
     screen.close()?;
     let Some(ended) = ended else { return Ok(ExitCode::from(130)) };
     ended?;
@@ -121,7 +121,7 @@ async fn wait_for_end(
     loop {
         tokio::select! {
             ended = node.ended() => return Ok(ended?),
-            () = stop.asked() => return Ok(()),
+            () = stop.received() => return Ok(()),
             () = tokio::time::sleep_until(end) => return Ok(()),
             _ = refresh.tick() => screen.refresh()?,
         }

@@ -56,7 +56,7 @@ pub(super) fn declared_objects(origin: &Origin) -> anyhow::Result<Objects> {
 
 /// Returns the declaration of the source of a site.
 fn declaration(origin: &Origin, site: &Site) -> String {
-    let kind = site.shows();
+    let kind = site.source_kind();
     format!(
         "apiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: {}}}\n\
          spec: {{kind: {kind}, url: '{}', languages: [{}], country: kz, every: {{min: 3s, max: 12s}}}}\n",

@@ -49,7 +49,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<ExitCode> {
     if args.since.is_none() && !args.stop {
-        let data = Backend::to_read(global).await?;
+        let data = Backend::open_read_only(global).await?;
         let record = find_source(&*data.store, &args.name).await?;
         let Some(backfill) = data.store.backfill(&record.source.name).await? else {
             return Err(Failure::not_found(format!("no backfill of {}", args.name))
@@ -136,7 +136,7 @@ fn parse_fallback(url: Url, kind: Option<&str>, source: &Source) -> anyhow::Resu
         })?,
     };
     if let Err(error) = read::endpoint(kind, &url) {
-        return Err(Failure::usage(format!("{url}: {error}")).into());
+        return Err(Failure::usage(format!("cannot read {url}: {error}")).into());
     }
     let (selectors, pointers) = if kind == source.kind {
         (source.selectors.clone(), source.pointers.clone())

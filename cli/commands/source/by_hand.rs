@@ -20,7 +20,7 @@ pub(super) enum ByHand {
 
 impl ByHand {
     pub(super) async fn new(global: &Global, delay: Duration) -> anyhow::Result<Self> {
-        if !Backend::is_there(global) {
+        if !Backend::exists(global) {
             return Ok(Self::Alone(Box::new(ManualVisitPermits::new(delay))));
         }
         let data = Backend::open(global).await?;

@@ -81,7 +81,7 @@ async fn resolve_source(args: &Args, global: &Global) -> anyhow::Result<Source> 
         let kind = kind.unwrap_or_else(|| kind_of(&url).unwrap_or(SourceKind::Feed));
         return undeclared_source(url, kind);
     }
-    if !Backend::is_there(global) {
+    if !Backend::exists(global) {
         return Err(Failure::usage(format!(
             "{:?} is not an address, and no sources are declared",
             args.address

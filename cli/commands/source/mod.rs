@@ -132,7 +132,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
         args.command,
         Command::Pause { .. } | Command::Retire { .. } | Command::Resume { .. } | Command::Poll { .. }
     );
-    let data = if is_write { Backend::open(global).await? } else { Backend::to_read(global).await? };
+    let data = if is_write { Backend::open(global).await? } else { Backend::open_read_only(global).await? };
     match args.command {
         Command::List { state, limit, watch } => {
             list(&data, &parse_states(&state)?, limit, watch, global).await?
@@ -438,7 +438,7 @@ async fn set_watch(
         data.schedule
             .remove(&jobs_of(&*data.store, std::slice::from_ref(&record.source.name)).await?)
             .await?;
-        print_message(&format!("{name} is {outcome}; running nodes stop polling it within 2 seconds"));
+        print_message(&format!("{name} is {outcome}; running nodes stop polling it within a second"));
     } else {
         plan_now(data, &record, global).await?;
         print_message(&format!("{name} is {outcome}"));
@@ -449,7 +449,7 @@ async fn set_watch(
 async fn poll(data: &Backend, name: &str, reason: &Reason, global: &Global) -> anyhow::Result<()> {
     let record = find_source(&*data.store, name).await?;
     if record.state.is_stopped() {
-        return Err(Failure::failed(format!("{name} is {}", record.state.as_str()))
+        return Err(Failure::failed(format!("cannot poll {name}: it is {}", record.state.as_str()))
             .hint(format!("qyran source resume {name} also makes it due"))
             .into());
     }

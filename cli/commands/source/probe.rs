@@ -93,7 +93,7 @@ async fn select_sources(args: &Args, global: &Global) -> anyhow::Result<Vec<Sour
     let all: Vec<Source> = if args.catalogue {
         catalogue::load()?
     } else {
-        let data = Backend::to_read(global).await?;
+        let data = Backend::open_read_only(global).await?;
         data.store.sources().await?.into_iter().map(|record| record.source).collect()
     };
     if let Some(unknown) =

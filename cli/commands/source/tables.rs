@@ -217,7 +217,7 @@ fn parse_csv(text: &str) -> Result<Vec<Row>, Failure> {
 }
 
 pub(super) async fn export(args: &ExportArgs, global: &Global) -> anyhow::Result<ExitCode> {
-    let data = Backend::to_read(global).await?;
+    let data = Backend::open_read_only(global).await?;
     let sources: Vec<Source> = data
         .store
         .sources()

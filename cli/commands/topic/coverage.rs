@@ -29,7 +29,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
-    let data = Backend::to_read(global).await?;
+    let data = Backend::open_read_only(global).await?;
     let topic = super::find_topic(&*data.store, &args.name).await?.topic;
     let now = global.clock.now();
     let since = now.checked_sub(args.since).unwrap_or(Timestamp::MIN);

@@ -29,7 +29,7 @@ pub(super) struct Args {
 }
 
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
-    let data = Backend::to_read(global).await?;
+    let data = Backend::open_read_only(global).await?;
     let id = args.id.as_deref().unwrap_or(&args.topic_or_id);
     let topic = match &args.query {
         Some(_) => None,

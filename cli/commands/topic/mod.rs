@@ -70,7 +70,7 @@ pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode>
 }
 
 async fn list(limit: Option<usize>, watch: bool, global: &Global) -> anyhow::Result<()> {
-    let data = Backend::to_read(global).await?;
+    let data = Backend::open_read_only(global).await?;
     let columns = [
         column("name"),
         column("materials"),
@@ -90,7 +90,7 @@ async fn list(limit: Option<usize>, watch: bool, global: &Global) -> anyhow::Res
 }
 
 async fn get(name: &str, global: &Global) -> anyhow::Result<()> {
-    let data = Backend::to_read(global).await?;
+    let data = Backend::open_read_only(global).await?;
     let record = find_topic(&*data.store, name).await?;
     let mut output = serde_json::to_value(TopicView::from(&record))?;
     let canonical = Query::parse(&record.topic.query).map(|query| query.to_string());

@@ -24,7 +24,7 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     // An invalid query is reported even if there is no store.
     service::check_query(&args.query).map_err(|error| query_failure(&args.query, &error))?;
-    let data = Backend::to_read(global).await?;
+    let data = Backend::open_read_only(global).await?;
     let topic = match &args.topic {
         Some(name) => Some(find_topic(&*data.store, name).await?.topic.name),
         None => None,

@@ -48,7 +48,7 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     if args.dry_run {
-        let data = Backend::to_read(global).await?;
+        let data = Backend::open_read_only(global).await?;
         let records = select_topics(args, &*data.store).await?;
         return dry_run(&*data.store, records, global).await;
     }

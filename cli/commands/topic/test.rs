@@ -49,9 +49,9 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     if let Some(cases) = &args.batch {
-        let has_data = Backend::is_there(global);
+        let has_data = Backend::exists(global);
         let definitions = if has_data {
-            Some(Surroundings::all(&*Backend::to_read(global).await?.store).await?.definitions())
+            Some(Surroundings::all(&*Backend::open_read_only(global).await?.store).await?.definitions())
         } else {
             None
         };
@@ -59,8 +59,8 @@ pub(super) async fn run(args: &Args, global: &Global) -> anyhow::Result<()> {
     }
     let query = args.query.as_deref().unwrap_or_default();
     let mut parsed = Query::parse(query).map_err(|error| query_failure(query, &error))?;
-    if !parsed.references().is_empty() && Backend::is_there(global) {
-        let data = Backend::to_read(global).await?;
+    if !parsed.references().is_empty() && Backend::exists(global) {
+        let data = Backend::open_read_only(global).await?;
         let definitions = Surroundings::of_query(&*data.store, query).await?.definitions();
         parsed = definitions.query(query).map_err(|error| query_failure(query, &error))?;
     }
@@ -105,7 +105,7 @@ impl Subject {
     fn from_args(args: &Args) -> anyhow::Result<Option<Self>> {
         if let Some(path) = &args.item {
             let item: Map<String, Value> = serde_json::from_slice(&read(path)?)
-                .map_err(|error| Failure::usage(format!("{}: {error}", path.display())))?;
+                .map_err(|error| Failure::usage(format!("cannot read {}: {error}", path.display())))?;
             return Ok(Some(Self::from_item(&item)));
         }
         let bytes = match &args.file {
@@ -168,7 +168,7 @@ fn values(value: &Value) -> Vec<String> {
 
 /// Evaluates the cases of a file one by one: only one case is held in memory.
 fn run_batch(path: &Path, definitions: Option<&Definitions>) -> anyhow::Result<()> {
-    let unreadable = |error: std::io::Error| Failure::usage(format!("{}: {error}", path.display()));
+    let unreadable = |error: std::io::Error| Failure::usage(format!("cannot read {}: {error}", path.display()));
     let mut input: Box<dyn BufRead> = if path == Path::new("-") {
         Box::new(std::io::stdin().lock())
     } else {

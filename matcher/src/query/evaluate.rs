@@ -229,8 +229,7 @@ impl<'a, F: TermMatcher> View<'a, F> {
 
     /// Returns the last word of a run of terms that begins at a position.
     ///
-    /// Words and their parts share positions, so that several runs are possible. There are few of them in a text, and
-    /// the first is returned.
+    /// Words and their parts share positions, so several runs may begin there. The end of the first one is returned.
     fn run_end(self, terms: &[F::Term], position: u32) -> Option<u32> {
         let (term, rest) = terms.split_first()?;
         let first = self.document().words.partition_point(|word| word.at < position);

@@ -85,7 +85,8 @@ pub(super) fn expire(
     Ok(())
 }
 
-/// Stores the time from which a host can be leased: its first job is due, it has rested and is not blocked.
+/// Stores the time from which a host can be leased: when its first job is due, its rest is over and its block has ended,
+/// whichever is last.
 pub(super) fn set_ready(tx: &Transaction<'_>, host: &str) -> rusqlite::Result<()> {
     tx.prepare_cached(
         "UPDATE host SET ready = CASE WHEN owner IS NULL THEN

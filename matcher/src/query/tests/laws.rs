@@ -1,4 +1,4 @@
-//! What holds for all queries and all texts.
+//! Laws that hold for all queries and all texts.
 
 use proptest::prelude::*;
 
