@@ -1,5 +1,5 @@
-// Adds jobs to a BullMQ queue, and works them off when it is told to on its standard input: the peer of
-// `qyran bench schedule`. Arguments: port of the Redis, prefix of the keys, number of jobs.
+// Adds jobs to a BullMQ queue, and processes them on a command on its standard input: the peer of
+// `bench schedule`. Arguments: port of the Redis, prefix of the keys, number of jobs.
 const { Queue, Worker } = require('bullmq');
 const [port, prefix, count] = process.argv.slice(-3).map((word, at) => (at === 1 ? word : Number(word)));
 const connection = { host: '127.0.0.1', port, maxRetriesPerRequest: null };

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Fetches Lucene from Debian and compiles its monitor module, which Debian does not package, into DIR, for
-# `qyran bench match --lucene DIR`. Needs apt and its network; root only where no JDK is installed yet.
+# `bench match --lucene DIR`. Needs apt and its network; root only where no JDK is installed yet.
 set -eu
 
 fail() {

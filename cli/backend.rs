@@ -40,7 +40,10 @@ impl fmt::Display for Location {
 impl Backend {
     /// Opens the backend for a node. Creates the data folder if it does not exist, and rejects a Redis server that
     /// would lose leases.
-    pub(crate) async fn open_for_node(global: &Global, disabled: &DisabledProtections) -> anyhow::Result<Self> {
+    pub(crate) async fn open_for_node(
+        global: &Global,
+        disabled: &DisabledProtections,
+    ) -> anyhow::Result<Self> {
         if !is_cluster(&global.settings) {
             return Ok(DataFolder::create(&global.settings)?.into());
         }
@@ -144,9 +147,8 @@ fn schedule_address(settings: &Settings) -> anyhow::Result<Address> {
 /// Returns an address. `file://PATH` names a file that contains it, so that a password need not be in a flag.
 fn address(what: &str, text: &str) -> anyhow::Result<String> {
     let Some(path) = text.strip_prefix("file://") else { return Ok(text.to_owned()) };
-    let read = std::fs::read_to_string(path).map_err(|error| {
-        Failure::failed(format!("cannot read the {what} address from {path}: {error}"))
-    })?;
+    let read = std::fs::read_to_string(path)
+        .map_err(|error| Failure::failed(format!("cannot read the {what} address from {path}: {error}")))?;
     Ok(read.trim().to_owned())
 }
 

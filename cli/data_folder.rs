@@ -41,7 +41,8 @@ impl DataFolder {
         let path = &settings.store.data;
         Self::check_exists(path)?;
         let file = path.join("store.db");
-        let describe = |error: StoreError| Failure::failed(format!("cannot open {}: {error}", file.display()));
+        let describe =
+            |error: StoreError| Failure::failed(format!("cannot open {}: {error}", file.display()));
         if path.join("schedule.db").exists() {
             match store::Sqlite::open(&file, settings.store.history) {
                 Ok(_) => return Self::open_files(settings),
@@ -68,8 +69,9 @@ impl DataFolder {
 
     fn open_files(settings: &Settings) -> anyhow::Result<Self> {
         let path = &settings.store.data;
-        let in_file =
-            |file: &str, error: String| Failure::failed(format!("cannot open {}: {error}", path.join(file).display()));
+        let in_file = |file: &str, error: String| {
+            Failure::failed(format!("cannot open {}: {error}", path.join(file).display()))
+        };
         let store = store::Sqlite::open(&path.join("store.db"), settings.store.history)
             .map_err(|error| in_file("store.db", error.to_string()))?;
         let schedule = scheduler::Sqlite::open(&path.join("schedule.db")).map_err(|error| {
@@ -83,7 +85,8 @@ impl DataFolder {
     /// the lock.
     pub(crate) fn lock(path: &Path) -> anyhow::Result<Lock> {
         let file = path.join("lock");
-        let describe = |error: std::io::Error| Failure::failed(format!("cannot open {}: {error}", file.display()));
+        let describe =
+            |error: std::io::Error| Failure::failed(format!("cannot open {}: {error}", file.display()));
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false);
         let mut lock = options.open(&file).map_err(describe)?;

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use actors::{Context, HubReply, hub_asks, hub_pushes, hub_was_refused, is_subscribed};
+use actors::{
+    Context, HubReply, handle_hub_delivery, handle_hub_verification, has_subscription,
+    record_rejected_hub_request,
+};
 use api::{CallbackReply, Check, Monitoring, Server, WebSubCallbacks, monitoring, websub};
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -66,20 +69,20 @@ impl Monitoring for NodeApi {
 fn reply(reply: HubReply) -> CallbackReply {
     match reply {
         HubReply::Challenge(challenge) => CallbackReply::Challenge(challenge),
-        HubReply::Thanks => CallbackReply::Accepted,
-        HubReply::Unknown => CallbackReply::Unknown,
-        HubReply::Later(reason) => CallbackReply::Later(reason),
+        HubReply::Accepted => CallbackReply::Accepted,
+        HubReply::NotSubscribed => CallbackReply::Unknown,
+        HubReply::RetryLater(reason) => CallbackReply::Later(reason),
     }
 }
 
 #[async_trait]
 impl WebSubCallbacks for NodeApi {
     async fn verify(&self, id: &str, query: &str) -> CallbackReply {
-        reply(hub_asks(&self.0, id, query).await)
+        reply(handle_hub_verification(&self.0, id, query).await)
     }
 
-    async fn is_subscribed(&self, id: &str) -> Result<bool, String> {
-        is_subscribed(&self.0, id).await.map_err(|error| error.to_string())
+    async fn has_subscription(&self, id: &str) -> Result<bool, String> {
+        has_subscription(&self.0, id).await.map_err(|error| error.to_string())
     }
 
     async fn deliver(
@@ -89,10 +92,10 @@ impl WebSubCallbacks for NodeApi {
         content_type: Option<String>,
         body: Bytes,
     ) -> CallbackReply {
-        reply(hub_pushes(&self.0, id, signature, content_type, body).await)
+        reply(handle_hub_delivery(&self.0, id, signature, content_type, body).await)
     }
 
     fn rejected(&self, reason: &str) {
-        hub_was_refused(&self.0, reason);
+        record_rejected_hub_request(&self.0, reason);
     }
 }

@@ -87,7 +87,8 @@ fn violations(name: &str, dependencies: &[String]) -> Vec<String> {
         if layers.contains_key(dependency.as_str()) && !may_use.contains(&dependency.as_str()) {
             violations.push(format!("`{name}` must not depend on `{dependency}`"));
         }
-        if let Some((_, users)) = RESTRICTED_DEPENDENCIES.iter().find(|(restricted, _)| restricted == dependency)
+        if let Some((_, users)) =
+            RESTRICTED_DEPENDENCIES.iter().find(|(restricted, _)| restricted == dependency)
             && !users.contains(&name)
         {
             violations.push(format!("only {} may depend on `{dependency}`, not `{name}`", users.join(", ")));
@@ -113,7 +114,10 @@ fn forbidden_dependencies_are_detected() {
     assert_eq!(check("crawler", "store"), ["`crawler` must not depend on `store`"]);
     assert_eq!(check("model", "actors"), ["`model` must not depend on `actors`"]);
     assert_eq!(check("store", "reqwest"), ["only crawler, bench may depend on `reqwest`, not `store`"]);
-    assert_eq!(check("newcomer", "model"), ["`newcomer` has no row in LAYERS; add the crates that it may depend on"]);
+    assert_eq!(
+        check("newcomer", "model"),
+        ["`newcomer` has no row in LAYERS; add the crates that it may depend on"]
+    );
     assert!(check("actors", "store").is_empty());
 }
 
@@ -198,8 +202,7 @@ fn imported_paths(text: &str) -> Vec<String> {
     paths
 }
 
-/// Returns the modules that are on a circle of imports or lead from one circle to another. Returns modules that
-/// import such modules as well.
+/// Returns the modules that are on a circle of imports, and those that import them.
 fn circle(imports: &BTreeMap<String, BTreeSet<String>>) -> Vec<String> {
     let mut remaining = imports.clone();
     loop {

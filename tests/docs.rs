@@ -21,7 +21,7 @@ fn documents() -> Vec<String> {
     documents
 }
 
-/// README.md and ARCHITECTURE.md have at most 12 KB.
+/// README.md and ARCHITECTURE.md have at most 12 KiB.
 #[test]
 fn the_entry_documents_are_short() {
     for document in ["README.md", "ARCHITECTURE.md"] {

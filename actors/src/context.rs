@@ -125,7 +125,7 @@ pub struct Context {
     /// The current order of operators.
     pub(crate) order: watch::Sender<Order>,
     /// The number of hosts that the node leases.
-    pub(crate) held: AtomicUsize,
+    pub(crate) leased_hosts: AtomicUsize,
 }
 
 impl Context {
@@ -154,7 +154,7 @@ impl Context {
             metrics,
             health: Health::default(),
             order: watch::Sender::new(Order::Work),
-            held: AtomicUsize::new(0),
+            leased_hosts: AtomicUsize::new(0),
             config,
         }
     }
@@ -175,10 +175,10 @@ impl Context {
     /// Returns the metrics, with current gauges.
     pub fn metrics(&self) -> &Metrics {
         let exchanges = self.config.credits.saturating_sub(self.credits.available_permits());
-        self.metrics.snapshot(&NodeGauges {
+        self.metrics.set_node_gauges(&NodeGauges {
             exchanges,
             credits: self.config.credits,
-            hosts: self.hosts_held(),
+            hosts: self.leased_host_count(),
             is_draining: self.is_draining() || self.order() == Order::Drain,
         });
         &self.metrics
@@ -190,19 +190,19 @@ impl Context {
     }
 
     /// Returns the number of hosts that the node leases.
-    pub fn hosts_held(&self) -> usize {
-        self.held.load(Ordering::Relaxed)
+    pub fn leased_host_count(&self) -> usize {
+        self.leased_hosts.load(Ordering::Relaxed)
     }
 
     /// Returns the number of article pages of a source that may be fetched now. The limit applies to each turn, or,
     /// in a single pass, to the whole pass and all hosts.
-    pub(crate) fn pages_left(&self, source: &Name) -> usize {
+    pub(crate) fn remaining_pages(&self, source: &Name) -> usize {
         let fetched = self.pass_pages.lock().unwrap_or_else(PoisonError::into_inner).get(source).copied();
         self.config.pages.saturating_sub(fetched.unwrap_or(0))
     }
 
     /// Counts a fetched article page. Only a single pass counts pages.
-    pub(crate) fn had_page(&self, source: &Name) {
+    pub(crate) fn count_page(&self, source: &Name) {
         if self.config.pass.is_some() {
             let mut pages = self.pass_pages.lock().unwrap_or_else(PoisonError::into_inner);
             *pages.entry(source.clone()).or_default() += 1;

@@ -30,12 +30,12 @@ pub(crate) struct Health {
 
 impl Health {
     /// Records that the root actor handled a pulse.
-    pub(crate) fn pulse(&self) {
+    pub(crate) fn record_pulse(&self) {
         *self.last_pulse.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 
     /// Records a successful request to the schedule.
-    pub(crate) fn claimed(&self) {
+    pub(crate) fn record_claim(&self) {
         *self.last_claim.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
     }
 

@@ -42,7 +42,9 @@ pub use context::{Context, NodeConfig, Pass};
 pub use health::Check;
 pub use import::Importer;
 pub use job::host_permits::HostPermits;
-pub use job::websub::{HubReply, hub_asks, hub_pushes, hub_was_refused, is_subscribed};
+pub use job::websub::{
+    HubReply, handle_hub_delivery, handle_hub_verification, has_subscription, record_rejected_hub_request,
+};
 pub use metrics::{Metrics, process_stats};
 pub use robots_store::ScheduleRobotsStore;
 pub use supervision::node::{Node, NodeError};

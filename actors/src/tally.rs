@@ -119,37 +119,37 @@ impl Tally {
         self.events.subscribe()
     }
 
-    pub(crate) fn fetched(&self, source: &Name, record: &FetchRecord) {
+    pub(crate) fn record_fetch(&self, source: &Name, record: &FetchRecord) {
         add(
             &self.fetches,
             u64::from(record.http_status.is_some() || record.bytes > 0 || !record.status.is_ok()),
         );
         add(&self.errors, u64::from(!record.status.is_ok()));
-        self.tell(|| Event::Fetched { source: source.clone(), record: record.clone() });
+        self.send(|| Event::Fetched { source: source.clone(), record: record.clone() });
     }
 
-    pub(crate) fn polled(&self, source: &Name, state: SourceState, ok: bool) {
+    pub(crate) fn record_poll(&self, source: &Name, state: SourceState, ok: bool) {
         add(if ok { &self.sources_read } else { &self.sources_failed }, 1);
-        self.tell(|| Event::State { source: source.clone(), state });
+        self.send(|| Event::State { source: source.clone(), state });
     }
 
-    pub(crate) fn stored(&self, saved: &store::SaveOutcome) {
+    pub(crate) fn record_save(&self, saved: &store::SaveOutcome) {
         add(&self.items, saved.new_items);
         add(&self.edited, saved.edited_items);
         add(&self.materials, saved.new_materials);
         add(&self.fenced, u64::from(saved.fenced));
     }
 
-    pub(crate) fn interrupted(&self) {
+    pub(crate) fn record_interruption(&self) {
         add(&self.interrupted, 1);
     }
 
-    pub(crate) fn restarted(&self) {
+    pub(crate) fn record_restart(&self) {
         add(&self.restarts, 1);
     }
 
     /// Sends an event to the subscribers. The event is created only if there are any.
-    pub(crate) fn tell(&self, event: impl FnOnce() -> Event) {
+    pub(crate) fn send(&self, event: impl FnOnce() -> Event) {
         if self.events.receiver_count() > 0 {
             drop(self.events.send(event()));
         }

@@ -41,7 +41,7 @@ pub trait WebSubCallbacks: Send + Sync {
     /// Answers a verification or denial of a subscription. `query` is the query string of the request.
     async fn verify(&self, id: &str, query: &str) -> CallbackReply;
     /// Returns true if there is a subscription with this identifier. Fails with the reason if the store is unavailable.
-    async fn is_subscribed(&self, id: &str) -> Result<bool, String>;
+    async fn has_subscription(&self, id: &str) -> Result<bool, String>;
     /// Stores a delivered document until it is read.
     async fn deliver(
         &self,
@@ -83,7 +83,7 @@ async fn callback(State(Callbacks { node, max_bytes }): State<Callbacks>, reques
 
 async fn delivery(node: &dyn WebSubCallbacks, id: &str, max_bytes: usize, request: Request) -> Response {
     // A document is received only from a hub that was asked.
-    match node.is_subscribed(id).await {
+    match node.has_subscription(id).await {
         Ok(true) => (),
         Ok(false) => return response(CallbackReply::Unknown, StatusCode::GONE),
         Err(reason) => return response(CallbackReply::Later(reason), StatusCode::GONE),

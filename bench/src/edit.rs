@@ -1,4 +1,4 @@
-//! `bench edit`: the cost of declaring one topic beside many, for the node and for the command.
+//! `bench edit`: the cost of an edit of one topic among many, for the node and for the command.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -19,12 +19,12 @@ use crate::idle::{idle_source, mark_polled};
 use crate::laboratory::{background, qyran, spread};
 use crate::report;
 
-/// The interval between looks at the version that the node works with.
-const LOOK_INTERVAL: Duration = Duration::from_millis(50);
+/// The interval between requests for the version that the node works with.
+const VERSION_INTERVAL: Duration = Duration::from_millis(50);
 /// Upper bound on the wait for an edit to take effect, and for the node to start.
 const MAX_WAIT: Duration = Duration::from_secs(300);
 
-/// CPU of a node and of the command for one edit of a topic, and the time until the edit takes effect
+/// Measure the CPU of a node and of the command for one edit of a topic, and the time until the edit takes effect
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -32,18 +32,18 @@ Examples:
   bench edit --topics 100000 --sources 10000 --cluster
 
 --cluster starts a PostgreSQL and a Redis server of its own (Debian: postgresql, redis-server).
-The CPU of the node is measured beside its CPU while nothing is edited.")]
+The CPU that the node uses while nothing is edited is subtracted.")]
 pub(super) struct Args {
-    /// Declared topics
+    /// Number of declared topics
     #[arg(long, value_name = "N", default_value_t = 1000)]
     topics: usize,
-    /// Declared sources, none of which is due
+    /// Number of declared sources, none of which is due
     #[arg(long, value_name = "N", default_value_t = 1000)]
     sources: usize,
-    /// Measured edits
+    /// Number of measured edits
     #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u16).range(2..))]
     edits: u16,
-    /// Store in PostgreSQL, scheduled by Redis, instead of in SQLite
+    /// Use PostgreSQL and Redis instead of SQLite
     #[arg(long)]
     cluster: bool,
 }
@@ -52,7 +52,7 @@ pub(super) struct Args {
 struct Backends {
     store: Arc<dyn Store>,
     arguments: Vec<String>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
     _servers: Option<(PostgresServer, RedisServer)>,
 }
 
@@ -65,7 +65,7 @@ pub(super) async fn run(args: &Args, clock: &Arc<dyn Clock>) -> anyhow::Result<(
     mark_polled(store, clock.now()).await?;
     service::rematch(store, clock.now(), |_| ()).await?;
     let node = MeasuredNode::start(&backends).await?;
-    node.reaches(store.objects_version().await?).await?;
+    node.wait_for_version(store.objects_version().await?).await?;
     // The first poll of changes, planning and merges of the index are not part of an edit.
     sleep(Duration::from_secs(3)).await;
     let (mut node_cpu, mut command_cpu, mut seconds, mut idle) = (vec![], vec![], vec![], vec![]);
@@ -74,14 +74,14 @@ pub(super) async fn run(args: &Args, clock: &Arc<dyn Clock>) -> anyhow::Result<(
         let (before, started) = (node.cpu()?, Instant::now());
         sleep(Duration::from_secs(1)).await;
         idle.push((node.cpu()? - before) / started.elapsed().as_secs_f64());
-        let file = backends._folder.path().join("edit.yaml");
+        let file = backends.folder.path().join("edit.yaml");
         std::fs::write(&file, edited_topic(edit))?;
         let (before, children, started) = (node.cpu()?, children_cpu()?, Instant::now());
         backends.declare(&file).await?;
-        let declared = Instant::now();
+        let apply_end = Instant::now();
         command_cpu.push((children_cpu()? - children) * 1000.0);
-        node.reaches(store.objects_version().await?).await?;
-        seconds.push(declared.elapsed().as_secs_f64());
+        node.wait_for_version(store.objects_version().await?).await?;
+        seconds.push(apply_end.elapsed().as_secs_f64());
         // Planning follows the new snapshot.
         sleep(Duration::from_millis(200)).await;
         node_cpu.push((node.cpu()? - before, started.elapsed().as_secs_f64()));
@@ -103,6 +103,7 @@ pub(super) async fn run(args: &Args, clock: &Arc<dyn Clock>) -> anyhow::Result<(
     }))
 }
 
+/// Returns the declared sources and topics.
 fn objects(args: &Args) -> anyhow::Result<Vec<Object>> {
     let mut objects = Vec::new();
     for number in 0..args.sources {
@@ -120,9 +121,11 @@ fn objects(args: &Args) -> anyhow::Result<Vec<Object>> {
     Ok(objects)
 }
 
+/// Returns the declaration of the edited topic, as YAML. Each edit gives it another query.
 fn edited_topic(edit: u16) -> String {
     format!(
-        "apiVersion: qyran.dev/v1alpha1\nkind: Topic\nmetadata: {{name: topic-000000}}\nspec: {{query: 'сөз OR банк{edit}'}}\n"
+        "apiVersion: qyran.dev/v1alpha1\nkind: Topic\nmetadata: {{name: topic-000000}}\n\
+         spec: {{query: 'сөз OR банк{edit}'}}\n"
     )
 }
 
@@ -134,7 +137,7 @@ impl Backends {
             std::fs::create_dir_all(&data)?;
             let store = Arc::new(Sqlite::open(&data.join("store.db"), 50)?);
             let arguments = vec!["--data".to_owned(), data.display().to_string()];
-            return Ok(Self { store, arguments, _folder: folder, _servers: None });
+            return Ok(Self { store, arguments, folder, _servers: None });
         }
         let postgres = PostgresServer::start().await.map_err(anyhow::Error::msg)?;
         let redis = RedisServer::start(&[]).await.map_err(anyhow::Error::msg)?;
@@ -143,9 +146,10 @@ impl Backends {
         Postgres::to_migrate(&url, 50).await?.migrate().await?;
         let store = Arc::new(Postgres::connect(&url, 50).await?);
         let arguments = ["--store", &url, "--schedule", &redis.url()].map(str::to_owned).to_vec();
-        Ok(Self { store, arguments, _folder: folder, _servers: Some((postgres, redis)) })
+        Ok(Self { store, arguments, folder, _servers: Some((postgres, redis)) })
     }
 
+    /// Returns a command of the `qyran` binary with the arguments of the backends.
     fn command(&self) -> anyhow::Result<Command> {
         let mut command = Command::new(qyran()?);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QYRAN_"))
@@ -156,6 +160,7 @@ impl Backends {
         Ok(command)
     }
 
+    /// Declares the objects of a file with `qyran apply`.
     async fn declare(&self, file: &PathBuf) -> anyhow::Result<()> {
         let output = self.command()?.args(["apply", "-f"]).arg(file).output().await?;
         anyhow::ensure!(output.status.success(), "apply failed: {}", String::from_utf8_lossy(&output.stderr));
@@ -163,7 +168,7 @@ impl Backends {
     }
 }
 
-/// A running node.
+/// A running node whose CPU is measured.
 struct MeasuredNode {
     _process: Child,
     pid: u32,
@@ -176,18 +181,18 @@ impl MeasuredNode {
         let mut command = backends.command()?;
         command.args(["run", "--listen", &listen.to_string()]);
         let process = background(command)?;
-        let pid = process.id().ok_or_else(|| anyhow::anyhow!("the node ended at once"))?;
+        let pid = process.id().ok_or_else(|| anyhow::anyhow!("the node ended early"))?;
         Ok(Self { _process: process, pid, listen })
     }
 
     /// Waits until the node works with a version of the declared objects.
-    async fn reaches(&self, version: i64) -> anyhow::Result<()> {
+    async fn wait_for_version(&self, version: i64) -> anyhow::Result<()> {
         let end = Instant::now() + MAX_WAIT;
         while Instant::now() < end {
             if self.version().await.is_some_and(|current| current >= version) {
                 return Ok(());
             }
-            sleep(LOOK_INTERVAL).await;
+            sleep(VERSION_INTERVAL).await;
         }
         anyhow::bail!("the node did not reach version {version} of the objects")
     }

@@ -1,4 +1,4 @@
-//! `bench idle`: what a node needs that has many sources and nothing to do.
+//! `bench idle`: the memory of a node with many sources of which none is due.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use tokio::time::{Instant, interval};
 
 use crate::laboratory::{self, Laboratory, background, spread};
 
-/// When they are due: not while anybody looks.
-const LATER: Duration = Duration::from_secs(86_400);
+/// The time until the sources are due: longer than a benchmark.
+const POLL_INTERVAL: Duration = Duration::from_secs(86_400);
 
-/// Memory of a node with many sources of which none is due
+/// Measure the memory of a node with many sources of which none is due
 #[derive(clap::Args)]
 pub(super) struct Args {
-    /// How many sources
+    /// Number of sources
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     sources: usize,
-    /// How long
+    /// Duration of the measurement
     #[arg(long = "for", value_name = "DURATION", default_value = "15s", value_parser = parse_duration)]
     length: Duration,
 }
@@ -31,12 +31,12 @@ pub(super) async fn run(args: &Args, clock: &std::sync::Arc<dyn model::Clock>) -
     let mut command = laboratory.command("data")?;
     command.arg("run");
     let mut node = background(command)?;
-    let pid = node.id().ok_or_else(|| anyhow::anyhow!("the measured node ended at once"))?;
+    let pid = node.id().ok_or_else(|| anyhow::anyhow!("the measured node ended early"))?;
     let end = Instant::now() + args.length;
     let mut memory = Vec::new();
-    let mut look = interval(Duration::from_millis(200));
+    let mut sampling = interval(Duration::from_millis(200));
     while Instant::now() < end {
-        look.tick().await;
+        sampling.tick().await;
         memory.extend(actors::process_stats::memory_of(pid).map(|bytes| bytes as f64));
     }
     let is_running = node.try_wait()?.is_none();
@@ -50,7 +50,7 @@ pub(super) async fn run(args: &Args, clock: &std::sync::Arc<dyn model::Clock>) -
     crate::report::print(&figures)
 }
 
-/// Prepares a data folder in which every source was polled just now, and is not due for a day.
+/// Prepares a data folder in which every source was polled just now and is due in a day.
 async fn prepare(
     laboratory: &Laboratory,
     sources: usize,
@@ -66,19 +66,19 @@ async fn prepare(
     mark_polled(&store, clock.now()).await
 }
 
-/// Returns a source of a host that is not resolved: it is never polled in a benchmark.
+/// Returns a source whose host name cannot be resolved. No benchmark polls it.
 pub(crate) fn idle_source(number: usize) -> anyhow::Result<model::Source> {
     let url = format!("http://host-{number}.sim/list").parse()?;
     let name = model::Name::new(format!("source-{number:05}").as_str())?;
     Ok(model::Source {
-        every: model::Every { min: LATER, max: LATER * 2 },
+        every: model::Every { min: POLL_INTERVAL, max: POLL_INTERVAL * 2 },
         ..model::Source::new(name, model::SourceKind::Listing, url)
     })
 }
 
 /// Records a successful poll of every source, so that none is due for a day.
 pub(crate) async fn mark_polled(store: &dyn store::Store, now: model::Timestamp) -> anyhow::Result<()> {
-    let next_poll = now.saturating_add(LATER)?;
+    let next_poll = now.saturating_add(POLL_INTERVAL)?;
     let polled = |record: store::SourceRecord| {
         let host = Host::from_url(&record.source.url)?;
         Some(Harvest {
@@ -88,7 +88,7 @@ pub(crate) async fn mark_polled(store: &dyn store::Store, now: model::Timestamp)
                 failures: 0.0,
                 ok: true,
                 deferred: false,
-                interval: LATER,
+                interval: POLL_INTERVAL,
                 next_poll,
                 moved_to: None,
                 validators: None,

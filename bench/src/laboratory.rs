@@ -1,4 +1,4 @@
-//! A temporary folder with a simulated internet's settings, and the processes that are measured in it.
+//! A temporary folder with settings for a simulated internet, and the processes that are measured in it.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -8,14 +8,15 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 
-/// A folder that goes when the bench ends.
+/// A temporary folder that is removed when the benchmark ends.
 pub(super) struct Laboratory {
     folder: TempDir,
 }
 
 impl Laboratory {
-    /// Settings for a world: names pinned, no delay unless `more` says so.
-    pub(super) fn open(origin: &Origin, more: &str) -> anyhow::Result<Self> {
+    /// Creates a folder with settings for a simulated internet: host names are pinned to their addresses, and delays
+    /// are zero. Appends `more_settings`.
+    pub(super) fn open(origin: &Origin, more_settings: &str) -> anyhow::Result<Self> {
         let laboratory = Self { folder: tempfile::tempdir()? };
         let pins: String = origin
             .world()
@@ -24,23 +25,26 @@ impl Laboratory {
             .map(|site| format!("{:?} = \"{}\"\n", site.name, site.address))
             .collect();
         let settings = format!(
-            "[fetch]\ncontact = \"bench\"\ndelay = \"0s\"\nallow_addresses = [\"127.0.0.0/8\"]\n[fetch.resolve]\n{pins}\n{more}"
+            "[fetch]\ncontact = \"bench\"\ndelay = \"0s\"\nallow_addresses = [\"127.0.0.0/8\"]\n\
+             [fetch.resolve]\n{pins}\n{more_settings}"
         );
         std::fs::write(laboratory.path("qyran.toml"), settings)?;
         Ok(laboratory)
     }
 
+    /// Returns the path of a file or folder in the folder.
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
+    /// Writes a file in the folder and returns its path.
     pub(super) fn write(&self, name: &str, text: &str) -> anyhow::Result<PathBuf> {
         let path = self.path(name);
         std::fs::write(&path, text)?;
         Ok(path)
     }
 
-    /// The `qyran` binary beside this one, or `QYRAN_BIN`, on the laboratory's settings and a data folder in it.
+    /// Returns a command of the measured binary with these settings and a data folder in the folder.
     pub(super) fn command(&self, data: &str) -> anyhow::Result<Command> {
         let mut command = Command::new(qyran()?);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QYRAN_"))
@@ -53,7 +57,7 @@ impl Laboratory {
     }
 }
 
-/// Returns the path of the measured binary.
+/// Returns the path of the measured binary: `QYRAN_BIN`, or `qyran` in the folder of this binary.
 pub(super) fn qyran() -> anyhow::Result<PathBuf> {
     let path = match std::env::var_os("QYRAN_BIN") {
         Some(path) => PathBuf::from(path),
@@ -67,29 +71,29 @@ pub(super) fn qyran() -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Runs a process that prints one JSON object, to its end. Exit code 6 is an answer, too.
-pub(super) async fn answer(mut command: Command) -> anyhow::Result<Value> {
+/// Runs a process to its end and returns the JSON object that it printed, whatever its exit code.
+pub(super) async fn json_output(mut command: Command) -> anyhow::Result<Value> {
     let output = command.output().await?;
     serde_json::from_slice(&output.stdout).map_err(|error| {
-        let told = String::from_utf8_lossy(&output.stderr);
-        anyhow::anyhow!("the measured process failed ({}): {error}\n{told}", output.status)
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        anyhow::anyhow!("the measured process failed ({}): {error}\n{stderr}", output.status)
     })
 }
 
-/// Starts a process that runs until it is dropped.
+/// Starts a process without output. It is killed when it is dropped.
 pub(super) fn background(mut command: Command) -> anyhow::Result<Child> {
     Ok(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn()?)
 }
 
-/// Lines of a JSON array that declare listing sources.
-pub(super) fn source(name: &str, url: &str, article: &str, every: &str) -> String {
+/// Returns the declaration of a listing source, as YAML.
+pub(super) fn source_yaml(name: &str, url: &str, article: &str, every: &str) -> String {
     format!(
         "---\napiVersion: qyran.dev/v1alpha1\nkind: Source\nmetadata: {{name: {name}}}\n\
          spec: {{kind: listing, url: '{url}', article: {article}, every: {every}}}\n"
     )
 }
 
-/// A handful of topics, as a small installation has.
+/// The topics of a small installation, as YAML.
 pub(super) const TOPICS: &str = "\
 apiVersion: qyran.dev/v1alpha1
 kind: Topic
@@ -120,21 +124,22 @@ pub(super) fn topics() -> anyhow::Result<Vec<config::Object>> {
     queries.into_iter().map(topic).collect()
 }
 
-/// Smallest, middle and largest of some figures.
+/// Returns the minimum, the median and the maximum of some figures.
 pub(super) fn spread(mut figures: Vec<f64>) -> Value {
     figures.sort_by(f64::total_cmp);
     let at = |index: usize| figures.get(index).map(|figure| (figure * 1000.0).round() / 1000.0);
-    serde_json::json!({"min": at(0), "median": at(figures.len() / 2), "max": at(figures.len().saturating_sub(1))})
+    let last = figures.len().saturating_sub(1);
+    serde_json::json!({"min": at(0), "median": at(figures.len() / 2), "max": at(last)})
 }
 
-/// Bytes of the files below a folder that a bench left there.
-pub(super) fn bytes_of(path: &Path) -> u64 {
+/// Returns the total size of the files directly in a folder, in bytes.
+pub(super) fn file_bytes(path: &Path) -> u64 {
     let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
-/// A source of news, for items that come from nowhere.
-pub(super) fn any_source() -> anyhow::Result<model::Source> {
+/// Returns a news source, for items that were not fetched.
+pub(super) fn news_source() -> anyhow::Result<model::Source> {
     Ok(serde_json::from_value(serde_json::json!({
         "name": "s", "kind": "feed", "url": "https://a.example/", "category": "news", "languages": [],
         "every": {"min": {"secs": 60, "nanos": 0}, "max": {"secs": 60, "nanos": 0}}, "article": "auto",
@@ -143,8 +148,8 @@ pub(super) fn any_source() -> anyhow::Result<model::Source> {
     }))?)
 }
 
-/// An item of that source with nothing but a text.
-pub(super) fn item_of(text: &str, language: &str) -> anyhow::Result<model::Item> {
+/// Returns an item of [`news_source`] that has only a text.
+pub(super) fn text_item(text: &str, language: &str) -> anyhow::Result<model::Item> {
     Ok(serde_json::from_value(serde_json::json!({
         "source": "s", "key": "k", "title": null, "text": text, "language": language, "problems": []
     }))?)

@@ -1,7 +1,8 @@
-//! Lucene Monitor, a peer: the matcher of stored queries behind most media monitoring, given the same topics and documents.
+//! Lucene Monitor, the peer of `bench match`: the matcher of stored queries behind most media monitoring.
 //!
-//! Both must find the same. Lucene is told the words and lemmas of each place, so that only matching is measured on its
-//! side; it has one thread, whose CPU time counts, but not that of its garbage collection.
+//! It gets the same topics and documents as Qyran and must find the same matches. It gets the words and lemmas of each
+//! position, so only its matching is measured. It runs in one thread. The CPU time of its garbage collection does not
+//! count.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,122 +12,130 @@ use matcher::{Analysis, TopicIndex};
 use model::{Item, ItemContext, Timestamp};
 use serde_json::{Value, json};
 
-use crate::laboratory::{any_source, spread};
-use crate::making::Asked;
+use crate::generator::Query;
+use crate::laboratory::{news_source, spread};
 
-/// What it does is beside this file.
+/// The Java program that runs Lucene Monitor.
 const PROGRAM: &str = include_str!("../LuceneMonitor.java");
-/// Documents that it is given: it is not quick.
-const DOCUMENTS: usize = 200;
+/// Upper bound on the number of documents, since Lucene Monitor is slow.
+const MAX_DOCUMENTS: usize = 200;
 
-/// What came of it.
-pub(super) struct Peer {
+/// The measurement of Lucene Monitor.
+pub(super) struct LuceneResult {
     documents: usize,
-    /// Topics that it finds otherwise, with their documents.
+    /// The matches that only one of Lucene Monitor and Qyran found, as text.
     differences: Vec<String>,
-    heap: Option<u64>,
+    heap_bytes: Option<u64>,
     per_second: Vec<f64>,
 }
 
-impl Peer {
-    pub(super) fn finds_otherwise(&self) -> bool {
+impl LuceneResult {
+    /// Returns true if Lucene Monitor and Qyran found different matches.
+    pub(super) fn differs(&self) -> bool {
         !self.differences.is_empty()
     }
 
     pub(super) fn figures(&self) -> Value {
         json!({
-            "documents": self.documents, "matched_otherwise": self.differences, "heap_bytes": self.heap,
+            "documents": self.documents, "matched_otherwise": self.differences, "heap_bytes": self.heap_bytes,
             "documents_per_cpu_second": spread(self.per_second.clone()),
         })
     }
 
-    /// How many times as many documents we match in a CPU-second, round by round.
-    pub(super) fn ratio(&self, ours: &[f64]) -> Value {
-        spread(ours.iter().zip(&self.per_second).map(|(ours, theirs)| ours / theirs).collect())
+    /// Returns the ratio of the documents per CPU-second of Qyran to those of Lucene Monitor, by round.
+    pub(super) fn ratio(&self, qyran: &[f64]) -> Value {
+        spread(qyran.iter().zip(&self.per_second).map(|(qyran, lucene)| qyran / lucene).collect())
     }
 }
 
-/// Matches the first of the documents; `folder` is where `lucene.sh` put it.
+/// Matches the first documents with Lucene Monitor, which `lucene.sh` compiled into a folder.
 pub(super) fn measure(
     folder: &Path,
     index: &TopicIndex,
     documents: &[Item],
-    asked: &[Asked],
-) -> anyhow::Result<Peer> {
+    queries: &[Query],
+) -> anyhow::Result<LuceneResult> {
     if !folder.join("classes").is_dir() {
-        return Err(anyhow::anyhow!("--lucene: {} has no Lucene Monitor", folder.display()));
+        return Err(anyhow::anyhow!(
+            "--lucene: {} has no Lucene Monitor; run bench/lucene.sh",
+            folder.display()
+        ));
     }
-    let documents = documents.get(..DOCUMENTS).unwrap_or(documents);
-    let given = tempfile::tempdir()?;
+    let documents = documents.get(..MAX_DOCUMENTS).unwrap_or(documents);
+    let work = tempfile::tempdir()?;
     let analysis = index.analysis();
-    let lines: String = documents.iter().map(|item| places(analysis, item) + "\n").collect();
-    std::fs::write(given.path().join("documents.txt"), lines)?;
-    let lines: String =
-        (0..).zip(asked).map(|(number, asked)| format!("t{number}\t{}\n", query(asked, analysis))).collect();
-    std::fs::write(given.path().join("topics.txt"), lines)?;
-    let program = given.path().join("LuceneMonitor.java");
+    let document_lines: String = documents.iter().map(|item| document_line(analysis, item) + "\n").collect();
+    std::fs::write(work.path().join("documents.txt"), document_lines)?;
+    let topic_line =
+        |(number, query): (usize, &Query)| format!("t{number}\t{}\n", lucene_query(query, analysis));
+    let topic_lines: String = (0..).zip(queries).map(topic_line).collect();
+    std::fs::write(work.path().join("topics.txt"), topic_lines)?;
+    let program = work.path().join("LuceneMonitor.java");
     std::fs::write(&program, PROGRAM)?;
     let classes = format!("{0}/classes:{0}/*", folder.display());
     let output = Command::new("java")
         .args(["-Xss64m", "-XX:+UseSerialGC", "-cp", &classes])
-        .args([&program, given.path()])
+        .args([&program, work.path()])
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
-        .map_err(|error| anyhow::anyhow!("java: {error}"))?;
+        .map_err(|error| anyhow::anyhow!("cannot start java: {error}"))?;
     if !output.status.success() {
         return Err(anyhow::anyhow!("Lucene Monitor ended early ({})", output.status));
     }
-    let said = String::from_utf8_lossy(&output.stdout);
+    let stdout = String::from_utf8_lossy(&output.stdout);
     let values = |name: &'static str| {
-        said.lines().filter_map(move |line| line.strip_prefix(name)?.strip_prefix('\t')?.parse::<f64>().ok())
+        stdout
+            .lines()
+            .filter_map(move |line| line.strip_prefix(name)?.strip_prefix('\t')?.parse::<f64>().ok())
     };
-    let found = std::fs::read_to_string(given.path().join("matches.txt"))?;
-    let found = found.lines().map(|line| line.split_once('\t').map_or("", |(_, names)| names));
-    let source = any_source()?;
-    let differing = |(number, (item, theirs)): (usize, (&Item, &str))| -> Vec<String> {
+    let matches = std::fs::read_to_string(work.path().join("matches.txt"))?;
+    let lucene_topics = matches.lines().map(|line| line.split_once('\t').map_or("", |(_, names)| names));
+    let source = news_source()?;
+    let differences_in = |(number, (item, lucene)): (usize, (&Item, &str))| -> Vec<String> {
         let document = analysis.item(item);
-        let ours = index.names(&document, item, &source, ItemContext::first_seen(Timestamp::UNIX_EPOCH));
-        let ours: BTreeSet<&str> = ours.into_iter().map(model::Name::as_str).collect();
-        let theirs = theirs.split_whitespace().collect();
-        ours.symmetric_difference(&theirs).map(|topic| format!("{topic} in document {number}")).collect()
+        let names = index.names(&document, item, &source, ItemContext::first_seen(Timestamp::UNIX_EPOCH));
+        let qyran: BTreeSet<&str> = names.into_iter().map(model::Name::as_str).collect();
+        let lucene = lucene.split_whitespace().collect();
+        qyran.symmetric_difference(&lucene).map(|topic| format!("{topic} in document {number}")).collect()
     };
-    Ok(Peer {
+    Ok(LuceneResult {
         documents: documents.len(),
-        differences: (0..).zip(documents.iter().zip(found)).flat_map(differing).collect(),
-        heap: values("heap").next().map(|bytes| bytes as u64),
+        differences: (0..).zip(documents.iter().zip(lucene_topics)).flat_map(differences_in).collect(),
+        heap_bytes: values("heap").next().map(|bytes| bytes as u64),
         per_second: values("pass").map(|seconds| documents.len() as f64 / seconds).collect(),
     })
 }
 
-/// A document: places behind tabs, the terms of each behind spaces.
-fn places(analysis: &Analysis, item: &Item) -> String {
-    let places: Vec<String> = analysis.item(item).places().map(|terms| terms.join(" ")).collect();
-    places.join("\t")
+/// Returns a document as a line: tabs separate the positions, spaces the terms of one position.
+fn document_line(analysis: &Analysis, item: &Item) -> String {
+    let positions: Vec<String> = analysis.item(item).places().map(|terms| terms.join(" ")).collect();
+    positions.join("\t")
 }
 
-fn query(asked: &Asked, analysis: &Analysis) -> String {
+/// Returns a query in the notation that the Java program reads.
+fn lucene_query(query: &Query, analysis: &Analysis) -> String {
     let terms = |word: &str| {
         let (form, lemmas) = analysis.position_terms(word);
         std::iter::once(form).chain(lemmas).collect::<Vec<_>>().join(" ")
     };
-    match asked {
-        Asked::Word(word) => format!("( word {} )", terms(word)),
-        Asked::Phrase([one, other]) => format!("( phrase ( {} ) ( {} ) )", terms(one), terms(other)),
-        Asked::Beginning(letters) => {
-            format!("( prefix {} )", analysis.position_terms(letters).0)
+    match query {
+        Query::Word(word) => format!("( word {} )", terms(word)),
+        Query::Phrase([one, other]) => format!("( phrase ( {} ) ( {} ) )", terms(one), terms(other)),
+        Query::Prefix(letters) => format!("( prefix {} )", analysis.position_terms(letters).0),
+        Query::Any(queries) => {
+            let queries: Vec<String> = queries.iter().map(|query| lucene_query(query, analysis)).collect();
+            format!("( or {} )", queries.join(" "))
         }
-        Asked::Any(all) => {
-            let all: Vec<String> = all.iter().map(|one| query(one, analysis)).collect();
-            format!("( or {} )", all.join(" "))
+        Query::Both(one, other) => {
+            format!("( and {} {} )", lucene_query(one, analysis), lucene_query(other, analysis))
         }
-        Asked::Both(one, other) => format!("( and {} {} )", query(one, analysis), query(other, analysis)),
-        Asked::Without(one, other) => {
-            format!("( without {} {} )", query(one, analysis), query(other, analysis))
+        Query::Without(one, other) => {
+            format!("( without {} {} )", lucene_query(one, analysis), lucene_query(other, analysis))
         }
-        Asked::Near([one, other], words) => {
+        Query::Near([one, other], words) => {
             format!("( near {words} ( {} ) ( {} ) )", terms(one), terms(other))
         }
-        Asked::InRussian(asked) => query(asked, analysis),
+        Query::InRussian(query) => lucene_query(query, analysis),
     }
 }

@@ -1,16 +1,18 @@
-//! The benchmarks of Qyran: each figure stands beside a baseline, a peer or a bound of the same run, on loopback only.
+//! The benchmarks of Qyran. Each figure is printed with a baseline, a peer or a bound of the same run. Only loopback is
+//! used.
 //!
-//! Each measured crawl is a separate process of the `qyran` binary, so the work of the simulated internet is not counted.
+//! Each measured crawl is a separate process of the `qyran` binary, so the work of the simulated internet does not
+//! count.
 
 mod baseline;
 mod bullmq;
 mod cadence;
 mod crawl;
 mod edit;
+mod generator;
 mod idle;
 mod laboratory;
 mod lucene;
-mod making;
 mod matching;
 mod morphology;
 mod report;
@@ -25,11 +27,11 @@ use std::sync::Arc;
 use clap::{Parser, Subcommand};
 use model::{Clock, SystemClock};
 
-/// Many small strings are allocated while pages are read and matched; the product uses the same allocator.
+/// The allocator of the product. Reading and matching pages allocates many small strings.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// Benchmarks of Qyran. Prints JSON
+/// Measure Qyran and print the figures as JSON
 #[derive(Parser)]
 #[command(name = "bench", version, max_term_width = 100)]
 #[command(after_help = "\
@@ -37,7 +39,7 @@ Examples:
   cargo build --release --workspace && cargo run --release -p bench -- crawl
   cargo run --release -p bench -- edit --topics 100000 --sources 10000
 
-Benchmarks of whole crawls start the qyran binary that lies beside this one; QYRAN_BIN names another.")]
+Benchmarks of whole crawls start the binary qyran in the folder of bench. QYRAN_BIN sets another path.")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -54,7 +56,7 @@ enum Command {
     Morphology(morphology::Args),
     Match(matching::Args),
     Cadence(cadence::Args),
-    /// The bare loop of `bench crawl`, which starts it
+    /// Run the bare loop of `bench crawl`
     #[command(hide = true)]
     Yardstick(yardstick::Args),
 }

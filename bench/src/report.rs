@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use serde_json::Value;
 
-/// Upper bound on the size of an input file, bytes.
+/// Upper bound on the size of an input file, in bytes.
 const MAX_INPUT_BYTES: u64 = 1 << 30;
 
 /// Prints the figures as JSON.
@@ -23,7 +23,7 @@ pub(crate) fn line(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }
 
-/// Shows progress on a terminal.
+/// Shows progress, if stderr is a terminal.
 pub(crate) fn progress(text: &str) {
     if std::io::stderr().is_terminal() {
         // ECMA-48: erase the line.

@@ -1,4 +1,4 @@
-//! `bench store`: how fast materials are stored.
+//! `bench store`: stored materials per second.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,28 +14,33 @@ use url::Url;
 
 use crate::laboratory::spread;
 
-/// Harvests in one transaction, as a node gathers them.
-const BATCH: usize = 64;
-/// Words of an article.
-const WORDS: usize = 300;
+/// The number of harvests in one transaction, as a node batches them.
+const HARVESTS_PER_BATCH: usize = 64;
+/// The number of words of an article.
+const WORDS_PER_ARTICLE: usize = 300;
 
-/// Materials stored per second: into SQLite, and into PostgreSQL where one is named
+/// Measure stored materials per second in SQLite, and in PostgreSQL if --store is set
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   bench store
-  qyran --store postgres://postgres@127.0.0.1/bench --schedule redis://127.0.0.1 bench store
+  bench store --store postgres://postgres@127.0.0.1/bench
 
-What is stored stays there: name a database that you can throw away. Every harvest has one article of 300 words
-that matches one topic.")]
+The benchmark does not delete what it stores, so use a temporary database. Every harvest has one article of
+300 words that matches one topic.")]
 pub(super) struct Args {
-    /// Materials in one measurement
-    #[arg(long, value_name = "N", default_value_t = 3200, value_parser = clap::value_parser!(u32).range(64..=1_000_000))]
+    /// Number of materials in one measurement
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 3200,
+        value_parser = clap::value_parser!(u32).range(64..=1_000_000)
+    )]
     materials: u32,
-    /// How often each is measured, in turn
+    /// Number of rounds; each measures all stores
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..))]
     repeats: u16,
-    /// PostgreSQL to measure beside SQLite: postgres://USER@HOST/DATABASE, migrated and empty
+    /// PostgreSQL database to measure as well: postgres://USER@HOST/DATABASE, migrated and empty
     #[arg(long, value_name = "URL")]
     store: Option<String>,
 }
@@ -43,13 +48,13 @@ pub(super) struct Args {
 pub(super) async fn run(args: &Args, clock: &std::sync::Arc<dyn model::Clock>) -> anyhow::Result<()> {
     let folder = std::env::temp_dir().join(format!("qyran-bench-{}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let measured = measure(args, &folder, clock).await;
-    // Whatever came of it; what cannot be removed is in the folder for temporary things.
+    let figures = measure(args, &folder, clock).await;
+    // A failure is harmless: the folder is a temporary one.
     let _ = std::fs::remove_dir_all(&folder);
-    let figures = measured?;
-    crate::report::print(&figures)
+    crate::report::print(&figures?)
 }
 
+/// Stores materials in each store by turns. Returns the figures.
 async fn measure(
     args: &Args,
     folder: &std::path::Path,
@@ -72,24 +77,27 @@ async fn measure(
             let batches = batches(first, args.materials, clock.now())?;
             first += u64::from(args.materials);
             let version = store.objects_version().await?;
-            let (began, spent) = (Instant::now(), actors::process_stats::cpu_seconds());
+            let (start, cpu_before) = (Instant::now(), actors::process_stats::cpu_seconds());
             for batch in batches {
                 store.save(&batch, version).await?;
             }
-            per_second.push(f64::from(args.materials) / began.elapsed().as_secs_f64());
-            if let (Some(before), Some(after)) = (spent, actors::process_stats::cpu_seconds()) {
+            per_second.push(f64::from(args.materials) / start.elapsed().as_secs_f64());
+            if let (Some(before), Some(after)) = (cpu_before, actors::process_stats::cpu_seconds()) {
                 cpu.push((after - before) * 1e6 / f64::from(args.materials));
             }
         }
     }
     crate::report::clear_progress();
-    let mut all = serde_json::Map::new();
-    all.insert("materials".to_owned(), json!(args.materials));
+    let mut output = serde_json::Map::new();
+    output.insert("materials".to_owned(), json!(args.materials));
     for ((name, _), (per_second, cpu)) in stores.iter().zip(&figures) {
-        let figures_of_store = json!({"materials_per_second": spread(per_second.clone()), "our_cpu_microseconds_per_material": spread(cpu.clone())});
-        all.insert((*name).to_owned(), figures_of_store);
+        let store_figures = json!({
+            "materials_per_second": spread(per_second.clone()),
+            "our_cpu_microseconds_per_material": spread(cpu.clone()),
+        });
+        output.insert((*name).to_owned(), store_figures);
     }
-    Ok(all.into())
+    Ok(output.into())
 }
 
 fn name(text: &str) -> anyhow::Result<Name> {
@@ -107,15 +115,18 @@ fn topic() -> anyhow::Result<Topic> {
     Ok(Topic::new(name("bench")?, "bench".to_owned()))
 }
 
+/// Returns batches of harvests with consecutive numbers.
 fn batches(first: u64, materials: u32, now: Timestamp) -> anyhow::Result<Vec<Arc<[Harvest]>>> {
     let harvests: Vec<Harvest> =
         (first..first + u64::from(materials)).map(|number| harvest(number, now)).collect::<Result<_, _>>()?;
-    Ok(harvests.chunks(BATCH).map(|batch| batch.to_vec().into()).collect())
+    Ok(harvests.chunks(HARVESTS_PER_BATCH).map(|batch| batch.to_vec().into()).collect())
 }
 
+/// Returns a harvest with one article and one match.
 fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
-    let words: Vec<String> =
-        (0..WORDS as u64).map(|word| format!("w{}", (number * 31 + word * word) % 20_000)).collect();
+    let words: Vec<String> = (0..WORDS_PER_ARTICLE as u64)
+        .map(|word| format!("w{}", (number * 31 + word * word) % 20_000))
+        .collect();
     let url = Url::parse(&format!("https://bench.example/{number}"))?;
     let item = Item {
         source: name("bench")?,
@@ -135,7 +146,7 @@ fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
         problems: Vec::new(),
     };
     let span = Span { zone: Zone::Text, start: 0, end: 2, text: "w1".to_owned() };
-    let found = Match {
+    let topic_match = Match {
         topic: name("bench")?,
         spans: vec![span],
         excerpt: words.iter().take(30).cloned().collect::<Vec<_>>().join(" ").into(),
@@ -144,7 +155,7 @@ fn harvest(number: u64, now: Timestamp) -> anyhow::Result<Harvest> {
     Ok(Harvest {
         findings: vec![Finding {
             item,
-            matches: vec![found],
+            matches: vec![topic_match],
             search_tokens: words.join(" "),
             entry_hash: number.to_string(),
             whole: true,

@@ -1,10 +1,10 @@
-//! The benchmarks measure what they say: the same work on both sides, and a node that is alive.
+//! Tests of the benchmarks: a crawl and its bare loop do the same work, and a measured node runs until the end.
 
 #![allow(clippy::unwrap_used, missing_docs)]
 
 use serde_json::Value;
 
-/// Runs the benchmark binary. The qyran binary lies beside it: a test of the workspace builds both.
+/// Runs the benchmark binary and returns its figures. A test of the workspace builds this binary and `qyran`.
 async fn bench(arguments: &[&str]) -> Value {
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_bench"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QYRAN_")) {
@@ -17,8 +17,8 @@ async fn bench(arguments: &[&str]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn both_sides_of_a_measured_crawl_read_the_same_pages() {
-    // Three sites: three articles and a listing each, or three listings, each of one publication.
+async fn the_crawl_and_the_bare_loop_read_the_same_pages() {
+    // Each of three sites has a listing with three articles, or three listings with one article.
     for (read, pages, items) in [("article", 12, 9), ("links", 9, 9)] {
         let figures =
             bench(&["crawl", "--read", read, "--repeats", "2", "--sites", "3", "--pages", "3"]).await;
@@ -34,14 +34,14 @@ async fn both_sides_of_a_measured_crawl_read_the_same_pages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_idle_node_asks_for_nothing_and_lives() {
+async fn an_idle_node_runs_and_makes_no_requests() {
     let figures = bench(&["idle", "--sources", "50", "--for", "1s"]).await;
     assert_eq!((&figures["is_running"], &figures["requests"]), (&Value::Bool(true), &0.into()), "{figures}");
     assert!(figures["memory_bytes"]["max"].as_f64().unwrap() > 0.0, "{figures}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_soaked_node_is_watched_while_it_works() {
+async fn the_soak_benchmark_reports_the_memory_of_a_working_node() {
     let figures = bench(&["soak", "--for", "3s"]).await;
     assert!(figures["requests"].as_u64().unwrap() > 40, "{figures}");
     let tenths = figures["memory_bytes_by_tenth"].as_array().unwrap();
@@ -50,7 +50,7 @@ async fn a_soaked_node_is_watched_while_it_works() {
 
 /// An edit takes effect on a running node, and its cost is reported.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_measured_edit_takes_effect() {
+async fn the_edit_benchmark_reports_the_cost_of_an_edit() {
     let figures = bench(&["edit", "--topics", "30", "--sources", "10", "--edits", "2"]).await;
     let seconds = figures["seconds_until_effective"]["max"].as_f64().unwrap();
     assert!(seconds > 0.0, "{figures}");

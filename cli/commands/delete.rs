@@ -126,7 +126,10 @@ async fn check_unused(store: &dyn Store, names: &ObjectNames) -> anyhow::Result<
     if remaining.is_empty() {
         return Ok(());
     }
-    Err(Failure::failed(format!("nothing was removed: these objects are referenced by {}", remaining.join(", ")))
-        .hint("edit these topics first, or delete them in the same command")
-        .into())
+    Err(Failure::failed(format!(
+        "nothing was removed: these objects are referenced by {}",
+        remaining.join(", ")
+    ))
+    .hint("edit these topics first, or delete them in the same command")
+    .into())
 }

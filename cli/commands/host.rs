@@ -68,7 +68,9 @@ enum Command {
 pub(crate) async fn run(args: Args, global: &Global) -> anyhow::Result<ExitCode> {
     match args.command {
         Command::Get { host } => get(&Backend::open_read_only(global).await?, &host, global).await?,
-        Command::Incidents { since } => incidents(&Backend::open_read_only(global).await?, since, global).await?,
+        Command::Incidents { since } => {
+            incidents(&Backend::open_read_only(global).await?, since, global).await?
+        }
         Command::Block { host, length, reason } => {
             let data = Backend::open(global).await?;
             let (host, _) = find_host(&data, &host).await?;

@@ -227,13 +227,13 @@ pub(crate) struct RebalanceArgs {
 
 pub(crate) async fn rebalance(_args: &RebalanceArgs, global: &Global) -> anyhow::Result<ExitCode> {
     let data = Backend::open_cluster(global).await?;
-    let columns = [column("node"), column("shards"), column("hosts_held"), column("hosts_preferred")];
+    let columns = [column("node"), column("shards"), column("leased_host_count"), column("hosts_preferred")];
     let mut rows = rows(global.output, &columns, "node");
     for spread in data.schedule.spread().await? {
         rows.row(json!({
             "node": spread.node,
             "shards": spread.shards,
-            "hosts_held": spread.held,
+            "leased_host_count": spread.held,
             "hosts_preferred": spread.preferred,
         }))?;
     }

@@ -97,7 +97,7 @@ pub struct Failure {
     /// The weight of the failure.
     pub weight: FailureWeight,
     /// The state that the source takes at once, regardless of its failure points.
-    pub shows: Option<SourceState>,
+    pub implied_state: Option<SourceState>,
     /// The reason, in words that an operator can act on.
     pub reason: String,
 }
@@ -156,7 +156,7 @@ impl Standing {
     pub fn after(self, failure: &Failure, now: Timestamp) -> (SourceState, f64) {
         let points = self.failures + failure.weight.points();
         let silent = crate::elapsed(self.silent_since, now);
-        let state = match failure.shows {
+        let state = match failure.implied_state {
             _ if failure.weight == FailureWeight::Deferred => self.state,
             Some(state) => state,
             None if points >= Self::GONE_POINTS && silent >= Self::GONE_AFTER => SourceState::Gone,
@@ -179,15 +179,15 @@ mod tests {
         Timestamp::from_second(1_795_000_000 + day * 86_400).unwrap()
     }
 
-    fn failure(weight: FailureWeight, shows: Option<SourceState>) -> Failure {
-        Failure { weight, shows, reason: "x".to_owned() }
+    fn failure(weight: FailureWeight, implied_state: Option<SourceState>) -> Failure {
+        Failure { weight, implied_state, reason: "x".to_owned() }
     }
 
     #[test]
     fn a_failure_leads_from_each_state_to_the_expected_state() {
         use FailureWeight::{Deferred, Disallowed, Hard, Soft, Temporary};
         use SourceState as S;
-        for (state, was_read, failures, day, weight, shows, expected) in [
+        for (state, was_read, failures, day, weight, implied_state, expected) in [
             (S::Candidate, false, 0.0, 0, Temporary, None, S::Probing),
             (S::Probing, false, 1.5, 0, Soft, None, S::Unreachable),
             (S::Live, true, 0.0, 0, Soft, None, S::Degraded),
@@ -208,9 +208,9 @@ mod tests {
         ] {
             let standing = Standing { state, failures, silent_since: at(0), was_read };
             assert_eq!(
-                standing.after(&failure(weight, shows), at(day)).0,
+                standing.after(&failure(weight, implied_state), at(day)).0,
                 expected,
-                "{standing:?} {weight:?} {shows:?}"
+                "{standing:?} {weight:?} {implied_state:?}"
             );
         }
     }
@@ -223,7 +223,7 @@ mod tests {
     }
 
     proptest! {
-        /// A failure never lowers the points and never stops a source. Unless the failure itself shows `Gone`, only
+        /// A failure never lowers the points and never stops a source. Unless the failure itself implies `Gone`, only
         /// weeks of failures make a source gone.
         #[test]
         fn failures_never_lower_points_or_stop_a_source(
@@ -236,8 +236,8 @@ mod tests {
             for (index, weight) in weights.into_iter().enumerate() {
                 let day = index as i64 * step;
                 let weight = [Hard, Soft, Temporary, Disallowed, Deferred][weight];
-                let shows = (weight == Disallowed).then_some(SourceState::Disallowed);
-                let (state, points) = standing.after(&failure(weight, shows), at(day));
+                let implied_state = (weight == Disallowed).then_some(SourceState::Disallowed);
+                let (state, points) = standing.after(&failure(weight, implied_state), at(day));
                 prop_assert!(points >= standing.failures);
                 prop_assert!(!state.is_stopped());
                 if state == SourceState::Gone {

@@ -70,7 +70,7 @@ impl HostHealth {
 
     /// Records a failed request for a source of the host. `was_well` is true if the source's previous poll succeeded: a
     /// source that was broken before says nothing about the host.
-    pub fn failed(
+    pub fn record_failure(
         &mut self,
         source: &Name,
         was_well: bool,
@@ -224,7 +224,7 @@ mod tests {
                 match failure {
                     None => health.record_success(),
                     Some((status, code)) => {
-                        health.failed(&source(n), was_well, &record(status, code), "x", at(seconds))
+                        health.record_failure(&source(n), was_well, &record(status, code), "x", at(seconds))
                     }
                 }
             }
@@ -238,7 +238,7 @@ mod tests {
     fn canary_interval_grows_and_three_successes_end_the_incident() {
         let mut health = HostHealth::default();
         for n in 0..5 {
-            health.failed(&source(n), true, &unavailable(), "HTTP status 503", at(0));
+            health.record_failure(&source(n), true, &unavailable(), "HTTP status 503", at(0));
         }
         let interval =
             |health: &HostHealth, seconds| health.rest(at(seconds)).map(|interval| interval.as_secs());
@@ -248,9 +248,9 @@ mod tests {
         assert!(health.is_frozen(at(86_399)) && !health.is_frozen(at(86_400)));
         health.record_success();
         assert_eq!(interval(&health, 7200), Some(30));
-        health.failed(&source(9), false, &record(FetchStatus::Http4xx, Some(404)), "x", at(7200));
+        health.record_failure(&source(9), false, &record(FetchStatus::Http4xx, Some(404)), "x", at(7200));
         assert_eq!(interval(&health, 7200), Some(30), "a source broken before does not count");
-        health.failed(&source(9), false, &unavailable(), "x", at(7201));
+        health.record_failure(&source(9), false, &unavailable(), "x", at(7201));
         assert_eq!(interval(&health, 7201), Some(120), "the incident is open again");
         for expected in [Some(30), Some(15), None] {
             health.record_success();
@@ -271,8 +271,8 @@ mod tests {
                 let previous = health.clone();
                 match result {
                     0 => health.record_success(),
-                    1 => health.failed(&source(n), was_well, &record(FetchStatus::Http4xx, Some(404)), "x", at(now)),
-                    _ => health.failed(&source(n), was_well, &unavailable(), "x", at(now)),
+                    1 => health.record_failure(&source(n), was_well, &record(FetchStatus::Http4xx, Some(404)), "x", at(now)),
+                    _ => health.record_failure(&source(n), was_well, &unavailable(), "x", at(now)),
                 }
                 let signature = if result == 1 { "http 404" } else { "down" };
                 let is_same = previous.incident.as_ref().is_none_or(|incident| incident.alike == signature);

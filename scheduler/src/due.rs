@@ -7,15 +7,15 @@ use xxhash_rust::xxh3::xxh3_64;
 
 /// The evidence of a successful poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+pub struct PollEvidence {
     /// The number of entries that were already stored.
-    pub known: usize,
+    pub known_entries: usize,
     /// The number of new entries.
-    pub fresh: usize,
+    pub new_entries: usize,
     /// True if the poll was not much later than planned. Only such polls are evidence of the source's rate.
-    pub on_time: bool,
+    pub is_on_time: bool,
     /// The actual wait before the poll, if it differs from the interval.
-    pub waited: Option<Duration>,
+    pub actual_wait: Option<Duration>,
 }
 
 /// Returns the interval after a successful poll. A poll with many new entries shortens it, one without lengthens it.
@@ -23,20 +23,20 @@ pub struct Seen {
 /// An interval corresponds to a publication rate (see [`interval_of`]). Each poll moves the estimated rate; the longer
 /// the wait before the poll, the more it weighs. If a poll returned only new entries, more was published than one
 /// document contains: the wait is then at least halved.
-pub fn learn(interval: Duration, every: Every, seen: Seen) -> Duration {
+pub fn learn(interval: Duration, every: Every, evidence: PollEvidence) -> Duration {
     let longest = interval_of(MIN_RATE).max(every.min);
     let interval = interval.clamp(every.min, longest);
-    let is_flooded = seen.known == 0 && seen.fresh > 0;
-    let waited = seen.waited.unwrap_or(interval);
+    let is_flooded = evidence.known_entries == 0 && evidence.new_entries > 0;
+    let waited = evidence.actual_wait.unwrap_or(interval);
     let upper_bound = if is_flooded { interval.min(waited) / 2 } else { longest };
-    if !seen.on_time {
+    if !evidence.is_on_time {
         return interval.min(upper_bound).max(every.min);
     }
     let waited = waited.as_secs_f64().max(1.0);
     let old_rate = a_day(interval);
     let memory = DAY * (MEMORY_PUBLICATIONS / old_rate).clamp(MIN_MEMORY_DAYS, MAX_MEMORY_DAYS);
     let weight = 1.0 - (-waited / memory).exp();
-    let rate = old_rate + weight * (seen.fresh as f64 * DAY / waited - old_rate);
+    let rate = old_rate + weight * (evidence.new_entries as f64 * DAY / waited - old_rate);
     interval_of(rate.max(MIN_RATE)).min(upper_bound).clamp(every.min, longest)
 }
 
@@ -101,7 +101,7 @@ pub fn is_rare(interval: Duration, pace: f64) -> bool {
 
 /// Returns the wait while a WebSub hub announces publications. It is short enough that a document still contains the
 /// entries that the hub did not announce.
-pub fn while_told(interval: Duration, every: Every) -> Duration {
+pub fn interval_with_hub(interval: Duration, every: Every) -> Duration {
     let window = Duration::from_secs_f64(DAY * WINDOW_ENTRIES / a_day(interval));
     every.max.min(window).max(every.min)
 }
@@ -203,6 +203,10 @@ mod tests {
 
     const EVERY: Every = Every { min: minutes(5), max: minutes(60) };
 
+    fn evidence_of(known_entries: usize, new_entries: usize, is_on_time: bool) -> PollEvidence {
+        PollEvidence { known_entries, new_entries, is_on_time, actual_wait: None }
+    }
+
     /// The expected values, in milliseconds, were computed independently of this code (with Python's `math`).
     #[test]
     fn a_poll_moves_the_interval() {
@@ -220,9 +224,9 @@ mod tests {
             (600, 20, 0, true, 37066113),
             (600, 19, 1, true, 34462708),
         ] {
-            let learnt = learn(minutes(interval), EVERY, Seen { known, fresh, on_time, waited: None });
-            let difference = learnt.as_millis().abs_diff(expected);
-            assert!(difference <= 1, "{interval} {known} {fresh} {on_time}: {learnt:?}");
+            let new_interval = learn(minutes(interval), EVERY, evidence_of(known, fresh, on_time));
+            let difference = new_interval.as_millis().abs_diff(expected);
+            assert!(difference <= 1, "{interval} {known} {fresh} {on_time}: {new_interval:?}");
         }
     }
 
@@ -230,7 +234,7 @@ mod tests {
     #[test]
     fn the_actual_wait_determines_the_rate() {
         let every = Every { min: minutes(1), max: minutes(2000) };
-        let evidence = |waited| Seen { known: 20, fresh: 2, on_time: true, waited };
+        let evidence = |actual_wait| PollEvidence { actual_wait, ..evidence_of(20, 2, true) };
         let interval = interval_of(4.0);
         let longer = learn(interval, every, evidence(Some(minutes(720))));
         assert!(longer.as_secs().abs_diff(interval.as_secs()) <= 1, "{longer:?}");
@@ -250,7 +254,7 @@ mod tests {
                 unread += per_day * days;
                 let fresh = unread as usize;
                 unread -= fresh as f64;
-                interval = learn(interval, every, Seen { known: 20, fresh, on_time: true, waited: None });
+                interval = learn(interval, every, evidence_of(20, fresh, true));
             }
             let ratio = a_day(interval) / per_day;
             assert!((0.8..1.25).contains(&ratio), "{per_day} per day from {start} minutes: {interval:?}");
@@ -347,19 +351,19 @@ mod tests {
     proptest! {
         #[test]
         fn intervals_stay_in_bounds(interval in 0u64..100_000, known in 0usize..1000, fresh in 0usize..1000, on_time: bool) {
-            let learnt = learn(Duration::from_secs(interval), EVERY, Seen { known, fresh, on_time, waited: None });
-            prop_assert!(learnt >= EVERY.min && learnt <= interval_of(MIN_RATE));
+            let new_interval = learn(Duration::from_secs(interval), EVERY, evidence_of(known, fresh, on_time));
+            prop_assert!(new_interval >= EVERY.min && new_interval <= interval_of(MIN_RATE));
         }
 
         /// A day of polls that follow a rhythm has no more polls than a day of evenly spread ones.
         #[test]
         fn a_rhythm_does_not_add_polls(hours in proptest::collection::vec(0i64..24, 0..60), interval in 5u64..60) {
             let midnight = Timestamp::UNIX_EPOCH;
-            let of = |hour: i64| Timestamp::from_second(hour * 3600).unwrap();
-            let rhythm = Rhythm::unknown(midnight).with(hours.into_iter().map(of), midnight);
+            let at_hour = |hour: i64| Timestamp::from_second(hour * 3600).unwrap();
+            let rhythm = Rhythm::unknown(midnight).with(hours.into_iter().map(at_hour), midnight);
             let every = Every { min: Duration::from_secs(1), max: minutes(6000) };
             let (mut at, mut polls) = (midnight, 0);
-            while at < of(24) {
+            while at < at_hour(24) {
                 at += paced(minutes(interval), every, Some(&rhythm), at);
                 polls += 1;
             }

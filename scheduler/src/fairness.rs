@@ -103,10 +103,10 @@ mod tests {
         }
         let mut totals = vec![0; clients.len()];
         for _ in 0..turns {
-            let waiting = clients.iter().enumerate().map(|(place, (name, ..))| {
+            let waiting_jobs = clients.iter().enumerate().map(|(place, (name, ..))| {
                 ((*name).to_owned(), (0..20).map(|due| (due, place)).collect::<Vec<_>>())
             });
-            for (_, place) in shares.begin_turn(waiting.collect(), 10) {
+            for (_, place) in shares.begin_turn(waiting_jobs.collect(), 10) {
                 let (name, _, exchanges) = clients[place];
                 totals[place] += u64::from(exchanges);
                 shares.charge(name, exchanges);

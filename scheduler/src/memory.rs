@@ -129,7 +129,7 @@ impl State {
     }
 
     fn settle(&mut self, settle: &Settle) -> Result<(), ScheduleError> {
-        settle.found.iter().for_each(|planned| self.plan(planned));
+        settle.new_jobs.iter().for_each(|planned| self.plan(planned));
         self.check(&settle.lease)?;
         settle.jobs.iter().for_each(|job| self.end_job(job, false));
         settle.crashed.iter().for_each(|job| self.end_job(job, true));

@@ -66,7 +66,7 @@ pub struct Settle {
     pub crashed: Vec<Settlement>,
     /// New jobs discovered during the turn, for any host. They are planned even if the lease is no longer
     /// valid, because the harvest they come from is already stored.
-    pub found: Vec<Planned>,
+    pub new_jobs: Vec<Planned>,
     /// Releases the host, and sets the time before which no node may request it.
     pub release_until: Option<Timestamp>,
 }

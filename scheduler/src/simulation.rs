@@ -199,7 +199,7 @@ impl World {
             now: at(now),
             jobs: vec![Settlement { id: job.clone(), next_due: Some(at(now + INTERVAL)), exchanges: 1 }],
             crashed: Vec::new(),
-            found: Vec::new(),
+            new_jobs: Vec::new(),
             release_until: is_last.then(|| at(end + DELAY)),
         };
         let result = self.schedule.settle(&settle).await;

@@ -168,12 +168,12 @@ async fn add_document(
     let mut gathered = Gathered::default();
     gathered.add(run, entries).await?;
     let evidence = sort_entries(run, gathered.entries, harvest, false).await;
-    backfill.new += evidence.fresh as u64;
+    backfill.new += evidence.new_entries as u64;
     // An entry without a date is treated as old: its page waits after the pages of new entries.
     for page in harvest.pages.iter_mut().filter(|page| page.entry.dated().is_none()) {
         page.entry.changed_on = Some(backfill.since);
     }
-    backfill.barren = if evidence.fresh > 0 || is_older { 0 } else { backfill.barren + 1 };
+    backfill.barren = if evidence.new_entries > 0 || is_older { 0 } else { backfill.barren + 1 };
     // If all dates are too old, further documents are older still. The barren limit ends cycles of links.
     let continues =
         newest.is_none_or(|newest| newest >= backfill.since) && backfill.barren < MAX_BARREN_DOCUMENTS;

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crawler::extract::needs_no_page;
 use crawler::read;
 use model::{Entry, Finding, Harvest, Host, JobId, PageWork, Planned};
-use scheduler::due::Seen;
+use scheduler::due::PollEvidence;
 use store::EntryStatus;
 use url::Url;
 
@@ -18,9 +18,10 @@ pub(crate) async fn sort_entries(
     entries: Vec<ClassifiedEntry>,
     harvest: &mut Harvest,
     on_time: bool,
-) -> Seen {
+) -> PollEvidence {
     let shared = shared_addresses(entries.iter().map(|classified| &classified.entry));
-    let mut evidence = Seen { known: 0, fresh: 0, on_time, waited: None };
+    let mut evidence =
+        PollEvidence { known_entries: 0, new_entries: 0, is_on_time: on_time, actual_wait: None };
     let mut direct: Vec<DirectEntry> = Vec::new();
     for ClassifiedEntry { entry, reference, status } in entries {
         if entry.is_deleted {
@@ -31,11 +32,11 @@ pub(crate) async fn sort_entries(
         let is_known = status == EntryStatus::Changed;
         match status {
             EntryStatus::Same => {
-                evidence.known += 1;
+                evidence.known_entries += 1;
                 continue;
             }
-            EntryStatus::Changed => evidence.known += 1,
-            EntryStatus::New => evidence.fresh += 1,
+            EntryStatus::Changed => evidence.known_entries += 1,
+            EntryStatus::New => evidence.new_entries += 1,
         }
         match article_page_of(run, &entry, &shared) {
             Ok(Some((url, host))) => {

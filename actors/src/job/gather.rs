@@ -208,6 +208,6 @@ pub(crate) async fn read_on_pool(run: &JobRun, fetched: Fetched) -> (Reading, Fe
             (reading, fetched, started_at.elapsed())
         })
         .await;
-    run.context.metrics.parsed(run.source.kind, duration, reading.entries.len());
+    run.context.metrics.record_parse(run.source.kind, duration, reading.entries.len());
     (reading, fetched)
 }

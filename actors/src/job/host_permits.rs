@@ -141,7 +141,7 @@ impl HostPermits {
                 now,
                 jobs: Vec::new(),
                 crashed: Vec::new(),
-                found: Vec::new(),
+                new_jobs: Vec::new(),
                 release_until: Some(after(now, borrowed.permit.remaining_wait())),
             };
             if let Err(error) = self.context.schedule.settle(&settle).await {

@@ -112,7 +112,9 @@ impl JobRun {
         update(health);
         if *health != previous {
             harvest.host_health = Some(health.clone());
-            self.context.metrics.incident_changed(previous.incident.is_some(), health.incident.is_some());
+            self.context
+                .metrics
+                .record_incident_change(previous.incident.is_some(), health.incident.is_some());
         }
         if let Some(rest) = health.rest(harvest.at) {
             let round = harvest.at.as_second().unsigned_abs();
@@ -256,7 +258,7 @@ impl JobRun {
             now: self.now(),
             jobs: vec![Settlement { id: self.job.clone(), next_due, exchanges: self.exchanges }],
             crashed: Vec::new(),
-            found: jobs,
+            new_jobs: jobs,
             release_until: None,
         }
     }
@@ -300,11 +302,11 @@ impl JobRun {
     /// Adds the saved fetches and poll to the tally and the metrics.
     fn count(&self, fetches: &[FetchRecord], outcome: Option<&PollOutcome>) {
         for record in fetches {
-            self.context.tally.fetched(&self.source.name, record);
-            self.context.metrics.fetched(self.source.kind, record);
+            self.context.tally.record_fetch(&self.source.name, record);
+            self.context.metrics.record_fetch(self.source.kind, record);
         }
         if let Some(outcome) = outcome {
-            self.context.tally.polled(&self.source.name, outcome.state, outcome.ok);
+            self.context.tally.record_poll(&self.source.name, outcome.state, outcome.ok);
         }
     }
 

@@ -25,7 +25,7 @@ const FIRST_RETRY_WAIT: Duration = Duration::from_secs(60);
 
 /// Fetches waiting pages, up to the limit of a turn. Each page is stored as soon as it is read.
 pub(crate) async fn pages(run: &mut JobRun) -> Result<(), JobError> {
-    let limit = run.context.pages_left(&run.source.name);
+    let limit = run.context.remaining_pages(&run.source.name);
     let limit = if run.is_canary() { limit.min(1) } else { limit };
     let host = run.job.host.clone();
     let waiting_pages = load_waiting(run, limit + 1).await?;
@@ -42,7 +42,7 @@ pub(crate) async fn pages(run: &mut JobRun) -> Result<(), JobError> {
             is_interrupted = true;
             break;
         }
-        run.context.had_page(&run.source.name);
+        run.context.count_page(&run.source.name);
     }
     let next_due = next_due(run, is_interrupted || waiting_pages.len() > limit).await?;
     tracing::debug!(source = %run.source.name, %host, pages = waiting_pages.len(), "pages fetched");
@@ -121,7 +121,7 @@ async fn fetch_page(
             if is_temporary(&error) && run.is_canary() {
                 let source = run.source.name.clone();
                 run.update_host_health(&mut harvest, |health| {
-                    health.failed(&source, false, &line, &error.to_string(), line.at);
+                    health.record_failure(&source, false, &line, &error.to_string(), line.at);
                 });
             }
             harvest.fetches.push(line);
@@ -247,7 +247,7 @@ async fn read_on_pool(
         (read_page(), started_at.elapsed())
     };
     let (reading, duration) = run.context.pool.run(timed).await;
-    run.context.metrics.parsed(run.source.kind, duration, 1);
+    run.context.metrics.record_parse(run.source.kind, duration, 1);
     reading
 }
 

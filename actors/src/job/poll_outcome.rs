@@ -8,14 +8,14 @@ use model::{
     Timestamp,
 };
 use scheduler::due;
-use scheduler::due::{Backoff, Seen};
+use scheduler::due::{Backoff, PollEvidence};
 use store::SourceRecord;
 
 use crate::job::job_run::JobRun;
 
 /// The data of a successful poll that determines its outcome.
 pub(crate) struct SuccessfulPoll<'p> {
-    pub(crate) evidence: Seen,
+    pub(crate) evidence: PollEvidence,
     /// Publications per day, estimated from the dates of the entries.
     pub(crate) per_day: Option<f64>,
     /// The freshness lifetime that the server or the document declares.
@@ -31,7 +31,9 @@ pub(crate) fn success(run: &JobRun, record: &SourceRecord, poll: SuccessfulPoll<
     let interval = match record.interval.filter(|_| record.last_ok.is_some()) {
         // One search says little about the next: each runs as often as the source allows.
         _ if run.is_search() => every.min,
-        Some(interval) => due::learn(interval, every, Seen { waited: actual_wait(record), ..evidence }),
+        Some(interval) => {
+            due::learn(interval, every, PollEvidence { actual_wait: actual_wait(record), ..evidence })
+        }
         None => due::first(every, per_day),
     };
     let round = run.now().as_second().unsigned_abs();
@@ -172,13 +174,13 @@ fn uncounted_failure(
 
 /// Returns the failure of a response that arrived but cannot be read.
 pub(crate) fn failure_of(alarm: &Alarm) -> Failure {
-    let (weight, shows) = match alarm {
+    let (weight, implied_state) = match alarm {
         Alarm::WrongFormat(_) | Alarm::Empty(_) => (FailureWeight::Soft, Some(SourceState::BrokenLayout)),
         Alarm::Restricted(_) => (FailureWeight::Soft, Some(SourceState::Restricted)),
         Alarm::Gone(_) => (FailureWeight::Hard, Some(SourceState::Gone)),
         Alarm::RateLimited(_) => (FailureWeight::Temporary, None),
     };
-    Failure { weight, shows, reason: alarm.to_string() }
+    Failure { weight, implied_state, reason: alarm.to_string() }
 }
 
 /// Returns the publications per day, estimated from the newer half of the dates; `None` for fewer than four dates.

@@ -8,7 +8,7 @@ use model::{
     Entry, Failure, FailureWeight, FetchRecord, FetchStatus, Harvest, PollOutcome, Precision, Timestamp,
     Validators, after,
 };
-use scheduler::due::Seen;
+use scheduler::due::PollEvidence;
 use store::{EntryStatus, SourceRecord};
 use url::Url;
 
@@ -71,7 +71,7 @@ fn conclude_unchanged(
     harvest.fetches.push(run.record(url, Ok(fetched), 0, String::new()));
     update_unchanged_window(run, record, &mut harvest);
     let on_time = is_on_time(record, harvest.at) && !run.relies_on_hub();
-    let evidence = Seen { known: 1, fresh: 0, on_time, waited: None };
+    let evidence = PollEvidence { known_entries: 1, new_entries: 0, is_on_time: on_time, actual_wait: None };
     let previous = record.validators.as_ref().and_then(|validators| validators.fresh_for);
     let fresh_for = fetched.fresh_for.or(previous);
     // The same document supports the same suspicion of a broken layout.
@@ -140,7 +140,7 @@ fn record_host_failure(
     }
     let was_ok = record.last_ok.is_some() && record.failures == 0.0 && record.state.is_read();
     run.update_host_health(harvest, |health| {
-        health.failed(&record.source.name, was_ok, line, &failure.reason, line.at);
+        health.record_failure(&record.source.name, was_ok, line, &failure.reason, line.at);
     });
 }
 
@@ -210,7 +210,7 @@ async fn read_document(
         record,
         SuccessfulPoll { evidence, per_day, fresh_for, rhythm: rhythm.as_ref() },
     );
-    harvest.updates.rhythm = rhythm.filter(|_| evidence.fresh > 0 && !run.is_search());
+    harvest.updates.rhythm = rhythm.filter(|_| evidence.new_entries > 0 && !run.is_search());
     let outcome =
         PollOutcome { validators, moved_to, ..poll_outcome::with_suspicion(run, record, suspicion, success) };
     Ok(Attempt { harvest, outcome, jobs, offer, late, is_interrupted: false })

@@ -55,7 +55,7 @@ pub(crate) fn rely_on_hub(run: &JobRun, record: &SourceRecord, attempt: &mut Att
     let polls_saved = if subscription.is_reliable(now) { (waited / usual_wait - 1.0).max(0.0) } else { 0.0 };
     if subscription.is_reliable(now) && missed == 0 {
         let slow_wait = due::drift(
-            due::while_told(interval, every),
+            due::interval_with_hub(interval, every),
             run.source.name.as_str(),
             now.as_second().unsigned_abs(),
         );
@@ -67,7 +67,7 @@ pub(crate) fn rely_on_hub(run: &JobRun, record: &SourceRecord, attempt: &mut Att
         let Subscription { source, offer, .. } = subscription;
         tracing::info!(%source, missed, hub = %offer.hub, "a hub did not deliver all new entries");
     }
-    run.context.metrics.polls_saved(polls_saved);
+    run.context.metrics.add_polls_saved(polls_saved);
     attempt.harvest.updates.websub = Some(SubscriptionDelta { entries: 0, missed, polls_saved });
 }
 

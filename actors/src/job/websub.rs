@@ -25,24 +25,24 @@ pub enum HubReply {
     /// The hub verifies a subscription that was requested: the response repeats this challenge.
     Challenge(String),
     /// The request is accepted: its content is stored, or need not be.
-    Thanks,
+    Accepted,
     /// There is no such subscription.
-    Unknown,
+    NotSubscribed,
     /// The content cannot be stored now, for this reason; the hub may retry later.
-    Later(String),
+    RetryLater(String),
 }
 
 /// Handles a verification or denial request from a hub.
-pub async fn hub_asks(context: &Context, id: &str, query: &str) -> HubReply {
+pub async fn handle_hub_verification(context: &Context, id: &str, query: &str) -> HubReply {
     let reply = match handle_verification(context, id, query).await {
-        Ok(reply) => reply.unwrap_or(HubReply::Unknown),
-        Err(error) => HubReply::Later(error.to_string()),
+        Ok(reply) => reply.unwrap_or(HubReply::NotSubscribed),
+        Err(error) => HubReply::RetryLater(error.to_string()),
     };
-    context.metrics.hub_said(match reply {
+    context.metrics.record_websub_call(match reply {
         HubReply::Challenge(_) => "verified",
-        HubReply::Thanks => "denied",
-        HubReply::Unknown => "unknown",
-        HubReply::Later(_) => "failed",
+        HubReply::Accepted => "denied",
+        HubReply::NotSubscribed => "unknown",
+        HubReply::RetryLater(_) => "failed",
     });
     reply
 }
@@ -73,7 +73,7 @@ async fn handle_verification(
             let renew_at =
                 if is_offered { after(now, Subscription::RETRY_DELAY) } else { Subscription::NEVER };
             let decision = HubDecision { tells: Err(reason), renew_at };
-            (topic_url, decision, HubReply::Thanks)
+            (topic_url, decision, HubReply::Accepted)
         }
     };
     if topic_url != subscription.offer.topic_url {
@@ -112,14 +112,14 @@ fn earliest_poll(record: &SourceRecord, now: Timestamp) -> Option<Timestamp> {
 }
 
 /// Returns true if there is a subscription with this identifier.
-pub async fn is_subscribed(context: &Context, id: &str) -> Result<bool, BackendError> {
+pub async fn has_subscription(context: &Context, id: &str) -> Result<bool, BackendError> {
     if !websub::is_subscription_id(id) {
         return Ok(false);
     }
     match context.store.subscription_by_id(id).await {
         Ok(subscription) => {
             if subscription.is_none() {
-                context.metrics.hub_said("unknown");
+                context.metrics.record_websub_call("unknown");
             }
             Ok(subscription.is_some())
         }
@@ -128,13 +128,13 @@ pub async fn is_subscribed(context: &Context, id: &str) -> Result<bool, BackendE
 }
 
 /// Counts and logs a request from a hub that was rejected before it was handled.
-pub fn hub_was_refused(context: &Context, reason: &str) {
+pub fn record_rejected_hub_request(context: &Context, reason: &str) {
     tracing::info!(reason, "rejected a request from a hub");
-    context.metrics.hub_said("refused");
+    context.metrics.record_websub_call("refused");
 }
 
 /// Handles a document that a hub delivers.
-pub async fn hub_pushes(
+pub async fn handle_hub_delivery(
     context: &Context,
     id: &str,
     signature: Option<&str>,
@@ -143,9 +143,9 @@ pub async fn hub_pushes(
 ) -> HubReply {
     let (reply, outcome) = match store_document(context, id, signature, content_type, body).await {
         Ok(result) => result,
-        Err(error) => (HubReply::Later(error.to_string()), "failed"),
+        Err(error) => (HubReply::RetryLater(error.to_string()), "failed"),
     };
-    context.metrics.hub_said(outcome);
+    context.metrics.record_websub_call(outcome);
     reply
 }
 
@@ -158,22 +158,22 @@ async fn store_document(
     body: Bytes,
 ) -> Result<(HubReply, &'static str), BackendError> {
     let subscription = context.store.subscription_by_id(id).await?;
-    let Some(subscription) = subscription else { return Ok((HubReply::Unknown, "unknown")) };
+    let Some(subscription) = subscription else { return Ok((HubReply::NotSubscribed, "unknown")) };
     // The reply to a wrong signature is a success: an attacker must not learn that a guess was wrong (WebSub §7.1).
     if !signature.is_some_and(|signature| websub::verify_signature(&subscription.secret, signature, &body)) {
         let Subscription { source, offer, .. } = &subscription;
         tracing::info!(%source, hub = %offer.hub, "ignored a delivered document without a valid signature");
-        return Ok((HubReply::Thanks, "unsigned"));
+        return Ok((HubReply::Accepted, "unsigned"));
     }
     let snapshot = context.snapshot();
     let source = snapshot.source(&subscription.source);
     // The source has a new address since the subscription.
     if source.as_ref().is_some_and(|source| source.url != subscription.source_url) {
-        return Ok((HubReply::Unknown, "unknown"));
+        return Ok((HubReply::NotSubscribed, "unknown"));
     }
     let planned = source.as_ref().and_then(|source| websub_job(&snapshot, source, context.terms()));
     // The source is paused. The first poll after the pause finds the entries of this document.
-    let Some(planned) = planned else { return Ok((HubReply::Thanks, "stopped")) };
+    let Some(planned) = planned else { return Ok((HubReply::Accepted, "stopped")) };
     let (source, at) = (subscription.source, context.clock.now());
     let document = WebSubDocument { id: 0, source, at, content_type, body: body.to_vec(), tries: 0 };
     let is_stored =
@@ -181,10 +181,10 @@ async fn store_document(
     // Planned even if the document was not stored: the job that reads the waiting documents may have been lost.
     context.schedule.plan(&[planned]).await?;
     match is_stored {
-        true => Ok((HubReply::Thanks, "taken")),
+        true => Ok((HubReply::Accepted, "taken")),
         false => {
             let reason = format!("{} documents are already waiting", Subscription::MAX_WAITING_DOCUMENTS);
-            Ok((HubReply::Later(reason), "failed"))
+            Ok((HubReply::RetryLater(reason), "failed"))
         }
     }
 }
@@ -226,9 +226,9 @@ pub(crate) async fn read_documents(run: &mut JobRun) -> Result<(), JobError> {
     let new = gathered.entries.iter().filter(|classified| classified.status == EntryStatus::New);
     let rhythm = poll_outcome::updated_rhythm(&record, new.map(|classified| &classified.entry), harvest.at);
     let evidence = sort_entries(run, gathered.entries, &mut harvest, false).await;
-    harvest.updates.rhythm = rhythm.filter(|_| evidence.fresh > 0);
-    let entries = evidence.fresh as u64;
-    run.context.metrics.websub_entries(entries);
+    harvest.updates.rhythm = rhythm.filter(|_| evidence.new_entries > 0);
+    let entries = evidence.new_entries as u64;
+    run.context.metrics.add_websub_entries(entries);
     // A document that cannot be read counts as a missed entry.
     harvest.updates.websub =
         Some(SubscriptionDelta { entries, missed: u64::from(!is_complete), polls_saved: 0.0 });

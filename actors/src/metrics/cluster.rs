@@ -9,7 +9,8 @@ use super::labels::{RoleLabel, StateLabel};
 use super::values::set_gauge;
 
 /// The roles of actors that are restarted.
-const RESTARTED_ROLES: [&str; 4] = ["storage", "maintenance", "dispatcher", "fetcher"];
+const RESTARTED_ROLES: [&str; 7] =
+    ["storage", "object_sync", "maintenance", "membership", "dispatcher", "host_worker", "fetcher"];
 
 #[derive(Debug)]
 pub(super) struct ClusterMetrics {

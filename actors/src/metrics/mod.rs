@@ -84,87 +84,87 @@ impl Default for Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn fetched(&self, kind: SourceKind, record: &FetchRecord) {
+    pub(crate) fn record_fetch(&self, kind: SourceKind, record: &FetchRecord) {
         self.fetching.record_fetch(kind, record);
     }
 
-    pub(crate) fn parsed(&self, kind: SourceKind, took: Duration, items: usize) {
+    pub(crate) fn record_parse(&self, kind: SourceKind, took: Duration, items: usize) {
         self.fetching.record_parse(kind, took, items);
     }
 
-    pub(crate) fn sources_are(&self, counts: &[(SourceKind, SourceState, u64)]) {
+    pub(crate) fn set_sources(&self, counts: &[(SourceKind, SourceState, u64)]) {
         self.sources.set_sources(counts);
     }
 
-    pub(crate) fn job_began(&self, kind: JobKind, lag: Duration) {
+    pub(crate) fn record_job_start(&self, kind: JobKind, lag: Duration) {
         self.jobs.record_start(kind, lag);
     }
 
-    pub(crate) fn job_ended(&self, kind: JobKind, end: JobEnd) {
+    pub(crate) fn record_job_end(&self, kind: JobKind, end: JobEnd) {
         self.jobs.record_end(kind, end);
     }
 
-    pub(crate) fn claimed(&self, hosts: usize) {
+    pub(crate) fn record_claim(&self, hosts: usize) {
         self.jobs.record_claim(hosts);
     }
 
-    pub(crate) fn lease_ended(&self, end: LeaseEnd) {
+    pub(crate) fn record_lease_end(&self, end: LeaseEnd) {
         self.jobs.record_lease_end(end);
     }
 
-    pub(crate) fn stored(&self, saved: &store::SaveOutcome) {
+    pub(crate) fn record_save(&self, saved: &store::SaveOutcome) {
         self.storage.record_save(saved);
     }
 
-    pub(crate) fn material_came(&self, age: Duration) {
+    pub(crate) fn record_material(&self, age: Duration) {
         self.storage.record_material(age);
     }
 
-    pub(crate) fn batch_stored(&self, took: Duration) {
+    pub(crate) fn record_batch(&self, took: Duration) {
         self.storage.record_batch(took);
     }
 
-    pub(crate) fn harvests_wait(&self, waiting: usize) {
+    pub(crate) fn set_waiting_harvests(&self, waiting: usize) {
         self.storage.set_waiting(waiting);
     }
 
-    pub(crate) fn asked(&self, backend: Backend, op: &'static str, took: Duration, is_ok: bool) {
+    pub(crate) fn record_request(&self, backend: Backend, op: &'static str, took: Duration, is_ok: bool) {
         self.backends.record_request(backend, op, took, is_ok);
     }
 
-    pub(crate) fn incident_changed(&self, was_open: bool, is_open: bool) {
+    pub(crate) fn record_incident_change(&self, was_open: bool, is_open: bool) {
         self.sources.record_incident_change(was_open, is_open);
     }
 
-    pub(crate) fn hub_said(&self, result: &'static str) {
+    pub(crate) fn record_websub_call(&self, result: &'static str) {
         self.websub.record_call(result);
     }
 
-    pub(crate) fn websub_entries(&self, entries: u64) {
+    pub(crate) fn add_websub_entries(&self, entries: u64) {
         self.websub.add_entries(entries);
     }
 
-    pub(crate) fn polls_saved(&self, polls: f64) {
+    pub(crate) fn add_polls_saved(&self, polls: f64) {
         self.websub.add_polls_saved(polls);
     }
 
-    pub(crate) fn restarted(&self, role: &'static str) {
+    pub(crate) fn record_restart(&self, role: &'static str) {
         self.cluster.record_restart(role);
     }
 
     /// Sets the gauges of the node. Called before each export.
-    pub(crate) fn snapshot(&self, now: &NodeGauges) {
+    pub(crate) fn set_node_gauges(&self, now: &NodeGauges) {
         self.fetching.set_slots(now.exchanges, now.credits);
         self.jobs.set_hosts_owned(now.hosts);
         self.cluster.set_host_workers(now.hosts);
         self.cluster.set_draining(now.is_draining);
     }
 
-    pub(crate) fn schedule_is(&self, counts: &HostCounts, oldest_ready: Duration) {
+    pub(crate) fn set_schedule(&self, counts: &HostCounts, oldest_ready: Duration) {
         self.jobs.set_schedule(counts, oldest_ready);
     }
 
-    pub(crate) fn members_are(&self, alive: usize, silent: usize) {
+    pub(crate) fn set_members(&self, alive: usize, silent: usize) {
         self.cluster.set_members(alive, silent);
     }
 
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn both_formats_contain_the_same_samples() {
         let metrics = Metrics::default();
-        metrics.claimed(3);
+        metrics.record_claim(3);
         let (open_metrics, prometheus) = (metrics.open_metrics(), metrics.prometheus());
         assert!(open_metrics.ends_with("# EOF\n"), "{open_metrics}");
         assert!(

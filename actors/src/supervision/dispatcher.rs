@@ -92,8 +92,8 @@ impl Actor for Dispatcher {
         match event {
             SupervisionEvent::ActorFailed(cell, error) => {
                 if let Some((Lease { host, .. }, _)) = state.host_workers.remove(&cell.get_id()) {
-                    state.context.tally.restarted();
-                    state.context.metrics.restarted("fleet");
+                    state.context.tally.record_restart();
+                    state.context.metrics.record_restart("host_worker");
                     tracing::error!(%host, %error, "a host worker crashed; its lease will expire");
                 }
             }
@@ -114,7 +114,7 @@ impl Actor for Dispatcher {
 impl DispatcherState {
     /// Claims turns, unless an operator has ordered to cordon or drain the node.
     async fn follow_order(&mut self, myself: &ActorRef<DispatcherMsg>) -> Result<(), ActorProcessingErr> {
-        self.context.held.store(self.host_workers.len(), Ordering::Relaxed);
+        self.context.leased_hosts.store(self.host_workers.len(), Ordering::Relaxed);
         self.renew_after_failover();
         match self.context.order() {
             Order::Work => self.claim(myself).await,
@@ -140,7 +140,12 @@ impl DispatcherState {
             };
             let asked_at = Instant::now();
             let answer = self.context.schedule.claim(&claim).await;
-            self.context.metrics.asked(Backend::Schedule, "claim", asked_at.elapsed(), answer.is_ok());
+            self.context.metrics.record_request(
+                Backend::Schedule,
+                "claim",
+                asked_at.elapsed(),
+                answer.is_ok(),
+            );
             let turns = match answer {
                 Ok(turns) => turns,
                 Err(error) => {
@@ -154,8 +159,8 @@ impl DispatcherState {
                 }
             };
             self.failed_claims = 0;
-            self.context.health.claimed();
-            self.context.metrics.claimed(turns.len());
+            self.context.health.record_claim();
+            self.context.metrics.record_claim(turns.len());
             let is_full = turns.len() == claim.hosts;
             for turn in turns {
                 let lease = Lease { host: turn.host.clone(), token: turn.token };

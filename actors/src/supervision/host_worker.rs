@@ -204,7 +204,7 @@ impl HostWorkerState {
         let (fetcher, _) = Actor::spawn_linked(None, Fetcher, args, myself.get_cell()).await?;
         let free = job.due.max(self.turn.next_allowed_at);
         let lag = model::elapsed(free, self.context.clock.now());
-        self.context.metrics.job_began(job.id.kind, lag);
+        self.context.metrics.record_job_start(job.id.kind, lag);
         self.current = Some(Current { job, fetcher, progress: progress.subscribe() });
         Ok(())
     }
@@ -226,12 +226,12 @@ impl HostWorkerState {
             }
         }
         let end = if outcome.is_ok() { JobEnd::Done } else { JobEnd::Retried };
-        self.context.metrics.job_ended(job.kind, end);
+        self.context.metrics.record_job_end(job.kind, end);
         if is_obsolete {
             self.settle(vec![Settlement::ended(job)], Vec::new()).await;
         } else if let Err(reason) = outcome {
             // The job was not settled. It is due again after a backoff and does not count as crashed.
-            self.context.tally.interrupted();
+            self.context.tally.record_interruption();
             tracing::warn!(source = %job.source, %reason, "a job was interrupted");
             let settlement = Settlement::again(job, self.context.clock.now(), self.context.config.backoff);
             self.settle(vec![settlement], Vec::new()).await;
@@ -245,13 +245,13 @@ impl HostWorkerState {
         reason: &str,
     ) -> Result<(), ActorProcessingErr> {
         let Some(Current { job, .. }) = self.current.take() else { return Ok(()) };
-        self.context.tally.restarted();
-        self.context.tally.interrupted();
-        self.context.metrics.restarted("fetcher");
+        self.context.tally.record_restart();
+        self.context.tally.record_interruption();
+        self.context.metrics.record_restart("fetcher");
         let is_quarantined = job.crashes + 1 >= MAX_CRASHES;
         self.context
             .metrics
-            .job_ended(job.id.kind, if is_quarantined { JobEnd::Dead } else { JobEnd::Retried });
+            .record_job_end(job.id.kind, if is_quarantined { JobEnd::Dead } else { JobEnd::Retried });
         tracing::error!(source = %job.id.source, crashes = job.crashes + 1, reason, "a fetcher crashed");
         // The permit is lost with the fetcher. An exchange may have been in progress until now, so the host rests for
         // one delay.
@@ -321,14 +321,14 @@ impl HostWorkerState {
         let until = after(self.context.clock.now(), config.lease);
         let answer = self.context.schedule.renew(&self.lease(), until).await;
         let is_answered = matches!(answer, Ok(()) | Err(ScheduleError::Fenced { .. }));
-        self.context.metrics.asked(Backend::Schedule, "renew", asked_at.elapsed(), is_answered);
+        self.context.metrics.record_request(Backend::Schedule, "renew", asked_at.elapsed(), is_answered);
         match answer {
             Ok(()) => drop(self.lease.send_replace(config.deadline(asked_at, config.lease))),
             Err(ScheduleError::Fenced { .. }) if config.disabled.contains(model::Protection::Deadline) => (),
             Err(ScheduleError::Fenced { .. }) => {
                 // Another node may hold the host: a running exchange must end now.
                 tracing::warn!(host = %self.turn.host, "lost the lease of a host; its jobs run again under the next lease");
-                self.context.metrics.lease_ended(LeaseEnd::Fenced);
+                self.context.metrics.record_lease_end(LeaseEnd::Fenced);
                 myself.kill();
             }
             Err(error) => {
@@ -352,7 +352,7 @@ impl HostWorkerState {
         if let Err(error) = self.context.schedule.settle(&settle).await {
             tracing::warn!(host = %self.turn.host, %error, "could not return a host; its lease will expire");
         }
-        self.context.metrics.lease_ended(LeaseEnd::Released);
+        self.context.metrics.record_lease_end(LeaseEnd::Released);
         myself.stop(None);
         Ok(())
     }
@@ -384,7 +384,7 @@ impl HostWorkerState {
             now: self.context.clock.now(),
             jobs,
             crashed,
-            found: Vec::new(),
+            new_jobs: Vec::new(),
             release_until: None,
         }
     }

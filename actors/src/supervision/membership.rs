@@ -45,17 +45,17 @@ impl MembershipState {
         if self.counts % COUNTS_PER_SOURCE_COUNT == 1
             && let Ok(counts) = store.source_counts().await
         {
-            metrics.sources_are(&counts);
+            metrics.set_sources(&counts);
         }
         let now = clock.now();
         if let Ok(counts) = schedule.counts(Share::Own, now).await {
             let wait = counts.oldest_ready.map(|since| now.duration_since(since));
             let wait = wait.and_then(|wait| Duration::try_from(wait).ok()).unwrap_or_default();
-            metrics.schedule_is(&counts, wait);
+            metrics.set_schedule(&counts, wait);
         }
         if let Ok(nodes) = schedule.nodes().await {
             let alive = nodes.iter().filter(|node| node.is_alive).count();
-            metrics.members_are(alive, nodes.len() - alive);
+            metrics.set_members(alive, nodes.len() - alive);
         }
     }
 }
@@ -86,7 +86,7 @@ impl Actor for Membership {
         let beat = Beat {
             node: context.config.name.clone(),
             since: state.since,
-            hosts: context.hosts_held(),
+            hosts: context.leased_host_count(),
             room: context.config.hosts,
             version: env!("CARGO_PKG_VERSION").to_owned(),
             listen: context.config.listen.clone(),
@@ -94,7 +94,7 @@ impl Actor for Membership {
         match context.schedule.heartbeat(&beat).await {
             Ok(order) => {
                 // The heartbeat shows that the schedule is reachable even if the node claims nothing.
-                context.health.claimed();
+                context.health.record_claim();
                 context.order.send_if_modified(|current| std::mem::replace(current, order) != order);
             }
             Err(error) => tracing::warn!(%error, "could not send a heartbeat"),

@@ -140,7 +140,7 @@ impl Actor for Root {
         let RootArgs { context, outcome } = args;
         let mut state =
             RootState { context, outcome, parts: Vec::new(), dispatcher: None, failures: VecDeque::new() };
-        state.context.health.pulse();
+        state.context.health.record_pulse();
         myself.send_interval(PULSE_INTERVAL, || RootMsg::Pulse);
         // Storage starts before the actors that send harvests to it.
         for part in [Part::Storage, Part::ObjectSync, Part::Maintenance, Part::Membership, Part::Dispatcher] {
@@ -157,7 +157,7 @@ impl Actor for Root {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             RootMsg::Drain => state.drain(&myself),
-            RootMsg::Pulse => state.context.health.pulse(),
+            RootMsg::Pulse => state.context.health.record_pulse(),
             RootMsg::DrainTimeout => state.end(&myself).await,
             RootMsg::Restart(part) => state.start(&myself, part).await?,
         }
@@ -218,8 +218,8 @@ impl RootState {
 
     /// Restarts a part after a growing wait. After too many failures within [`RESTART_WINDOW`] the node ends instead.
     async fn restart(&mut self, myself: &ActorRef<RootMsg>, part: Part) {
-        self.context.tally.restarted();
-        self.context.metrics.restarted(part.name());
+        self.context.tally.record_restart();
+        self.context.metrics.record_restart(part.name());
         self.failures.push_back((part, Instant::now()));
         self.failures.retain(|(_, at)| at.elapsed() < RESTART_WINDOW);
         let failures = self.failures.iter().filter(|(failed_part, _)| *failed_part == part).count();

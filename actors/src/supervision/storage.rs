@@ -117,12 +117,12 @@ impl StorageState {
             std::mem::take(&mut self.batch).into_iter().unzip();
         let sources: Vec<Option<Arc<Source>>> =
             requests.iter().map(|request| request.source.clone()).collect();
-        self.context.metrics.harvests_wait(requests.len());
+        self.context.metrics.set_waiting_harvests(requests.len());
         let started_at = Instant::now();
         let harvests: Arc<[Harvest]> = harvests.into();
         let result = self.save(harvests.clone(), &sources).await;
-        self.context.metrics.batch_stored(started_at.elapsed());
-        self.context.metrics.harvests_wait(0);
+        self.context.metrics.record_batch(started_at.elapsed());
+        self.context.metrics.set_waiting_harvests(0);
         match result {
             Err(reason) if requests.len() > 1 && !self.is_ending() => {
                 tracing::error!(reason, "could not save a batch; saving its harvests one by one");
@@ -189,7 +189,7 @@ impl StorageState {
             let asked_at = Instant::now();
             let answer = self.save_once(&harvests).await;
             let is_answered = matches!(answer, Ok(_) | Err(StoreError::StaleObjects));
-            self.context.metrics.asked(Backend::Store, "save", asked_at.elapsed(), is_answered);
+            self.context.metrics.record_request(Backend::Store, "save", asked_at.elapsed(), is_answered);
             match answer {
                 Ok(saved) => return Ok((harvests, saved)),
                 Err(StoreError::StaleObjects) => {
@@ -310,8 +310,8 @@ impl StorageState {
 
     /// Adds a saved harvest to the tally and the metrics.
     fn count(&self, harvest: &Harvest, saved: &SaveOutcome) {
-        self.context.tally.stored(saved);
-        self.context.metrics.stored(saved);
+        self.context.tally.record_save(saved);
+        self.context.metrics.record_save(saved);
         if saved.new_materials == 0 {
             return;
         }
@@ -319,11 +319,11 @@ impl StorageState {
             // The outcome does not say which of several findings are new; nearly always all are.
             if let Some(published) = &finding.item.published {
                 let age = model::elapsed(published.at, harvest.at);
-                self.context.metrics.material_came(age);
+                self.context.metrics.record_material(age);
             }
             let topics: Vec<Name> = finding.matches.iter().map(|match_| match_.topic.clone()).collect();
             let title = finding.item.title.clone().unwrap_or_default();
-            self.context.tally.tell(|| Event::Material { source: harvest.source.clone(), topics, title });
+            self.context.tally.send(|| Event::Material { source: harvest.source.clone(), topics, title });
         }
     }
 }

@@ -8,7 +8,7 @@ use store::Objects;
 use tokio::time::sleep;
 
 use crate::tests::stage::{Page, Stage, name, source, until};
-use crate::{HubReply, Node, hub_asks, hub_pushes};
+use crate::{HubReply, Node, handle_hub_delivery, handle_hub_verification};
 
 /// The hub URL in the feed. Requests to it use TLS.
 const OFFERED_HUB: &str = "http://hub.kz/";
@@ -69,14 +69,15 @@ async fn verify(node: &Node, subscription: &Subscription) -> HubReply {
         "hub.mode=subscribe&hub.topic={}&hub.challenge=xyz&hub.lease_seconds=10800",
         subscription.offer.topic_url
     );
-    hub_asks(node.context(), &subscription.id, &query).await
+    handle_hub_verification(node.context(), &subscription.id, &query).await
 }
 
 /// Sends a signed document of the hub.
 async fn push(node: &Node, subscription: &Subscription, body: String) -> HubReply {
     let signature = crawler::websub::sign(&subscription.secret, body.as_bytes());
     let content_type = Some("application/rss+xml".to_owned());
-    hub_pushes(node.context(), &subscription.id, Some(&signature), content_type, Bytes::from(body)).await
+    handle_hub_delivery(node.context(), &subscription.id, Some(&signature), content_type, Bytes::from(body))
+        .await
 }
 
 /// The hub receives a WebSub subscription request, verifies it and sends documents. Their entries are stored at once,
@@ -101,10 +102,10 @@ async fn documents_from_a_hub_are_read_and_replace_polls() {
     let lease_until = fetch_subscription(&stage).await.unwrap().lease_until.unwrap();
     assert_eq!(lease_until.duration_since(stage.clock.now()).as_hours(), 3);
     let polls = stage.web.request_count(FEED);
-    assert_eq!(push(&node, &subscription, feed(4..6)).await, HubReply::Thanks);
+    assert_eq!(push(&node, &subscription, feed(4..6)).await, HubReply::Accepted);
     until("the entries of the hub are stored", async || stage.items().await == 6).await;
     assert_eq!(stage.web.request_count(FEED), polls, "the source was polled");
-    assert_eq!(push(&node, &subscription, feed(4..6)).await, HubReply::Thanks);
+    assert_eq!(push(&node, &subscription, feed(4..6)).await, HubReply::Accepted);
     sleep(Duration::from_secs(60)).await;
     assert_eq!(stage.items().await, 6, "an entry was stored twice");
     let updated = fetch_subscription(&stage).await.unwrap();
@@ -134,7 +135,7 @@ async fn a_hub_that_misses_entries_does_not_replace_polls() {
     let polls = stage.web.request_count(FEED);
     sleep(HOUR).await;
     assert!(stage.web.request_count(FEED) >= polls + 3, "polls became rare");
-    assert_eq!(push(&node, &subscription, feed(4..5)).await, HubReply::Thanks);
+    assert_eq!(push(&node, &subscription, feed(4..5)).await, HubReply::Accepted);
     stage.web.put(FEED, Page::Body(feed(0..5)));
     until("polls are rare", async || is_poll_far(&stage).await).await;
     // The hub does not send the next entry. The poll that finds the entry lowers the credit.
@@ -187,24 +188,24 @@ async fn requests_of_third_parties_are_rejected() {
         (&subscription.id, format!("hub.mode=unsubscribe&hub.topic={topic}&hub.challenge=c")),
         (&subscription.id, String::new()),
     ] {
-        assert_eq!(hub_asks(context, id, &query).await, HubReply::Unknown, "{query}");
+        assert_eq!(handle_hub_verification(context, id, &query).await, HubReply::NotSubscribed, "{query}");
     }
     let body = feed(4..6);
     let signature = crawler::websub::sign(&subscription.secret, body.as_bytes());
     let push_raw = async |id: &str, signature: Option<&str>, body: &str| {
-        hub_pushes(context, id, signature, None, Bytes::from(body.to_owned())).await
+        handle_hub_delivery(context, id, signature, None, Bytes::from(body.to_owned())).await
     };
-    assert_eq!(push_raw("guessed", Some(&signature), &body).await, HubReply::Unknown);
-    assert_eq!(push_raw(&subscription.id, None, &body).await, HubReply::Thanks);
-    assert_eq!(push_raw(&subscription.id, Some("sha256=00"), &body).await, HubReply::Thanks);
-    assert_eq!(push_raw(&subscription.id, Some(&signature), &feed(4..7)).await, HubReply::Thanks);
+    assert_eq!(push_raw("guessed", Some(&signature), &body).await, HubReply::NotSubscribed);
+    assert_eq!(push_raw(&subscription.id, None, &body).await, HubReply::Accepted);
+    assert_eq!(push_raw(&subscription.id, Some("sha256=00"), &body).await, HubReply::Accepted);
+    assert_eq!(push_raw(&subscription.id, Some(&signature), &feed(4..7)).await, HubReply::Accepted);
     sleep(Duration::from_secs(10)).await;
     assert_eq!(stage.items().await, 4);
     // The control.
-    assert_eq!(push_raw(&subscription.id, Some(&signature), &body).await, HubReply::Thanks);
+    assert_eq!(push_raw(&subscription.id, Some(&signature), &body).await, HubReply::Accepted);
     until("the signed document is read", async || stage.items().await == 6).await;
     let denied = format!("hub.mode=denied&hub.topic={topic}&hub.reason=full");
-    assert_eq!(hub_asks(context, &subscription.id, &denied).await, HubReply::Thanks);
+    assert_eq!(handle_hub_verification(context, &subscription.id, &denied).await, HubReply::Accepted);
     assert_eq!(
         fetch_subscription(&stage).await.unwrap().refused.as_deref(),
         Some("the hub denied the subscription: full")
@@ -239,9 +240,9 @@ async fn an_unreadable_document_triggers_a_poll() {
         replies.push(push(&node, &subscription, feed(n..n + 1)).await);
     }
     stage.set_outage(false);
-    let accepted = replies.iter().filter(|reply| **reply == HubReply::Thanks).count();
+    let accepted = replies.iter().filter(|reply| **reply == HubReply::Accepted).count();
     assert!((Subscription::MAX_WAITING_DOCUMENTS..30).contains(&accepted), "{accepted}");
-    assert!(replies.iter().any(|reply| matches!(reply, HubReply::Later(_))));
+    assert!(replies.iter().any(|reply| matches!(reply, HubReply::RetryLater(_))));
     until("the accepted documents are read", async || stage.items().await == 5 + accepted as u64).await;
     drop(node);
 }
@@ -318,7 +319,7 @@ async fn the_last_version_of_an_entry_wins() {
     until("a poll reads the next version", async || text_of_first_entry(&stage).await.contains("төртінші"))
         .await;
     enqueue_at(now, "бірінші").await;
-    assert_eq!(push(&node, &subscription, feed(20..21)).await, HubReply::Thanks);
+    assert_eq!(push(&node, &subscription, feed(20..21)).await, HubReply::Accepted);
     until("both documents are read", async || fetch_subscription(&stage).await.unwrap().waiting == 0).await;
     sleep(Duration::from_secs(5)).await;
     assert!(text_of_first_entry(&stage).await.contains("төртінші"));

@@ -168,7 +168,8 @@ fn values(value: &Value) -> Vec<String> {
 
 /// Evaluates the cases of a file one by one: only one case is held in memory.
 fn run_batch(path: &Path, definitions: Option<&Definitions>) -> anyhow::Result<()> {
-    let unreadable = |error: std::io::Error| Failure::usage(format!("cannot read {}: {error}", path.display()));
+    let unreadable =
+        |error: std::io::Error| Failure::usage(format!("cannot read {}: {error}", path.display()));
     let mut input: Box<dyn BufRead> = if path == Path::new("-") {
         Box::new(std::io::stdin().lock())
     } else {

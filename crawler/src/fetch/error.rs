@@ -91,11 +91,11 @@ impl FetchError {
             FetchStatus::Http4xx if self.is_gone() => FailureWeight::Hard,
             _ => FailureWeight::Soft,
         };
-        Failure { weight, shows: self.shows(), reason: self.to_string() }
+        Failure { weight, implied_state: self.implied_state(), reason: self.to_string() }
     }
 
     /// Returns the source state that the error proves without further failures, if any.
-    fn shows(&self) -> Option<SourceState> {
+    fn implied_state(&self) -> Option<SourceState> {
         match self {
             Self::RobotsDenied { .. } => Some(SourceState::Disallowed),
             Self::Token(_) | Self::Http { status: 401 | 403 | 407 | 451, .. } => {

@@ -250,14 +250,14 @@ mod tests {
     async fn a_wait_longer_than_the_lease_fails() {
         let (mut permit, _lease) = permit(5, 60);
         permit.exchange_ended();
-        let waiting = permit.ready(MAX_EXCHANGE);
-        tokio::pin!(waiting);
+        let ready = permit.ready(MAX_EXCHANGE);
+        tokio::pin!(ready);
         tokio::select! {
             biased;
-            _ = &mut waiting => panic!("the delay has not passed"),
+            _ = &mut ready => panic!("the delay has not passed"),
             () = std::future::ready(()) => (),
         }
         tokio::time::advance(Duration::from_secs(100)).await;
-        assert!(matches!(waiting.await, Err(FetchError::LeaseExpired)));
+        assert!(matches!(ready.await, Err(FetchError::LeaseExpired)));
     }
 }

@@ -188,7 +188,7 @@ mod tests {
 
     #[tokio::test]
     async fn failed_handshakes_and_broken_connections_are_errors() {
-        let refused = receive_from(async |mut stream| {
+        let response_429 = receive_from(async |mut stream| {
             let mut request = Vec::new();
             while !request.ends_with(b"\r\n\r\n") {
                 request.push(stream.read_u8().await.unwrap());
@@ -196,10 +196,10 @@ mod tests {
             let response = b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n";
             stream.write_all(response).await.unwrap();
         });
-        let refused = refused.await.unwrap();
-        assert_eq!((refused.status, refused.header("retry-after")), (429, Some("60")));
-        let broken = receive_from(async |stream| drop(stream)).await;
-        assert!(matches!(broken, Err(TransportError::Connect(_))), "{broken:?}");
+        let response_429 = response_429.await.unwrap();
+        assert_eq!((response_429.status, response_429.header("retry-after")), (429, Some("60")));
+        let no_handshake = receive_from(async |stream| drop(stream)).await;
+        assert!(matches!(no_handshake, Err(TransportError::Connect(_))), "{no_handshake:?}");
         // The server accepts the connection and closes it with a reason before the first message.
         let closed = receive_from(async |stream| {
             let reason = CloseFrame { code: Code::Policy, reason: "not you".into() };

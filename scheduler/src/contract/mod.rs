@@ -64,7 +64,7 @@ fn settle(turn: &Turn, now: i64) -> Settle {
         now: at(now),
         jobs: Vec::new(),
         crashed: Vec::new(),
-        found: Vec::new(),
+        new_jobs: Vec::new(),
         release_until: None,
     }
 }
@@ -177,9 +177,9 @@ async fn tokens_increase_and_old_ones_are_rejected() {
         let second = schedule.claim(&claim(66)).await.unwrap().remove(0);
         assert!(second.token > first.token, "{name}");
         assert_eq!(second.jobs[0].crashes, 1, "{name}: an expired lease counts as a crash");
-        let mut late = settle(&first, 67);
-        late.jobs = vec![Settlement::ended(id("a", "h"))];
-        assert!(matches!(schedule.settle(&late).await, Err(ScheduleError::Fenced { .. })), "{name}");
+        let mut late_settle = settle(&first, 67);
+        late_settle.jobs = vec![Settlement::ended(id("a", "h"))];
+        assert!(matches!(schedule.settle(&late_settle).await, Err(ScheduleError::Fenced { .. })), "{name}");
         let old_lease = Lease { host: host("h"), token: first.token };
         assert!(
             matches!(schedule.renew(&old_lease, at(999)).await, Err(ScheduleError::Fenced { .. })),
@@ -189,7 +189,7 @@ async fn tokens_increase_and_old_ones_are_rejected() {
         valid.jobs = vec![rescheduled("a", "h", at(100))];
         valid.release_until = Some(at(70));
         // The rejected turn does not affect the other.
-        let results = schedule.settle_all(&[late, valid]).await.unwrap();
+        let results = schedule.settle_all(&[late_settle, valid]).await.unwrap();
         assert!(
             matches!(results.as_slice(), [Err(ScheduleError::Fenced { .. }), Ok(())]),
             "{name}: {results:?}"
@@ -335,7 +335,7 @@ async fn removed_jobs_stay_removed_and_new_jobs_are_planned() {
         schedule.remove(&[id("a", "h")]).await.unwrap();
         let mut end = settle(&turn, 2);
         end.jobs = vec![rescheduled("a", "h", at(3))];
-        end.found = vec![planned("b", "other", 2)];
+        end.new_jobs = vec![planned("b", "other", 2)];
         end.release_until = Some(at(3));
         schedule.settle(&end).await.unwrap();
         assert_eq!(turns(&*schedule, 10).await, [("other".into(), vec!["b".into()])], "{name}");
@@ -347,9 +347,9 @@ async fn a_single_pass_claims_only_jobs_due_at_its_start() {
     for (name, schedule, _backing) in all_schedules().await {
         schedule.plan(&[planned("a", "h1", 5), planned("b", "h2", 20)]).await.unwrap();
         let pass = Claim { due_by: at(10), ..claim(30) };
-        let claimed: Vec<String> =
+        let claimed_hosts: Vec<String> =
             schedule.claim(&pass).await.unwrap().iter().map(|turn| turn.host.to_string()).collect();
-        assert_eq!(claimed, ["h1"], "{name}");
+        assert_eq!(claimed_hosts, ["h1"], "{name}");
         assert_eq!(schedule.next_due(at(4), Timestamp::MAX).await.unwrap(), None, "{name}");
     }
 }
@@ -382,14 +382,14 @@ async fn new_jobs_are_planned_even_if_the_lease_has_ended() {
         schedule.plan(&[planned("a", "h", 0)]).await.unwrap();
         let turn = schedule.claim(&claim(1)).await.unwrap().remove(0);
         schedule.reclaim("n1", at(2), Leaving::HandedBack).await.unwrap();
-        let mut late = settle(&turn, 3);
-        late.jobs = vec![Settlement::ended(id("a", "h"))];
-        late.found = vec![planned("b", "other", 2)];
-        assert!(matches!(schedule.settle(&late).await, Err(ScheduleError::Fenced { .. })), "{name}");
+        let mut late_settle = settle(&turn, 3);
+        late_settle.jobs = vec![Settlement::ended(id("a", "h"))];
+        late_settle.new_jobs = vec![planned("b", "other", 2)];
+        assert!(matches!(schedule.settle(&late_settle).await, Err(ScheduleError::Fenced { .. })), "{name}");
         let both = [("h".into(), vec!["a".into()]), ("other".into(), vec!["b".into()])];
-        let mut claimed = turns(&*schedule, 10).await;
-        claimed.sort();
-        assert_eq!(claimed, both, "{name}");
+        let mut jobs_by_host = turns(&*schedule, 10).await;
+        jobs_by_host.sort();
+        assert_eq!(jobs_by_host, both, "{name}");
     }
 }
 

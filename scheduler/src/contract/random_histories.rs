@@ -53,16 +53,16 @@ async fn play(schedule: &dyn Schedule, steps: &[Step]) -> Vec<String> {
                     3 => tenant("acme", 1),
                     _ => tenant("big", 3),
                 };
-                let planned = planned(&format!("s{s}"), &format!("h{h}"), now + i64::from(*d));
-                format!("{:?}", schedule.plan(&[Planned { tenant, ..planned }]).await)
+                let job = planned(&format!("s{s}"), &format!("h{h}"), now + i64::from(*d));
+                format!("{:?}", schedule.plan(&[Planned { tenant, ..job }]).await)
             }
             Step::Remove(s, h) => {
                 format!("{:?}", schedule.remove(&[id(&format!("s{s}"), &format!("h{h}"))]).await)
             }
             Step::Claim => {
-                let claimed = schedule.claim(&claim(now)).await.unwrap();
-                turns.extend(claimed.clone());
-                format!("{claimed:?}")
+                let new_turns = schedule.claim(&claim(now)).await.unwrap();
+                turns.extend(new_turns.clone());
+                format!("{new_turns:?}")
             }
             Step::Settle(t, d, release) => match turns.get(usize::from(*t)) {
                 None => String::new(),

@@ -134,8 +134,8 @@ mod tests {
             Shard::all().map(|shard| preferred_node(shard, working).unwrap().to_owned()).collect()
         };
         let (three, four) = (place(&names(3)), place(&names(4)));
-        let moved = three.iter().zip(&four).filter(|(old, new)| old != new).count();
-        assert!(moved <= 2 * 64 / 4, "{moved} of 64 move to a fourth node");
+        let moved_count = three.iter().zip(&four).filter(|(old, new)| old != new).count();
+        assert!(moved_count <= 2 * 64 / 4, "{moved_count} of 64 move to a fourth node");
         assert!(three.iter().zip(&four).all(|(old, new)| old == new || new == "qyran-3"));
         for name in names(3) {
             let count = three.iter().filter(|place| **place == name).count();

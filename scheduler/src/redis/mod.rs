@@ -285,7 +285,8 @@ impl Schedule for Redis {
     }
 
     async fn settle_all(&self, settles: &[Settle]) -> Result<Vec<Result<(), ScheduleError>>, ScheduleError> {
-        let new_jobs: Vec<Planned> = settles.iter().flat_map(|settle| settle.found.iter().cloned()).collect();
+        let new_jobs: Vec<Planned> =
+            settles.iter().flat_map(|settle| settle.new_jobs.iter().cloned()).collect();
         // Planned first: after a crash in between, the turn repeats and finds them again. In the other order they would
         // be lost.
         self.plan(&new_jobs).await?;

@@ -59,7 +59,7 @@ fn settle(turn: &model::Turn) -> Settle {
         now: Timestamp::now(),
         jobs: Vec::new(),
         crashed: Vec::new(),
-        found: Vec::new(),
+        new_jobs: Vec::new(),
         release_until: None,
     }
 }
@@ -232,22 +232,22 @@ async fn a_server_that_evicts_or_is_a_replica_is_rejected() {
 async fn nodes_may_have_different_clocks() {
     let server = RedisServer::start(&[]).await.unwrap();
     let hour = Duration::from_secs(3600);
-    let late = Arc::new(model::TestClock::at(Timestamp::now() - hour));
+    let late_clock = Arc::new(model::TestClock::at(Timestamp::now() - hour));
     let address = server.url().parse().unwrap();
-    let behind = Redis::connect(address, "qyran", "n1", late.clone()).await.unwrap();
-    let late_now = Clock::now(&*late);
-    behind
+    let late_node = Redis::connect(address, "qyran", "n1", late_clock.clone()).await.unwrap();
+    let late_now = Clock::now(&*late_clock);
+    late_node
         .plan(&[
             Planned { due: late_now, ..planned("a", "h") },
             Planned { due: late_now + hour, ..planned("b", "i") },
         ])
         .await
         .unwrap();
-    behind.set_planned(1).await.unwrap();
-    let on_time = connect(&server, "n2").await;
-    let turn = turns(&on_time, "n2").await.remove(0);
+    late_node.set_planned(1).await.unwrap();
+    let other_node = connect(&server, "n2").await;
+    let turn = turns(&other_node, "n2").await.remove(0);
     assert_eq!(turn.host.as_str(), "h");
-    let view = behind.host(&turn.host).await.unwrap().unwrap();
+    let view = late_node.host(&turn.host).await.unwrap().unwrap();
     let (_, until) = view.owner.unwrap();
     let remaining = until.duration_since(late_now);
     assert!(remaining.as_secs() <= 2 && remaining.as_secs() >= 0, "{remaining:?}");

@@ -350,7 +350,7 @@ fn fair_jobs(
 
 /// Ends jobs of a turn, or the turn. If the lease is no longer valid, only the new jobs are planned.
 pub(super) fn settle_one(tx: &Transaction<'_>, settle: &Settle) -> Result<(), TransactionError> {
-    settle.found.iter().try_for_each(|planned| plan(tx, planned))?;
+    settle.new_jobs.iter().try_for_each(|planned| plan(tx, planned))?;
     check(tx, &settle.lease)?;
     let host = settle.lease.host.as_str();
     settle.jobs.iter().try_for_each(|job| end_job(tx, job, false))?;

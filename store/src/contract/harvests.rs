@@ -11,17 +11,17 @@ async fn a_repeated_item_is_stored_once() {
             first,
             [SaveOutcome { new_items: 1, new_materials: 1, new_matches: 1, ..SaveOutcome::default() }]
         );
-        let repeated = bench.save(&[harvest(2, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
-        assert_eq!(repeated, [SaveOutcome::default()]);
+        let repetition = bench.save(&[harvest(2, vec![finding("1", "бір сөз", DAY1, &["t"])])]).await;
+        assert_eq!(repetition, [SaveOutcome::default()]);
         // Another date and text is an edit. Another identifier with the same address, title and time is the same
         // item.
-        let edited = bench.save(&[harvest(3, vec![finding("1", "екі сөз", DAY2, &["t", "u"])])]).await;
-        assert_eq!(edited, [SaveOutcome { edited_items: 1, new_matches: 1, ..SaveOutcome::default() }]);
-        let renamed = bench.save(&[harvest(4, vec![finding("2", "екі сөз", DAY1, &["t"])])]).await;
-        assert_eq!(renamed[0].new_items, 0, "the key keeps the first publication time");
+        let edit = bench.save(&[harvest(3, vec![finding("1", "екі сөз", DAY2, &["t", "u"])])]).await;
+        assert_eq!(edit, [SaveOutcome { edited_items: 1, new_matches: 1, ..SaveOutcome::default() }]);
+        let new_identifier = bench.save(&[harvest(4, vec![finding("2", "екі сөз", DAY1, &["t"])])]).await;
+        assert_eq!(new_identifier[0].new_items, 0, "the key keeps the first publication time");
         assert_eq!(bench.keys().await.len(), 1);
-        let another = bench.save(&[harvest(5, vec![finding("3", "үш", "2026-11-05T00:00:00Z", &[])])]).await;
-        assert_eq!(another[0].new_items, 1, "another post of the same thread is a new item");
+        let new_post = bench.save(&[harvest(5, vec![finding("3", "үш", "2026-11-05T00:00:00Z", &[])])]).await;
+        assert_eq!(new_post[0].new_items, 1, "another post of the same thread is a new item");
     }
 }
 
@@ -53,13 +53,13 @@ async fn an_outdated_token_stores_nothing() {
     for bench in each().await {
         println!("on {}", bench.name);
         bench.save(&[harvest(5, vec![finding("1", "жаңа", DAY1, &[])])]).await;
-        let late = bench
+        let outcomes = bench
             .save(&[
                 harvest(4, vec![finding("9", "ескі", DAY2, &["t"])]),
                 harvest(6, vec![finding("7", "тағы", DAY2, &[])]),
             ])
             .await;
-        assert_eq!((late[0].fenced, late[0].new_items, late[1].fenced), (true, 0, false));
+        assert_eq!((outcomes[0].fenced, outcomes[0].new_items, outcomes[1].fenced), (true, 0, false));
         assert!(bench.keys().await.iter().all(|(key, ..)| key != "id:9"));
     }
 }
@@ -124,12 +124,12 @@ async fn stored_and_waiting_entries_are_recognized() {
         use EntryStatus::{Changed, New, Same};
         assert_eq!(statuses, [Same, Changed, Same, New, Same, New, Same]);
         let host = Host::from_stored("a.kz".into());
-        let waiting = bench.store.pages(&name("s"), &host, at(50), 10).await.unwrap();
-        assert_eq!(waiting.iter().map(|page| page.key.as_str()).collect::<Vec<_>>(), ["id:2b", "id:2"]);
+        let pages = bench.store.pages(&name("s"), &host, at(50), 10).await.unwrap();
+        assert_eq!(pages.iter().map(|page| page.key.as_str()).collect::<Vec<_>>(), ["id:2b", "id:2"]);
         assert_eq!(bench.store.page_queues(None).await.unwrap(), [(name("s"), host.clone(), at(0))]);
-        let mut done = harvest(2, Vec::new());
-        done.pages_done = vec![key("2"), key("2b")];
-        bench.save(&[done]).await;
+        let mut read_harvest = harvest(2, Vec::new());
+        read_harvest.pages_done = vec![key("2"), key("2b")];
+        bench.save(&[read_harvest]).await;
         assert_eq!(bench.store.page_queues(None).await.unwrap(), [(name("s"), host.clone(), at(100))]);
         assert_eq!(bench.store.next_page(&name("s"), &host).await.unwrap(), Some(at(100)));
         assert_eq!(bench.store.next_page(&name("t"), &host).await.unwrap(), None);
@@ -140,9 +140,9 @@ async fn stored_and_waiting_entries_are_recognized() {
             .undeclare(&ObjectNames { sources: vec![name("s")], ..ObjectNames::default() })
             .await
             .unwrap();
-        let mut late = harvest(3, vec![finding("late", "сөз", DAY2, &[])]);
-        late.pages = vec![page("4", "https://a.kz/x", 0, at(0))];
-        assert_eq!(bench.save(&[late]).await[0].new_items, 1);
+        let mut late_harvest = harvest(3, vec![finding("late", "сөз", DAY2, &[])]);
+        late_harvest.pages = vec![page("4", "https://a.kz/x", 0, at(0))];
+        assert_eq!(bench.save(&[late_harvest]).await[0].new_items, 1);
         assert_eq!(bench.store.page_queues(None).await.unwrap(), []);
     }
 }

@@ -17,15 +17,17 @@ async fn materials_are_filtered_by_topic_and_words_and_ordered() {
             bench.materials(MaterialQuery::default()).await,
             [material("t", "бір сөз"), material("t", "екі ән"), material("u", "екі ән")]
         );
-        let of = |topic: &str| MaterialQuery { topic: Some(name(topic)), ..MaterialQuery::default() };
-        assert_eq!(bench.materials(of("u")).await, [material("u", "екі ән")]);
-        let words = MaterialQuery {
+        let topic_query =
+            |topic: &str| MaterialQuery { topic: Some(name(topic)), ..MaterialQuery::default() };
+        assert_eq!(bench.materials(topic_query("u")).await, [material("u", "екі ән")]);
+        let word_query = MaterialQuery {
             terms: vec![vec!["~жоқ".into(), "~сөз".into()]],
             ..MaterialQuery::default()
         };
-        assert_eq!(bench.materials(words).await, [material("t", "бір сөз")]);
-        let hostile = MaterialQuery { terms: vec![vec!["\" OR ~ән".into()]], ..MaterialQuery::default() };
-        assert_eq!(bench.materials(hostile).await, []);
+        assert_eq!(bench.materials(word_query).await, [material("t", "бір сөз")]);
+        let hostile_query =
+            MaterialQuery { terms: vec![vec!["\" OR ~ән".into()]], ..MaterialQuery::default() };
+        assert_eq!(bench.materials(hostile_query).await, []);
         let after_second = MaterialQuery { after_seq: 2, ..MaterialQuery::default() };
         assert_eq!(bench.materials(after_second).await, [material("u", "екі ән")]);
         let totals = bench.store.totals().await.unwrap();

@@ -3,80 +3,84 @@
 use super::*;
 
 #[tokio::test]
-async fn declaring_is_idempotent_and_prunes_only_when_told() {
+async fn declaring_is_idempotent_and_prunes_only_on_request() {
     for bench in each().await {
         println!("on {}", bench.name);
         let version = bench.store.objects_version().await.unwrap();
-        let again = bench
+        let repetition = bench
             .store
             .declare(&objects(vec![source("s")], vec![topic("t", "сөз")]), false, at(1))
             .await
             .unwrap();
         assert_eq!(
-            (again, bench.store.objects_version().await.unwrap()),
+            (repetition, bench.store.objects_version().await.unwrap()),
             (crate::AppliedChanges::default(), version)
         );
-        let edited = bench
+        let edit = bench
             .store
             .declare(&objects(vec![], vec![topic("t", "сөз OR тағы")]), false, at(1))
             .await
             .unwrap();
-        assert_eq!(edited.edited, ["Topic/t"]);
+        assert_eq!(edit.edited, ["Topic/t"]);
         assert!(!bench.store.topics().await.unwrap()[0].is_matched);
-        let pruned = bench.store.declare(&objects(vec![source("s")], vec![]), true, at(1)).await.unwrap();
-        assert_eq!(pruned.removed, ["Topic/t", "Topic/u"]);
+        let prune = bench.store.declare(&objects(vec![source("s")], vec![]), true, at(1)).await.unwrap();
+        assert_eq!(prune.removed, ["Topic/t", "Topic/u"]);
     }
 }
 
 #[tokio::test]
-async fn an_edited_list_makes_topics_that_name_it_see_what_is_stored() {
+async fn an_edited_list_restarts_matching_of_its_topics() {
     let list = |value: &str| model::List { name: name("media"), values: vec![value.to_owned()] };
-    let only =
+    let list_objects =
         |value, affected_topics| Objects { lists: vec![list(value)], affected_topics, ..Objects::default() };
     for bench in each().await {
         println!("on {}", bench.name);
         let store = &bench.store;
         let topics = objects(vec![], vec![topic("t", "банк"), topic("u", "банк")]);
         store.declare(&topics, false, at(1)).await.unwrap();
-        assert_eq!(store.declare(&only("a.kz", vec![]), false, at(1)).await.unwrap().added, ["List/media"]);
+        assert_eq!(
+            store.declare(&list_objects("a.kz", vec![]), false, at(1)).await.unwrap().added,
+            ["List/media"]
+        );
         let all = store.topics().await.unwrap();
         let versions: Vec<_> = all.iter().map(|one| (one.topic.name.clone(), one.version)).collect();
         store.mark_matched(&versions).await.unwrap();
         let version = store.objects_version().await.unwrap();
-        let stale = Objects { expected_version: Some(version - 1), ..only("c.kz", vec![]) };
-        let refused = store.declare(&stale, false, at(1)).await.unwrap_err();
-        assert!(matches!(refused, StoreError::StaleObjects), "{refused}");
-        let edited = Objects { expected_version: Some(version), ..only("b.kz", vec![name("t")]) };
-        let edited = store.declare(&edited, false, at(1)).await.unwrap();
-        assert_eq!(edited.edited, ["List/media"]);
+        let stale_edit = Objects { expected_version: Some(version - 1), ..list_objects("c.kz", vec![]) };
+        let error = store.declare(&stale_edit, false, at(1)).await.unwrap_err();
+        assert!(matches!(error, StoreError::StaleObjects), "{error}");
+        let edit = Objects { expected_version: Some(version), ..list_objects("b.kz", vec![name("t")]) };
+        let changes = store.declare(&edit, false, at(1)).await.unwrap();
+        assert_eq!(changes.edited, ["List/media"]);
         assert_eq!(store.lists().await.unwrap(), [list("b.kz")]);
-        assert!(store.objects_version().await.unwrap() > version, "nodes are told");
+        assert!(store.objects_version().await.unwrap() > version, "the version increases");
         let are_matched: Vec<bool> = store.topics().await.unwrap().iter().map(|one| one.is_matched).collect();
         assert_eq!(are_matched, [false, true]);
-        let gone = ObjectNames { lists: vec![name("media")], ..ObjectNames::default() };
-        assert_eq!(store.undeclare(&gone).await.unwrap().removed, ["List/media"]);
+        let names = ObjectNames { lists: vec![name("media")], ..ObjectNames::default() };
+        assert_eq!(store.undeclare(&names).await.unwrap().removed, ["List/media"]);
         assert!(store.lists().await.unwrap().is_empty());
     }
 }
 
 #[tokio::test]
-async fn clients_are_declared_like_anything_else() {
+async fn clients_are_declared_edited_and_removed() {
     let client = |weight| Client { name: name("acme"), weight, searches: None };
-    let only = |weight| Objects { clients: vec![client(weight)], ..Objects::default() };
+    let client_objects = |weight| Objects { clients: vec![client(weight)], ..Objects::default() };
     for bench in each().await {
         println!("on {}", bench.name);
         let store = &bench.store;
         let version = store.objects_version().await.unwrap();
-        assert_eq!(store.declare(&only(3), false, at(1)).await.unwrap().added, ["Client/acme"]);
-        assert_eq!(store.declare(&only(5), false, at(1)).await.unwrap().edited, ["Client/acme"]);
-        assert_eq!(store.declare(&only(5), false, at(1)).await.unwrap(), crate::AppliedChanges::default());
+        assert_eq!(store.declare(&client_objects(3), false, at(1)).await.unwrap().added, ["Client/acme"]);
+        assert_eq!(store.declare(&client_objects(5), false, at(1)).await.unwrap().edited, ["Client/acme"]);
+        let repetition = store.declare(&client_objects(5), false, at(1)).await.unwrap();
+        assert_eq!(repetition, crate::AppliedChanges::default());
         assert_eq!(store.clients().await.unwrap(), [client(5)]);
-        assert!(store.objects_version().await.unwrap() > version, "nodes are told");
-        let gone = ObjectNames { clients: vec![name("acme"), name("nobody")], ..ObjectNames::default() };
-        assert_eq!(store.undeclare(&gone).await.unwrap().removed, ["Client/acme"]);
-        store.declare(&only(3), false, at(1)).await.unwrap();
-        let pruned = store.declare(&objects(vec![source("s")], Vec::new()), true, at(1)).await.unwrap();
-        assert_eq!(pruned.removed, ["Topic/t", "Topic/u", "Client/acme"]);
+        assert!(store.objects_version().await.unwrap() > version, "the version increases");
+        let names = ObjectNames { clients: vec![name("acme"), name("unknown")], ..ObjectNames::default() };
+        assert_eq!(store.undeclare(&names).await.unwrap().removed, ["Client/acme"]);
+        store.declare(&client_objects(3), false, at(1)).await.unwrap();
+        let prune = store.declare(&objects(vec![source("s")], Vec::new()), true, at(1)).await.unwrap();
+        assert_eq!(prune.removed, ["Topic/t", "Topic/u", "Client/acme"]);
     }
 }
 
@@ -96,7 +100,7 @@ async fn changes(store: &dyn Store, version: i64) -> Option<Vec<String>> {
     Some(names)
 }
 
-/// Changes are logged by triggers, so nothing that changes an object can forget the log.
+/// Triggers log changes, so no code that changes an object can omit the log.
 #[tokio::test]
 async fn changes_of_objects_are_logged() {
     for bench in each().await.into_iter().filter(|bench| bench.name != "postgres on the previous schema") {
@@ -112,27 +116,27 @@ async fn changes_of_objects_are_logged() {
                 lists: vec![list], clients: vec![client], ..objects(vec![], vec![topic("t", "жаңа")])
             };
         store.declare(&edit, false, at(1)).await.unwrap();
-        let edited = store.objects_version().await.unwrap();
+        let edit_version = store.objects_version().await.unwrap();
         assert_eq!(changes(store, start).await.unwrap(), ["+client/c", "+list/media", "+topic/t"]);
-        // What is equal to the stored object is no change.
+        // A declaration that is equal to the stored object is not a change.
         store.declare(&edit, false, at(1)).await.unwrap();
-        assert_eq!(changes(store, edited).await.unwrap(), Vec::<String>::new());
+        assert_eq!(changes(store, edit_version).await.unwrap(), Vec::<String>::new());
         store.watch(&name("s"), Watch::Paused, at(2)).await.unwrap();
         let names = ObjectNames { topics: vec![name("u")], ..ObjectNames::default() };
         store.undeclare(&names).await.unwrap();
-        assert_eq!(changes(store, edited).await.unwrap(), ["+source/s", "-topic/u"]);
-        let changed = store.changes_since(edited).await.unwrap().unwrap();
-        assert_eq!(changed.sources[0].1.as_ref().unwrap().state, SourceState::Paused);
-        let restarted = store.objects_version().await.unwrap();
+        assert_eq!(changes(store, edit_version).await.unwrap(), ["+source/s", "-topic/u"]);
+        let later_changes = store.changes_since(edit_version).await.unwrap().unwrap();
+        assert_eq!(later_changes.sources[0].1.as_ref().unwrap().state, SourceState::Paused);
+        let restart_version = store.objects_version().await.unwrap();
         store.restart_matching(&[name("t")]).await.unwrap();
-        let changed = store.changes_since(restarted).await.unwrap().unwrap();
-        let stored = store.topics_named(&[name("t"), name("unknown")]).await.unwrap();
-        assert_eq!(changed.topics[0].1.as_ref().unwrap().version, stored[0].version);
-        assert_eq!(stored.len(), 1);
+        let restart_changes = store.changes_since(restart_version).await.unwrap().unwrap();
+        let topics = store.topics_named(&[name("t"), name("unknown")]).await.unwrap();
+        assert_eq!(restart_changes.topics[0].1.as_ref().unwrap().version, topics[0].version);
+        assert_eq!(topics.len(), 1);
     }
 }
 
-/// A log that no longer reaches back says so, or a node would miss changes.
+/// Changes since a version that the log no longer has are reported as unknown, so that nodes miss none.
 #[tokio::test]
 async fn a_trimmed_log_is_reported() {
     for bench in each().await.into_iter().filter(|bench| bench.name != "postgres on the previous schema") {
@@ -148,7 +152,7 @@ async fn a_trimmed_log_is_reported() {
     }
 }
 
-/// The schema before has no log: everything is loaded, as before.
+/// The previous schema has no log, so nodes load all objects.
 #[tokio::test]
 async fn without_a_log_everything_is_loaded() {
     for bench in each().await.into_iter().filter(|bench| bench.name == "postgres on the previous schema") {
@@ -178,10 +182,10 @@ async fn references_lead_to_topics() {
         store.declare(&edit, false, at(1)).await.unwrap();
         assert_eq!(names(store.topics_without_references().await.unwrap()), [""; 0]);
         for reference in [&media, &bank] {
-            let found = store.topics_referencing(std::slice::from_ref(reference)).await.unwrap();
-            assert_eq!(names(found), ["t"], "{reference:?}");
+            let topics = store.topics_referencing(std::slice::from_ref(reference)).await.unwrap();
+            assert_eq!(names(topics), ["t"], "{reference:?}");
         }
-        // A restart of matching keeps them; an edit by a build that records none does not.
+        // A restart of matching keeps references. An edit by a build that records none does not.
         let restart =
             Objects { affected_topics: vec![name("t")], ..objects(vec![], vec![topic("v", "сөз")]) };
         store.declare(&restart, false, at(1)).await.unwrap();
@@ -189,14 +193,14 @@ async fn references_lead_to_topics() {
         assert_eq!(names(store.topics_without_references().await.unwrap()), ["v"]);
         store.declare(&objects(vec![], vec![topic("t", "басқа")]), false, at(1)).await.unwrap();
         assert_eq!(names(store.topics_without_references().await.unwrap()), ["t", "v"]);
-        // A removed topic takes its references along.
-        let removed = ObjectNames { topics: vec![name("t")], ..ObjectNames::default() };
-        store.undeclare(&removed).await.unwrap();
+        // The references of a removed topic are removed.
+        let topic_names = ObjectNames { topics: vec![name("t")], ..ObjectNames::default() };
+        store.undeclare(&topic_names).await.unwrap();
         assert_eq!(names(store.topics_referencing(&[media]).await.unwrap()), [""; 0]);
     }
 }
 
-/// Only topics that were not matched against everything stored are read for matching again.
+/// Only topics that were not matched against all stored items are returned for matching.
 #[tokio::test]
 async fn unmatched_topics_are_found() {
     for bench in each().await {

@@ -51,9 +51,9 @@ async fn outcomes_set_the_state_history_is_bounded_and_a_pause_wins() {
         let source_record = bench.store.source(&name("s")).await.unwrap().unwrap();
         assert_eq!(source_record.failed_polls, 7, "a deferred poll is not a failure");
         assert!(bench.store.watch(&name("s"), Watch::Paused, at(9)).await.unwrap());
-        let mut late = harvest(9, Vec::new());
-        late.outcome = Some(outcome(SourceState::Live, true, 0.0));
-        bench.save(&[late]).await;
+        let mut late_harvest = harvest(9, Vec::new());
+        late_harvest.outcome = Some(outcome(SourceState::Live, true, 0.0));
+        bench.save(&[late_harvest]).await;
         let source_record = bench.store.source(&name("s")).await.unwrap().unwrap();
         assert_eq!(
             (source_record.state, source_record.source.paused, source_record.last_ok),
@@ -139,17 +139,21 @@ async fn learnt_facts_are_stored() {
             }])
             .await;
         bench.save(&[harvest(3, Vec::new())]).await;
-        let learnt = async || {
+        let learnt_facts = async || {
             let record = bench.store.source(&name("s")).await.unwrap().unwrap();
             (record.rhythm, record.article_pages, record.page_window)
         };
-        assert_eq!(learnt().await, (Some(rhythm.clone()), Some(pages), Some(page_window)));
-        let edited = Source { timezone: Some("Asia/Almaty".to_owned()), ..source("s") };
-        bench.store.declare(&objects(vec![edited], vec![]), false, at(9)).await.unwrap();
-        assert_eq!(learnt().await, (Some(rhythm), None, None), "the source may be read differently now");
-        let moved = Source { url: Url::parse("https://moved.kz/").unwrap(), ..source("s") };
-        bench.store.declare(&objects(vec![moved], vec![]), false, at(10)).await.unwrap();
-        assert_eq!(learnt().await, (None, None, None));
+        assert_eq!(learnt_facts().await, (Some(rhythm.clone()), Some(pages), Some(page_window)));
+        let edited_source = Source { timezone: Some("Asia/Almaty".to_owned()), ..source("s") };
+        bench.store.declare(&objects(vec![edited_source], vec![]), false, at(9)).await.unwrap();
+        assert_eq!(
+            learnt_facts().await,
+            (Some(rhythm), None, None),
+            "the source may be read differently now"
+        );
+        let moved_source = Source { url: Url::parse("https://moved.kz/").unwrap(), ..source("s") };
+        bench.store.declare(&objects(vec![moved_source], vec![]), false, at(10)).await.unwrap();
+        assert_eq!(learnt_facts().await, (None, None, None));
     }
 }
 

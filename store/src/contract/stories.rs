@@ -17,8 +17,8 @@ async fn links_of_reprints_are_removed_with_their_items() {
             finding
         });
         bench.save(&[harvest(1, findings.to_vec())]).await;
-        let waiting = store.unlinked_items(10).await.unwrap();
-        let rows: Vec<i64> = waiting.iter().map(|stored| stored.row).collect();
+        let unlinked_items = store.unlinked_items(10).await.unwrap();
+        let rows: Vec<i64> = unlinked_items.iter().map(|stored| stored.row).collect();
         assert_eq!(rows.len(), 3);
         let sketch_of = |exact, keys: &[i64]| Sketch {
             exact: Some(exact),
@@ -89,7 +89,7 @@ async fn an_edit_keeps_matches_of_deferred_topics() {
             deferred_topics: topics.iter().map(|topic| name(topic)).collect(),
             ..harvest(token, vec![finding])
         };
-        let waiting = async || store.unlinked_items(10).await.unwrap();
+        let waiting_items = async || store.unlinked_items(10).await.unwrap();
         let link = async |stored: &StoredItem| {
             let near = Similarity { how: SimilarityKind::Near, share: 0.75 };
             let linked = StoryLink {
@@ -110,13 +110,13 @@ async fn an_edit_keeps_matches_of_deferred_topics() {
             (item.originality, topics)
         };
         bench.save(&[with_deferred(1, version("бір", DAY1, &["t", "u"]), &["t"])]).await;
-        let first = waiting().await.remove(0);
+        let first = waiting_items().await.remove(0);
         assert_eq!(first.originality, None);
         link(&first).await;
         let (originality, matches) = originality_and_matches(&first.id).await;
         assert_eq!((originality, matches.len()), (Some(Originality::Reprint), 2));
-        let stale = store.link(&[], at(0), store.objects_version().await.unwrap() - 1).await;
-        assert!(matches!(stale, Err(StoreError::StaleObjects)));
+        let stale_link = store.link(&[], at(0), store.objects_version().await.unwrap() - 1).await;
+        assert!(matches!(stale_link, Err(StoreError::StaleObjects)));
 
         bench.save(&[with_deferred(2, version("екі", DAY1, &[]), &["t"])]).await;
         assert_eq!(
@@ -124,16 +124,16 @@ async fn an_edit_keeps_matches_of_deferred_topics() {
             matches[..1],
             "the match keeps its sequence number"
         );
-        let edited = waiting().await.remove(0);
-        assert_eq!((edited.row, edited.originality), (first.row, Some(Originality::Reprint)));
+        let edited_item = waiting_items().await.remove(0);
+        assert_eq!((edited_item.row, edited_item.originality), (first.row, Some(Originality::Reprint)));
         link(&first).await;
-        assert_eq!(waiting().await.len(), 1, "the linked version is not the edited one");
-        link(&edited).await;
-        assert!(waiting().await.is_empty());
+        assert_eq!(waiting_items().await.len(), 1, "the linked version is not the edited one");
+        link(&edited_item).await;
+        assert!(waiting_items().await.is_empty());
 
         bench.save(&[harvest(3, vec![version("үш", DAY1, &[])])]).await;
         let (_, matches) = originality_and_matches(&first.id).await;
-        assert_eq!((matches, waiting().await.len()), (Vec::new(), 0));
+        assert_eq!((matches, waiting_items().await.len()), (Vec::new(), 0));
     }
 }
 

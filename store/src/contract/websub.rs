@@ -83,9 +83,9 @@ async fn subscriptions_and_pushed_documents_are_stored() {
         let renewed = counted.clone().renewed(at(600));
         store.subscribe(&renewed).await.unwrap();
         assert_eq!(subscription().await, Some(renewed));
-        let moved = Subscription { base: url("https://new.kz/"), ..counted.clone() };
-        store.subscribe(&moved).await.unwrap();
-        assert_eq!(subscription().await, Some(Subscription { lease_until: None, credit: 0, ..moved }));
+        let new_base = Subscription { base: url("https://new.kz/"), ..counted.clone() };
+        store.subscribe(&new_base).await.unwrap();
+        assert_eq!(subscription().await, Some(Subscription { lease_until: None, credit: 0, ..new_base }));
         let other = request("two", "https://hub.example/", 700);
         store.subscribe(&other).await.unwrap();
         let expected = Subscription { pushes: 2, entries: 3, missed: 2, polls_saved: 0.5, ..other };
@@ -93,11 +93,11 @@ async fn subscriptions_and_pushed_documents_are_stored() {
         assert!(store.subscription_by_id("one").await.unwrap().is_none());
         let refusal = HubDecision { tells: Err("not here".to_owned()), renew_at: at(5000) };
         store.record_hub_decision("two", &refusal).await.unwrap();
-        let refused = subscription().await.unwrap();
-        assert_eq!((refused.refused.as_deref(), refused.renew_at), (Some("not here"), at(5000)));
+        let current = subscription().await.unwrap();
+        assert_eq!((current.refused.as_deref(), current.renew_at), (Some("not here"), at(5000)));
         // A source that moves loses its subscription and waiting documents.
-        let moved = Source { url: url("https://b.kz/rss"), ..source("s") };
-        store.declare(&objects(vec![moved], Vec::new()), false, at(800)).await.unwrap();
+        let moved_source = Source { url: url("https://b.kz/rss"), ..source("s") };
+        store.declare(&objects(vec![moved_source], Vec::new()), false, at(800)).await.unwrap();
         assert!(subscription().await.is_none() && next(None).await.is_none());
     }
 }

@@ -1,24 +1,32 @@
-//! Topics and documents of `bench match`.
+//! Generated topics and documents of `bench match`.
 //!
-//! They are made of the words of a text, by its own frequencies, so the text decides the language. What is made follows
-//! from a seed. One word in a hundred is a name, made of a word and an ending. Of the topics 30 % are lists of names and
-//! phrases, 25 % names with a context, 20 % names without a noise word, 10 % words near each other, 5 % a beginning with a
-//! context, 5 % two common words, 3 % lists of 50 to 110 phrases, and 2 % ask for a field (the mix of a prototype, which
-//! took it from public query collections).
+//! They consist of the words of a text, with the frequencies of that text, and follow from a seed. One word in a
+//! hundred is a name, which consists of a word and an ending.
+//!
+//! The kinds of topics have the shares of a prototype, which took them from public collections of queries:
+//!
+//! * 30 %: lists of names and phrases
+//! * 25 %: names with context words
+//! * 20 %: names without a context word
+//! * 10 %: a name near a context word
+//! * 5 %: a prefix with a context word
+//! * 5 %: two common words
+//! * 3 %: lists of 50 to 110 phrases
+//! * 2 %: names in a language
 
 use std::collections::HashMap;
 use std::fmt;
 
 use model::{Item, Name, Topic};
 
-use crate::laboratory::item_of;
+use crate::laboratory::text_item;
 
-/// Words of a document.
-pub(super) const LENGTH: usize = 500;
-/// One in so many of them is a name that topics may ask for.
-const NAME_EVERY: usize = 100;
+/// The number of words of a document.
+pub(super) const WORDS_PER_DOCUMENT: usize = 500;
+/// The number of words of a document per name.
+const WORDS_PER_NAME: usize = 100;
 
-/// The words of a text; of CoNLL-U the forms.
+/// Returns the words of a text. For text in CoNLL-U, these are the forms.
 pub(super) fn words_of(text: &str) -> Vec<String> {
     let is_word = |word: &&str| word.chars().any(char::is_alphabetic) && word.len() <= 40;
     let from_line = |line: &str| -> Vec<String> {
@@ -34,17 +42,17 @@ pub(super) fn words_of(text: &str) -> Vec<String> {
     text.lines().flat_map(from_line).collect()
 }
 
-/// Makes topics and documents.
-pub(super) struct Making {
-    /// As they follow each other: one taken at random is as frequent as it is in the text.
+/// A generator of topics and documents.
+pub(super) struct Generator {
+    /// All words of the text in their order, so a random one has the frequency of the text.
     words: Vec<String>,
-    /// Each once, the commonest first.
+    /// The distinct words, most frequent first.
     vocabulary: Vec<String>,
     state: u64,
 }
 
-impl Making {
-    pub(super) fn of(words: Vec<String>, seed: u64) -> Self {
+impl Generator {
+    pub(super) fn new(words: Vec<String>, seed: u64) -> Self {
         let mut counts: HashMap<String, usize> = HashMap::new();
         for word in &words {
             *counts.entry(word.to_lowercase()).or_default() += 1;
@@ -56,7 +64,7 @@ impl Making {
         Self { words, vocabulary: counted.into_iter().map(|(_, word)| word).collect(), state: seed }
     }
 
-    /// SplitMix64 (Steele, Lea, Flood 2014).
+    /// Returns the next random number of SplitMix64 (Steele, Lea and Flood 2014).
     fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.state;
@@ -65,15 +73,17 @@ impl Making {
         z ^ (z >> 31)
     }
 
+    /// Returns a random number below a limit.
     fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % limit.max(1) as u64).unwrap_or_default()
     }
 
+    /// Returns a random document.
     pub(super) fn document(&mut self) -> anyhow::Result<Item> {
         let mut text = String::new();
-        for number in 0..LENGTH {
+        for number in 0..WORDS_PER_DOCUMENT {
             let word = self.below(self.words.len());
-            let word = if number % NAME_EVERY == 0 {
+            let word = if number % WORDS_PER_NAME == 0 {
                 self.name()
             } else {
                 self.words.get(word).cloned().unwrap_or_default()
@@ -86,10 +96,11 @@ impl Making {
                 _ => " ",
             });
         }
-        item_of(&text, "ru")
+        text_item(&text, "ru")
     }
 
-    /// A word of a part of the vocabulary, in thousandths: 0 is the commonest, 1000 the rarest.
+    /// Returns a random word of a part of the vocabulary. The bounds are thousandths: 0 is the most frequent word, 1000
+    /// the rarest.
     fn word(&mut self, from: usize, to: usize) -> String {
         let length = self.vocabulary.len();
         let (from, to) = (length * from / 1000, (length * to / 1000).max(length * from / 1000 + 1));
@@ -97,7 +108,7 @@ impl Making {
         self.vocabulary.get(at).cloned().unwrap_or_default()
     }
 
-    /// One of as many names as there are words with these endings.
+    /// Returns a random name: a word of the vocabulary with an ending.
     fn name(&mut self) -> String {
         const ENDINGS: &[&str] = &["ов", "ева", "ин", "ский", "бай", "стан", "пром", "банк"];
         let word = self.word(0, 1000);
@@ -110,86 +121,96 @@ impl Making {
         self.word(20, 150)
     }
 
-    fn context(&mut self) -> Asked {
-        Asked::Word(self.context_word())
+    fn context_query(&mut self) -> Query {
+        Query::Word(self.context_word())
     }
 
-    fn named(&mut self) -> Asked {
-        Asked::Word(self.name())
+    fn name_query(&mut self) -> Query {
+        Query::Word(self.name())
     }
 
-    fn any(&mut self, count: usize, mut one: impl FnMut(&mut Self) -> Asked) -> Asked {
-        Asked::Any((0..count).map(|_| one(self)).collect())
+    fn phrase_query(&mut self) -> Query {
+        Query::Phrase([self.name(), self.name()])
     }
 
-    fn phrase(&mut self) -> Asked {
-        Asked::Phrase([self.name(), self.name()])
+    /// Returns a disjunction of random queries.
+    fn any_of(&mut self, count: usize, mut query: impl FnMut(&mut Self) -> Query) -> Query {
+        Query::Any((0..count).map(|_| query(self)).collect())
     }
 
-    pub(super) fn asked(&mut self) -> Asked {
-        let some = 1 + self.below(3);
+    /// Returns the random query of a topic.
+    pub(super) fn query(&mut self) -> Query {
+        let count = 1 + self.below(3);
         match self.below(100) {
             0..30 => {
                 let phrases = 1 + self.below(4);
-                Asked::Any(vec![self.any(phrases, Self::phrase), self.named()])
+                Query::Any(vec![self.any_of(phrases, Self::phrase_query), self.name_query()])
             }
-            30..55 => Asked::Both(self.any(some, Self::named).into(), self.any(3, Self::context).into()),
-            55..75 => Asked::Without(self.any(some, Self::named).into(), self.context().into()),
-            75..85 => Asked::Near([self.name(), self.context_word()], 3 + some),
+            30..55 => {
+                let names = self.any_of(count, Self::name_query);
+                Query::Both(names.into(), self.any_of(3, Self::context_query).into())
+            }
+            55..75 => {
+                let names = self.any_of(count, Self::name_query);
+                Query::Without(names.into(), self.context_query().into())
+            }
+            75..85 => Query::Near([self.name(), self.context_word()], 3 + count),
             85..90 => {
-                let beginning: String = self.name().chars().take(5).collect();
-                let beginning = if beginning.chars().count() < 4 { "гора".to_owned() } else { beginning };
-                Asked::Both(Asked::Beginning(beginning).into(), self.context().into())
+                let prefix: String = self.name().chars().take(5).collect();
+                let prefix = if prefix.chars().count() < 4 { "гора".to_owned() } else { prefix };
+                Query::Both(Query::Prefix(prefix).into(), self.context_query().into())
             }
             90..95 => {
-                let common = |making: &mut Self| Asked::Word(making.word(15, 80)).into();
-                Asked::Both(common(self), common(self))
+                let common_word = |generator: &mut Self| Query::Word(generator.word(15, 80)).into();
+                Query::Both(common_word(self), common_word(self))
             }
             95..98 => {
                 let phrases = 50 + self.below(61);
-                self.any(phrases, Self::phrase)
+                self.any_of(phrases, Self::phrase_query)
             }
-            _ => Asked::InRussian(self.named().into()),
+            _ => Query::InRussian(self.name_query().into()),
         }
     }
 }
 
-/// What a topic asks for: written as TQL, or as another engine wants it.
-pub(super) enum Asked {
+/// The query of a topic, independent of the notation of an engine.
+pub(super) enum Query {
     Word(String),
-    /// Any form of two words side by side.
+    /// Any forms of two adjacent words.
     Phrase([String; 2]),
-    Beginning(String),
-    Any(Vec<Asked>),
-    Both(Box<Asked>, Box<Asked>),
-    Without(Box<Asked>, Box<Asked>),
-    /// With so many words between at most.
+    Prefix(String),
+    Any(Vec<Query>),
+    Both(Box<Query>, Box<Query>),
+    Without(Box<Query>, Box<Query>),
+    /// Two words with at most this number of words between them.
     Near([String; 2], usize),
-    /// In publications in Russian, which all of these are.
-    InRussian(Box<Asked>),
+    /// A query for documents in Russian. All generated documents are.
+    InRussian(Box<Query>),
 }
 
-impl Asked {
+impl Query {
+    /// Returns a topic with this query.
     pub(super) fn topic(&self, number: usize) -> anyhow::Result<Topic> {
         let name = Name::new(&format!("t{number}")).map_err(|error| anyhow::anyhow!("{error}"))?;
         Ok(Topic::new(name, self.to_string()))
     }
 }
 
-impl fmt::Display for Asked {
+/// Writes the query in TQL.
+impl fmt::Display for Query {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Word(word) => f.write_str(word),
             Self::Phrase([one, other]) => write!(f, "[{one} {other}]"),
-            Self::Beginning(letters) => write!(f, "{letters}*"),
-            Self::Any(all) => {
-                let all: Vec<String> = all.iter().map(Self::to_string).collect();
-                write!(f, "({})", all.join(" OR "))
+            Self::Prefix(letters) => write!(f, "{letters}*"),
+            Self::Any(queries) => {
+                let queries: Vec<String> = queries.iter().map(Self::to_string).collect();
+                write!(f, "({})", queries.join(" OR "))
             }
             Self::Both(one, other) => write!(f, "{one} AND {other}"),
             Self::Without(one, other) => write!(f, "{one} NOT {other}"),
             Self::Near([one, other], words) => write!(f, "{one} NEAR/{words} {other}"),
-            Self::InRussian(asked) => write!(f, "{asked} lang:ru"),
+            Self::InRussian(query) => write!(f, "{query} lang:ru"),
         }
     }
 }
