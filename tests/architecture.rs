@@ -257,6 +257,48 @@ fn documentation_comments_name_the_thing() {
     assert!(questions.len() * 100 <= count * 3, "{} of {count}: {questions:#?}", questions.len());
 }
 
+/// A trait with many methods is divided by noun, and a long file by its parts.
+#[test]
+fn traits_and_files_are_short() {
+    const MAX_METHODS: usize = 15;
+    const MAX_LINES: usize = 500;
+    /// Files that consist of a table of cases.
+    const TABLES: &[&str] = &["matcher/src/query/tests/examples.rs"];
+    let mut long = Vec::new();
+    for file in sources() {
+        let text = fs::read_to_string(&file).unwrap();
+        let lines = text.lines().count();
+        if lines > MAX_LINES && !TABLES.iter().any(|table| file.ends_with(table)) {
+            long.push(format!("{}: {lines} lines", file.display()));
+        }
+        let large = method_counts(&text).into_iter().filter(|(_, methods)| *methods > MAX_METHODS);
+        long.extend(large.map(|(name, methods)| format!("{}: {name} has {methods} methods", file.display())));
+    }
+    assert!(long.is_empty(), "{long:#?}");
+    // The control: methods are counted, and those of another block are not.
+    let code = "pub trait A {\n    fn b();\n    async fn c();\n}\nimpl A for D {\n    fn b() {}\n}\n";
+    assert_eq!(method_counts(code), [("A".to_owned(), 2)]);
+}
+
+/// Returns the traits of a file, each with the number of its methods.
+fn method_counts(text: &str) -> Vec<(String, usize)> {
+    let mut counts: Vec<(String, usize)> = Vec::new();
+    let mut is_in_trait = false;
+    for line in text.lines() {
+        let declaration = line.strip_prefix("pub ").or(line.strip_prefix("pub(crate) ")).unwrap_or(line);
+        if let Some(rest) = declaration.strip_prefix("trait ") {
+            let name = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+            counts.push((name.to_owned(), 0));
+            is_in_trait = !line.ends_with('}');
+        } else if line == "}" {
+            is_in_trait = false;
+        } else if line.starts_with("    fn ") || line.starts_with("    async fn ") {
+            counts.last_mut().filter(|_| is_in_trait).into_iter().for_each(|(_, count)| *count += 1);
+        }
+    }
+    counts
+}
+
 /// Files are named after things of the domain, not after kinds of code.
 #[test]
 fn files_have_no_generic_names() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Host, JobId, Name, Planned, Settlement, Tenant, Timestamp};
-use scheduler::{Claim, Lease, Redis, Schedule, Settle};
+use scheduler::{Claim, JobPlan, Lease, Redis, Settle, Turns};
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 use tokio::time::Instant;

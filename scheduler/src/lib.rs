@@ -3,7 +3,7 @@
 //! The unit of work is the *host turn*: one host, leased to one node, with its due jobs and a fencing token.
 //! A host has one holder and therefore one connection. The politeness state of a host (its next permit, its
 //! block, its robots rules) is stored here and survives the lease and the process.
-//! [`Schedule`] is the interface, [`InMemory`] the reference model and [`Sqlite`] the embedded
+//! [`Schedule`] joins the interfaces by noun, [`InMemory`] is the reference model and [`Sqlite`] the embedded
 //! implementation; the contract suite tests the promises that all of them make. [`due`] holds the pure
 //! arithmetic of poll times.
 //!
@@ -24,6 +24,7 @@ mod sqlite;
 pub use memory::InMemory;
 pub use redis::{Address, AddressError, Redis, ServerUsage};
 pub use schedule::{
-    Borrowed, Claim, HostCounts, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, Share, Stake,
+    Borrowed, Claim, HostCounts, HostView, JobPlan, Lease, Leaving, Members, RobotsCache, Schedule,
+    ScheduleError, ScheduledHosts, Settle, Share, Stake, Turns,
 };
 pub use sqlite::Sqlite;

@@ -10,8 +10,8 @@ use model::{Host, Job, JobId, Planned, Settlement, Tenant, Timestamp, Token, Tur
 
 use crate::fairness::{Account, Shares};
 use crate::schedule::{
-    Borrowed, Claim, HostCounts, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, Share, Stake,
-    next_token,
+    Borrowed, Claim, HostCounts, HostView, JobPlan, Lease, Leaving, Members, RobotsCache, ScheduleError,
+    ScheduledHosts, Settle, Share, Stake, Turns, next_token,
 };
 
 /// A schedule in memory; it is lost with the process.
@@ -237,18 +237,7 @@ impl State {
 /// Returns `now + wait`, saturating at the largest timestamp.
 
 #[async_trait]
-impl Schedule for InMemory {
-    async fn plan(&self, jobs: &[Planned]) -> Result<(), ScheduleError> {
-        let mut state = self.lock();
-        jobs.iter().for_each(|planned| state.plan(planned));
-        Ok(())
-    }
-
-    async fn remove(&self, jobs: &[JobId]) -> Result<(), ScheduleError> {
-        self.lock().jobs.retain(|id, _| !jobs.contains(id));
-        Ok(())
-    }
-
+impl Turns for InMemory {
     async fn claim(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError> {
         let mut state = self.lock();
         let (now, due_by) = (claim.now, claim.due_by.min(claim.now));
@@ -312,16 +301,6 @@ impl Schedule for InMemory {
         Ok(settles.iter().map(|settle| state.settle(settle)).collect())
     }
 
-    async fn ask_delay(&self, host: &Host, delay: Duration) -> Result<(), ScheduleError> {
-        self.lock().hosts.entry(host.clone()).or_default().robots_delay = delay;
-        Ok(())
-    }
-
-    async fn block(&self, host: &Host, until: Timestamp, reason: &str) -> Result<(), ScheduleError> {
-        self.lock().hosts.entry(host.clone()).or_default().blocked = Some((until, reason.to_owned()));
-        Ok(())
-    }
-
     async fn reclaim(&self, node: &str, now: Timestamp, leaving: Leaving) -> Result<(), ScheduleError> {
         self.lock().expire(now, leaving, |_, owner, _| owner == node);
         Ok(())
@@ -341,7 +320,33 @@ impl Schedule for InMemory {
         });
         Ok(times.min())
     }
+}
 
+#[async_trait]
+impl JobPlan for InMemory {
+    async fn plan(&self, jobs: &[Planned]) -> Result<(), ScheduleError> {
+        let mut state = self.lock();
+        jobs.iter().for_each(|planned| state.plan(planned));
+        Ok(())
+    }
+
+    async fn remove(&self, jobs: &[JobId]) -> Result<(), ScheduleError> {
+        self.lock().jobs.retain(|id, _| !jobs.contains(id));
+        Ok(())
+    }
+
+    async fn planned(&self) -> Result<Option<i64>, ScheduleError> {
+        Ok(*self.planned.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn set_planned(&self, version: i64) -> Result<(), ScheduleError> {
+        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(version);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ScheduledHosts for InMemory {
     async fn host(&self, host: &Host) -> Result<Option<HostView>, ScheduleError> {
         let state = self.lock();
         let Some(entry) = state.hosts.get(host) else { return Ok(None) };
@@ -394,6 +399,19 @@ impl Schedule for InMemory {
         Ok(counts)
     }
 
+    async fn ask_delay(&self, host: &Host, delay: Duration) -> Result<(), ScheduleError> {
+        self.lock().hosts.entry(host.clone()).or_default().robots_delay = delay;
+        Ok(())
+    }
+
+    async fn block(&self, host: &Host, until: Timestamp, reason: &str) -> Result<(), ScheduleError> {
+        self.lock().hosts.entry(host.clone()).or_default().blocked = Some((until, reason.to_owned()));
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl RobotsCache for InMemory {
     async fn recall_robots(&self, origin: &str) -> Result<Option<String>, ScheduleError> {
         Ok(self.lock().robots.get(origin).cloned())
     }
@@ -402,16 +420,10 @@ impl Schedule for InMemory {
         self.lock().robots.insert(origin.to_owned(), record.to_owned());
         Ok(())
     }
+}
 
-    async fn planned(&self) -> Result<Option<i64>, ScheduleError> {
-        Ok(*self.planned.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    async fn set_planned(&self, version: i64) -> Result<(), ScheduleError> {
-        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(version);
-        Ok(())
-    }
-
+#[async_trait]
+impl Members for InMemory {
     async fn take_duty(&self, _duty: &str, _node: &str, _hold: Duration) -> Result<bool, ScheduleError> {
         // A single node performs every duty.
         Ok(true)

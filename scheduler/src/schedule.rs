@@ -142,14 +142,9 @@ pub struct Stake {
     pub jobs: u64,
 }
 
-/// A schedule of host turns. The caller passes the time; tokens only increase.
+/// The turns of hosts: leases, and the settlement of their jobs.
 #[async_trait]
-pub trait Schedule: Send + Sync {
-    /// Adds jobs. An existing job keeps the earlier of both due times and takes the new delay and tenant.
-    /// A job that is planned again while it runs is not removed by its settlement: it runs again.
-    async fn plan(&self, jobs: &[Planned]) -> Result<(), ScheduleError>;
-    /// Removes jobs. A running job finishes; its settlement does not restore it.
-    async fn remove(&self, jobs: &[JobId]) -> Result<(), ScheduleError>;
+pub trait Turns: Send + Sync {
     /// Leases free hosts with due jobs, those first that have been eligible for longest. The rest after a
     /// permit counts, so a host with a long backlog does not starve the others. If clients have jobs of their
     /// own at a host, each gets its share of the turn (start-time fair queueing). The first job of a turn
@@ -172,10 +167,6 @@ pub trait Schedule: Send + Sync {
     /// Settles several turns in one call. Each has its own result: a fenced turn does not affect the others.
     /// On an outer error some turns may be unsettled; retrying is safe.
     async fn settle_all(&self, settles: &[Settle]) -> Result<Vec<Result<(), ScheduleError>>, ScheduleError>;
-    /// Stores the delay that a host's robots.txt requires. It survives leases and crashes until it is replaced.
-    async fn ask_delay(&self, host: &Host, delay: Duration) -> Result<(), ScheduleError>;
-    /// Blocks a host for all nodes, as Retry-After requires.
-    async fn block(&self, host: &Host, until: Timestamp, reason: &str) -> Result<(), ScheduleError>;
     /// Releases every lease of a node that has ended. Its hosts rest for one delay.
     async fn reclaim(&self, node: &str, now: Timestamp, leaving: Leaving) -> Result<(), ScheduleError>;
     /// Returns the time of the next claimable turn. Counts only jobs due by `due_by` on hosts blocked until
@@ -185,21 +176,50 @@ pub trait Schedule: Send + Sync {
         due_by: Timestamp,
         blocked_by: Timestamp,
     ) -> Result<Option<Timestamp>, ScheduleError>;
+}
+
+/// The planned jobs, and the version of the declared objects that they come from.
+#[async_trait]
+pub trait JobPlan: Send + Sync {
+    /// Adds jobs. An existing job keeps the earlier of both due times and takes the new delay and tenant.
+    /// A job that is planned again while it runs is not removed by its settlement: it runs again.
+    async fn plan(&self, jobs: &[Planned]) -> Result<(), ScheduleError>;
+    /// Removes jobs. A running job finishes; its settlement does not restore it.
+    async fn remove(&self, jobs: &[JobId]) -> Result<(), ScheduleError>;
+    /// Returns the version of the declared objects that the schedule was planned from. `None` means that the
+    /// schedule is empty or lost its data; all jobs must then be planned.
+    async fn planned(&self) -> Result<Option<i64>, ScheduleError>;
+    /// Stores the version of the declared objects that the schedule was completely planned from.
+    async fn set_planned(&self, version: i64) -> Result<(), ScheduleError>;
+}
+
+/// The records of hosts with jobs.
+#[async_trait]
+pub trait ScheduledHosts: Send + Sync {
     /// Returns the record of a host.
     async fn host(&self, host: &Host) -> Result<Option<HostView>, ScheduleError>;
     /// Returns up to `limit` hosts with jobs, in the order in which they become available.
     async fn hosts(&self, limit: usize) -> Result<Vec<Host>, ScheduleError>;
     /// Counts the hosts in each state.
     async fn counts(&self, share: Share, now: Timestamp) -> Result<HostCounts, ScheduleError>;
+    /// Stores the delay that a host's robots.txt requires. It survives leases and crashes until it is replaced.
+    async fn ask_delay(&self, host: &Host, delay: Duration) -> Result<(), ScheduleError>;
+    /// Blocks a host for all nodes, as Retry-After requires.
+    async fn block(&self, host: &Host, until: Timestamp, reason: &str) -> Result<(), ScheduleError>;
+}
+
+/// The robots rules of origins, cached for all nodes.
+#[async_trait]
+pub trait RobotsCache: Send + Sync {
     /// Returns the cached robots rules of an origin.
     async fn recall_robots(&self, origin: &str) -> Result<Option<String>, ScheduleError>;
     /// Caches the robots rules of an origin.
     async fn remember_robots(&self, origin: &str, record: &str) -> Result<(), ScheduleError>;
-    /// Returns the version of the declared objects that the schedule was planned from. `None` means that the
-    /// schedule is empty or lost its data; all jobs must then be planned.
-    async fn planned(&self) -> Result<Option<i64>, ScheduleError>;
-    /// Stores the version of the declared objects that the schedule was completely planned from.
-    async fn set_planned(&self, version: i64) -> Result<(), ScheduleError>;
+}
+
+/// The nodes of a cluster: heartbeats, orders and duties. A data folder has a single node.
+#[async_trait]
+pub trait Members: Send + Sync {
     /// Returns a counter of failovers: it increases when the server was replaced or lost its data, and leases
     /// must then be renewed at once. Returns `None` if the schedule has no server.
     fn failovers(&self) -> Option<watch::Receiver<u64>> {
@@ -227,6 +247,11 @@ pub trait Schedule: Send + Sync {
     /// if another node holds the duty.
     async fn take_duty(&self, duty: &str, node: &str, hold: Duration) -> Result<bool, ScheduleError>;
 }
+
+/// A schedule of host turns. The caller passes the time; tokens only increase.
+pub trait Schedule: Turns + JobPlan + ScheduledHosts + RobotsCache + Members {}
+
+impl<T: Turns + JobPlan + ScheduledHosts + RobotsCache + Members> Schedule for T {}
 
 /// Returns the next token of a host. It is at least the time in milliseconds, so it increases even after the
 /// loss of all data.

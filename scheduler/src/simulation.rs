@@ -10,7 +10,7 @@ use std::time::Duration;
 use model::{Host, JobId, Name, Planned, Settlement, Tenant, Timestamp, Turn};
 
 use crate::InMemory;
-use crate::schedule::{Claim, Lease, Schedule, Settle};
+use crate::schedule::{Claim, JobPlan, Lease, ScheduledHosts, Settle, Turns};
 
 const HOSTS: u64 = 8;
 const JOBS: u64 = 3;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::{Backfill, Fallback, Pointers, Selectors, SourceKind, Timestamp};
-use scheduler::Schedule;
+use scheduler::ScheduledHosts;
 use tokio::time::sleep;
 
 use crate::tests::availability::{channel, publish};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use model::SourceState;
-use scheduler::{Claim, Leaving, Schedule};
+use scheduler::{Claim, Leaving, ScheduledHosts, Turns};
 
 use crate::NodeError;
 use crate::tests::stage::{Page, Stage, host, name, until};

@@ -13,6 +13,7 @@ use servers::RedisServer;
 use tokio::sync::Mutex;
 
 use crate::schedule::{Borrowed, Claim, HostCounts, Lease, Leaving, Schedule, ScheduleError, Settle, Share};
+use crate::schedule::{JobPlan, RobotsCache, Turns};
 use crate::{InMemory, Redis, Sqlite};
 
 const DELAY: Duration = Duration::from_secs(5);

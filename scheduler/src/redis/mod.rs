@@ -34,7 +34,8 @@ use tokio::sync::{Mutex, watch};
 
 use crate::membership::{Beat, NodeView, Order, Spread};
 use crate::schedule::{
-    Borrowed, Claim, HostCounts, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, Share, Stake,
+    Borrowed, Claim, HostCounts, HostView, JobPlan, Lease, Leaving, Members, RobotsCache, ScheduleError,
+    ScheduledHosts, Settle, Share, Stake, Turns,
 };
 use claims::Claims;
 use link::Link;
@@ -226,25 +227,7 @@ fn duration(millis: i64) -> Duration {
 }
 
 #[async_trait]
-impl Schedule for Redis {
-    async fn plan(&self, jobs: &[Planned]) -> Result<(), ScheduleError> {
-        // Sequential: a rebuild of a million jobs must not delay the claims of other nodes.
-        for (shard, batch) in by_shard(jobs, |planned| &planned.id.host) {
-            self.plan_on(shard, &batch).await?;
-        }
-        Ok(())
-    }
-
-    async fn remove(&self, jobs: &[JobId]) -> Result<(), ScheduleError> {
-        for (shard, batch) in by_shard(jobs, |id| &id.host) {
-            let call = batch
-                .iter()
-                .fold(self.call(shard, None), |call, id| call.arg(id.host.as_str()).arg(member(id)));
-            let _: i64 = self.link.run(&self.scripts.remove, &call).await?;
-        }
-        Ok(())
-    }
-
+impl Turns for Redis {
     async fn claim(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError> {
         self.claim_turns(claim).await
     }
@@ -303,18 +286,6 @@ impl Schedule for Redis {
         Ok(results)
     }
 
-    async fn ask_delay(&self, host: &Host, delay: Duration) -> Result<(), ScheduleError> {
-        let key = Shard::of(host).key(&self.space, &format!("h:{host}"));
-        let _: i64 = self.link.send(redis::cmd("HSET").arg(key).arg("rd").arg(length(delay))).await?;
-        Ok(())
-    }
-
-    async fn block(&self, host: &Host, until: Timestamp, reason: &str) -> Result<(), ScheduleError> {
-        let call = self.call(Shard::of(host), None);
-        let call = call.arg(host.as_str()).arg(until.as_millisecond()).arg(reason);
-        self.link.run::<i64>(&self.scripts.block, &call).await.map(drop)
-    }
-
     async fn reclaim(&self, node: &str, now: Timestamp, leaving: Leaving) -> Result<(), ScheduleError> {
         let crashed = u8::from(leaving == Leaving::Crashed);
         try_join_all(Shard::all().map(async |shard| {
@@ -340,7 +311,49 @@ impl Schedule for Redis {
         }));
         Ok(times.await?.into_iter().flatten().min())
     }
+}
 
+#[async_trait]
+impl JobPlan for Redis {
+    async fn plan(&self, jobs: &[Planned]) -> Result<(), ScheduleError> {
+        // Sequential: a rebuild of a million jobs must not delay the claims of other nodes.
+        for (shard, batch) in by_shard(jobs, |planned| &planned.id.host) {
+            self.plan_on(shard, &batch).await?;
+        }
+        Ok(())
+    }
+
+    async fn remove(&self, jobs: &[JobId]) -> Result<(), ScheduleError> {
+        for (shard, batch) in by_shard(jobs, |id| &id.host) {
+            let call = batch
+                .iter()
+                .fold(self.call(shard, None), |call, id| call.arg(id.host.as_str()).arg(member(id)));
+            let _: i64 = self.link.run(&self.scripts.remove, &call).await?;
+        }
+        Ok(())
+    }
+
+    async fn planned(&self) -> Result<Option<i64>, ScheduleError> {
+        let versions = try_join_all(Shard::all().map(async |shard| {
+            let key = shard.key(&self.space, "ctl");
+            self.link.send::<Option<i64>>(redis::cmd("HGET").arg(key).arg("planned")).await
+        }));
+        // `None` if any shard has lost its version: a cluster may lose a part of its data.
+        Ok(versions.await?.into_iter().min().flatten())
+    }
+
+    async fn set_planned(&self, version: i64) -> Result<(), ScheduleError> {
+        try_join_all(Shard::all().map(async |shard| {
+            let key = shard.key(&self.space, "ctl");
+            self.link.send::<i64>(redis::cmd("HSET").arg(key).arg("planned").arg(version)).await
+        }))
+        .await
+        .map(drop)
+    }
+}
+
+#[async_trait]
+impl ScheduledHosts for Redis {
     async fn host(&self, host: &Host) -> Result<Option<HostView>, ScheduleError> {
         type Jobs = Vec<(String, i64, u32)>;
         type Reply = (i64, String, i64, i64, i64, i64, i64, String, Jobs, Vec<(String, u32, u64)>);
@@ -400,6 +413,21 @@ impl Schedule for Redis {
         Ok(sum)
     }
 
+    async fn ask_delay(&self, host: &Host, delay: Duration) -> Result<(), ScheduleError> {
+        let key = Shard::of(host).key(&self.space, &format!("h:{host}"));
+        let _: i64 = self.link.send(redis::cmd("HSET").arg(key).arg("rd").arg(length(delay))).await?;
+        Ok(())
+    }
+
+    async fn block(&self, host: &Host, until: Timestamp, reason: &str) -> Result<(), ScheduleError> {
+        let call = self.call(Shard::of(host), None);
+        let call = call.arg(host.as_str()).arg(until.as_millisecond()).arg(reason);
+        self.link.run::<i64>(&self.scripts.block, &call).await.map(drop)
+    }
+}
+
+#[async_trait]
+impl RobotsCache for Redis {
     async fn recall_robots(&self, origin: &str) -> Result<Option<String>, ScheduleError> {
         self.link.send(redis::cmd("GET").arg(self.robots_key(origin))).await
     }
@@ -408,23 +436,12 @@ impl Schedule for Redis {
         let key = self.robots_key(origin);
         self.link.send(redis::cmd("SET").arg(key).arg(record).arg("EX").arg(ROBOTS_TTL_SECONDS)).await
     }
+}
 
-    async fn planned(&self) -> Result<Option<i64>, ScheduleError> {
-        let versions = try_join_all(Shard::all().map(async |shard| {
-            let key = shard.key(&self.space, "ctl");
-            self.link.send::<Option<i64>>(redis::cmd("HGET").arg(key).arg("planned")).await
-        }));
-        // `None` if any shard has lost its version: a cluster may lose a part of its data.
-        Ok(versions.await?.into_iter().min().flatten())
-    }
-
-    async fn set_planned(&self, version: i64) -> Result<(), ScheduleError> {
-        try_join_all(Shard::all().map(async |shard| {
-            let key = shard.key(&self.space, "ctl");
-            self.link.send::<i64>(redis::cmd("HSET").arg(key).arg("planned").arg(version)).await
-        }))
-        .await
-        .map(drop)
+#[async_trait]
+impl Members for Redis {
+    fn failovers(&self) -> Option<watch::Receiver<u64>> {
+        Some(self.failovers.subscribe())
     }
 
     async fn heartbeat(&self, beat: &Beat) -> Result<Order, ScheduleError> {
@@ -435,10 +452,6 @@ impl Schedule for Redis {
         let encoded =
             serde_json::to_string(beat).map_err(|error| ScheduleError::Storage(error.to_string()))?;
         self.store_beat(&beat.node, &encoded).await
-    }
-
-    fn failovers(&self) -> Option<watch::Receiver<u64>> {
-        Some(self.failovers.subscribe())
     }
 
     async fn nodes(&self) -> Result<Vec<NodeView>, ScheduleError> {

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use super::shard::Shard;
 use super::{EMBARGO, Redis};
 use crate::membership::Beat;
-use crate::schedule::{Claim, Lease, Schedule, ScheduleError, Settle};
+use crate::schedule::{Claim, JobPlan, Lease, Members, ScheduleError, ScheduledHosts, Settle, Turns};
 
 const TEST_TIMEOUT: Duration = Duration::from_secs(60);
 const LEASE: Duration = Duration::from_secs(2);

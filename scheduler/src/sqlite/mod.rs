@@ -15,7 +15,8 @@ use rusqlite::{Connection, ErrorCode, OptionalExtension, Transaction, Transactio
 use tokio::sync::Mutex;
 
 use crate::schedule::{
-    Borrowed, Claim, HostCounts, HostView, Lease, Leaving, Schedule, ScheduleError, Settle, Share,
+    Borrowed, Claim, HostCounts, HostView, JobPlan, Lease, Leaving, Members, RobotsCache, ScheduleError,
+    ScheduledHosts, Settle, Share, Turns,
 };
 use steps::{
     Expiry, check, claim_hosts, expire, host_view, length, millis, plan, remove, set_ready, settle_one, take,
@@ -188,17 +189,7 @@ fn storage(error: &rusqlite::Error) -> ScheduleError {
 }
 
 #[async_trait]
-impl Schedule for Sqlite {
-    async fn plan(&self, jobs: &[Planned]) -> Result<(), ScheduleError> {
-        let jobs = jobs.to_vec();
-        self.run(move |tx| Ok(jobs.iter().try_for_each(|planned| plan(tx, planned))?)).await
-    }
-
-    async fn remove(&self, jobs: &[JobId]) -> Result<(), ScheduleError> {
-        let jobs = jobs.to_vec();
-        self.run(move |tx| Ok(jobs.iter().try_for_each(|id| remove(tx, id))?)).await
-    }
-
+impl Turns for Sqlite {
     async fn claim(&self, claim: &Claim) -> Result<Vec<Turn>, ScheduleError> {
         let claim = claim.clone();
         self.run(move |tx| Ok(claim_hosts(tx, &claim)?)).await
@@ -256,32 +247,6 @@ impl Schedule for Sqlite {
         .await
     }
 
-    async fn ask_delay(&self, host: &Host, delay: Duration) -> Result<(), ScheduleError> {
-        let host = host.clone();
-        self.run(move |tx| {
-            tx.prepare_cached(
-                "INSERT INTO host (host, robots_delay) VALUES (?1, ?2)
-                 ON CONFLICT DO UPDATE SET robots_delay = excluded.robots_delay",
-            )?
-            .execute(params![host.as_str(), length(delay)])?;
-            Ok(())
-        })
-        .await
-    }
-
-    async fn block(&self, host: &Host, until: Timestamp, reason: &str) -> Result<(), ScheduleError> {
-        let (host, reason) = (host.clone(), reason.to_owned());
-        self.run(move |tx| {
-            tx.execute(
-                "INSERT INTO host (host, blocked_until, block_reason) VALUES (?1, ?2, ?3)
-                 ON CONFLICT DO UPDATE SET blocked_until = excluded.blocked_until, block_reason = excluded.block_reason",
-                params![host.as_str(), millis(until), reason],
-            )?;
-            Ok(set_ready(tx, host.as_str())?)
-        })
-        .await
-    }
-
     async fn reclaim(&self, node: &str, now: Timestamp, leaving: Leaving) -> Result<(), ScheduleError> {
         let node = node.to_owned();
         self.run(move |tx| Ok(expire(tx, now, Expiry::Node(&node), leaving)?)).await
@@ -303,7 +268,32 @@ impl Schedule for Sqlite {
         })
         .await
     }
+}
 
+#[async_trait]
+impl JobPlan for Sqlite {
+    async fn plan(&self, jobs: &[Planned]) -> Result<(), ScheduleError> {
+        let jobs = jobs.to_vec();
+        self.run(move |tx| Ok(jobs.iter().try_for_each(|planned| plan(tx, planned))?)).await
+    }
+
+    async fn remove(&self, jobs: &[JobId]) -> Result<(), ScheduleError> {
+        let jobs = jobs.to_vec();
+        self.run(move |tx| Ok(jobs.iter().try_for_each(|id| remove(tx, id))?)).await
+    }
+
+    async fn planned(&self) -> Result<Option<i64>, ScheduleError> {
+        Ok(*self.planned.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn set_planned(&self, version: i64) -> Result<(), ScheduleError> {
+        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(version);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ScheduledHosts for Sqlite {
     async fn host(&self, host: &Host) -> Result<Option<HostView>, ScheduleError> {
         let host = host.clone();
         self.run(move |tx| Ok(host_view(tx, &host)?)).await
@@ -343,6 +333,35 @@ impl Schedule for Sqlite {
         .await
     }
 
+    async fn ask_delay(&self, host: &Host, delay: Duration) -> Result<(), ScheduleError> {
+        let host = host.clone();
+        self.run(move |tx| {
+            tx.prepare_cached(
+                "INSERT INTO host (host, robots_delay) VALUES (?1, ?2)
+                 ON CONFLICT DO UPDATE SET robots_delay = excluded.robots_delay",
+            )?
+            .execute(params![host.as_str(), length(delay)])?;
+            Ok(())
+        })
+        .await
+    }
+
+    async fn block(&self, host: &Host, until: Timestamp, reason: &str) -> Result<(), ScheduleError> {
+        let (host, reason) = (host.clone(), reason.to_owned());
+        self.run(move |tx| {
+            tx.execute(
+                "INSERT INTO host (host, blocked_until, block_reason) VALUES (?1, ?2, ?3)
+                 ON CONFLICT DO UPDATE SET blocked_until = excluded.blocked_until, block_reason = excluded.block_reason",
+                params![host.as_str(), millis(until), reason],
+            )?;
+            Ok(set_ready(tx, host.as_str())?)
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl RobotsCache for Sqlite {
     async fn recall_robots(&self, origin: &str) -> Result<Option<String>, ScheduleError> {
         let origin = origin.to_owned();
         self.run(move |tx| {
@@ -361,16 +380,10 @@ impl Schedule for Sqlite {
         })
         .await
     }
+}
 
-    async fn planned(&self) -> Result<Option<i64>, ScheduleError> {
-        Ok(*self.planned.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    async fn set_planned(&self, version: i64) -> Result<(), ScheduleError> {
-        *self.planned.lock().unwrap_or_else(PoisonError::into_inner) = Some(version);
-        Ok(())
-    }
-
+#[async_trait]
+impl Members for Sqlite {
     async fn take_duty(&self, _duty: &str, _node: &str, _hold: Duration) -> Result<bool, ScheduleError> {
         // A single node performs every duty.
         Ok(true)
