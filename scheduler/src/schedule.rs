@@ -71,7 +71,7 @@ pub struct Settle {
     pub release_until: Option<Timestamp>,
 }
 
-/// The result of [`Schedule::borrow_host`].
+/// The result of [`Turns::borrow_host`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Borrowed {
     /// The host is leased to the caller, without jobs.
