@@ -176,7 +176,7 @@ async fn wrong_servers_have_distinct_errors() {
         (vec!["--store", "file:///nowhere", "--schedule", &redis_url], vec!["source", "list"], 1, "/nowhere"),
         (vec!["--data", "x", "--store", &store], vec!["source", "list"], 2, "names a folder"),
         (vec!["--context", "kz"], vec!["source", "list"], 2, "unknown context"),
-        (vec!["--data", "x"], vec!["node", "list"], 2, "about a cluster"),
+        (vec!["--data", "x"], vec!["node", "list"], 2, "needs a cluster"),
         // Commands that do not use the schedule work without it.
         (vec!["--store", &by_file, "--schedule", closed_redis], vec!["source", "list"], 0, ""),
     ] {

@@ -81,7 +81,8 @@ struct Shared {
     subscriptions: Arc<Mutex<HashMap<String, u32>>>,
     /// Closed when the server stops.
     stopped: watch::Receiver<()>,
-    requests: AtomicU64,
+    /// The number of requests to each site. It does not depend on the order in which sites are visited.
+    requests: Vec<AtomicU64>,
 }
 
 impl Origin {
@@ -90,6 +91,7 @@ impl Origin {
         let (port, listeners) = bind_all(&world).await?;
         let (stop, stopped) = watch::channel(());
         let shared = Arc::new(Shared {
+            requests: world.sites.iter().map(|_| AtomicU64::new(0)).collect(),
             world,
             port,
             epoch: now,
@@ -99,7 +101,6 @@ impl Origin {
             log: Mutex::default(),
             subscriptions: Arc::default(),
             stopped: stopped.clone(),
-            requests: AtomicU64::new(0),
         });
         for (index, listener) in listeners.into_iter().enumerate() {
             spawn(accept(shared.clone(), index, listener, stopped.clone()));
@@ -253,7 +254,7 @@ async fn handle(
         },
         shared: shared.clone(),
     };
-    let turn = shared.requests.fetch_add(1, Ordering::Relaxed);
+    let turn = shared.requests.get(index).map_or(0, |requests| requests.fetch_add(1, Ordering::Relaxed));
     let query = request.uri().query().unwrap_or("");
     let is_authorized =
         site.behaviour != Behaviour::Guarded || field(AUTHORIZATION) == format!("Bearer {TOKEN}");

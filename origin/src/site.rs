@@ -65,7 +65,7 @@ pub enum Behaviour {
     Healthy,
     /// Every address but robots.txt answers 500.
     Failing,
-    /// Every third request answers 503 with `Retry-After: 1`.
+    /// Every third request to the site answers 503 with `Retry-After: 1`.
     Flaky,
     /// Each response takes two seconds.
     Slow,
